@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/json_face.h"
+
+/* ---- in ------------------------------------------------------------------------------------ */
+
+static void *face_list(void *ctx, void *at, int is_object, ptrdiff_t n)
+{
+    struct json *node = at;
+    struct json *children = n ? arena_new(ctx, struct json, n) : NULL;
+    node->kind = is_object ? JSON_OBJ : JSON_ARR;
+    node->list.at = children;
+    node->list.n = n;
+    return children;
+}
+
+static void face_key(void *ctx, void *at, const char *ptr, ptrdiff_t len)
+{
+    ((struct json *)at)->key = arena_str(ctx, (str){ ptr, len });
+}
+
+static void face_text(void *ctx, void *at, const char *ptr, ptrdiff_t len)
+{
+    struct json *node = at;
+    node->kind = JSON_STR;
+    node->s = arena_str(ctx, (str){ ptr, len });
+}
+
+static void face_integer(void *at, int64_t v)
+{
+    struct json *node = at;
+    node->kind = JSON_INT;
+    node->i = v;
+}
+
+static void face_number(void *at, double v)
+{
+    struct json *node = at;
+    node->kind = JSON_NUM;
+    node->n = v;
+}
+
+static void face_boolean(void *at, int v)
+{
+    struct json *node = at;
+    node->kind = JSON_BOOL;
+    node->b = v != 0;
+}
+
+static void face_null(void *at) { ((struct json *)at)->kind = JSON_NULL; }
+
+enum err json_parse(arena *a, str text, const struct json **out, struct diag *diag)
+{
+    struct json_face face = {
+        a, (ptrdiff_t)sizeof(struct json), face_list, face_key, face_text,
+        face_integer, face_number, face_boolean, face_null,
+    };
+    struct json *root = arena_new(a, struct json, 1);
+    *out = root;
+    if (str_trim(text).len == 0) return diag_set(diag, ERR_BAD_INPUT, "expected JSON, got nothing");
+    const char *why = json_face_parse(&face, text.ptr, text.len, JSON_DEPTH_MAX, root);
+    if (why) return diag_set(diag, ERR_BAD_INPUT, "this is not JSON: %s (at most %d levels deep)", why, JSON_DEPTH_MAX);
+    return ERR_OK;
+}
+
+const struct json *json_get(const struct json *obj, str key)
+{
+    if (!json_is(obj, JSON_OBJ)) return NULL;
+    for (isize i = 0; i < obj->list.n; i++)
+        if (str_eq(obj->list.at[i].key, key)) return &obj->list.at[i];
+    return NULL;
+}
+
+const struct json *json_path(const struct json *obj, const char *dotted)
+{
+    str rest = str_of(dotted);
+    while (obj && rest.len > 0) {
+        struct str_cut cut = str_cut(rest, '.');
+        obj = json_get(obj, cut.head);
+        rest = cut.tail;
+    }
+    return obj;
+}
+
+bool json_is(const struct json *v, enum json_kind kind) { return v && v->kind == kind; }
+str json_str(const struct json *v, str otherwise) { return json_is(v, JSON_STR) ? v->s : otherwise; }
+bool json_bool(const struct json *v, bool otherwise) { return json_is(v, JSON_BOOL) ? v->b : otherwise; }
+
+i64 json_int(const struct json *v, i64 otherwise)
+{
+    if (json_is(v, JSON_INT)) return v->i;
+    if (json_is(v, JSON_NUM) && v->n == floor(v->n) && fabs(v->n) < 9e15) return (i64)v->n;
+    return otherwise;
+}
+
+f64 json_num(const struct json *v, f64 otherwise)
+{
+    if (json_is(v, JSON_INT)) return (f64)v->i;
+    return json_is(v, JSON_NUM) ? v->n : otherwise;
+}
+
+isize json_len(const struct json *v)
+{
+    return json_is(v, JSON_ARR) || json_is(v, JSON_OBJ) ? v->list.n : 0;
+}
+
+static isize print_num(char *text, isize cap, f64 v)
+{
+    for (int precision = 15; precision <= 17; precision++) {
+        int n = snprintf(text, (size_t)cap, "%.*g", precision, v);
+        if (precision == 17 || strtod(text, NULL) == v) return n;
+    }
+    return 0;
+}
+
+str json_text(arena *a, const struct json *v)
+{
+    if (json_is(v, JSON_STR)) return v->s;
+    if (json_is(v, JSON_INT)) return arena_printf(a, "%lld", (long long)v->i);
+    if (!json_is(v, JSON_NUM)) return S("");
+    char text[40];
+    return arena_str(a, (str){ text, print_num(text, countof(text), v->n) });
+}
+
+/* ---- out ----------------------------------------------------------------------------------- */
+
+static void before_value(struct jsonw *w)
+{
+    if (w->comma) buf_byte(w->out, ',');
+    w->comma = true;
+}
+
+void jsonw_begin(struct jsonw *w, char bracket)
+{
+    before_value(w);
+    buf_byte(w->out, bracket);
+    w->comma = false;
+}
+
+void jsonw_end(struct jsonw *w, char bracket)
+{
+    buf_byte(w->out, bracket);
+    w->comma = true;
+}
+
+static const char hex[] = "0123456789abcdef";
+
+static void escaped(struct buf *out, char c)
+{
+    buf_byte(out, '\\');
+    switch (c) {
+    case '"': case '\\': buf_byte(out, c); return;
+    case '\n': buf_byte(out, 'n'); return;
+    case '\r': buf_byte(out, 'r'); return;
+    case '\t': buf_byte(out, 't'); return;
+    default:
+        buf_add(out, S("u00"));
+        buf_byte(out, hex[(u8)c >> 4]);
+        buf_byte(out, hex[(u8)c & 15]);
+    }
+}
+
+static void quoted(struct buf *out, str s)
+{
+    bool valid = str_is_utf8(s);
+    buf_reserve(out, s.len + 2);
+    buf_byte(out, '"');
+    isize run = 0;
+    for (isize i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool plain = (u8)c >= 0x20 && c != '"' && c != '\\' && (valid || (u8)c < 0x80);
+        if (plain) continue;
+        if (i > run) buf_add(out, str_slice(s, run, i));
+        if (!valid && (u8)c >= 0x80) buf_add(out, S("\xef\xbf\xbd"));
+        else escaped(out, c);
+        run = i + 1;
+    }
+    if (s.len > run) buf_add(out, str_from(s, run));
+    buf_byte(out, '"');
+}
+
+void jsonw_key(struct jsonw *w, str key)
+{
+    before_value(w);
+    quoted(w->out, key);
+    buf_byte(w->out, ':');
+    w->comma = false;
+}
+
+void jsonw_str(struct jsonw *w, str s)
+{
+    before_value(w);
+    quoted(w->out, s);
+}
+
+void jsonw_int(struct jsonw *w, i64 v)
+{
+    before_value(w);
+    char text[24];
+    char *at = text + sizeof text;
+    u64 left = v < 0 ? -(u64)v : (u64)v;
+    do *--at = (char)('0' + left % 10); while (left /= 10);
+    if (v < 0) *--at = '-';
+    buf_add(w->out, (str){ at, text + sizeof text - at });
+}
+
+void jsonw_num(struct jsonw *w, f64 v)
+{
+    if (!isfinite(v)) { jsonw_null(w); return; }
+    if (v == floor(v) && fabs(v) < 1e15) { jsonw_int(w, (i64)v); return; }
+    before_value(w);
+    char text[40];
+    buf_add(w->out, (str){ text, print_num(text, countof(text), v) });
+}
+
+void jsonw_bool(struct jsonw *w, bool v)
+{
+    before_value(w);
+    buf_add(w->out, v ? S("true") : S("false"));
+}
+
+void jsonw_null(struct jsonw *w)
+{
+    before_value(w);
+    buf_add(w->out, S("null"));
+}
+
+void jsonw_raw(struct jsonw *w, str json)
+{
+    before_value(w);
+    buf_add(w->out, json);
+}
+
+static void list(struct jsonw *w, const struct json *v)
+{
+    bool object = v->kind == JSON_OBJ;
+    jsonw_begin(w, object ? '{' : '[');
+    json_each(child, v) {
+        if (object) jsonw_key(w, child->key);
+        jsonw_value(w, child);
+    }
+    jsonw_end(w, object ? '}' : ']');
+}
+
+void jsonw_value(struct jsonw *w, const struct json *v)
+{
+    if (!v) { jsonw_null(w); return; }
+    switch (v->kind) {
+    case JSON_NULL: jsonw_null(w); break;
+    case JSON_BOOL: jsonw_bool(w, v->b); break;
+    case JSON_INT: jsonw_int(w, v->i); break;
+    case JSON_NUM: jsonw_num(w, v->n); break;
+    case JSON_STR: jsonw_str(w, v->s); break;
+    case JSON_ARR: case JSON_OBJ: list(w, v); break;        /* as deep as json_parse let it be */
+    }
+}
+
+void jsonw_time(struct jsonw *w, i64 at_ms)
+{
+    if (at_ms == 0 || at_ms == TIME_NEVER) { jsonw_null(w); return; }
+    struct civil c = time_civil(at_ms, 0);
+    char text[40];
+    int n = snprintf(text, sizeof text, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", c.year, c.month, c.day,
+                     c.hour, c.minute, c.second, (int)(((at_ms % 1000) + 1000) % 1000));
+    jsonw_raw(w, (str){ text, n });
+}
+
+void jsonw_key_str(struct jsonw *w, const char *key, str v) { jsonw_key(w, str_of(key)); jsonw_str(w, v); }
+void jsonw_key_int(struct jsonw *w, const char *key, i64 v) { jsonw_key(w, str_of(key)); jsonw_int(w, v); }
+void jsonw_key_num(struct jsonw *w, const char *key, f64 v) { jsonw_key(w, str_of(key)); jsonw_num(w, v); }
+void jsonw_key_bool(struct jsonw *w, const char *key, bool v) { jsonw_key(w, str_of(key)); jsonw_bool(w, v); }
+void jsonw_key_time(struct jsonw *w, const char *key, i64 at) { jsonw_key(w, str_of(key)); jsonw_time(w, at); }
+void jsonw_key_begin(struct jsonw *w, const char *key, char b) { jsonw_key(w, str_of(key)); jsonw_begin(w, b); }

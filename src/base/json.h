@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * json.h - JSON in (simdjson's DOM, which validates what is skipped too) and out (our buffer).
+ *
+ * In: one tree in the caller's arena. An object's children carry their key, in the order they
+ * came; of a repeated key json_get finds the first. Strict RFC 8259 and UTF-8, at most
+ * JSON_DEPTH_MAX levels deep. Integers that fit i64 are JSON_INT, all other numbers JSON_NUM.
+ *
+ * Out: calls in document order; commas and escapes are made here.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/err.h"
+
+enum { JSON_DEPTH_MAX = 64 };
+enum json_kind { JSON_NULL, JSON_BOOL, JSON_INT, JSON_NUM, JSON_STR, JSON_ARR, JSON_OBJ };
+
+struct json {
+    enum json_kind kind;
+    str key;                                            /* when the parent is an object */
+    union { bool b; i64 i; f64 n; str s; struct { const struct json *at; isize n; } list; };
+};
+
+/* ERR_BAD_INPUT with the reason in diag. Strings are copied to the arena. */
+MUST_USE enum err json_parse(arena *a, str text, const struct json **out, struct diag *diag);
+
+/* All of these take null, and a value of another kind, for absent. */
+const struct json *json_get(const struct json *obj, str key);
+const struct json *json_path(const struct json *obj, const char *dotted);    /* "context.page.url" */
+str json_str(const struct json *v, str otherwise);
+i64 json_int(const struct json *v, i64 otherwise);      /* takes 3.0 for 3 */
+f64 json_num(const struct json *v, f64 otherwise);      /* takes integers; not text */
+bool json_bool(const struct json *v, bool otherwise);
+bool json_is(const struct json *v, enum json_kind kind);
+isize json_len(const struct json *v);                   /* of arrays and objects, else 0 */
+#define json_each(child, parent)                                                            \
+    for (const struct json *child = json_len(parent) ? (parent)->list.at : NULL,            \
+         *child##_end = child ? child + (parent)->list.n : NULL; child != child##_end; child++)
+
+/* A string, or a number as its text ("17850"): ids come as either. Empty when it is neither. */
+str json_text(arena *a, const struct json *v);
+
+struct jsonw { struct buf *out; bool comma; };
+
+void jsonw_begin(struct jsonw *w, char bracket);        /* '{' or '[' */
+void jsonw_end(struct jsonw *w, char bracket);          /* '}' or ']' */
+void jsonw_key(struct jsonw *w, str key);
+void jsonw_str(struct jsonw *w, str s);                 /* bytes that are no UTF-8 become U+FFFD */
+void jsonw_int(struct jsonw *w, i64 v);
+void jsonw_num(struct jsonw *w, f64 v);                 /* shortest that reads back; null if not finite */
+void jsonw_bool(struct jsonw *w, bool v);
+void jsonw_null(struct jsonw *w);
+void jsonw_raw(struct jsonw *w, str json);              /* already JSON */
+void jsonw_value(struct jsonw *w, const struct json *v);
+void jsonw_time(struct jsonw *w, i64 at_ms);            /* RFC 3339; null for TIME_NEVER and 0 */
+
+/* key and value in one call. */
+void jsonw_key_str(struct jsonw *w, const char *key, str v);
+void jsonw_key_int(struct jsonw *w, const char *key, i64 v);
+void jsonw_key_num(struct jsonw *w, const char *key, f64 v);
+void jsonw_key_bool(struct jsonw *w, const char *key, bool v);
+void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms);
+void jsonw_key_begin(struct jsonw *w, const char *key, char bracket);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rcu.c - liburcu's memory-barrier flavour, and a list of what waits for a grace period.
+ *
+ * Deferring pushes to a list; once BATCH things wait, or on rcu_settle, one grace period serves
+ * all of them. Only the rare writer pays.
+ */
+#include "base/rcu.h"
+
+#include <pthread.h>
+#include <urcu/urcu-mb.h>
+
+#include "base/arena.h"
+
+enum { BATCH = 4096 };
+
+struct waiting { void (*run)(void *); void *p; };
+static struct { struct waiting *at; isize n, cap; } list;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void rcu_thread_start(void) { urcu_mb_register_thread(); }
+void rcu_thread_stop(void) { urcu_mb_unregister_thread(); }
+void rcu_read_begin(void) { urcu_mb_read_lock(); }
+void rcu_read_end(void) { urcu_mb_read_unlock(); }
+
+void rcu_settle(void)
+{
+    pthread_mutex_lock(&lock);
+    struct waiting *at = list.at;
+    isize n = list.n;
+    list.at = NULL;
+    list.n = list.cap = 0;
+    pthread_mutex_unlock(&lock);
+    if (n == 0) return;
+    urcu_mb_synchronize_rcu();
+    for (isize i = 0; i < n; i++) at[i].run(at[i].p);
+    mem_free(at);
+}
+
+void rcu_defer(void (*run)(void *), void *p)
+{
+    pthread_mutex_lock(&lock);
+    vec_push(&list, (struct waiting){ run, p });
+    bool full = list.n >= BATCH;
+    pthread_mutex_unlock(&lock);
+    if (full) rcu_settle();
+}
+
+void rcu_defer_free(void *p)
+{
+    if (p) rcu_defer(mem_free, p);
+}

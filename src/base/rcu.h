@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rcu.h - readers that never wait, behind a seam over liburcu.
+ *
+ * A thread that reads published pointers registers once, and brackets each read. What a writer
+ * has replaced is handed to rcu_defer_*; it is given back after every bracket open at that
+ * moment has closed. Publishing itself is a C11 release store by the writer and an acquire load
+ * by the reader, which ThreadSanitizer can follow.
+ */
+#ifndef BASE_RCU_H
+#define BASE_RCU_H
+
+#include "base/base.h"
+
+void rcu_thread_start(void);
+void rcu_thread_stop(void);
+void rcu_read_begin(void);
+void rcu_read_end(void);
+void rcu_defer_free(void *p);                           /* mem_free, later; null is fine */
+void rcu_defer(void (*run)(void *), void *p);
+void rcu_settle(void);                                  /* waits until all that was deferred has run */
+
+#endif
