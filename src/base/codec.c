@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/codec.h"
+
+void codec_u64(struct codec *c, u64 *v)
+{
+    if (c->out) {
+        u64 left = *v;
+        for (; left >= 0x80; left >>= 7) buf_byte(c->out, (char)(left | 0x80));
+        buf_byte(c->out, (char)left);
+        return;
+    }
+    *v = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        if (c->in.len == 0) break;
+        u8 byte = (u8)c->in.ptr[0];
+        c->in = str_from(c->in, 1);
+        *v |= (u64)(byte & 0x7f) << shift;
+        if (byte < 0x80) return;
+    }
+    *v = 0;
+    c->failed = true;
+}
+
+static u64 bounded(struct codec *c, u64 v, u64 most)
+{
+    codec_u64(c, &v);
+    if (v <= most) return v;
+    c->failed = true;
+    return 0;
+}
+
+void codec_u8(struct codec *c, u8 *v) { *v = (u8)bounded(c, *v, UINT8_MAX); }
+void codec_u16(struct codec *c, u16 *v) { *v = (u16)bounded(c, *v, UINT16_MAX); }
+void codec_u32(struct codec *c, u32 *v) { *v = (u32)bounded(c, *v, UINT32_MAX); }
+void codec_bool(struct codec *c, bool *v) { *v = bounded(c, *v, 1) != 0; }
+
+void codec_i64(struct codec *c, i64 *v)
+{
+    u64 zigzag = ((u64)*v << 1) ^ (u64)(*v >> 63);
+    codec_u64(c, &zigzag);
+    *v = (i64)(zigzag >> 1) ^ -(i64)(zigzag & 1);
+}
+
+void codec_i32(struct codec *c, i32 *v)
+{
+    i64 wide = *v;
+    codec_i64(c, &wide);
+    if (wide < INT32_MIN || wide > INT32_MAX) {
+        c->failed = true;
+        wide = 0;
+    }
+    *v = (i32)wide;
+}
+
+void codec_f64(struct codec *c, f64 *v)
+{
+    if (c->out) {
+        buf_add(c->out, (str){ (const char *)v, sizeof *v });
+        return;
+    }
+    if (c->in.len < (isize)sizeof *v) {
+        c->failed = true;
+        c->in = S("");
+        *v = 0;
+        return;
+    }
+    memcpy(v, c->in.ptr, sizeof *v);
+    c->in = str_from(c->in, sizeof *v);
+}
+
+void codec_str(struct codec *c, str *v)
+{
+    u64 n = (u64)v->len;
+    codec_u64(c, &n);
+    if (c->out) {
+        buf_add(c->out, *v);
+        return;
+    }
+    if (n > (u64)c->in.len) {
+        c->failed = true;
+        n = 0;
+        c->in = S("");
+    }
+    *v = str_slice(c->in, 0, (isize)n);
+    c->in = str_from(c->in, (isize)n);
+}
+
+isize codec_count(struct codec *c, isize n, isize most)
+{
+    assert(n >= 0);
+    assert(codec_reads(c) || n <= most);
+    u64 v = (u64)n;
+    codec_u64(c, &v);
+    bool plausible = v <= (u64)most && (c->out || v <= (u64)c->in.len);  /* each item takes a byte at least */
+    if (plausible) return (isize)v;
+    c->failed = true;
+    return 0;
+}
