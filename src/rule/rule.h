@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rule.h - one language for segments, targets, item filters, guards and metrics.
+ *
+ * Plain text, one expression, typed, total. A rule is compiled once against the names that exist,
+ * then asked about one person (and perhaps one candidate item) at one instant. It knows fields,
+ * handed to it as a table of questions (struct rule_facts), and nothing else of the shop.
+ *
+ *   lex -> parse -> check -> compile -> run | explain | print
+ *
+ *   reads    base/, event/ (types and the compact history)
+ *   feeds    segment/, decide/, recommend/, search/, experiment/
+ *   threads  a compiled rule is immutable; run and explain from anywhere
+ *   memory   rule_compile's arena holds all of the rule
+ *
+ * Three values: a fact nobody knows makes its condition unknown; `and`, `or`, `not` are Kleene's.
+ * At the root, unknown counts as no (rule_holds).
+ */
+#ifndef RULE_RULE_H
+#define RULE_RULE_H
+
+#include "base/err.h"
+#include "base/json.h"
+#include "event/event.h"
+
+enum tri { TRI_FALSE, TRI_TRUE, TRI_UNKNOWN };
+
+enum value_kind { VALUE_UNKNOWN, VALUE_BOOL, VALUE_NUMBER, VALUE_TEXT, VALUE_MONEY, VALUE_TIME };
+struct value {
+    enum value_kind kind;
+    union { bool b; f64 n; str s; struct money money; i64 at_ms; };
+};
+
+/* Where a rule will be used decides which names it may say: `item.` only in filters and guards, `context.` everywhere
+ * but in segments (a segment must be computable with nobody looking). */
+enum rule_place { RULE_SEGMENT, RULE_TARGET, RULE_FILTER };
+
+/* The names that exist while compiling. Lookups answer -1 for "no such name". `each` walks the known names
+ * of one sort for "did you mean" (false ends). */
+enum rule_name { RULE_NAME_EVENT, RULE_NAME_SEGMENT, RULE_NAME_TRAIT, RULE_NAME_CATEGORY };
+struct rule_names {
+    const void *ctx;
+    i32 (*event_type)(const void *ctx, str name);       /* a shop's own event name -> its u16; ours are known already */
+    i32 (*segment)(const void *ctx, str key);
+    bool (*each)(const void *ctx, enum rule_name sort, isize at, str *out);
+};
+
+/* One mistake in a rule: where (column from 1, in bytes; length of the offending text), what was expected, the nearest known name. */
+struct rule_error { isize column, length; str message, hint; };
+enum { RULE_ERRORS_MAX = 8, RULE_DEPTH_MAX = 64, RULE_BYTES_MAX = 8192 };
+struct rule_errors { struct rule_error at[RULE_ERRORS_MAX]; isize n; };
+
+struct rule;
+
+/* ERR_BAD_INPUT and at least one error; all errors found, first to last. Text, names and errors live in `a`. */
+MUST_USE enum err rule_compile(arena *a, str text, enum rule_place place, const struct rule_names *names,
+                               const struct rule **out, struct rule_errors *errors);
+
+/* What a rule may ask, about whom. Functions answer VALUE_UNKNOWN for what is not known. A null function makes all of its
+ * questions unknown. */
+struct rule_facts {
+    i64 now_ms;                             /* windows end here; entries after it are not seen */
+    i32 zone_minutes;                       /* offset of the market's zone, for hours and dates */
+    const struct history_entry *history;    /* oldest first by history_cmp */
+    isize history_n;
+    item_id candidate;                      /* what `item` means; 0 when there is none */
+    const void *ctx;
+    struct value (*trait)(const void *ctx, str name);                               /* gender, age, first_name … */
+    enum tri (*in_segment)(const void *ctx, segment_id segment);
+    struct value (*context)(const void *ctx, str name);                             /* context.weather; context.hour is answered here if unknown there: from now_ms */
+    struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);
+    struct value (*quiz)(const void *ctx, str question);
+    struct value (*item)(const void *ctx, item_id item, str field, str key);        /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin … */
+    bool (*item_under)(const void *ctx, item_id item, str category);                /* the item's category or one above it bears this name or key */
+};
+
+struct rule_result { enum tri is; i64 next_change_at_ms; };     /* earliest instant it can change with no event; TIME_NEVER */
+
+struct rule_result rule_run(const struct rule *rule, const struct rule_facts *facts);
+static inline bool rule_holds(struct rule_result r) { return r.is == TRI_TRUE; }
+
+/* What the answer depends on, so that the fold asks again only when it must. */
+enum rule_depends {
+    RULE_ON_HISTORY = 1, RULE_ON_TRAITS = 2, RULE_ON_SEGMENTS = 4, RULE_ON_CONTEXT = 8, RULE_ON_ITEM = 16,
+    RULE_ON_AFFINITY = 32, RULE_ON_QUIZ = 64, RULE_ON_TIME = 128,
+};
+u32 rule_depends_on(const struct rule *rule);
+/* False only when adding (or taking away) this entry cannot change the rule's answer for anyone: no leaf over the history
+ * counts its type, or every such leaf's `where` on the item refuses it. Cheap: called for each event and segment. */
+bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts);
+/* The segments it refers to, for ordering and cycle checks; count returned. */
+isize rule_segments(const struct rule *rule, segment_id *out, isize max);
+
+/* Explain: the tree with each leaf's value, the entries that made it so (at most `events_max` a leaf), and when it can next change. */
+struct rule_trace {
+    str text;                               /* this part of the rule, printed */
+    enum tri is;
+    str value;                              /* "3", "120.50 EUR", "unknown"; empty for and/or/not */
+    i64 next_change_at_ms;
+    const struct history_entry *events;
+    isize events_n;
+    const struct rule_trace *children;
+    isize children_n;
+};
+const struct rule_trace *rule_explain(arena *a, const struct rule *rule, const struct rule_facts *facts, isize events_max);
+
+/* Canonical text (parses back to the same rule), and the JSON form of the same tree for the console's builder. */
+str rule_print(arena *a, const struct rule *rule);
+void rule_to_json(const struct rule *rule, struct jsonw *w);
+/* JSON form -> text, to be compiled. ERR_BAD_INPUT with the path in diag. */
+MUST_USE enum err rule_from_json(arena *a, const struct json *tree, str *text, struct diag *diag);
+
+/* A rough cost of one run, in leaves x history entries looked at per entry of history: shown before publishing. */
+i64 rule_cost(const struct rule *rule);
+
+#endif
