@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * catalog.h - what can be shown and sold: products with variants, prices and stock, and content.
+ *
+ * An item is one immutable struct behind a pointer; a change makes a new one and swaps the
+ * pointer, so a price or a stock level acts on the next request and readers never wait. Ids are
+ * dense and never reused. An event may name a product nobody has described: it gets an id at
+ * once (kind ITEM_SEEN) and its description when the feed brings it.
+ *
+ *   reads    base/, event/
+ *   feeds    profile/, segment/, search/, recommend/, decide/
+ *   threads  the fold writes; anyone reads inside rcu_read_begin/end
+ *   memory   one block an item, freed after a grace period
+ */
+#ifndef CATALOG_CATALOG_H
+#define CATALOG_CATALOG_H
+
+#include "base/codec.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "event/event.h"
+
+enum item_kind { ITEM_SEEN, ITEM_PRODUCT, ITEM_CONTENT };
+
+struct text { str locale, value; };                     /* locale "": for all */
+struct price { str market; currency currency; i64 minor, list_minor, lowest_30d_minor; };   /* list 0: none; market "": everywhere */
+struct stock { str store; i32 quantity; };              /* "web" or a shop's key */
+struct variant {
+    str key, size, colour;
+    struct stock *stock; isize stock_n;
+    struct price *prices; isize prices_n;
+};
+
+struct item {
+    item_id id;
+    u8 kind;                                            /* enum item_kind */
+    bool hidden, removed;
+    str key, url, image, brand, colour, gender;
+    struct text *titles; isize titles_n;
+    struct text *descriptions; isize descriptions_n;
+    str category;                                       /* "Women > Jeans", leaf last; empty: none */
+    category_id category_id;
+    struct price *prices; isize prices_n;
+    struct stock *stock; isize stock_n;                 /* of the item and, summed, its variants; none: not tracked */
+    struct variant *variants; isize variants_n;
+    struct fact *attributes; isize attributes_n;
+    i64 cost_minor;                                     /* in the first price's currency; 0 unknown */
+    i32 repurchase_days;                                /* 0: bought once; else due again after so many days */
+    i64 published_at_ms;
+};
+
+/* ---- a change, as it stands in the log ------------------------------------------------------- */
+enum item_change_kind { ITEM_PUT, ITEM_PRICES, ITEM_STOCK, ITEM_REMOVE };
+struct item_change { u8 kind; struct item item; };      /* PRICES and STOCK use key (or a variant's key) and those lists only */
+void item_change_encode(const struct item_change *change, struct buf *out);
+MUST_USE enum err item_change_decode(str bytes, arena *a, struct item_change *out);
+
+/* Our NDJSON shape (api.md's names): one product or content object -> a change. ERR_BAD_INPUT with the field in diag. */
+MUST_USE enum err item_change_from_json(arena *a, const struct json *doc, struct item_change *out, struct diag *diag);
+
+/* ---- the catalogue --------------------------------------------------------------------------- */
+struct catalog;
+struct catalog *catalog_new(void);
+void catalog_free(struct catalog *catalog);
+
+/* Fold only. The id of a key, made (ITEM_SEEN, with what the event says of it) when new. */
+item_id catalog_see(struct catalog *catalog, const struct event_item *seen, currency currency, i64 at_ms);
+/* Fold only. Applies a change at a time; lowest_30d is kept from the price's own history. */
+item_id catalog_apply(struct catalog *catalog, const struct item_change *change, i64 at_ms);
+/* Fold only: loads what item_encode wrote (start-up). */
+MUST_USE enum err catalog_load(struct catalog *catalog, str bytes);
+/* The whole state of one item (its 30-day price history included), for SQLite and the digest. */
+void item_encode(const struct catalog *catalog, item_id id, struct buf *out);
+/* Walk what changed since the last call and clear it (for the flush and the digest); 0 ends. */
+item_id catalog_dirty_next(struct catalog *catalog);
+struct hash128 catalog_digest(const struct catalog *catalog);      /* sum over items; kept incrementally */
+
+/* Readers. */
+isize catalog_count(const struct catalog *catalog);     /* ids 1 .. count exist */
+item_id catalog_find(const struct catalog *catalog, str key);      /* product, variant or content key; 0 if unknown */
+const struct item *catalog_item(const struct catalog *catalog, item_id id);    /* null for 0 and unknown */
+bool catalog_described(const struct catalog *catalog);  /* true once any product was described by a feed */
+/* Kind, hidden, removed; and, when the shop describes its catalogue, described. Stock is asked apart. */
+bool item_showable(const struct catalog *catalog, const struct item *item);
+/* Web stock, or that of `store`; INT32_MAX when stock is not tracked. */
+i32 item_stock(const struct item *item, str store);
+const struct price *item_price(const struct item *item, str market);           /* the market's, else the general one, else null */
+str item_text(const struct text *texts, isize n, str locale);      /* "nb-NO" -> "nb-NO", "nb", "", "en", the first */
+category_id catalog_category(const struct catalog *catalog, str path);         /* 0 if unknown */
+category_id catalog_category_parent(const struct catalog *catalog, category_id id);
+str catalog_category_name(const struct catalog *catalog, category_id id);      /* the leaf's name */
+isize catalog_categories(const struct catalog *catalog);
+/* The item's category or one above it bears this name (any case), its slug ("t-shirts") or is this path. */
+bool item_under(const struct catalog *catalog, const struct item *item, str category);
+/* A field by name, for rules: price, list_price, brand, colour, gender, category, in_stock, stock (key = store), margin, age_days, title, kind, product, any attribute. */
+struct item_field { enum fact_kind kind; f64 n; bool b; str text; struct money money; bool is_money; };
+struct item_field item_field(const struct catalog *catalog, const struct item *item, str name, str key, str market, i64 now_ms);
+/* The item object of api.md (product_key, title, url, image, price …) without score and because; opens no brace: caller does. */
+void item_print(const struct item *item, str market, str locale, struct jsonw *w);
+
+#endif
