@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * profile.h - what is known of one person.
+ *
+ * One immutable struct behind an RCU pointer. The fold makes the next version from the present
+ * one; readers see one version whole. The history array is shared between versions: entries are
+ * only ever added behind the count that older versions know, or the array is replaced.
+ *
+ *   reads    base/, math/, event/, rule/, identity/, consent/, catalog/
+ *   feeds    segment/, recommend/, predict/, decide/, measure/
+ *   threads  the fold writes; anyone reads inside rcu_read_begin/end
+ *   memory   blocks of their own, given back after a grace period
+ */
+#ifndef PROFILE_PROFILE_H
+#define PROFILE_PROFILE_H
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "catalog/catalog.h"
+#include "consent/consent.h"
+#include "event/event.h"
+#include "identity/identity.h"
+#include "rule/rule.h"
+
+/* A lasting fact: given (traits of identify), declared (quiz answers, preferences) or observed (acquisition). */
+enum trait_origin { TRAIT_GIVEN, TRAIT_DECLARED, TRAIT_OBSERVED };
+struct trait { struct fact fact; str source; i64 at_ms; u32 node; u8 origin; };
+
+struct membership { u16 segment; bool member; i64 entered_at_ms, next_change_at_ms; };
+
+/* What a person was shown of a campaign and what came of it. campaign 0 is the whole programme:
+ * variation 0 treated, 1 holdout. */
+enum exposure_flag { EXPOSURE_MIXED = 1 };      /* a merge joined two different variations: out of the analysis */
+struct exposure {
+    u32 campaign;                   /* definition id */
+    u8 experience, variation, flags;
+    u32 node;
+    i64 first_at_ms, last_at_ms;
+    u32 views, clicks, orders;      /* orders: inside the exposure window */
+    i64 revenue_minor;
+    u16 currency;
+};
+
+struct profile {
+    person_id id;
+    i64 created_at_ms, last_at_ms;
+    str bucketing_id;               /* what experiments assign by: the identifier that made the first node */
+    const u32 *nodes; isize nodes_n;                    /* ascending; history_entry.node indexes them */
+    const struct trait *traits; isize traits_n;         /* by name, then node, origin */
+    const struct consent_entry *consents; isize consents_n;
+    const struct history_entry *history; isize history_n;
+    const struct membership *memberships; isize memberships_n;  /* by segment */
+    const struct exposure *exposures; isize exposures_n;        /* by campaign, then node */
+    i64 next_change_at_ms;          /* earliest of the memberships'; TIME_NEVER */
+    i64 older_events;               /* moved out of the hot history */
+    bool known;                     /* holds more than anonymous and device identifiers */
+};
+
+/* The newest value of a trait; declared before given before observed. Null when there is none. */
+const struct trait *profile_trait(const struct profile *p, str name);
+struct value trait_value(const struct trait *t);
+const struct membership *profile_membership(const struct profile *p, segment_id segment);
+/* What the person has said about a purpose, latest first, deny before grant at the same instant. */
+enum consent_state profile_consent(const struct profile *p, int purpose);
+
+/* Decayed share of one value in what the person dealt with, by dimension: category, brand, colour. Weights: viewed 1, added 3,
+ * wished 3, purchased 5; half-life 30 days. 0..1; computed from the hot history up to now_ms. */
+f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms);
+struct affinity { str dimension, value; f64 score; };
+isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out);
+
+struct order_totals { i64 orders, items; struct money revenue[4]; isize revenues_n; i64 first_at_ms, last_at_ms; };
+struct order_totals profile_orders(const struct profile *p, i64 now_ms);
+
+/* ---- as the world a rule asks -------------------------------------------------------------- */
+/* Fill it, then take facts from it; both stay put while the facts are used. */
+struct profile_world {
+    const struct profile *profile;          /* null: a stranger with no history */
+    const struct catalog *catalog;
+    const struct json *context;             /* the request's context object; null: none */
+    str market;
+    i64 now_ms;
+    const struct history_entry *more; isize more_n;     /* unused today; must be empty */
+    bool impersonal;                        /* no consent to personalise: history, traits and segments stay unknown */
+};
+struct rule_facts profile_facts(const struct profile_world *world);
+
+/* ---- all people ----------------------------------------------------------------------------- */
+struct people;
+struct people *people_new(void);
+void people_free(struct people *people);
+const struct profile *people_get(const struct people *people, person_id id);     /* null if none */
+isize people_most(const struct people *people);         /* highest id that ever had a profile */
+isize people_count(const struct people *people);        /* profiles now */
+isize people_known(const struct people *people);
+
+/* Fold only. Take an edit of a person (a new one when there is none), change it, commit. Arrays in the edit are the arena's. */
+struct profile_edit {
+    person_id id;
+    i64 created_at_ms, last_at_ms, older_events;
+    str bucketing_id;
+    struct { u32 *at; isize n, cap; } nodes;
+    struct { struct trait *at; isize n, cap; } traits;
+    struct { struct consent_entry *at; isize n, cap; } consents;
+    struct { struct history_entry *at; isize n, cap; } added;   /* new entries, to be merged in by history_cmp */
+    struct { struct membership *at; isize n, cap; } memberships;
+    struct { struct exposure *at; isize n, cap; } exposures;
+    bool known;
+    bool facts_changed, history_replaced;               /* which shared parts must be made anew */
+    const struct profile *before;
+    struct { struct history_entry *at; isize n, cap; } history;     /* the whole history, when replaced */
+};
+void people_edit(struct people *people, person_id id, arena *a, struct profile_edit *out);
+u8 edit_node(struct profile_edit *edit, u32 node, arena *a);        /* its index, added when new */
+void edit_trait(struct profile_edit *edit, arena *a, struct trait trait);
+void edit_consent(struct profile_edit *edit, arena *a, struct consent_entry entry);
+void edit_entry(struct profile_edit *edit, arena *a, struct history_entry entry);
+/* Takes the whole history into the edit, so that entries can be removed. */
+void edit_history(struct profile_edit *edit, arena *a);
+const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max);
+void people_remove(struct people *people, person_id id);
+/* Joins b's facts into a's edit; and the reverse: leaves in the edit only what belongs to these nodes. */
+void edit_absorb(struct profile_edit *into, const struct profile *other, arena *a);
+void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n, arena *a);
+
+void profile_encode(const struct profile *p, struct buf *out);
+MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
+person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends */
+struct hash128 people_digest(struct people *people);    /* brings itself up to date first: fold only */
+
+#endif
