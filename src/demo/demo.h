@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * demo.h - a shop of our own making: its catalogue, its pictures, its pages and its shoppers.
+ *
+ * Fjord & Fern sells some 2,000 invented products in 20 categories, in English and Norwegian,
+ * for euros and kroner, on the web and in three shops. Everything comes from a seed and a clock,
+ * so two demos with the same seed are the same demo. The room knows the rest of Opmaat only as a
+ * shop does: by the JSON it sends and gets back.
+ *
+ *   reads    base/
+ *   feeds    the `demo` command, which serves the pages and carries events and decisions
+ *   threads  a catalogue is read by anyone once made; shoppers belong to one thread
+ *   memory   the arena given to *_new; pages and pictures go to the caller's scratch
+ */
+#ifndef DEMO_DEMO_H
+#define DEMO_DEMO_H
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* ---- catalogue ---------------------------------------------------------------------------- */
+
+enum demo_language { DEMO_EN, DEMO_NB, DEMO_LANGUAGES };        /* "en", "nb-NO" */
+enum demo_place { DEMO_WEB, DEMO_OSLO, DEMO_BERGEN, DEMO_TRONDHEIM, DEMO_PLACES };
+enum demo_currency { DEMO_EUR, DEMO_NOK, DEMO_CURRENCIES };
+
+extern const char *const demo_place_keys[DEMO_PLACES];          /* "web", "oslo-1", … */
+
+/* price is what it costs today, list what it cost before (0 when it is not reduced); minor units. */
+struct demo_money { i64 price_minor, list_minor; };
+
+struct demo_variant {
+    str key, size;                                      /* "p-4-m-navy", "m"; size may be empty */
+    isize colour;                                       /* a row of the colour table */
+    struct demo_money money[DEMO_CURRENCIES];
+    i32 stock[DEMO_PLACES];
+};
+
+struct demo_product {
+    str key, url, image;                                /* "p-1", "/shop/p/p-1", "/shop/img/p-1.svg" */
+    isize kind, style, material;                        /* rows of the word tables */
+    str title[DEMO_LANGUAGES], description[DEMO_LANGUAGES];
+    str brand, name;
+    isize colour;
+    struct demo_money money[DEMO_CURRENCIES];           /* of the cheapest variant */
+    i64 cost_minor;                                     /* EUR */
+    i32 stock[DEMO_PLACES], repurchase_days;            /* 0 days: bought once */
+    i64 published_at_ms;
+    f64 appeal;                                         /* how much people like it whoever they are, 0.1 .. 1.1 */
+    const struct demo_variant *variants;
+    isize variants_n;
+};
+
+struct demo_catalogue { u64 seed; const struct demo_product *products; isize products_n; };
+
+/* The same seed and instant give the same catalogue, byte for byte. Publication dates lie within
+ * the 400 days before `now_ms`. */
+struct demo_catalogue demo_catalogue_new(arena *perm, u64 seed, i64 now_ms);
+const struct demo_product *demo_product_by_key(const struct demo_catalogue *c, str key);   /* or null */
+
+/* NDJSON, one product a line / one content item a line, as `opmaat import products|content` reads it. */
+void demo_catalogue_write(const struct demo_catalogue *c, struct buf *out);
+void demo_content_write(arena *scratch, struct buf *out);
+
+#endif
