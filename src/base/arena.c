@@ -8,6 +8,7 @@
 enum { BLOCK_BYTES = 64 << 10 };
 
 struct arena_block { struct arena_block *before; isize cap; _Alignas(16) u8 bytes[]; };
+struct arena_later { struct arena_later *before; void (*give_back)(void *what); void *what; };
 
 static void block_push(arena *a, isize need)
 {
@@ -66,11 +67,24 @@ str arena_printf(arena *a, const char *format, ...)
 
 struct arena_mark arena_mark(const arena *a)
 {
-    return (struct arena_mark){ a->block, a->at, a->used };
+    return (struct arena_mark){ a->block, a->at, a->used, a->later };
+}
+
+void arena_defer(arena *a, void (*give_back)(void *what), void *what)
+{
+    struct arena_later *later = arena_new(a, struct arena_later, 1);
+    *later = (struct arena_later){ a->later, give_back, what };
+    a->later = later;
+}
+
+static void give_back(arena *a, const struct arena_later *until)
+{
+    for (; a->later != until; a->later = a->later->before) a->later->give_back(a->later->what);
 }
 
 void arena_reset(arena *a, struct arena_mark to)
 {
+    give_back(a, to.later);
     while (a->block != to.block) {
         assert(a->block);
         struct arena_block *before = a->block->before;
@@ -85,6 +99,7 @@ void arena_reset(arena *a, struct arena_mark to)
 void arena_clear(arena *a)
 {
     if (!a->block) return;
+    give_back(a, NULL);
     while (a->block->before) {
         struct arena_block *before = a->block->before;
         free(a->block);

@@ -19,9 +19,10 @@
 #include "base/base.h"
 
 struct arena_block;
-typedef struct { struct arena_block *block; u8 *at, *end; isize used; } arena;
+struct arena_later;
+typedef struct { struct arena_block *block; u8 *at, *end; isize used; struct arena_later *later; } arena;
 
-struct arena_mark { struct arena_block *block; u8 *at; isize used; };
+struct arena_mark { struct arena_block *block; u8 *at; isize used; struct arena_later *later; };
 
 #define arena_new(a, T, n) ((T *)arena_alloc((a), (isize)sizeof(T), (isize)_Alignof(T), (n)))
 
@@ -34,6 +35,8 @@ struct arena_mark arena_mark(const arena *a);
 void arena_reset(arena *a, struct arena_mark to);       /* what came after the mark is gone */
 void arena_clear(arena *a);                             /* empties, keeps one block to be quick again */
 void arena_fini(arena *a);                              /* gives everything back; usable again */
+/* Calls give_back(what) when the memory of this moment goes, newest first: for what a library allocates by itself. */
+void arena_defer(arena *a, void (*give_back)(void *what), void *what);
 
 /* Zeroed; abort when the system has none. */
 void *mem_new(isize size);
