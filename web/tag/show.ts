@@ -77,10 +77,12 @@ function link(url: string | undefined, name: string): HTMLElement {
     return e;
 }
 
-export function money(m?: Money): string {
-    if (!m) return "";
-    const format = new Intl.NumberFormat(document.documentElement.lang || undefined,
-        { style: "currency", currency: m.currency });
+const formats: Record<string, Intl.NumberFormat> = {};      /* dear to make, so one a currency */
+
+function money(m: Money): string {
+    const { currency } = m;
+    const format = formats[currency] ||= new Intl.NumberFormat(document.documentElement.lang || undefined,
+        { style: "currency", currency });
     return format.format(m.minor / 10 ** format.resolvedOptions().maximumFractionDigits!);
 }
 
