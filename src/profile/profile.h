@@ -80,7 +80,6 @@ struct profile_world {
     const struct json *context;             /* the request's context object; null: none */
     str market;
     i64 now_ms;
-    const struct history_entry *more; isize more_n;     /* unused today; must be empty */
     bool impersonal;                        /* no consent to personalise: history, traits and segments stay unknown */
 };
 struct rule_facts profile_facts(const struct profile_world *world);
@@ -125,7 +124,10 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n,
 
 void profile_encode(const struct profile *p, struct buf *out);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
-person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends */
+person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends (may name removed people) */
+/* Entries that commits moved out of the hot history since last asked; false ends. The caller frees `entries` (mem_free). */
+struct history_page { person_id person; struct history_entry *entries; isize entries_n; };
+bool people_page_next(struct people *people, struct history_page *out);
 struct hash128 people_digest(struct people *people);    /* brings itself up to date first: fold only */
 
 #endif

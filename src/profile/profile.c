@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * profile.c - reading one person: traits, consent, affinities, order totals, and the answers a
+ * rule asks for. Nothing here is stored: it is all computed from the compact history, so it is
+ * as true of last Tuesday as of now. */
+#include "profile/profile.h"
+
+#include "math/math.h"
+
+const struct trait *profile_trait(const struct profile *p, str name)
+{
+    static const int rank[] = { [TRAIT_GIVEN] = 1, [TRAIT_DECLARED] = 2, [TRAIT_OBSERVED] = 0 };
+    const struct trait *best = NULL;
+    for (isize i = 0; i < p->traits_n; i++) {
+        const struct trait *t = &p->traits[i];
+        if (!str_eq(t->fact.name, name)) continue;
+        bool better = !best || rank[t->origin] > rank[best->origin]
+                   || (t->origin == best->origin && t->at_ms >= best->at_ms);
+        if (better) best = t;
+    }
+    return best;
+}
+
+struct value trait_value(const struct trait *t)
+{
+    if (!t) return (struct value){ VALUE_UNKNOWN };
+    switch ((enum fact_kind)t->fact.kind) {
+    case FACT_BOOL: return (struct value){ VALUE_BOOL, .b = t->fact.b };
+    case FACT_NUMBER: return (struct value){ VALUE_NUMBER, .n = t->fact.n };
+    case FACT_TEXT: case FACT_JSON: return (struct value){ VALUE_TEXT, .s = t->fact.text };
+    case FACT_NULL: break;
+    }
+    return (struct value){ VALUE_UNKNOWN };
+}
+
+const struct membership *profile_membership(const struct profile *p, segment_id segment)
+{
+    for (isize i = 0; i < p->memberships_n; i++)
+        if (p->memberships[i].segment == segment.v) return &p->memberships[i];
+    return NULL;
+}
+
+enum consent_state profile_consent(const struct profile *p, int purpose)
+{
+    const struct consent_entry *best = NULL;
+    for (isize i = 0; p && i < p->consents_n; i++) {
+        const struct consent_entry *c = &p->consents[i];
+        if (c->purpose != purpose) continue;
+        bool later = !best || c->at_ms > best->at_ms || (c->at_ms == best->at_ms && c->state == CONSENT_DENIED);
+        if (later) best = c;
+    }
+    return best ? (enum consent_state)best->state : CONSENT_UNKNOWN;
+}
+
+/* ---- affinities ------------------------------------------------------------------------------ */
+
+static f64 type_weight(u16 type)
+{
+    switch (type) {
+    case EVENT_PRODUCT_VIEWED: case EVENT_PRODUCT_CLICKED: case EVENT_CONTENT_VIEWED: return 1;
+    case EVENT_PRODUCT_ADDED: case EVENT_WISHLIST_ADDED: return 3;
+    case EVENT_PRODUCT_PURCHASED: return 5;
+    default: return 0;
+    }
+}
+
+enum dimension { DIMENSION_CATEGORY, DIMENSION_BRAND, DIMENSION_COLOUR, DIMENSION_GENDER, DIMENSIONS };
+static const char *const dimension_names[] = { "category", "brand", "colour", "gender" };
+
+static int dimension_of(str name)
+{
+    for (int i = 0; i < DIMENSIONS; i++)
+        if (str_eq(name, str_of(dimension_names[i]))) return i;
+    return str_eq(name, S("color")) ? DIMENSION_COLOUR : -1;
+}
+
+static str item_value(const struct item *item, int dimension)
+{
+    switch (dimension) {
+    case DIMENSION_CATEGORY: return item->category;
+    case DIMENSION_BRAND: return item->brand;
+    case DIMENSION_COLOUR: return item->colour;
+    default: return item->gender;
+    }
+}
+
+static bool item_matches(const struct catalog *catalog, const struct item *item, int dimension, str value)
+{
+    if (dimension == DIMENSION_CATEGORY) return item_under(catalog, item, value);
+    return str_eq_nocase(item_value(item, dimension), value);
+}
+
+#define AFFINITY_HALF_LIFE_MS (30 * DAY_MS)
+
+f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
+{
+    int d = dimension_of(dimension);
+    f64 all = 0, matching = 0;
+    for (isize i = 0; d >= 0 && i < p->history_n; i++) {
+        const struct history_entry *e = &p->history[i];
+        f64 weight = type_weight(e->type);
+        if (weight == 0 || e->at_ms > now_ms || e->item == 0 || e->quantity < 0 || (e->flags & HISTORY_BOT)) continue;
+        const struct item *item = catalog_item(catalog, (item_id){ e->item });
+        if (!item || item_value(item, d).len == 0) continue;
+        weight = decay(weight, now_ms - e->at_ms, AFFINITY_HALF_LIFE_MS);
+        all += weight;
+        if (item_matches(catalog, item, d, value)) matching += weight;
+    }
+    return all > 0 ? matching / all : 0;
+}
+
+isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out)
+{
+    enum { MAX = 64 };
+    struct affinity *list = arena_new(a, struct affinity, MAX);
+    f64 all[DIMENSIONS] = { 0 };
+    isize n = 0;
+    for (isize i = p->history_n - 1; i >= 0; i--) {
+        const struct history_entry *e = &p->history[i];
+        f64 weight = type_weight(e->type);
+        if (weight == 0 || e->at_ms > now_ms || e->item == 0 || e->quantity < 0 || (e->flags & HISTORY_BOT)) continue;
+        const struct item *item = catalog_item(catalog, (item_id){ e->item });
+        if (!item) continue;
+        weight = decay(weight, now_ms - e->at_ms, AFFINITY_HALF_LIFE_MS);
+        for (int d = 0; d < DIMENSIONS; d++) {
+            str value = item_value(item, d);
+            if (value.len == 0) continue;
+            all[d] += weight;
+            isize k = 0;
+            while (k < n && !(str_eq(list[k].dimension, str_of(dimension_names[d])) && str_eq(list[k].value, value))) k++;
+            if (k == MAX) continue;
+            if (k == n) list[n++] = (struct affinity){ str_of(dimension_names[d]), value, 0 };
+            list[k].score += weight;
+        }
+    }
+    for (isize k = 0; k < n; k++) list[k].score /= all[dimension_of(list[k].dimension)];
+    for (isize i = 1; i < n; i++)                       /* strongest first */
+        for (isize j = i; j > 0 && list[j - 1].score < list[j].score; j--) {
+            struct affinity swap = list[j];
+            list[j] = list[j - 1];
+            list[j - 1] = swap;
+        }
+    *out = list;
+    return n;
+}
+
+struct order_totals profile_orders(const struct profile *p, i64 now_ms)
+{
+    struct order_totals t = { 0 };
+    for (isize i = 0; i < p->history_n; i++) {
+        const struct history_entry *e = &p->history[i];
+        if (e->at_ms > now_ms) break;
+        if (e->type == EVENT_PRODUCT_PURCHASED) t.items += e->quantity;
+        if (e->type != EVENT_ORDER_COMPLETED && e->type != EVENT_ORDER_REFUNDED) continue;
+        isize k = 0;
+        while (k < t.revenues_n && t.revenue[k].currency.v != e->currency) k++;
+        if (k < countof(t.revenue)) {
+            if (k == t.revenues_n) t.revenue[t.revenues_n++] = (struct money){ 0, { e->currency } };
+            t.revenue[k].minor += e->value_minor;
+        }
+        if (e->type != EVENT_ORDER_COMPLETED) continue;
+        if (t.orders++ == 0) t.first_at_ms = e->at_ms;
+        t.last_at_ms = e->at_ms;
+    }
+    return t;
+}
+
+/* ---- what a rule asks ------------------------------------------------------------------------ */
+
+static const struct profile *speaking(const struct profile_world *w) { return w->impersonal ? NULL : w->profile; }
+
+static struct value ask_trait(const void *ctx, str name)
+{
+    const struct profile *p = speaking(ctx);
+    return p ? trait_value(profile_trait(p, name)) : (struct value){ VALUE_UNKNOWN };
+}
+
+static enum tri ask_segment(const void *ctx, segment_id segment)
+{
+    const struct profile *p = speaking(ctx);
+    if (!p) return TRI_FALSE;
+    const struct membership *m = profile_membership(p, segment);
+    return m && m->member ? TRI_TRUE : TRI_FALSE;
+}
+
+static struct value json_value(const struct json *v)
+{
+    if (json_is(v, JSON_STR)) return (struct value){ VALUE_TEXT, .s = v->s };
+    if (json_is(v, JSON_BOOL)) return (struct value){ VALUE_BOOL, .b = v->b };
+    if (json_is(v, JSON_INT) || json_is(v, JSON_NUM)) return (struct value){ VALUE_NUMBER, .n = json_num(v, 0) };
+    return (struct value){ VALUE_UNKNOWN };
+}
+
+static struct value ask_context(const void *ctx, str name)
+{
+    const struct profile_world *w = ctx;
+    return json_value(json_get(w->context, name));
+}
+
+static struct value ask_affinity(const void *ctx, str dimension, str value, i64 now_ms)
+{
+    const struct profile_world *w = ctx;
+    const struct profile *p = speaking(w);
+    if (!p) return (struct value){ VALUE_UNKNOWN };
+    return (struct value){ VALUE_NUMBER, .n = profile_affinity(p, w->catalog, dimension, value, now_ms) };
+}
+
+static struct value ask_quiz(const void *ctx, str question)
+{
+    const struct profile *p = speaking(ctx);
+    char name[300];
+    if (!p || question.len > 250) return (struct value){ VALUE_UNKNOWN };
+    memcpy(name, "quiz.", 5);
+    memcpy(name + 5, question.ptr, (size_t)question.len);
+    return trait_value(profile_trait(p, (str){ name, question.len + 5 }));
+}
+
+static struct value ask_item(const void *ctx, item_id id, str field, str key)
+{
+    const struct profile_world *w = ctx;
+    const struct item *item = catalog_item(w->catalog, id);
+    if (!item) return (struct value){ VALUE_UNKNOWN };
+    struct item_field f = item_field(w->catalog, item, field, key, w->market, w->now_ms);
+    if (f.is_money) return (struct value){ VALUE_MONEY, .money = f.money };
+    switch (f.kind) {
+    case FACT_BOOL: return (struct value){ VALUE_BOOL, .b = f.b };
+    case FACT_NUMBER: return (struct value){ VALUE_NUMBER, .n = f.n };
+    case FACT_TEXT: case FACT_JSON: return (struct value){ VALUE_TEXT, .s = f.text };
+    case FACT_NULL: break;
+    }
+    return (struct value){ VALUE_UNKNOWN };
+}
+
+static bool ask_under(const void *ctx, item_id id, str category)
+{
+    const struct profile_world *w = ctx;
+    const struct item *item = catalog_item(w->catalog, id);
+    return item && item_under(w->catalog, item, category);
+}
+
+struct rule_facts profile_facts(const struct profile_world *w)
+{
+    const struct profile *p = speaking(w);
+    return (struct rule_facts){
+        .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w,
+        .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
+        .quiz = ask_quiz, .item = ask_item, .item_under = ask_under,
+    };
+}
