@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -104,17 +105,30 @@ static bool zone(str *s, i64 *offset_minutes)
     (void)eat(s, ':');
     if (s->len > 0 && !digits(s, 2, &m)) return false;
     *offset_minutes = (behind ? -1 : 1) * (h * 60 + m);
+    return h <= 23 && m <= 59;
+}
+
+static i32 month_days(i32 year, i32 month)
+{
+    static const i8 days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
+/* Only what prints with a year of four digits is an instant to us. */
+static bool instant(i64 at_ms, i64 *out_ms)
+{
+    if (at_ms < -62167219200000 || at_ms >= 253402300800000) return false;
+    *out_ms = at_ms;
     return true;
 }
 
 bool time_parse(str s, i64 *out_ms)
 {
     i64 n;
-    if (s.len != 10 || str_find_char(s, '-') < 0) {
-        if (str_to_i64(s, &n)) {
-            bool seconds = s.len <= 10;
-            return !__builtin_mul_overflow(n, seconds ? 1000 : 1, out_ms);
-        }
+    if (str_to_i64(s, &n)) {
+        bool seconds = s.len <= 10;
+        return instant(seconds ? n * 1000 : n, out_ms);
     }
     struct civil c = { 0 };
     i64 ms = 0, offset_minutes = 0;
@@ -124,11 +138,10 @@ bool time_parse(str s, i64 *out_ms)
         if (!eat(&s, 'T') && !eat(&s, 't') && !eat(&s, ' ')) return false;
         if (!time_of_day(&s, &c, &ms) || !zone(&s, &offset_minutes)) return false;
     }
-    bool sane = c.month >= 1 && c.month <= 12 && c.day >= 1 && c.day <= 31 && c.hour <= 23
+    bool sane = c.month >= 1 && c.month <= 12 && c.day >= 1 && c.hour <= 23
              && c.minute <= 59 && c.second <= 60 && s.len == 0;
-    if (!sane) return false;
-    *out_ms = time_from_civil(c) + ms - offset_minutes * MINUTE_MS;
-    return true;
+    if (!sane || c.day > month_days(c.year, c.month)) return false;
+    return instant(time_from_civil(c) + ms - offset_minutes * MINUTE_MS, out_ms);
 }
 
 str time_print(arena *a, i64 at_ms)
@@ -184,6 +197,7 @@ void rng_system(void *bytes, isize n)
 {
     for (u8 *p = bytes; n > 0;) {
         isize got = getrandom(p, (size_t)n, 0);
+        if (got < 0 && errno == EINTR) continue;
         assert(got > 0);
         p += got;
         n -= got;

@@ -18,7 +18,8 @@ static inline i64 clock_now(struct clock c) { return c.now_ms(c.ctx); }
 i64 clock_monotonic_us(void);                           /* for measuring spans, never stored */
 
 /* RFC 3339 with any offset, "YYYY-MM-DD", "YYYY-MM-DD hh:mm[:ss[.fff]]" (UTC), or a number of
- * epoch milliseconds (seconds when it has at most 10 digits). */
+ * epoch milliseconds (seconds when it has at most 10 characters). The day must exist, and the
+ * year in UTC be 0000 to 9999; a second 60 is the next minute's first. */
 bool time_parse(str s, i64 *out_ms);
 str time_print(arena *a, i64 at_ms);                    /* "2026-11-21T08:00:00.000Z" */
 struct civil { i32 year, month, day, hour, minute, second, weekday; };  /* month 1-12, Monday 1 */

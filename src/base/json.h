@@ -4,7 +4,8 @@
  *
  * In: one tree in the caller's arena. An object's children carry their key, in the order they
  * came; of a repeated key json_get finds the first. Strict RFC 8259 and UTF-8, at most
- * JSON_DEPTH_MAX levels deep. Integers that fit i64 are JSON_INT, all other numbers JSON_NUM.
+ * JSON_DEPTH_MAX levels deep. Integers that fit i64 are JSON_INT, all other numbers JSON_NUM; a number that no
+ * f64 can hold, and an integer of 2^64 or more, is refused.
  *
  * Out: calls in document order; commas and escapes are made here.
  */

@@ -7,6 +7,13 @@
 
 #include "base/clock.h"
 
+/* One event is one line, whatever the values contain. */
+static void flatten(char *from, const char *to)
+{
+    for (; from < to; from++)
+        if ((u8)*from < 0x20 || *from == 0x7f) *from = '?';
+}
+
 static enum log_level most = LOG_NOTE;
 static const char *const names[] = { "error", "note", "trace" };
 
@@ -26,6 +33,7 @@ void logline(enum log_level level, const char *format, ...)
     va_end(args);
     n += more < 0 ? 0 : more;
     if (n > (int)sizeof line - 2) n = (int)sizeof line - 2;
+    flatten(line, line + n);
     line[n++] = '\n';
     if (write(STDERR_FILENO, line, (size_t)n) < 0) return;      /* nobody left to tell */
 }

@@ -78,6 +78,7 @@ isize queue_take(struct queue *q, void **items, isize max, i64 wait_ms)
     for (isize i = 0; i < n; i++) items[i] = q->ring[(q->head + i) % q->cap];
     q->head = (q->head + n) % q->cap;
     q->n -= n;
+    if (q->n > 0) pthread_cond_signal(&q->came);        /* another taker may be waiting still */
     if (n == 0 && q->closed) n = -1;
     pthread_mutex_unlock(&q->lock);
     return n;
