@@ -62,4 +62,9 @@ const struct demo_product *demo_product_by_key(const struct demo_catalogue *c, s
 void demo_catalogue_write(const struct demo_catalogue *c, struct buf *out);
 void demo_content_write(arena *scratch, struct buf *out);
 
+/* ---- pictures ----------------------------------------------------------------------------- */
+
+/* SVG, 360 x 480, under 3 KB, whole in itself; in `scratch`. */
+str demo_picture(arena *scratch, const struct demo_product *p);
+
 #endif
