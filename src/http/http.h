@@ -139,27 +139,11 @@ isize http_server_loops(const struct http_server *server);
 struct http_loop *http_server_loop(struct http_server *server, isize number);
 
 /* ---- counters ------------------------------------------------------------------------------ */
-/* Why a request was refused before a handler saw it. name, status, err of the problem document, why. */
-#define HTTP_REFUSALS(X)                                                                                    \
-    X(SYNTAX,      400, ERR_BAD_INPUT,  "the request line or a header is malformed")                        \
-    X(LINE_END,    400, ERR_BAD_INPUT,  "a line does not end in CR LF, or holds a control character")       \
-    X(FOLDED,      400, ERR_BAD_INPUT,  "a header is folded over two lines")                                \
-    X(LENGTH,      400, ERR_BAD_INPUT,  "Content-Length or Transfer-Encoding is malformed or ambiguous")    \
-    X(CHUNK,       400, ERR_BAD_INPUT,  "the chunked body is malformed")                                    \
-    X(HOST,        400, ERR_BAD_INPUT,  "exactly one valid Host header is needed")                          \
-    X(GZIP,        400, ERR_BAD_INPUT,  "the body is not the gzip data it is said to be")                   \
-    X(SLOW,        408, ERR_TIMEOUT,    "the request took too long to arrive")                              \
-    X(BODY_SIZE,   413, ERR_TOO_BIG,    "the body is over the limit, as sent or un-gzipped")                \
-    X(ENCODING,    415, ERR_BAD_INPUT,  "only gzip is understood as Content-Encoding")                      \
-    X(EXPECTATION, 417, ERR_BAD_INPUT,  "only 100-continue is understood as Expect")                        \
-    X(HEAD_SIZE,   431, ERR_TOO_BIG,    "the request line and headers are over the limit")                  \
-    X(METHOD,      501, ERR_BAD_METHOD, "the method is not one of GET HEAD POST PUT PATCH DELETE OPTIONS")  \
-    X(MEMORY,      503, ERR_OVERLOADED, "too many request bytes are held at the moment")                    \
-    X(VERSION,     505, ERR_BAD_INPUT,  "only HTTP/1.0 and HTTP/1.1 are spoken")
+/* Why a request was refused before a handler saw it: refusal.def. */
 enum http_refusal {
-#define X(name, status, err, why) REFUSED_##name,
-    HTTP_REFUSALS(X)
-#undef X
+#define REFUSAL(name, counter, http, err, why) REFUSED_##name,
+#include "http/refusal.def"
+#undef REFUSAL
     HTTP_REFUSALS_N
 };
 const char *http_refusal_name(enum http_refusal refusal);       /* "head-size" */
