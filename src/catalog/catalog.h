@@ -56,7 +56,7 @@ struct item_change { u8 kind; struct item item; };      /* PRICES and STOCK use 
 void item_change_encode(const struct item_change *change, struct buf *out);
 MUST_USE enum err item_change_decode(str bytes, arena *a, struct item_change *out);
 
-/* Our NDJSON shape (api.md's names): one product or content object -> a change. ERR_BAD_INPUT with the field in diag. */
+/* Our NDJSON shape (api.md's names; item_json.c states it whole): one product or content object -> a change. ERR_BAD_INPUT with the field in diag. */
 MUST_USE enum err item_change_from_json(arena *a, const struct json *doc, struct item_change *out, struct diag *diag);
 
 /* ---- the catalogue --------------------------------------------------------------------------- */
@@ -65,7 +65,7 @@ struct catalog *catalog_new(void);
 void catalog_free(struct catalog *catalog);
 
 /* Fold only. The id of a key, made (ITEM_SEEN, with what the event says of it) when new. */
-item_id catalog_see(struct catalog *catalog, const struct event_item *seen, currency currency, i64 at_ms);
+item_id catalog_see(struct catalog *catalog, const struct event_item *seen, currency in, i64 at_ms);
 /* Fold only. Applies a change at a time; lowest_30d is kept from the price's own history. */
 item_id catalog_apply(struct catalog *catalog, const struct item_change *change, i64 at_ms);
 /* Fold only: loads what item_encode wrote (start-up). */
@@ -90,6 +90,7 @@ str item_text(const struct text *texts, isize n, str locale);      /* "nb-NO" ->
 category_id catalog_category(const struct catalog *catalog, str path);         /* 0 if unknown */
 category_id catalog_category_parent(const struct catalog *catalog, category_id id);
 str catalog_category_name(const struct catalog *catalog, category_id id);      /* the leaf's name */
+str catalog_category_path(const struct catalog *catalog, category_id id);     /* "Women > Jeans" */
 isize catalog_categories(const struct catalog *catalog);
 /* The item's category or one above it bears this name (any case), its slug ("t-shirts") or is this path. */
 bool item_under(const struct catalog *catalog, const struct item *item, str category);

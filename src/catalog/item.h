@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * item.h - an item as the catalogue holds it; between the files of this room.
+ */
+#ifndef CATALOG_ITEM_H
+#define CATALOG_ITEM_H
+
+#include "catalog/catalog.h"
+
+enum {
+    TEXTS_MAX = 64, PRICES_MAX = 256, STOCK_MAX = 4096, VARIANTS_MAX = 1024, ATTRIBUTES_MAX = 300,
+    ITEM_KEY_MAX = 255, CATEGORY_DEPTH_MAX = 16, POINTS_MAX = 65536, SERIES_POINTS_MAX = 64,
+};
+
+/* From `from_ms` on this price stood; minor -1: not offered. variant "": the item's own. */
+struct price_point { str variant, market; currency currency; i64 from_ms, minor, list_minor; };
+
+/* A category that this item was the first to name. */
+struct born { category_id id, parent; str path; };
+
+struct item_state {
+    struct item item;
+    struct price_point *points;
+    isize points_n;
+    struct born *born;
+    isize born_n;
+};
+
+/* The block: the state, then everything it points to. */
+struct held { struct item_state state; struct hash128 digest; };
+
+void item_state_visit(struct codec *c, struct item_state *state);
+struct held *item_hold(const struct item_state *state);
+
+/* Brings the item's price history up to the prices it now has, at `at_ms`, and fills every lowest_30d_minor. */
+void item_prices_settle(struct item_state *state, i64 at_ms, arena *a);
+
+#endif
