@@ -242,7 +242,7 @@ struct rule_facts profile_facts(const struct profile_world *w)
 {
     const struct profile *p = speaking(w);
     return (struct rule_facts){
-        .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w,
+        .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
         .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
         .quiz = ask_quiz, .item = ask_item, .item_under = ask_under,
     };

@@ -15,6 +15,7 @@
 #define PROFILE_PROFILE_H
 
 #include "base/codec.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "catalog/catalog.h"
 #include "consent/consent.h"

@@ -64,7 +64,7 @@ struct rule_facts {
     const struct history_entry *history;    /* oldest first by history_cmp */
     isize history_n;
     item_id candidate;                      /* what `item` means; 0 when there is none */
-    const void *ctx;
+    const void *ctx, *segment_ctx;          /* ctx for all questions but in_segment, which gets segment_ctx */
     struct value (*trait)(const void *ctx, str name);                               /* gender, age, first_name … */
     enum tri (*in_segment)(const void *ctx, segment_id segment);
     struct value (*context)(const void *ctx, str name);                             /* context.weather; context.hour is answered here if unknown there: from now_ms */

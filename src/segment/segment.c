@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * segment.c - compiling the set, and moving one person in and out.
+ *
+ * After an event only segments that it can have moved are asked again: rule_touched_by refuses
+ * most by the entry's type and item, which is what makes 200 segments cost little more than 20.
+ * The order of the set makes one pass enough: a segment that refers to others comes after them.
+ */
+#include "segment/segment.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+void definition_error_add(struct definition_errors *errors, struct definition_error error)
+{
+    if (errors->n < countof(errors->at)) errors->at[errors->n++] = error;
+}
+
+/* ---- compiling ----------------------------------------------------------------------------------- */
+
+static bool same_definition(const struct definition *def, const struct definition_candidate *c)
+{
+    return c && str_eq(c->kind, S("segment")) && str_eq(def->key, c->key);
+}
+
+static enum err compile_one(arena *a, const struct definition *def, str document, const struct rule_names *names,
+                            struct segment *out, struct definition_errors *errors)
+{
+    const struct json *doc;
+    struct diag diag = { .arena = a };
+    struct definition_error error = { .kind = S("segment"), .key = def->key };
+    if (json_parse(a, document, &doc, &diag)) {
+        error.message = diag.what;
+        definition_error_add(errors, error);
+        return ERR_REFUSED;
+    }
+    struct rule_errors wrong = { 0 };
+    error.path = S("rule");
+    enum err err = rule_compile(a, json_str(json_get(doc, S("rule")), S("")), RULE_SEGMENT, names, &out->rule, &wrong);
+    for (isize i = 0; i < wrong.n; i++) {
+        error.column = wrong.at[i].column;
+        error.message = wrong.at[i].hint.len ? arena_printf(a, "%.*s; %.*s", STR_FMT(wrong.at[i].message), STR_FMT(wrong.at[i].hint))
+                                             : wrong.at[i].message;
+        definition_error_add(errors, error);
+    }
+    if (err) return ERR_REFUSED;
+    out->id = (segment_id){ def->number };
+    out->key = def->key;
+    out->title = json_str(json_get(doc, S("title")), def->key);
+    out->depends = rule_depends_on(out->rule);
+    return ERR_OK;
+}
+
+/* Depth-first: a segment is placed after those its rule names. 1 on the way, 2 placed. */
+struct placing { struct segment *from; isize n; struct segment *to; isize placed; u8 *mark; struct definition_errors *errors; };
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as segments refer to each other, SEGMENTS_MAX at most
+static enum err place(struct placing *p, isize i)
+{
+    if (p->mark[i] == 2) return ERR_OK;
+    if (p->mark[i] == 1) {
+        definition_error_add(p->errors, (struct definition_error){ S("segment"), p->from[i].key, S("rule"),
+                             S("segments refer to each other in a circle"), 0 });
+        return ERR_REFUSED;
+    }
+    p->mark[i] = 1;
+    segment_id named[64];
+    isize named_n = rule_segments(p->from[i].rule, named, countof(named));
+    for (isize k = 0; k < named_n; k++)
+        for (isize j = 0; j < p->n; j++)
+            if (p->from[j].id.v == named[k].v && place(p, j)) return ERR_REFUSED;
+    p->mark[i] = 2;
+    p->to[p->placed++] = p->from[i];
+    return ERR_OK;
+}
+
+enum err segment_set_build(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate,
+                           const struct rule_names *names, const struct segment_set **out,
+                           struct definition_errors *errors)
+{
+    struct segment_set *set = arena_new(a, struct segment_set, 1);
+    struct segment *found = arena_new(a, struct segment, SEGMENTS_MAX);
+    enum err err = ERR_OK;
+    isize n = 0, at = 0;
+    const struct definition *def;
+    while ((def = definition_next(definitions, S("segment"), &at))) {
+        str document = same_definition(def, candidate) ? candidate->document : definition_published(def);
+        if (document.len == 0 || def->number >= SEGMENTS_MAX) continue;
+        if (compile_one(a, def, document, names, &found[n], errors)) err = ERR_REFUSED;
+        else n++;
+    }
+    if (err) return err;
+    struct placing p = { found, n, arena_new(a, struct segment, n + 1), 0, arena_new(a, u8, n + 1), errors };
+    for (isize i = 0; i < n; i++)
+        if (place(&p, i)) return ERR_REFUSED;
+    set->at = p.to;
+    set->n = n;
+    for (isize i = 0; i < n; i++) set->by_id[p.to[i].id.v] = &p.to[i];
+    *out = set;
+    return ERR_OK;
+}
+
+segment_id segment_find(const struct segment_set *set, str key)
+{
+    for (isize i = 0; i < set->n; i++)
+        if (str_eq(set->at[i].key, key)) return set->at[i].id;
+    return (segment_id){ 0 };
+}
+
+/* ---- one person ------------------------------------------------------------------------------------ */
+
+/* The present state of every segment for one person, by index of the set while it is brought up to date. */
+struct state { const struct segment_ask *ask; struct membership *now; bool *moved; };
+
+static isize position(const struct segment_set *set, u16 id)
+{
+    const struct segment *s = id < SEGMENTS_MAX ? set->by_id[id] : NULL;
+    return s ? s - set->at : -1;
+}
+
+static enum tri in_segment(const void *ctx, segment_id id)
+{
+    const struct state *s = ctx;
+    isize at = position(s->ask->set, id.v);
+    return at >= 0 && s->now[at].member ? TRI_TRUE : TRI_FALSE;
+}
+
+static bool depends_on_moved(const struct state *s, const struct segment *segment)
+{
+    if (!(segment->depends & RULE_ON_SEGMENTS)) return false;
+    segment_id named[64];
+    isize n = rule_segments(segment->rule, named, countof(named));
+    for (isize i = 0; i < n; i++) {
+        isize at = position(s->ask->set, named[i].v);
+        if (at >= 0 && s->moved[at]) return true;
+    }
+    return false;
+}
+
+static bool must_ask(const struct state *s, isize i, const struct rule_facts *facts)
+{
+    const struct segment_ask *ask = s->ask;
+    const struct segment *segment = &ask->set->at[i];
+    if (ask->all || s->now[i].next_change_at_ms <= ask->now_ms) return true;
+    if (ask->facts && segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ)) return true;
+    if (ask->touched_n && segment->depends & RULE_ON_AFFINITY) return true;
+    for (isize k = 0; k < ask->touched_n; k++)
+        if (rule_touched_by(segment->rule, &ask->touched[k], facts)) return true;
+    return depends_on_moved(s, segment);
+}
+
+static int by_segment(const void *x, const void *y)
+{
+    return (int)((const struct membership *)x)->segment - (int)((const struct membership *)y)->segment;
+}
+
+isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out)
+{
+    const struct segment_set *set = ask->set;
+    if (set->n == 0) { edit->memberships.n = 0; return 0; }
+    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n) };
+    for (isize i = 0; i < set->n; i++) s.now[i] = (struct membership){ set->at[i].id.v, false, 0, TIME_NEVER };
+    for (isize i = 0; i < edit->memberships.n; i++) {
+        isize at = position(set, edit->memberships.at[i].segment);
+        if (at >= 0) s.now[at] = edit->memberships.at[i];
+    }
+    struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms };
+    struct rule_facts facts = profile_facts(&world);
+    facts.segment_ctx = &s;
+    facts.in_segment = in_segment;
+    isize changes = 0;
+    for (isize i = 0; i < set->n; i++) {
+        if (!must_ask(&s, i, &facts)) continue;
+        struct rule_result r = rule_run(set->at[i].rule, &facts);
+        bool member = rule_holds(r);
+        s.now[i].next_change_at_ms = max_i64(r.next_change_at_ms, ask->now_ms + 1);
+        s.moved[i] = member != s.now[i].member;
+        if (!s.moved[i]) continue;
+        s.now[i].member = member;
+        s.now[i].entered_at_ms = member ? ask->now_ms : 0;
+        out[changes++] = (struct segment_change){ set->at[i].id, member };
+    }
+    isize n = 0;
+    struct membership *kept = arena_new(a, struct membership, set->n);
+    for (isize i = 0; i < set->n; i++)
+        if (s.now[i].member || s.now[i].next_change_at_ms != TIME_NEVER) kept[n++] = s.now[i];
+    qsort(kept, (size_t)n, sizeof *kept, by_segment);                   /* so that the bytes are always the same */
+    edit->memberships.at = kept;
+    edit->memberships.n = edit->memberships.cap = n;
+    return changes;
+}
+
+bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)
+{
+    const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
+    if (!segment || !p) return false;
+    const struct membership *m = profile_membership(p, id);
+    if (!m) return false;
+    if (now_ms < m->next_change_at_ms) return m->member;
+    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms };
+    struct rule_facts facts = profile_facts(&world);
+    return rule_holds(rule_run(segment->rule, &facts));
+}
+
+/* ---- all people ------------------------------------------------------------------------------------- */
+
+/* As of another instant a stored membership says nothing: segments that a rule names are asked at that instant too. */
+struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
+
+static enum tri segment_as_of(const void *ctx, segment_id id)
+{
+    const struct as_of *at = ctx;
+    const struct segment *segment = id.v < SEGMENTS_MAX ? at->set->by_id[id.v] : NULL;
+    if (!segment || at->depth >= RULE_DEPTH_MAX) return TRI_FALSE;
+    struct as_of deeper = *at;
+    deeper.depth++;
+    struct rule_facts facts = profile_facts(&deeper.world);
+    facts.segment_ctx = &deeper;
+    facts.in_segment = segment_as_of;
+    return rule_run(segment->rule, &facts).is;
+}
+
+i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+                 const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx)
+{
+    i64 count = 0;
+    u32 most = (u32)people_most(people);
+    for (u32 id = 1; id <= most; id++) {
+        const struct profile *p = people_get(people, (person_id){ id });
+        if (!p || p->created_at_ms > now_ms) continue;
+        struct as_of at = { { .profile = p, .catalog = catalog, .now_ms = now_ms }, set, 0 };
+        struct rule_facts facts = profile_facts(&at.world);
+        facts.segment_ctx = &at;
+        facts.in_segment = segment_as_of;
+        if (!rule_holds(rule_run(rule, &facts))) continue;
+        count++;
+        if (member) member(ctx, p->id);
+    }
+    return count;
+}
+
+static void take_sample(void *ctx, person_id id)
+{
+    struct segment_preview *preview = ctx;
+    if (preview->sample_n < countof(preview->sample)) preview->sample[preview->sample_n++] = id;
+}
+
+struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+                                       const struct segment_set *set, i64 now_ms)
+{
+    struct segment_preview preview = { 0 };
+    i64 began = clock_monotonic_us();
+    preview.count = segment_walk(people, catalog, rule, set, now_ms, take_sample, &preview);
+    preview.took_us = clock_monotonic_us() - began;
+    return preview;
+}
+
+/* ---- the roll ----------------------------------------------------------------------------------------- */
+
+struct roll { _Atomic(struct bitset *) at[SEGMENTS_MAX]; };
+
+struct roll *roll_new(void) { return mem_new(sizeof(struct roll)); }
+
+void roll_free(struct roll *roll)
+{
+    if (!roll) return;
+    for (isize i = 0; i < SEGMENTS_MAX; i++) bitset_free(roll->at[i]);
+    mem_free(roll);
+}
+
+void roll_put(struct roll *roll, segment_id segment, person_id person, bool member)
+{
+    assert(segment.v < SEGMENTS_MAX);
+    if (!roll->at[segment.v]) {
+        if (!member) return;
+        roll->at[segment.v] = bitset_new(1024);
+    }
+    if (member) bitset_set(roll->at[segment.v], person.v);
+    else bitset_clear(roll->at[segment.v], person.v);
+}
+
+isize roll_count(const struct roll *roll, segment_id segment)
+{
+    const struct bitset *b = segment.v < SEGMENTS_MAX ? roll->at[segment.v] : NULL;
+    return b ? bitset_count(b) : 0;
+}
+
+isize roll_overlap(const struct roll *roll, const segment_id *segments, isize n)
+{
+    const struct bitset *sets[BITSET_AND_MAX];
+    assert(n <= BITSET_AND_MAX);
+    for (isize i = 0; i < n; i++) {
+        sets[i] = segments[i].v < SEGMENTS_MAX ? roll->at[segments[i].v] : NULL;
+        if (!sets[i]) return 0;
+    }
+    return n ? bitset_and_count(sets, n) : 0;
+}
+
+i64 roll_next(const struct roll *roll, segment_id segment, u32 from)
+{
+    const struct bitset *b = segment.v < SEGMENTS_MAX ? roll->at[segment.v] : NULL;
+    return b ? bitset_next(b, from) : -1;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * segment.h - who is in which segment, right now.
+ *
+ * A segment is a rule about one person. The set of published segments is compiled into one
+ * immutable struct, in an order in which a segment comes after those it refers to. A person's
+ * memberships stand in their profile, with the instant each can next change by itself; this room
+ * says when they change, and keeps one bit a person for counting and overlaps.
+ *
+ *   reads    math/, event/, rule/, definition/, catalog/, profile/
+ *   feeds    decide/, fold/, api/
+ *   threads  the set is immutable; evaluation is pure; struct roll is the fold's, readable inside rcu brackets
+ *   memory   the set in its own arena
+ */
+#ifndef SEGMENT_SEGMENT_H
+#define SEGMENT_SEGMENT_H
+
+#include "definition/definition.h"
+#include "math/math.h"
+#include "profile/profile.h"
+#include "rule/rule.h"
+
+enum { SEGMENTS_MAX = 4096 };
+
+struct segment { segment_id id; str key, title; const struct rule *rule; u32 depends; };
+struct segment_set {
+    const struct segment *at; isize n;                  /* in evaluation order */
+    const struct segment *by_id[SEGMENTS_MAX];          /* null: no such published segment */
+};
+
+/* A mistake in a definition: where in the document, and in a rule which column. */
+struct definition_error { str kind, key, path, message; isize column; };
+struct definition_errors { struct definition_error at[16]; isize n; };
+void definition_error_add(struct definition_errors *errors, struct definition_error error);
+
+/* Compiles the published segments; `candidate` (may be null) stands in for the definition of its kind and key. ERR_REFUSED and the
+ * reasons when one does not compile or segments refer to each other in a circle. Everything lives in `a`. */
+struct definition_candidate { str kind, key, document; };
+MUST_USE enum err segment_set_build(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate,
+                                    const struct rule_names *names, const struct segment_set **out,
+                                    struct definition_errors *errors);
+segment_id segment_find(const struct segment_set *set, str key);        /* 0 if there is none */
+
+/* ---- one person -------------------------------------------------------------------------------- */
+struct segment_change { segment_id segment; bool entered; };
+
+/* Brings memberships up to date for now. `touched` null: all segments are asked; else only those that one of these entries, or
+ * another change (facts: traits, consent, affinity inputs), may have moved, those whose instant has come, and those that depend on
+ * a segment that moved. Works on edit->memberships; changes are listed in `out` (room for SEGMENTS_MAX). Returns how many. */
+struct segment_ask {
+    const struct segment_set *set;
+    const struct catalog *catalog;
+    const struct profile *profile;                      /* its new facts and history */
+    i64 now_ms;
+    const struct history_entry *touched; isize touched_n; bool all, facts;
+};
+isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out);
+
+/* Whether a person is a member at now_ms, asking the rule again when the stored answer's instant has passed. */
+bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms);
+
+/* Count and a sample of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets. */
+struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
+struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+                                       const struct segment_set *set, i64 now_ms);
+/* The same with each member handed to `member`. */
+i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+                 const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx);
+
+/* ---- the roll: one bit a person and segment ------------------------------------------------------ */
+struct roll;
+struct roll *roll_new(void);
+void roll_free(struct roll *roll);
+void roll_put(struct roll *roll, segment_id segment, person_id person, bool member);    /* fold only */
+isize roll_count(const struct roll *roll, segment_id segment);
+isize roll_overlap(const struct roll *roll, const segment_id *segments, isize n);       /* in all of them; n <= BITSET_AND_MAX */
+i64 roll_next(const struct roll *roll, segment_id segment, u32 from);                   /* next member id >= from; -1 ends */
+
+#endif
