@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * decide.h - what this person sees here, now, and why.
+ *
+ *   identify -> consent -> holdout -> eligible campaigns (schedule, target, guards, caps)
+ *   -> arbitration -> variation (propensity) -> content (template, strategy, price, locale) -> decision with reason and ticket
+ *
+ * Definitions are compiled into one immutable book; a decision reads the book, the person's
+ * profile, the catalogue and the recommenders' model, and nothing else: no disk, no lock. It never
+ * comes back empty: each placement ends in its default.
+ *
+ *   reads    base/, math/, event/, rule/, definition/, identity/, consent/, catalog/, profile/, segment/, recommend/, experiment/
+ *   feeds    deliver/, measure/, fold/, api/
+ *   threads  the fold builds books; decide from any thread inside rcu brackets; struct caps is atomic
+ *   memory   a book in its own arena; a decision in the request's
+ */
+#ifndef DECIDE_DECIDE_H
+#define DECIDE_DECIDE_H
+
+#include "base/config.h"
+#include "catalog/catalog.h"
+#include "consent/consent.h"
+#include "definition/definition.h"
+#include "experiment/experiment.h"
+#include "identity/identity.h"
+#include "profile/profile.h"
+#include "recommend/recommend.h"
+#include "segment/segment.h"
+
+/* ---- the book: all published definitions, compiled ------------------------------------------------ */
+
+enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, VARIATIONS_MAX = 16, KEYS_MAX = 1024 };
+
+/* Kind "source": {"title","owner","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live","identity_secret":"…"(hex; HMAC of user_id)} */
+struct source {
+    str key, title, owner, identity_secret;
+    struct basis_set basis;
+    u8 channel;
+    currency currency;
+    bool test;
+    u16 number;                     /* of its definition: slot for counters */
+};
+/* Kind "key": {"hash":"<hex BLAKE2b-256 of the key>","prefix":"om_live_ab12","kind":"write|secret","source":"web","scopes":["collect",…]}; the key
+ * itself is shown once and never stored. Definition key: the prefix. */
+struct api_key { struct hash128 hash; bool secret, paused; const struct source *source; str prefix, owner; };
+
+enum variation_render { RENDER_CONTENT, RENDER_DEFAULT, RENDER_PASSTHROUGH };
+struct variation { str key; u8 render; i32 share; const struct json *content; str strategy; bool control; };   /* share: parts per 10,000 */
+enum choose { CHOOSE_FIXED, CHOOSE_EXPERIMENT };
+struct experience {
+    str key;
+    const struct rule *target;      /* null: everyone */
+    u8 choose;
+    i32 holdout;                    /* parts per 10,000 kept out of this experience alone */
+    str experiment_key;             /* what assignments hash with: campaign id + experience, fixed-width decimal */
+    struct variation *variations; isize variations_n;
+    const struct range *ranges; isize ranges_n;
+};
+struct campaign {
+    u32 id; u16 number;
+    str key, title, goal, metric, market;
+    u16 placement;                  /* index in the book */
+    bool paused, discount;          /* discount: an offer, kept away after a purchase (R74) unless overridden with a reason */
+    str discount_override;
+    i64 starts_at_ms, ends_at_ms;   /* 0: open */
+    i32 priority;
+    i32 cap_times; i64 cap_period_ms;       /* views a person; 0: none */
+    struct experience *experiences; isize experiences_n;
+};
+struct placement {
+    u32 id; u16 number;
+    str key, title, channel, family, selector;
+    bool paused;
+    const struct json *schema, *content;    /* `default` of the definition */
+    str strategy;                   /* for rows of items without a campaign */
+    i32 min_items;
+    bool hide_seen;
+};
+struct strategy {
+    str key;
+    struct recommend_query query;   /* mix, fallback, weights, caps; the callbacks are set per request */
+    const struct rule *filter;
+    struct boost { const struct rule *rule; f64 by; } *boosts; isize boosts_n;
+    struct pin { str item; i32 position; } *pins; isize pins_n;
+};
+/* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","zone_minutes":60,"markets":{…}} */
+struct settings { i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency; };
+
+struct book {
+    u64 version;                    /* of the log entry that made it: "one version number" on every decision */
+    const struct segment_set *segments;
+    struct source *sources; isize sources_n;
+    struct api_key *keys; isize keys_n;
+    struct placement *placements; isize placements_n;
+    struct campaign *campaigns; isize campaigns_n;      /* by priority, then id */
+    struct strategy *strategies; isize strategies_n;
+    struct settings settings;
+    u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
+    arena arena;
+};
+
+/* Compiles everything published, with `candidate` (may be null) in place of the definition of its kind and key. ERR_REFUSED with reasons. A book with
+ * no definitions works: every placement is unknown. `secret` comes from the data folder's first record. */
+MUST_USE enum err book_build(const struct definitions *definitions, const struct definition_candidate *candidate,
+                             const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
+                             struct definition_errors *errors);
+void book_free(struct book *book);
+const struct source *book_source(const struct book *book, str key);
+const struct api_key *book_key(const struct book *book, str key);          /* constant time on the hash; null if unknown, paused or archived */
+const struct placement *book_placement(const struct book *book, str key);
+const struct campaign *book_campaign(const struct book *book, str key);
+
+/* ---- frequency caps: reserved atomically before the answer, kept by the view, given back after 30 minutes ---- */
+struct caps;
+struct caps *caps_new(void);
+void caps_free(struct caps *caps);
+/* True when one more fits under `times` besides `viewed`; then it is reserved. Lock-free. */
+bool caps_reserve(struct caps *caps, str bucketing_id, u32 campaign, i32 viewed, i32 times, i64 now_ms);
+
+/* ---- a decision ------------------------------------------------------------------------------------ */
+
+struct decide_world {
+    const struct book *book;
+    const struct identity *identity;
+    const struct people *people;
+    const struct catalog *catalog;
+    const struct denials *denials;
+    const u8 *denial_key;
+    const struct model *model;      /* null: none built yet */
+    struct caps *caps;
+};
+
+struct decide_request {
+    const struct identifier *identifiers; isize identifiers_n;  /* verified flags say which may open a profile (identity.h) */
+    const struct source *source;    /* whose basis counts */
+    bool secret;                    /* asked with a secret key */
+    u16 consent_granted, consent_denied;
+    const str *placements; isize placements_n;
+    const struct json *context;
+    str market, locale, channel, device, store, product;
+    const str *cart; isize cart_n;
+    const str *exclude; isize exclude_n;
+    i64 now_ms;                     /* the clock's, or context.now with a secret key */
+    isize limit;
+    bool exposed, record, explain;
+    str preview;                    /* token of a preview link; empty: none */
+    u64 decision_seed;              /* unique: makes decision keys */
+};
+
+enum decide_reason {
+    REASON_TARGET, REASON_EXPERIMENT, REASON_STRATEGY, REASON_HOLDOUT, REASON_NO_CONSENT, REASON_CAPPED,
+    REASON_GUARDED, REASON_FALLBACK, REASON_DEFAULT, REASON_UNKNOWN_PLACEMENT, REASON_PAUSED, REASON_PREVIEW, REASON_ERROR, REASONS
+};
+const char *decide_reason_name(u8 reason);
+
+/* Why a campaign was not chosen, in the order it was asked. */
+enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCOME_OTHER_MARKET, OUTCOME_TARGET, OUTCOME_HOLDOUT, OUTCOME_GUARD_DISCOUNT,
+               OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT };
+struct considered { u32 campaign; u8 experience, outcome; };
+
+struct decided_item {
+    item_id item;
+    f64 score;
+    u8 source;                      /* enum recommender; RECOMMENDERS: pinned */
+    u32 because[2]; isize because_n;
+    str ticket;
+};
+struct decision {
+    u64 key;                        /* shown as "d_" + hex */
+    person_id person;               /* 0 for a stranger or without consent */
+    i64 at_ms;
+    u64 book_version;
+    u16 placement;                  /* number; 0 unknown */
+    u32 campaign;                   /* definition id; 0 none */
+    u8 experience, variation, reason, render;
+    i32 propensity;                 /* parts per 10,000 of the chosen variation, 10,000 when there was no chance in it */
+    bool programme_holdout, personal, exposed, recorded, preview;
+    struct considered *considered; isize considered_n;
+    struct decided_item *items; isize items_n;
+    /* for the answer only, not in the log */
+    str placement_key;
+    const struct placement *placed;
+    const struct campaign *campaigned;
+    const struct variation *varied;
+    const struct strategy *strategy;
+    const struct json *content;
+    str ticket;
+};
+
+/* One decision for each placement asked, in order; items are never repeated between them. */
+void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);
+/* {"home_hero": {...}, …}: api.md's answer, tickets and explain included. Templates escape; {{name|otherwise}} shows verified facts only. */
+void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
+                  isize n, struct jsonw *w);
+/* What /v1/recommend answers: a strategy, a mix and filter given in the request, or a placement's. */
+isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
+                       const struct rule *filter, arena *a, struct decided_item **out);
+void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
+                       struct jsonw *w);
+
+void decision_encode(const struct decision *decision, struct buf *out);
+MUST_USE enum err decision_decode(str bytes, arena *a, struct decision *out);
+
+/* ---- tickets: what a client gives back to say "seen" or "clicked" ----------------------------------- */
+/* Signed (BLAKE2b keyed, 8 bytes) and opaque: all that attribution needs, whatever became of the decision's record. */
+struct ticket {
+    u64 decision_key;
+    u32 campaign, item;
+    u16 placement;
+    u8 experience, variation, reason;
+    bool programme_holdout;
+    i64 at_ms;
+};
+str ticket_make(arena *a, const u8 secret[32], const struct ticket *ticket);
+bool ticket_read(const u8 secret[32], str text, struct ticket *out);
+
+/* A preview token forces one variation and expires after a day. */
+str preview_make(arena *a, const u8 secret[32], u32 campaign, u8 experience, u8 variation, i64 now_ms);
+bool preview_read(const u8 secret[32], str text, i64 now_ms, u32 *campaign, u8 *experience, u8 *variation);
+
+#endif

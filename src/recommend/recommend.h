@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * recommend.h - what this person may like, and why.
+ *
+ * A model is built in the background from what people did, and published by one pointer swap.
+ * Serving blends recommenders over a person's own recent history, so the last click counts at
+ * once. Filters act inside candidate generation: a list is as long as asked whenever enough
+ * eligible items exist. Every item says which recommender brought it and because of what.
+ *
+ *   reads    base/, math/, event/, rule/, catalog/, profile/
+ *   feeds    decide/, api/
+ *   threads  the builder makes a model; a published model is immutable, readable inside rcu brackets
+ *   memory   a model has its own arena
+ */
+#ifndef RECOMMEND_RECOMMEND_H
+#define RECOMMEND_RECOMMEND_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "event/event.h"
+
+/* One thing somebody did with an item. Sessions are dense numbers; baskets (one order's lines) share a session and PURCHASED. */
+struct interaction { u32 session; u32 item; i64 at_ms; u8 kind; u8 weight; };
+enum interaction_kind { INTERACTION_VIEWED, INTERACTION_ADDED, INTERACTION_PURCHASED, INTERACTION_CONTENT };
+
+/* Tunable numbers with defaults that hold untuned (recommend.md §1.2, §2). */
+struct recommend_options {
+    isize sessions_per_item, neighbours, session_items, cooc_row;
+    f64 session_decay_days, cooc_decay_days, cooc_shrink, idf, position_decay;
+};
+struct recommend_options recommend_defaults(void);
+
+struct model;
+/* `interactions` in any order; sorted inside. now_ms: what decays are measured from. items: ids are below it. */
+struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
+                          const struct recommend_options *options);
+void model_free(struct model *model);
+struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes; i64 took_us; };
+struct model_card model_card(const struct model *model);
+
+enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT, RECOMMENDERS };
+const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed" */
+bool recommender_of(str name, u8 *out);
+
+/* A candidate with its part from each recommender, and what brought it. */
+struct recommended {
+    u32 item;
+    f64 score, parts[RECOMMENDERS];
+    u8 source;                                          /* the recommender that gave most */
+    u32 because[2]; isize because_n;                    /* items of the person's history that led here; for cart, of the cart */
+};
+
+struct recommend_query {
+    const struct history_entry *history; isize history_n;      /* the person's own, oldest first; entries after now_ms are not seen */
+    const u32 *cart; isize cart_n;                      /* and the product in view: stronger than history */
+    u32 product;
+    i64 now_ms;
+    u8 mix[RECOMMENDERS]; isize mix_n;                  /* recommenders to blend, in order of preference */
+    u8 fallback[RECOMMENDERS]; isize fallback_n;        /* asked in turn while the list is short */
+    f64 weight[RECOMMENDERS];                           /* 0: the default */
+    bool content;                                       /* content items rather than products */
+    isize limit;
+    /* Called for each candidate before it may take a place; false keeps it out (stock, filter rule, just bought, repeated …). */
+    bool (*eligible)(void *ctx, u32 item);
+    f64 (*boost)(void *ctx, u32 item);                  /* null: 1 for all; multiplies the score */
+    u32 (*group)(void *ctx, u32 item);                  /* null: none; e.g. its category, for max_per_group */
+    isize max_per_group;                                /* 0: no cap */
+    void *ctx;
+};
+
+/* Best first, at most query->limit, no item twice, never an ineligible one, never `product` nor what stands in the cart. Returns how many. */
+isize recommend(const struct model *model, const struct recommend_query *query, arena *a, struct recommended **out);
+
+#endif
