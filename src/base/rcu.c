@@ -4,6 +4,9 @@
  *
  * Deferring pushes to a list; once BATCH things wait, or on rcu_settle, one grace period serves
  * all of them. Only the rare writer pays.
+ *
+ * The library is not built for ThreadSanitizer, which therefore would not see that a grace period
+ * ends after the brackets it waited for: in such a build closing a bracket and settling say so.
  */
 #include "base/rcu.h"
 
@@ -11,6 +14,16 @@
 #include <urcu/urcu-mb.h>
 
 #include "base/arena.h"
+
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+static char brackets;
+#define brackets_closed() __tsan_release(&brackets)
+#define brackets_waited_for() __tsan_acquire(&brackets)
+#else
+#define brackets_closed() ((void)0)
+#define brackets_waited_for() ((void)0)
+#endif
 
 enum { BATCH = 4096 };
 
@@ -21,7 +34,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 void rcu_thread_start(void) { urcu_mb_register_thread(); }
 void rcu_thread_stop(void) { urcu_mb_unregister_thread(); }
 void rcu_read_begin(void) { urcu_mb_read_lock(); }
-void rcu_read_end(void) { urcu_mb_read_unlock(); }
+
+void rcu_read_end(void)
+{
+    brackets_closed();
+    urcu_mb_read_unlock();
+}
 
 void rcu_settle(void)
 {
@@ -33,6 +51,7 @@ void rcu_settle(void)
     pthread_mutex_unlock(&lock);
     if (n == 0) return;
     urcu_mb_synchronize_rcu();
+    brackets_waited_for();
     for (isize i = 0; i < n; i++) at[i].run(at[i].p);
     mem_free(at);
 }

@@ -173,6 +173,7 @@ static void text_is_strict_utf8(void **state)
         { S_INIT("\xc0\xaf"), false },                      /* overlong */
         { S_INIT("\xc1\xbf"), false },
         { S_INIT("\xe0\x80\xaf"), false },
+        { S_INIT("\xe0\x9f\xbf"), false },
         { S_INIT("\xf0\x80\x80\xaf"), false },
         { S_INIT("\xed\xa0\x80"), false },                  /* surrogates */
         { S_INIT("\xed\xbf\xbf"), false },
