@@ -9,7 +9,7 @@
  *   reads    base/, event/
  *   feeds    fold/
  *   threads  one writer thread owns the files; log_submit from any thread; log_read from the fold
- *   memory   records live in the writer's arena until the fold is done with them
+ *   memory   records live in their group until the fold releases it
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -55,6 +55,8 @@ MUST_USE enum err log_open(const char *uri, const struct config *config, struct 
 void log_close(struct log *log);
 u64 log_tail(const struct log *log);                    /* number of the next entry; 1 when empty */
 i64 log_cut_bytes(const struct log *log);
+i64 log_last_ms(const struct log *log);                 /* at_ms of the last record; 0 when there is none */
+i64 log_disk_free(const struct log *log);               /* bytes; INT64_MAX in memory */
 struct log_totals { i64 records, entries, bytes, files; };
 struct log_totals log_totals(const struct log *log);    /* from any thread */
 
@@ -65,7 +67,7 @@ MUST_USE enum log_appended log_append(struct log *log, u64 tail, struct record *
 /* The record that holds entry `from` or, at the tail, nothing: *found false. Strings live in `a`. */
 MUST_USE enum err log_read(struct log *log, u64 from, arena *a, struct record *out, bool *found, struct diag *diag);
 
-/* Files that hold nothing at or after `before` may go. */
+/* Files that hold nothing at or after `before` may go. The last file with a record in it stays. */
 MUST_USE enum err log_trim(struct log *log, u64 before);
 
 /* Replaces the bytes of the entries for which `erase` says so by nothing (kind ENTRY_ERASED), file by file: new file, fsync,
@@ -79,7 +81,8 @@ MUST_USE enum err log_verify(const char *uri, const struct config *config, struc
 /* ---- the writer ----------------------------------------------------------------------------- */
 
 /* One caller's entries. The bytes must stay until `done` has been called. `done` runs on the thread that calls
- * append_release (the fold), after the record is durable and folded; `first` is the number the first entry got. */
+ * log_group_release (the fold), after the record is durable and folded; `first` is the number the first entry got. Only when the
+ * disk had no room does it run on the writer's thread, with ERR_DISK: then nothing of it is in the log. */
 struct append {
     const struct entry *entries;
     isize entries_n;
@@ -89,16 +92,22 @@ struct append {
 };
 
 struct log_writer;
+struct log_writer_totals { i64 commits, records, appends, entries, refused, retried, waiting, commit_us, commit_us_max; };
 /* Starts the writer thread. Durable groups are handed to `fold` in order, on the writer's thread: it should only queue them
  * (a bounded queue: while it is full the writer waits). The group is given back with log_group_release. */
 struct log_group { struct record record; struct append **appends; isize appends_n; arena arena; };
 struct log_writer *log_writer_start(struct log *log, const struct config *config, struct clock clock,
                                     void (*fold)(void *ctx, struct log_group *group), void *ctx);
 /* Queues without blocking. Waiting appends (done != null) make a commit after commit_wait_us or commit_bytes; those nobody
- * waits for are written with the next commit, within a second at most; their bytes are copied at once. ERR_OVERLOADED when the queue is
- * full or the disk has less than disk_free_bytes; ERR_NOT_READY once stopping. */
+ * waits for are written with the next commit, within a second at most; they and their bytes are copied at once.
+ * ERR_OVERLOADED when the queue is full or, except for ticks, definitions, orders about people, skips and digests, when the disk
+ * has less than disk_free_bytes; ERR_TOO_BIG above 64 MiB; ERR_NOT_READY once stopping. */
 MUST_USE enum err log_submit(struct log_writer *writer, struct append *append);
 void log_group_release(struct log_writer *writer, struct log_group *group);
+/* From any thread: counts since the start, what waits now, and how long commits took (sum and longest). */
+struct log_writer_totals log_writer_totals(struct log_writer *writer);
+/* Takes over the settings that may change while running. */
+void log_writer_reload(struct log_writer *writer, const struct config *config);
 /* Commits what is queued, waits until the fold has released every group, ends the thread. */
 void log_writer_stop(struct log_writer *writer);
 
