@@ -193,9 +193,8 @@ static void refuse(struct conn *c, enum http_refusal refusal)
 static enum http_refusal gunzip(struct exchange *ex, isize room_max)
 {
     struct http_loop *loop = ex->req.loop;
-    isize room = wire_gunzip_hint(ex->req.body);
-    if (room > room_max) return REFUSED_BODY_SIZE;
-    room = max_isize(room, 1);
+    room_max = max_isize(room_max, 1);
+    isize room = max_isize(1, min_isize(wire_gunzip_hint(ex->req.body), room_max));
     for (;;) {
         isize n;
         ex->body = block_take(loop, room);

@@ -12,8 +12,9 @@
  *   3. At most one Content-Length (digits alone, and llhttp read the same number) or one
  *      Transfer-Encoding (exactly "chunked", and not with 1.0), never both. One Host (1.0: at most one).
  *   4. A body with a length is only counted, never parsed. Chunks are read by llhttp in its strict
- *      mode, which insists on the CR LF after each; extensions and trailers are refused, since none
- *      of our clients sends them and others have hidden requests there.
+ *      mode, which insists on the CR LF after each; extensions are refused, since none of our clients
+ *      sends them and others have hidden requests there. After the last chunk we take over again:
+ *      llhttp would let a bare LF end it, and for us there are no trailers, only CR LF.
  *
  * Chunk data is moved up behind the head as it is read, so a body is always one run of bytes and the
  * framing around it never fills the buffer.
@@ -80,6 +81,7 @@ static int on_headers_complete(llhttp_t *parser)
     struct wire *w = wire_of(parser);
     w->keep_alive = llhttp_should_keep_alive(parser) != 0;
     w->chunked = (parser->flags & F_CHUNKED) != 0;
+    w->length_parsed = parser->content_length;
     w->phase = WIRE_HEAD_DONE;
     return w->chunked ? 0 : 1;
 }
@@ -87,6 +89,10 @@ static int on_headers_complete(llhttp_t *parser)
 static int on_chunk_header(llhttp_t *parser)
 {
     struct wire *w = wire_of(parser);
+    if (parser->content_length == 0) {
+        w->phase = WIRE_IN_END;
+        return HPE_PAUSED;
+    }
     u64 room = (u64)(w->limits.body_bytes_max - (isize)w->body.len);
     return parser->content_length > room ? refuse(w, REFUSED_BODY_SIZE) : 0;
 }
@@ -110,13 +116,6 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
     return 0;
 }
 
-static int on_message_complete(llhttp_t *parser)
-{
-    struct wire *w = wire_of(parser);
-    if (w->phase == WIRE_IN_CHUNKS) w->phase = WIRE_DONE;
-    return HPE_PAUSED;
-}
-
 static const llhttp_settings_t settings = {
     .on_url = on_url,
     .on_header_field = on_header_field,
@@ -127,7 +126,6 @@ static const llhttp_settings_t settings = {
     .on_chunk_extension_name = on_chunk_extension,
     .on_chunk_extension_value = on_chunk_extension,
     .on_body = on_body,
-    .on_message_complete = on_message_complete,
 };
 
 /* ---- the head ------------------------------------------------------------------------------ */
@@ -257,7 +255,7 @@ static bool length_is_valid(struct wire *w, str value)
         n = n * 10 + (value.ptr[i] - '0');
     }
     w->content_length = n;
-    return (u64)n == w->parser.content_length;
+    return (u64)n == w->length_parsed;
 }
 
 static bool check_headers(struct wire *w, const char *bytes)
@@ -368,17 +366,37 @@ static enum wire_state parse_head(struct wire *w, const char *bytes)
 }
 
 /* ---- the body ------------------------------------------------------------------------------ */
-static enum wire_state feed_chunks(struct wire *w, const char *bytes, isize *len)
+/* bytes[from .. *len) follow the line of the last chunk. */
+static enum wire_state feed_end(struct wire *w, char *bytes, isize from, isize *len)
+{
+    static const char end[] = "\r\n";
+    isize n = min_isize(*len - from, 2);
+    if (memcmp(bytes + from, end, (size_t)n) != 0) {
+        w->refusal = REFUSED_CHUNK;
+        return WIRE_REFUSED;
+    }
+    if (n == 2) {
+        w->consumed = from + 2;
+        w->phase = WIRE_DONE;
+        return WIRE_READY;
+    }
+    isize body_end = (isize)w->body.at + w->body.len;
+    memmove(bytes + body_end, bytes + from, (size_t)n);
+    *len = body_end + n;
+    return WIRE_MORE;
+}
+
+static enum wire_state feed_chunks(struct wire *w, char *bytes, isize *len)
 {
     isize from = (isize)w->body.at + w->body.len;
     assert(from <= *len);
+    if (w->phase == WIRE_IN_END) return feed_end(w, bytes, from, len);
+
     w->refusal = HTTP_REFUSALS_N;
     llhttp_errno_t err = llhttp_execute(&w->parser, bytes + from, (size_t)(*len - from));
-    if (w->phase == WIRE_DONE) {
+    if (w->phase == WIRE_IN_END) {
         assert(err == HPE_PAUSED);
-        w->consumed = llhttp_get_error_pos(&w->parser) - bytes;
-        assert(w->consumed >= from && w->consumed <= *len);
-        return WIRE_READY;
+        return feed_end(w, bytes, llhttp_get_error_pos(&w->parser) - bytes, len);
     }
     if (err != HPE_OK) {
         if (w->refusal == HTTP_REFUSALS_N) w->refusal = REFUSED_CHUNK;
@@ -405,7 +423,7 @@ static enum wire_state feed(struct wire *w, char *bytes, isize *len)
         return state == WIRE_HEAD ? parse_head(w, bytes) : state;
     }
     if (w->phase == WIRE_HEAD_DONE && begin_body(w) == WIRE_REFUSED) return WIRE_REFUSED;
-    if (w->phase == WIRE_IN_CHUNKS) return feed_chunks(w, bytes, len);
+    if (w->chunked) return feed_chunks(w, bytes, len);
 
     assert(w->phase == WIRE_IN_BODY);
     isize need = (isize)w->head_len + (isize)w->content_length;

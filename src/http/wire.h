@@ -21,7 +21,7 @@ struct wire_span { u32 at, len; };
 struct wire {
     llhttp_t parser;
     struct wire_limits limits;                  /* the body's may be changed at WIRE_HEAD */
-    enum { WIRE_IN_HEAD, WIRE_HEAD_DONE, WIRE_IN_BODY, WIRE_IN_CHUNKS, WIRE_DONE } phase;
+    enum { WIRE_IN_HEAD, WIRE_HEAD_DONE, WIRE_IN_BODY, WIRE_IN_CHUNKS, WIRE_IN_END, WIRE_DONE } phase;
     enum { WIRE_NO_PART, WIRE_IN_NAME, WIRE_IN_VALUE } part;
 
     u32 start;                                  /* of the request line: 2 after an empty line */
@@ -35,6 +35,7 @@ struct wire {
     enum http_method method;
     bool minor_0, keep_alive, gzip, expects_continue, chunked;
     i64 content_length;
+    u64 length_parsed;                          /* what llhttp makes of it */
 
     /* Known from WIRE_READY on. */
     struct wire_span body;
