@@ -47,7 +47,7 @@ struct rule_names {
 
 /* One mistake in a rule: where (column from 1, in bytes; length of the offending text), what was expected, the nearest known name. */
 struct rule_error { isize column, length; str message, hint; };
-enum { RULE_ERRORS_MAX = 8, RULE_DEPTH_MAX = 64, RULE_BYTES_MAX = 8192 };
+enum { RULE_ERRORS_MAX = 8, RULE_DEPTH_MAX = 24, RULE_BYTES_MAX = 8192 };
 struct rule_errors { struct rule_error at[RULE_ERRORS_MAX]; isize n; };
 
 struct rule;
@@ -68,13 +68,18 @@ struct rule_facts {
     struct value (*trait)(const void *ctx, str name);                               /* gender, age, first_name … */
     enum tri (*in_segment)(const void *ctx, segment_id segment);
     struct value (*context)(const void *ctx, str name);                             /* context.weather; context.hour is answered here if unknown there: from now_ms */
-    struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);
+    struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);    /* may be asked of instants to come: with no
+                                               event it only fades or only grows, so that the instant it crosses a bound can be found */
     struct value (*quiz)(const void *ctx, str question);
-    struct value (*item)(const void *ctx, item_id item, str field, str key);        /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin … */
+    struct value (*item)(const void *ctx, item_id item, str field, str key);        /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …;
+                                               also `product` (its key), `category` (its name) and `price` for a `where` over the history */
     bool (*item_under)(const void *ctx, item_id item, str category);                /* the item's category or one above it bears this name or key */
 };
 
-struct rule_result { enum tri is; i64 next_change_at_ms; };     /* earliest instant it can change with no event; TIME_NEVER */
+/* next_change_at_ms: no earlier than this can the answer change with no event; always after now, TIME_NEVER for never. Exact but for
+ * min, max and distinct (then it may be early). Questions about the moment (context.) set no timer. Entries of `history` dated after
+ * now_ms are not seen, but the first of them bounds it. */
+struct rule_result { enum tri is; i64 next_change_at_ms; };
 
 struct rule_result rule_run(const struct rule *rule, const struct rule_facts *facts);
 static inline bool rule_holds(struct rule_result r) { return r.is == TRI_TRUE; }

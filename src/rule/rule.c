@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rule.c - the door: text in, a rule that can be asked out. */
+#include "rule/rule.h"
+
+#include "rule/inside.h"
+
+/* What the rest may take for granted: few bytes, all of them text. */
+static bool readable(str text, struct rule_errors *errors)
+{
+    if (text.len > RULE_BYTES_MAX) rule_error_add(errors, RULE_BYTES_MAX, 1, S("a rule has at most 8192 bytes"), S(""));
+    else if (!str_is_utf8(text)) rule_error_add(errors, 0, 1, S("the rule is not UTF-8 text"), S(""));
+    else if (str_find_char(text, 0) >= 0) rule_error_add(errors, str_find_char(text, 0), 1, S("a zero byte is no text"), S(""));
+    return errors->n == 0;
+}
+
+static void sort_errors(struct rule_errors *errors)
+{
+    for (isize i = 1; i < errors->n; i++)
+        for (isize j = i; j > 0 && errors->at[j - 1].column > errors->at[j].column; j--) {
+            struct rule_error swap = errors->at[j];
+            errors->at[j] = errors->at[j - 1];
+            errors->at[j - 1] = swap;
+        }
+}
+
+enum err rule_compile(arena *a, str text, enum rule_place place, const struct rule_names *names,
+                      const struct rule **out, struct rule_errors *errors)
+{
+    *errors = (struct rule_errors){ 0 };
+    *out = NULL;
+    if (!readable(text, errors)) return ERR_BAD_INPUT;
+
+    arena scratch = { 0 };
+    struct tokens tokens;
+    struct rule *rule = arena_new(a, struct rule, 1);
+    rule->place = place;
+    rule_lex(a, &scratch, arena_str(a, text), &tokens, errors);
+    rule->root = rule_parse(a, tokens, errors);
+    arena_fini(&scratch);
+    rule_check(a, rule, names, errors);
+    sort_errors(errors);
+    if (errors->n) return ERR_BAD_INPUT;
+    *out = rule;
+    return ERR_OK;
+}
+
+u32 rule_depends_on(const struct rule *rule) { return rule->depends; }
+i64 rule_cost(const struct rule *rule) { return rule->cost; }
+
+isize rule_segments(const struct rule *rule, segment_id *out, isize max)
+{
+    for (isize i = 0; i < rule->segments_n && i < max; i++) out[i] = rule->segments[i];
+    return rule->segments_n;
+}
+
+/* What an open `where` asks of the person or the candidate differs from one to the next, so its type alone decides. */
+static bool scan_touched(const struct run *run, const struct scan *s, const struct history_entry *e)
+{
+    if (s->type != e->type) return false;
+    return !s->where || s->open_where || rule_where(run, s->where, e) != TRI_FALSE;
+}
+
+bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts)
+{
+    if (entry->flags & HISTORY_BOT) return false;
+    if (rule->any_type) return true;
+    if (!(rule->types >> (entry->type & 63) & 1)) return false;
+    struct run run = { .facts = facts };
+    for (isize i = 0; i < rule->scans_n; i++)
+        if (scan_touched(&run, rule->scans[i], entry)) return true;
+    return false;
+}
