@@ -67,4 +67,52 @@ void demo_content_write(arena *scratch, struct buf *out);
 /* SVG, 360 x 480, under 3 KB, whole in itself; in `scratch`. */
 str demo_picture(arena *scratch, const struct demo_product *p);
 
+/* The wide picture of a banner, 1600 x 640, SVG: "fjord", or a category's slug ("women-jeans",
+ * "home"), which puts some of its things before the mountains. Empty when there is none by that name. */
+str demo_hero(arena *scratch, str name);
+
+/* ---- people one may log in as ------------------------------------------------------------- */
+
+/* They are also the first of the simulated shoppers, so each has a past to show. */
+struct demo_persona {
+    const char *user_id, *first_name, *last_name, *email, *gender, *colour, *brand;
+    const char *about[DEMO_LANGUAGES];
+    isize kinds[3];                                     /* what they come for, best first; -1: none */
+};
+enum { DEMO_PERSONAS = 6 };
+extern const struct demo_persona demo_personas[DEMO_PERSONAS];
+
+/* ---- storefront --------------------------------------------------------------------------- */
+
+/* What one shop needs to know. Borrowed; read by any thread. */
+struct demo_shop {
+    const struct demo_catalogue *catalogue;
+    str write_key;                                      /* public, for the tag */
+    str identity_secret;                                /* signs user_hash and the log-in cookie */
+    str console_hint;                                   /* shown on the log-in page; may be empty */
+};
+
+/* What a page depends on, and nothing else: a page is a pure function of it. The path is as sent
+ * ("/shop/p/p-1"), query and body are form-encoded, cookies is the Cookie header. `chance` makes an
+ * order's number, so give a fresh one to each request. */
+struct demo_request { str method, path, query, cookies, body; i64 now_ms; u64 chance; };
+
+struct demo_header { str name, value; };
+enum { DEMO_HEADERS_MAX = 12 };
+
+/* `event`: when the request placed an order of somebody who allows being known, one Segment-shaped
+ * "Order Completed" to hand in as a trusted source; else empty. */
+struct demo_reply {
+    i32 status;
+    str type, body, event;
+    struct demo_header headers[DEMO_HEADERS_MAX];
+    isize headers_n;
+};
+
+/* Answers everything under /shop. All of the reply is in `scratch`, in tables, or in the shop. */
+struct demo_reply demo_page(const struct demo_shop *shop, const struct demo_request *request, arena *scratch);
+
+/* hex HMAC-SHA256 of the user id under the identity secret: what proves a claimed user_id. */
+str demo_user_hash(const struct demo_shop *shop, str user_id, arena *scratch);
+
 #endif

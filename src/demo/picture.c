@@ -307,3 +307,77 @@ str demo_picture(arena *scratch, const struct demo_product *p)
     buf_add(&out, S("</svg>"));
     return buf_str(&out);
 }
+
+/* ---- banners ------------------------------------------------------------------------------ */
+
+struct scene { u32 sky, sun, far, middle, near, water; };
+static const struct scene scenes[] = {
+    { 0xf3e3cf, 0xf7c777, 0xa9bdbb, 0x6f938f, 0x33524f, 0xc9d8d3 },      /* morning */
+    { 0xd9e6ea, 0xfdf3d6, 0x9db4c0, 0x5f8193, 0x2b4656, 0xb9cfd6 },      /* noon */
+    { 0xf0d6cb, 0xe98e6b, 0xb59aa6, 0x7d6c86, 0x433d58, 0xdcc0bd },      /* evening */
+    { 0xdfe8d6, 0xf6e2a0, 0x9fb594, 0x638563, 0x2f4e3a, 0xc4d6bd },      /* forest */
+};
+
+static void draw_fern(struct buf *out, int x, int y, u32 colour, int lean)
+{
+    buf_printf(out, "<g stroke='#%06x' fill='none' stroke-linecap='round'><path stroke-width='7' d='M%d %dq%d -150 %d -300'/>", colour, x, y, lean / 3, lean);
+    for (int i = 1; i < 9; i++) {
+        int along = lean * i * i / 81 + lean * i / 30, up = y - i * 33, reach = 96 - i * 9;
+        buf_printf(out, "<path stroke-width='13' d='M%d %dq%d -8 %d -46M%d %dq%d -8 %d -46'/>", x + along, up, reach / 2, reach,
+            x + along, up, -reach / 2, -reach);
+    }
+    buf_add(out, S("</g>"));
+}
+
+static isize kind_by_slug(str slug)
+{
+    for (isize k = 0; k < KINDS; k++)
+        if (str_eq(str_of(kinds[k].slug), slug) || str_eq(str_of(kinds[k].parent_slug), slug)) return k;
+    return -1;
+}
+
+/* Three styles of the kind, each in a colour it really comes in. */
+static void draw_things(struct buf *out, isize kind)
+{
+    const struct kind *k = &kinds[kind];
+    str rest = str_of(k->colours);
+    for (isize i = 0; i < 3; i++) {
+        struct str_cut cut = str_cut(rest, ' ');
+        if (cut.tail.len) rest = cut.tail;
+        struct palette palette = { 0x3a4d82, 0xb85c3c };
+        for (isize c = 0; c < colours_n; c++)
+            if (str_eq(str_of(colours[c].key), cut.head)) palette.main = colours[c].rgb;
+        isize style = i * 2 % STYLES_MAX;
+        buf_printf(out, "<g transform='translate(%td %d) scale(1.12)'>", 760 + i * 265, i == 1 ? 40 : 70);
+        buf_printf(out, "<ellipse cx='180' cy='%d' rx='116' ry='12' opacity='.22'/>", floors[kind]);
+        if (k->sizing == SIZE_WAIST) draw_jeans(out, cuts[str_eq(str_of(k->gender), S("male"))][style], palette);
+        else draw(out, silhouettes[kind][style], palette);
+        buf_add(out, S("</g>"));
+    }
+}
+
+str demo_hero(arena *scratch, str name)
+{
+    isize kind = kind_by_slug(name);
+    if (kind < 0 && !str_eq(name, S("fjord"))) return (str){ 0 };
+    struct scene s = scenes[kind < 0 ? 0 : (kind + 1) % countof(scenes)];
+    struct buf out = { .arena = scratch };
+    buf_reserve(&out, 8192);
+    buf_printf(&out, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1600 640' width='1600' height='640' preserveAspectRatio='xMidYMid slice'>"
+        "<rect width='1600' height='640' fill='#%06x'/><circle cx='%d' cy='190' r='84' fill='#%06x'/>", s.sky, kind < 0 ? 1120 : 560, s.sun);
+    buf_printf(&out, "<path fill='#%06x' d='M0 330L150 216L260 290L420 150L560 300L700 226L860 330L1010 200L1160 316L1330 180L1470 290L1600 220V470H0Z'/>", s.far);
+    buf_printf(&out, "<path fill='#fff' opacity='.5' d='M420 150L474 208L440 222L414 204L376 216L352 210ZM1330 180L1378 218L1350 234L1322 214L1290 228L1272 224Z'/>");
+    buf_printf(&out, "<path fill='#%06x' d='M0 400L190 290L330 390L520 300L700 410L900 330L1080 420L1290 310L1450 400L1600 340V500H0Z'/>", s.middle);
+    buf_printf(&out, "<rect y='440' width='1600' height='200' fill='#%06x'/><path stroke='#fff' stroke-width='5' stroke-linecap='round' opacity='.55' d='M240 486H420M700 510H940M1120 478H1240M520 556H640M980 574H1180'/>", s.water);
+    buf_printf(&out, "<path fill='#%06x' d='M0 452Q180 424 330 500T640 640H0ZM1600 470Q1420 470 1290 560T1120 640H1600Z'/>", s.near);
+    if (kind >= 0) {
+        buf_printf(&out, "<circle cx='1225' cy='330' r='330' fill='#fff' opacity='.42'/>");
+        draw_things(&out, kind);
+    } else {
+        draw_fern(&out, 1330, 660, mix(s.near, 0x6f9a5f, 45), 120);
+        draw_fern(&out, 1470, 670, mix(s.near, 0x6f9a5f, 20), -90);
+        buf_printf(&out, "<path fill='#%06x' d='M810 452H930L912 484H834Z'/><path fill='#fbf8f1' d='M866 340V444H814ZM876 366L918 444H876Z'/>", s.near);
+    }
+    buf_add(&out, S("</svg>"));
+    return buf_str(&out);
+}
