@@ -2,15 +2,16 @@
 //
 // build.mjs - bundles the web tag and the console: node build.mjs [--out DIR] [--depfile FILE --stamp FILE]
 //
-// Leaves in DIR (default: dist) tag.js, index.html and assets/. Fails when the tag, gzipped, is
-// over its budget. With --depfile it writes what was read as a make rule, for meson.
-import { build } from "esbuild";
+// Fetches what it needs by npm on the first run. Leaves in DIR (default: dist) tag.js, index.html
+// and assets/. Fails when the tag, gzipped, is over its budget. With --depfile it writes what was
+// read as a make rule, for meson.
+import { spawnSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const TAG_BYTES_MAX = 6 * 1024;
+const TAG_BYTES_MAX = 6 * 1024;
 
 const here = dirname(fileURLToPath(import.meta.url));
 const argument = (name) => {
@@ -21,6 +22,15 @@ const out = resolve(argument("--out") ?? join(here, "dist"));
 const depfile = argument("--depfile");
 const stamp = argument("--stamp");
 const version = JSON.parse(readFileSync(join(here, "package.json"), "utf8")).version;
+
+/* What the lock file fixes is fetched on the first build, and again when the lock file changes. */
+const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+if (modified(join(here, "package-lock.json")) > modified(join(here, "node_modules/.package-lock.json"))) {
+    const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+        { cwd: here, stdio: "inherit" });
+    if (status !== 0) process.exit(1);
+}
+const { build } = await import("esbuild");
 
 const common = {
     absWorkingDir: here, bundle: true, minify: true, write: false, metafile: true, legalComments: "none",

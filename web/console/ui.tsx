@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ui.tsx - what pages are made of: the address, asking the server, and the small shapes.
+ */
+import { ComponentChildren, createContext } from "preact";
+import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
+import { Problem, RuleCheck, RuleError, Session, get, post } from "./api";
+import { ago, moment } from "./words";
+
+/* ---- the address: #/people/p-1?tab=x -------------------------------------------------------- */
+export interface Route { path: string[]; query: URLSearchParams }
+
+function read(): Route {
+    const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+    return { path: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query) };
+}
+
+export function useRoute(): Route {
+    const [route, set] = useState(read);
+    useEffect(() => {
+        const on = () => set(read());
+        addEventListener("hashchange", on);
+        return () => removeEventListener("hashchange", on);
+    }, []);
+    return route;
+}
+export const go = (to: string) => { location.hash = to; };
+
+/* ---- asking --------------------------------------------------------------------------------- */
+export interface Asked<T> { data?: T; error?: Problem; reload: () => Promise<void>; set: (data: T) => void }
+
+/** What `path` answers; what was there stays while it is asked again. Null asks nothing. */
+export function useGet<T>(path: string | null): Asked<T> {
+    const [state, setState] = useState<{ path: string | null; data?: T; error?: Problem }>({ path: null });
+    const current = useRef(path);
+    current.current = path;
+    const reload = useCallback(async () => {
+        if (!path) return;
+        try {
+            const data = await get<T>(path);
+            if (current.current === path) setState({ path, data });
+        } catch (error) {
+            if (current.current === path) setState({ path, error: error as Problem });
+        }
+    }, [path]);
+    useEffect(() => { void reload(); }, [reload]);
+    const fresh = state.path === path;
+    return {
+        data: fresh ? state.data : undefined, error: fresh ? state.error : undefined, reload,
+        set: (data) => setState({ path, data }),
+    };
+}
+
+export const SessionContext = createContext<Session>({ email: "", role: "viewer", csrf: "" });
+export const useMayEdit = () => useContext(SessionContext).role !== "viewer";
+
+/* ---- saying what happened ------------------------------------------------------------------- */
+interface Said { id: number; text: string; bad?: boolean }
+let sayTo: (said: Said) => void = () => {};
+let said = 0;
+export const say = (text: string, bad = false) => sayTo({ id: ++said, text, bad });
+
+/** Runs an action; what went wrong is said. True when it went well. */
+export async function attempt(work: () => Promise<unknown>, done?: string): Promise<boolean> {
+    try {
+        await work();
+        if (done) say(done);
+        return true;
+    } catch (error) {
+        say((error as Error).message, true);
+        return false;
+    }
+}
+
+export function Toasts() {
+    const [all, set] = useState<Said[]>([]);
+    sayTo = (one) => {
+        set((now) => [...now.slice(-2), one]);
+        setTimeout(() => set((now) => now.filter((s) => s.id !== one.id)), one.bad ? 9000 : 4000);
+    };
+    return <div class="toasts" role="status" aria-live="polite">
+        {all.map((s) => <div key={s.id} class={`toast ${s.bad ? "bad" : ""}`}>{s.text}</div>)}
+    </div>;
+}
+
+/* ---- small shapes ---------------------------------------------------------------------------- */
+type Kids = { children?: ComponentChildren };
+
+export function Page({ title, crumb, about, actions, children }: Kids & {
+    title: string; crumb?: ComponentChildren; about?: ComponentChildren; actions?: ComponentChildren;
+}) {
+    const h1 = useRef<HTMLHeadingElement>(null);
+    useEffect(() => { document.title = `${title} · Opmaat`; }, [title]);
+    useEffect(() => { h1.current?.focus({ preventScroll: true }); }, []);
+    return <>
+        <div class="head">
+            <div>
+                {crumb && <div class="crumb">{crumb}</div>}
+                <h1 tabIndex={-1} ref={h1} class="wrap">{title}</h1>
+                {about && <p>{about}</p>}
+            </div>
+            {actions && <div class="line">{actions}</div>}
+        </div>
+        {children}
+    </>;
+}
+
+export function Card({ title, side, children, pad }: Kids & { title?: ComponentChildren; side?: ComponentChildren; pad?: boolean }) {
+    return <section class="card">
+        {title && <header><h2>{title}</h2>{side}</header>}
+        {pad ? <div class="pad">{children}</div> : children}
+    </section>;
+}
+
+export const Badge = ({ tone = "", plain, children }: Kids & { tone?: string; plain?: boolean }) =>
+    <span class={`badge ${tone} ${plain ? "plain" : ""}`}>{children}</span>;
+
+export function State({ of }: { of: { state: string; paused?: boolean; revision?: number; published_revision?: number } }) {
+    if (of.paused) return <Badge tone="warn">Paused</Badge>;
+    const ahead = of.published_revision && of.revision && of.revision > of.published_revision;
+    const names: Record<string, [string, string]> = {
+        published: ["good", "Live"], draft: ["", "Draft"], archived: ["", "Archived"], in_review: ["accent", "In review"],
+    };
+    const [tone, name] = names[of.state] ?? ["", of.state];
+    return <span class="line"><Badge tone={tone}>{name}</Badge>{ahead ? <Badge plain>changes not live</Badge> : null}</span>;
+}
+
+export const When = ({ at }: { at?: string | null }) =>
+    at ? <time dateTime={at} title={moment(at)}>{ago(at)}</time> : <span class="soft">never</span>;
+
+export const Bone = ({ w = "100%", h = 16 }: { w?: string | number; h?: number }) =>
+    <span class="bone" style={{ width: w, height: `${h}px` }} />;
+
+export const Bones = ({ n = 6, h = 46 }: { n?: number; h?: number }) => <div class="pad stack" aria-busy="true" aria-label="Loading">
+    {Array.from({ length: n }, (_, i) => <div key={i} style={{ height: `${h - 14}px` }}><Bone h={18} w={`${90 - (i * 37) % 45}%`} /></div>)}
+</div>;
+
+export const Empty = ({ title, children }: Kids & { title: string }) => <div class="empty"><strong>{title}</strong>{children}</div>;
+
+export function Wrong({ error, retry }: { error: Problem; retry?: () => void }) {
+    return <div class="pad"><div class="note bad" role="alert">
+        <div class="grow"><strong>{error.status === 404 ? "There is nothing here" : "This could not be fetched"}</strong>{error.message}</div>
+        {retry && <button class="button small" onClick={retry}>Try again</button>}
+    </div></div>;
+}
+
+/** The usual three: not there yet, could not be had, here it is. */
+export function Asking<T>({ of, n, children }: { of: Asked<T>; n?: number; children: (data: T) => ComponentChildren }) {
+    if (of.error) return <Wrong error={of.error} retry={of.reload} />;
+    if (of.data === undefined) return <Bones n={n} />;
+    return <>{children(of.data)}</>;
+}
+
+export function Tabs({ tabs, at, onPick }: { tabs: [string, ComponentChildren][]; at: string; onPick: (key: string) => void }) {
+    const move = (e: KeyboardEvent) => {
+        const step = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;
+        if (!step) return;
+        const i = (tabs.findIndex(([key]) => key === at) + step + tabs.length) % tabs.length;
+        onPick(tabs[i][0]);
+        ((e.currentTarget as HTMLElement).children[i] as HTMLElement).focus();
+    };
+    return <div class="tabs" role="tablist" onKeyDown={move}>
+        {tabs.map(([key, name]) => <button key={key} type="button" role="tab" aria-selected={key === at}
+            tabIndex={key === at ? 0 : -1} onClick={() => onPick(key)}>{name}</button>)}
+    </div>;
+}
+
+/** A row that goes somewhere: the link in it is the keyboard's, the row is the mouse's. */
+export const Row = ({ to, children }: Kids & { to: string }) =>
+    <tr class="go" onClick={(e) => {
+        if (!(e.target as Element).closest("a,button,input") && !String(getSelection())) go(to);
+    }}>{children}</tr>;
+
+export function Field({ name, hint, error, all, children }: Kids & { name: string; hint?: ComponentChildren; error?: string; all?: boolean }) {
+    return <label class={all ? "all" : ""}><span>{name}</span>{children}
+        {error ? <span class="hint wrong" role="alert">{error}</span> : hint ? <span class="hint">{hint}</span> : null}</label>;
+}
+
+export function Json({ value }: { value: unknown }) {
+    return <pre class="json">{JSON.stringify(value, null, 2)}</pre>;
+}
+
+/* ---- the rule box ---------------------------------------------------------------------------- */
+function marked(text: string, errors: RuleError[]): ComponentChildren[] {
+    const parts: ComponentChildren[] = [];
+    let at = 0;
+    for (const e of [...errors].sort((a, b) => a.column - b.column)) {
+        const from = Math.max(at, Math.min(e.column - 1, Math.max(0, text.length - 1)));
+        const to = Math.min(text.length, from + Math.max(1, e.length));
+        parts.push(text.slice(at, from), <mark>{text.slice(from, to)}</mark>);
+        at = to;
+    }
+    return [...parts, text.slice(at), "\n"];
+}
+
+/** A rule, checked as it is typed. `onOk` hears whether it stands; `count` asks how many people it holds. */
+export function RuleBox({ value, onInput, kind = "segment", label, disabled, preview }: {
+    value: string; onInput: (text: string) => void; kind?: string; label: string; disabled?: boolean; preview?: boolean;
+}) {
+    const [check, setCheck] = useState<RuleCheck & { of: string }>();
+    const [people, setPeople] = useState<{ count: number; took_us: number; sample: { person_id: string; display: string }[] }>();
+    const box = useRef<HTMLTextAreaElement>(null);
+    useEffect(() => {
+        if (!value.trim()) return setCheck(undefined), setPeople(undefined);
+        let stale = false;
+        const timer = setTimeout(async () => {
+            try {
+                const answer = await post<RuleCheck>("/v1/rules/check", { rule: value, in: kind });
+                if (stale) return;
+                setCheck({ ...answer, of: value });
+                if (answer.ok && preview) {
+                    const found = await post<any>("/v1/segments/preview", { rule: value });
+                    if (!stale) setPeople(found);
+                }
+            } catch { /* the next key press asks again */ }
+        }, 250);
+        return () => {
+            stale = true;
+            clearTimeout(timer);
+        };
+    }, [value, kind, preview]);
+    useEffect(() => {
+        const b = box.current;
+        if (!b || CSS.supports("field-sizing", "content")) return;
+        b.style.height = "auto";
+        b.style.height = `${b.scrollHeight}px`;
+    }, [value]);
+    const errors = check && !check.ok && check.of === value ? check.errors ?? [] : [];
+    return <div>
+        <div class={`rule ${errors.length ? "bad" : ""}`}>
+            <div class="copy" aria-hidden="true">{marked(value, errors)}</div>
+            <textarea ref={box} aria-label={label} spellcheck={false} autocapitalize="off" value={value} disabled={disabled}
+                aria-invalid={errors.length > 0} placeholder={'count(product_viewed where category under "jeans", last 30 days) >= 3'}
+                onInput={(e) => onInput(e.currentTarget.value)} />
+        </div>
+        <div class="rule-foot" role="status">
+            {errors.map((e) => <div class="wrong">Column {e.column}: {e.message}{e.hint ? <span class="soft"> — {e.hint}</span> : null}</div>)}
+            {check?.ok && check.of === value ? <div class="soft"><span style={{ color: "var(--good)" }}>✓</span> This rule stands
+                {preview && people ? <>: <strong>{people.count.toLocaleString("en")}</strong> people now{" "}
+                    <span title="Time the question took">({people.took_us < 1000 ? `${people.took_us} µs` : `${(people.took_us / 1000).toFixed(1)} ms`})</span>
+                    {people.sample?.length ? <>, for example {people.sample.slice(0, 3).map((p, i) =>
+                        <>{i ? ", " : ""}<a href={`#/people/${p.person_id}`}>{p.display}</a></>)}</> : null}</> : null}</div> : null}
+        </div>
+    </div>;
+}
