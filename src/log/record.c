@@ -208,13 +208,6 @@ bool record_prove(str bytes)
     return hash128_eq(own_hash(p, bytes.len), load_hash(p + 64));
 }
 
-isize record_entry(str bytes, u32 i)
-{
-    isize at = RECORD_HEADER;
-    while (i-- > 0) at += ENTRY_HEADER + load_u32le(bytes.ptr + at);
-    return at;
-}
-
 void record_erase(struct buf *out, str bytes, const bool *gone)
 {
     buf_reserve(out, bytes.len);

@@ -44,8 +44,6 @@ bool record_peek(const char *bytes, struct record_head *head);
 bool record_read(str bytes, arena *a, struct record *out);
 /* Checks each entry's hash and the record's own, slower than the checksum. False when one does not agree. */
 bool record_prove(str bytes);
-/* Where entry `i` of a valid record stands. */
-isize record_entry(str bytes, u32 i);
 /* Adds to `out` the record without the entries for which gone[i]; their hashes and all others' stay. */
 void record_erase(struct buf *out, str bytes, const bool *gone);
 
