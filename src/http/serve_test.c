@@ -21,7 +21,7 @@
 #include "http/http.h"
 
 /* ---- the server under test ----------------------------------------------------------------- */
-enum { HELD_MAX = 64, BODY_MAX = 64 << 10, HEAD_MAX = 8 << 10 };
+enum { HELD_MAX = 64, BODY_MAX = 64 << 10, HEAD_MAX = 8 << 10, BIG = 32 << 20 };
 
 static struct {
     struct http_server *server;
@@ -86,7 +86,7 @@ static void handle(void *ctx, struct http_request *req)
     } else if (str_eq(req->path, S("/problem"))) {
         http_reply_problem(req, ERR_CONFLICT, S("it is \"so\""), NULL, 0);
     } else if (str_eq(req->path, S("/big"))) {
-        isize n = 8 << 20;
+        isize n = BIG;
         char *bytes = arena_new(req->scratch, char, n);
         memset(bytes, 'b', (size_t)n);
         http_reply(req, 200, text, (str){ bytes, n }, NULL, 0);
@@ -312,12 +312,7 @@ static void a_connection_serves_many_requests(void **state)
     stop();
 }
 
-struct reply_later { struct http_request *req; };
-static void answer_later(void *arg)
-{
-    struct reply_later *later = arg;
-    http_reply(later->req, 200, S("text/plain"), S("later"), NULL, 0);
-}
+static void answer_later(void *req) { http_reply(req, 200, S("text/plain"), S("later"), NULL, 0); }
 
 static void pipelined_requests_are_answered_in_order(void **state)
 {
@@ -333,8 +328,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
     sleep_ms(50);
     assert_int_equal(counters().requests, 2);           /* the third waits for the second */
     assert_int_equal(counters().held, 1);
-    struct reply_later later = { req };
-    assert_true(http_post(req->loop, answer_later, &later));
+    assert_true(http_post(req->loop, answer_later, req));
     expect_reply(&c, &a, 200, "later");
     expect_reply(&c, &a, 200, "POST /3? [abc]");
     expect_reply(&c, &a, 200, "GET /4? []");
@@ -784,7 +778,7 @@ static void a_request_that_drips_is_ended_by_its_deadline(void **state)
     start(options);
     str begins[] = {
         S("G"), S("GET / HTTP/1.1\r\nHost: s\r\n"), S("POST / HTTP/1.1\r\nHost: s\r\nContent-Length: 9999\r\n\r\nab"),
-        S(CHUNKED "3\r\na"),
+        S(CHUNKED "ff\r\na"),
     };
     for (isize i = 0; i < countof(begins); i++) {
         struct client c = dial();
@@ -794,13 +788,13 @@ static void a_request_that_drips_is_ended_by_its_deadline(void **state)
             sleep_ms(40);
             (void)say(&c, S("X"));
         }
-        assert_int_equal(get_reply(&c, &a, true).status, i == 3 ? 400 : 408);
+        assert_int_equal(get_reply(&c, &a, true).status, 408);
         assert_true(closes(&c));
         i64 took_ms = (clock_monotonic_us() - from) / 1000;
         assert_true(took_ms < 5000);
         hang_up(&c);
     }
-    assert_int_equal(counters().refused[REFUSED_SLOW], 3);
+    assert_int_equal(counters().refused[REFUSED_SLOW], countof(begins));
     arena_fini(&a);
     stop();
 }
@@ -810,7 +804,7 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
     (void)state;
     arena a = { 0 };
     struct http_options options = usual();
-    options.idle_ms = 150;
+    options.idle_ms = 1000;
     start(options);
     struct client fresh = dial(), used = dial();
     say(&used, S("GET / HTTP/1.1\r\nHost: s\r\n\r\n"));
@@ -863,8 +857,7 @@ static void a_client_may_leave_while_its_request_is_held(void **state)
     assert_int_equal(counters().connections_open, 0);
     assert_int_equal(counters().held, 1);
     assert_true(str_eq(http_header(req, S("x-key")), S("remembered")));     /* it is still whole */
-    struct reply_later later = { req };
-    assert_true(http_post(req->loop, answer_later, &later));
+    assert_true(http_post(req->loop, answer_later, req));
     for (i32 i = 0; i < 500 && counters().held > 0; i++) sleep_ms(10);
     assert_int_equal(counters().held, 0);
 
@@ -875,8 +868,7 @@ static void a_client_may_leave_while_its_request_is_held(void **state)
     (void)shutdown(c.fd, SHUT_WR);
     req = take_held();
     sleep_ms(20);
-    later.req = req;
-    assert_true(http_post(req->loop, answer_later, &later));
+    assert_true(http_post(req->loop, answer_later, req));
     expect_reply(&c, &a, 200, "later");
     expect_reply(&c, &a, 200, "GET /next? []");
     assert_true(closes(&c));
@@ -896,8 +888,8 @@ static void an_answer_bigger_than_the_socket_arrives_whole(void **state)
     assert_int_equal(counters().requests, 1);           /* the second waits until the first is taken */
     struct reply r = get_reply(&c, &a, true);
     assert_true(r.whole);
-    assert_int_equal(r.body.len, 8 << 20);
-    for (isize i = 0; i < r.body.len; i++) assert_int_equal(r.body.ptr[i], 'b');
+    assert_int_equal(r.body.len, BIG);
+    for (isize i = 0; i < r.body.len; i++) if (r.body.ptr[i] != 'b') fail();
     expect_reply(&c, &a, 200, "GET /after? []");
     hang_up(&c);
     arena_fini(&a);
@@ -1012,10 +1004,9 @@ static void a_stream_whose_reader_sleeps_is_closed_at_its_bound(void **state)
 static void *answer_all(void *arg)
 {
     isize n = *(isize *)arg;
-    static struct reply_later later[HELD_MAX];
     for (isize i = 0; i < n; i++) {
-        later[i].req = take_held();
-        assert_true(http_post(later[i].req->loop, answer_later, &later[i]));
+        struct http_request *req = take_held();
+        assert_true(http_post(req->loop, answer_later, req));
     }
     return NULL;
 }
@@ -1067,15 +1058,14 @@ static void stopping_lets_running_requests_finish(void **state)
     assert_int_equal(pthread_create(&thread, NULL, stop_patiently, NULL), 0);
     assert_true(closes(&idle));
     while (hear(&streaming)) { }                        /* ended */
-    struct reply_later later = { req };
-    assert_true(http_post(loop, answer_later, &later));
+    assert_true(http_post(loop, answer_later, req));
     struct reply r = get_reply(&busy, &a, true);
     assert_int_equal(r.status, 200);
     assert_true(str_eq(header_of(r.head, S("connection")), S("close")));
     hang_up(&busy);
     (void)pthread_join(thread, NULL);
     assert_true(clock_monotonic_us() - from < 4000000);
-    assert_false(http_post(loop, answer_later, &later));
+    assert_false(http_post(loop, answer_later, req));
 
     struct client waiting = dial();                     /* the socket is ours: the next server takes it */
     struct http_server *old = t.server;
@@ -1122,7 +1112,7 @@ static void memory_for_requests_is_bounded(void **state)
     for (isize i = 0; i < 5; i++) {
         c[i] = dial();
         say(&c[i], S("GET / HT"));
-        sleep_ms(20);
+        for (i32 k = 0; i < 4 && k < 500 && counters().bytes_in < 8 * (u64)(i + 1); k++) sleep_ms(10);
     }
     assert_int_equal(get_reply(&c[4], &a, true).status, 503);
     for (isize i = 0; i < 5; i++) hang_up(&c[i]);

@@ -22,7 +22,9 @@ static void is(str got, const char *want) { assert_string_equal(arena_z(&scratch
 static void headers_are_found_in_any_case(void **state)
 {
     (void)state;
-    struct http_header headers[] = { { S("Content-TYPE"), S("a") }, { S("x-a"), S("b") }, { S("X-A"), S("c") } };
+    struct http_header headers[] = {
+        { S("Content-TYPE"), S("a") }, { S("x-a"), S("b") }, { S("X-A"), S("c") },
+    };
     struct http_request req = request(headers, 3, S(""));
     is(http_header(&req, S("content-type")), "a");
     is(http_header(&req, S("X-a")), "b");
@@ -34,8 +36,11 @@ static void query_parameters_are_decoded(void **state)
     (void)state;
     static const struct { str query; const char *want; } rows[] = {
         { S_INIT("a=1"), "1" }, { S_INIT("b=2&a=1"), "1" }, { S_INIT("a"), "" }, { S_INIT("a="), "" },
-        { S_INIT("a=x%20y+z"), "x y z" }, { S_INIT("%61=1"), "1" }, { S_INIT("a=1&a=2"), "1" }, { S_INIT("a=b=c"), "b=c" },
-        { S_INIT("aa=1"), "none" }, { S_INIT(""), "none" }, { S_INIT("a=%"), "none" }, { S_INIT("a=%4"), "none" },
+        { S_INIT("a=x%20y+z"), "x y z" }, { S_INIT("%61=1"), "1" },
+        { S_INIT("a=1&a=2"), "1" },
+        { S_INIT("a=b=c"), "b=c" },
+        { S_INIT("aa=1"), "none" }, { S_INIT(""), "none" }, { S_INIT("a=%"), "none" },
+        { S_INIT("a=%4"), "none" },
         { S_INIT("a=%4g"), "none" }, { S_INIT("&&=x&a=1"), "1" }, { S_INIT("a=%C3%A6"), "\xc3\xa6" },
     };
     for (isize i = 0; i < countof(rows); i++) {
