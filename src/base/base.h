@@ -27,6 +27,7 @@ typedef int64_t i64;
 typedef float f32;
 typedef double f64;
 typedef ptrdiff_t isize;
+__extension__ typedef __int128 i128;                    /* sums of squares of money, exact */
 
 #define countof(a) ((isize)(sizeof(a) / sizeof((a)[0])))
 #define static_assert _Static_assert

@@ -2,8 +2,8 @@
  *
  * rcu.c - liburcu's memory-barrier flavour, and a list of what waits for a grace period.
  *
- * Deferring pushes to a list; once BATCH things wait, or on rcu_settle, one grace period serves
- * all of them. Only the rare writer pays.
+ * Deferring pushes to a list; on rcu_settle one grace period serves all that wait. Only the writer
+ * pays, and says when.
  *
  * The library is not built for ThreadSanitizer, which therefore would not see that a grace period
  * ends after the brackets it waited for: in such a build closing a bracket and settling say so.
@@ -24,8 +24,6 @@ static char brackets;
 #define brackets_closed() ((void)0)
 #define brackets_waited_for() ((void)0)
 #endif
-
-enum { BATCH = 4096 };
 
 struct waiting { void (*run)(void *); void *p; };
 static struct { struct waiting *at; isize n, cap; } list;
@@ -60,9 +58,15 @@ void rcu_defer(void (*run)(void *), void *p)
 {
     pthread_mutex_lock(&lock);
     vec_push(&list, (struct waiting){ run, p });
-    bool full = list.n >= BATCH;
     pthread_mutex_unlock(&lock);
-    if (full) rcu_settle();
+}
+
+isize rcu_waiting(void)
+{
+    pthread_mutex_lock(&lock);
+    isize n = list.n;
+    pthread_mutex_unlock(&lock);
+    return n;
 }
 
 void rcu_defer_free(void *p)

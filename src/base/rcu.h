@@ -4,7 +4,8 @@
  *
  * A thread that reads published pointers registers once, and brackets each read. What a writer
  * has replaced is handed to rcu_defer_*; it is given back after every bracket open at that
- * moment has closed. Publishing itself is a C11 release store by the writer and an acquire load
+ * moment has closed: by rcu_settle, which a writer calls where it holds no old pointer itself
+ * (between two records), never in the middle of a change. Publishing itself is a C11 release store by the writer and an acquire load
  * by the reader, which ThreadSanitizer can follow.
  */
 #ifndef BASE_RCU_H
@@ -18,6 +19,7 @@ void rcu_read_begin(void);
 void rcu_read_end(void);
 void rcu_defer_free(void *p);                           /* mem_free, later; null is fine */
 void rcu_defer(void (*run)(void *), void *p);
+isize rcu_waiting(void);                                /* deferred and not yet run */
 void rcu_settle(void);                                  /* waits until all that was deferred has run */
 
 #endif

@@ -135,6 +135,7 @@ void denials_set(struct denials *d, struct hash128 who, u16 denied)
 }
 
 u16 denials_get(const struct denials *d, struct hash128 who) { return (u16)map_get(d->purposes, who, 0); }
+isize denials_count(const struct denials *d) { return map_count(d->purposes); }
 struct hash128 denials_digest(const struct denials *d) { return d->digest; }
 
 bool denials_next(const struct denials *d, isize *at, struct hash128 *who, u16 *denied)

@@ -52,6 +52,7 @@ void denials_free(struct denials *denials);
 struct hash128 denial_hash(const u8 key[32], struct identifier identifier);     /* BLAKE2b-128 with the data folder's key */
 void denials_set(struct denials *denials, struct hash128 who, u16 denied);      /* fold only; 0 takes it away */
 u16 denials_get(const struct denials *denials, struct hash128 who);             /* bit set of purposes */
+isize denials_count(const struct denials *denials);
 struct hash128 denials_digest(const struct denials *denials);
 bool denials_next(const struct denials *denials, isize *at, struct hash128 *who, u16 *denied);  /* fold only */
 

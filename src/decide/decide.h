@@ -29,7 +29,7 @@
 
 /* ---- the book: all published definitions, compiled ------------------------------------------------ */
 
-enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, VARIATIONS_MAX = 16, KEYS_MAX = 1024 };
+enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, EXPERIENCE_VARIATIONS_MAX = 16, KEYS_MAX = 1024 };
 
 /* Kind "source": {"title","owner","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live","identity_secret":"…"(hex; HMAC of user_id)} */
 struct source {
@@ -54,7 +54,7 @@ struct experience {
     i32 holdout;                    /* parts per 10,000 kept out of this experience alone */
     str experiment_key;             /* what assignments hash with: campaign id + experience, fixed-width decimal */
     struct variation *variations; isize variations_n;
-    const struct range *ranges; isize ranges_n;
+    struct allocation allocation;   /* of variations, by index */
 };
 struct campaign {
     u32 id; u16 number;

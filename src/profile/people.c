@@ -354,7 +354,7 @@ static void *take(char **at, const void *from, isize bytes)
     return to;
 }
 
-static struct profile *profile_make(const struct profile_edit *edit, struct history *h, isize history_n)
+static struct profile *profile_make(const struct profile_edit *edit)
 {
     isize traits = edit->traits.n * (isize)sizeof(struct trait);
     isize consents = edit->consents.n * (isize)sizeof(struct consent_entry);
@@ -378,8 +378,8 @@ static struct profile *profile_make(const struct profile_edit *edit, struct hist
     *p = (struct profile){
         .id = edit->id, .created_at_ms = edit->created_at_ms, .last_at_ms = edit->last_at_ms,
         .bucketing_id = edit->bucketing_id, .nodes = node, .nodes_n = edit->nodes.n, .traits = t,
-        .traits_n = edit->traits.n, .consents = c, .consents_n = edit->consents.n, .history = h->entries,
-        .history_n = history_n, .memberships = m, .memberships_n = edit->memberships.n, .exposures = x,
+        .traits_n = edit->traits.n, .consents = c, .consents_n = edit->consents.n, .history = edit->made,
+        .history_n = edit->made_n, .memberships = m, .memberships_n = edit->memberships.n, .exposures = x,
         .exposures_n = edit->exposures.n, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
         .known = edit->known,
     };
@@ -407,11 +407,35 @@ static void mark(struct people *people, person_id id, struct slot *slot)
     slot->dirty = slot->stale = true;
 }
 
+static void history_settle(struct people *people, struct profile_edit *edit, isize history_max)
+{
+    if (edit->made) return;
+    isize n;
+    edit->made = history_next(people, edit, history_max, &n)->entries;
+    edit->made_n = n;
+}
+
+const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max, arena *a)
+{
+    history_settle(people, edit, history_max);
+    struct profile *p = arena_new(a, struct profile, 1);
+    *p = (struct profile){
+        .id = edit->id, .created_at_ms = edit->created_at_ms, .last_at_ms = edit->last_at_ms,
+        .bucketing_id = edit->bucketing_id, .nodes = edit->nodes.at, .nodes_n = edit->nodes.n,
+        .traits = edit->traits.at, .traits_n = edit->traits.n, .consents = edit->consents.at,
+        .consents_n = edit->consents.n, .history = edit->made, .history_n = edit->made_n,
+        .memberships = edit->memberships.at, .memberships_n = edit->memberships.n,
+        .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .known = edit->known,
+        .older_events = edit->older_events, .next_change_at_ms = TIME_NEVER,
+    };
+    return p;
+}
+
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max)
 {
-    isize history_n;
-    struct history *h = history_next(people, edit, history_max, &history_n);
-    struct profile *p = profile_make(edit, h, history_n);
+    history_settle(people, edit, history_max);
+    struct profile *p = profile_make(edit);
+    struct history *h = history_of(p);
     struct slot *slot = slot_need(people, edit->id);
     const struct profile *before = atomic_load(&slot->profile);
     assert(before == edit->before);

@@ -106,9 +106,10 @@ struct profile_edit {
     struct { struct membership *at; isize n, cap; } memberships;
     struct { struct exposure *at; isize n, cap; } exposures;
     bool known;
-    bool facts_changed, history_replaced;               /* which shared parts must be made anew */
+    bool history_replaced;
     const struct profile *before;
     struct { struct history_entry *at; isize n, cap; } history;     /* the whole history, when replaced */
+    const struct history_entry *made; isize made_n;     /* people_draft's history, for the commit */
 };
 void people_edit(struct people *people, person_id id, arena *a, struct profile_edit *out);
 u8 edit_node(struct profile_edit *edit, u32 node, arena *a);        /* its index, added when new */
@@ -117,6 +118,9 @@ void edit_consent(struct profile_edit *edit, arena *a, struct consent_entry entr
 void edit_entry(struct profile_edit *edit, arena *a, struct history_entry entry);
 /* Takes the whole history into the edit, so that entries can be removed. */
 void edit_history(struct profile_edit *edit, arena *a);
+/* The next version as it will be read, before anybody can: for asking which segments it belongs to. The history is settled; the edit may
+ * still change its memberships and exposures. Lives in `a`. */
+const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max, arena *a);
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max);
 void people_remove(struct people *people, person_id id);
 /* Joins b's facts into a's edit; and the reverse: leaves in the edit only what belongs to these nodes. */

@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * apply.c - one entry of the log becomes state.
+ *
+ * An event: seen before? -> whose (identity) -> which items (catalogue) -> what it says of consent, traits,
+ * history, orders, exposures -> which segments move -> the next version of the person is published.
+ * Every step reads the record and the state only. The record's own time is "now".
+ */
+#include <stdlib.h>
+
+#include "base/logline.h"
+#include "base/rcu.h"
+#include "fold/inside.h"
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+u16 fold_name_of(struct fold *fold, str name)
+{
+    struct hash128 key = hash128(name, 8);
+    u64 at = map_get(fold->names_by_text, key, 0);
+    if (at) return (u16)(EVENT_CUSTOM_FIRST + at - 1);
+    if (fold->names.n >= CUSTOM_NAMES_MAX) return EVENT_CUSTOM_FIRST + CUSTOM_NAMES_MAX;   /* "other" from here on */
+    char *text = mem_new(name.len + 1);
+    if (name.len) memcpy(text, name.ptr, (size_t)name.len);
+    vec_push(&fold->names, (str){ text, name.len });
+    map_put(fold->names_by_text, key, (u64)fold->names.n);
+    fold->names_dirty = true;
+    return (u16)(EVENT_CUSTOM_FIRST + fold->names.n - 1);
+}
+
+static i32 name_event(const void *ctx, str name)
+{
+    const struct fold *fold = ctx;
+    u16 type = event_type_of(name);
+    if (type != EVENT_NONE) return type;
+    u64 at = map_get(fold->names_by_text, hash128(name, 8), 0);
+    return at ? (i32)(EVENT_CUSTOM_FIRST + at - 1) : -1;
+}
+
+static i32 name_segment(const void *ctx, str key)
+{
+    const struct fold *fold = ctx;
+    const struct definition *def = definition_find(fold->definitions, S("segment"), key);
+    return def && definition_published(def).len ? def->number : -1;
+}
+
+static bool name_each(const void *ctx, enum rule_name sort, isize at, str *out)
+{
+    const struct fold *fold = ctx;
+    isize walk = at;
+    const struct definition *def;
+    switch (sort) {
+    case RULE_NAME_EVENT:
+        if (at + 1 < EVENT_TYPES) { *out = str_of(event_type_name((u16)(at + 1))); return true; }
+        at -= EVENT_TYPES - 1;
+        if (at >= fold->names.n) return false;
+        *out = fold->names.at[at];
+        return true;
+    case RULE_NAME_SEGMENT:
+        for (isize i = 0, cursor = 0; (def = definition_next(fold->definitions, S("segment"), &cursor)); i++)
+            if (i == walk) { *out = def->key; return true; }
+        return false;
+    case RULE_NAME_CATEGORY:
+        if (at >= catalog_categories(fold->live.catalog)) return false;
+        *out = catalog_category_name(fold->live.catalog, (category_id){ (u32)at + 1 });
+        return true;
+    case RULE_NAME_TRAIT: return false;
+    }
+    return false;
+}
+
+struct rule_names fold_names(const struct fold *fold)
+{
+    return (struct rule_names){ fold, name_event, name_segment, name_each };
+}
+
+/* ---- a person's next version --------------------------------------------------------------------- */
+
+/* One person being changed by one entry. */
+struct change {
+    struct fold *fold;
+    arena *a;
+    i64 now_ms;
+    struct profile_edit edit;
+    bool facts, all, orders, exposures;
+    struct { struct history_entry *at; isize n, cap; } touched;
+};
+
+static void change_begin(struct change *c, struct fold *fold, person_id person, i64 now_ms)
+{
+    *c = (struct change){ .fold = fold, .a = &fold->scratch, .now_ms = now_ms };
+    people_edit(fold->live.people, person, c->a, &c->edit);
+}
+
+static void touch(struct change *c, struct history_entry entry)
+{
+    if (c->touched.n == c->touched.cap) {
+        isize cap = c->touched.cap ? c->touched.cap * 2 : 4;
+        struct history_entry *wide = arena_new(c->a, struct history_entry, cap);
+        if (c->touched.n) memcpy(wide, c->touched.at, (size_t)c->touched.n * sizeof *wide);
+        c->touched.at = wide;
+        c->touched.cap = cap;
+    }
+    c->touched.at[c->touched.n++] = entry;
+}
+
+static void add_entry(struct change *c, struct history_entry entry)
+{
+    edit_entry(&c->edit, c->a, entry);
+    touch(c, entry);
+    bool first = c->edit.created_at_ms == 0 || entry.at_ms < c->edit.created_at_ms;
+    if (first) c->edit.created_at_ms = entry.at_ms;
+}
+
+static int exposure_order(const void *x, const void *y)
+{
+    const struct exposure *a = x, *b = y;
+    if (a->campaign != b->campaign) return a->campaign < b->campaign ? -1 : 1;
+    return (a->node > b->node) - (a->node < b->node);
+}
+
+/* A person who ceased: what they were counted for goes, what they are goes into this one. */
+static void absorb(struct change *c, person_id gone)
+{
+    struct fold *fold = c->fold;
+    const struct profile *other = people_get(fold->live.people, gone);
+    if (!other) return;
+    cells_count(fold, other->exposures, other->exposures_n, -1);
+    for (isize i = 0; i < other->memberships_n; i++)
+        roll_put(fold->live.roll, (segment_id){ other->memberships[i].segment }, gone, false);
+    edit_absorb(&c->edit, other, c->a);
+    if (c->edit.exposures.n)
+        qsort(c->edit.exposures.at, (size_t)c->edit.exposures.n, sizeof *c->edit.exposures.at, exposure_order);
+    people_remove(fold->live.people, gone);
+    c->all = c->facts = c->exposures = true;
+}
+
+static void change_commit(struct change *c)
+{
+    struct fold *fold = c->fold;
+    const struct profile *before = c->edit.before;
+    bool recount = c->exposures || (c->orders && c->edit.exposures.n);
+    struct exposure *counted = before && recount ? arena_new(c->a, struct exposure, before->exposures_n) : NULL;
+    isize counted_n = counted ? before->exposures_n : 0;
+    if (counted_n) memcpy(counted, before->exposures, (size_t)counted_n * sizeof *counted);
+    const struct profile *draft = people_draft(fold->live.people, &c->edit, fold->config->history_events, c->a);
+    if (recount)
+        exposures_recount(&c->edit, draft->history, draft->history_n, fold->config->exposure_days * DAY_MS);
+    const struct book *book = atomic_load(&fold->live.book);
+    struct segment_change *moves = arena_new(c->a, struct segment_change, book->segments->n + 1);
+    struct segment_ask ask = { .set = book->segments, .catalog = fold->live.catalog, .profile = draft, .now_ms = c->now_ms,
+                               .touched = c->touched.at, .touched_n = c->touched.n, .all = c->all || !before, .facts = c->facts };
+    isize moves_n = segment_update(&ask, c->a, &c->edit, moves);
+    i64 due_before = before ? before->next_change_at_ms : TIME_NEVER;
+    const struct profile *after = people_commit(fold->live.people, &c->edit, fold->config->history_events);
+    for (isize i = 0; i < moves_n; i++)
+        roll_put(fold->live.roll, moves[i].segment, after->id, moves[i].entered);
+    if (after->next_change_at_ms != due_before) timers_push(&fold->timers, after->next_change_at_ms, after->id.v);
+    if (!recount) return;
+    cells_count(fold, counted, counted_n, -1);
+    cells_count(fold, after->exposures, after->exposures_n, 1);
+}
+
+/* ---- what an event says of a person ---------------------------------------------------------------- */
+
+static void take_consent(struct change *c, const struct event *e, u32 node)
+{
+    for (u8 purpose = 0; purpose < PURPOSES; purpose++) {
+        enum consent_state said = consent_said(e, purpose);
+        if (said == CONSENT_UNKNOWN) continue;
+        bool known = false;
+        for (isize i = 0; i < c->edit.consents.n; i++) {
+            const struct consent_entry *old = &c->edit.consents.at[i];
+            known |= old->purpose == purpose && old->node == node && old->state == said;
+        }
+        if (known) continue;                            /* each event repeats it; only a change is a fact */
+        edit_consent(&c->edit, c->a, (struct consent_entry){ purpose, (u8)said, node, e->at_ms,
+                                                            e->consent_source.len ? e->consent_source : e->source });
+        c->facts = true;
+    }
+}
+
+static void observe(struct change *c, const struct event *e, u32 node, const char *name, str text, bool once)
+{
+    if (text.len == 0) return;
+    for (isize i = 0; i < c->edit.traits.n; i++) {
+        const struct trait *t = &c->edit.traits.at[i];
+        bool same = t->node == node && t->origin == TRAIT_OBSERVED && str_eq(t->fact.name, str_of(name));
+        if (same && (once || str_eq(t->fact.text, text))) return;
+    }
+    struct fact fact = { .name = str_of(name), .kind = FACT_TEXT, .text = text };
+    edit_trait(&c->edit, c->a, (struct trait){ fact, e->source, e->at_ms, node, TRAIT_OBSERVED });
+    c->facts = true;
+}
+
+static void take_traits(struct change *c, const struct event *e, u32 node)
+{
+    u8 origin = e->type == EVENT_QUIZ_ANSWERED ? TRAIT_DECLARED : TRAIT_GIVEN;
+    for (isize i = 0; i < e->traits_n; i++) {
+        edit_trait(&c->edit, c->a, (struct trait){ e->traits[i], e->source, e->at_ms, node, origin });
+        c->facts = true;
+    }
+    bool ads = consent_said(e, PURPOSE_ADS_SHARING) == CONSENT_GRANTED;
+    bool arrived = e->utm_source.len || e->utm_campaign.len || (ads && e->click_id.len);
+    observe(c, e, node, "language", e->locale, false);
+    observe(c, e, node, "country", e->country, false);
+    observe(c, e, node, "device", e->device, false);
+    if (!arrived) return;
+    observe(c, e, node, "first_source", e->utm_source, true);
+    observe(c, e, node, "first_campaign", e->utm_campaign, true);
+    observe(c, e, node, "first_page", e->url, true);
+    observe(c, e, node, "latest_source", e->utm_source, false);
+    observe(c, e, node, "latest_campaign", e->utm_campaign, false);
+    if (ads) observe(c, e, node, "ads_click", e->click_id, false);
+}
+
+static bool is_order(u16 type)
+{
+    return type == EVENT_ORDER_COMPLETED || type == EVENT_ORDER_UPDATED || type == EVENT_ORDER_REFUNDED
+        || type == EVENT_ORDER_CANCELLED;
+}
+
+static u32 *see_items(struct fold *fold, const struct event *e, arena *a)
+{
+    u32 *items = arena_new(a, u32, e->items_n);
+    for (isize i = 0; i < e->items_n; i++)
+        items[i] = e->items[i].product_key.len || e->items[i].variant_key.len
+                 ? catalog_see(fold->live.catalog, &e->items[i], e->currency, e->at_ms).v : 0;
+    return items;
+}
+
+static void take_history(struct change *c, const struct event *e, const u32 *items, u64 ref, u8 node)
+{
+    struct history_entry entry = {
+        .at_ms = e->at_ms, .ref = ref, .type = e->type, .currency = e->currency.v, .channel = e->channel, .node = node,
+        .value_minor = e->value_minor, .flags = e->flags & EVENT_BOT ? HISTORY_BOT : 0,
+    };
+    if (e->items_n == 1) {
+        entry.item = items[0];
+        entry.quantity = e->items[0].quantity ? e->items[0].quantity : 1;
+        if (!e->valued && e->items[0].priced) entry.value_minor = e->items[0].price_minor * entry.quantity;
+    }
+    if (e->type == EVENT_CONTENT_VIEWED) entry.flags |= HISTORY_CONTENT;
+    add_entry(c, entry);
+}
+
+/* Takes an order's old entries out of the edit and puts its present ones in. */
+static void take_order(struct change *c, const struct order_effect *effect, u8 node)
+{
+    if (!effect->created) {
+        isize n = 0;
+        edit_history(&c->edit, c->a);
+        for (isize i = 0; i < c->edit.history.n; i++) {
+            struct history_entry entry = c->edit.history.at[i];
+            if (entry.flags & HISTORY_ORDER && entry.ref == effect->order->id.v) touch(c, entry);
+            else c->edit.history.at[n++] = entry;
+        }
+        c->edit.history.n = n;
+    }
+    struct history_entry *entries = NULL;
+    isize n = order_entries(effect->order, node, c->a, &entries);
+    for (isize i = 0; i < n; i++) add_entry(c, entries[i]);
+    c->orders = true;
+}
+
+static struct decided *decided_slot(struct fold *fold, u64 key)
+{
+    u64 at = fold->decided_by_key ? map_get(fold->decided_by_key, (struct hash128){ key, key }, 0) : 0;
+    if (at == 0 || (isize)at + DECIDED_MAX <= fold->decided_n) return NULL;
+    struct decided *d = &fold->decided[(at - 1) % DECIDED_MAX];
+    return d->decision.key == key ? d : NULL;
+}
+
+static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 node, u8 index)
+{
+    struct fold *fold = c->fold;
+    struct ticket ticket;
+    if (!ticket_read(fold->live.secret, e->ticket, &ticket) || e->flags & EVENT_BOT) return;
+    bool clicked = e->type == EVENT_DECISION_CLICKED;
+    const struct definition *def = definition_by_id(fold->definitions, ticket.campaign);
+    add_entry(c, (struct history_entry){ .at_ms = e->at_ms, .ref = ref, .type = e->type, .channel = e->channel, .node = index,
+                                         .item = ticket.item, .quantity = def ? def->number : 0 });
+    exposure_viewed(&c->edit, c->a, &ticket, node, e->at_ms, clicked);
+    c->exposures = true;
+    struct decided *d = decided_slot(fold, ticket.decision_key);
+    if (!d) return;
+    d->viewed = true;
+    d->clicked |= clicked;
+    vec_push(&fold->decided_touched, ticket.decision_key);
+}
+
+/* ---- events ----------------------------------------------------------------------------------------- */
+
+static struct source_count *source_slot(struct fold *fold, str source)
+{
+    const struct definition *def = definition_find(fold->definitions, S("source"), source);
+    u16 number = def ? def->number : 0;
+    fold->sources_dirty = true;
+    for (isize i = 0; i < fold->sources.n; i++)
+        if (fold->sources.at[i].source == number) return &fold->sources.at[i];
+    vec_push(&fold->sources, (struct source_count){ .source = number });
+    return &fold->sources.at[fold->sources.n - 1];
+}
+
+static void count_event(struct fold *fold, const struct event *e, person_id person, const u32 *items, i64 now_ms)
+{
+    i64 second = now_ms / SECOND_MS;
+    for (; fold->totals.second < second; fold->totals.second++) {
+        if (second - fold->totals.second > 60) fold->totals.second = second - 61;
+        fold->totals.per_second[(fold->totals.second + 1) % 60] = 0;
+    }
+    fold->totals.per_second[second % 60]++;
+    fold->totals.events++;
+    fold->totals.last_at_ms = now_ms;
+    fold->rest_dirty = true;
+    fold->latest[fold->latest_n++ % LATEST_MAX] =
+        (struct latest){ e->at_ms, person, e->type, e->channel, e->items_n ? items[0] : 0 };
+}
+
+static void count_order(struct fold *fold, const struct order_effect *effect)
+{
+    const struct order *o = effect->order;
+    i64 worth = o->state == ORDER_CANCELLED ? 0 : o->value_minor - o->refunded_minor;
+    i64 before = effect->created || effect->before.state == ORDER_CANCELLED ? 0
+               : effect->before.value_minor - effect->before.refunded_minor;
+    if (effect->created) fold->totals.orders++;
+    isize k = 0;
+    while (k < fold->totals.revenues_n && fold->totals.revenue[k].currency.v != o->currency.v) k++;
+    if (k == countof(fold->totals.revenue)) return;
+    if (k == fold->totals.revenues_n) fold->totals.revenue[fold->totals.revenues_n++] = (struct money){ 0, o->currency };
+    fold->totals.revenue[k].minor += worth - before;
+}
+
+static void lift_denials(struct fold *fold, const struct event *e)
+{
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        struct hash128 who = denial_hash(fold->live.denial_key, e->identifiers[i]);
+        u16 denied = denials_get(fold->live.denials, who);
+        if (denied & e->consent_granted) {
+            denials_set(fold->live.denials, who, (u16)(denied & ~e->consent_granted));
+            fold->rest_dirty = true;
+        }
+    }
+}
+
+static bool is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
+
+static bool has_verified_strong(const struct event *e)
+{
+    for (isize i = 0; i < e->identifiers_n; i++)
+        if (e->identifiers[i].verified && is_strong(e->identifiers[i].kind)) return true;
+    return false;
+}
+
+/* What experiments assign by: the identifier that made the person's first node. */
+static str bucketing_id(const struct fold *fold, person_id person)
+{
+    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    const struct link *first = NULL;
+    isize n = identity_identifiers(fold->live.identity, person, links, countof(links));
+    for (isize i = 0; i < n; i++)
+        if (links[i]->a == person.v && (!first || links[i]->id < first->id)) first = links[i];
+    return first ? first->identifier.value : S("");
+}
+
+static void event_of_person(struct fold *fold, const struct event *e, const struct resolved *who, const u32 *items,
+                            u64 ref, i64 now_ms)
+{
+    struct change c;
+    change_begin(&c, fold, who->person, now_ms);
+    for (isize i = 0; i < who->merged_n; i++)
+        if (who->merged[i].v != who->person.v) absorb(&c, who->merged[i]);
+    u8 index = edit_node(&c.edit, who->node, c.a);
+    if (c.edit.bucketing_id.len == 0 || who->merged_n) c.edit.bucketing_id = bucketing_id(fold, who->person);
+    bool known = has_verified_strong(e);
+    c.facts |= known && !c.edit.known;
+    c.edit.known |= known;
+    take_consent(&c, e, who->node);
+    take_traits(&c, e, who->node);
+    if (is_order(e->type)) {
+        struct order_effect effect = orders_apply(fold, e, items, who->node, ref, c.a);
+        if (effect.changed) {
+            take_order(&c, &effect, index);
+            count_order(fold, &effect);
+        }
+    } else if (e->type == EVENT_DECISION_VIEWED || e->type == EVENT_DECISION_CLICKED) {
+        take_ticket(&c, e, ref, who->node, index);
+    } else if (e->type != EVENT_CONSENT_CHANGED && e->type != EVENT_ALIASED) {
+        take_history(&c, e, items, ref, index);
+    }
+    if (c.edit.created_at_ms == 0) c.edit.created_at_ms = e->at_ms;
+    change_commit(&c);
+}
+
+static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+{
+    struct event e;
+    if (event_decode(bytes, &fold->scratch, &e)) {
+        log_error("fold.undecodable ref=%llu", (unsigned long long)ref);
+        return;
+    }
+    struct source_count *source = source_slot(fold, e.source);
+    source->last_at_ms = now_ms;
+    if (e.key.len && !seen_put(fold, e.source, e.key, now_ms)) {
+        source->duplicates++;
+        fold->totals.duplicates++;
+        fold->rest_dirty = true;
+        return;
+    }
+    source->accepted++;
+    if (e.type == EVENT_NONE || e.type >= EVENT_CUSTOM_FIRST) e.type = fold_name_of(fold, e.name);
+    if (e.consent_granted && denials_count(fold->live.denials)) lift_denials(fold, &e);
+    u32 *items = see_items(fold, &e, &fold->scratch);
+    struct resolved who = identity_resolve(fold->live.identity, &e, ref, now_ms);
+    count_event(fold, &e, who.person, items, now_ms);
+    if (who.person.v) {
+        event_of_person(fold, &e, &who, items, ref, now_ms);
+        return;
+    }
+    if (!is_order(e.type)) return;
+    struct order_effect effect = orders_apply(fold, &e, items, 0, ref, &fold->scratch);
+    if (effect.changed) count_order(fold, &effect);
+}
+
+/* ---- time ------------------------------------------------------------------------------------------- */
+
+static void apply_tick(struct fold *fold, i64 now_ms)
+{
+    u32 person;
+    fold->totals.ticks++;
+    while (timers_pop(&fold->timers, now_ms, &person)) {
+        struct arena_mark mark = arena_mark(&fold->scratch);
+        const struct profile *p = people_get(fold->live.people, (person_id){ person });
+        if (p && p->next_change_at_ms <= now_ms) {
+            struct change c;
+            change_begin(&c, fold, p->id, now_ms);
+            change_commit(&c);
+        }
+        arena_reset(&fold->scratch, mark);
+    }
+}
+
+/* ---- definitions ------------------------------------------------------------------------------------- */
+
+static bool hex_bytes(str text, u8 *out, isize n)
+{
+    if (text.len != 2 * n) return false;
+    for (isize i = 0; i < 2 * n; i++) {
+        char c = text.ptr[i];
+        int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (v < 0) return false;
+        out[i / 2] = (u8)(out[i / 2] << 4 | v);
+    }
+    return true;
+}
+
+static void take_secrets(struct fold *fold)
+{
+    const struct json *doc;
+    str text = definition_published(definition_find(fold->definitions, S("settings"), S("secret")));
+    if (text.len == 0 || json_parse(&fold->scratch, text, &doc, NULL)) return;
+    bool whole = hex_bytes(json_str(json_get(doc, S("ticket")), S("")), fold->live.secret, 32)
+              && hex_bytes(json_str(json_get(doc, S("denial")), S("")), fold->live.denial_key, 32);
+    assert(whole);
+}
+
+static void free_book(void *book) { book_free(book); }
+
+void fold_rebuild_book(struct fold *fold)
+{
+    struct book *book;
+    struct definition_errors errors = { 0 };
+    struct rule_names names = fold_names(fold);
+    take_secrets(fold);
+    enum err err = book_build(fold->definitions, NULL, &names, fold->live.secret, fold->ref, &book, &errors);
+    if (err) {                                          /* what did compile stays in force */
+        log_error("definition.refused kind=%.*s key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].kind),
+                  STR_FMT(errors.at[0].key), STR_FMT(errors.at[0].message));
+        return;
+    }
+    struct book *old = (struct book *)(uintptr_t)atomic_exchange(&fold->live.book, book);
+    if (old) rcu_defer(free_book, old);
+}
+
+/* Everybody is asked about every segment again: a segment is new, changed or gone. */
+static void recompute_segments(struct fold *fold, i64 now_ms)
+{
+    u32 most = (u32)people_most(fold->live.people);
+    for (u32 id = 1; id <= most; id++) {
+        const struct profile *p = people_get(fold->live.people, (person_id){ id });
+        if (!p) continue;
+        struct arena_mark mark = arena_mark(&fold->scratch);
+        const struct book *book = atomic_load(&fold->live.book);
+        for (isize i = 0; i < p->memberships_n; i++) {
+            u16 segment = p->memberships[i].segment;
+            if (!book->segments->by_id[segment]) roll_put(fold->live.roll, (segment_id){ segment }, p->id, false);
+        }
+        struct change c;
+        change_begin(&c, fold, p->id, now_ms);
+        c.all = true;
+        change_commit(&c);
+        arena_reset(&fold->scratch, mark);
+    }
+}
+
+static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
+{
+    struct definition_change change;
+    if (definition_change_decode(bytes, &change) || definition_check(fold->definitions, &change, 0, NULL)) return;
+    definition_apply(fold->definitions, &change, now_ms);
+    if (change.op == DEFINITION_DRAFT) return;
+    fold_rebuild_book(fold);
+    if (str_eq(change.kind, S("segment"))) recompute_segments(fold, now_ms);
+}
+
+enum err fold_try(struct fold *fold, const struct definition_change *change, struct definition_errors *errors, arena *a)
+{
+    const struct definition *def = definition_find(fold->definitions, change->kind, change->key);
+    str document = change->document;
+    if (document.len == 0 && def) {
+        u32 revision = change->revision ? change->revision : (u32)def->revisions_n;
+        if (revision >= 1 && revision <= (u32)def->revisions_n) document = def->revisions[revision - 1].document;
+    }
+    struct definition_candidate candidate = { change->kind, change->key, document };
+    struct rule_names names = fold_names(fold);
+    struct book *book = NULL;
+    enum err err = book_build(fold->definitions, &candidate, &names, fold->live.secret, fold->ref, &book, errors);
+    for (isize i = 0; i < errors->n; i++) {             /* the book's arena goes; the reasons stay */
+        struct definition_error *e = &errors->at[i];
+        str *const parts[] = { &e->kind, &e->key, &e->path, &e->message };
+        for (isize k = 0; k < countof(parts); k++) *parts[k] = arena_str(a, *parts[k]);
+    }
+    book_free(book);
+    return err;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------ */
+
+static void apply_decision(struct fold *fold, str bytes, u64 ref)
+{
+    struct decision d;
+    if (decision_decode(bytes, &fold->scratch, &d)) return;
+    if (!fold->decided) {
+        fold->decided = mem_new(DECIDED_MAX * (isize)sizeof *fold->decided);
+        fold->decided_by_key = map_new(1024);
+    }
+    struct decided *slot = &fold->decided[fold->decided_n % DECIDED_MAX];
+    if (slot->bytes.len) {
+        map_remove(fold->decided_by_key, (struct hash128){ slot->decision.key, slot->decision.key });
+        mem_free((void *)(uintptr_t)slot->bytes.ptr);
+    }
+    char *copy = mem_new(bytes.len + 1);
+    memcpy(copy, bytes.ptr, (size_t)bytes.len);
+    *slot = (struct decided){ .decision = d, .bytes = { copy, bytes.len }, .ref = ref, .viewed = d.exposed };
+    slot->decision.considered = NULL;
+    slot->decision.items = NULL;
+    slot->decision.considered_n = slot->decision.items_n = 0;
+    map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
+    fold->totals.decisions++;
+    fold->rest_dirty = true;
+    if (d.exposed && d.person.v && people_get(fold->live.people, d.person)) {    /* rendered by the shop's server: seen */
+        struct change c;
+        change_begin(&c, fold, identity_person(fold->live.identity, d.person.v), d.at_ms);
+        struct ticket ticket = { .decision_key = d.key, .campaign = d.campaign, .placement = d.placement,
+                                 .experience = d.experience, .variation = d.variation, .programme_holdout = d.programme_holdout };
+        exposure_viewed(&c.edit, c.a, &ticket, d.person.v, d.at_ms, false);
+        c.exposures = true;
+        change_commit(&c);
+    }
+}
+
+static void visit_refusal(struct codec *c, struct refusal *v)
+{
+    u64 n = (u64)v->denials_n;
+    codec_u16(c, &v->source);
+    codec_u32(c, &v->no_consent);
+    codec_u64(c, &n);
+    if (n > countof(v->denials)) { c->failed = true; n = 0; }
+    v->denials_n = (isize)n;
+    for (isize i = 0; i < v->denials_n; i++) {
+        codec_u64(c, &v->denials[i].who.hi);
+        codec_u64(c, &v->denials[i].who.lo);
+        codec_u16(c, &v->denials[i].denied);
+    }
+}
+
+void refusal_encode(const struct refusal *refusal, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct refusal copy = *refusal;
+    visit_refusal(&c, &copy);
+}
+
+static void apply_refusal(struct fold *fold, str bytes, i64 now_ms)
+{
+    struct codec c = codec_reader(bytes, NULL);
+    struct refusal r = { 0 };
+    visit_refusal(&c, &r);
+    if (c.failed) return;
+    isize i = 0;
+    while (i < fold->sources.n && fold->sources.at[i].source != r.source) i++;
+    if (i == fold->sources.n) vec_push(&fold->sources, (struct source_count){ .source = r.source });
+    fold->sources.at[i].no_consent += r.no_consent;
+    fold->sources.at[i].last_at_ms = now_ms;
+    fold->totals.no_consent += r.no_consent;
+    for (isize k = 0; k < r.denials_n; k++) {
+        u16 before = denials_get(fold->live.denials, r.denials[k].who);
+        denials_set(fold->live.denials, r.denials[k].who, before | r.denials[k].denied);
+    }
+    fold->sources_dirty = fold->rest_dirty = true;
+}
+
+static void visit_dead(struct codec *c, struct dead_letter *v)
+{
+    codec_i64(c, &v->at_ms);
+    codec_str(c, &v->source);
+    codec_str(c, &v->reason);
+    codec_str(c, &v->raw);
+    codec_bool(c, &v->replayed);
+}
+
+void dead_letter_encode(const struct dead_letter *letter, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct dead_letter copy = *letter;
+    visit_dead(&c, &copy);
+}
+
+static str keep(str s)
+{
+    char *copy = mem_new(s.len + 1);
+    if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
+    return (str){ copy, s.len };
+}
+
+static void apply_dead(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+{
+    struct codec c = codec_reader(bytes, NULL);
+    struct dead_letter v = { 0 };
+    visit_dead(&c, &v);
+    if (c.failed) return;
+    struct source_count *source = source_slot(fold, v.source);
+    source->dead++;
+    source->last_at_ms = now_ms;
+    fold->totals.dead++;
+    fold->rest_dirty = true;
+    vec_push(&fold->dead, (struct dead_letter){ ref, now_ms, keep(v.source), keep(v.reason), keep(v.raw), false });
+    if (fold->dead.n <= DEAD_MAX) return;
+    isize half = DEAD_MAX / 2;                          /* the oldest stay in the log and the store */
+    for (isize i = 0; i < half; i++) {
+        mem_free((void *)(uintptr_t)fold->dead.at[i].source.ptr);
+        mem_free((void *)(uintptr_t)fold->dead.at[i].reason.ptr);
+        mem_free((void *)(uintptr_t)fold->dead.at[i].raw.ptr);
+    }
+    memmove(fold->dead.at, fold->dead.at + half, (size_t)(fold->dead.n - half) * sizeof *fold->dead.at);
+    fold->dead.n -= half;
+    fold->dead_flushed = max_isize(0, fold->dead_flushed - half);
+}
+
+static void visit_order_of_people(struct codec *c, struct people_order *v)
+{
+    codec_u8(c, &v->op);
+    codec_u32(c, &v->a);
+    codec_u32(c, &v->b);
+    codec_u32(c, &v->link);
+    codec_str(c, &v->who);
+}
+
+void people_order_encode(const struct people_order *order, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct people_order copy = *order;
+    visit_order_of_people(&c, &copy);
+}
+
+static void merge_people(struct fold *fold, const struct people_order *order, u64 ref, i64 now_ms)
+{
+    struct resolved r;
+    if (identity_merge(fold->live.identity, (person_id){ order->a }, (person_id){ order->b }, ref, now_ms, order->who, &r)) return;
+    if (r.merged_n == 0) return;
+    struct change c;
+    change_begin(&c, fold, r.person, now_ms);
+    absorb(&c, r.merged[0]);
+    change_commit(&c);
+}
+
+/* What is said of the whole person follows from its parts: when it began, and whether it is known. */
+static void person_facts(struct fold *fold, struct profile_edit *edit)
+{
+    i64 began = TIME_NEVER;
+    for (isize i = 0; i < edit->history.n; i++) began = min_i64(began, edit->history.at[i].at_ms);
+    for (isize i = 0; i < edit->traits.n; i++) began = min_i64(began, edit->traits.at[i].at_ms);
+    for (isize i = 0; i < edit->consents.n; i++) began = min_i64(began, edit->consents.at[i].at_ms);
+    edit->created_at_ms = began == TIME_NEVER ? edit->created_at_ms : began;
+    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    isize n = identity_identifiers(fold->live.identity, edit->id, links, countof(links));
+    edit->known = false;
+    for (isize i = 0; i < n; i++) edit->known |= links[i]->verified && is_strong(links[i]->identifier.kind);
+    edit->bucketing_id = bucketing_id(fold, edit->id);
+}
+
+/* The one person becomes the people that its parts are again. The parts that leave are made from the same version, so that
+ * together they hold exactly what the one held. */
+static void split_people(struct fold *fold, const struct people_order *order, u64 ref, i64 now_ms)
+{
+    struct parting parts;
+    if (identity_split(fold->live.identity, order->link, ref, now_ms, order->who, &parts) || parts.n < 2) return;
+    const struct profile *whole = people_get(fold->live.people, parts.people[0]);
+    if (!whole) return;
+    for (isize i = parts.n - 1; i >= 0; i--) {          /* the one that keeps the id goes last: `whole` is its version */
+        struct change c;
+        u32 nodes[NODES_PER_PERSON_MAX];
+        isize n = identity_nodes(fold->live.identity, parts.people[i], nodes, countof(nodes));
+        change_begin(&c, fold, parts.people[i], now_ms);
+        if (!c.edit.before) edit_absorb(&c.edit, whole, c.a);
+        edit_keep_nodes(&c.edit, nodes, n, c.a);
+        person_facts(fold, &c.edit);
+        c.all = c.facts = c.exposures = true;
+        change_commit(&c);
+    }
+}
+
+static void apply_people(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+{
+    struct codec c = codec_reader(bytes, NULL);
+    struct people_order order = { 0 };
+    visit_order_of_people(&c, &order);
+    if (c.failed) return;
+    switch ((enum people_op)order.op) {
+    case PEOPLE_MERGE: merge_people(fold, &order, ref, now_ms); break;
+    case PEOPLE_SPLIT: split_people(fold, &order, ref, now_ms); break;
+    }
+}
+
+static void apply_catalog(struct fold *fold, str bytes, i64 now_ms)
+{
+    struct item_change change;
+    if (item_change_decode(bytes, &fold->scratch, &change)) return;
+    (void)catalog_apply(fold->live.catalog, &change, now_ms);
+}
+
+void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_ms)
+{
+    struct arena_mark mark = arena_mark(&fold->scratch);
+    assert(ref == fold->ref + 1);
+    fold->ref = ref;
+    fold->now_ms = now_ms;
+    switch ((enum entry_kind)entry->kind) {
+    case ENTRY_EVENT: apply_event(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_TICK: break;                             /* below: any entry moves time */
+    case ENTRY_DEFINITION: apply_definition(fold, entry->bytes, now_ms); break;
+    case ENTRY_CATALOG: apply_catalog(fold, entry->bytes, now_ms); break;
+    case ENTRY_DECISION: apply_decision(fold, entry->bytes, ref); break;
+    case ENTRY_REFUSAL: apply_refusal(fold, entry->bytes, now_ms); break;
+    case ENTRY_DEAD: apply_dead(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_PEOPLE: apply_people(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_ERASED: case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
+    }
+    arena_reset(&fold->scratch, mark);
+}
+
+void fold_apply(struct fold *fold, const struct record *record)
+{
+    if (timers_next(&fold->timers) <= record->at_ms) apply_tick(fold, record->at_ms);
+    for (isize i = 0; i < record->entries_n; i++)
+        fold_entry(fold, &record->entries[i], record->first + (u64)i, record->at_ms);
+    fold->totals.records++;
+    if (fold->scratch.used == 0) arena_clear(&fold->scratch);
+}

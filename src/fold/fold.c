@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fold.c - the thread: groups from the log in order, questions in between, time when it is due.
+ *
+ * The queue holds both durable groups and questions; a question runs between two records. When
+ * nothing comes, the thread wakes for the next instant at which somebody's membership can change
+ * and submits a tick: time enters the log like everything else, and a replay needs no clock.
+ */
+#include "fold/inside.h"
+
+#include <stdlib.h>
+
+#include "base/logline.h"
+#include "base/rcu.h"
+
+enum { QUEUE = 4096, TAKE = 256, WAITING_MAX = 2048 };
+
+/* What the queue carries. */
+enum work_kind { WORK_GROUP, WORK_ASK, WORK_STOP };
+struct work { u8 kind; struct log_group *group; void (*ask)(void *ctx, struct fold *fold); void *ctx; };
+
+struct decide_world live_world(const struct live *live)
+{
+    return (struct decide_world){
+        .book = atomic_load_explicit(&live->book, memory_order_acquire), .identity = live->identity, .people = live->people,
+        .catalog = live->catalog, .denials = live->denials, .denial_key = live->denial_key,
+        .model = atomic_load_explicit(&live->model, memory_order_acquire), .caps = live->caps,
+    };
+}
+
+/* ---- reading state (on the fold's thread) --------------------------------------------------------- */
+
+struct live *fold_live(struct fold *fold) { return &fold->live; }
+struct log_writer *fold_writer(struct fold *fold) { return fold->writer; }
+i64 fold_cut_bytes(const struct fold *fold) { return log_cut_bytes(fold->log); }
+const struct definitions *fold_definitions(const struct fold *fold) { return fold->definitions; }
+const struct totals *fold_totals(const struct fold *fold) { return &fold->totals; }
+isize fold_orders(const struct fold *fold) { return fold->orders.all.n; }
+isize fold_dead(const struct fold *fold) { return fold->dead.n; }
+const struct dead_letter *fold_dead_at(const struct fold *fold, isize i) { return &fold->dead.at[i]; }
+u64 fold_ref(const struct fold *fold) { return fold->ref; }
+i64 fold_now(const struct fold *fold) { return fold->now_ms; }
+struct log_totals fold_log_totals(const struct fold *fold) { return log_totals(fold->log); }
+
+const struct source_count *fold_sources(const struct fold *fold, isize *n)
+{
+    *n = fold->sources.n;
+    return fold->sources.at;
+}
+
+const struct cell *fold_cells(const struct fold *fold, isize *n)
+{
+    *n = fold->cells.all.n;
+    return fold->cells.all.at;
+}
+
+const struct order *fold_order(const struct fold *fold, order_id id)
+{
+    return id.v > 0 && id.v <= (u32)fold->orders.all.n ? fold->orders.all.at[id.v - 1] : NULL;
+}
+
+const struct order *fold_order_find(const struct fold *fold, str source, str order_key)
+{
+    struct buf key = { 0 };
+    buf_printf(&key, "%.*s:%.*s", STR_FMT(source), STR_FMT(order_key));
+    u64 id = map_get(fold->orders.by_key, hash128(buf_str(&key), 5), 0);
+    buf_fini(&key);
+    return fold_order(fold, (order_id){ (u32)id });
+}
+
+const struct decided *fold_decided(const struct fold *fold, u64 key)
+{
+    u64 at = fold->decided_by_key ? map_get(fold->decided_by_key, (struct hash128){ key, key }, 0) : 0;
+    const struct decided *d = at ? &fold->decided[(at - 1) % DECIDED_MAX] : NULL;
+    return d && d->decision.key == key ? d : NULL;
+}
+
+isize fold_decided_of(const struct fold *fold, person_id person, const struct decided **out, isize max)
+{
+    isize n = 0;
+    isize oldest = max_isize(0, fold->decided_n - DECIDED_MAX);
+    for (isize i = fold->decided_n - 1; i >= oldest && n < max; i--) {
+        const struct decided *d = &fold->decided[i % DECIDED_MAX];
+        if (identity_person(fold->live.identity, d->decision.person.v).v == person.v) out[n++] = d;
+    }
+    return n;
+}
+
+str fold_event_name(const struct fold *fold, u16 type)
+{
+    if (type < EVENT_CUSTOM_FIRST) return str_of(event_type_name(type));
+    isize at = type - EVENT_CUSTOM_FIRST;
+    return at < fold->names.n ? fold->names.at[at] : S("other");
+}
+
+isize fold_latest(const struct fold *fold, struct latest *out, isize max)
+{
+    isize n = min_isize(min_isize(fold->latest_n, LATEST_MAX), max);
+    for (isize i = 0; i < n; i++) out[i] = fold->latest[(fold->latest_n - 1 - i) % LATEST_MAX];
+    return n;
+}
+
+static struct hash128 rest_digest(const struct fold *fold)
+{
+    struct buf bytes = { 0 };
+    struct codec c = codec_writer(&bytes);
+    struct totals t = fold->totals;
+    i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
+    for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
+    for (isize i = 0; i < t.revenues_n; i++) {
+        codec_i64(&c, &t.revenue[i].minor);
+        codec_u16(&c, &t.revenue[i].currency.v);
+    }
+    for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
+    for (isize i = 0; i < fold->sources.n; i++) {
+        struct source_count s = fold->sources.at[i];
+        codec_u16(&c, &s.source);
+        i64 *const of[] = { &s.accepted, &s.duplicates, &s.no_consent, &s.dead, &s.last_at_ms };
+        for (isize k = 0; k < countof(of); k++) codec_i64(&c, of[k]);
+    }
+    struct hash128 h = hash128(buf_str(&bytes), 9);
+    buf_fini(&bytes);
+    return (struct hash128){ h.hi + fold->seen.digest.hi, h.lo + fold->seen.digest.lo };
+}
+
+struct fold_digest fold_digest(struct fold *fold)
+{
+    struct fold_digest d = {
+        .identity = identity_digest(fold->live.identity), .people = people_digest(fold->live.people),
+        .catalog = catalog_digest(fold->live.catalog), .denials = denials_digest(fold->live.denials),
+        .definitions = definitions_digest(fold->definitions), .orders = fold->orders.digest, .cells = fold->cells.digest,
+        .rest = rest_digest(fold),
+    };
+    const struct hash128 parts[] = { d.identity, d.people, d.catalog, d.denials, d.definitions, d.orders, d.cells, d.rest };
+    d.all = hash128((str){ (const char *)parts, sizeof parts }, fold->ref);
+    return d;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------- */
+
+static struct fold *state_new(const struct fold_options *options)
+{
+    struct fold *fold = mem_new(sizeof *fold);
+    fold->config = options->config;
+    fold->clock = options->clock;
+    fold->live.identity = identity_new(0);
+    fold->live.people = people_new();
+    fold->live.catalog = catalog_new();
+    fold->live.denials = denials_new();
+    fold->live.caps = caps_new();
+    fold->live.roll = roll_new();
+    fold->definitions = definitions_new();
+    fold->names_by_text = map_new(64);
+    orders_init(&fold->orders);
+    cells_init(&fold->cells);
+    seen_init(&fold->seen);
+    return fold;
+}
+
+static void state_free(struct fold *fold)
+{
+    book_free((struct book *)(uintptr_t)atomic_load(&fold->live.book));
+    identity_free(fold->live.identity);
+    people_free(fold->live.people);
+    catalog_free(fold->live.catalog);
+    denials_free(fold->live.denials);
+    caps_free(fold->live.caps);
+    roll_free(fold->live.roll);
+    definitions_free(fold->definitions);
+    map_free(fold->names_by_text);
+    orders_fini(&fold->orders);
+    cells_fini(&fold->cells);
+    map_free(fold->seen.days);
+    vec_fini(&fold->seen.added);
+    vec_fini(&fold->timers);
+    vec_fini(&fold->sources);
+    for (isize i = 0; i < fold->names.n; i++) mem_free((void *)(uintptr_t)fold->names.at[i].ptr);
+    vec_fini(&fold->names);
+    for (isize i = 0; i < fold->dead.n; i++) {
+        mem_free((void *)(uintptr_t)fold->dead.at[i].source.ptr);
+        mem_free((void *)(uintptr_t)fold->dead.at[i].reason.ptr);
+        mem_free((void *)(uintptr_t)fold->dead.at[i].raw.ptr);
+    }
+    vec_fini(&fold->dead);
+    for (isize i = 0; fold->decided && i < DECIDED_MAX; i++) mem_free((void *)(uintptr_t)fold->decided[i].bytes.ptr);
+    mem_free(fold->decided);
+    map_free(fold->decided_by_key);
+    vec_fini(&fold->decided_touched);
+    arena_fini(&fold->scratch);
+    arena_fini(&fold->batch);
+    mem_free(fold);
+}
+
+static void settle(void)
+{
+    if (rcu_waiting() > WAITING_MAX) rcu_settle();
+}
+
+static enum err replay(struct fold *fold, u64 until, struct diag *diag)
+{
+    arena a = { 0 };
+    enum err err = ERR_OK;
+    bool found = true;
+    while (!err && fold->ref < until) {
+        struct record record;
+        arena_clear(&a);
+        err = log_read(fold->log, fold->ref + 1, &a, &record, &found, diag);
+        if (err || !found) break;
+        u64 skip = fold->ref + 1 - record.first;        /* the store may be true for the middle of a record */
+        record.entries += skip;
+        record.entries_n -= (isize)skip;
+        record.first += skip;
+        if (record.first + (u64)record.entries_n > until + 1) record.entries_n = (isize)(until + 1 - record.first);
+        fold_apply(fold, &record);
+        settle();
+    }
+    arena_fini(&a);
+    return err;
+}
+
+static str secret_document(arena *a)
+{
+    static const char hex[] = "0123456789abcdef";
+    u8 bytes[64];
+    char text[128];
+    rng_system(bytes, sizeof bytes);
+    for (isize i = 0; i < 64; i++) {
+        text[2 * i] = hex[bytes[i] >> 4];
+        text[2 * i + 1] = hex[bytes[i] & 15];
+    }
+    return arena_printf(a, "{\"ticket\":\"%.64s\",\"denial\":\"%.64s\"}", text, text + 64);
+}
+
+/* A new data folder: its secrets are the first thing in the log. */
+static enum err found_folder(struct fold *fold, struct diag *diag)
+{
+    arena a = { 0 };
+    struct buf draft = { .arena = &a }, publish = { .arena = &a };
+    struct definition_change change = { .op = DEFINITION_DRAFT, .kind = S("settings"), .key = S("secret"),
+                                        .document = secret_document(&a), .author = S("opmaat") };
+    definition_change_encode(&change, &draft);
+    change.op = DEFINITION_PUBLISH;
+    change.document = S("");
+    change.revision = 1;
+    definition_change_encode(&change, &publish);
+    struct entry entries[] = { { ENTRY_DEFINITION, buf_str(&draft) }, { ENTRY_DEFINITION, buf_str(&publish) } };
+    struct record record = { .at_ms = clock_now(fold->clock), .fold_version = 1, .entries = entries, .entries_n = 2 };
+    enum log_appended done = log_append(fold->log, 1, &record, 1);
+    arena_fini(&a);
+    if (done != LOG_OK) return diag_set(diag, ERR_DISK, "the log could not be written");
+    return replay(fold, 2, diag);
+}
+
+static void rebuild_derived(struct fold *fold)
+{
+    u32 most = (u32)people_most(fold->live.people);
+    for (u32 id = 1; id <= most; id++) {
+        const struct profile *p = people_get(fold->live.people, (person_id){ id });
+        if (!p) continue;
+        timers_push(&fold->timers, p->next_change_at_ms, id);
+        for (isize i = 0; i < p->memberships_n; i++)
+            if (p->memberships[i].member) roll_put(fold->live.roll, (segment_id){ p->memberships[i].segment }, p->id, true);
+    }
+}
+
+enum err fold_open(const struct fold_options *options, struct fold **out, struct diag *diag)
+{
+    struct fold *fold = state_new(options);
+    *out = fold;
+    i64 began = clock_monotonic_us();
+    enum err err = log_open(options->log_uri, options->config, &fold->log, diag);
+    if (err) return err;
+    if (options->store_path) err = save_open(fold, options->store_path, diag);
+    if (!err && fold->store) err = save_load(fold, diag);
+    if (err) return err;
+    fold_rebuild_book(fold);
+    rebuild_derived(fold);
+    u64 loaded = fold->ref, tail = log_tail(fold->log);
+    if (loaded >= tail && !(loaded == 0 && tail == 1))
+        return diag_set(diag, ERR_DAMAGED, "the store holds entry %llu, but the log ends before it: log files are missing",
+                        (unsigned long long)loaded);
+    err = tail == 1 ? found_folder(fold, diag) : replay(fold, tail - 1, diag);
+    if (err) return err;
+    log_note("fold.open entries=%llu loaded=%llu people=%lld ms=%lld", (unsigned long long)fold->ref,
+             (unsigned long long)loaded, (long long)people_count(fold->live.people),
+             (long long)(clock_monotonic_us() - began) / 1000);
+    return ERR_OK;
+}
+
+void fold_close(struct fold *fold)
+{
+    if (!fold) return;
+    assert(!fold->started);
+    save_stop(fold);
+    if (fold->log) log_close(fold->log);
+    rcu_settle();
+    state_free(fold);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------- */
+
+static void work_push(struct fold *fold, struct work work)
+{
+    struct work *w = mem_new(sizeof *w);
+    *w = work;
+    while (!queue_push(fold->queue, w)) {
+        struct timespec moment = { 0, 100000 };
+        (void)nanosleep(&moment, NULL);
+    }
+}
+
+/* On the writer's thread. */
+static void take_group(void *ctx, struct log_group *group) { work_push(ctx, (struct work){ WORK_GROUP, .group = group }); }
+
+static void run_group(struct fold *fold, struct log_group *group)
+{
+    fold_apply(fold, &group->record);
+    for (isize i = 0; i < group->appends_n; i++) {
+        struct append *append = group->appends[i];
+        if (append->done) append->done(append, ERR_OK, append->first);
+    }
+    log_group_release(fold->writer, group);
+}
+
+static void tick_done(struct append *append, enum err err, u64 first)
+{
+    (void)err;
+    (void)first;
+    ((struct fold *)append->ctx)->tick_asked = false;
+}
+
+static void tick_when_due(struct fold *fold)
+{
+    static const struct entry tick = { ENTRY_TICK, { "", 0 } };
+    bool due = timers_next(&fold->timers) <= clock_now(fold->clock);
+    if (!due || fold->tick_asked) return;
+    fold->tick_append = (struct append){ .entries = &tick, .entries_n = 1, .done = tick_done, .ctx = fold };
+    fold->tick_asked = log_submit(fold->writer, &fold->tick_append) == ERR_OK;
+}
+
+static i64 wait_for(struct fold *fold)
+{
+    i64 until_due = timers_next(&fold->timers) == TIME_NEVER ? 1000 : timers_next(&fold->timers) - clock_now(fold->clock);
+    i64 wait = min_i64(max_i64(until_due, fold->tick_asked ? 5 : 0), fold->config->flush_ms);
+    return max_i64(wait, 0);
+}
+
+static void *fold_thread(void *ctx)
+{
+    struct fold *fold = ctx;
+    void *work[TAKE];
+    for (bool running = true; running;) {
+        tick_when_due(fold);
+        isize n = queue_take(fold->queue, work, TAKE, wait_for(fold));
+        for (isize i = 0; i < n; i++) {
+            struct work *w = work[i];
+            switch ((enum work_kind)w->kind) {
+            case WORK_GROUP: run_group(fold, w->group); break;
+            case WORK_ASK: w->ask(w->ctx, fold); break;
+            case WORK_STOP: running = false; break;
+            }
+            mem_free(w);
+        }
+        settle();
+        save_tick(fold, false);
+    }
+    return NULL;
+}
+
+void fold_start(struct fold *fold)
+{
+    assert(!fold->started);
+    fold->queue = queue_new(QUEUE);
+    save_start(fold);
+    fold->started = true;
+    pthread_create(&fold->thread, NULL, fold_thread, fold);
+    fold->writer = log_writer_start(fold->log, fold->config, fold->clock, take_group, fold);
+}
+
+void fold_stop(struct fold *fold)
+{
+    if (!fold->started) return;
+    log_writer_stop(fold->writer);                      /* waits until every group was folded */
+    work_push(fold, (struct work){ .kind = WORK_STOP });
+    pthread_join(fold->thread, NULL);
+    fold->started = false;
+    fold->writer = NULL;
+    queue_free(fold->queue);
+    save_tick(fold, true);
+    save_stop(fold);
+}
+
+bool fold_ask(struct fold *fold, void (*ask)(void *ctx, struct fold *fold), void *ctx)
+{
+    if (!fold->started) return false;
+    work_push(fold, (struct work){ WORK_ASK, .ask = ask, .ctx = ctx });
+    return true;
+}
+
+/* ---- waiting, for tools and jobs ------------------------------------------------------------------------- */
+
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t ready;
+    bool done;
+    enum err err;
+    u64 first;
+    void (*ask)(void *ctx, struct fold *fold);
+    void *ctx;
+};
+
+static void waiting_done(struct waiting *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->ready);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void waiting_wait(struct waiting *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->done) pthread_cond_wait(&w->ready, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void submitted(struct append *append, enum err err, u64 first)
+{
+    struct waiting *w = append->ctx;
+    w->err = err;
+    w->first = first;
+    waiting_done(w);
+}
+
+enum err fold_submit_wait(struct fold *fold, const struct entry *entries, isize n, u64 *first)
+{
+    struct waiting w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .done = false };
+    struct append append = { .entries = entries, .entries_n = n, .done = submitted, .ctx = &w };
+    enum err err = fold_submit(fold, &append);
+    if (err) return err;
+    waiting_wait(&w);
+    if (first) *first = w.first;
+    return w.err;
+}
+
+static void asked(void *ctx, struct fold *fold)
+{
+    struct waiting *w = ctx;
+    w->ask(w->ctx, fold);
+    waiting_done(w);
+}
+
+void fold_ask_wait(struct fold *fold, void (*ask)(void *ctx, struct fold *fold), void *ctx)
+{
+    if (!fold->started) {
+        ask(ctx, fold);
+        return;
+    }
+    struct waiting w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .ask = ask, .ctx = ctx };
+    fold_ask(fold, asked, &w);
+    waiting_wait(&w);
+}
+
+/* ---- verify ------------------------------------------------------------------------------------------------ */
+
+static void print_digest(struct buf *out, const char *name, struct hash128 h)
+{
+    buf_printf(out, "%-12s %016llx%016llx\n", name, (unsigned long long)h.hi, (unsigned long long)h.lo);
+}
+
+enum err fold_verify(const struct fold_options *options, struct buf *report, struct diag *diag)
+{
+    struct fold_options kept = *options, fresh = *options;
+    struct fold *stored = NULL, *replayed = NULL;
+    struct log_totals totals = { 0 };
+    fresh.store_path = NULL;
+    enum err err = log_verify(options->log_uri, options->config, &totals, diag);
+    if (!err) err = fold_open(&kept, &stored, diag);
+    if (!err) err = fold_open(&fresh, &replayed, diag);
+    if (!err) {
+        struct fold_digest a = fold_digest(stored), b = fold_digest(replayed);
+        buf_printf(report, "entries      %llu\nrecords      %lld\nbytes        %lld\n", (unsigned long long)stored->ref,
+                   (long long)totals.records, (long long)totals.bytes);
+        const char *names[] = { "identity", "people", "catalog", "denials", "definitions", "orders", "cells", "rest" };
+        const struct hash128 *sa = &a.identity, *sb = &b.identity;
+        for (isize i = 0; i < countof(names); i++) {
+            print_digest(report, names[i], sa[i]);
+            if (!hash128_eq(sa[i], sb[i])) print_digest(report, "  replayed", sb[i]);
+        }
+        print_digest(report, "state", a.all);
+        bool same = hash128_eq(a.all, b.all);
+        if (!same) err = diag_set(diag, ERR_DAMAGED, "the stored state differs from a replay of the log");
+    }
+    if (stored) fold_close(stored);
+    if (replayed) fold_close(replayed);
+    return err;
+}

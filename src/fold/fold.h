@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fold.h - the only writer of live state: records in, state out.
+ *
+ * Its input is the record and the state, nothing else: the same log gives the same digest. It
+ * runs on one thread. Others read what is published (struct live) inside rcu brackets, or ask:
+ * fold_ask runs a question on the fold's own thread between two records, where everything may be
+ * read and stands still.
+ *
+ *   reads    every room above
+ *   feeds    api/, demo/
+ *   threads  one fold thread, one flush thread; fold_ask and fold_submit from any thread
+ *   memory   state for the process; a record's arena goes back to the log writer
+ */
+#ifndef FOLD_FOLD_H
+#define FOLD_FOLD_H
+
+#include <stdatomic.h>
+
+#include "base/config.h"
+#include "decide/decide.h"
+#include "log/log.h"
+
+/* ---- orders: upserted entities ------------------------------------------------------------------- */
+enum order_state { ORDER_COMPLETED, ORDER_CANCELLED, ORDER_RETURN };    /* RETURN: a refund that stands by itself */
+struct order_line { u32 item; i32 quantity; i64 value_minor; };
+struct order {
+    order_id id;
+    str key;                        /* source and order key: "web:1001" */
+    u32 node;                       /* whose it is; 0: a guest's */
+    u8 state, channel;
+    currency currency;
+    i64 at_ms, value_minor, refunded_minor;
+    struct hash128 content;         /* of what the sender said last: the same again changes nothing */
+    struct order_line *lines; isize lines_n;
+};
+
+/* ---- what a source sent --------------------------------------------------------------------------- */
+struct source_count { u16 source; i64 accepted, duplicates, no_consent, dead, last_at_ms; };
+
+struct dead_letter { u64 ref; i64 at_ms; str source, reason, raw; bool replayed; };
+
+/* What refuses without leaving anything of a person: counts, and keyed hashes of denials. */
+struct refusal {
+    u16 source;
+    u32 no_consent;
+    struct { struct hash128 who; u16 denied; } denials[EVENT_IDENTIFIERS_MAX]; isize denials_n;
+};
+void refusal_encode(const struct refusal *refusal, struct buf *out);
+
+enum people_op { PEOPLE_MERGE, PEOPLE_SPLIT };
+struct people_order { u8 op; u32 a, b, link; str who; };
+void people_order_encode(const struct people_order *order, struct buf *out);
+void dead_letter_encode(const struct dead_letter *letter, struct buf *out);
+
+/* ---- what decisions left ---------------------------------------------------------------------------- */
+struct decided { struct decision decision; str bytes; u64 ref; bool viewed, clicked; };
+
+/* ---- results: sums per campaign, experience, variation and day of first exposure ---------------------- */
+struct cell {
+    u32 campaign; u8 experience, variation; i32 day;    /* days since 1970 */
+    i64 exposed, clicked, views, clicks, buyers, orders, revenue_minor;
+    i128 revenue_sq;            /* of one person's revenue, in minor units, exact */
+    i64 orders_sq;
+    u16 currency;
+};
+
+struct totals {
+    i64 events, duplicates, no_consent, dead, decisions, orders, records, ticks, mixed;
+    i64 per_second[60]; i64 second; /* of the clock, for the overview; not state */
+    i64 last_at_ms;
+    struct money revenue[8]; isize revenues_n;
+};
+
+/* ---- live state, for readers inside rcu brackets ------------------------------------------------------ */
+struct live {
+    _Atomic(const struct book *) book;
+    _Atomic(const struct model *) model;
+    struct identity *identity;
+    struct people *people;
+    struct catalog *catalog;
+    struct denials *denials;
+    struct caps *caps;
+    struct roll *roll;
+    u8 secret[32], denial_key[32];  /* zero until the folder's first record is folded */
+};
+struct decide_world live_world(const struct live *live);        /* inside rcu brackets */
+
+struct fold;
+
+struct fold_options {
+    const struct config *config;
+    struct clock clock;
+    const char *log_uri;            /* "file:DATA/log" */
+    const char *store_path;         /* "DATA/opmaat.db"; null: keep nothing (verify, simulation) */
+};
+
+/* Opens log and store, loads state, replays what the store does not have. A new folder gets its secrets first (from the system's
+ * randomness, written to the log). `progress` may be null. */
+MUST_USE enum err fold_open(const struct fold_options *options, struct fold **out, struct diag *diag);
+/* Starts the writer, fold and flush threads. */
+void fold_start(struct fold *fold);
+/* Everything submitted is folded and flushed; threads end. */
+void fold_stop(struct fold *fold);
+void fold_close(struct fold *fold);
+
+struct live *fold_live(struct fold *fold);
+struct log_writer *fold_writer(struct fold *fold);
+i64 fold_cut_bytes(const struct fold *fold);            /* thrown away at opening: an unfinished last write */
+
+/* Submits entries and waits on another thread's behalf: see log_submit. */
+static inline enum err fold_submit(struct fold *fold, struct append *append) { return log_submit(fold_writer(fold), append); }
+/* For tools and jobs: submits and blocks until folded. Never on the fold's or an HTTP thread. */
+MUST_USE enum err fold_submit_wait(struct fold *fold, const struct entry *entries, isize n, u64 *first);
+
+/* Runs ask(ctx, fold) on the fold's thread, soon. False once stopping. The functions below are for there (and for when the fold is
+ * not started). */
+bool fold_ask(struct fold *fold, void (*ask)(void *ctx, struct fold *fold), void *ctx);
+void fold_ask_wait(struct fold *fold, void (*ask)(void *ctx, struct fold *fold), void *ctx);    /* blocks; from tools and jobs */
+
+const struct definitions *fold_definitions(const struct fold *fold);
+struct rule_names fold_names(const struct fold *fold);
+/* Would this step compile? Fills errors; for PUBLISH with the revision it names. */
+MUST_USE enum err fold_try(struct fold *fold, const struct definition_change *change, struct definition_errors *errors, arena *a);
+const struct totals *fold_totals(const struct fold *fold);
+const struct source_count *fold_sources(const struct fold *fold, isize *n);
+isize fold_orders(const struct fold *fold);
+const struct order *fold_order(const struct fold *fold, order_id id);
+const struct order *fold_order_find(const struct fold *fold, str source, str order_key);
+const struct cell *fold_cells(const struct fold *fold, isize *n);
+isize fold_dead(const struct fold *fold);               /* kept in RAM, oldest first; the log has all */
+const struct dead_letter *fold_dead_at(const struct fold *fold, isize i);
+const struct decided *fold_decided(const struct fold *fold, u64 key);
+isize fold_decided_of(const struct fold *fold, person_id person, const struct decided **out, isize max);    /* newest first */
+str fold_event_name(const struct fold *fold, u16 type); /* our names, and a shop's own */
+struct latest { i64 at_ms; person_id person; u16 type; u8 channel; u32 item; };
+isize fold_latest(const struct fold *fold, struct latest *out, isize max);      /* newest first */
+struct log_totals fold_log_totals(const struct fold *fold);
+u64 fold_ref(const struct fold *fold);                  /* the last entry folded */
+i64 fold_now(const struct fold *fold);                  /* the last record's time */
+
+struct fold_digest { struct hash128 all, identity, people, catalog, denials, definitions, orders, cells, rest; };
+struct fold_digest fold_digest(struct fold *fold);
+
+/* Replays the whole log into fresh state and compares it with what the store says of the same entry. */
+MUST_USE enum err fold_verify(const struct fold_options *options, struct buf *report, struct diag *diag);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * inside.h - the state, whole, for the files of this room. */
+#ifndef FOLD_INSIDE_H
+#define FOLD_INSIDE_H
+
+#include <pthread.h>
+
+#include "base/queue.h"
+#include "fold/fold.h"
+
+enum { DECIDED_MAX = 100000, DEAD_MAX = 20000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096 };
+
+struct orders {
+    struct { struct order **at; isize n, cap; } all;    /* [id - 1] */
+    struct map *by_key;
+    struct { u32 *at; isize n, cap; } dirty;
+    isize dirty_at;
+    struct hash128 digest;
+};
+
+struct cells {
+    struct { struct cell *at; isize n, cap; } all;
+    struct map *by_key;
+    struct { u32 *at; isize n, cap; } dirty;
+    struct hash128 digest;
+};
+
+/* Event keys seen, each with the day it came: exact de-duplication for dedup_days. Rows for the store wait in `added`. */
+struct seen {
+    struct map *days;
+    struct { struct hash128 *at; isize n, cap; } added;
+    i32 today, swept;
+    struct hash128 digest;
+};
+
+struct due { i64 at_ms; u32 person; };
+struct timers { struct due *at; isize n, cap; };
+
+struct flush;
+
+struct fold {
+    const struct config *config;
+    struct clock clock;
+    struct log *log;
+    struct log_writer *writer;
+    struct store *store;
+    struct live live;
+    struct definitions *definitions;
+    struct orders orders;
+    struct cells cells;
+    struct seen seen;
+    struct timers timers;
+    struct totals totals;
+    struct { struct source_count *at; isize n, cap; } sources;
+    struct { str *at; isize n, cap; } names;            /* custom event names: type EVENT_CUSTOM_FIRST + index */
+    struct map *names_by_text;
+    bool names_dirty, sources_dirty, rest_dirty;
+    struct { struct dead_letter *at; isize n, cap; } dead;
+    isize dead_flushed;
+    struct decided *decided;                            /* ring of DECIDED_MAX, allocated when first used */
+    isize decided_n, decided_flushed;                   /* ever */
+    struct map *decided_by_key;
+    struct { u64 *at; isize n, cap; } decided_touched;  /* keys seen or clicked since the last flush */
+    struct latest latest[LATEST_MAX];
+    isize latest_n;                                     /* ever */
+    u64 ref;
+    i64 now_ms;
+    u64 flushed_ref;
+    i64 flushed_at_us;
+    arena scratch;                                      /* one entry */
+    arena batch;                                        /* one flush */
+    struct flush *flush;
+    struct queue *queue;
+    pthread_t thread;
+    bool started;
+    bool tick_asked;
+    struct append tick_append;
+};
+
+/* apply.c */
+void fold_apply(struct fold *fold, const struct record *record);
+void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_ms);
+void fold_rebuild_book(struct fold *fold);
+u16 fold_name_of(struct fold *fold, str name);
+
+/* orders.c: applies an order event; `changed` when anything did. The entity as it stood before is in `before` (lines in a). */
+struct order_effect { const struct order *order; bool changed, created; struct order before; };
+struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, u32 node, u64 ref, arena *a);
+void orders_init(struct orders *orders);
+void orders_fini(struct orders *orders);
+void order_encode(const struct order *order, struct buf *out);
+enum err orders_load(struct orders *orders, str bytes, arena *scratch);
+u32 orders_dirty_next(struct orders *orders);
+/* The history entries that stand for an order. */
+isize order_entries(const struct order *order, u8 node_index, arena *a, struct history_entry **out);
+
+/* results.c */
+void cells_init(struct cells *cells);
+void cells_fini(struct cells *cells);
+/* Takes away what a person's exposures put in, or puts it in. */
+void cells_count(struct fold *fold, const struct exposure *exposures, isize n, int sign);
+void exposures_recount(struct profile_edit *edit, const struct history_entry *history, isize history_n, i64 window_ms);
+void cell_encode(const struct cell *cell, struct buf *out);
+enum err cells_load(struct cells *cells, str bytes);
+u32 cells_dirty_next(struct cells *cells);
+void exposure_viewed(struct profile_edit *edit, arena *a, const struct ticket *ticket, u32 node, i64 at_ms, bool clicked);
+
+/* timers.c */
+void timers_push(struct timers *timers, i64 at_ms, u32 person);
+i64 timers_next(const struct timers *timers);           /* TIME_NEVER when empty */
+bool timers_pop(struct timers *timers, i64 now_ms, u32 *person);
+
+/* seen.c */
+void seen_init(struct seen *seen);
+bool seen_put(struct fold *fold, str source, str key, i64 now_ms);      /* false: it was seen within dedup_days */
+void seen_load(struct seen *seen, struct hash128 key, i32 day);
+
+/* save.c */
+enum err save_open(struct fold *fold, const char *path, struct diag *diag);
+enum err save_load(struct fold *fold, struct diag *diag);
+void save_start(struct fold *fold);
+void save_tick(struct fold *fold, bool now);            /* hands what changed to the flush thread when it is time */
+void save_stop(struct fold *fold);
+enum err save_digest(struct fold *fold, u64 *ref, struct hash128 *digest);
+
+#endif

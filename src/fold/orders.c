@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * orders.c - an order is an entity, not an event.
+ *
+ * Senders repeat themselves: completed, updated, completed again, refunded in part. Whatever comes,
+ * the order stands once, keyed by source and order key, with what was said of it last; the
+ * person's history holds the entries that stand for it now. So a second delivery changes nothing and
+ * a correction corrects, and nobody's lifetime value is counted twice.
+ */
+#include "fold/inside.h"
+
+#include <stdlib.h>
+
+void orders_init(struct orders *orders) { orders->by_key = map_new(256); }
+
+static void order_free(struct order *o)
+{
+    mem_free((void *)(uintptr_t)o->key.ptr);
+    mem_free(o->lines);
+    mem_free(o);
+}
+
+void orders_fini(struct orders *orders)
+{
+    for (isize i = 0; i < orders->all.n; i++) order_free(orders->all.at[i]);
+    vec_fini(&orders->all);
+    vec_fini(&orders->dirty);
+    map_free(orders->by_key);
+}
+
+static void visit_line(struct codec *c, struct order_line *v)
+{
+    codec_u32(c, &v->item);
+    codec_i32(c, &v->quantity);
+    codec_i64(c, &v->value_minor);
+}
+
+static void visit_order(struct codec *c, struct order *v)
+{
+    codec_u32(c, &v->id.v);
+    codec_str(c, &v->key);
+    codec_u32(c, &v->node);
+    codec_u8(c, &v->state);
+    codec_u8(c, &v->channel);
+    codec_u16(c, &v->currency.v);
+    codec_i64(c, &v->at_ms);
+    codec_i64(c, &v->value_minor);
+    codec_i64(c, &v->refunded_minor);
+    codec_u64(c, &v->content.hi);
+    codec_u64(c, &v->content.lo);
+    codec_list(c, struct order_line, v->lines, v->lines_n, EVENT_ITEMS_MAX, visit_line);
+}
+
+void order_encode(const struct order *order, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct order copy = *order;
+    visit_order(&c, &copy);
+}
+
+static void digest(struct orders *orders, const struct order *order, bool add)
+{
+    struct buf bytes = { 0 };
+    order_encode(order, &bytes);
+    struct hash128 h = hash128(buf_str(&bytes), 0);
+    orders->digest.hi += add ? h.hi : -h.hi;
+    orders->digest.lo += add ? h.lo : -h.lo;
+    buf_fini(&bytes);
+}
+
+static struct order *order_new(struct orders *orders, str key)
+{
+    struct order *o = mem_new(sizeof *o);
+    vec_push(&orders->all, o);
+    char *text = mem_new(key.len + 1);
+    if (key.len) memcpy(text, key.ptr, (size_t)key.len);
+    o->id = (order_id){ (u32)orders->all.n };
+    o->key = (str){ text, key.len };
+    map_put(orders->by_key, hash128(key, 5), o->id.v);
+    return o;
+}
+
+static void order_lines(struct order *o, const struct order_line *lines, isize n)
+{
+    mem_free(o->lines);
+    o->lines = n ? mem_new(n * (isize)sizeof *lines) : NULL;
+    o->lines_n = n;
+    if (n) memcpy(o->lines, lines, (size_t)n * sizeof *lines);
+}
+
+static int by_item(const void *x, const void *y)
+{
+    const struct order_line *a = x, *b = y;
+    if (a->item != b->item) return a->item < b->item ? -1 : 1;
+    return (a->value_minor > b->value_minor) - (a->value_minor < b->value_minor);
+}
+
+/* One line an item, in the order of items: what was bought, not how it was keyed in. */
+static isize lines_of(const struct event *e, const u32 *items, arena *a, struct order_line **out)
+{
+    struct order_line *lines = arena_new(a, struct order_line, e->items_n);
+    for (isize i = 0; i < e->items_n; i++) {
+        i32 quantity = e->items[i].quantity ? e->items[i].quantity : 1;
+        i64 value = e->items[i].priced ? e->items[i].price_minor * quantity : 0;
+        lines[i] = (struct order_line){ items[i], quantity, value };
+    }
+    qsort(lines, (size_t)e->items_n, sizeof *lines, by_item);
+    isize n = 0;
+    for (isize i = 0; i < e->items_n; i++) {
+        if (n && lines[n - 1].item == lines[i].item) {
+            lines[n - 1].quantity += lines[i].quantity;
+            lines[n - 1].value_minor += lines[i].value_minor;
+        } else {
+            lines[n++] = lines[i];
+        }
+    }
+    *out = lines;
+    return n;
+}
+
+static i64 sum_lines(const struct order_line *lines, isize n)
+{
+    i64 total = 0;
+    for (isize i = 0; i < n; i++) total += lines[i].value_minor;
+    return total;
+}
+
+/* What the sender said, as one number: whoever says the same again says nothing new. */
+static struct hash128 content_of(const struct event *e, const struct order_line *lines, isize n, u32 node)
+{
+    struct buf bytes = { 0 };
+    struct order said = {
+        .state = (u8)e->type, .channel = e->channel, .currency = e->currency, .at_ms = e->at_ms, .node = node,
+        .value_minor = e->valued ? e->value_minor : sum_lines(lines, n),
+        .lines = (struct order_line *)(uintptr_t)lines, .lines_n = n,
+    };
+    order_encode(&said, &bytes);
+    struct hash128 h = hash128(buf_str(&bytes), 6);
+    buf_fini(&bytes);
+    return h;
+}
+
+/* A refund of an order we know: of the lines it names, of an amount, or of the whole. */
+static void refund(struct order *o, const struct event *e, const struct order_line *lines, isize n)
+{
+    for (isize i = 0; i < n; i++)
+        for (isize j = 0; j < o->lines_n; j++) {
+            struct order_line *line = &o->lines[j];
+            if (line->item != lines[i].item || line->quantity == 0) continue;
+            i32 back = abs(lines[i].quantity) < line->quantity ? abs(lines[i].quantity) : line->quantity;
+            i64 value = line->value_minor * back / line->quantity;
+            line->quantity -= back;
+            line->value_minor -= value;
+            if (!e->valued) o->refunded_minor += value;
+        }
+    if (e->valued) o->refunded_minor += llabs(e->value_minor);
+    if (n == 0 && !e->valued) {
+        o->refunded_minor = o->value_minor;
+        order_lines(o, NULL, 0);
+    }
+    o->refunded_minor = min_i64(o->refunded_minor, o->value_minor);
+    isize kept = 0;
+    for (isize j = 0; j < o->lines_n; j++)
+        if (o->lines[j].quantity != 0) o->lines[kept++] = o->lines[j];
+    o->lines_n = kept;
+}
+
+static void make_return(struct order *o, const struct event *e, struct order_line *lines, isize n)
+{
+    for (isize i = 0; i < n; i++) {
+        lines[i].quantity = -abs(lines[i].quantity);
+        lines[i].value_minor = -llabs(lines[i].value_minor);
+    }
+    o->state = ORDER_RETURN;
+    o->value_minor = e->valued ? -llabs(e->value_minor) : sum_lines(lines, n);
+    order_lines(o, lines, n);
+}
+
+struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, u32 node, u64 ref, arena *a)
+{
+    struct orders *orders = &fold->orders;
+    struct order_line *lines;
+    str key = arena_printf(a, "%.*s:%.*s", STR_FMT(e->source), STR_FMT(e->order_key));
+    if (e->order_key.len == 0) key = arena_printf(a, "%.*s:#%llu", STR_FMT(e->source), (unsigned long long)ref);
+    isize n = lines_of(e, items, a, &lines);
+    struct hash128 content = content_of(e, lines, n, node);
+    u64 known = map_get(orders->by_key, hash128(key, 5), 0);
+    struct order *o = known ? orders->all.at[known - 1] : NULL;
+    struct order_effect effect = { .order = o };
+    if (o && hash128_eq(o->content, content)) return effect;
+    effect.changed = true;
+    effect.created = !o;
+    if (o) {
+        effect.before = *o;
+        effect.before.lines = arena_new(a, struct order_line, o->lines_n);
+        if (o->lines_n) memcpy(effect.before.lines, o->lines, (size_t)o->lines_n * sizeof *lines);
+        digest(orders, o, false);
+    } else {
+        o = order_new(orders, key);
+        o->at_ms = e->at_ms;
+        o->currency = e->currency;
+        o->channel = e->channel;
+    }
+    if (node) o->node = node;
+    o->content = content;
+    switch (e->type) {
+    case EVENT_ORDER_CANCELLED: o->state = ORDER_CANCELLED; break;
+    case EVENT_ORDER_REFUNDED:
+        if (effect.created || o->state == ORDER_RETURN) make_return(o, e, lines, n);
+        else refund(o, e, lines, n);
+        break;
+    default:
+        o->state = ORDER_COMPLETED;
+        o->currency = e->currency;
+        o->channel = e->channel;
+        if (e->type == EVENT_ORDER_COMPLETED) o->at_ms = e->at_ms;
+        if (n > 0 || e->type == EVENT_ORDER_COMPLETED) order_lines(o, lines, n);
+        if (e->valued || n > 0) o->value_minor = e->valued ? e->value_minor : sum_lines(lines, n);
+        o->refunded_minor = 0;
+    }
+    effect.order = o;
+    digest(orders, o, true);
+    vec_push(&orders->dirty, o->id.v);
+    return effect;
+}
+
+isize order_entries(const struct order *o, u8 node, arena *a, struct history_entry **out)
+{
+    struct history_entry *entries = arena_new(a, struct history_entry, o->lines_n + 1);
+    if (o->state == ORDER_CANCELLED) return 0;
+    struct history_entry common = { .at_ms = o->at_ms, .ref = o->id.v, .currency = o->currency.v, .channel = o->channel,
+                                    .node = node, .flags = HISTORY_ORDER };
+    entries[0] = common;
+    entries[0].type = o->state == ORDER_RETURN ? EVENT_ORDER_REFUNDED : EVENT_ORDER_COMPLETED;
+    entries[0].value_minor = o->value_minor - o->refunded_minor;
+    for (isize i = 0; i < o->lines_n; i++) {
+        entries[i + 1] = common;
+        entries[i + 1].type = EVENT_PRODUCT_PURCHASED;
+        entries[i + 1].item = o->lines[i].item;
+        entries[i + 1].quantity = o->lines[i].quantity;
+        entries[i + 1].value_minor = o->lines[i].value_minor;
+    }
+    *out = entries;
+    return o->lines_n + 1;
+}
+
+enum err orders_load(struct orders *orders, str bytes, arena *scratch)
+{
+    struct codec c = codec_reader(bytes, scratch);
+    struct order v = { 0 };
+    visit_order(&c, &v);
+    if (c.failed || c.in.len || v.id.v != (u32)orders->all.n + 1) return ERR_DAMAGED;
+    struct order *o = order_new(orders, v.key);
+    str key = o->key;
+    *o = v;
+    o->key = key;
+    o->lines = NULL;
+    order_lines(o, v.lines, v.lines_n);
+    digest(orders, o, true);
+    return ERR_OK;
+}
+
+u32 orders_dirty_next(struct orders *orders)
+{
+    if (orders->dirty_at == orders->dirty.n) {
+        orders->dirty.n = orders->dirty_at = 0;
+        return 0;
+    }
+    return orders->dirty.at[orders->dirty_at++];
+}
