@@ -109,6 +109,9 @@ const struct source *book_source(const struct book *book, str key);
 const struct api_key *book_key(const struct book *book, str key);          /* constant time on the hash; null if unknown, paused or archived */
 const struct placement *book_placement(const struct book *book, str key);
 const struct campaign *book_campaign(const struct book *book, str key);
+const struct strategy *book_strategy(const struct book *book, str key);
+/* The document of a "key" definition: only the key's hash is in it. */
+str key_document(arena *a, str key, bool secret, str source, str owner);
 
 /* ---- frequency caps: reserved atomically before the answer, kept by the view, given back after 30 minutes ---- */
 struct caps;

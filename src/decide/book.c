@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * book.c - all published definitions, compiled into one immutable struct, or refused with reasons.
+ *
+ * A definition is compiled against the whole: a campaign names a placement and perhaps segments, a
+ * key names a source. So publishing one is building the book anew with it in place, and the
+ * reasons name the definition, the path in its document and, in a rule, the column.
+ */
+#include "decide/decide.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct building {
+    struct book *book;
+    arena *a;
+    const struct definitions *definitions;
+    const struct definition_candidate *candidate;
+    const struct rule_names *names;
+    struct definition_errors *errors;
+    const struct definition *def;   /* the one being compiled */
+    bool failed;
+};
+
+static void PRINTF_LIKE(4, 5) refuse(struct building *b, const char *path, isize column, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    b->failed = true;
+    definition_error_add(b->errors, (struct definition_error){ b->def->kind, b->def->key, arena_str(b->a, str_of(path)),
+                                                              arena_str(b->a, str_of(text)), column });
+}
+
+/* Walks the documents of a kind that stand, the candidate in place of its own. Null ends. */
+static const struct json *next_document(struct building *b, const char *kind, isize *at)
+{
+    const struct definition *def;
+    while ((def = definition_next(b->definitions, str_of(kind), at))) {
+        bool is_candidate = b->candidate && str_eq(def->kind, b->candidate->kind) && str_eq(def->key, b->candidate->key);
+        str text = is_candidate ? b->candidate->document : definition_published(def);
+        if (text.len == 0) continue;
+        struct diag diag = { .arena = b->a };
+        const struct json *doc;
+        b->def = def;
+        if (json_parse(b->a, text, &doc, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        else if (!json_is(doc, JSON_OBJ)) refuse(b, "", 0, "expected a JSON object");
+        else return doc;
+    }
+    return NULL;
+}
+
+static const struct rule *compile_rule(struct building *b, const struct json *text, enum rule_place place, const char *path)
+{
+    const struct rule *rule = NULL;
+    struct rule_errors wrong = { 0 };
+    if (!text) return NULL;
+    if (!json_is(text, JSON_STR)) { refuse(b, path, 0, "expected a rule as text"); return NULL; }
+    if (rule_compile(b->a, text->s, place, b->names, &rule, &wrong) == ERR_OK) return rule;
+    for (isize i = 0; i < wrong.n; i++)
+        refuse(b, path, wrong.at[i].column, "%.*s%s%.*s", STR_FMT(wrong.at[i].message), wrong.at[i].hint.len ? "; " : "",
+               STR_FMT(wrong.at[i].hint));
+    return NULL;
+}
+
+static i32 share(struct building *b, const struct json *v, i32 otherwise, const char *path)
+{
+    i32 parts = otherwise;
+    if (v && !share_parse(json_str(v, S("")), &parts)) refuse(b, path, 0, "expected a share such as \"34%%\"");
+    return parts;
+}
+
+static i64 instant(struct building *b, const struct json *v, const char *path)
+{
+    i64 at = 0;
+    if (json_is(v, JSON_STR) && v->s.len && !time_parse(v->s, &at)) refuse(b, path, 0, "expected a time such as 2026-11-21T08:00:00Z");
+    if (json_is(v, JSON_INT)) at = v->i;
+    return at;
+}
+
+static str text_of(const struct json *doc, const char *name) { return json_str(json_get(doc, str_of(name)), S("")); }
+
+/* ---- settings, sources, keys ------------------------------------------------------------------------ */
+
+static void build_settings(struct building *b)
+{
+    struct settings *s = &b->book->settings;
+    *s = (struct settings){ .holdout = 500, .discount_quiet_days = 14, .repurchase_days = 180, .currency = currency_of(S("EUR")) };
+    isize at = 0;
+    const struct json *doc;
+    while ((doc = next_document(b, "settings", &at))) {
+        if (!str_eq(b->def->key, S("shop"))) continue;
+        s->holdout = share(b, json_get(doc, S("holdout")), s->holdout, "holdout");
+        s->discount_quiet_days = (i32)json_int(json_get(doc, S("discount_quiet_days")), s->discount_quiet_days);
+        s->repurchase_days = (i32)json_int(json_get(doc, S("repurchase_days")), s->repurchase_days);
+        s->zone_minutes = (i32)json_int(json_get(doc, S("zone_minutes")), 0);
+        str code = text_of(doc, "currency");
+        if (code.len && currency_of(code).v == 0) refuse(b, "currency", 0, "expected three letters such as EUR");
+        if (code.len) s->currency = currency_of(code);
+        if (s->holdout > 5000) refuse(b, "holdout", 0, "at most 50%% can be held out");
+    }
+}
+
+static void build_sources(struct building *b)
+{
+    struct book *book = b->book;
+    book->sources = arena_new(b->a, struct source, SEGMENTS_MAX);
+    isize at = 0;
+    const struct json *doc;
+    while ((doc = next_document(b, "source", &at)) && book->sources_n < SEGMENTS_MAX) {
+        struct source *s = &book->sources[book->sources_n++];
+        struct diag diag = { .arena = b->a };
+        *s = (struct source){ .key = b->def->key, .title = json_str(json_get(doc, S("title")), b->def->key),
+                              .owner = text_of(doc, "owner"), .identity_secret = text_of(doc, "identity_secret"),
+                              .test = str_eq(text_of(doc, "environment"), S("test")), .number = b->def->number,
+                              .currency = currency_of(text_of(doc, "currency")), .channel = CHANNEL_WEB };
+        str channel = text_of(doc, "channel");
+        if (channel.len && !channel_of(channel, &s->channel)) refuse(b, "channel", 0, "there is no channel \"%.*s\"", STR_FMT(channel));
+        if (basis_from_json(json_get(doc, S("basis")), &s->basis, &diag)) refuse(b, "basis", 0, "%.*s", STR_FMT(diag.what));
+        if (s->currency.v == 0) s->currency = book->settings.currency;
+    }
+}
+
+static struct hash128 key_hash(str key)
+{
+    u8 out[16];
+    crypto_generichash(out, sizeof out, (const u8 *)key.ptr, (unsigned long long)key.len, NULL, 0);
+    return (struct hash128){ load_u64le(out), load_u64le(out + 8) };
+}
+
+static bool hash_parse(str hex, struct hash128 *out)
+{
+    u8 bytes[16];
+    if (hex.len != 32) return false;
+    for (isize i = 0; i < 32; i++) {
+        char c = hex.ptr[i];
+        int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (v < 0) return false;
+        bytes[i / 2] = (u8)(bytes[i / 2] << 4 | v);
+    }
+    *out = (struct hash128){ load_u64le(bytes), load_u64le(bytes + 8) };
+    return true;
+}
+
+str key_document(arena *a, str key, bool secret, str source, str owner)
+{
+    u8 bytes[16];
+    struct hash128 h = key_hash(key);
+    store_u64le(bytes, h.hi);
+    store_u64le(bytes + 8, h.lo);
+    struct buf out = { .arena = a };
+    struct jsonw w = { .out = &out };
+    char hex[33];
+    for (isize i = 0; i < 16; i++) (void)snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "hash", (str){ hex, 32 });
+    jsonw_key_str(&w, "kind", secret ? S("secret") : S("write"));
+    jsonw_key_str(&w, "source", source);
+    jsonw_key_str(&w, "owner", owner);
+    jsonw_end(&w, '}');
+    return buf_str(&out);
+}
+
+static void build_keys(struct building *b)
+{
+    struct book *book = b->book;
+    book->keys = arena_new(b->a, struct api_key, KEYS_MAX);
+    isize at = 0;
+    const struct json *doc;
+    while ((doc = next_document(b, "key", &at))) {
+        if (book->keys_n == KEYS_MAX) { refuse(b, "", 0, "there are %d keys already, the most there can be", KEYS_MAX); return; }
+        struct api_key *k = &book->keys[book->keys_n++];
+        *k = (struct api_key){ .secret = str_eq(text_of(doc, "kind"), S("secret")), .prefix = b->def->key,
+                               .owner = text_of(doc, "owner"), .paused = b->def->paused,
+                               .source = book_source(book, text_of(doc, "source")) };
+        if (!hash_parse(text_of(doc, "hash"), &k->hash)) refuse(b, "hash", 0, "expected 32 hexadecimal digits");
+        if (!k->source) refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(text_of(doc, "source")));
+    }
+}
+
+/* ---- strategies, placements, campaigns ----------------------------------------------------------------- */
+
+static isize recommenders(struct building *b, const struct json *list, u8 *out, const char *path)
+{
+    isize n = 0;
+    json_each(name, list) {
+        u8 r;
+        if (!recommender_of(json_str(name, S("")), &r)) refuse(b, path, 0, "there is no recommender \"%.*s\"", STR_FMT(json_str(name, S(""))));
+        else if (n < RECOMMENDERS) out[n++] = r;
+    }
+    return n;
+}
+
+static void build_strategy(struct building *b, const struct json *doc, struct strategy *s)
+{
+    *s = (struct strategy){ .key = b->def->key };
+    s->query.mix_n = recommenders(b, json_get(doc, S("mix")), s->query.mix, "mix");
+    s->query.fallback_n = recommenders(b, json_get(doc, S("fallback")), s->query.fallback, "fallback");
+    s->query.max_per_group = json_int(json_path(doc, "diversity.max_per_category"), 0);
+    s->query.content = str_eq(text_of(doc, "kind_of_item"), S("content"));
+    s->filter = compile_rule(b, json_get(doc, S("filter")), RULE_FILTER, "filter");
+    const struct json *boosts = json_get(doc, S("boosts")), *pins = json_get(doc, S("pins"));
+    s->boosts = arena_new(b->a, struct boost, json_len(boosts));
+    json_each(row, boosts) {
+        const struct rule *rule = compile_rule(b, json_get(row, S("rule")), RULE_FILTER, "boosts");
+        f64 by = json_num(json_get(row, S("by")), 1);
+        if (by <= 0 || by > 100) refuse(b, "boosts", 0, "by is a factor above 0 and at most 100 (below 1 buries)");
+        if (rule) s->boosts[s->boosts_n++] = (struct boost){ rule, by };
+    }
+    s->pins = arena_new(b->a, struct pin, json_len(pins));
+    json_each(row, pins) {
+        i32 position = (i32)json_int(json_get(row, S("position")), 0);
+        if (position < 1) refuse(b, "pins", 0, "position counts from 1");
+        s->pins[s->pins_n++] = (struct pin){ json_str(json_get(row, S("item")), S("")), position };
+    }
+}
+
+static void build_strategies(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->strategies = arena_new(b->a, struct strategy, PLACEMENTS_MAX);
+    while ((doc = next_document(b, "strategy", &at)) && book->strategies_n < PLACEMENTS_MAX)
+        build_strategy(b, doc, &book->strategies[book->strategies_n++]);
+}
+
+static bool has_strategy(const struct book *book, str key)
+{
+    return str_eq(key, S("for_you")) || str_eq(key, S("")) || book_strategy(book, key) != NULL;
+}
+
+static void build_placements(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->placements = arena_new(b->a, struct placement, PLACEMENTS_MAX);
+    while ((doc = next_document(b, "placement", &at)) && book->placements_n < PLACEMENTS_MAX) {
+        struct placement *p = &book->placements[book->placements_n++];
+        *p = (struct placement){
+            .id = b->def->id, .number = b->def->number, .key = b->def->key, .title = json_str(json_get(doc, S("title")), b->def->key),
+            .channel = json_str(json_get(doc, S("channel")), S("web")), .family = json_str(json_get(doc, S("family")), b->def->key),
+            .selector = text_of(doc, "selector"), .paused = b->def->paused || str_eq(text_of(doc, "state"), S("paused")),
+            .schema = json_get(doc, S("schema")), .content = json_get(doc, S("default")), .strategy = text_of(doc, "strategy"),
+            .min_items = (i32)json_int(json_get(doc, S("min_items")), 0), .hide_seen = json_bool(json_get(doc, S("hide_seen")), false),
+        };
+        if (!has_strategy(book, p->strategy)) refuse(b, "strategy", 0, "there is no strategy \"%.*s\"", STR_FMT(p->strategy));
+    }
+}
+
+/* Content must answer to the placement's schema: each field known, of its kind; "?" marks one that may be missing. */
+static void check_content(struct building *b, const struct placement *p, const struct json *content, const char *path)
+{
+    json_each(field, content)
+        if (json_is(p->schema, JSON_OBJ) && !json_get(p->schema, field->key))
+            refuse(b, path, 0, "placement %.*s has no field \"%.*s\"", STR_FMT(p->key), STR_FMT(field->key));
+    json_each(field, p->schema) {
+        bool optional = str_ends(json_str(field, S("")), S("?"));
+        if (!optional && !json_get(content, field->key))
+            refuse(b, path, 0, "the field \"%.*s\" is missing", STR_FMT(field->key));
+    }
+}
+
+static void build_variation(struct building *b, const struct json *doc, const struct placement *p, struct variation *v, const char *path)
+{
+    static const char *const renders[] = { "content", "default", "passthrough" };
+    str render = text_of(doc, "render");
+    *v = (struct variation){ .key = text_of(doc, "key"), .content = json_get(doc, S("content")), .strategy = text_of(doc, "strategy"),
+                             .control = json_bool(json_get(doc, S("control")), false) };
+    for (u8 i = 0; i < countof(renders); i++)
+        if (str_eq(render, str_of(renders[i]))) v->render = i;
+    if (render.len && !str_eq(render, str_of(renders[v->render])))
+        refuse(b, path, 0, "render is content, default or passthrough, not \"%.*s\"", STR_FMT(render));
+    if (v->key.len == 0) refuse(b, path, 0, "a variation needs a key");
+    v->share = share(b, json_get(doc, S("share")), -1, path);
+    if (!has_strategy(b->book, v->strategy)) refuse(b, path, 0, "there is no strategy \"%.*s\"", STR_FMT(v->strategy));
+    if (v->render == RENDER_CONTENT && p && v->strategy.len == 0) check_content(b, p, v->content, path);
+}
+
+static void allocate(struct building *b, struct experience *x, const char *path)
+{
+    i32 shares[EXPERIENCE_VARIATIONS_MAX];
+    i32 said = 0, left = 10000;
+    for (isize i = 0; i < x->variations_n; i++)
+        if (x->variations[i].share >= 0) { said++; left -= x->variations[i].share; }
+    for (isize i = 0; i < x->variations_n; i++) {       /* those without a share divide what is left */
+        struct variation *v = &x->variations[i];
+        i32 open = (i32)x->variations_n - said;
+        if (v->share < 0) v->share = left > 0 ? left / open : 0;
+        shares[i] = v->share;
+    }
+    struct diag diag = { .arena = b->a };
+    if (experiment_allocate(b->a, shares, x->variations_n, &x->allocation, &diag)) refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
+}
+
+static void build_experience(struct building *b, const struct json *doc, const struct campaign *c, const struct placement *p,
+                             struct experience *x, isize index)
+{
+    const char *path = arena_printf(b->a, "experiences[%lld]", (long long)index).ptr;
+    const struct json *variations = json_get(doc, S("variations"));
+    str choose = json_str(json_get(doc, S("choose")), S("fixed"));
+    *x = (struct experience){ .key = text_of(doc, "key"), .choose = str_eq(choose, S("experiment")) ? CHOOSE_EXPERIMENT : CHOOSE_FIXED };
+    if (!str_eq(choose, S("experiment")) && !str_eq(choose, S("fixed")))
+        refuse(b, path, 0, "choose is fixed or experiment, not \"%.*s\"", STR_FMT(choose));
+    if (x->key.len == 0) refuse(b, path, 0, "an experience needs a key");
+    x->target = compile_rule(b, json_get(doc, S("target")), RULE_TARGET, arena_printf(b->a, "%s.target", path).ptr);
+    x->holdout = share(b, json_get(doc, S("holdout")), 0, path);
+    x->experiment_key = experiment_id_of(b->a, arena_printf(b->a, "campaign/%.*s/%.*s", STR_FMT(c->key), STR_FMT(x->key)));
+    x->variations = arena_new(b->a, struct variation, EXPERIENCE_VARIATIONS_MAX);
+    if (json_len(variations) < 1 || json_len(variations) > EXPERIENCE_VARIATIONS_MAX)
+        refuse(b, path, 0, "an experience has 1 to %d variations", EXPERIENCE_VARIATIONS_MAX);
+    json_each(v, variations) {
+        if (x->variations_n == EXPERIENCE_VARIATIONS_MAX) break;
+        str vpath = arena_printf(b->a, "%s.variations[%lld]", path, (long long)x->variations_n);
+        build_variation(b, v, p, &x->variations[x->variations_n++], vpath.ptr);
+    }
+    if (x->choose == CHOOSE_EXPERIMENT && !b->failed) allocate(b, x, path);
+    bool control_said = false;
+    for (isize i = 0; i < x->variations_n; i++) control_said |= x->variations[i].control;
+    if (!control_said && x->variations_n) x->variations[0].control = true;
+}
+
+static bool period(str text, i64 *ms)
+{
+    struct str_cut cut = str_cut(text, ' ');
+    i64 n;
+    if (!str_to_i64(cut.head, &n) || n < 1) return false;
+    static const struct { const char *unit; i64 ms; } units[] = { { "minute", MINUTE_MS }, { "hour", HOUR_MS }, { "day", 24 * (i64)HOUR_MS },
+                                                                  { "week", 7 * 24 * (i64)HOUR_MS } };
+    for (isize i = 0; i < countof(units); i++)
+        if (str_starts(cut.tail, str_of(units[i].unit))) { *ms = n * units[i].ms; return true; }
+    return false;
+}
+
+static void build_campaign(struct building *b, const struct json *doc, struct campaign *c)
+{
+    struct book *book = b->book;
+    *c = (struct campaign){
+        .id = b->def->id, .number = b->def->number, .key = b->def->key, .title = json_str(json_get(doc, S("title")), b->def->key),
+        .goal = text_of(doc, "goal"), .metric = json_str(json_get(doc, S("metric")), S("order_rate")), .market = text_of(doc, "market"),
+        .paused = b->def->paused, .discount = json_bool(json_get(doc, S("discount")), false),
+        .discount_override = text_of(doc, "discount_override"), .starts_at_ms = instant(b, json_get(doc, S("starts_at")), "starts_at"),
+        .ends_at_ms = instant(b, json_get(doc, S("ends_at")), "ends_at"), .priority = (i32)json_int(json_get(doc, S("priority")), 0),
+    };
+    str placement = text_of(doc, "placement");
+    const struct placement *p = book_placement(book, placement);
+    if (!p) refuse(b, "placement", 0, "there is no placement \"%.*s\"", STR_FMT(placement));
+    else c->placement = (u16)(p - book->placements);
+    if (c->goal.len == 0) refuse(b, "goal", 0, "say in a few words what the customer gains from it");
+    const struct json *cap = json_get(doc, S("cap"));
+    if (cap) {
+        c->cap_times = (i32)json_int(json_get(cap, S("times")), 0);
+        if (c->cap_times < 1 || !period(json_str(json_get(cap, S("per")), S("1 day")), &c->cap_period_ms))
+            refuse(b, "cap", 0, "expected {\"times\": 3, \"per\": \"1 day\"}");
+    }
+    const struct json *experiences = json_get(doc, S("experiences"));
+    if (json_len(experiences) < 1 || json_len(experiences) > EXPERIENCES_MAX)
+        refuse(b, "experiences", 0, "a campaign has 1 to %d experiences", EXPERIENCES_MAX);
+    c->experiences = arena_new(b->a, struct experience, EXPERIENCES_MAX);
+    json_each(x, experiences) {
+        if (c->experiences_n == EXPERIENCES_MAX) break;
+        build_experience(b, x, c, p, &c->experiences[c->experiences_n], c->experiences_n);
+        c->experiences_n++;
+    }
+}
+
+static int by_priority(const void *x, const void *y)
+{
+    const struct campaign *a = x, *b = y;
+    if (a->priority != b->priority) return a->priority > b->priority ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static void build_campaigns(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->campaigns = arena_new(b->a, struct campaign, CAMPAIGNS_MAX);
+    while ((doc = next_document(b, "campaign", &at)) && book->campaigns_n < CAMPAIGNS_MAX)
+        build_campaign(b, doc, &book->campaigns[book->campaigns_n++]);
+    qsort(book->campaigns, (size_t)book->campaigns_n, sizeof *book->campaigns, by_priority);
+}
+
+enum err book_build(const struct definitions *definitions, const struct definition_candidate *candidate,
+                    const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
+                    struct definition_errors *errors)
+{
+    struct book *book = mem_new(sizeof *book);
+    struct building b = { .book = book, .a = &book->arena, .definitions = definitions, .candidate = candidate, .names = names,
+                          .errors = errors };
+    *out = book;
+    book->version = version;
+    memcpy(book->secret, secret, sizeof book->secret);
+    if (segment_set_build(&book->arena, definitions, candidate, names, &book->segments, errors)) return ERR_REFUSED;
+    build_settings(&b);
+    build_sources(&b);
+    build_keys(&b);
+    build_strategies(&b);
+    build_placements(&b);
+    build_campaigns(&b);
+    return b.failed ? ERR_REFUSED : ERR_OK;
+}
+
+void book_free(struct book *book)
+{
+    if (!book) return;
+    arena_fini(&book->arena);
+    mem_free(book);
+}
+
+/* ---- looking up ------------------------------------------------------------------------------------------ */
+
+const struct source *book_source(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->sources_n; i++)
+        if (str_eq(book->sources[i].key, key)) return &book->sources[i];
+    return NULL;
+}
+
+const struct api_key *book_key(const struct book *book, str key)
+{
+    if (key.len == 0 || key.len > 200) return NULL;
+    struct hash128 h = key_hash(key);
+    for (isize i = 0; i < book->keys_n; i++)
+        if (hash128_eq(book->keys[i].hash, h) && !book->keys[i].paused) return &book->keys[i];
+    return NULL;
+}
+
+const struct placement *book_placement(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->placements_n; i++)
+        if (str_eq(book->placements[i].key, key)) return &book->placements[i];
+    return NULL;
+}
+
+const struct campaign *book_campaign(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->campaigns_n; i++)
+        if (str_eq(book->campaigns[i].key, key)) return &book->campaigns[i];
+    return NULL;
+}
+
+const struct strategy *book_strategy(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->strategies_n; i++)
+        if (str_eq(book->strategies[i].key, key)) return &book->strategies[i];
+    return NULL;
+}
