@@ -115,4 +115,42 @@ struct demo_reply demo_page(const struct demo_shop *shop, const struct demo_requ
 /* hex HMAC-SHA256 of the user id under the identity secret: what proves a claimed user_id. */
 str demo_user_hash(const struct demo_shop *shop, str user_id, arena *scratch);
 
+/* ---- shoppers ----------------------------------------------------------------------------- */
+
+struct demo_shoppers;
+
+/* `null_effect`: what they are shown changes nothing they do (they click at a fixed rate, then go
+ * where they would have gone), so any lift reported between variations must cover zero. */
+struct demo_shoppers_options { u64 seed; isize people; bool null_effect; i64 start_at_ms; };
+
+/* What the shop around the shoppers does. `emit` takes {"batch": [Segment events], "sentAt": …};
+ * its events are from a trusted source. `decide` takes the body of POST /v1/decide (its events are
+ * then not emitted) and puts that call's answer into *answer; false when it failed, and the shopper
+ * sees the shop's own content. Without `decide` nobody is shown anything: for backfilling.
+ * `batch_events`: how many events wait for each other before they are emitted. */
+struct demo_sinks {
+    void *ctx;
+    void (*emit)(void *ctx, str batch, i64 at_ms);
+    bool (*decide)(void *ctx, str request, i64 at_ms, arena *scratch, str *answer);
+    isize batch_events;
+};
+
+/* Counted since the beginning; revenue in EUR minor units, kroner converted. */
+struct demo_totals { i64 visits, pages, events, decisions, views, clicks, adds, orders, store_orders, revenue_minor; };
+
+/* The first DEMO_PERSONAS of them are demo_personas. */
+struct demo_shoppers *demo_shoppers_new(arena *perm, const struct demo_catalogue *catalogue,
+                                        struct demo_shoppers_options options);
+
+/* Lets everything happen that happens up to and including `until_ms`, in order of time, with
+ * time stamps of then; all that waited is emitted before it returns. The same options, calls of
+ * run and answers of decide give the same events, byte for byte. */
+void demo_shoppers_run(struct demo_shoppers *s, i64 until_ms, const struct demo_sinks *sinks, arena *scratch);
+
+/* From now on they come so often that all together make about that many events a second: for
+ * watching live, after a backfill at their natural rhythm. */
+void demo_shoppers_hurry(struct demo_shoppers *s, i64 now_ms, f64 events_per_second);
+
+struct demo_totals demo_shoppers_totals(const struct demo_shoppers *s);
+
 #endif
