@@ -16,11 +16,13 @@ static_assert(VARIATIONS_MAX < INT8_MAX, "an owner is one byte");
 static enum err check_shares(const i32 *shares, isize n, struct diag *diag)
 {
     if (n < 1 || n > VARIATIONS_MAX) {
-        return diag_set(diag, ERR_BAD_INPUT, "an experiment has 1 to %d variations, not %td", VARIATIONS_MAX, n);
+        return diag_set(diag, ERR_BAD_INPUT, "an experiment has 1 to %d variations, not %td",
+                        VARIATIONS_MAX, n);
     }
     i64 total = 0;
     for (isize i = 0; i < n; i++) {
-        if (shares[i] < 0) return diag_set(diag, ERR_BAD_INPUT, "the share of variation %td is negative", i + 1);
+        if (shares[i] < 0)
+            return diag_set(diag, ERR_BAD_INPUT, "the share of variation %td is negative", i + 1);
         total += shares[i];
     }
     if (total > BUCKETS) {
@@ -123,9 +125,10 @@ static enum err grow_elsewhere(struct change *c, i32 variation, i32 missing, str
 {
     while (missing > 0) {
         if (c->n == RANGES_MAX) {
-            return diag_set(diag, ERR_REFUSED,
-                            "so many changes have cut this experiment into more than %d pieces; start a new one",
-                            RANGES_MAX);
+            return diag_set(
+                diag, ERR_REFUSED,
+                "so many changes have cut this experiment into more than %d pieces; start a new one",
+                RANGES_MAX);
         }
         struct range hole = longest_hole(c);
         i32 taken = length(hole) < missing ? length(hole) : missing;
@@ -162,7 +165,8 @@ enum err experiment_reallocate(arena *a, struct allocation old, const i32 *share
     for (isize i = 0; i < old.n; i++) {
         if (old.at[i].variation >= n) {
             return diag_set(diag, ERR_BAD_INPUT,
-                            "variation %" PRId32 " is running; remove it by a share of 0%%, not by leaving it out",
+                            "variation %" PRId32
+                            " is running; remove it by a share of 0%%, not by leaving it out",
                             old.at[i].variation + 1);
         }
         c.at[i] = old.at[i];
@@ -192,7 +196,8 @@ enum err experiment_allocation_read(arena *a, const struct json *ranges, isize n
     json_each(range, ranges) {
         i64 start = json_int(json_get(range, S("start")), -1), end = json_int(json_get(range, S("end")), -1);
         i64 variation = json_int(json_get(range, S("variation")), -1);
-        if (start < 0 || start >= BUCKETS || end < start || end > BUCKETS || variation < 0 || variation >= n) {
+        if (start < 0 || start >= BUCKETS || end < start || end > BUCKETS || variation < 0
+            || variation >= n) {
             return diag_set(diag, ERR_BAD_INPUT,
                             "range %td: start and end are buckets of 0 to %d, variation an index below %td",
                             i + 1, BUCKETS, n);

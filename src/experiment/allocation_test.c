@@ -189,9 +189,13 @@ static void ranges_survive_json_and_bad_ones_are_refused(void **state)
     assert_int_equal(again.n, of.n);
     for (isize i = 0; i < of.n; i++) range_is(again, i, of.at[i].start, of.at[i].end, of.at[i].variation);
     static const str bad[] = {
-        S_INIT("{}"), S_INIT("[{}]"), S_INIT("[{\"start\": 0, \"end\": 10001, \"variation\": 0}]"),
-        S_INIT("[{\"start\": 5, \"end\": 4, \"variation\": 0}]"), S_INIT("[{\"start\": 0, \"end\": 4, \"variation\": 2}]"),
-        S_INIT("[{\"start\": 0, \"end\": 4, \"variation\": 0}, {\"start\": 3, \"end\": 9, \"variation\": 1}]"),
+        S_INIT("{}"),
+        S_INIT("[{}]"),
+        S_INIT("[{\"start\": 0, \"end\": 10001, \"variation\": 0}]"),
+        S_INIT("[{\"start\": 5, \"end\": 4, \"variation\": 0}]"),
+        S_INIT("[{\"start\": 0, \"end\": 4, \"variation\": 2}]"),
+        S_INIT(
+            "[{\"start\": 0, \"end\": 4, \"variation\": 0}, {\"start\": 3, \"end\": 9, \"variation\": 1}]"),
     };
     for (isize i = 0; i < countof(bad); i++) {
         assert_int_equal(json_parse(&a, bad[i], &json, NULL), ERR_OK);

@@ -26,7 +26,8 @@ static void R80_buckets_equal_the_published_vectors(void **state)
         { S_INIT("\xF0\x9F\x98\x80"), S_INIT("8001"), 1145 },
     };
     for (isize i = 0; i < countof(rows); i++) {
-        assert_int_equal(experiment_bucket((struct bucket_key){ rows[i].who, rows[i].experiment }), rows[i].bucket);
+        assert_int_equal(experiment_bucket((struct bucket_key){ rows[i].who, rows[i].experiment }),
+                         rows[i].bucket);
     }
     static const struct { str text; u32 hash; } hashes[] = {
         { S_INIT(""), 1364076727u }, { S_INIT("a"), 1485495528u }, { S_INIT("user-18001"), 3757503971u },
@@ -102,9 +103,10 @@ static void shares_are_read_exactly_and_nothing_else_is(void **state)
         assert_int_equal(share, good[i].share);
     }
     static const str bad[] = {
-        S_INIT(""), S_INIT("%"), S_INIT("34"), S_INIT("-1%"), S_INIT("+1%"), S_INIT("100.01%"), S_INIT("101%"),
-        S_INIT("0.001%"), S_INIT(".5%"), S_INIT("5.%"), S_INIT("1e1%"), S_INIT(" 5%"), S_INIT("5 %"),
-        S_INIT("5%%"), S_INIT("0005%"), S_INIT("1.2.3%"), S_INIT("50,5%"),
+        S_INIT(""),        S_INIT("%"),     S_INIT("34"),     S_INIT("-1%"), S_INIT("+1%"),
+        S_INIT("100.01%"), S_INIT("101%"),  S_INIT("0.001%"), S_INIT(".5%"), S_INIT("5.%"),
+        S_INIT("1e1%"),    S_INIT(" 5%"),   S_INIT("5 %"),    S_INIT("5%%"), S_INIT("0005%"),
+        S_INIT("1.2.3%"),  S_INIT("50,5%"),
     };
     for (isize i = 0; i < countof(bad); i++) {
         i32 share = -7;

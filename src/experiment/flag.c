@@ -18,7 +18,9 @@ static const struct { str name; enum json_kind kind; const char *article; } type
     [FLAG_JSON] = { S_INIT("json"), JSON_NULL, "any JSON" },
 };
 static const str kinds[] = {
-    [FLAG_FORCE] = S_INIT("force"), [FLAG_ROLLOUT] = S_INIT("rollout"), [FLAG_EXPERIMENT] = S_INIT("experiment"),
+    [FLAG_FORCE] = S_INIT("force"),
+    [FLAG_ROLLOUT] = S_INIT("rollout"),
+    [FLAG_EXPERIMENT] = S_INIT("experiment"),
 };
 static const str reasons[] = {
     [FLAG_BY_DEFAULT] = S_INIT("default"),       [FLAG_BY_TARGET] = S_INIT("target"),
@@ -67,7 +69,8 @@ static enum err share_of(const struct compiling *c, const struct json *v, str wh
                     "%.*s: share is a percentage in quotes, such as \"33.5%%\", of 0 to 100", STR_FMT(where));
 }
 
-static enum err check_fields(const struct compiling *c, const struct json *v, const str *known, isize n, str where)
+static enum err check_fields(const struct compiling *c, const struct json *v, const str *known, isize n,
+                             str where)
 {
     json_each(field, v) {
         isize which;
@@ -93,7 +96,8 @@ static enum err id_of(const struct compiling *c, const struct json *v, str where
     bool digits = id.len >= 1 && id.len <= 19;
     for (isize i = 0; i < id.len && digits; i++) digits = id.ptr[i] >= '0' && id.ptr[i] <= '9';
     if (!digits) {
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: id is a string of 1 to 19 decimal digits", STR_FMT(where));
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: id is a string of 1 to 19 decimal digits",
+                        STR_FMT(where));
     }
     rule->id = arena_str(c->a, id);
     return ERR_OK;
@@ -109,8 +113,9 @@ static enum err allocation_of(const struct compiling *c, const struct json *rang
     if (err) return err;
     for (isize i = 0; i < rule->variations_n; i++) {
         if (experiment_share(rule->allocation, (i32)i) == shares[i]) continue;
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: the ranges of variation %.*s do not add up to its share",
-                        STR_FMT(where), STR_FMT(rule->variations[i].key));
+        return diag_set(c->diag, ERR_BAD_INPUT,
+                        "%.*s: the ranges of variation %.*s do not add up to its share", STR_FMT(where),
+                        STR_FMT(rule->variations[i].key));
     }
     return ERR_OK;
 }
@@ -135,7 +140,8 @@ static enum err compile_variations(const struct compiling *c, const struct json 
         bool repeated = at[i].key.len == 0;
         for (isize j = 0; j < i; j++) repeated = repeated || str_eq(at[j].key, at[i].key);
         if (repeated) {
-            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: each variation has a key of its own", STR_FMT(where));
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: each variation has a key of its own",
+                            STR_FMT(where));
         }
         i++;
     }
@@ -144,7 +150,8 @@ static enum err compile_variations(const struct compiling *c, const struct json 
     return ERR_OK;
 }
 
-static enum err compile_rule(const struct compiling *c, const struct json *from, isize index, struct flag_rule *rule)
+static enum err compile_rule(const struct compiling *c, const struct json *from, isize index,
+                             struct flag_rule *rule)
 {
     static const str known[][8] = {
         [FLAG_FORCE] = { S_INIT("key"), S_INIT("kind"), S_INIT("target"), S_INIT("title"), S_INIT("value") },
@@ -259,14 +266,17 @@ static bool applies(const struct flag_rule *rule, str bucketing_id, struct flag_
 struct flag_answer experiment_flag_evaluate(const struct flag *flag, str bucketing_id,
                                             flag_matches *matches, void *ctx)
 {
-    struct flag_answer answer = { .value = flag->value, .reason = FLAG_BY_DEFAULT, .bucket = -1, .propensity = 1 };
+    struct flag_answer answer = {
+        .value = flag->value, .reason = FLAG_BY_DEFAULT, .bucket = -1, .propensity = 1
+    };
     if (flag->paused) {
         answer.reason = FLAG_BY_PAUSE;
         return answer;
     }
     /* Somebody without an id cannot be shown to be outside the holdout, and is not counted either:
      * they get what needs no assignment. */
-    if (flag->holdout_share > 0 && bucketing_id.len > 0 && holdout_contains(bucketing_id, flag->holdout_share)) {
+    if (flag->holdout_share > 0 && bucketing_id.len > 0
+        && holdout_contains(bucketing_id, flag->holdout_share)) {
         answer.reason = FLAG_BY_HOLDOUT;
         return answer;
     }

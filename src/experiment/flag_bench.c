@@ -17,6 +17,7 @@ int main(void)
         for (; at > 0 && rate[at - 1] > got; at--) rate[at] = rate[at - 1];
         rate[at] = got;
     }
-    printf("flag_evaluations_per_s %.0f\nleast %.0f\nmost %.0f\n", rate[ROUNDS / 2], rate[0], rate[ROUNDS - 1]);
+    printf("flag_evaluations_per_s %.0f\nleast %.0f\nmost %.0f\n", rate[ROUNDS / 2], rate[0],
+           rate[ROUNDS - 1]);
     return 0;
 }

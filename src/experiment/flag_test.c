@@ -47,7 +47,8 @@ static void the_first_rule_that_applies_answers(void **state)
         struct arena_mark mark = arena_mark(&a);
         str who = arena_printf(&a, "p-%d", i);
         struct flag_answer got = experiment_flag_evaluate(flag, who, rule_is, staff);
-        assert_true(str_eq(got.value, S("\"next\"")) && got.reason == FLAG_BY_TARGET && str_eq(got.rule, S("staff")));
+        assert_true(str_eq(got.value, S("\"next\"")) && got.reason == FLAG_BY_TARGET
+                    && str_eq(got.rule, S("staff")));
         assert_true(got.bucket == -1 && got.propensity == 1);
 
         got = experiment_flag_evaluate(flag, who, NULL, NULL);
@@ -55,14 +56,17 @@ static void the_first_rule_that_applies_answers(void **state)
         i32 ramp = experiment_bucket((struct bucket_key){ who, flag->rules[1].id });
         i32 test = experiment_bucket((struct bucket_key){ who, S("1886780721") });
         if (ramp < 2000) {
-            assert_true(got.reason == FLAG_BY_ROLLOUT && str_eq(got.value, S("\"new\"")) && got.propensity == 0.2);
+            assert_true(got.reason == FLAG_BY_ROLLOUT && str_eq(got.value, S("\"new\""))
+                        && got.propensity == 0.2);
         } else if (test < 2500) {
             assert_true(got.reason == FLAG_BY_EXPERIMENT && str_eq(got.variation, S("control")));
-            assert_true(got.bucket == test && got.propensity == 0.25 && str_eq(got.experiment_id, S("1886780721")));
+            assert_true(got.bucket == test && got.propensity == 0.25
+                        && str_eq(got.experiment_id, S("1886780721")));
         } else if (test >= 5000 && test < 7500) {
             assert_true(str_eq(got.variation, S("b")) && str_eq(got.value, S("\"one page\"")));
         } else {
-            assert_true(got.reason == FLAG_BY_DEFAULT && str_eq(got.value, S("\"old\"")) && got.rule.len == 0);
+            assert_true(got.reason == FLAG_BY_DEFAULT && str_eq(got.value, S("\"old\""))
+                        && got.rule.len == 0);
         }
         arena_reset(&a, mark);
     }
@@ -87,8 +91,11 @@ static void a_paused_flag_says_its_default(void **state)
 {
     (void)state;
     arena a = { 0 };
-    const struct flag *flag = compile(&a, S("{\"key\": \"x\", \"type\": \"number\", \"default\": 1.5, \"paused\": true, "
-        "\"rules\": [{\"key\": \"all\", \"kind\": \"force\", \"value\": 2}]}"), 0);
+    const struct flag *flag =
+        compile(&a,
+                S("{\"key\": \"x\", \"type\": \"number\", \"default\": 1.5, \"paused\": true, "
+                  "\"rules\": [{\"key\": \"all\", \"kind\": \"force\", \"value\": 2}]}"),
+                0);
     struct flag_answer got = experiment_flag_evaluate(flag, S("p"), NULL, NULL);
     assert_true(got.reason == FLAG_BY_PAUSE && str_eq(got.value, S("1.5")));
     assert_true(str_eq(flag_reason_name(got.reason), S("paused")));
@@ -138,36 +145,58 @@ static void R105_no_flag_rule_reaches_a_person_in_the_holdout(void **state)
 static void what_is_wrong_is_said_by_name(void **state)
 {
     (void)state;
-    static const struct { str text, says; } rows[] = {
+    static const struct { str text, says;
+    } rows[] = {
         { S_INIT("{}"), S_INIT("key") },
         { S_INIT("{\"key\": \"x\", \"type\": \"boolean\", \"default\": true}"), S_INIT("type is") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\"}"), S_INIT("the default: the value of a bool flag is true or false") },
+        { S_INIT("{\"key\": \"x\", \"type\": \"bool\"}"),
+          S_INIT("the default: the value of a bool flag is true or false") },
         { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": 1}"), S_INIT("the default") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": {}}"), S_INIT("rules is a list") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{}]}"), S_INIT("rule 1 has no key") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"maybe\"}]}"),
+        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": {}}"),
+          S_INIT("rules is a list") },
+        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{}]}"),
+          S_INIT("rule 1 has no key") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"maybe\"}]}"),
           S_INIT("rule r: kind is") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"force\"}]}"),
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"force\"}]}"),
           S_INIT("rule r: the value") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"rollout\", "
-                 "\"shares\": \"5%\", \"value\": true}]}"), S_INIT("did you mean \"share\"") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"rollout\", "
-                 "\"share\": 5, \"value\": true}]}"), S_INIT("percentage in quotes") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"force\", "
-                 "\"value\": true}, {\"key\": \"r\", \"kind\": \"force\", \"value\": true}]}"), S_INIT("two rules") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"rollout\", "
-                 "\"id\": \"abc\", \"share\": \"5%\", \"value\": true}]}"), S_INIT("decimal digits") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
-                 "\"variations\": []}]}"), S_INIT("variations is a list") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
-                 "\"variations\": [{\"key\": \"a\", \"share\": \"60%\", \"value\": true}, {\"key\": \"b\", \"share\": \"60%\", "
-                 "\"value\": true}]}]}"), S_INIT("120%") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
-                 "\"variations\": [{\"key\": \"a\", \"share\": \"60%\", \"value\": true}, {\"key\": \"a\", \"share\": \"10%\", "
-                 "\"value\": true}]}]}"), S_INIT("key of its own") },
-        { S_INIT("{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
-                 "\"ranges\": [{\"start\": 0, \"end\": 10, \"variation\": 0}], "
-                 "\"variations\": [{\"key\": \"a\", \"share\": \"60%\", \"value\": true}]}]}"), S_INIT("do not add up") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"rollout\", "
+              "\"shares\": \"5%\", \"value\": true}]}"),
+          S_INIT("did you mean \"share\"") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"rollout\", "
+              "\"share\": 5, \"value\": true}]}"),
+          S_INIT("percentage in quotes") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"force\", "
+              "\"value\": true}, {\"key\": \"r\", \"kind\": \"force\", \"value\": true}]}"),
+          S_INIT("two rules") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"rollout\", "
+              "\"id\": \"abc\", \"share\": \"5%\", \"value\": true}]}"),
+          S_INIT("decimal digits") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
+              "\"variations\": []}]}"),
+          S_INIT("variations is a list") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
+              "\"variations\": [{\"key\": \"a\", \"share\": \"60%\", \"value\": true}, {\"key\": \"b\", \"share\": \"60%\", "
+              "\"value\": true}]}]}"),
+          S_INIT("120%") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
+              "\"variations\": [{\"key\": \"a\", \"share\": \"60%\", \"value\": true}, {\"key\": \"a\", \"share\": \"10%\", "
+              "\"value\": true}]}]}"),
+          S_INIT("key of its own") },
+        { S_INIT(
+              "{\"key\": \"x\", \"type\": \"bool\", \"default\": true, \"rules\": [{\"key\": \"r\", \"kind\": \"experiment\", "
+              "\"ranges\": [{\"start\": 0, \"end\": 10, \"variation\": 0}], "
+              "\"variations\": [{\"key\": \"a\", \"share\": \"60%\", \"value\": true}]}]}"),
+          S_INIT("do not add up") },
     };
     arena a = { 0 };
     for (isize i = 0; i < countof(rows); i++) {
@@ -193,8 +222,11 @@ static void values_of_every_type_come_back_as_json(void **state)
         { S_INIT("json"), S_INIT("{\"a\":[1,null,{\"b\":false}]}") }, { S_INIT("json"), S_INIT("null") },
     };
     for (isize i = 0; i < countof(rows); i++) {
-        const struct flag *flag = compile(&a, arena_printf(&a, "{\"key\": \"x\", \"type\": \"%.*s\", \"default\": %.*s}",
-                                                           STR_FMT(rows[i].type), STR_FMT(rows[i].value)), 0);
+        const struct flag *flag =
+            compile(&a,
+                    arena_printf(&a, "{\"key\": \"x\", \"type\": \"%.*s\", \"default\": %.*s}",
+                                 STR_FMT(rows[i].type), STR_FMT(rows[i].value)),
+                    0);
         struct flag_answer got = experiment_flag_evaluate(flag, S("p"), NULL, NULL);
         assert_true(str_eq(got.value, rows[i].value));
     }

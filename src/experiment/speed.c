@@ -31,7 +31,8 @@ f64 experiment_flag_speed(i64 span_us)
 
     i64 done = 0, seen = 0, began_us = clock_monotonic_us(), now_us = began_us;
     do {
-        for (isize i = 0; i < PEOPLE; i++) seen += experiment_flag_evaluate(flag, ids[i], NULL, NULL).value.len;
+        for (isize i = 0; i < PEOPLE; i++)
+            seen += experiment_flag_evaluate(flag, ids[i], NULL, NULL).value.len;
         done += PEOPLE;
         now_us = clock_monotonic_us();
     } while (now_us - began_us < span_us);

@@ -88,7 +88,8 @@ static void student_quantile_matches_mpmath(void **state)
         { 0.9999, 2.5, 3.4867969321116311e+1 }, { 0.3, 4, -5.6864906304970548e-1 },
         { 1e-08, 20, -8.9428832599350371 },
     };
-    for (isize i = 0; i < countof(rows); i++) near(student_t_quantile(rows[i].p, rows[i].df), rows[i].t, 1e-12);
+    for (isize i = 0; i < countof(rows); i++)
+        near(student_t_quantile(rows[i].p, rows[i].df), rows[i].t, 1e-12);
 }
 
 static void gamma_and_beta_match_mpmath(void **state)
@@ -135,7 +136,8 @@ static void outside_the_domain_is_nan_and_at_the_edge_a_limit(void **state)
     (void)state;
     f64 inf = (f64)INFINITY, none = (f64)NAN;
     assert_true(isnan(normal_cdf(none)) && isnan(normal_quantile(1.5)) && isnan(normal_quantile(none)));
-    assert_true(isnan(student_t_sf(1, 0)) && isnan(student_t_sf(none, 3)) && isnan(student_t_quantile(0.5, -1)));
+    assert_true(isnan(student_t_sf(1, 0)) && isnan(student_t_sf(none, 3))
+                && isnan(student_t_quantile(0.5, -1)));
     assert_true(isnan(chi_square_sf(1, 0)) && isnan(chi_square_sf(none, 1)));
     assert_true(isnan(gamma_regularised_upper(-1, 1)) && isnan(beta_regularised(1, 0, 0.5)));
     assert_true(isnan(beta_regularised(1, 1, 1.5)) && isnan(gamma_log(none)) && isnan(beta_log(0, 1)));

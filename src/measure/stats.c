@@ -240,7 +240,8 @@ f64 stats_mixture_bound(f64 n, f64 rho, f64 alpha, bool one_sided)
 /* The lifts whose difference(r) lies within `bound` standard errors of 0: a quadratic in r. While it
  * is open to both sides of r = 0 its set is what lies outside two roots, of which only the ray on the
  * side of the effect has means of one sign. */
-static struct stats_interval lifts(const struct stats_settings *s, const struct stats_effect *e, f64 bound, f64 p)
+static struct stats_interval lifts(const struct stats_settings *s, const struct stats_effect *e, f64 bound,
+                                   f64 p)
 {
     f64 far = (f64)INFINITY, square = bound * bound, sign = e->control > 0 ? 1 : -1;
     f64 a = e->control * e->control - square * e->v_square;

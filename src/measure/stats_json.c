@@ -91,8 +91,9 @@ static enum err read_prior(struct request *r, const struct json *v)
                                    .mean = json_num(json_get(v, S("mean")), 0),
                                    .variance = json_num(json_get(v, S("variance")), 0) };
     if (scale >= 0 && prior->variance > 0) return ERR_OK;
-    return diag_set(r->diag, ERR_BAD_INPUT,
-                    "prior is null, \"proper\", or an object with mean, a variance above 0 and scale relative or absolute");
+    return diag_set(
+        r->diag, ERR_BAD_INPUT,
+        "prior is null, \"proper\", or an object with mean, a variance above 0 and scale relative or absolute");
 }
 
 static enum err read_settings(struct request *r, const struct json *in)
@@ -101,7 +102,8 @@ static enum err read_settings(struct request *r, const struct json *in)
     const struct json *method = json_get(in, S("method"));
     isize found = named(method, method_names, countof(method_names), SEQUENTIAL);
     if (str_eq(json_str(method, S("")), S("group_sequential"))) {
-        return diag_set(diag, ERR_REFUSED, "group_sequential is not computed here; sequential may be read at any time");
+        return diag_set(diag, ERR_REFUSED,
+                        "group_sequential is not computed here; sequential may be read at any time");
     }
     if (found < 0) return diag_set(diag, ERR_BAD_INPUT, "method is sequential, fixed or bayes");
     r->method = (enum method)found;
@@ -152,10 +154,12 @@ static enum err check_sums(struct request *r, const struct metric *m, str arm, c
         wrong = "pre_sum_sq is too small for pre_sum";
     }
     if (!wrong) return ERR_OK;
-    return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s, arm %.*s: %s", STR_FMT(m->key), STR_FMT(arm), wrong);
+    return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s, arm %.*s: %s", STR_FMT(m->key), STR_FMT(arm),
+                    wrong);
 }
 
-static enum err read_sums(struct request *r, struct metric *m, str arm, const struct json *v, struct stats_sums *out)
+static enum err read_sums(struct request *r, struct metric *m, str arm, const struct json *v,
+                          struct stats_sums *out)
 {
     bool n = number(v, S("n"), &out->n), sum = number(v, S("sum"), &out->sum);
     bool squares = number(v, S("sum_sq"), &out->sum_sq), ratio = number(v, S("den_sum"), &out->den_sum);
@@ -172,27 +176,29 @@ static enum err read_sums(struct request *r, struct metric *m, str arm, const st
         missing = "den_sum, den_sum_sq and cross";
     }
     if (missing) {
-        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s, arm %.*s: %s needed", STR_FMT(m->key), STR_FMT(arm),
-                        missing);
+        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s, arm %.*s: %s needed", STR_FMT(m->key),
+                        STR_FMT(arm), missing);
     }
     return check_sums(r, m, arm, out);
 }
 
-static enum err read_share(struct request *r, const struct metric *m, str arm, const struct json *v, f64 otherwise,
-                           f64 *out)
+static enum err read_share(struct request *r, const struct metric *m, str arm, const struct json *v,
+                           f64 otherwise, f64 *out)
 {
     i32 share;
     *out = json_num(v, otherwise);
     if (json_is(v, JSON_STR)) *out = share_parse(json_str(v, S("")), &share) ? (f64)share : -1;
     if (*out >= 0) return ERR_OK;
-    return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s, arm %.*s: share is a percentage (\"33.5%%\") or a weight",
+    return diag_set(r->diag, ERR_BAD_INPUT,
+                    "metric %.*s, arm %.*s: share is a percentage (\"33.5%%\") or a weight",
                     STR_FMT(m->key), STR_FMT(arm));
 }
 
 static enum err read_arm(struct request *r, struct metric *m, const struct json *v, struct arm *arm)
 {
     arm->key = json_str(json_get(v, S("key")), S(""));
-    if (arm->key.len == 0) return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: an arm has no key", STR_FMT(m->key));
+    if (arm->key.len == 0)
+        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: an arm has no key", STR_FMT(m->key));
     const struct json *epochs = json_get(v, S("epochs"));
     isize n = json_len(epochs) ? json_len(epochs) : 1;
     if (m->epochs_n == 0) m->epochs_n = n;
@@ -225,11 +231,13 @@ static enum err read_metric(struct request *r, const struct json *v, struct metr
     const struct json *kind = json_get(v, S("kind"));
     isize found = named(kind, kind_names, countof(kind_names), STATS_MEAN);
     if (str_eq(json_str(kind, S("")), S("quantile"))) {
-        return diag_set(r->diag, ERR_REFUSED, "metric %.*s: quantiles need the values in order; sums do not hold them",
+        return diag_set(r->diag, ERR_REFUSED,
+                        "metric %.*s: quantiles need the values in order; sums do not hold them",
                         STR_FMT(m->key));
     }
     if (found < 0) {
-        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: kind is mean, proportion or ratio", STR_FMT(m->key));
+        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: kind is mean, proportion or ratio",
+                        STR_FMT(m->key));
     }
     m->kind = (enum stats_kind)found;
     m->tier = json_str(json_get(v, S("tier")), S("primary"));
@@ -381,7 +389,8 @@ static void write_arms(struct jsonw *w, const struct metric *m)
 
 static void write_srm(struct jsonw *w, arena *a, const struct metric *m)
 {
-    f64 *people = arena_new(a, f64, m->arms_n * m->epochs_n), *shares = arena_new(a, f64, m->arms_n * m->epochs_n);
+    f64 *people = arena_new(a, f64, m->arms_n * m->epochs_n),
+        *shares = arena_new(a, f64, m->arms_n * m->epochs_n);
     for (isize e = 0; e < m->epochs_n; e++) {
         for (isize k = 0; k < m->arms_n; k++) {
             people[e * m->arms_n + k] = m->arms[k].epochs[e].n;
@@ -407,7 +416,8 @@ static void write_answer(struct jsonw *w, const struct request *r, const struct 
     jsonw_key_str(w, "tail", tail_names[r->settings.tail]);
     if (r->method == SEQUENTIAL) {
         jsonw_key_num(w, "tuning_n", r->settings.tuning_n);
-        jsonw_key_num(w, "rho", stats_sequential_rho(r->settings.alpha, r->settings.tuning_n, r->settings.tail));
+        jsonw_key_num(w, "rho",
+                      stats_sequential_rho(r->settings.alpha, r->settings.tuning_n, r->settings.tail));
     }
     jsonw_key_str(w, "correction", correction_names[r->correction]);
     jsonw_key_begin(w, "metrics", '[');

@@ -84,34 +84,47 @@ static void absolute_sequential_cuped_ratio_and_bayes_come_through(void **state)
 {
     (void)state;
     arena a = { 0 };
-    const struct json *c = comparison(answer(&a, S("{\"method\": \"fixed\", \"relative\": false, \"metrics\": ["
-        REVENUE "]}")), 0, 0);
+    const struct json *c = comparison(
+        answer(&a, S("{\"method\": \"fixed\", \"relative\": false, \"metrics\": [" REVENUE "]}")), 0, 0);
     near(c, "low", 0.04538, 0.5e-5);
     near(c, "p", 0.02016, 0.5e-5);
-    c = comparison(answer(&a, S("{\"tuning_n\": 1000, \"compat\": \"gbstats\", \"metrics\": [{\"key\": \"r\", \"arms\": ["
-        "{\"key\": \"a\", \"n\": 3000, \"sum\": 1396.87, \"sum_sq\": 52377.9767},"
-        "{\"key\": \"b\", \"n\": 3461, \"sum\": 2422.7, \"sum_sq\": 134698.29}]}]}")), 0, 0);
+    c = comparison(
+        answer(&a,
+               S("{\"tuning_n\": 1000, \"compat\": \"gbstats\", \"metrics\": [{\"key\": \"r\", \"arms\": ["
+                 "{\"key\": \"a\", \"n\": 3000, \"sum\": 1396.87, \"sum_sq\": 52377.9767},"
+                 "{\"key\": \"b\", \"n\": 3461, \"sum\": 2422.7, \"sum_sq\": 134698.29}]}]}")),
+        0, 0);
     near(c, "low", -0.55844, 0.5e-5);
     near(c, "high", 1.56516, 0.5e-5);
     near(c, "p", 1, 0);
-    const struct json *out = answer(&a, S("{\"method\": \"fixed\", \"compat\": \"gbstats\", \"metrics\": [{\"key\": \"x\", "
-        "\"arms\": [{\"key\": \"a\", \"n\": 3001, \"sum\": 300, \"sum_sq\": 600, \"pre_sum\": 210, \"pre_sum_sq\": 415, "
-        "\"pre_cross\": -20}, {\"key\": \"b\", \"n\": 3000, \"sum\": 222, \"sum_sq\": 555, \"pre_sum\": 120, "
-        "\"pre_sum_sq\": 405, \"pre_cross\": -10}]}]}"));
+    const struct json *out = answer(
+        &a,
+        S("{\"method\": \"fixed\", \"compat\": \"gbstats\", \"metrics\": [{\"key\": \"x\", "
+          "\"arms\": [{\"key\": \"a\", \"n\": 3001, \"sum\": 300, \"sum_sq\": 600, \"pre_sum\": 210, \"pre_sum_sq\": 415, "
+          "\"pre_cross\": -20}, {\"key\": \"b\", \"n\": 3000, \"sum\": 222, \"sum_sq\": 555, \"pre_sum\": 120, "
+          "\"pre_sum_sq\": 405, \"pre_cross\": -10}]}]}"));
     assert_true(json_bool(json_get(metric(out, 0), S("cuped")), false));
     near(comparison(out, 0, 0), "effect", -0.281707154, 0.5e-9);
     near(comparison(out, 0, 0), "se", 0.0971049, 0.5e-7);
-    c = comparison(answer(&a, S("{\"method\": \"bayes\", \"metrics\": [{\"key\": \"x\", \"kind\": \"ratio\", \"arms\": ["
-        "{\"key\": \"a\", \"n\": 100, \"sum\": 270, \"sum_sq\": 848.79, \"den_sum\": 510, \"den_sum_sq\": 810, "
-        "\"cross\": -900}, {\"key\": \"b\", \"n\": 120, \"sum\": 300, \"sum_sq\": 869, \"den_sum\": 500, "
-        "\"den_sum_sq\": 800, \"cross\": -905}]}]}")), 0, 0);
+    c = comparison(
+        answer(
+            &a,
+            S("{\"method\": \"bayes\", \"metrics\": [{\"key\": \"x\", \"kind\": \"ratio\", \"arms\": ["
+              "{\"key\": \"a\", \"n\": 100, \"sum\": 270, \"sum_sq\": 848.79, \"den_sum\": 510, \"den_sum_sq\": 810, "
+              "\"cross\": -900}, {\"key\": \"b\", \"n\": 120, \"sum\": 300, \"sum_sq\": 869, \"den_sum\": 500, "
+              "\"den_sum_sq\": 800, \"cross\": -905}]}]}")),
+        0, 0);
     near(c, "effect", 0.133333333, 0.5e-9);
     near(c, "chance_to_win", 0.694926359, 0.5e-9);
     near(c, "expected_loss.if_chosen", 0.050934045, 0.5e-9);
     assert_null(json_get(c, S("p")));
-    c = comparison(answer(&a, S("{\"method\": \"bayes\", \"prior\": {\"mean\": 0.1, \"variance\": 0.1}, \"metrics\": ["
-        "{\"key\": \"x\", \"arms\": [{\"key\": \"a\", \"n\": 10, \"sum\": 100, \"sum_sq\": 1002.25}, "
-        "{\"key\": \"b\", \"n\": 10, \"sum\": 105, \"sum_sq\": 1111.5}]}]}")), 0, 0);
+    c = comparison(
+        answer(
+            &a,
+            S("{\"method\": \"bayes\", \"prior\": {\"mean\": 0.1, \"variance\": 0.1}, \"metrics\": ["
+              "{\"key\": \"x\", \"arms\": [{\"key\": \"a\", \"n\": 10, \"sum\": 100, \"sum_sq\": 1002.25}, "
+              "{\"key\": \"b\", \"n\": 10, \"sum\": 105, \"sum_sq\": 1111.5}]}]}")),
+        0, 0);
     near(c, "posterior.mean", 0.05063, 0.5e-5);
     near(c, "chance_to_win", 0.92315, 0.5e-5);
     arena_fini(&a);
@@ -126,7 +139,9 @@ static void corrections_go_by_tier_and_reach_the_intervals(void **state)
     static const char *methods[] = { "fixed", "sequential" };
     for (isize way = 0; way < countof(methods); way++) {
         for (int more = 0; more < 400; more += 10) {
-            str text = arena_printf(&a, "{\"method\": \"%s\", \"relative\": false, \"correction\": \"holm\", \"metrics\": ["
+            str text = arena_printf(
+                &a,
+                "{\"method\": \"%s\", \"relative\": false, \"correction\": \"holm\", \"metrics\": ["
                 "{\"key\": \"x\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 5000, \"sum\": 1000}, "
                 "{\"key\": \"b\", \"n\": 5000, \"sum\": %d}, {\"key\": \"c\", \"n\": 5000, \"sum\": %d}]},"
                 "{\"key\": \"y\", \"tier\": \"monitoring\", \"kind\": \"proportion\", \"arms\": ["
@@ -154,10 +169,12 @@ static void epochs_and_their_shares_are_read(void **state)
 {
     (void)state;
     arena a = { 0 };
-    const struct json *out = answer(&a, S("{\"metrics\": [{\"key\": \"x\", \"kind\": \"proportion\", \"arms\": ["
-        "{\"key\": \"a\", \"epochs\": [{\"n\": 5000, \"sum\": 500, \"share\": \"50%\"}, {\"n\": 1000, \"sum\": 200, \"share\": \"10%\"}]},"
-        "{\"key\": \"b\", \"epochs\": [{\"n\": 5000, \"sum\": 500, \"share\": \"50%\"}, {\"n\": 9000, \"sum\": 1800, \"share\": \"90%\"}]}"
-        "]}]}"));
+    const struct json *out = answer(
+        &a,
+        S("{\"metrics\": [{\"key\": \"x\", \"kind\": \"proportion\", \"arms\": ["
+          "{\"key\": \"a\", \"epochs\": [{\"n\": 5000, \"sum\": 500, \"share\": \"50%\"}, {\"n\": 1000, \"sum\": 200, \"share\": \"10%\"}]},"
+          "{\"key\": \"b\", \"epochs\": [{\"n\": 5000, \"sum\": 500, \"share\": \"50%\"}, {\"n\": 9000, \"sum\": 1800, \"share\": \"90%\"}]}"
+          "]}]}"));
     near(comparison(out, 0, 0), "effect", 0, 1e-15);
     near(json_get(metric(out, 0), S("srm")), "p", 1, 1e-9);
     near(&json_get(metric(out, 0), S("arms"))->list.at[1], "n", 14000, 0);
@@ -168,9 +185,13 @@ static void a_comparison_that_cannot_be_made_says_why_and_the_rest_stands(void *
 {
     (void)state;
     arena a = { 0 };
-    const struct json *out = answer(&a, S("{\"correction\": \"bh\", \"metrics\": [{\"key\": \"x\", \"kind\": \"proportion\", \"arms\": ["
-        "{\"key\": \"a\", \"n\": 50, \"sum\": 0}, {\"key\": \"b\", \"n\": 50, \"sum\": 3}]}, " REVENUE "]}"));
-    assert_true(str_find(json_str(json_get(comparison(out, 0, 0), S("problem")), S("")), S("control is 0")) >= 0);
+    const struct json *out = answer(
+        &a,
+        S("{\"correction\": \"bh\", \"metrics\": [{\"key\": \"x\", \"kind\": \"proportion\", \"arms\": ["
+          "{\"key\": \"a\", \"n\": 50, \"sum\": 0}, {\"key\": \"b\", \"n\": 50, \"sum\": 3}]}, " REVENUE
+          "]}"));
+    assert_true(str_find(json_str(json_get(comparison(out, 0, 0), S("problem")), S("")), S("control is 0"))
+                >= 0);
     near(comparison(out, 1, 0), "effect", 0.70732, 0.5e-5);
     arena_fini(&a);
 }
@@ -178,25 +199,35 @@ static void a_comparison_that_cannot_be_made_says_why_and_the_rest_stands(void *
 static void what_is_wrong_is_said_by_name(void **state)
 {
     (void)state;
-    static const struct { str text, says; enum err err; } rows[] = {
+    static const struct { str text, says; enum err err;
+    } rows[] = {
         { S_INIT("{}"), S_INIT("metrics is a list"), ERR_BAD_INPUT },
         { S_INIT("{\"method\": \"magic\"}"), S_INIT("method is"), ERR_BAD_INPUT },
         { S_INIT("{\"method\": \"group_sequential\"}"), S_INIT("not computed"), ERR_REFUSED },
         { S_INIT("{\"alpha\": 1}"), S_INIT("alpha"), ERR_BAD_INPUT },
         { S_INIT("{\"prior\": {\"mean\": 1}}"), S_INIT("prior is"), ERR_BAD_INPUT },
         { S_INIT("{\"correction\": \"sidak\"}"), S_INIT("correction is"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"quantile\", \"arms\": []}]}"), S_INIT("quantiles"), ERR_REFUSED },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\"}]}]}"), S_INIT("2 to 100"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1}, {}]}]}"),
+        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"quantile\", \"arms\": []}]}"),
+          S_INIT("quantiles"), ERR_REFUSED },
+        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\"}]}]}"), S_INIT("2 to 100"),
+          ERR_BAD_INPUT },
+        { S_INIT(
+              "{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1}, {}]}]}"),
           S_INIT("metric q, arm a: sum_sq needed"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 9, \"sum_sq\": 1}, {}]}]}"),
+        { S_INIT(
+              "{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 9, \"sum_sq\": 1}, {}]}]}"),
           S_INIT("too small"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 9}, {}]}]}"),
+        { S_INIT(
+              "{\"metrics\": [{\"key\": \"q\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 9}, {}]}]}"),
           S_INIT("between 0 and n"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"ratio\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1, "
-                 "\"sum_sq\": 1}, {}]}]}"), S_INIT("den_sum, den_sum_sq and cross"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1, "
-                 "\"share\": \"half\"}, {}]}]}"), S_INIT("share is"), ERR_BAD_INPUT },
+        { S_INIT(
+              "{\"metrics\": [{\"key\": \"q\", \"kind\": \"ratio\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1, "
+              "\"sum_sq\": 1}, {}]}]}"),
+          S_INIT("den_sum, den_sum_sq and cross"), ERR_BAD_INPUT },
+        { S_INIT(
+              "{\"metrics\": [{\"key\": \"q\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1, "
+              "\"share\": \"half\"}, {}]}]}"),
+          S_INIT("share is"), ERR_BAD_INPUT },
     };
     arena a = { 0 };
     for (isize i = 0; i < countof(rows); i++) {

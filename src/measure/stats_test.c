@@ -144,7 +144,8 @@ static void sequential_is_msprt(void **state)
 static void mixture_bounds_equal_confseq(void **state)
 {
     (void)state;
-    f64 two = stats_sequential_rho(0.05, 100, STATS_TWO_SIDED), one = stats_sequential_rho(0.05, 100, STATS_GREATER);
+    f64 two = stats_sequential_rho(0.05, 100, STATS_TWO_SIDED),
+        one = stats_sequential_rho(0.05, 100, STATS_GREATER);
     near(1 / (two * two), 12.60056, D5);
     near(stats_mixture_bound(100, two, 0.05, false) * 10, 30.35209, D5);
     near(stats_mixture_log(1, 100, two, false), -0.6510052, 0.5e-7);
@@ -197,7 +198,8 @@ static void a_lift_is_near_the_delta_method_when_the_control_is_known_well(void 
     (void)state;
     struct stats_settings s = settings, delta = settings;
     delta.gbstats = true;
-    struct stats_sums a = { .n = 10000, .sum = 10000, .sum_sq = 20000 }, b = { .n = 10000, .sum = 10200, .sum_sq = 20500 };
+    struct stats_sums a = { .n = 10000, .sum = 10000, .sum_sq = 20000 },
+                      b = { .n = 10000, .sum = 10200, .sum_sq = 20500 };
     struct stats_effect e = effect_of(&s, &a, &b);
     struct stats_interval i = stats_sequential(&s, &e), j = stats_sequential(&delta, &e);
     near(i.low, j.low, 0.05 * (j.high - j.low));
@@ -282,8 +284,12 @@ static void ratio_equals_gbstats(void **state)
     (void)state;
     struct stats_settings s = settings;
     s.kind = STATS_RATIO;
-    struct stats_sums a = { .n = 100, .sum = 270, .sum_sq = 848.79, .den_sum = 510, .den_sum_sq = 810, .cross = -900 };
-    struct stats_sums b = { .n = 120, .sum = 300, .sum_sq = 869, .den_sum = 500, .den_sum_sq = 800, .cross = -905 };
+    struct stats_sums a = {
+        .n = 100, .sum = 270, .sum_sq = 848.79, .den_sum = 510, .den_sum_sq = 810, .cross = -900
+    };
+    struct stats_sums b = {
+        .n = 120, .sum = 300, .sum_sq = 869, .den_sum = 500, .den_sum_sq = 800, .cross = -905
+    };
     struct stats_effect e = effect_of(&s, &a, &b);
     near(e.control, 0.529411765, D9);
     near(e.variation, 0.6, D9);
@@ -312,7 +318,8 @@ static void bayesian_equals_gbstats(void **state)
     near(got.loss_if_chosen, 0.04058, D5);
 
     s.kind = STATS_MEAN;
-    struct stats_sums c = { .n = 10, .sum = 100, .sum_sq = 1002.25 }, d = { .n = 10, .sum = 105, .sum_sq = 1111.5 };
+    struct stats_sums c = { .n = 10, .sum = 100, .sum_sq = 1002.25 },
+                      d = { .n = 10, .sum = 105, .sum_sq = 1111.5 };
     e = effect_of(&s, &c, &d);
     got = stats_bayes(&s, &e);
     near(got.mean, 0.05, D5);
@@ -415,7 +422,11 @@ static void corrections_equal_growthbook(void **state)
 static void R80_sample_ratio_check_equals_published_numbers(void **state)
 {
     (void)state;
-    static const struct { f64 people[3], shares[3]; isize arms; f64 chi, chi_tolerance, p, p_tolerance; } rows[] = {
+    static const struct {
+        f64 people[3], shares[3];
+        isize arms;
+        f64 chi, chi_tolerance, p, p_tolerance;
+    } rows[] = {
         /* An encyclopaedia's example; PostHog issue 84351 (prints 2.40e-149); Kohavi, Tang, Xu. */
         { { 600, 400 }, { 50, 50 }, 2, 40, 1e-9, 2.54e-10, 0.5e-12 },
         { { 4072, 2035 }, { 80, 20 }, 2, 676.5, 1, 2.402e-149, 0.0005e-149 },
@@ -514,7 +525,8 @@ static void epochs_take_away_the_bias_of_a_changed_allocation(void **state)
     struct stats_sums a[] = { { .n = 5000, .sum = 500 }, { .n = 1000, .sum = 200 } };
     struct stats_sums b[] = { { .n = 5000, .sum = 500 }, { .n = 9000, .sum = 1800 } };
     f64 weights[] = { 0.5, 0.5 };
-    struct stats_effect e = stats_effect(&s, (struct stats_arm){ a, 2 }, (struct stats_arm){ b, 2 }, weights, 0);
+    struct stats_effect e =
+        stats_effect(&s, (struct stats_arm){ a, 2 }, (struct stats_arm){ b, 2 }, weights, 0);
     near(e.effect, 0, 1e-15);
     near(e.control, 0.15, 1e-15);
     struct stats_sums all_a = { .n = 6000, .sum = 700 }, all_b = { .n = 14000, .sum = 2300 };
@@ -533,7 +545,8 @@ static void an_arm_added_later_is_judged_in_the_epochs_it_was_in(void **state)
     struct stats_sums a[] = { { .n = 5000, .sum = 500 }, { .n = 1000, .sum = 200 } };
     struct stats_sums b[] = { { 0 }, { .n = 9000, .sum = 1800 } };
     f64 weights[] = { 0.3, 0.7 };
-    struct stats_effect e = stats_effect(&s, (struct stats_arm){ a, 2 }, (struct stats_arm){ b, 2 }, weights, 0);
+    struct stats_effect e =
+        stats_effect(&s, (struct stats_arm){ a, 2 }, (struct stats_arm){ b, 2 }, weights, 0);
     struct stats_effect second = effect_of(&s, &a[1], &b[1]);
     near(e.effect, second.effect, 1e-15);
     near(e.se, second.se, 1e-15);
@@ -564,7 +577,8 @@ enum { PATHS = 2000, PEOPLE = 3000, LOOK_FROM = 100 };
 /* One A/A test of a conversion rate of 10 %, looked at after every pair of people from the 100th on.
  * Returns whether any look was below alpha. */
 static bool ever_rejects(struct rng *rng, const struct stats_settings *s,
-                         struct stats_interval (*judge)(const struct stats_settings *, const struct stats_effect *))
+                         struct stats_interval (*judge)(const struct stats_settings *,
+                                                        const struct stats_effect *))
 {
     struct stats_sums a = { 0 }, b = { 0 };
     for (int i = 1; i <= PEOPLE; i++) {
