@@ -144,6 +144,7 @@ struct decide_request {
     const str *cart; isize cart_n;
     const str *exclude; isize exclude_n;
     i64 now_ms;                     /* the clock's, or context.now with a secret key */
+    bool as_of;                     /* now_ms is not the present: stored memberships say nothing, segments are worked out */
     isize limit;
     bool exposed, record, explain;
     str preview;                    /* token of a preview link; empty: none */
@@ -194,12 +195,19 @@ struct decision {
 void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);
 /* {"home_hero": {...}, …}: api.md's answer, tickets and explain included. Templates escape; {{name|otherwise}} shows verified facts only. */
 void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
-                  isize n, struct jsonw *w);
+                  isize n, arena *a, struct jsonw *w);
 /* What /v1/recommend answers: a strategy, a mix and filter given in the request, or a placement's. */
 isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
                        const struct rule *filter, arena *a, struct decided_item **out);
 void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
-                       struct jsonw *w);
+                       arena *a, struct jsonw *w);
+
+/* The facts a request's rules are asked with, for explaining them; live in `a`. */
+struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a);
+/* What was considered and why each lost, with the targets asked again against `facts` (null: left out). */
+void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w);
+void decide_print_leaf(const struct rule_trace *trace, struct jsonw *w);
+const char *decide_outcome_name(u8 outcome);
 
 void decision_encode(const struct decision *decision, struct buf *out);
 MUST_USE enum err decision_decode(str bytes, arena *a, struct decision *out);

@@ -86,6 +86,8 @@ person_id identity_find(const struct identity *identity, struct identifier ident
     return (person_id){ node ? person_of(identity, node) : 0 };
 }
 
+u32 identity_node(const struct identity *identity, struct identifier identifier) { return node_find(identity, identifier); }
+
 person_id identity_person(const struct identity *identity, u32 node)
 {
     bool made = node > 0 && node / CHUNK < CHUNKS_MAX

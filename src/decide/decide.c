@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * decide.c - one request, from identifiers to decisions.
+ *
+ * First who asks and how much of them may speak: nothing without consent to personalise, the browser's own
+ * history alone without proof of who they are, else the whole profile. Then each placement in turn, down one
+ * list: preview, holdout, campaigns by priority, the placement's own strategy, its default. What was tried and
+ * why it lost is written down on the way, because the explanation must be what happened and not a second opinion.
+ */
+#include "decide/decide.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static const char *const reasons[] = {
+    "target", "experiment", "strategy", "holdout", "no_consent", "capped", "guarded", "fallback", "default",
+    "unknown_placement", "paused", "preview", "error",
+};
+static_assert(sizeof reasons / sizeof *reasons == REASONS, "a name for each");
+const char *decide_reason_name(u8 reason) { return reason < REASONS ? reasons[reason] : "error"; }
+
+/* ---- who asks ------------------------------------------------------------------------------------- */
+
+struct asker {
+    const struct decide_world *world;
+    const struct decide_request *request;
+    struct profile_world facts;     /* first use: profile null for strangers, impersonal without consent */
+    struct profile restricted;      /* what the browser's own node knows, when no more may speak */
+    person_id person;
+    str bucketing_id;
+    bool personal, stored;          /* stored: memberships kept on the profile are true at now_ms */
+    int depth;
+    arena *a;
+    u32 *given; isize given_n;      /* items answered so far in this request */
+};
+
+static bool may_open(const struct identifier *v)
+{
+    return v->verified || v->kind == IDENTIFIER_ANONYMOUS_ID || v->kind == IDENTIFIER_DEVICE_ID;
+}
+
+/* The strongest identifier that may open a profile and leads to one; and the strongest of all, to bucket strangers by. */
+static const struct identifier *best_identifier(const struct decide_request *r, const struct identity *identity,
+                                                const struct identifier **any)
+{
+    const struct identifier *best = NULL, *opening = NULL;
+    *any = NULL;
+    for (isize i = 0; i < r->identifiers_n; i++) {
+        const struct identifier *v = &r->identifiers[i];
+        if (!*any || identifier_strength(v->kind) > identifier_strength((*any)->kind)) *any = v;
+        if (!may_open(v)) continue;
+        if (!opening || identifier_strength(v->kind) > identifier_strength(opening->kind)) opening = v;
+        if (!identity_find(identity, *v).v) continue;
+        if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
+    }
+    if (opening) *any = opening;
+    return best;
+}
+
+/* Only what one node did and said: an anonymous browser that once logged in must not open the account's history. */
+static void restrict_to(struct asker *q, const struct profile *p, u32 node)
+{
+    struct history_entry *own = arena_new(q->a, struct history_entry, p->history_n);
+    struct trait *traits = arena_new(q->a, struct trait, p->traits_n);
+    isize n = 0, traits_n = 0;
+    for (isize i = 0; i < p->history_n; i++)
+        if (p->nodes[p->history[i].node] == node) own[n++] = p->history[i];
+    for (isize i = 0; i < p->traits_n; i++)
+        if (p->traits[i].node == node) traits[traits_n++] = p->traits[i];
+    q->restricted = *p;
+    q->restricted.history = own;
+    q->restricted.history_n = n;
+    q->restricted.traits = traits;
+    q->restricted.traits_n = traits_n;
+    q->restricted.memberships = NULL;
+    q->restricted.memberships_n = 0;
+    q->facts.profile = &q->restricted;
+    q->stored = false;
+}
+
+static enum consent_state consent_of(const struct asker *q, const struct profile *p, int purpose)
+{
+    const struct decide_request *r = q->request;
+    if (r->consent_denied >> purpose & 1) return CONSENT_DENIED;
+    if (r->consent_granted >> purpose & 1) return CONSENT_GRANTED;
+    enum consent_state state = profile_consent(p, purpose);
+    if (state != CONSENT_UNKNOWN) return state;
+    for (isize i = 0; i < r->identifiers_n && denials_count(q->world->denials); i++) {
+        struct hash128 who = denial_hash(q->world->denial_key, r->identifiers[i]);
+        if (denials_get(q->world->denials, who) >> purpose & 1) return CONSENT_DENIED;
+    }
+    return CONSENT_UNKNOWN;
+}
+
+static void ask_who(struct asker *q)
+{
+    const struct decide_request *r = q->request;
+    const struct identifier *any;
+    const struct identifier *best = best_identifier(r, q->world->identity, &any);
+    const struct profile *p = NULL;
+    u32 node = best ? identity_node(q->world->identity, *best) : 0;
+    if (best) {
+        q->person = identity_find(q->world->identity, *best);
+        p = people_get(q->world->people, q->person);
+    }
+    q->bucketing_id = p ? p->bucketing_id : any ? any->value : S("");
+    q->facts = (struct profile_world){ .profile = p, .catalog = q->world->catalog, .context = r->context, .market = r->market,
+                                       .now_ms = r->now_ms };
+    bool verified = best && best->verified;
+    if (p && !verified && p->known) restrict_to(q, p, node);
+    enum basis basis = r->source ? r->source->basis.of[PURPOSE_PERSONALISATION] : BASIS_NONE;
+    q->personal = consent_allows(basis, consent_of(q, p, PURPOSE_PERSONALISATION)) && q->bucketing_id.len > 0;
+    if (q->personal) return;
+    q->facts.impersonal = true;
+    q->facts.profile = NULL;
+    q->person = (person_id){ 0 };
+    q->bucketing_id = S("");
+}
+
+static enum tri in_segment(const void *ctx, segment_id id)
+{
+    const struct asker *q = ctx;
+    const struct segment_set *set = q->world->book->segments;
+    const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
+    if (!segment || q->facts.impersonal || q->depth > 16) return TRI_FALSE;
+    if (q->stored && q->facts.profile)
+        return segment_member(set, q->world->catalog, q->facts.profile, id, q->request->now_ms) ? TRI_TRUE : TRI_FALSE;
+    struct asker deeper = *q;
+    deeper.depth++;
+    struct rule_facts facts = profile_facts(&deeper.facts);
+    facts.segment_ctx = &deeper;
+    facts.in_segment = in_segment;
+    return rule_run(segment->rule, &facts).is;
+}
+
+static struct rule_facts facts_of(const struct asker *q, item_id candidate)
+{
+    struct rule_facts facts = profile_facts(&q->facts);
+    facts.segment_ctx = q;
+    facts.in_segment = in_segment;
+    facts.candidate = candidate;
+    facts.zone_minutes = q->world->book->settings.zone_minutes;
+    return facts;
+}
+
+static bool holds(const struct asker *q, const struct rule *rule, item_id candidate)
+{
+    if (!rule) return true;
+    struct rule_facts facts = facts_of(q, candidate);
+    return rule_holds(rule_run(rule, &facts));
+}
+
+/* ---- guards --------------------------------------------------------------------------------------- */
+
+static bool bought_since(const struct asker *q, i64 since_ms)
+{
+    const struct profile *p = q->facts.profile;
+    for (isize i = p ? p->history_n - 1 : -1; i >= 0; i--) {
+        const struct history_entry *e = &p->history[i];
+        if (e->at_ms > q->request->now_ms) continue;
+        if (e->at_ms < since_ms) return false;
+        if (e->type == EVENT_ORDER_COMPLETED) return true;
+    }
+    return false;
+}
+
+static bool discount_guarded(const struct asker *q, const struct campaign *c)
+{
+    i64 quiet = q->world->book->settings.discount_quiet_days * DAY_MS;
+    return c->discount && c->discount_override.len == 0 && bought_since(q, q->request->now_ms - quiet);
+}
+
+static bool cap_allows(const struct asker *q, const struct campaign *c)
+{
+    if (c->cap_times == 0) return true;
+    const struct profile *p = q->facts.profile;
+    i32 viewed = 0;
+    for (isize i = p ? p->history_n - 1 : -1; i >= 0; i--) {
+        const struct history_entry *e = &p->history[i];
+        if (e->at_ms < q->request->now_ms - c->cap_period_ms) break;
+        viewed += e->type == EVENT_DECISION_VIEWED && e->quantity == c->number && e->item == 0;
+    }
+    if (viewed >= c->cap_times) return false;
+    if (!q->request->record) return true;               /* a prefetch burns nothing */
+    return caps_reserve(q->world->caps, q->bucketing_id, c->id, viewed, c->cap_times, q->request->now_ms);
+}
+
+/* ---- variations ------------------------------------------------------------------------------------- */
+
+static const struct exposure *shown_before(const struct asker *q, u32 campaign)
+{
+    const struct profile *p = q->facts.profile;
+    const struct exposure *first = NULL;
+    for (isize i = 0; p && i < p->exposures_n; i++) {
+        const struct exposure *x = &p->exposures[i];
+        if (x->campaign == campaign && (!first || x->first_at_ms < first->first_at_ms)) first = x;
+    }
+    return first;
+}
+
+/* Who has seen a variation keeps it while it lives; others are bucketed. -1: in none. */
+static isize choose_variation(const struct asker *q, const struct campaign *c, const struct experience *x, isize index, i32 *propensity)
+{
+    *propensity = BUCKETS;
+    if (x->choose == CHOOSE_FIXED) return 0;
+    const struct exposure *before = shown_before(q, c->id);
+    struct assignment assigned = experiment_assign((struct bucket_key){ q->bucketing_id, x->experiment_key }, x->allocation);
+    isize chosen = assigned.variation;
+    bool sticks = before && before->experience == index && before->variation < x->variations_n
+               && x->variations[before->variation].share > 0;
+    if (sticks) chosen = before->variation;
+    if (chosen >= 0) *propensity = x->variations[chosen].share;
+    return chosen;
+}
+
+/* ---- items ------------------------------------------------------------------------------------------- */
+
+struct picking {
+    const struct asker *q;
+    const struct strategy *strategy;
+    const struct rule *filter;
+    bool content, hide_seen;
+    u32 *bought; i64 *bought_at; isize bought_n;
+};
+
+static bool has(const u32 *list, isize n, u32 v)
+{
+    for (isize i = 0; i < n; i++)
+        if (list[i] == v) return true;
+    return false;
+}
+
+/* Bought so lately that it is not due again: its own repurchase interval, or the shop's. */
+static bool just_bought(const struct picking *p, const struct item *item)
+{
+    i64 now = p->q->request->now_ms;
+    i64 quiet = (item->repurchase_days > 0 ? item->repurchase_days : p->q->world->book->settings.repurchase_days) * DAY_MS;
+    for (isize i = 0; i < p->bought_n; i++)
+        if (p->bought[i] == item->id.v && now - p->bought_at[i] < quiet) return true;
+    return false;
+}
+
+static bool excluded(const struct decide_request *r, const struct item *item)
+{
+    for (isize i = 0; i < r->exclude_n; i++)
+        if (str_eq(r->exclude[i], item->key)) return true;
+    return false;
+}
+
+static bool eligible(void *ctx, u32 id)
+{
+    const struct picking *p = ctx;
+    const struct asker *q = p->q;
+    const struct item *item = catalog_item(q->world->catalog, (item_id){ id });
+    if (!item || !item_showable(q->world->catalog, item)) return false;
+    if ((item->kind == ITEM_CONTENT) != p->content) return false;
+    if (!p->content && item_stock(item, S("")) <= 0) return false;
+    if (has(q->given, q->given_n, id) || excluded(q->request, item) || just_bought(p, item)) return false;
+    if (p->strategy && !holds(q, p->strategy->filter, item->id)) return false;
+    return holds(q, p->filter, item->id);
+}
+
+static f64 boost(void *ctx, u32 id)
+{
+    const struct picking *p = ctx;
+    f64 by = 1;
+    for (isize i = 0; p->strategy && i < p->strategy->boosts_n; i++)
+        if (holds(p->q, p->strategy->boosts[i].rule, (item_id){ id })) by *= p->strategy->boosts[i].by;
+    return by;
+}
+
+static u32 group(void *ctx, u32 id)
+{
+    const struct picking *p = ctx;
+    const struct item *item = catalog_item(p->q->world->catalog, (item_id){ id });
+    return item ? item->category_id.v : 0;
+}
+
+static void know_bought(struct picking *p, arena *a)
+{
+    const struct profile *profile = p->q->facts.profile;
+    isize most = profile ? profile->history_n : 0;
+    p->bought = arena_new(a, u32, most);
+    p->bought_at = arena_new(a, i64, most);
+    for (isize i = 0; i < most; i++) {
+        const struct history_entry *e = &profile->history[i];
+        if (e->type != EVENT_PRODUCT_PURCHASED || e->at_ms > p->q->request->now_ms || e->quantity <= 0) continue;
+        p->bought[p->bought_n] = e->item;
+        p->bought_at[p->bought_n++] = e->at_ms;
+    }
+}
+
+static u32 item_of(const struct asker *q, str key) { return key.len ? catalog_find(q->world->catalog, key).v : 0; }
+
+static struct recommend_query query_of(struct asker *q, struct picking *p, const struct strategy *strategy, isize limit)
+{
+    static const u8 mix[] = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING };
+    static const u8 fallback[] = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS };
+    static const u8 impersonal[] = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS };
+    const struct profile *profile = q->facts.profile;
+    struct recommend_query query = strategy ? strategy->query : (struct recommend_query){ 0 };
+    if (query.mix_n == 0) { memcpy(query.mix, mix, sizeof mix); query.mix_n = countof(mix); }
+    if (query.fallback_n == 0) { memcpy(query.fallback, fallback, sizeof fallback); query.fallback_n = countof(fallback); }
+    if (!q->personal && q->request->product.len == 0 && q->request->cart_n == 0) {
+        memcpy(query.mix, impersonal, sizeof impersonal);
+        query.mix_n = countof(impersonal);
+    }
+    query.history = profile ? profile->history : NULL;
+    query.history_n = profile ? profile->history_n : 0;
+    query.now_ms = q->request->now_ms;
+    query.product = item_of(q, q->request->product);
+    u32 *cart = arena_new(q->a, u32, q->request->cart_n);
+    for (isize i = 0; i < q->request->cart_n; i++) cart[i] = item_of(q, q->request->cart[i]);
+    query.cart = cart;
+    query.cart_n = q->request->cart_n;
+    query.limit = limit;
+    query.eligible = eligible;
+    query.boost = strategy && strategy->boosts_n ? boost : NULL;
+    query.group = query.max_per_group ? group : NULL;
+    query.ctx = p;
+    return query;
+}
+
+static isize put_pins(struct asker *q, struct picking *p, struct decided_item *items, isize n, isize limit)
+{
+    for (isize i = 0; p->strategy && i < p->strategy->pins_n; i++) {
+        const struct pin *pin = &p->strategy->pins[i];
+        u32 id = item_of(q, pin->item);
+        if (!id || pin->position > limit || !eligible(p, id)) continue;
+        isize at = 0;
+        while (at < n && items[at].item.v != id) at++;
+        if (at < n) { memmove(items + at, items + at + 1, (size_t)(n - at - 1) * sizeof *items); n--; }
+        isize place = min_isize(pin->position - 1, n);
+        isize keep = min_isize(n, limit - 1);
+        memmove(items + place + 1, items + place, (size_t)max_isize(0, keep - place) * sizeof *items);
+        items[place] = (struct decided_item){ .item = { id }, .source = RECOMMENDERS };
+        n = keep + 1;
+    }
+    return n;
+}
+
+static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter, bool hide_seen,
+                        isize limit, struct decided_item **out)
+{
+    struct picking p = { .q = q, .strategy = strategy, .filter = filter, .hide_seen = hide_seen,
+                         .content = strategy && strategy->query.content };
+    struct recommended *found = NULL;
+    know_bought(&p, q->a);
+    struct recommend_query query = query_of(q, &p, strategy, limit);
+    isize n = q->world->model ? recommend(q->world->model, &query, q->a, &found) : 0;
+    struct decided_item *items = arena_new(q->a, struct decided_item, limit + 1);
+    for (isize i = 0; i < n; i++) {
+        items[i] = (struct decided_item){ .item = { found[i].item }, .score = found[i].score, .source = found[i].source,
+                                          .because_n = found[i].because_n };
+        memcpy(items[i].because, found[i].because, sizeof items[i].because);
+    }
+    n = put_pins(q, &p, items, n, limit);
+    for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
+    *out = items;
+    return n;
+}
+
+/* ---- one placement -------------------------------------------------------------------------------------- */
+
+static void consider(struct decision *d, const struct campaign *c, isize experience, u8 outcome)
+{
+    d->considered[d->considered_n++] = (struct considered){ c->id, (u8)experience, outcome };
+}
+
+static u8 scheduled(const struct asker *q, const struct campaign *c)
+{
+    if (c->paused) return OUTCOME_PAUSED;
+    if (c->starts_at_ms && q->request->now_ms < c->starts_at_ms) return OUTCOME_NOT_YET;
+    if (c->ends_at_ms && q->request->now_ms >= c->ends_at_ms) return OUTCOME_OVER;
+    if (c->market.len && !str_eq(c->market, q->request->market)) return OUTCOME_OTHER_MARKET;
+    return OUTCOME_WON;
+}
+
+static isize limit_of(const struct decide_request *r) { return r->limit > 0 ? min_isize(r->limit, 100) : 10; }
+
+static void show(struct asker *q, struct decision *d, const struct variation *v)
+{
+    d->render = v->render;
+    d->varied = v;
+    d->content = v->render == RENDER_CONTENT ? v->content : v->render == RENDER_DEFAULT ? d->placed->content : NULL;
+    if (v->render != RENDER_CONTENT || v->strategy.len == 0) return;
+    d->strategy = book_strategy(q->world->book, v->strategy);
+    d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
+}
+
+/* True when the campaign speaks for this placement. Guards and caps come after the target, so that what is recorded as
+ * guarded or capped is what the person would have seen. */
+static bool try_campaign(struct asker *q, struct decision *d, const struct campaign *c)
+{
+    u8 outcome = scheduled(q, c);
+    isize i = 0;
+    if (outcome == OUTCOME_WON) {
+        while (i < c->experiences_n && !holds(q, c->experiences[i].target, (item_id){ 0 })) i++;
+        if (i == c->experiences_n) outcome = OUTCOME_TARGET;
+    }
+    if (outcome != OUTCOME_WON) { consider(d, c, 0, outcome); return false; }
+    const struct experience *x = &c->experiences[i];
+    bool chance = x->choose == CHOOSE_EXPERIMENT || x->holdout > 0;
+    if (chance && !q->personal) outcome = OUTCOME_NO_CONSENT;
+    else if (discount_guarded(q, c)) outcome = OUTCOME_GUARD_DISCOUNT;
+    else if (x->holdout && holdout_scope_contains((struct bucket_key){ q->bucketing_id, x->experiment_key }, x->holdout)) outcome = OUTCOME_HOLDOUT;
+    isize chosen = -1;
+    if (outcome == OUTCOME_WON) {
+        chosen = choose_variation(q, c, x, i, &d->propensity);
+        if (chosen < 0) outcome = OUTCOME_LOST;
+        else if (!cap_allows(q, c)) outcome = OUTCOME_CAPPED;
+    }
+    consider(d, c, i, outcome);
+    if (outcome != OUTCOME_WON) { d->propensity = BUCKETS; return false; }
+    d->campaign = c->id;
+    d->campaigned = c;
+    d->experience = (u8)i;
+    d->variation = (u8)chosen;
+    d->reason = x->choose == CHOOSE_EXPERIMENT ? REASON_EXPERIMENT : REASON_TARGET;
+    show(q, d, &x->variations[chosen]);
+    return true;
+}
+
+static bool previewed(struct asker *q, struct decision *d)
+{
+    u32 campaign;
+    u8 experience, variation;
+    const struct book *book = q->world->book;
+    if (!preview_read(book->secret, q->request->preview, q->request->now_ms, &campaign, &experience, &variation)) return false;
+    for (isize i = 0; i < book->campaigns_n; i++) {
+        const struct campaign *c = &book->campaigns[i];
+        bool here = c->id == campaign && &book->placements[c->placement] == d->placed && experience < c->experiences_n
+                 && variation < c->experiences[experience].variations_n;
+        if (!here) continue;
+        d->campaign = c->id;
+        d->campaigned = c;
+        d->experience = experience;
+        d->variation = variation;
+        d->reason = REASON_PREVIEW;
+        d->preview = true;
+        show(q, d, &c->experiences[experience].variations[variation]);
+        return true;
+    }
+    return false;
+}
+
+static void show_default(struct decision *d, u8 reason)
+{
+    d->reason = reason;
+    d->render = RENDER_DEFAULT;
+    d->content = d->placed ? d->placed->content : NULL;
+}
+
+/* Why nothing was chosen, in one word: the first campaign that would have spoken but for a guard, cap or consent. */
+static u8 why_default(const struct decision *d)
+{
+    for (isize i = 0; i < d->considered_n; i++) {
+        switch ((enum outcome)d->considered[i].outcome) {
+        case OUTCOME_CAPPED: return REASON_CAPPED;
+        case OUTCOME_GUARD_DISCOUNT: return REASON_GUARDED;
+        case OUTCOME_NO_CONSENT: return REASON_NO_CONSENT;
+        case OUTCOME_HOLDOUT: return REASON_HOLDOUT;
+        case OUTCOME_PAUSED: return REASON_PAUSED;
+        case OUTCOME_WON: case OUTCOME_NOT_YET: case OUTCOME_OVER: case OUTCOME_OTHER_MARKET: case OUTCOME_TARGET: case OUTCOME_LOST: break;
+        }
+    }
+    return d->personal ? REASON_DEFAULT : REASON_NO_CONSENT;
+}
+
+static void decide_one(struct asker *q, struct decision *d)
+{
+    const struct book *book = q->world->book;
+    d->placed = book_placement(book, d->placement_key);
+    d->propensity = BUCKETS;
+    if (!d->placed) { show_default(d, REASON_UNKNOWN_PLACEMENT); return; }
+    d->placement = d->placed->number;
+    if (d->placed->paused) { show_default(d, REASON_PAUSED); return; }
+    if (q->request->preview.len && previewed(q, d)) return;
+    if (d->programme_holdout) { show_default(d, REASON_HOLDOUT); return; }
+    d->considered = arena_new(q->a, struct considered, book->campaigns_n + 1);
+    bool won = false;
+    for (isize i = 0; i < book->campaigns_n; i++) {
+        const struct campaign *c = &book->campaigns[i];
+        if (&book->placements[c->placement] != d->placed) continue;
+        if (!won) won = try_campaign(q, d, c);
+        else consider(d, c, 0, OUTCOME_LOST);
+    }
+    if (won) return;
+    if (d->placed->strategy.len == 0) { show_default(d, why_default(d)); return; }
+    d->strategy = book_strategy(book, d->placed->strategy);
+    d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
+    bool enough = d->items_n > 0 && d->items_n >= d->placed->min_items;
+    if (!enough) { d->items_n = 0; show_default(d, REASON_FALLBACK); return; }
+    d->reason = REASON_STRATEGY;
+    d->render = RENDER_CONTENT;
+    d->content = d->placed->content;
+}
+
+static void give_tickets(struct asker *q, struct decision *d)
+{
+    if (d->preview || !q->request->record || !d->placed) return;
+    struct ticket t = { .decision_key = d->key, .campaign = d->campaign, .placement = d->placement, .experience = d->experience,
+                        .variation = d->variation, .reason = d->reason, .programme_holdout = d->programme_holdout, .at_ms = d->at_ms };
+    d->ticket = ticket_make(q->a, q->world->book->secret, &t);
+    for (isize i = 0; i < d->items_n; i++) {
+        t.item = d->items[i].item.v;
+        d->items[i].ticket = ticket_make(q->a, q->world->book->secret, &t);
+    }
+}
+
+static struct asker asker_of(const struct decide_world *world, const struct decide_request *request, arena *a)
+{
+    struct asker q = { .world = world, .request = request, .a = a, .stored = !request->as_of };
+    ask_who(&q);
+    return q;
+}
+
+void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out)
+{
+    struct asker q = asker_of(world, request, a);
+    q.given = arena_new(a, u32, request->placements_n * (limit_of(request) + 1));
+    bool held_out = q.personal && holdout_contains(q.bucketing_id, world->book->settings.holdout);
+    for (isize i = 0; i < request->placements_n; i++) {
+        struct decision *d = &out[i];
+        u64 seed[2] = { request->decision_seed, (u64)i };
+        *d = (struct decision){
+            .key = hash64((str){ (const char *)seed, sizeof seed }, 11), .person = q.person, .at_ms = request->now_ms,
+            .book_version = world->book->version, .placement_key = request->placements[i], .programme_holdout = held_out,
+            .personal = q.personal, .exposed = request->exposed, .recorded = request->record,
+        };
+        decide_one(&q, d);
+        d->recorded &= !d->preview;
+        give_tickets(&q, d);
+    }
+}
+
+isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
+                       const struct rule *filter, arena *a, struct decided_item **out)
+{
+    struct asker q = asker_of(world, request, a);
+    q.given = arena_new(a, u32, limit_of(request) + 1);
+    return pick_items(&q, strategy, filter, false, limit_of(request), out);
+}
+
+struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a)
+{
+    struct asker *q = arena_new(a, struct asker, 1);
+    *q = asker_of(world, request, a);
+    return facts_of(q, (item_id){ 0 });
+}
+
+/* ---- the record --------------------------------------------------------------------------------------------- */
+
+static void visit_considered(struct codec *c, struct considered *v)
+{
+    codec_u32(c, &v->campaign);
+    codec_u8(c, &v->experience);
+    codec_u8(c, &v->outcome);
+}
+
+static void visit_item(struct codec *c, struct decided_item *v)
+{
+    codec_u32(c, &v->item.v);
+    codec_f64(c, &v->score);
+    codec_u8(c, &v->source);
+}
+
+static void visit_decision(struct codec *c, struct decision *v)
+{
+    codec_u64(c, &v->key);
+    codec_u32(c, &v->person.v);
+    codec_i64(c, &v->at_ms);
+    codec_u64(c, &v->book_version);
+    codec_u16(c, &v->placement);
+    codec_u32(c, &v->campaign);
+    codec_u8(c, &v->experience);
+    codec_u8(c, &v->variation);
+    codec_u8(c, &v->reason);
+    codec_u8(c, &v->render);
+    codec_i32(c, &v->propensity);
+    codec_bool(c, &v->programme_holdout);
+    codec_bool(c, &v->personal);
+    codec_bool(c, &v->exposed);
+    codec_list(c, struct considered, v->considered, v->considered_n, CAMPAIGNS_MAX, visit_considered);
+    codec_list(c, struct decided_item, v->items, v->items_n, 200, visit_item);
+}
+
+void decision_encode(const struct decision *decision, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct decision copy = *decision;
+    visit_decision(&c, &copy);
+}
+
+enum err decision_decode(str bytes, arena *a, struct decision *out)
+{
+    struct codec c = codec_reader(bytes, a);
+    *out = (struct decision){ 0 };
+    visit_decision(&c, out);
+    return c.failed || c.in.len ? ERR_DAMAGED : ERR_OK;
+}

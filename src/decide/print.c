@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * print.c - decisions as api.md's answer: content in the person's language, templates filled, items with
+ * their reasons in words, and the trace for those who may see it. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "decide/decide.h"
+
+struct printing { const struct decide_world *world; const struct decide_request *request; struct jsonw *w; arena *a; };
+
+/* ---- content -------------------------------------------------------------------------------------- */
+
+/* A fact for a template: only of a person whose identity the request has proved, and only what was given or declared. */
+static str verified_fact(const struct printing *p, str name)
+{
+    const struct decide_request *r = p->request;
+    for (isize i = 0; i < r->identifiers_n; i++) {
+        if (!r->identifiers[i].verified) continue;
+        const struct profile *profile = people_get(p->world->people, identity_find(p->world->identity, r->identifiers[i]));
+        const struct trait *t = profile ? profile_trait(profile, name) : NULL;
+        if (t && t->origin != TRAIT_OBSERVED && t->fact.kind == FACT_TEXT) return t->fact.text;
+    }
+    return S("");
+}
+
+static void escape_html(struct buf *out, str s)
+{
+    for (isize i = 0; i < s.len; i++) {
+        switch (s.ptr[i]) {
+        case '&': buf_add(out, S("&amp;")); break;
+        case '<': buf_add(out, S("&lt;")); break;
+        case '>': buf_add(out, S("&gt;")); break;
+        case '"': buf_add(out, S("&quot;")); break;
+        case '\'': buf_add(out, S("&#39;")); break;
+        default: buf_byte(out, s.ptr[i]);
+        }
+    }
+}
+
+/* "Hello {{first_name|there}}" */
+static str fill(const struct printing *p, str template)
+{
+    if (str_find(template, S("{{")) < 0) return template;
+    struct buf out = { .arena = p->a };
+    for (;;) {
+        isize open = str_find(template, S("{{"));
+        isize close = open < 0 ? -1 : str_find(str_from(template, open), S("}}"));
+        if (close < 0) break;
+        buf_add(&out, str_slice(template, 0, open));
+        struct str_cut slot = str_cut(str_slice(template, open + 2, open + close), '|');
+        str fact = p->request->secret || p->request->identifiers_n ? verified_fact(p, str_trim(slot.head)) : S("");
+        escape_html(&out, fact.len ? fact : slot.tail);
+        template = str_from(template, open + close + 2);
+    }
+    buf_add(&out, template);
+    return buf_str(&out);
+}
+
+/* {"en": "New season", "nb-NO": "Ny sesong"}: down the locale's chain, then English, then the first. */
+static bool is_localised(const struct json *v)
+{
+    if (!json_is(v, JSON_OBJ) || v->list.n == 0) return false;
+    json_each(child, v) {
+        bool tag = child->key.len >= 2 && child->key.len <= 7 && json_is(child, JSON_STR)
+                && (child->key.len == 2 || child->key.ptr[2] == '-');
+        if (!tag) return false;
+    }
+    return true;
+}
+
+static void print_field(const struct printing *p, const struct json *v)
+{
+    if (json_is(v, JSON_STR)) { jsonw_str(p->w, fill(p, v->s)); return; }
+    if (!is_localised(v)) { jsonw_value(p->w, v); return; }
+    struct text *texts = arena_new(p->a, struct text, v->list.n);
+    for (isize i = 0; i < v->list.n; i++) texts[i] = (struct text){ v->list.at[i].key, v->list.at[i].s };
+    jsonw_str(p->w, fill(p, item_text(texts, v->list.n, p->request->locale)));
+}
+
+static void print_content(const struct printing *p, const struct json *content)
+{
+    jsonw_key_begin(p->w, "content", '{');
+    json_each(field, content) {
+        jsonw_key(p->w, field->key);
+        print_field(p, field);
+    }
+    jsonw_end(p->w, '}');
+}
+
+/* ---- items ------------------------------------------------------------------------------------------ */
+
+static str title_of(const struct printing *p, u32 id)
+{
+    const struct item *item = catalog_item(p->world->catalog, (item_id){ id });
+    if (!item) return S("");
+    str title = item_text(item->titles, item->titles_n, p->request->locale);
+    return title.len ? title : item->key;
+}
+
+static str because_text(const struct printing *p, const struct decided_item *it)
+{
+    bool nb = str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
+    if (it->because_n && it->source == RECOMMENDER_COOC)
+        return arena_printf(p->a, nb ? "Passer med %.*s" : "Goes with %.*s", STR_FMT(title_of(p, it->because[0])));
+    if (it->because_n)
+        return arena_printf(p->a, nb ? "Fordi du så på %.*s" : "Because you viewed %.*s", STR_FMT(title_of(p, it->because[0])));
+    switch (it->source) {
+    case RECOMMENDER_TRENDING: return nb ? S("Populært akkurat nå") : S("Popular right now");
+    case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
+    case RECOMMENDER_RECENT: return nb ? S("Du så på denne") : S("You looked at this");
+    case RECOMMENDERS: return nb ? S("Valgt av butikken") : S("Picked by the shop");
+    default: return nb ? S("Kanskje noe for deg") : S("You may like this");
+    }
+}
+
+static void print_item(const struct printing *p, const struct decided_item *it)
+{
+    struct jsonw *w = p->w;
+    const struct item *item = catalog_item(p->world->catalog, it->item);
+    if (!item) return;
+    jsonw_begin(w, '{');
+    item_print(item, p->request->market, p->request->locale, w);
+    jsonw_key_num(w, "score", it->score);
+    jsonw_key_begin(w, "because", '{');
+    jsonw_key_str(w, "text", because_text(p, it));
+    jsonw_key_begin(w, "products", '[');
+    for (isize i = 0; i < it->because_n; i++) {
+        const struct item *why = catalog_item(p->world->catalog, (item_id){ it->because[i] });
+        if (why) jsonw_str(w, why->key);
+    }
+    jsonw_end(w, ']');
+    jsonw_key_str(w, "source", it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : S("pin"));
+    jsonw_end(w, '}');
+    if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);
+    jsonw_end(w, '}');
+}
+
+void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
+                       arena *a, struct jsonw *w)
+{
+    struct printing p = { world, request, w, a };
+    print_item(&p, item);
+}
+
+/* ---- the trace ------------------------------------------------------------------------------------------ */
+
+static const char *const outcomes[] = {
+    "won", "paused", "not_yet", "over", "other_market", "target_not_met", "experience_holdout", "discount_guard", "capped", "lost", "no_consent",
+};
+const char *decide_outcome_name(u8 outcome) { return outcome < countof(outcomes) ? outcomes[outcome] : "lost"; }
+
+static const struct campaign *campaign_by_id(const struct book *book, u32 id)
+{
+    for (isize i = 0; i < book->campaigns_n; i++)
+        if (book->campaigns[i].id == id) return &book->campaigns[i];
+    return NULL;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
+void decide_print_leaf(const struct rule_trace *t, struct jsonw *w)
+{
+    static const char *const names[] = { "false", "true", "unknown" };
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "text", t->text);
+    jsonw_key_str(w, "result", str_of(names[t->is]));
+    if (t->value.len) jsonw_key_str(w, "value", t->value);
+    jsonw_key_time(w, "next_change_at", t->next_change_at_ms);
+    jsonw_key_begin(w, "events", '[');
+    for (isize i = 0; i < t->events_n; i++) {
+        jsonw_begin(w, '{');
+        jsonw_key_time(w, "at", t->events[i].at_ms);
+        jsonw_key_str(w, "type", str_of(event_type_name(t->events[i].type)));
+        jsonw_key_int(w, "item", t->events[i].item);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_key_begin(w, "children", '[');
+    for (isize i = 0; i < t->children_n; i++) decide_print_leaf(&t->children[i], w);
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
+
+void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w)
+{
+    jsonw_begin(w, '{');
+    jsonw_key_bool(w, "personal", d->personal);
+    jsonw_key_bool(w, "programme_holdout", d->programme_holdout);
+    jsonw_key_int(w, "propensity", d->propensity);
+    jsonw_key_int(w, "version", (i64)d->book_version);
+    jsonw_key_begin(w, "campaigns", '[');
+    for (isize i = 0; i < d->considered_n; i++) {
+        const struct considered *c = &d->considered[i];
+        const struct campaign *campaign = campaign_by_id(world->book, c->campaign);
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "campaign", campaign ? campaign->key : S("(archived)"));
+        jsonw_key_str(w, "outcome", str_of(decide_outcome_name(c->outcome)));
+        if (campaign && facts) {
+            jsonw_key_begin(w, "targets", '[');
+            for (isize x = 0; x < campaign->experiences_n; x++) {
+                const struct experience *e = &campaign->experiences[x];
+                jsonw_begin(w, '{');
+                jsonw_key_str(w, "experience", e->key);
+                if (e->target) {
+                    jsonw_key(w, S("rule"));
+                    decide_print_leaf(rule_explain(a, e->target, facts, 5), w);
+                }
+                jsonw_end(w, '}');
+            }
+            jsonw_end(w, ']');
+        }
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
+
+/* ---- the answer ------------------------------------------------------------------------------------------ */
+
+static void print_decision(const struct printing *p, const struct decision *d)
+{
+    static const char *const renders[] = { "content", "default", "passthrough" };
+    struct jsonw *w = p->w;
+    jsonw_key(w, d->placement_key);
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "status", d->placed ? S("ok") : S("unknown_placement"));
+    jsonw_key_str(w, "decision_key", arena_printf(p->a, "d_%016llx", (unsigned long long)d->key));
+    jsonw_key_str(w, "render", str_of(renders[d->render]));
+    jsonw_key_str(w, "reason", str_of(decide_reason_name(d->reason)));
+    jsonw_key_int(w, "version", (i64)d->book_version);
+    if (d->campaigned) {
+        const struct experience *x = &d->campaigned->experiences[d->experience];
+        jsonw_key_str(w, "campaign", d->campaigned->key);
+        jsonw_key_str(w, "experience", x->key);
+        jsonw_key_str(w, "variation", x->variations[d->variation].key);
+    }
+    bool has_items = d->items_n > 0;
+    if (has_items) jsonw_key_str(w, "strategy", d->strategy ? d->strategy->key : S("for_you"));
+    if (d->preview) jsonw_key_bool(w, "preview", true);
+    if (d->render != RENDER_PASSTHROUGH && d->content) print_content(p, d->content);
+    if (has_items) {
+        jsonw_key_begin(w, "items", '[');
+        for (isize i = 0; i < d->items_n; i++) print_item(p, &d->items[i]);
+        jsonw_end(w, ']');
+    }
+    if (d->ticket.len) jsonw_key_str(w, "ticket", d->ticket);
+    if (p->request->explain && p->request->secret) {
+        struct rule_facts facts = decide_facts(p->world, p->request, p->a);
+        jsonw_key(w, S("trace"));
+        decide_print_trace(p->world, &facts, d, p->a, w);
+    }
+    jsonw_end(w, '}');
+}
+
+void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
+                  isize n, arena *a, struct jsonw *w)
+{
+    struct printing p = { world, request, w, a };
+    jsonw_begin(w, '{');
+    for (isize i = 0; i < n; i++) print_decision(&p, &decisions[i]);
+    jsonw_end(w, '}');
+}
