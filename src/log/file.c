@@ -60,9 +60,10 @@ struct file_medium {
     int dir_fd;
     bool owns;                      /* may write */
     i64 file_bytes;
-    u64 next, next_ordinal;         /* of the entry and the record that come next; with put held */
     pthread_mutex_t maintain;       /* trim and rewrite, one at a time */
-    pthread_mutex_t put;            /* the last file's end */
+    pthread_mutex_t put;            /* the file that is written, and what comes next in it: entry and record */
+    struct log_file *active;
+    u64 next, next_ordinal;
     pthread_mutex_t lock;           /* everything below; held for a few instructions */
     struct { struct log_file **at; isize n, cap; } files;
     struct { u64 first; struct log_file *file; i64 at; } hint;      /* where the next read in order begins */
@@ -278,6 +279,7 @@ static int by_first(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* With the lock held. */
 static struct log_file *last_file(struct file_medium *m) { return m->files.n ? m->files.at[m->files.n - 1] : NULL; }
 
 static struct log_file *file_new(u64 first, int fd)
@@ -299,7 +301,8 @@ static void file_free(struct log_file *file)
 /* With the lock held. Closes what nobody reads, but not what is written or about to be read on. */
 static void file_rest(struct file_medium *m, struct log_file *file)
 {
-    if (file->refs != 1 || file->fd < 0 || file == last_file(m) || file == m->hint.file) return;
+    /* One hold is the table's, unless it is retired: then it is a reader's. */
+    if (file->retired || file->refs != 1 || file->fd < 0 || file == last_file(m) || file == m->hint.file) return;
     (void)close(file->fd);
     file->fd = -1;
 }
@@ -455,7 +458,7 @@ static enum log_appended sync_failed(void)
 /* Ends the last file where its records end, and begins one that takes `bytes` at least. */
 static enum log_appended roll(struct file_medium *m, i64 bytes)
 {
-    struct log_file *before = last_file(m);
+    struct log_file *before = m->active;
     if (before && ftruncate(before->fd, before->end) < 0) return put_failed("truncate");
     if (before && fsync(before->fd) < 0) return sync_failed();
     struct name name = file_name(m->next, "");
@@ -472,17 +475,18 @@ static enum log_appended roll(struct file_medium *m, i64 bytes)
     vec_push(&m->files, file);
     if (before) file_rest(m, before);
     (void)pthread_mutex_unlock(&m->lock);
+    m->active = file;
     return fsync(fd) == 0 && folder_sync(m) ? LOG_OK : sync_failed();
 }
 
 static enum log_appended put_bytes(struct file_medium *m, const struct put *put)
 {
     assert(put->places[0].first == m->next && put->n > 0);
-    struct log_file *file = last_file(m);
+    struct log_file *file = m->active;
     if (!file || (file->end > 0 && file->end + put->bytes.len > m->file_bytes)) {
         enum log_appended rolled = roll(m, put->bytes.len);
         if (rolled != LOG_OK) return rolled;
-        file = last_file(m);
+        file = m->active;
     }
     if (!write_all(file->fd, put->bytes, file->end)) {
         enum log_appended failed = put_failed("write");
@@ -579,6 +583,7 @@ static enum err recover(struct file_medium *m, struct log_end *end, struct diag 
     if (s.torn > 0) err = cut(m, last_file(m), s.torn, diag);
     if (!err && s.append.file) err = settle(m, &s, diag);
     for (isize i = max_isize(m->files.n - 2, 0); i < m->files.n; i++) file_leave(m, m->files.at[i]);
+    m->active = last_file(m);
     m->next = s.chain.tail;
     m->next_ordinal = s.chain.ordinal + 1;
     *end = (struct log_end){ s.chain.tail, s.chain.ordinal, s.chain.hash, s.chain.at_ms, s.torn };
@@ -804,8 +809,9 @@ static enum err step_aside(struct file_medium *m, struct log_file *file, struct 
 {
     enum log_appended rolled = LOG_OK;
     (void)pthread_mutex_lock(&m->put);
-    if (last_file(m) == file) rolled = roll(m, 0);
+    if (m->active == file) rolled = roll(m, 0);
     (void)pthread_mutex_unlock(&m->put);
+    if (rolled == LOG_FATAL) abort();                   /* as the writer would: a sync failed, nobody tries again */
     return rolled == LOG_OK ? ERR_OK : disk_err(diag, m->dir, "begin a new file after", file_name(file->first, "").z);
 }
 
