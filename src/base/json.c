@@ -166,6 +166,16 @@ static void escaped(struct buf *out, char c)
     }
 }
 
+/* Whether eight bytes hold nothing below a space, no quote, no backslash and only ASCII. May say no
+ * to what does (a borrow runs up from a hit), never yes to what does not. */
+static bool eight_plain(const char *p)
+{
+    const u64 each = 0x0101010101010101u;
+    u64 x = load_u64le(p);
+    u64 hits = x | (x - each * 0x20) | ((x ^ each * '"') - each) | ((x ^ each * '\\') - each);
+    return !(hits & each * 0x80);
+}
+
 static void quoted(struct buf *out, str s)
 {
     bool valid = str_is_utf8(s);
@@ -173,6 +183,8 @@ static void quoted(struct buf *out, str s)
     buf_byte(out, '"');
     isize run = 0;
     for (isize i = 0; i < s.len; i++) {
+        while (s.len - i >= 8 && eight_plain(s.ptr + i)) i += 8;
+        if (i == s.len) break;
         char c = s.ptr[i];
         bool plain = (u8)c >= 0x20 && c != '"' && c != '\\' && (valid || (u8)c < 0x80);
         if (plain) continue;

@@ -184,6 +184,29 @@ static void bytes_that_are_no_text_become_a_mark(void **state)
     assert_true(taken(buf_str(&b), &v));
 }
 
+/* The writer takes eight plain bytes at a time: no byte may hide among seven others. */
+static void every_byte_at_every_place_reads_back(void **state)
+{
+    (void)state;
+    enum { LEN = 20 };
+    for (int c = 0; c < 256; c++) {
+        for (isize at = 0; at < LEN; at++) {
+            char text[LEN];
+            memset(text, 'x', sizeof text);
+            text[at] = (char)c;
+            assert_int_equal(str_is_utf8((str){ text, LEN }), c < 0x80);
+            struct buf b = { .arena = &a };
+            struct jsonw w = { &b, false };
+            jsonw_str(&w, (str){ text, LEN });
+            const struct json *v;
+            assert_true(taken(buf_str(&b), &v));
+            if (c < 0x80) assert_true(str_eq(v->s, (str){ text, LEN }));
+            else assert_int_equal(v->s.len, LEN - 1 + 3);       /* U+FFFD in its place */
+            arena_clear(&a);
+        }
+    }
+}
+
 /* ---- random trees, there and back ---------------------------------------------------------- */
 
 static void random_value(struct rng *rng, struct json *v, int depth)
@@ -270,6 +293,7 @@ int main(void)
         cmocka_unit_test_teardown(a_tree_outlives_its_text, empty),
         cmocka_unit_test_teardown(writing_makes_the_commas_and_escapes, empty),
         cmocka_unit_test_teardown(bytes_that_are_no_text_become_a_mark, empty),
+        cmocka_unit_test_teardown(every_byte_at_every_place_reads_back, empty),
         cmocka_unit_test_teardown(random_trees_come_back_the_same, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

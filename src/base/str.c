@@ -159,6 +159,10 @@ static isize utf8_length(const u8 *p, isize left)
 bool str_is_utf8(str s)
 {
     for (isize i = 0; i < s.len;) {
+        if (s.len - i >= 8 && !(load_u64le(s.ptr + i) & 0x8080808080808080u)) {
+            i += 8;                                     /* eight ASCII letters at once */
+            continue;
+        }
         isize n = utf8_length((const u8 *)s.ptr + i, s.len - i);
         if (n == 0) return false;
         i += n;
