@@ -152,13 +152,16 @@ static void check_field(struct checker *c, struct scan *s)
     enum value_kind kind = field_kind((enum field)s->field);
     struct nearest best = { S(""), 3 };
     for (isize i = 0; i < countof(amounts); i++) nearest_try(&best, s->field_name, str_of(amounts[i]));
-    if (kind == VALUE_TEXT)
+    if (kind == VALUE_TEXT) {
         rule_error_add(c->errors, s->field_at, s->field_name.len,
                        arena_printf(c->arena, "%.*s is text; a %s is over revenue, quantity, price or a number of the item",
                                     STR_FMT(s->field_name), rule_tally_names[s->tally]), S("revenue"));
-    else if (s->field == FIELD_OTHER && best.distance <= slips(s->field_name))
+        s->field = FIELD_QUANTITY;                      /* so that the comparison is not blamed as well */
+    } else if (s->field == FIELD_OTHER && best.distance <= slips(s->field_name)) {
         rule_error_add(c->errors, s->field_at, s->field_name.len,
                        arena_printf(c->arena, "no event has a field called %.*s", STR_FMT(s->field_name)), best.name);
+        s->field = (u8)rule_field_of(best.name);
+    }
 }
 
 static bool is_open(const struct node *n)
@@ -418,6 +421,15 @@ static void check_candidate(struct checker *c, const struct node *n)
         wrong(c, n, S("`item` is the one that would be shown; only filters and guards have one"), S("did"));
 }
 
+static void check_absence(struct checker *c, const struct node *n)
+{
+    const struct window *w = &n->scans->window;
+    c->rule->depends |= RULE_ON_TIME;
+    bool ends = w->kind == WINDOW_LAST || w->kind == WINDOW_AGO;
+    if (ends && w->far * rule_unit_ms(w->unit) <= n->within * rule_unit_ms(n->unit))
+        wrong(c, n, S("this is never so: the window is over before the time to wait has passed"), S(""));
+}
+
 /* ---- cost and order ------------------------------------------------------------------------ */
 
 enum { COST_ENTRY = 16 };                               /* a history question against one about a fact */
@@ -464,7 +476,7 @@ static void check_node(struct checker *c, struct node *n)
         break;
     case NODE_SEQUENCE:
         for (isize i = 0; i < n->scans_n; i++) check_scan(c, &n->scans[i]);
-        if (n->absent) c->rule->depends |= RULE_ON_TIME;
+        if (n->absent) check_absence(c, n);
         break;
     case NODE_TALLY: check_scan(c, &n->scans[0]); break;
     case NODE_SINCE: c->rule->depends |= RULE_ON_TIME; check_scan(c, &n->scans[0]); break;

@@ -8,7 +8,7 @@
  *              {"did": scan} {"purchased": {"window": w}} {"viewed": {"window": w}} {"in_segment": "vip"}
  *              {"sequence": {"steps": [scan + "not": true on the last…], "within": 2, "unit": "hour", "same_product": true, "window": w}}
  *   value      12.5  "text"  true  {"money": "49.90 NOK"} {"date": "2026-01-31"} {"percent": 40}
- *              {"trait": "age"} {"context": "hour"} {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"}
+ *              {"trait": "age"} ("quoted": true: as trait("age")) {"context": "hour"} {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"}
  *              {"affinity": "category", "value": "jeans"} {"count": scan} {"sum": scan} …
  *              {"days_since": scan} {"hours_since": …} {"minutes_since": …} {"at": scan}
  *   scan       {"event": "product_viewed", "field": "revenue", "pick": "first", "where": c, "window": w}
@@ -172,7 +172,10 @@ static void node_to_json(const struct node *n, struct jsonw *w)
     case NODE_SEGMENT: jsonw_key_str(w, "in_segment", n->name); break;
     case NODE_ERROR: break;
     case NODE_LITERAL: literal_keys(n, w); break;
-    case NODE_TRAIT: jsonw_key_str(w, "trait", n->name); break;
+    case NODE_TRAIT:
+        jsonw_key_str(w, "trait", n->name);
+        if (n->quoted && rule_is_name(n->name)) jsonw_key_bool(w, "quoted", true);
+        break;
     case NODE_CONTEXT: jsonw_key_str(w, "context", n->name); break;
     case NODE_ITEM: item_to_json(n, w); break;
     case NODE_FIELD: jsonw_key_str(w, "field", n->name); break;
@@ -376,7 +379,8 @@ static struct node *read_literal(struct reader *r, const struct json *j)
         if (!parses_as(r, json_str(json_get(j, S("date")), S("")), VALUE_TIME, &n)) return refuse(r, "a date such as \"2026-01-31\"");
         return n;
     }
-    if (n->literal.kind == VALUE_NUMBER && !(n->literal.n > -1e13 && n->literal.n < 1e13)) return refuse(r, "a number below 10^13");
+    f64 most = n->percent ? 1e13 : 1e15;
+    if (n->literal.kind == VALUE_NUMBER && !(n->literal.n > -most && n->literal.n < most)) return refuse(r, "a number below 10^15");
     return n;
 }
 
@@ -431,7 +435,11 @@ static struct node *read_value(struct reader *r, const struct json *j)
     const struct json *v;
     if (!json_is(j, JSON_OBJ) || json_get(j, S("money")) || json_get(j, S("date")) || json_get(j, S("percent")))
         return j && j->kind != JSON_NULL && j->kind != JSON_ARR ? read_literal(r, j) : refuse(r, "a value");
-    if ((v = json_get(j, S("trait")))) return read_named(r, NODE_TRAIT, json_str(v, S("")), true);
+    if ((v = json_get(j, S("trait")))) {
+        struct node *n = read_named(r, NODE_TRAIT, json_str(v, S("")), true);
+        n->quoted |= json_bool(json_get(j, S("quoted")), false);
+        return n;
+    }
     if ((v = json_get(j, S("context")))) return read_named(r, NODE_CONTEXT, json_str(v, S("")), false);
     if (json_get(j, S("item"))) return read_item(r, j);
     if ((v = json_get(j, S("field")))) return read_named(r, NODE_FIELD, json_str(v, S("")), false);

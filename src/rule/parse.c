@@ -758,6 +758,7 @@ struct node *rule_parse(arena *a, struct tokens tokens, struct rule_errors *erro
     while (p.at->kind != TOKEN_END) {
         expected(&p, is_sign(p.at, ")") ? "`and`, `or` or the end: this `)` closes nothing" : "`and`, `or` or the end", "");
         p.at++;
+        if (is_word(p.at, "and") || is_word(p.at, "or")) p.at++;
         if (p.at->kind != TOKEN_END) (void)parse_any(&p);
     }
     return root;

@@ -165,7 +165,7 @@ static void print_quoted_call(struct buf *out, const char *name, str text)
 
 static bool bare_trait(str name)
 {
-    return rule_is_name(name) && !rule_is_reserved(name) && !str_eq_nocase(name, S("first")) && !str_eq_nocase(name, S("last"));
+    return rule_is_name(name) && !rule_is_reserved(name);
 }
 
 static void print_instant(struct buf *out, const struct node *n)

@@ -76,9 +76,9 @@ struct rule_facts {
     bool (*item_under)(const void *ctx, item_id item, str category);                /* the item's category or one above it bears this name or key */
 };
 
-/* next_change_at_ms: no earlier than this can the answer change with no event; always after now, TIME_NEVER for never. Exact but for
- * min, max and distinct (then it may be early). Questions about the moment (context.) set no timer. Entries of `history` dated after
- * now_ms are not seen, but the first of them bounds it. */
+/* next_change_at_ms: before it the answer cannot change with no event; always after now, TIME_NEVER for never. Of a single
+ * question it is exact, but early at times for min, max and distinct; of a tree it may be early. Questions about the moment
+ * (context.) set no timer. Entries of `history` dated after now_ms are not seen, but the first of them bounds it. */
 struct rule_result { enum tri is; i64 next_change_at_ms; };
 
 struct rule_result rule_run(const struct rule *rule, const struct rule_facts *facts);

@@ -329,7 +329,7 @@ static bool nothing_after(const struct leaf *l, isize i)
 {
     const struct history_entry *h = l->run->history;
     if (!l->node->absent) return true;
-    if (!l->node->same_product) return i > l->absent_at;
+    if (!l->node->same_product) return i >= l->absent_at;       /* it does not follow itself */
     const struct scan *not = &l->node->scans[l->node->scans_n - 1];
     for (isize j = i + 1; j < l->run->seen; j++)
         if (h[j].item == h[i].item && scan_takes(l->run, not, &h[j])) return false;
