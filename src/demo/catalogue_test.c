@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "demo/demo.h"
 
+#include "catalog/catalog.h"
 #include "demo/words.h"
 
 #include <setjmp.h>
@@ -139,6 +140,44 @@ static void each_article_is_content_in_both_languages(void **state)
     arena_fini(&a);
 }
 
+static void the_engine_reads_every_product_and_article(void **state)
+{
+    (void)state;
+    arena a = { 0 }, scratch = { 0 };
+    struct demo_catalogue c = make(&a, 1);
+    struct buf out = { .arena = &a };
+    demo_catalogue_write(&c, &out);
+    demo_content_write(&scratch, &out);
+    struct catalog *catalog = catalog_new();
+    for (str rest = buf_str(&out); rest.len > 0;) {
+        struct str_cut cut = str_cut(rest, '\n');
+        const struct json *doc;
+        struct item_change change;
+        struct diag why = { .arena = &scratch };
+        assert_int_equal(json_parse(&scratch, cut.head, &doc, &why), ERR_OK);
+        if (item_change_from_json(&scratch, doc, &change, &why)) fail_msg("%.*s", STR_FMT(why.what));
+        catalog_apply(catalog, &change, now_ms);
+        rest = cut.tail;
+        arena_clear(&scratch);
+    }
+    for (isize i = 0; i < c.products_n; i++) {
+        const struct demo_product *p = &c.products[i];
+        const struct item *item = catalog_item(catalog, catalog_find(catalog, p->key));
+        assert_non_null(item);
+        assert_int_equal(item->variants_n, p->variants_n);
+        assert_true(item_under(catalog, item, str_of(kinds[p->kind].path[1].in[DEMO_EN])));
+        assert_int_equal(item_price(item, S("no"))->minor, p->money[DEMO_NOK].price_minor);
+        assert_int_equal(item_price(item, S("eu"))->minor, p->money[DEMO_EUR].price_minor);
+        for (isize place = 0; place < DEMO_PLACES; place++)
+            assert_int_equal(item_stock(item, str_of(demo_place_keys[place])), p->stock[place]);
+        assert_true(str_eq(item_text(item->titles, item->titles_n, S("nb-NO")), p->title[DEMO_NB]));
+    }
+    assert_int_equal(catalog_item(catalog, catalog_find(catalog, S("a-1")))->kind, ITEM_CONTENT);
+    catalog_free(catalog);
+    arena_fini(&scratch);
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +187,7 @@ int main(void)
         cmocka_unit_test(no_placeholder_is_left_in_a_sentence),
         cmocka_unit_test(a_product_is_found_by_its_key_and_by_nothing_else),
         cmocka_unit_test(some_is_reduced_some_is_new_some_is_sold_out),
+        cmocka_unit_test(the_engine_reads_every_product_and_article),
         cmocka_unit_test(each_article_is_content_in_both_languages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,8 +123,8 @@ struct demo_shoppers;
  * where they would have gone), so any lift reported between variations must cover zero. */
 struct demo_shoppers_options { u64 seed; isize people; bool null_effect; i64 start_at_ms; };
 
-/* What the shop around the shoppers does. `emit` takes {"batch": [Segment events], "sentAt": …};
- * its events are from a trusted source. `decide` takes the body of POST /v1/decide (its events are
+/* What the shop around the shoppers does. `emit` takes {"batch": [Segment events]}, whose time
+ * stamps need no correcting (there is no sentAt) and whose source is a trusted one. `decide` takes the body of POST /v1/decide (its events are
  * then not emitted) and puts that call's answer into *answer; false when it failed, and the shopper
  * sees the shop's own content. Without `decide` nobody is shown anything: for backfilling.
  * `batch_events`: how many events wait for each other before they are emitted. */

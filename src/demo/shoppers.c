@@ -323,15 +323,17 @@ static struct jsonw event_begin(struct moment *m, const char *type, const char *
     if (p->page != PAGE_STORE) jsonw_key_str(&w, "anonymousId", anonymous_id(m->s, p, m->scratch));
     if (known) jsonw_key_str(&w, "userId", user_id(p, m->scratch));
     jsonw_key_time(&w, "timestamp", m->at_ms);
-    jsonw_key_str(&w, "channel", p->page == PAGE_STORE ? S("store") : S("web"));
+    jsonw_key_str(&w, "channel", p->page == PAGE_STORE ? S("pos") : S("web"));
     jsonw_key_begin(&w, "context", '{');
     if (p->page == PAGE_STORE) {
         jsonw_key_str(&w, "store", str_of(demo_place_keys[p->store]));
     } else {
         jsonw_key_begin(&w, "page", '{');
-        jsonw_key_str(&w, "path", path_of(m, p->page));
+        jsonw_key_str(&w, "url", path_of(m, p->page));
         jsonw_end(&w, '}');
-        jsonw_key_str(&w, "device", device_of(p));
+        jsonw_key_begin(&w, "device", '{');
+        jsonw_key_str(&w, "type", device_of(p));
+        jsonw_end(&w, '}');
     }
     jsonw_key_str(&w, "locale", locale_of(p));
     jsonw_key_str(&w, "market", market_of(p));
@@ -360,7 +362,7 @@ static void write_piece(struct moment *m, struct jsonw *w, struct piece piece)
     const struct demo_product *item = &m->s->catalogue->products[piece.product];
     const struct kind *k = &kinds[item->kind];
     jsonw_key_str(w, "product_id", item->key);
-    if (piece.variant >= 0) jsonw_key_str(w, "variant", item->variants[piece.variant].key);
+    if (piece.variant >= 0) jsonw_key_str(w, "sku", item->variants[piece.variant].key);
     jsonw_key_str(w, "name", item->title[DEMO_EN]);
     jsonw_key_str(w, "brand", item->brand);
     jsonw_key_str(w, "category", arena_printf(m->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]));
@@ -386,7 +388,7 @@ static void say_text(struct moment *m, const char *name, const char *property, s
 static void say_page(struct moment *m)
 {
     struct jsonw w = event_begin(m, "page", NULL, false);
-    jsonw_key_str(&w, "path", path_of(m, m->p->page));
+    jsonw_key_str(&w, "url", path_of(m, m->p->page));
     event_end(&w);
     m->s->totals.pages++;
 }
@@ -608,7 +610,7 @@ static void emit_waiting(struct demo_shoppers *s, const struct demo_sinks *sinks
     buf_reserve(&out, s->batch.len + 64);
     buf_add(&out, S("{\"batch\":["));
     buf_add(&out, buf_str(&s->batch));
-    buf_printf(&out, "],\"sentAt\":\"%.*s\"}", STR_FMT(time_print(scratch, at_ms)));
+    buf_add(&out, S("]}"));
     sinks->emit(sinks->ctx, buf_str(&out), at_ms);
     s->batch.len = 0;
     s->batch_n = 0;

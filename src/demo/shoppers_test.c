@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "demo/words.h"
+#include "ingest/ingest.h"
 
 static const i64 start_ms = 1789000000000;              /* 2026-09-10 */
 enum { PER_KIND = 100, SHOWN = 8 };
@@ -47,7 +48,7 @@ static void hear_event(struct shop *shop, const struct json *e)
     shop->type[HEARD_IDENTIFY] += str_eq(type, S("identify"));
     shop->type[HEARD_DECISION] += decision;
     shop->type[HEARD_DENIED] += !json_bool(json_path(e, "context.consent.categoryPreferences.personalisation"), true);
-    shop->type[HEARD_STORE] += str_eq(json_str(json_get(e, S("channel")), S("")), S("store"));
+    shop->type[HEARD_STORE] += str_eq(json_str(json_get(e, S("channel")), S("")), S("pos"));
     str who = json_str(json_get(e, S("anonymousId")), S("")), product = json_str(json_path(e, "properties.product_id"), S(""));
     const struct demo_product *p = demo_product_by_key(&shop->catalogue, product);
     if (p && !decision) map_put(shop->last_kind, hash128(who, 0), (u64)p->kind);
@@ -211,6 +212,71 @@ static void hurrying_gives_about_the_rate_asked_for(void **state)
     close_shop(&shop);
 }
 
+/* ---- what they say, as the engine reads it ------------------------------------------------ */
+
+struct reader { arena a; isize taken, orders, lines, in_store, bad; i64 earliest_ms, latest_ms; };
+
+static void take(void *ctx, isize index, const struct event *e)
+{
+    struct reader *r = ctx;
+    (void)index;
+    r->taken++;
+    assert_true(e->key.len > 0);
+    assert_true(e->identifiers_n > 0);
+    assert_true((e->consent_granted | e->consent_denied) != 0);
+    if (e->type == EVENT_NONE || e->type >= EVENT_CUSTOM_FIRST) r->bad++;
+    if (r->earliest_ms == 0 || e->at_ms < r->earliest_ms) r->earliest_ms = e->at_ms;
+    r->latest_ms = max_i64(r->latest_ms, e->at_ms);
+    if (e->type != EVENT_ORDER_COMPLETED) return;
+    r->orders++;
+    assert_true(e->valued && e->value_minor > 0 && e->order_key.len > 0);
+    r->in_store += e->channel == CHANNEL_POS && e->store.len > 0;
+    for (isize i = 0; i < e->items_n; i++) {
+        assert_true(e->items[i].product_key.len > 0 && e->items[i].variant_key.len > 0);
+        r->lines++;
+    }
+}
+
+static void refuse(void *ctx, isize index, enum err err, str reason, const struct json *event)
+{
+    (void)ctx, (void)index, (void)err, (void)event;
+    fail_msg("refused: %.*s", STR_FMT(reason));
+}
+
+static void read_batch(void *ctx, str batch, i64 at_ms)
+{
+    struct reader *r = ctx;
+    const struct json *body;
+    (void)at_ms;
+    assert_int_equal(json_parse(&r->a, batch, &body, NULL), ERR_OK);
+    struct ingest_envelope envelope = { .received_ms = start_ms + 90 * DAY_MS, .source = S("demo"), .verified = true };
+    struct ingest_sink sink = { r, take, refuse };
+    assert_int_equal(ingest_batch(&r->a, body, &envelope, &sink, NULL), ERR_OK);
+    arena_clear(&r->a);
+}
+
+static void the_engine_reads_all_they_say_with_the_times_they_say(void **state)
+{
+    (void)state;
+    arena perm = { 0 }, scratch = { 0 };
+    struct reader r = { .bad = 0 };
+    struct demo_catalogue c = demo_catalogue_new(&perm, 1, start_ms);
+    struct demo_shoppers *s = demo_shoppers_new(&perm, &c, (struct demo_shoppers_options){ 6, 300, false, start_ms });
+    struct demo_sinks sinks = { &r, read_batch, NULL, 500 };
+    demo_shoppers_run(s, start_ms + 30 * DAY_MS, &sinks, &scratch);
+    struct demo_totals t = demo_shoppers_totals(s);
+    assert_int_equal(r.taken, t.events);
+    assert_int_equal(r.orders, t.orders);
+    assert_int_equal(r.in_store, t.store_orders);
+    assert_true(r.lines >= r.orders && r.orders > 20);
+    assert_int_equal(r.bad, 0);
+    assert_true(r.earliest_ms >= start_ms && r.latest_ms <= start_ms + 30 * DAY_MS);
+    assert_true(r.latest_ms - r.earliest_ms > 28 * DAY_MS);
+    arena_fini(&r.a);
+    arena_fini(&scratch);
+    arena_fini(&perm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +284,7 @@ int main(void)
         cmocka_unit_test(two_months_of_two_thousand_people_look_like_a_shop),
         cmocka_unit_test(showing_what_suits_pays),
         cmocka_unit_test(with_null_effect_nothing_they_do_depends_on_what_they_are_shown),
+        cmocka_unit_test(the_engine_reads_all_they_say_with_the_times_they_say),
         cmocka_unit_test(hurrying_gives_about_the_rate_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

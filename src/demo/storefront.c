@@ -235,7 +235,7 @@ static void write_order(struct view *v, struct jsonw *w, str order)
         total += price * line->quantity;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "product_id", line->product->key);
-        jsonw_key_str(w, "variant", line->variant->key);
+        jsonw_key_str(w, "sku", line->variant->key);
         jsonw_key_str(w, "name", line->product->title[DEMO_EN]);
         jsonw_key_num(w, "price", (f64)price / 100);
         jsonw_key_int(w, "quantity", line->quantity);
