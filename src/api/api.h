@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * api.h - the only room that knows HTTP and shops: who may call, what a call means, what it answers.
+ *
+ *   reads    http/, ingest/, fold/, decide/, measure/, console/ is handed in
+ *   feeds    demo/, main.c
+ *   threads  api_handle on the HTTP loops; questions to the fold run there; slow work on a jobs thread
+ *   memory   a call lives in its request's scratch until it is answered
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "fold/fold.h"
+#include "http/http.h"
+
+struct api_options {
+    const struct config *config;
+    struct clock clock;
+    struct fold *fold;
+    /* Called for a path no route knows; true when it answered (the console's files, the demo shop). Null: 404. */
+    bool (*other)(void *ctx, struct http_request *req);
+    void *ctx;
+};
+
+struct api;
+struct api *api_new(const struct api_options *options);
+void api_free(struct api *api);                         /* after the HTTP server has stopped */
+void api_handle(void *api, struct http_request *req);   /* for http_options.handle */
+void api_ready(struct api *api, bool ready);            /* what /readyz says */
+struct http_server;
+void api_server(struct api *api, struct http_server *server);   /* for /metrics; may be null */
+
+/* The reference of routes: one line each, from route.def. */
+void api_print_routes(struct buf *out);
+void api_print_openapi(struct buf *out);
+
+/* Accounts (roles viewer, editor, admin) and keys are definitions; these make the documents. argon2id: slow on purpose. */
+MUST_USE enum err api_account_document(arena *a, str email, str role, str password, str *document, struct diag *diag);
+str api_key_make(arena *a, bool secret, str *prefix);   /* a new random key, and the part of it that names it */
+/* Drafts and publishes in one go, for tools (not on an HTTP thread). */
+MUST_USE enum err api_define(struct fold *fold, str kind, str key, str document, str author, struct diag *diag);
+
+#endif

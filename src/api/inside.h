@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * inside.h - one call on its way through this room. */
+#ifndef API_INSIDE_H
+#define API_INSIDE_H
+
+#include "api/api.h"
+#include "base/queue.h"
+#include "ingest/ingest.h"
+
+enum who { WHO_PUBLIC, WHO_WRITE, WHO_VIEWER, WHO_EDITOR, WHO_ADMIN };     /* a secret key is WHO_ADMIN; write keys reach WHO_WRITE */
+
+struct session;                     /* session.c: a console log-in */
+
+struct api {
+    struct api_options options;
+    struct fold *fold;
+    struct live *live;
+    struct clock clock;
+    const struct config *config;
+    struct http_server *server;
+    _Atomic bool ready;
+    _Atomic u64 seed;
+    i64 started_at_ms;
+    struct jobs *jobs;
+    struct sessions *sessions;
+};
+
+/* A call lives in req->scratch. `source` and `key` point into the book, so they are only good inside the rcu bracket that found them;
+ * what must outlive it is copied. */
+struct call {
+    struct api *api;
+    struct http_request *req;
+    arena *a;
+    str params[4]; isize params_n;
+    const struct json *body;        /* parsed when the route takes one */
+    enum who who;
+    bool secret;
+    str source_key;                 /* of the key used; empty for a console session */
+    str author;                     /* "key om_live_ab12" or an account's e-mail, for the audit */
+    i32 status;
+    struct buf out;                 /* the answer's body */
+    struct jsonw w;
+    struct append append;
+    void (*then)(struct call *call);                    /* runs on the loop once the append was folded */
+    void (*answer)(struct call *call, struct fold *fold);   /* runs on the fold's thread */
+    void (*work)(struct call *call);                    /* runs on the jobs thread */
+    enum err err;
+    void *own;                      /* the handler's */
+};
+
+typedef void handler(struct call *call);
+
+/* api.c */
+void reply_json(struct call *call);                     /* call->out with call->status (200 when 0) and CORS */
+void PRINTF_LIKE(3, 4) reply_problem(struct call *call, enum err err, const char *format, ...);
+void reply_bytes(struct call *call, i32 status, str type, str bytes);
+/* Parses the body; on a mistake answers and is false. */
+bool need_body(struct call *call);
+/* Submits and, once folded, runs `then` on the request's loop. On refusal answers. */
+void submit_then(struct call *call, const struct entry *entries, isize n, void (*then)(struct call *call));
+/* Runs `answer` on the fold's thread, then replies with what it wrote: JSON, or a problem when it set call->err (detail in call->out). */
+void ask_fold(struct call *call, void (*answer)(struct call *call, struct fold *fold));
+/* Runs `work` on the jobs thread, then replies the same way. */
+void ask_jobs(struct call *call, void (*work)(struct call *call));
+struct jobs *jobs_new(void);
+void jobs_free(struct jobs *jobs);
+u64 next_seed(struct api *api);
+
+/* collect.c: events of a body or of decide's "events" -> entries. */
+struct collected {
+    struct call *call;
+    struct entry *entries; isize entries_n, entries_cap;
+    isize accepted, refused, no_consent;
+    struct refusal refusal;
+    const struct source *source;
+    struct { isize index; str reason; } reasons[20]; isize reasons_n;
+};
+MUST_USE enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag);
+bool verify_user(const struct source *source, str user_id, str hash);
+
+/* session.c */
+struct sessions *sessions_new(void);
+void sessions_free(struct sessions *sessions);
+/* The log-in a cookie stands for: role and e-mail; false when there is none. For anything but GET the CSRF header must agree. */
+bool session_of(struct api *api, struct http_request *req, enum who *role, str *email);
+
+#define ROUTE(method, path, run, who, text) handler run;
+#include "api/route.def"
+#undef ROUTE
+
+#endif
