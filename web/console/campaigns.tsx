@@ -90,8 +90,7 @@ function Experience({ x, n, of, schema, strategies, may, set, remove }: {
             </div>
             <div><span class="label">Who sees it</span>
                 <RuleBox label={`Target of ${x.key || "the experience"}`} kind="target" preview value={x.target ?? ""} disabled={!may}
-                    onInput={(target) => set({ ...x, target })} />
-                {!x.target && <p class="hint">Empty means everyone.</p>}</div>
+                    empty="Empty means everyone." onInput={(target) => set({ ...x, target })} /></div>
             {!fixed && variations.length > 0 && <div>
                 <div class="line spread small" style={{ marginBottom: "6px" }}>
                     <span class="soft">{variations.map((v, i) => <span style={{ marginRight: "14px" }}><i style={{ display: "inline-block", width: "9px", height: "9px", borderRadius: "3px",
@@ -161,7 +160,7 @@ function Design({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean 
 /* ---- preview ------------------------------------------------------------------------------------- */
 function Preview({ of, id }: { of: Editing; id: string }) {
     const options = (of.doc.experiences ?? []).flatMap((x: Doc) => (x.variations ?? []).map((v: Doc) => ({ x: x.key, v })));
-    const [at, setAt] = useState(0);
+    const [at, setAt] = useState(() => Math.max(0, options.findIndex((o: any) => !o.v.render)));
     const [page, setPage] = useState(() => localStorage.getItem("opmaat.page") || `${location.origin}/shop/`);
     const [link, setLink] = useState("");
     const picked = options[at];

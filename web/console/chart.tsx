@@ -44,7 +44,7 @@ export function Chart({ at, lines, height = 220, format, fill, label }: {
             plot.current = new uPlot({
                 width: node.clientWidth, height, legend: { show: false }, padding: [12, 8, 0, 0],
                 cursor: { y: false, points: { size: 7 } }, scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-                axes: [{ ...axis, grid: { show: false }, space: 80, values: (_u, at, _i, _s, step) => at.map((t) => tick(t, step)) },
+                axes: [{ ...axis, grid: { show: false }, space: 80, size: 30, values: (_u, at, _i, _s, step) => at.map((t) => tick(t, step)) },
                     { ...axis, size: 58, values: (_u, values) => values.map((v) => (format ? format(v) : String(v))) }],
                 series: [{}, ...lines.map((l, i) => {
                     const stroke = colour(`--chart-${(i % 5) + 1}`);

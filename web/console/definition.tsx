@@ -125,6 +125,8 @@ export function Revisions({ of, kind, id, may }: { of: Editing; kind: string; id
                 Roll back to this</button>}</td></tr>)}</tbody></table></div> : <Empty title="No revisions yet" />}</Asking>;
 }
 
+const locales = ["en", "nb-NO", "nn-NO", "sv-SE", "da-DK", "fi-FI", "de-DE", "nl-NL", "fr-FR", "es-ES", "it-IT", "pl-PL", "pt-PT", "en-GB", "en-US"];
+
 /** A text that may be one text, or one a language. */
 export function Text({ name, type, value, onInput, may }: {
     name: string; type: string; value: unknown; onInput: (value: unknown) => void; may: boolean;
@@ -135,10 +137,10 @@ export function Text({ name, type, value, onInput, may }: {
     const title = name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
     return <div>
         <div class="line spread"><span class="label">{title}</span>
-            {may && type.startsWith("text") && <button type="button" class="link small" onClick={() => {
-                const locale = prompt("Which language? For example nb-NO");
+            {may && type.startsWith("text") && <select class="bare" aria-label={`Add a language to ${title}`} value="" onChange={(e) => {
+                const locale = e.currentTarget.value;
                 if (locale) onInput({ ...(many ?? { en: String(value ?? "") }), [locale]: "" });
-            }}>Add a language</button>}</div>
+            }}><option value="">Language…</option>{locales.filter((l) => (many ? !(l in many) : l !== "en")).map((l) => <option>{l}</option>)}</select>}</div>
         {many ? <div class="stack" style={{ gap: "6px" }}>{Object.entries(many).map(([locale, text]) => <div class="line" style={{ flexWrap: "nowrap" }} key={locale}>
             <code style={{ width: "56px" }}>{locale}</code>{input(text, (t) => onInput({ ...many, [locale]: t }), `${title} in ${locale}`)}</div>)}</div>
             : input(String(value ?? ""), (t) => onInput(t), title)}

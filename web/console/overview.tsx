@@ -22,7 +22,7 @@ function useOverview(): { now?: Now; live: boolean } {
 }
 
 function Stat({ name, value, more }: { name: string; value?: string; more?: string }) {
-    return <dl class="card stat"><dt>{name}</dt><dd class="num">{value ?? <Bone w={110} h={26} />}
+    return <dl class="card stat"><dt>{name}</dt><dd class="num"><span>{value ?? <Bone w={110} h={26} />}</span>
         <small>{value === undefined ? <Bone w={70} h={14} /> : more}</small></dd></dl>;
 }
 

@@ -111,7 +111,7 @@ function Timeline({ id }: { id: string }) {
             </li></>;
         })}</ol>
         {error ? <Wrong error={error} retry={() => setError(undefined)} /> : next == null
-            ? !events.length && <Empty title="Nothing happened yet" /> : <div ref={end}><Bones n={events.length ? 2 : 8} /></div>}
+            ? !events.length && <Empty title="Nothing happened yet" /> : <div ref={end} class="more"><Bones n={events.length ? 2 : 8} /></div>}
     </>;
 }
 

@@ -42,7 +42,7 @@ export function Placement({ id }: { id: string }) {
         if (ok && isNew) go(`/placements/${part(doc.key)}`);
         return ok;
     };
-    return <Page title={isNew ? "New placement" : doc.title || id} crumb={<a href="#/placements">Placements</a>} about={doc.goal || <>&nbsp;</>}
+    return <Page title={isNew ? "New placement" : doc.title || id} crumb={<a href="#/placements">Placements</a>} about={doc.key ? <>A place on the {doc.channel} channel, <code>{doc.key}</code></> : "A box on a page that campaigns and recommendations may fill."}
         actions={<Actions may={may} isNew={isNew} of={{ ...of, save: () => then(of.save()), publish: () => then(of.publish()) }} />}>
         {!isNew && !of.held.data ? <Card><Asking of={of.held} n={8}>{() => null}</Asking></Card> : <>
             <Tabs at={tab} onPick={setTab} tabs={isNew ? [["design", "Design"], ["json", "JSON"]] : [["design", "Design"], ["json", "JSON"], ["revisions", "Revisions"]]} />

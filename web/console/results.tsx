@@ -14,13 +14,13 @@ function relative(c: Comparison): Comparison {
     return k ? { ...c, low: c.low * k, high: c.high * k } : c;
 }
 
-function Comparisons({ rows, empty }: { rows: Comparison[]; empty: string }) {
+function Comparisons({ rows, empty, alpha = 0.05 }: { rows: Comparison[]; empty: string; alpha?: number }) {
     if (!rows.length) return <Empty title={empty} />;
     const all = rows.map(relative);
     const reach = Math.min(2, Math.max(0.02, ...all.map((c) => Math.max(Math.abs(c.low), Math.abs(c.high)))));
     return <div class="scroll"><table>
         <thead><tr><th>Metric</th><th>Variation</th><th class="num">Difference</th>
-            <th style={{ width: "38%" }}>95 % interval <span class="hidden">around no difference</span></th><th class="num">Between</th><th>Verdict</th></tr></thead>
+            <th class="mid" style={{ width: "38%" }}>{Math.round((1 - alpha) * 100)} % interval <span class="hidden">around no difference</span></th><th class="num">Between</th><th>Verdict</th></tr></thead>
         <tbody>{all.map((c) => <tr>
             <td>{sentence(c.metric)}</td><td>{c.variation}<div class="soft small">against {c.against}</div></td>
             <td class="num"><strong>{signed(c.relative)}</strong></td><td><Interval of={c} reach={reach} /></td>
@@ -71,9 +71,9 @@ function Body({ asked }: { asked: Asked<Results> }) {
             so the numbers below can not be trusted until that is found.</div></div>}
         <Card title="Order rate so far">{r ? <Series of={r} /> : <div style={{ height: "320px" }} />}</Card>
         <Card title="By variation"><Asking of={asked} n={3}>{(x) => x.arms.length ? <Arms of={x} /> : <Empty title="Nobody has seen it yet" />}</Asking></Card>
-        <Card title="Compared"><Asking of={asked} n={3}>{(x) => <Comparisons rows={x.comparisons} empty="There is nothing to compare yet" />}</Asking></Card>
+        <Card title="Compared"><Asking of={asked} n={3}>{(x) => <Comparisons rows={x.comparisons} alpha={x.alpha} empty="There is nothing to compare yet" />}</Asking></Card>
         <Card title="Versus holdout" side={<span class="soft small">everyone treated, against those who see nothing personal</span>}>
-            <Asking of={asked} n={2}>{(x) => <Comparisons rows={x.versus_holdout ?? []} empty="No holdout has been seen yet" />}</Asking></Card>
+            <Asking of={asked} n={2}>{(x) => <Comparisons rows={x.versus_holdout ?? []} alpha={x.alpha} empty="No holdout has been seen yet" />}</Asking></Card>
         {r && <p class="soft small">Since {moment(r.since)}. Method: {r.method}, α {r.alpha}. The intervals hold however often you look.
             {r.srm && !r.srm.alarm && ` The split is as it should be (p = ${r.srm.p.toFixed(2)}).`}</p>}
     </>;

@@ -2,8 +2,8 @@
  *
  * ui.tsx - what pages are made of: the address, asking the server, and the small shapes.
  */
-import { ComponentChildren, createContext } from "preact";
-import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
+import { ComponentChildren, VNode, cloneElement, createContext } from "preact";
+import { useCallback, useContext, useEffect, useId, useRef, useState } from "preact/hooks";
 import { Problem, RuleCheck, RuleError, Session, get, post } from "./api";
 import { ago, moment } from "./words";
 
@@ -86,12 +86,18 @@ export function Toasts() {
 /* ---- small shapes ---------------------------------------------------------------------------- */
 type Kids = { children?: ComponentChildren };
 
+/* The heading takes the focus when one goes from page to page, not when one arrives. */
+let arrived = false;
+
 export function Page({ title, crumb, about, actions, children }: Kids & {
     title: string; crumb?: ComponentChildren; about?: ComponentChildren; actions?: ComponentChildren;
 }) {
     const h1 = useRef<HTMLHeadingElement>(null);
     useEffect(() => { document.title = `${title} · Opmaat`; }, [title]);
-    useEffect(() => { h1.current?.focus({ preventScroll: true }); }, []);
+    useEffect(() => {
+        if (arrived) h1.current?.focus({ preventScroll: true });
+        arrived = true;
+    }, []);
     return <>
         <div class="head">
             <div>
@@ -171,9 +177,12 @@ export const Row = ({ to, children }: Kids & { to: string }) =>
         if (!(e.target as Element).closest("a,button,input") && !String(getSelection())) go(to);
     }}>{children}</tr>;
 
-export function Field({ name, hint, error, all, children }: Kids & { name: string; hint?: ComponentChildren; error?: string; all?: boolean }) {
-    return <label class={all ? "all" : ""}><span>{name}</span>{children}
-        {error ? <span class="hint wrong" role="alert">{error}</span> : hint ? <span class="hint">{hint}</span> : null}</label>;
+/** One control with its name above it and, if any, a hint below. */
+export function Field({ name, hint, all, children }: { name: string; hint?: string; all?: boolean; children: VNode<any> }) {
+    const id = useId();
+    return <div class={all ? "all" : ""}><label for={id}>{name}</label>
+        {cloneElement(children, { id, "aria-describedby": hint ? `${id}-hint` : undefined })}
+        {hint && <span class="hint" id={`${id}-hint`}>{hint}</span>}</div>;
 }
 
 export function Json({ value }: { value: unknown }) {
@@ -193,9 +202,9 @@ function marked(text: string, errors: RuleError[]): ComponentChildren[] {
     return [...parts, text.slice(at), "\n"];
 }
 
-/** A rule, checked as it is typed. `onOk` hears whether it stands; `count` asks how many people it holds. */
-export function RuleBox({ value, onInput, kind = "segment", label, disabled, preview }: {
-    value: string; onInput: (text: string) => void; kind?: string; label: string; disabled?: boolean; preview?: boolean;
+/** A rule, checked as it is typed; with `preview` it also says how many people it holds now. */
+export function RuleBox({ value, onInput, kind = "segment", label, disabled, preview, empty }: {
+    value: string; onInput: (text: string) => void; kind?: string; label: string; disabled?: boolean; preview?: boolean; empty?: string;
 }) {
     const [check, setCheck] = useState<RuleCheck & { of: string }>();
     const [people, setPeople] = useState<{ count: number; took_us: number; sample: { person_id: string; display: string }[] }>();
@@ -234,6 +243,7 @@ export function RuleBox({ value, onInput, kind = "segment", label, disabled, pre
                 onInput={(e) => onInput(e.currentTarget.value)} />
         </div>
         <div class="rule-foot" role="status">
+            {!value.trim() && empty && <span class="soft">{empty}</span>}
             {errors.map((e) => <div class="wrong">Column {e.column}: {e.message}{e.hint ? <span class="soft"> — {e.hint}</span> : null}</div>)}
             {check?.ok && check.of === value ? <div class="soft"><span style={{ color: "var(--good)" }}>✓</span> This rule stands
                 {preview && people ? <>: <strong>{people.count.toLocaleString("en")}</strong> people now{" "}

@@ -77,7 +77,7 @@ export function mock() {
     definitions.get("campaign/second_order").paused = true;
     const segments = [
         ["jeans_women", "Women interested in jeans", 'gender = "female" and count(product_viewed where category under "jeans", last 30 days) >= 3', 8412],
-        ["vip", "Best customers", "sum(order_completed.revenue, last 365 days) > 500 EUR", 1204],
+        ["vip", "Most valuable", "sum(order_completed.revenue, last 365 days) > 500 EUR", 1204],
         ["cart_left", "Left something in the cart", "sequence(product_added then not order_completed within 2 hours)", 3377],
         ["new_here", "New here", "days_since(first event) < 7", 19821]];
     for (const [key, title, rule] of segments) put("segment", key, { kind: "segment", key, title, rule, owner: "kari@demo.shop" });

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// console.test.mjs - the console as built, in Chromium, against the made-up server of mock/ under
+// the policy the real one sends.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { mock } from "../mock/server.mjs";
+
+let browser, server, url;
+
+before(async () => {
+    server = mock();
+    await new Promise((done) => server.listen(0, "127.0.0.1", done));
+    url = `http://127.0.0.1:${server.address().port}/`;
+    browser = await chromium.launch({
+        executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+        args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--no-first-run"],
+    });
+});
+
+after(async () => {
+    await browser?.close();
+    server?.closeAllConnections();
+    server?.close();
+});
+
+async function open(t, hash = "", options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1300, height: 900 }, ...options });
+    t.after(() => context.close());
+    const page = await context.newPage();
+    page.wrong = [];
+    page.on("pageerror", (e) => page.wrong.push(e.message));
+    page.on("console", (m) => {
+        if (m.type() === "error" && !/401/.test(m.text())) page.wrong.push(m.text());
+    });
+    await page.addInitScript(() => {
+        window.shift = 0;
+        new PerformanceObserver((list) => {
+            for (const e of list.getEntries()) {
+                if (e.hadRecentInput) continue;
+                window.shift += e.value;
+                window.moved = (window.moved ?? "") + e.sources.map((s) => s.node?.outerHTML?.slice(0, 90)).join("\n");
+            }
+        }).observe({ type: "layout-shift", buffered: true });
+    });
+    await page.goto(url + hash);
+    await page.waitForSelector("form [type=password], .side nav");
+    if (await page.locator("[type=password]").count()) {
+        await page.fill("[name=email]", "kari@demo.shop");
+        await page.fill("[name=password]", "right");
+        await page.keyboard.press("Enter");
+        await page.waitForSelector(".side nav");
+    }
+    return page;
+}
+
+test("a wrong password is said, a right one opens the page asked for", async (t) => {
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.goto(`${url}#/segments`);
+    await page.fill("[name=email]", "kari@demo.shop");
+    await page.fill("[name=password]", "wrong");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=do not belong together");
+    await page.fill("[name=password]", "right");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=jeans_women");
+});
+
+const places = ["overview", "people", "people/u_1001", "segments", "segments/vip", "segments/new", "campaigns", "campaigns/spring", "campaigns/spring/json",
+    "campaigns/spring/preview", "campaigns/spring/revisions", "campaigns/spring/results", "campaigns/new", "placements", "placements/home_hero",
+    "placements/new", "results", "sources", "dead-letters", "audit", "nowhere"];
+
+test("every page shows, under the policy, without an error, in light and dark", async (t) => {
+    for (const colorScheme of ["light", "dark"]) {
+        const page = await open(t, "", { colorScheme });
+        for (const place of places) {
+            await page.evaluate((to) => { location.hash = `#/${to}`; }, place);
+            await page.waitForSelector("main h1");
+            await page.waitForFunction(() => !document.querySelector("main [aria-busy]:not(.more *)"));
+            assert.equal(await page.locator("h1").count(), 1, place);
+            assert.equal(await page.locator("main [role=alert].bad").count(), 0, place);
+            const outside = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            assert.ok(outside <= 0, `${place} is ${outside} px too wide`);
+        }
+        assert.deepEqual(page.wrong, []);
+    }
+});
+
+test("on a telephone no page is wider than the screen", async (t) => {
+    const page = await open(t, "", { viewport: { width: 390, height: 800 } });
+    for (const place of places) {
+        await page.evaluate((to) => { location.hash = `#/${to}`; }, place);
+        await page.waitForSelector("main h1");
+        await page.waitForFunction(() => !document.querySelector("main [aria-busy]:not(.more *)"));
+        const outside = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(outside <= 0, `${place} is ${outside} px too wide`);
+    }
+});
+
+test("R65: the console shows the tag's size and main-thread time with their budgets", async (t) => {
+    const page = await open(t);
+    const line = page.locator("dt:has-text('Web tag') + dd");
+    await page.waitForFunction(() => document.body.textContent.includes("main thread, budget 50 ms"));
+    assert.match(await line.textContent(), /^\d\.\d KB of 6 KB gzipped[\d.]+ ms of a page's main thread, budget 50 ms$/);
+});
+
+test("the overview lives, and moves nothing as it comes in", async (t) => {
+    const page = await open(t);
+    await page.waitForSelector("text=Live");
+    const before = await page.textContent("dl:has-text('Events') dd");
+    await page.waitForFunction((was) => document.querySelector(".feed li") && document.body.textContent !== was, before);
+    await page.waitForTimeout(2500);
+    const shift = await page.evaluate(() => window.shift);
+    assert.ok(shift < 0.02, `layout shift ${shift}: ${await page.evaluate(() => window.moved)}`);
+});
+
+test("a rule is checked as it is typed: underlined at its column, with a hint, then counted", async (t) => {
+    const page = await open(t, "#/segments/new");
+    await page.waitForSelector("textarea");
+    await page.fill("textarea", "count(product_viewd, last 30 days) >= 3");
+    await page.waitForSelector(".rule mark");
+    assert.equal(await page.textContent(".rule mark"), "product_viewd");
+    assert.match(await page.textContent(".rule-foot"), /Column 7: .*did you mean "product_viewed"/);
+    const offset = await page.evaluate(() => {
+        const area = document.querySelector(".rule textarea").getBoundingClientRect();
+        const mark = document.querySelector(".rule mark").getBoundingClientRect();
+        return { x: mark.left - area.left, y: mark.top - area.top };
+    });
+    assert.ok(offset.x > 50 && offset.x < 80 && offset.y < 20, JSON.stringify(offset));
+    await page.fill("textarea", "count(product_viewed, last 30 days) >= 3");
+    await page.waitForSelector("text=This rule stands: 8,412 people now");
+});
+
+test("why they saw this: the trace opens, leaf by leaf", async (t) => {
+    const page = await open(t, "#/people/u_1001");
+    await page.click("role=tab[name='What they were shown']");
+    await page.click("td >> role=button[name='Why?'] >> nth=0");
+    await page.waitForSelector("text=drawn in an experiment");
+    await page.waitForSelector(".tree .sign.true");
+    await page.waitForSelector(".tree .sign.unknown");
+});
+
+test("a timeline goes on as one scrolls", async (t) => {
+    const page = await open(t, "#/people/u_1001");
+    await page.waitForSelector(".timeline time");
+    const first = await page.locator(".timeline time").count();
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.waitForFunction((n) => document.querySelectorAll(".timeline time").length > n, first);
+});
+
+test("a campaign is written, previewed, refused, mended, published, paused and rolled back", async (t) => {
+    const page = await open(t, "#/campaigns/new");
+    await page.getByLabel("Title").fill("Autumn");
+    await page.getByLabel("Key").first().fill("autumn");
+    await page.getByLabel("Placement", { exact: true }).selectOption("home_hero");
+    await page.click("text=Compare with what is there now");
+    await page.waitForSelector("text=100 % in all");
+    await page.getByLabel("Headline", { exact: true }).fill("Warm again");
+    await page.getByLabel("Target of everyone").fill("count(product_viewd, last 7 days) > 1");
+    await page.click("role=button[name='Save draft']");
+    await page.waitForFunction(() => location.hash === "#/campaigns/autumn");
+    await page.click("role=button[name='Publish']");
+    await page.waitForSelector("text=It was not published");
+    await page.getByLabel("Target of everyone").fill("count(product_viewed, last 7 days) > 1");
+    await page.click("role=button[name='Publish']");
+    await page.waitForSelector(".head >> text=Live");
+    await page.click("role=tab[name='Preview']");
+    await page.waitForSelector(".mock >> text=Warm again");
+    await page.click("role=button[name='Make the link']");
+    await page.waitForSelector("text=opmaat_preview=pv_1");
+    await page.click("role=button[name='Pause']");
+    await page.waitForSelector(".head >> text=Paused");
+    await page.click("role=button[name='Resume']");
+    await page.click("role=tab[name='Revisions']");
+    await page.click("text=Roll back to this >> nth=0");
+    await page.waitForSelector("text=is live again");
+    assert.deepEqual(page.wrong.filter((w) => !/422/.test(w)), []);
+});
+
+test("a split that chance does not explain is said before the numbers", async (t) => {
+    const page = await open(t, "#/campaigns/second_order/results");
+    await page.waitForSelector("[role=alert] >> text=The split is not what it should be");
+});
+
+test("a dead letter is read and replayed", async (t) => {
+    const page = await open(t, "#/dead-letters");
+    await page.click("role=button[name='Look'] >> nth=0");
+    await page.waitForSelector("pre >> text=Product Added");
+    await page.click("role=button[name='Replay'] >> nth=0");
+    await page.waitForSelector("text=1 letter");
+});
+
+test("with the keyboard alone: skip to the content, walk the tabs, open a person", async (t) => {
+    const page = await open(t, "#/people");
+    await page.waitForSelector("tbody a");
+    await page.reload();
+    await page.waitForSelector("tbody a");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "To the content");
+    await page.keyboard.press("Enter");
+    for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("role=tab[name='Timeline']");
+    await page.focus("role=tab[name='Timeline']");
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await page.getAttribute("role=tab[name='What they were shown']", "aria-selected"), "true");
+});
+
+test("the theme can be chosen, and stays", async (t) => {
+    const page = await open(t, "", { colorScheme: "light" });
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await ground();
+    await page.click("text=Theme: system");
+    await page.click("text=Theme: light");
+    const dark = await ground();
+    assert.notEqual(light, dark);
+    await page.reload();
+    await page.waitForSelector("text=Theme: dark");
+    assert.equal(await ground(), dark);
+});
