@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * collect.c - events in: parse, gate, append, and 200 once they are on disk and folded.
+ *
+ * The consent gate stands here, before the log: what it refuses is counted, and of a stranger who said no there
+ * remains one keyed hash. What cannot be taken for its form goes to the dead letters with its reason, and its
+ * batch is taken all the same; X-Strict-Mode: 1 turns that round.
+ */
+#include <sodium.h>
+#include <stdio.h>
+
+#include "api/inside.h"
+#include "base/rcu.h"
+
+/* ---- identity proofs ---------------------------------------------------------------------------------- */
+
+/* user_hash is the lower-case hex HMAC-SHA256 of the user id under the source's identity secret. */
+bool verify_user(const struct source *source, str user_id, str hash)
+{
+    if (!source || source->identity_secret.len < 16 || hash.len != 64 || user_id.len == 0) return false;
+    u8 mac[crypto_auth_hmacsha256_BYTES];
+    char hex[65];
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, (const u8 *)source->identity_secret.ptr, (size_t)source->identity_secret.len);
+    crypto_auth_hmacsha256_update(&state, (const u8 *)user_id.ptr, (unsigned long long)user_id.len);
+    crypto_auth_hmacsha256_final(&state, mac);
+    sodium_bin2hex(hex, sizeof hex, mac, sizeof mac);
+    return sodium_memcmp(hex, hash.ptr, 64) == 0;
+}
+
+static bool proves(const void *ctx, str user_id, str hash) { return verify_user(ctx, user_id, hash); }
+
+/* ---- the gate --------------------------------------------------------------------------------------------- */
+
+/* What was said before of a purpose by whoever these identifiers lead to: no beats yes. */
+static enum consent_state said_before(struct api *api, const struct event *e, int purpose)
+{
+    enum consent_state state = CONSENT_UNKNOWN;
+    bool any_denial = denials_count(api->live->denials) > 0;
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        const struct profile *p = people_get(api->live->people, identity_find(api->live->identity, e->identifiers[i]));
+        enum consent_state own = p ? profile_consent(p, purpose) : CONSENT_UNKNOWN;
+        if (own == CONSENT_UNKNOWN && any_denial) {
+            struct hash128 who = denial_hash(api->live->denial_key, e->identifiers[i]);
+            if (denials_get(api->live->denials, who) >> purpose & 1) own = CONSENT_DENIED;
+        }
+        if (own == CONSENT_DENIED) return own;
+        if (own == CONSENT_GRANTED) state = own;
+    }
+    return state;
+}
+
+static void entry_add(struct collected *c, u8 kind, str bytes)
+{
+    if (c->entries_n == c->entries_cap) {
+        isize cap = c->entries_cap ? c->entries_cap * 2 : 64;
+        struct entry *wide = arena_new(c->call->a, struct entry, cap);
+        if (c->entries_n) memcpy(wide, c->entries, (size_t)c->entries_n * sizeof *wide);
+        c->entries = wide;
+        c->entries_cap = cap;
+    }
+    c->entries[c->entries_n++] = (struct entry){ kind, bytes };
+}
+
+static void event_add(struct collected *c, const struct event *e)
+{
+    struct buf bytes = { .arena = c->call->a };
+    event_encode(e, &bytes);
+    entry_add(c, ENTRY_EVENT, buf_str(&bytes));
+}
+
+/* Somebody said no. Whom we know already, we remember to have said so; of a stranger only the keyed hash is kept. */
+static void remember_denial(struct collected *c, const struct event *e)
+{
+    struct live *live = c->call->api->live;
+    bool known = false;
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        const struct profile *p = people_get(live->people, identity_find(live->identity, e->identifiers[i]));
+        if (!p) continue;
+        known = true;
+        if (profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
+    }
+    if (known) {
+        struct event said = { .type = EVENT_CONSENT_CHANGED, .name = S("Consent Changed"), .at_ms = e->at_ms, .source = e->source,
+                              .channel = e->channel, .identifiers = e->identifiers, .identifiers_n = e->identifiers_n,
+                              .consent_granted = e->consent_granted, .consent_denied = e->consent_denied,
+                              .consent_source = e->consent_source };
+        event_add(c, &said);
+        return;
+    }
+    for (isize i = 0; i < e->identifiers_n && c->refusal.denials_n < countof(c->refusal.denials); i++) {
+        struct hash128 who = denial_hash(live->denial_key, e->identifiers[i]);
+        if ((denials_get(live->denials, who) & e->consent_denied) == e->consent_denied) continue;
+        isize k = 0;
+        while (k < c->refusal.denials_n && !hash128_eq(c->refusal.denials[k].who, who)) k++;
+        if (k == c->refusal.denials_n) c->refusal.denials[c->refusal.denials_n++].who = who;
+        c->refusal.denials[k].denied |= e->consent_denied;
+    }
+}
+
+static void take(void *ctx, isize index, const struct event *event)
+{
+    struct collected *c = ctx;
+    struct event e = *event;
+    (void)index;
+    if (e.key.len == 0) {
+        u64 id[2];
+        rng_system(id, sizeof id);
+        e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]);
+    }
+    enum consent_state analytics = said_before(c->call->api, &e, PURPOSE_ANALYTICS);
+    enum consent_state necessary = said_before(c->call->api, &e, PURPOSE_NECESSARY);
+    switch (consent_collect(&c->source->basis, &e, analytics, necessary)) {
+    case COLLECT_WHOLE:
+        event_add(c, &e);
+        c->accepted++;
+        return;
+    case COLLECT_WITHOUT_PERSON:
+        e.identifiers_n = e.traits_n = 0;
+        e.previous_id = e.session = e.url = e.referrer = e.click_id = e.properties = S("");
+        event_add(c, &e);
+        c->accepted++;
+        return;
+    case COLLECT_NOTHING:
+        if (consent_said(&e, PURPOSE_ANALYTICS) == CONSENT_DENIED) remember_denial(c, &e);
+        c->refusal.no_consent++;
+        c->no_consent++;
+        return;
+    }
+}
+
+static void refuse(void *ctx, isize index, enum err err, str reason, const struct json *event)
+{
+    struct collected *c = ctx;
+    struct buf raw = { .arena = c->call->a }, bytes = { .arena = c->call->a };
+    struct jsonw w = { .out = &raw };
+    (void)err;
+    jsonw_value(&w, event);
+    /* The gate comes first for a dead letter too: what may not be collected may not lie there either. */
+    u16 granted = 0, denied = 0;
+    (void)ingest_consent(json_get(event, S("context")), &granted, &denied);
+    struct event e = { .consent_granted = granted, .consent_denied = denied };
+    bool may_keep = consent_collect(&c->source->basis, &e, CONSENT_UNKNOWN, CONSENT_UNKNOWN) == COLLECT_WHOLE;
+    struct dead_letter letter = { .source = c->source->key, .reason = reason, .raw = may_keep ? buf_str(&raw) : S("") };
+    dead_letter_encode(&letter, &bytes);
+    entry_add(c, ENTRY_DEAD, buf_str(&bytes));
+    c->refused++;
+    if (c->reasons_n < countof(c->reasons)) {
+        c->reasons[c->reasons_n].index = index;
+        c->reasons[c->reasons_n++].reason = arena_str(c->call->a, reason);
+    }
+}
+
+static i64 sent_at(const struct call *call, const struct json *body)
+{
+    i64 at = 0;
+    const struct json *said = json_get(body, S("sentAt"));
+    if (!said) said = json_get(body, S("sent_at"));
+    str text = json_str(said, http_header(call->req, S("sentat")));
+    if (text.len) (void)time_parse(text, &at);
+    return at;
+}
+
+enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag)
+{
+    *out = (struct collected){ .call = call };
+    rcu_read_begin();
+    const struct book *book = atomic_load(&call->api->live->book);
+    out->source = book_source(book, call->source_key);
+    enum err err = ERR_OK;
+    if (!out->source) {
+        err = diag_set(diag, ERR_UNAUTHORISED, "the key's source \"%.*s\" is gone", STR_FMT(call->source_key));
+    } else {
+        struct ingest_envelope envelope = {
+            .type = type, .context = json_get(body, S("context")), .integrations = json_get(body, S("integrations")),
+            .sent_at_ms = sent_at(call, body), .received_ms = clock_now(call->api->clock), .source = out->source->key,
+            .currency = out->source->currency, .channel = out->source->channel, .verified = call->secret, .test = out->source->test,
+            .sec_gpc = str_eq(http_header(call->req, S("sec-gpc")), S("1")), .user_agent = http_header(call->req, S("user-agent")),
+            .event_bytes = call->api->config->event_bytes, .batch_events = call->api->config->batch_events,
+            .proves = proves, .ctx = out->source,
+        };
+        struct ingest_sink sink = { out, take, refuse };
+        out->refusal.source = out->source->number;
+        err = ingest_batch(call->a, body, &envelope, &sink, diag);
+        if (out->refusal.no_consent) {
+            struct buf bytes = { .arena = call->a };
+            refusal_encode(&out->refusal, &bytes);
+            entry_add(out, ENTRY_REFUSAL, buf_str(&bytes));
+        }
+    }
+    out->source = NULL;                                 /* it belongs to the book, and the bracket ends */
+    rcu_read_end();
+    return err;
+}
+
+/* ---- the routes ------------------------------------------------------------------------------------------------ */
+
+static void answer(struct call *call)
+{
+    const struct collected *c = call->own;
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_bool(w, "success", true);
+    jsonw_key_int(w, "accepted", c->accepted);
+    if (c->no_consent) jsonw_key_int(w, "no_consent", c->no_consent);
+    if (c->refused) {
+        jsonw_key_int(w, "refused", c->refused);
+        jsonw_key_begin(w, "reasons", '[');
+        for (isize i = 0; i < c->reasons_n; i++) {
+            jsonw_begin(w, '{');
+            jsonw_key_int(w, "index", c->reasons[i].index);
+            jsonw_key_str(w, "reason", c->reasons[i].reason);
+            jsonw_end(w, '}');
+        }
+        jsonw_end(w, ']');
+    }
+    jsonw_end(w, '}');
+    reply_json(call);
+}
+
+static void collect(struct call *call, str type)
+{
+    struct diag diag = { .arena = call->a };
+    struct collected *c = arena_new(call->a, struct collected, 1);
+    if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected a JSON body"); return; }
+    if (call->source_key.len == 0) { reply_problem(call, ERR_UNAUTHORISED, "collecting needs a write key or a secret key"); return; }
+    enum err err = collect_events(call, type, call->body, c, &diag);
+    bool strict = str_eq(http_header(call->req, S("x-strict-mode")), S("1"));
+    if (!err && strict && c->refused)
+        err = diag_set(&diag, ERR_BAD_INPUT, "event %lld: %.*s; nothing was taken", (long long)c->reasons[0].index, STR_FMT(c->reasons[0].reason));
+    if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
+    call->own = c;
+    if (c->entries_n == 0) answer(call);
+    else submit_then(call, c->entries, c->entries_n, answer);
+}
+
+void collect_batch(struct call *call) { collect(call, S("")); }
+void collect_track(struct call *call) { collect(call, S("track")); }
+void collect_identify(struct call *call) { collect(call, S("identify")); }
+void collect_page(struct call *call) { collect(call, S("page")); }
+void collect_screen(struct call *call) { collect(call, S("screen")); }
+void collect_group(struct call *call) { collect(call, S("group")); }
+void collect_alias(struct call *call) { collect(call, S("alias")); }
+
+void collect_discard(struct call *call)
+{
+    buf_add(&call->out, S("{\"success\":true}"));
+    reply_json(call);
+}
+
+/* Segment's browser client sends nothing until this answers; so it answers whatever the key. */
+void collect_settings(struct call *call)
+{
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_begin(w, "integrations", '{');
+    jsonw_key_begin(w, "Segment.io", '{');
+    jsonw_key_str(w, "apiKey", call->params[0]);
+    jsonw_end(w, '}');
+    jsonw_end(w, '}');
+    jsonw_key(w, S("metrics"));
+    jsonw_raw(w, S("{\"sampleRate\":0}"));
+    jsonw_key(w, S("plan"));
+    jsonw_raw(w, S("{}"));
+    jsonw_end(w, '}');
+    reply_json(call);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * decide.c - what to show: /v1/decide, /v1/recommend, and tickets that come back as pixels and redirects.
+ *
+ * A decide without events waits for nothing. With events it waits for their commit, then reads what they
+ * changed: one round trip from a click to its effect.
+ */
+#include "api/inside.h"
+#include "base/rcu.h"
+
+enum { PLACEMENTS_PER_CALL_MAX = 50, KEYS_PER_LIST_MAX = 200 };
+
+struct asked { struct decide_request request; struct collected collected; str source_key; };
+
+static isize strings(struct call *call, const struct json *list, const str **out)
+{
+    isize n = min_isize(json_len(list), KEYS_PER_LIST_MAX);
+    str *at = arena_new(call->a, str, n);
+    for (isize i = 0; i < n; i++) at[i] = json_text(call->a, &list->list.at[i]);
+    *out = at;
+    return n;
+}
+
+static void add_identifier(struct asked *asked, struct identifier *list, u8 kind, str value, bool verified)
+{
+    if (value.len == 0 || value.len > IDENTIFIER_BYTES_MAX || asked->request.identifiers_n == EVENT_IDENTIFIERS_MAX) return;
+    list[asked->request.identifiers_n++] = (struct identifier){ kind, verified, value };
+}
+
+/* {"user_id", "user_hash", "anonymous_id", "email", …}: with a secret key all are believed. */
+static void read_person(struct call *call, struct asked *asked, const struct json *person, const struct source *source)
+{
+    struct identifier *list = arena_new(call->a, struct identifier, EVENT_IDENTIFIERS_MAX);
+    str hash = json_str(json_get(person, S("user_hash")), S(""));
+    asked->request.identifiers = list;
+    json_each(field, person) {
+        u8 kind;
+        if (!identifier_kind_of(field->key, &kind)) continue;
+        str value = ingest_identifier(call->a, kind, json_text(call->a, field));
+        bool verified = call->secret || (kind == IDENTIFIER_USER_ID && verify_user(source, value, hash));
+        add_identifier(asked, list, kind, value, verified);
+    }
+}
+
+static bool read_now(struct call *call, struct decide_request *r)
+{
+    const struct json *now = json_get(r->context, S("now"));
+    r->now_ms = clock_now(call->api->clock);
+    if (!now || !call->secret) return true;
+    i64 at = json_int(now, 0);
+    if (at == 0 && !time_parse(json_str(now, S("")), &at)) return false;
+    r->now_ms = at;
+    r->as_of = true;
+    return true;
+}
+
+static str context_text(struct call *call, const struct json *context, const char *name)
+{
+    return json_text(call->a, json_get(context, str_of(name)));
+}
+
+static bool read_request(struct call *call, struct asked *asked)
+{
+    const struct json *body = call->body;
+    struct decide_request *r = &asked->request;
+    r->context = json_get(body, S("context"));
+    r->placements_n = strings(call, json_get(body, S("placements")), &r->placements);
+    r->exclude_n = strings(call, json_get(body, S("exclude")), &r->exclude);
+    r->cart_n = strings(call, json_get(r->context, S("cart")), &r->cart);
+    r->product = context_text(call, r->context, "product");
+    r->market = context_text(call, r->context, "market");
+    r->locale = context_text(call, r->context, "locale");
+    r->channel = context_text(call, r->context, "channel");
+    r->device = context_text(call, r->context, "device");
+    r->store = context_text(call, r->context, "store");
+    r->preview = context_text(call, r->context, "preview");
+    r->limit = json_int(json_get(body, S("limit")), 0);
+    r->exposed = json_bool(json_get(body, S("exposed")), false);
+    r->record = json_bool(json_get(body, S("record")), true);
+    r->explain = json_bool(json_get(body, S("explain")), false);
+    r->secret = call->secret;
+    r->decision_seed = next_seed(call->api);
+    (void)ingest_consent(r->context, &r->consent_granted, &r->consent_denied);
+    if (str_eq(http_header(call->req, S("sec-gpc")), S("1"))) r->consent_denied |= 1 << PURPOSE_ADS_SHARING;
+    if (!read_now(call, r)) { reply_problem(call, ERR_BAD_INPUT, "context.now is no time: use RFC 3339 or epoch milliseconds"); return false; }
+    if (r->as_of) r->record = false;                    /* another instant is a question, not a decision */
+    if (r->placements_n > PLACEMENTS_PER_CALL_MAX) {
+        reply_problem(call, ERR_TOO_BIG, "at most %d placements in one call, these are %lld", PLACEMENTS_PER_CALL_MAX, (long long)r->placements_n);
+        return false;
+    }
+    return true;
+}
+
+/* Inside the bracket: what points into the book. A console session decides as the first source there is. */
+static void bind_source(struct call *call, struct asked *asked, const struct book *book)
+{
+    asked->request.source = book_source(book, call->source_key);
+    if (!asked->request.source && book->sources_n) asked->request.source = &book->sources[0];
+    read_person(call, asked, json_get(call->body, S("person")), asked->request.source);
+}
+
+static void log_decisions(struct call *call, const struct decision *decisions, isize n)
+{
+    struct entry *entries = arena_new(call->a, struct entry, n);
+    isize count = 0;
+    for (isize i = 0; i < n; i++) {
+        if (!decisions[i].recorded || !decisions[i].placed) continue;
+        struct buf bytes = { .arena = call->a };
+        decision_encode(&decisions[i], &bytes);
+        entries[count++] = (struct entry){ ENTRY_DECISION, buf_str(&bytes) };
+    }
+    if (count == 0) return;
+    struct append append = { .entries = entries, .entries_n = count };
+    err_ignore(fold_submit(call->api->fold, &append), "a decision is not refused because its record is");
+}
+
+static void print_person(struct call *call, const struct decide_world *world, const struct asked *asked)
+{
+    person_id person = { 0 };
+    for (isize i = 0; i < asked->request.identifiers_n && !person.v; i++)
+        person = identity_find(world->identity, asked->request.identifiers[i]);
+    const struct profile *p = people_get(world->people, person);
+    if (!call->secret || !p) return;
+    jsonw_key_str(&call->w, "person_id", arena_printf(call->a, "p_%u", person.v));
+    jsonw_key_begin(&call->w, "segments", '[');
+    for (isize i = 0; i < world->book->segments->n; i++) {
+        const struct segment *s = &world->book->segments->at[i];
+        if (segment_member(world->book->segments, world->catalog, p, s->id, asked->request.now_ms)) jsonw_str(&call->w, s->key);
+    }
+    jsonw_end(&call->w, ']');
+}
+
+static void decide_now(struct call *call)
+{
+    struct asked *asked = call->own;
+    isize n = asked->request.placements_n;
+    struct decision *decisions = arena_new(call->a, struct decision, n);
+    rcu_read_begin();
+    struct decide_world world = live_world(call->api->live);
+    asked->request.identifiers_n = 0;
+    bind_source(call, asked, world.book);
+    decide(&world, &asked->request, call->a, decisions);
+    jsonw_begin(&call->w, '{');
+    jsonw_key(&call->w, S("decisions"));
+    decide_print(&world, &asked->request, decisions, n, call->a, &call->w);
+    print_person(call, &world, asked);
+    jsonw_end(&call->w, '}');
+    rcu_read_end();
+    log_decisions(call, decisions, n);
+    reply_json(call);
+}
+
+void decide_post(struct call *call)
+{
+    struct diag diag = { .arena = call->a };
+    struct asked *asked = arena_new(call->a, struct asked, 1);
+    call->own = asked;
+    if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"placements\": […]}"); return; }
+    if (!read_request(call, asked)) return;
+    const struct json *events = json_get(call->body, S("events"));
+    if (json_len(events) == 0 || call->source_key.len == 0) { decide_now(call); return; }
+    enum err err = collect_events(call, S(""), events, &asked->collected, &diag);
+    if (err) { reply_problem(call, err, "events: %.*s", STR_FMT(diag.what)); return; }
+    if (asked->collected.entries_n == 0) decide_now(call);
+    else submit_then(call, asked->collected.entries, asked->collected.entries_n, decide_now);
+}
+
+/* ---- recommend --------------------------------------------------------------------------------------------- */
+
+static const struct strategy *strategy_asked(const struct call *call, const struct book *book)
+{
+    str key = json_str(json_get(call->body, S("strategy")), S(""));
+    str placement = json_str(json_get(call->body, S("placement")), S(""));
+    const struct placement *p = placement.len ? book_placement(book, placement) : NULL;
+    return book_strategy(book, key.len ? key : p ? p->strategy : S(""));
+}
+
+static void print_recommended(struct call *call, const struct decide_world *world, struct asked *asked, const struct rule *filter)
+{
+    struct decided_item *items;
+    const struct strategy *strategy = strategy_asked(call, world->book);
+    isize n = decide_recommend(world, &asked->request, strategy, filter, call->a, &items);
+    jsonw_begin(&call->w, '{');
+    jsonw_key_str(&call->w, "strategy", strategy ? strategy->key : S("for_you"));
+    jsonw_key_begin(&call->w, "items", '[');
+    for (isize i = 0; i < n; i++) decide_print_item(world, &asked->request, &items[i], call->a, &call->w);
+    jsonw_end(&call->w, ']');
+    jsonw_end(&call->w, '}');
+}
+
+static i32 no_event(const void *ctx, str name) { (void)ctx; u16 t = event_type_of(name); return t ? t : -1; }
+
+static i32 book_segment(const void *ctx, str key)
+{
+    segment_id id = segment_find(((const struct book *)ctx)->segments, key);
+    return id.v ? id.v : -1;
+}
+
+static bool no_names(const void *ctx, enum rule_name sort, isize at, str *out)
+{
+    (void)ctx; (void)sort; (void)at; (void)out;
+    return false;
+}
+
+static void recommend_now(struct call *call)
+{
+    struct asked *asked = arena_new(call->a, struct asked, 1);
+    const struct rule *filter = NULL;
+    struct rule_errors errors = { 0 };
+    enum err err = ERR_OK;
+    if (!read_request(call, asked)) return;
+    rcu_read_begin();
+    struct decide_world world = live_world(call->api->live);
+    str text = json_str(json_get(call->body, S("filter")), S(""));
+    struct rule_names names = { world.book, no_event, book_segment, no_names };
+    if (text.len) err = rule_compile(call->a, text, RULE_FILTER, &names, &filter, &errors);
+    if (!err) {
+        bind_source(call, asked, world.book);
+        print_recommended(call, &world, asked, filter);
+    }
+    rcu_read_end();
+    if (err) reply_problem(call, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
+    else reply_json(call);
+}
+
+void recommend_post(struct call *call)
+{
+    if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"strategy\" or \"placement\": …}"); return; }
+    recommend_now(call);
+}
+
+/* ?strategy=&anonymous_id=&product=&limit=&filter=: the same call with everything in the address but identifiers of known people. */
+void recommend_get(struct call *call)
+{
+    static const char *const top[] = { "strategy", "placement", "filter" };
+    static const char *const context[] = { "product", "market", "locale", "store", "channel", "weather" };
+    struct buf out = { .arena = call->a };
+    struct jsonw w = { .out = &out };
+    jsonw_begin(&w, '{');
+    for (isize i = 0; i < countof(top); i++) {
+        str v = http_query(call->req, str_of(top[i]), S(""));
+        if (v.len) jsonw_key_str(&w, top[i], v);
+    }
+    i64 limit;
+    if (str_to_i64(http_query(call->req, S("limit"), S("")), &limit)) jsonw_key_int(&w, "limit", limit);
+    jsonw_key_begin(&w, "person", '{');
+    jsonw_key_str(&w, "anonymous_id", http_query(call->req, S("anonymous_id"), S("")));
+    jsonw_end(&w, '}');
+    jsonw_key_begin(&w, "context", '{');
+    for (isize i = 0; i < countof(context); i++) {
+        str v = http_query(call->req, str_of(context[i]), S(""));
+        if (v.len) jsonw_key_str(&w, context[i], v);
+    }
+    jsonw_end(&w, '}');
+    jsonw_end(&w, '}');
+    struct diag diag = { .arena = call->a };
+    if (json_parse(call->a, buf_str(&out), &call->body, &diag)) { reply_problem(call, ERR_BAD_INPUT, "%.*s", STR_FMT(diag.what)); return; }
+    recommend_now(call);
+}
+
+/* ---- tickets that come back by themselves --------------------------------------------------------------------- */
+
+/* A ticket proves that we answered; who opens it is not said, so it counts for the decision alone. */
+static void ticket_event(struct call *call, u16 type, const struct ticket *t)
+{
+    rcu_read_begin();
+    const struct decide_world world = live_world(call->api->live);
+    str source = world.book->sources_n ? arena_str(call->a, world.book->sources[0].key) : S("ticket");
+    rcu_read_end();
+    struct event e = { .type = type, .name = str_of(event_type_name(type)), .source = source, .ticket = call->params[0],
+                       .at_ms = clock_now(call->api->clock), .channel = CHANNEL_EMAIL,
+                       .key = arena_printf(call->a, "ticket-%016llx-%u", (unsigned long long)t->decision_key, type) };
+    struct buf bytes = { .arena = call->a };
+    event_encode(&e, &bytes);
+    struct entry entry = { ENTRY_EVENT, buf_str(&bytes) };
+    struct append append = { .entries = &entry, .entries_n = 1 };
+    err_ignore(fold_submit(call->api->fold, &append), "a pixel is answered whatever becomes of its record");
+}
+
+void ticket_seen(struct call *call)
+{
+    static const char gif[] = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
+                              "\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02" "D\x01\x00;";
+    struct ticket t;
+    if (ticket_read(call->api->live->secret, call->params[0], &t)) ticket_event(call, EVENT_DECISION_VIEWED, &t);
+    reply_bytes(call, 200, S("image/gif"), (str){ gif, sizeof gif - 1 });
+}
+
+static str destination(struct call *call, const struct ticket *t)
+{
+    str url = S("/");
+    rcu_read_begin();
+    const struct item *item = catalog_item(call->api->live->catalog, (item_id){ t->item });
+    if (item && item->url.len) url = arena_str(call->a, item->url);
+    rcu_read_end();
+    return url;
+}
+
+void ticket_clicked(struct call *call)
+{
+    struct ticket t;
+    if (!ticket_read(call->api->live->secret, call->params[0], &t)) { reply_problem(call, ERR_NOT_FOUND, "this ticket is not one of ours"); return; }
+    ticket_event(call, EVENT_DECISION_CLICKED, &t);
+    struct http_header extra[] = { { S("Location"), destination(call, &t) }, { S("Cache-Control"), S("private, no-store") } };
+    http_reply(call->req, 302, S(""), S(""), extra, countof(extra));
+}
