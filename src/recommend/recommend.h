@@ -39,8 +39,9 @@ void model_free(struct model *model);
 struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes; i64 took_us; };
 struct model_card model_card(const struct model *model);
 
-enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT, RECOMMENDERS };
-const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed" */
+enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT,
+                   RECOMMENDER_POPULAR, RECOMMENDERS };
+const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", "popular" */
 bool recommender_of(str name, u8 *out);
 
 /* A candidate with its part from each recommender, and what brought it. */

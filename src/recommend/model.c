@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model.c - everything that can be known before anybody asks.
+ *
+ * Interactions are sorted (session, time, item, kind, weight) before anything is counted, so the
+ * order they came in does not matter, not even in the last digit. Of each session the latest
+ * SESSION_ITEMS_MAX distinct items are kept. From these sessions come
+ *
+ *   postings    item -> sessions, newest first, capped: what session kNN walks (sknn.c)
+ *   rows        item -> items that go with it. c_ij = sum over sessions of exp(-age/tau) / log2(1 + n),
+ *               n the distinct items of the session; row score c_ij / (sqrt(c_i c_j) + shrink)
+ *               (Linden, Smith and York 2003, with shrinkage and time decay). Both directions are
+ *               the same number. A row holds the best of products and the best of content.
+ *   rankings    trending, best-sellers, popular; of products and of content
+ *
+ * Popular is a count with a half-life of 14 days, weighted by what was done. Trending compares the
+ * rate of the last days (half-life 2 days) with the long one: with a Gamma(a, a) prior on their ratio
+ * the posterior mean is (a + s) / (a + e), s the short count and e what the long rate promised. The
+ * ratio alone puts rumours first, so it is multiplied by log(1 + s + e).
+ *
+ * Rows are built item by item with one array of sums over all items: no table of pairs exists at any
+ * time, and memory is a few words an interaction. The working space goes when the model stands. */
+#include "recommend/inside.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define POPULAR_HALF_LIFE_MS (14 * DAY_MS)
+#define TRENDING_HALF_LIFE_MS (2 * DAY_MS)
+static const f64 trending_prior = 5;
+static const f64 kind_weight[] = {
+    [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1,
+};
+static const f64 basket_weight = 2;                     /* bought together says more than seen together */
+
+struct recommend_options recommend_defaults(void)
+{
+    return (struct recommend_options){
+        .sessions_per_item = 5000, .neighbours = 500, .session_items = 10, .cooc_row = 100,
+        .session_decay_days = 30, .cooc_decay_days = 90, .cooc_shrink = 1, .idf = 1, .position_decay = 3,
+    };
+}
+
+/* ---- order --------------------------------------------------------------------------------- */
+
+static int by_session(const void *left, const void *right)
+{
+    const struct interaction *a = left, *b = right;
+    if (a->session != b->session) return a->session < b->session ? -1 : 1;
+    if (a->at_ms != b->at_ms) return a->at_ms < b->at_ms ? -1 : 1;
+    if (a->item != b->item) return a->item < b->item ? -1 : 1;
+    if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+    return (a->weight > b->weight) - (a->weight < b->weight);
+}
+
+struct span { i64 last_ms; u32 session; isize from, to; };
+
+static int newest_first(const void *left, const void *right)
+{
+    const struct span *a = left, *b = right;
+    if (a->last_ms != b->last_ms) return a->last_ms > b->last_ms ? -1 : 1;
+    return a->session > b->session ? -1 : a->session < b->session;
+}
+
+static int best_first(const void *left, const void *right)
+{
+    const struct scored *a = left, *b = right;
+    if (a->score > b->score || a->score < b->score) return a->score > b->score ? -1 : 1;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static f64 faded(i64 age_ms, f64 days)
+{
+    if (age_ms <= 0 || days <= 0) return 1;
+    return fmax(exp(-(f64)age_ms / (days * (f64)DAY_MS)), 1e-30);   /* old is little, but in order */
+}
+
+/* ---- sessions and postings ----------------------------------------------------------------- */
+
+/* The distinct items of a span into `out`, in the order of their last appearance. */
+static isize span_items(const struct interaction *all, struct span span, u32 *seen_in, u32 mark, u32 *out)
+{
+    isize n = 0;
+    for (isize i = span.to; i-- > span.from && n < SESSION_ITEMS_MAX;) {
+        if (seen_in[all[i].item] == mark) continue;
+        seen_in[all[i].item] = mark;
+        out[n++] = all[i].item;
+    }
+    for (isize i = 0; i < n / 2; i++) {
+        u32 swap = out[i];
+        out[i] = out[n - 1 - i];
+        out[n - 1 - i] = swap;
+    }
+    return n;
+}
+
+struct build {
+    struct model *m;
+    arena scratch;
+    struct interaction *all;
+    isize n;
+    struct span *spans;
+    isize sessions;
+    u32 *full_from, *full;          /* item -> all its sessions, newest first: for the rows */
+    f64 *cooc_weight;               /* by session */
+};
+
+static void build_sessions(struct build *b, i64 now_ms)
+{
+    struct model *m = b->m;
+    b->spans = arena_new(&b->scratch, struct span, b->n + 1);
+    for (isize i = 0; i < b->n;) {
+        isize to = i;
+        while (to < b->n && b->all[to].session == b->all[i].session) to++;
+        b->spans[b->sessions++] = (struct span){ b->all[to - 1].at_ms, b->all[i].session, i, to };
+        i = to;
+    }
+    qsort(b->spans, (size_t)b->sessions, sizeof *b->spans, newest_first);
+
+    u32 *seen_in = arena_new(&b->scratch, u32, (isize)m->items + 1);
+    u32 *kept = arena_new(&b->scratch, u32, b->n + 1);
+    m->session_from = arena_new(&m->arena, u32, b->sessions + 1);
+    m->session_weight = arena_new(&m->arena, f32, b->sessions + 1);
+    b->cooc_weight = arena_new(&b->scratch, f64, b->sessions + 1);
+    isize used = 0;
+    for (isize s = 0; s < b->sessions; s++) {
+        struct span span = b->spans[s];
+        isize n = span_items(b->all, span, seen_in, (u32)s + 1, kept + used);
+        bool basket = b->all[span.from].kind == INTERACTION_PURCHASED;
+        i64 age_ms = now_ms - span.last_ms;
+        used += n;
+        m->session_from[s + 1] = (u32)used;
+        m->session_weight[s] = (f32)faded(age_ms, m->options.session_decay_days);
+        b->cooc_weight[s] = faded(age_ms, m->options.cooc_decay_days) * (basket ? basket_weight : 1) / log2(1 + (f64)n);
+    }
+    m->session_items = arena_new(&m->arena, u32, used + 1);
+    memcpy(m->session_items, kept, (size_t)used * sizeof *kept);
+    m->card.sessions = b->sessions;
+}
+
+static void build_postings(struct build *b)
+{
+    struct model *m = b->m;
+    isize items = (isize)m->items, entries = (isize)m->session_from[b->sessions];
+    b->full_from = arena_new(&b->scratch, u32, items + 2);
+    b->full = arena_new(&b->scratch, u32, entries + 1);
+    for (isize i = 0; i < entries; i++) b->full_from[m->session_items[i] + 1]++;
+    for (isize i = 0; i < items; i++) b->full_from[i + 1] += b->full_from[i];
+    u32 *at = arena_new(&b->scratch, u32, items + 1);
+    for (isize s = 0; s < b->sessions; s++)
+        for (u32 i = m->session_from[s]; i < m->session_from[s + 1]; i++) {
+            u32 item = m->session_items[i];
+            b->full[b->full_from[item] + at[item]++] = (u32)s;
+        }
+
+    m->posting_from = arena_new(&m->arena, u32, items + 1);
+    m->idf = arena_new(&m->arena, f32, items + 1);
+    for (isize i = 0; i < items; i++) {
+        isize in = (isize)(b->full_from[i + 1] - b->full_from[i]);
+        m->posting_from[i + 1] = m->posting_from[i] + (u32)min_isize(in, m->options.sessions_per_item);
+        if (in > 0) m->idf[i] = (f32)pow(1 + log((f64)b->sessions / (f64)in), m->options.idf);
+        m->card.items += in > 0;
+    }
+    m->postings = arena_new(&m->arena, u32, (isize)m->posting_from[items] + 1);
+    for (isize i = 0; i < items; i++)
+        memcpy(m->postings + m->posting_from[i], b->full + b->full_from[i],
+               (size_t)(m->posting_from[i + 1] - m->posting_from[i]) * sizeof *m->postings);
+}
+
+/* ---- what goes with what ------------------------------------------------------------------- */
+
+static void build_rows(struct build *b)
+{
+    struct model *m = b->m;
+    isize items = (isize)m->items;
+    f64 *alone = arena_new(&b->scratch, f64, items + 1);
+    f64 *together = arena_new(&b->scratch, f64, items + 1);
+    u32 *touched = arena_new(&b->scratch, u32, items + 1);
+    struct { struct cooc *at; isize n, cap; } rows = { 0 };
+    for (isize i = 0; i < items; i++)
+        for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) alone[i] += b->cooc_weight[b->full[p]];
+
+    m->row_from = arena_new(&m->arena, u32, items + 1);
+    struct arena_mark mark = arena_mark(&b->scratch);
+    for (isize i = 0; i < items; i++) {
+        isize n = 0;
+        for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) {
+            u32 s = b->full[p];
+            for (u32 at = m->session_from[s]; at < m->session_from[s + 1]; at++) {
+                u32 other = m->session_items[at];
+                if (other == (u32)i) continue;
+                if (together[other] <= 0) touched[n++] = other;
+                together[other] += b->cooc_weight[s];
+            }
+        }
+        arena_reset(&b->scratch, mark);
+        struct topk best[2] = { topk_new(&b->scratch, m->options.cooc_row), topk_new(&b->scratch, m->options.cooc_row) };
+        for (isize t = 0; t < n; t++) {
+            u32 other = touched[t];
+            topk_add(&best[model_is_content(m, other)], other,
+                     together[other] / (sqrt(alone[i] * alone[other]) + m->options.cooc_shrink));
+            together[other] = 0;
+        }
+        isize a = 0, c = 0, products = topk_finish(&best[0]), contents = topk_finish(&best[1]);
+        while (a < products || c < contents) {
+            bool first = c == contents || (a < products && best_first(&best[0].at[a], &best[1].at[c]) < 0);
+            struct scored next = first ? best[0].at[a++] : best[1].at[c++];
+            vec_push(&rows, (struct cooc){ next.id, (f32)next.score });
+        }
+        m->row_from[i + 1] = (u32)rows.n;
+    }
+    m->rows = arena_new(&m->arena, struct cooc, rows.n + 1);
+    if (rows.n) memcpy(m->rows, rows.at, (size_t)rows.n * sizeof *rows.at);
+    vec_fini(&rows);
+}
+
+/* ---- lists for everybody ------------------------------------------------------------------- */
+
+static void build_rankings(struct build *b, i64 now_ms)
+{
+    struct model *m = b->m;
+    isize items = (isize)m->items;
+    f64 *popular = arena_new(&b->scratch, f64, items + 1), *bought = arena_new(&b->scratch, f64, items + 1);
+    f64 *lately = arena_new(&b->scratch, f64, items + 1);
+    f64 all_popular[2] = { 0 }, all_lately[2] = { 0 };
+    for (isize i = 0; i < b->n; i++) {
+        const struct interaction *it = &b->all[i];
+        f64 weight = kind_weight[it->kind] * (it->weight ? it->weight : 1);
+        f64 is = decay(weight, now_ms - it->at_ms, POPULAR_HALF_LIFE_MS);
+        f64 was = decay(weight, now_ms - it->at_ms, TRENDING_HALF_LIFE_MS);
+        bool content = model_is_content(m, it->item);
+        popular[it->item] += is;
+        lately[it->item] += was;
+        all_popular[content] += is;
+        all_lately[content] += was;
+        if (it->kind == INTERACTION_PURCHASED) bought[it->item] += is;
+    }
+    struct arena_mark mark = arena_mark(&b->scratch);
+    for (int content = 0; content < 2; content++)
+        for (int kind = 0; kind < RANKINGS; kind++) {
+            arena_reset(&b->scratch, mark);
+            struct scored *list = arena_new(&b->scratch, struct scored, items + 1);
+            isize n = 0;
+            for (isize i = 1; i < items; i++) {
+                if (b->full_from[i] == b->full_from[i + 1] || model_is_content(m, (u32)i) != (bool)content) continue;
+                f64 score = popular[i];
+                if (kind == RANKING_BESTSELLERS) {
+                    if (bought[i] <= 0) continue;       /* what nobody bought sells not at all */
+                    score = bought[i];
+                }
+                if (kind == RANKING_TRENDING) {
+                    f64 promised = all_popular[content] > 0 ? popular[i] * all_lately[content] / all_popular[content] : 0;
+                    score = (trending_prior + lately[i]) / (trending_prior + promised) * log1p(lately[i] + promised);
+                }
+                list[n++] = (struct scored){ score, (u32)i };
+            }
+            qsort(list, (size_t)n, sizeof *list, best_first);
+            struct ranking *into = &m->rankings[content][kind];
+            into->at = arena_new(&m->arena, struct scored, n + 1);
+            into->n = n;
+            memcpy(into->at, list, (size_t)n * sizeof *list);
+        }
+}
+
+static void bitset_give_back(void *b) { bitset_free(b); }
+
+struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
+                          const struct recommend_options *options)
+{
+    i64 started_us = clock_monotonic_us();
+    arena own = { 0 };
+    struct model *m = arena_new(&own, struct model, 1);
+    m->arena = own;
+    m->items = items;
+    m->options = options ? *options : recommend_defaults();
+    assert(m->options.sessions_per_item > 0 && m->options.neighbours > 0 && m->options.cooc_row > 0);
+    assert(m->options.session_items > 0);
+    m->options.session_items = min_isize(m->options.session_items, CONTEXT_MAX);
+    m->content = bitset_new(items + 1);
+    arena_defer(&m->arena, bitset_give_back, m->content);
+
+    struct build b = { .m = m };
+    b.all = arena_new(&b.scratch, struct interaction, n + 1);
+    for (isize i = 0; i < n; i++) {
+        struct interaction it = interactions[i];
+        if (it.item == 0 || it.item >= items) continue;
+        assert(it.kind <= INTERACTION_CONTENT);
+        if (it.kind == INTERACTION_CONTENT) bitset_set(m->content, it.item);
+        b.all[b.n++] = it;
+    }
+    assert(b.n < (isize)UINT32_MAX);
+    qsort(b.all, (size_t)b.n, sizeof *b.all, by_session);
+
+    m->card = (struct model_card){ .built_at_ms = now_ms, .interactions = b.n };
+    for (isize i = 0; i < b.n; i++) {
+        if (i == 0 || b.all[i].at_ms < m->card.from_ms) m->card.from_ms = b.all[i].at_ms;
+        if (i == 0 || b.all[i].at_ms > m->card.to_ms) m->card.to_ms = b.all[i].at_ms;
+    }
+    for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = exp(-(f64)i / m->options.position_decay);
+    for (isize i = 0; i < SESSION_ITEMS_MAX; i++) m->distance_weight[i] = exp(-(f64)i / 5.0);
+
+    build_sessions(&b, now_ms);
+    build_postings(&b);
+    build_rows(&b);
+    build_rankings(&b, now_ms);
+    arena_fini(&b.scratch);
+    m->card.bytes = m->arena.used + (isize)(items / 8);
+    m->card.took_us = clock_monotonic_us() - started_us;
+    return m;
+}
+
+void model_free(struct model *model)
+{
+    if (!model) return;
+    arena own = model->arena;                           /* the model stands in its own arena */
+    arena_fini(&own);
+}
+
+struct model_card model_card(const struct model *model) { return model->card; }

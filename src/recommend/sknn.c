@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sknn.c - sessions like this one, and what else they held.
+ *
+ * V-SkNN (Ludewig and Jannach 2018) with the exponential decays of STAN (Garg et al. 2019) and the
+ * walk of VMIS-kNN (Kersbergen, Sprangers and Schelter 2022):
+ *
+ *   similarity(n) = age(n) * sum over shared items of w(p),  p items ago, w(p) = exp(-p / position_decay)
+ *   score(i)      = sum over neighbours with i of similarity * w(p*) * exp(-distance / 5) * idf(i)
+ *
+ * p* is the latest shared item and `distance` how far i stands from it in the neighbour. The posting
+ * lists of the session's items are merged; all run newest first, so the merge meets sessions newest
+ * first with all their shared items at once, and stops after sessions_per_item of them. No table over
+ * all sessions is needed: the cost is what is met, however large the shop.
+ *
+ * Only the latest item is left out. One next click in three goes back to an item seen earlier in
+ * the session; to hide those costs more than half of all hits. */
+#include "recommend/inside.h"
+
+struct tally tally_new(arena *a, isize most)
+{
+    isize slots = 16;
+    while (slots < 2 * most) slots *= 2;
+    return (struct tally){ arena_new(a, u32, slots), slots - 1, arena_new(a, struct scored, slots / 2 + 1), 0 };
+}
+
+struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, arena *a)
+{
+    const u32 *head[CONTEXT_MAX], *end[CONTEXT_MAX];
+    u32 bit[CONTEXT_MAX];
+    f64 weight[CONTEXT_MAX];
+    isize lists = 0, longest = 0;
+    for (isize p = 0; p < min_isize(n, m->options.session_items); p++) {
+        if (items[p] >= m->items || m->posting_from[items[p]] == m->posting_from[items[p] + 1]) continue;
+        head[lists] = m->postings + m->posting_from[items[p]];
+        end[lists] = m->postings + m->posting_from[items[p] + 1];
+        longest += end[lists] - head[lists];
+        bit[lists] = 1U << p;
+        weight[lists++] = m->position_weight[p];
+    }
+    isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0;
+    struct neighbour *met = arena_new(a, struct neighbour, most + 1);
+    struct topk best = topk_new(a, min_isize(m->options.neighbours, most + 1));
+    while (lists > 0 && met_n < most) {
+        u32 session = UINT32_MAX;
+        for (isize l = 0; l < lists; l++) session = *head[l] < session ? *head[l] : session;
+        struct neighbour *near = &met[met_n];
+        *near = (struct neighbour){ .session = session };
+        for (isize l = lists; l-- > 0;) {
+            if (*head[l] != session) continue;
+            near->shared |= bit[l];
+            near->similarity += weight[l];
+            if (++head[l] < end[l]) continue;
+            lists--;                                    /* this list is done: the last takes its place */
+            head[l] = head[lists]; end[l] = end[lists]; bit[l] = bit[lists]; weight[l] = weight[lists];
+        }
+        near->similarity *= (f64)m->session_weight[session];
+        topk_add(&best, (u32)met_n++, near->similarity);
+    }
+    struct neighbours out = { arena_new(a, struct neighbour, best.n + 1), best.n };
+    for (isize i = 0; i < best.n; i++) out.at[i] = met[best.at[i].id];
+    return out;
+}
+
+/* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
+static isize anchor(const struct model *m, const struct neighbour *near, const u32 *items, isize *ago)
+{
+    *ago = __builtin_ctz(near->shared);
+    u32 from = m->session_from[near->session], to = m->session_from[near->session + 1];
+    for (u32 i = from; i < to; i++)
+        if (m->session_items[i] == items[*ago]) return (isize)(i - from);
+    assert(!"a posting names a session that does not hold its item");
+    return 0;
+}
+
+struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items, bool content, arena *a)
+{
+    isize most = 0;
+    for (isize i = 0; i < near->n; i++)
+        most += (isize)(m->session_from[near->at[i].session + 1] - m->session_from[near->at[i].session]);
+    struct tally tally = tally_new(a, most);
+    for (isize i = 0; i < near->n; i++) {
+        isize ago, at = anchor(m, &near->at[i], items, &ago);
+        u32 from = m->session_from[near->at[i].session];
+        isize held = (isize)(m->session_from[near->at[i].session + 1] - from);
+        f64 weight = near->at[i].similarity * m->position_weight[ago];
+        for (isize j = 0; j < held; j++) {
+            u32 item = m->session_items[from + (u32)j];
+            if (item == items[0] || model_is_content(m, item) != content) continue;
+            isize distance = j < at ? at - j : j - at;
+            tally_add(&tally, item, weight * m->distance_weight[distance] * (f64)m->idf[item]);
+        }
+    }
+    return tally;
+}
+
+void sknn_shares(const struct model *m, const struct neighbours *near, const u32 *items, void *ctx,
+                 void (*gave)(void *ctx, u32 item, isize ago, f64 score))
+{
+    for (isize i = 0; i < near->n; i++) {
+        isize ago, at = anchor(m, &near->at[i], items, &ago);
+        u32 from = m->session_from[near->at[i].session];
+        isize held = (isize)(m->session_from[near->at[i].session + 1] - from);
+        f64 weight = near->at[i].similarity * m->position_weight[ago];
+        for (isize j = 0; j < held; j++) {
+            u32 item = m->session_items[from + (u32)j];
+            gave(ctx, item, ago, weight * m->distance_weight[j < at ? at - j : j - at] * (f64)m->idf[item]);
+        }
+    }
+}
