@@ -289,7 +289,7 @@ static isize second_colour(const struct demo_product *p)
 }
 
 /* Where each category's things stand. */
-static const int floors[KINDS] = { 430, 430, 384, 410, 366, 432, 384, 392, 364, 398, 370, 370, 396, 396, 390, 398, 388, 408, 404, 396 };
+static const int floors[KINDS] = { 430, 430, 384, 410, 376, 432, 384, 392, 376, 398, 370, 370, 396, 396, 390, 398, 388, 408, 404, 396 };
 
 str demo_picture(arena *scratch, const struct demo_product *p)
 {
@@ -318,13 +318,15 @@ static const struct scene scenes[] = {
     { 0xdfe8d6, 0xf6e2a0, 0x9fb594, 0x638563, 0x2f4e3a, 0xc4d6bd },      /* forest */
 };
 
+/* A frond: a bent stem, and pairs of leaves that get smaller towards its tip. */
 static void draw_fern(struct buf *out, int x, int y, u32 colour, int lean)
 {
-    buf_printf(out, "<g stroke='#%06x' fill='none' stroke-linecap='round'><path stroke-width='7' d='M%d %dq%d -150 %d -300'/>", colour, x, y, lean / 3, lean);
-    for (int i = 1; i < 9; i++) {
-        int along = lean * i * i / 81 + lean * i / 30, up = y - i * 33, reach = 96 - i * 9;
-        buf_printf(out, "<path stroke-width='13' d='M%d %dq%d -8 %d -46M%d %dq%d -8 %d -46'/>", x + along, up, reach / 2, reach,
-            x + along, up, -reach / 2, -reach);
+    buf_printf(out, "<g fill='#%06x'><path fill='none' stroke='#%06x' stroke-width='6' stroke-linecap='round' d='M%d %dQ%d %d %d %d'/>",
+        colour, colour, x, y, x, y - 170, x + lean, y - 330);
+    for (int i = 2; i < 15; i++) {
+        int along = lean * i * i / 256, up = y - i * 21 + i * i / 18, reach = 98 - i * 5, rise = 14 + i;
+        buf_printf(out, "<path d='M%d %dq%d -%d %d -%dq-%d %d -%d %dZM%d %dq-%d -%d -%d -%dq%d %d %d %dZ'/>", x + along, up, reach / 2, rise + 16,
+            reach, rise, reach / 3, 8 + rise / 2, reach, rise, x + along, up, reach / 2, rise + 16, reach, rise, reach / 3, 8 + rise / 2, reach, rise);
     }
     buf_add(out, S("</g>"));
 }
@@ -348,7 +350,7 @@ static void draw_things(struct buf *out, isize kind)
         for (isize c = 0; c < colours_n; c++)
             if (str_eq(str_of(colours[c].key), cut.head)) palette.main = colours[c].rgb;
         isize style = i * 2 % STYLES_MAX;
-        buf_printf(out, "<g transform='translate(%td %d) scale(1.12)'>", 760 + i * 265, i == 1 ? 40 : 70);
+        buf_printf(out, "<g transform='translate(%td %d) scale(1.12)'>", 760 + i * 265, i == 1 ? 50 : 70);
         buf_printf(out, "<ellipse cx='180' cy='%d' rx='116' ry='12' opacity='.22'/>", floors[kind]);
         if (k->sizing == SIZE_WAIST) draw_jeans(out, cuts[str_eq(str_of(k->gender), S("male"))][style], palette);
         else draw(out, silhouettes[kind][style], palette);
@@ -374,8 +376,8 @@ str demo_hero(arena *scratch, str name)
         buf_printf(&out, "<circle cx='1225' cy='330' r='330' fill='#fff' opacity='.42'/>");
         draw_things(&out, kind);
     } else {
-        draw_fern(&out, 1330, 660, mix(s.near, 0x6f9a5f, 45), 120);
-        draw_fern(&out, 1470, 670, mix(s.near, 0x6f9a5f, 20), -90);
+        draw_fern(&out, 1350, 660, mix(s.near, 0x6f9a5f, 45), -110);
+        draw_fern(&out, 1450, 670, mix(s.near, 0x8fb878, 38), 80);
         buf_printf(&out, "<path fill='#%06x' d='M810 452H930L912 484H834Z'/><path fill='#fbf8f1' d='M866 340V444H814ZM876 366L918 444H876Z'/>", s.near);
     }
     buf_add(&out, S("</svg>"));
