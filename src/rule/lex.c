@@ -5,7 +5,7 @@
  *   name    letter or _, then letters, digits, _        words are names; the parser knows which are words
  *   number  digits [ . digits ]                          at most 15 digits, 9 of them after the point
  *   date    dddd-dd-dd                                   a day that exists
- *   text    "…" or '…'                                   \" \' \\ \n \t \uXXXX
+ *   text    "…" or '…'                                   \" \' \\ \n \t \u0041
  *   sign    = != < <= > >= ( ) [ ] , . % -               == and <> are taken for = and !=
  *
  * Whatever else there is becomes one TOKEN_BAD and one error, with the thing probably meant as the

@@ -454,7 +454,7 @@ static struct node *parse_call_of(struct parser *p, isize call)
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_SEGMENT: case NODE_ERROR: case NODE_LITERAL:
     case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: break;
     }
-    assert(!"a call of that kind");
+    assert(false);                                      /* no other kind is in the table */
     return NULL;
 }
 

@@ -493,6 +493,8 @@ static i64 sums_next(const struct leaf *l, const struct node *condition, struct 
     const struct history_entry *h = l->run->history;
     isize leaves = in.from, comes = in.to;
     while (true) {
+        while (comes < l->run->seen && h[comes].type != l->scan->type) comes++;
+        while (leaves < comes && h[leaves].type != l->scan->type) leaves++;
         i64 leave = r.far != AGE_MAX && leaves < comes ? h[leaves].at_ms + r.far : TIME_NEVER;
         i64 come = comes < l->run->seen ? h[comes].at_ms + r.near : TIME_NEVER;
         i64 at = min_i64(min_i64(leave, come), r.reset);
@@ -806,7 +808,7 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
     case NODE_AFFINITY: case NODE_QUIZ: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
     }
-    assert(!"a condition");
+    assert(false);                                      /* the checker lets only conditions stand here */
     return lasting(TRI_UNKNOWN);
 }
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "rule_world.h"
+#include "rule/rule_world.h"
 
 static arena memory;
 
