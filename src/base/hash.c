@@ -63,6 +63,8 @@ u64 map_get(const struct map *m, struct hash128 key, u64 otherwise)
     struct slots *s = atomic_load_explicit(&m->slots, memory_order_acquire);
     struct slot *slot = slot_find(s, key);
     if (atomic_load_explicit(&slot->state, memory_order_acquire) != IN_USE) return otherwise;
+    /* Empty a moment ago, it may have been given to another key since. */
+    if (slot->lo != key.lo || slot->hi != key.hi) return otherwise;
     return atomic_load_explicit(&slot->value, memory_order_acquire);
 }
 

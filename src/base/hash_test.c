@@ -97,7 +97,7 @@ static void keys_that_collide_stay_apart(void **state)
 
 /* ---- one writer, two readers ---------------------------------------------------------------- */
 
-enum { SHARED_KEYS = 500 };
+enum { SHARED_KEYS = 20000 };
 static struct map *shared_map;
 static _Atomic bool finished;
 static _Atomic u64 wrong, reads;
