@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * save.c - state to SQLite behind the fold, and back at start-up.
+ *
+ * The fold's thread encodes what changed since last time into one batch of rows, true for one entry of the log; the
+ * flush thread writes the batch and that entry's number in one transaction. One batch is under way at a time,
+ * so a slow disk makes batches bigger and nothing waits. Start-up reads the rows and replays the log from the
+ * entry after. The rows' bytes are what counts; the columns beside them are for people with `sqlite3`.
+ */
+#include "base/logline.h"
+#include "fold/inside.h"
+#include "store/store.h"
+
+static const struct migration schema[] = { { 1,
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE person(id INTEGER PRIMARY KEY, last_at INTEGER, known INTEGER, bytes BLOB NOT NULL);"
+    "CREATE TABLE history_page(id INTEGER PRIMARY KEY, person INTEGER, first_at INTEGER, last_at INTEGER, entries BLOB NOT NULL);"
+    "CREATE INDEX history_page_person ON history_page(person, last_at);"
+    "CREATE TABLE identity_link(id INTEGER PRIMARY KEY, node INTEGER, kind INTEGER, identifier_kind TEXT, identifier TEXT, bytes BLOB NOT NULL);"
+    "CREATE TABLE item(id INTEGER PRIMARY KEY, key TEXT, bytes BLOB NOT NULL);"
+    "CREATE TABLE shop_order(id INTEGER PRIMARY KEY, key TEXT, node INTEGER, at INTEGER, value_minor INTEGER, bytes BLOB NOT NULL);"
+    "CREATE TABLE definition(id INTEGER PRIMARY KEY, kind TEXT, key TEXT, published INTEGER, bytes BLOB NOT NULL);"
+    "CREATE TABLE cell(id INTEGER PRIMARY KEY, campaign INTEGER, day INTEGER, bytes BLOB NOT NULL);"
+    "CREATE TABLE denial(who BLOB PRIMARY KEY, purposes INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE seen(key BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX seen_day ON seen(day);"
+    "CREATE TABLE dead_letter(ref INTEGER PRIMARY KEY, at INTEGER, source TEXT, reason TEXT, raw TEXT, replayed INTEGER);"
+    "CREATE TABLE decision(ref INTEGER PRIMARY KEY, key INTEGER, person INTEGER, at INTEGER, placement INTEGER, campaign INTEGER,"
+    " experience INTEGER, variation INTEGER, reason TEXT, viewed INTEGER, clicked INTEGER, bytes BLOB NOT NULL);"
+    "CREATE INDEX decision_person ON decision(person, at);" } };
+
+enum table { META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DECISION, DECISION_MARK };
+
+static const char *const statements[] = {
+    [META] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?5, ?6)",
+    [PERSON] = "INSERT OR REPLACE INTO person(id, last_at, known, bytes) VALUES(?1, ?2, ?3, ?6)",
+    [PERSON_GONE] = "DELETE FROM person WHERE id = ?1",
+    [PAGE] = "INSERT INTO history_page(person, first_at, last_at, entries) VALUES(?1, ?2, ?3, ?6)",
+    [LINK] = "INSERT OR REPLACE INTO identity_link(id, node, kind, identifier_kind, identifier, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [ITEM] = "INSERT OR REPLACE INTO item(id, key, bytes) VALUES(?1, ?5, ?6)",
+    [ORDER] = "INSERT OR REPLACE INTO shop_order(id, node, at, value_minor, key, bytes) VALUES(?1, ?2, ?3, ?7, ?5, ?6)",
+    [DEFINITION] = "INSERT OR REPLACE INTO definition(id, published, kind, key, bytes) VALUES(?1, ?2, ?4, ?5, ?6)",
+    [CELL] = "INSERT OR REPLACE INTO cell(id, campaign, day, bytes) VALUES(?1, ?2, ?3, ?6)",
+    [DENIALS_CLEAR] = "DELETE FROM denial",
+    [DENIAL] = "INSERT OR REPLACE INTO denial(who, purposes) VALUES(?6, ?1)",
+    [SEEN] = "INSERT OR REPLACE INTO seen(key, day) VALUES(?6, ?1)",
+    [SEEN_OLD] = "DELETE FROM seen WHERE day < ?1",
+    [DEAD] = "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
+                 " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
+    [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3 WHERE ref = ?1",
+};
+
+struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
+static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
+static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 0 };
+
+struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; };
+
+struct flush {
+    struct store *store;
+    struct queue *queue;
+    pthread_t thread;
+    bool started;
+    _Atomic bool busy;
+    struct batch batch;
+    struct hash128 denials;         /* digest of what the store has */
+    i32 swept;
+};
+
+enum err save_open(struct fold *fold, const char *path, struct diag *diag)
+{
+    enum err err = store_open(path, STORE_WRITER, &fold->store, diag);
+    if (!err) err = store_migrate(fold->store, schema, countof(schema), diag);
+    if (err) return err;
+    fold->flush = mem_new(sizeof *fold->flush);
+    fold->flush->store = fold->store;
+    return ERR_OK;
+}
+
+/* ---- out --------------------------------------------------------------------------------------------------- */
+
+static struct row *row_add(struct batch *b, u8 table)
+{
+    vec_push(&b->rows, (struct row){ .table = table });
+    return &b->rows.at[b->rows.n - 1];
+}
+
+static str encoded(struct batch *b, struct buf *scratch)
+{
+    str copy = arena_str(&b->a, buf_str(scratch));
+    scratch->len = 0;
+    return copy;
+}
+
+static void meta_add(struct batch *b, const char *key, struct buf *value)
+{
+    struct row *row = row_add(b, META);
+    row->key = str_of(key);
+    row->bytes = encoded(b, value);
+}
+
+static void visit_source(struct codec *c, struct source_count *v)
+{
+    codec_u16(c, &v->source);
+    codec_i64(c, &v->accepted);
+    codec_i64(c, &v->duplicates);
+    codec_i64(c, &v->no_consent);
+    codec_i64(c, &v->dead);
+    codec_i64(c, &v->last_at_ms);
+}
+
+static void visit_totals(struct codec *c, struct totals *v)
+{
+    i64 *const counts[] = { &v->events, &v->duplicates, &v->no_consent, &v->dead, &v->decisions, &v->orders, &v->records, &v->ticks,
+                            &v->mixed, &v->last_at_ms };
+    for (isize i = 0; i < countof(counts); i++) codec_i64(c, counts[i]);
+    v->revenues_n = codec_count(c, v->revenues_n, countof(v->revenue));
+    for (isize i = 0; i < v->revenues_n; i++) {
+        codec_i64(c, &v->revenue[i].minor);
+        codec_u16(c, &v->revenue[i].currency.v);
+    }
+}
+
+static void gather_people(struct fold *fold, struct batch *b, struct buf *t)
+{
+    struct history_page page;
+    for (person_id id; (id = people_dirty_next(fold->live.people)).v;) {
+        const struct profile *p = people_get(fold->live.people, id);
+        struct row *row = row_add(b, p ? PERSON : PERSON_GONE);
+        row->n[0] = id.v;
+        if (!p) continue;
+        row->n[1] = p->last_at_ms;
+        row->n[2] = p->known;
+        profile_encode(p, t);
+        row->bytes = encoded(b, t);
+    }
+    while (people_page_next(fold->live.people, &page)) {
+        struct row *row = row_add(b, PAGE);
+        row->n[0] = page.person.v;
+        row->n[1] = page.entries[0].at_ms;
+        row->n[2] = page.entries[page.entries_n - 1].at_ms;
+        row->bytes = arena_str(&b->a, (str){ (const char *)page.entries, page.entries_n * (isize)sizeof *page.entries });
+        mem_free(page.entries);
+    }
+}
+
+static void gather_tables(struct fold *fold, struct batch *b, struct buf *t)
+{
+    for (u32 id; (id = identity_dirty_next(fold->live.identity));) {
+        const struct link *link = identity_link(fold->live.identity, id);
+        struct row *row = row_add(b, LINK);
+        row->n[0] = id;
+        row->n[1] = link->a;
+        row->n[2] = link->kind;
+        row->kind = str_of(identifier_name(link->identifier.kind));
+        row->key = link->identifier.value;
+        link_encode(link, t);
+        row->bytes = encoded(b, t);
+    }
+    for (item_id id; (id = catalog_dirty_next(fold->live.catalog)).v;) {
+        struct row *row = row_add(b, ITEM);
+        row->n[0] = id.v;
+        row->key = arena_str(&b->a, catalog_item(fold->live.catalog, id)->key);
+        item_encode(fold->live.catalog, id, t);
+        row->bytes = encoded(b, t);
+    }
+    for (u32 id; (id = orders_dirty_next(&fold->orders));) {
+        const struct order *o = fold->orders.all.at[id - 1];
+        struct row *row = row_add(b, ORDER);
+        row->n[0] = id;
+        row->n[1] = o->node;
+        row->n[2] = o->at_ms;
+        row->more[0] = o->value_minor - o->refunded_minor;
+        row->key = o->key;
+        order_encode(o, t);
+        row->bytes = encoded(b, t);
+    }
+    for (u32 id; (id = definition_dirty_next(fold->definitions));) {
+        const struct definition *def = definition_by_id(fold->definitions, id);
+        struct row *row = row_add(b, DEFINITION);
+        row->n[0] = id;
+        row->n[1] = def->published;
+        row->kind = def->kind;
+        row->key = def->key;
+        definition_encode(def, t);
+        row->bytes = encoded(b, t);
+    }
+    for (u32 id; (id = cells_dirty_next(&fold->cells));) {
+        const struct cell *cell = &fold->cells.all.at[id - 1];
+        struct row *row = row_add(b, CELL);
+        row->n[0] = id;
+        row->n[1] = cell->campaign;
+        row->n[2] = cell->day;
+        cell_encode(cell, t);
+        row->bytes = encoded(b, t);
+    }
+}
+
+static void gather_keys(struct fold *fold, struct batch *b)
+{
+    struct flush *flush = fold->flush;
+    for (isize i = 0; i < fold->seen.added.n; i++) {
+        struct hash128 key = fold->seen.added.at[i];
+        struct row *row = row_add(b, SEEN);
+        row->n[0] = (i64)map_get(fold->seen.days, key, 0);
+        row->bytes = arena_str(&b->a, (str){ (const char *)&key, sizeof key });
+    }
+    fold->seen.added.n = 0;
+    if (fold->seen.today != flush->swept) {
+        row_add(b, SEEN_OLD)->n[0] = fold->seen.today - fold->config->dedup_days;
+        flush->swept = fold->seen.today;
+    }
+    struct hash128 denials = denials_digest(fold->live.denials), who;
+    if (hash128_eq(denials, flush->denials)) return;
+    flush->denials = denials;
+    row_add(b, DENIALS_CLEAR);
+    u16 purposes;
+    for (isize at = 0; denials_next(fold->live.denials, &at, &who, &purposes);) {
+        struct row *row = row_add(b, DENIAL);
+        row->n[0] = purposes;
+        row->bytes = arena_str(&b->a, (str){ (const char *)&who, sizeof who });
+    }
+}
+
+static void decision_row(struct batch *b, const struct decided *d)
+{
+    struct row *row = row_add(b, DECISION);
+    row->n[0] = (i64)d->ref;
+    row->n[1] = (i64)d->decision.key;
+    row->n[2] = d->decision.person.v;
+    const i64 more[] = { d->decision.at_ms, d->decision.placement, d->decision.campaign, d->decision.experience, d->decision.variation,
+                         d->viewed, d->clicked };
+    memcpy(row->more, more, sizeof more);
+    row->kind = str_of(decide_reason_name(d->decision.reason));
+    row->bytes = arena_str(&b->a, d->bytes);
+}
+
+static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
+{
+    isize oldest = max_isize(fold->decided_flushed, fold->decided_n - DECIDED_MAX);
+    for (isize i = oldest; i < fold->decided_n; i++) decision_row(b, &fold->decided[i % DECIDED_MAX]);
+    fold->decided_flushed = fold->decided_n;
+    for (isize i = 0; i < fold->decided_touched.n; i++) {
+        const struct decided *d = fold_decided(fold, fold->decided_touched.at[i]);
+        if (!d) continue;
+        struct row *row = row_add(b, DECISION_MARK);
+        row->n[0] = (i64)d->ref;
+        row->n[1] = d->viewed;
+        row->n[2] = d->clicked;
+    }
+    fold->decided_touched.n = 0;
+    for (; fold->dead_flushed < fold->dead.n; fold->dead_flushed++) {
+        const struct dead_letter *d = &fold->dead.at[fold->dead_flushed];
+        struct row *row = row_add(b, DEAD);
+        row->n[0] = (i64)d->ref;
+        row->n[1] = d->at_ms;
+        row->n[2] = d->replayed;
+        row->kind = arena_str(&b->a, d->source);
+        row->key = arena_str(&b->a, d->reason);
+        row->bytes = arena_str(&b->a, d->raw);
+    }
+    struct codec c = codec_writer(t);
+    if (fold->names_dirty) {
+        for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
+        meta_add(b, "names", t);
+    }
+    if (fold->sources_dirty) {
+        for (isize i = 0; i < fold->sources.n; i++) visit_source(&c, &fold->sources.at[i]);
+        meta_add(b, "sources", t);
+    }
+    struct totals totals = fold->totals;
+    visit_totals(&c, &totals);
+    meta_add(b, "totals", t);
+    fold->names_dirty = fold->sources_dirty = fold->rest_dirty = false;
+}
+
+static void gather(struct fold *fold)
+{
+    struct batch *b = &fold->flush->batch;
+    struct buf t = { 0 };
+    gather_people(fold, b, &t);
+    gather_tables(fold, b, &t);
+    gather_keys(fold, b);
+    gather_rest(fold, b, &t);
+    struct hash128 digest = fold_digest(fold).all;
+    buf_add(&t, (str){ (const char *)&digest, sizeof digest });
+    meta_add(b, "digest", &t);
+    buf_add(&t, (str){ (const char *)&fold->ref, sizeof fold->ref });
+    meta_add(b, "ref", &t);
+    buf_add(&t, (str){ (const char *)&fold->now_ms, sizeof fold->now_ms });
+    meta_add(b, "now", &t);
+    buf_fini(&t);
+    b->ref = fold->ref;
+}
+
+static enum err row_write(struct store *store, const struct row *row)
+{
+    struct statement *s = store_statement(store, statements[row->table]);
+    const char *sql = statements[row->table];
+    for (int i = 0; i < 3; i++) {
+        char mark[4] = { '?', (char)('1' + i), 0, 0 };
+        if (str_find(str_of(sql), str_of(mark)) >= 0 && strstr(sql, mark)) bind_i64(s, i + 1, row->n[i]);
+    }
+    if (strstr(sql, "?4")) bind_str(s, 4, row->kind);
+    if (strstr(sql, "?5")) bind_str(s, 5, row->key);
+    if (strstr(sql, "?6")) bind_blob(s, 6, row->bytes);
+    int more = row->table < countof(more_n) ? more_n[row->table] : 0;
+    for (int i = 0; i < more; i++) bind_i64(s, more_at[i], row->more[i]);
+    return statement_run(s);
+}
+
+static void batch_write(struct store *store, struct batch *b)
+{
+    enum err err = store_begin(store);
+    for (isize i = 0; !err && i < b->rows.n; i++) err = row_write(store, &b->rows.at[i]);
+    if (!err) err = store_commit(store);
+    if (err) {
+        /* What the rows say is in the log. Going on without them would let the store drift behind for ever, unseen. */
+        log_error("flush.failed err=%s ref=%llu", err_name(err), (unsigned long long)b->ref);
+        abort();
+    }
+    b->rows.n = 0;
+    arena_clear(&b->a);
+}
+
+static void *flush_thread(void *ctx)
+{
+    struct flush *flush = ctx;
+    void *batch;
+    while (queue_take(flush->queue, &batch, 1, -1) >= 0) {
+        batch_write(flush->store, batch);
+        atomic_store(&flush->busy, false);
+    }
+    return NULL;
+}
+
+void save_start(struct fold *fold)
+{
+    if (!fold->flush) return;
+    fold->flush->queue = queue_new(4);
+    fold->flush->started = true;
+    pthread_create(&fold->flush->thread, NULL, flush_thread, fold->flush);
+}
+
+static void flush_end(struct flush *flush)
+{
+    if (!flush->started) return;
+    queue_close(flush->queue);
+    pthread_join(flush->thread, NULL);
+    queue_free(flush->queue);
+    flush->started = false;
+}
+
+void save_tick(struct fold *fold, bool now)
+{
+    struct flush *flush = fold->flush;
+    if (!flush) return;
+    if (now) {
+        flush_end(flush);                               /* what is under way ends first */
+        if (fold->flushed_ref == fold->ref) return;
+        gather(fold);
+        batch_write(flush->store, &flush->batch);
+        fold->flushed_ref = fold->ref;
+        return;
+    }
+    i64 us = clock_monotonic_us();
+    bool due = fold->ref != fold->flushed_ref && us - fold->flushed_at_us >= fold->config->flush_ms * 1000;
+    if (!due || atomic_load(&flush->busy)) return;
+    gather(fold);
+    fold->flushed_ref = fold->ref;
+    fold->flushed_at_us = us;
+    atomic_store(&flush->busy, true);
+    bool queued = queue_push(flush->queue, &flush->batch);
+    assert(queued);
+}
+
+void save_stop(struct fold *fold)
+{
+    struct flush *flush = fold->flush;
+    if (!flush) return;
+    flush_end(flush);
+    arena_fini(&flush->batch.a);
+    vec_fini(&flush->batch.rows);
+    store_close(flush->store);
+    mem_free(flush);
+    fold->flush = NULL;
+    fold->store = NULL;
+}
+
+/* ---- in -------------------------------------------------------------------------------------------------------- */
+
+struct loading { struct fold *fold; struct statement *s; arena a; };
+
+static enum err load_link(struct loading *l) { return identity_load(l->fold->live.identity, column_blob(l->s, 0)); }
+static enum err load_item(struct loading *l) { return catalog_load(l->fold->live.catalog, column_blob(l->s, 0)); }
+static enum err load_person(struct loading *l) { return people_load(l->fold->live.people, column_blob(l->s, 0), &l->a); }
+static enum err load_order(struct loading *l) { return orders_load(&l->fold->orders, column_blob(l->s, 0), &l->a); }
+static enum err load_definition(struct loading *l) { return definition_load(l->fold->definitions, column_blob(l->s, 0), &l->a); }
+static enum err load_cell(struct loading *l) { return cells_load(&l->fold->cells, column_blob(l->s, 0)); }
+
+static struct hash128 key_of(str bytes)
+{
+    struct hash128 key = { 0 };
+    if (bytes.len == (isize)sizeof key) memcpy(&key, bytes.ptr, sizeof key);
+    return key;
+}
+
+static enum err load_denial(struct loading *l)
+{
+    denials_set(l->fold->live.denials, key_of(column_blob(l->s, 0)), (u16)column_i64(l->s, 1));
+    return ERR_OK;
+}
+
+static enum err load_seen(struct loading *l)
+{
+    seen_load(&l->fold->seen, key_of(column_blob(l->s, 0)), (i32)column_i64(l->s, 1));
+    return ERR_OK;
+}
+
+static str keep(str s)
+{
+    char *copy = mem_new(s.len + 1);
+    if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
+    return (str){ copy, s.len };
+}
+
+static enum err load_dead(struct loading *l)
+{
+    vec_push(&l->fold->dead, (struct dead_letter){ (u64)column_i64(l->s, 0), column_i64(l->s, 1), keep(column_str(l->s, 2)),
+                             keep(column_str(l->s, 3)), keep(column_blob(l->s, 4)), column_i64(l->s, 5) != 0 });
+    return ERR_OK;
+}
+
+static enum err load_decision(struct loading *l)
+{
+    struct fold *fold = l->fold;
+    struct decision d;
+    str bytes = column_blob(l->s, 1);
+    if (decision_decode(bytes, &l->a, &d)) return ERR_DAMAGED;
+    if (!fold->decided) {
+        fold->decided = mem_new(DECIDED_MAX * (isize)sizeof *fold->decided);
+        fold->decided_by_key = map_new(1024);
+    }
+    struct decided *slot = &fold->decided[fold->decided_n % DECIDED_MAX];
+    *slot = (struct decided){ .decision = d, .bytes = keep(bytes), .ref = (u64)column_i64(l->s, 0),
+                              .viewed = column_i64(l->s, 2) != 0, .clicked = column_i64(l->s, 3) != 0 };
+    slot->decision.considered = NULL;
+    slot->decision.items = NULL;
+    slot->decision.considered_n = slot->decision.items_n = 0;
+    map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
+    fold->decided_flushed = fold->decided_n;
+    return ERR_OK;
+}
+
+static enum err load_meta(struct loading *l)
+{
+    struct fold *fold = l->fold;
+    str key = column_str(l->s, 0), value = column_blob(l->s, 1);
+    struct codec c = codec_reader(value, &l->a);
+    if (str_eq(key, S("ref")) && value.len == (isize)sizeof fold->ref) memcpy(&fold->ref, value.ptr, sizeof fold->ref);
+    if (str_eq(key, S("now")) && value.len == (isize)sizeof fold->now_ms) memcpy(&fold->now_ms, value.ptr, sizeof fold->now_ms);
+    if (str_eq(key, S("totals"))) visit_totals(&c, &fold->totals);
+    while (str_eq(key, S("names")) && c.in.len && !c.failed) {
+        str name = { 0 };
+        codec_str(&c, &name);
+        (void)fold_name_of(fold, name);
+    }
+    while (str_eq(key, S("sources")) && c.in.len && !c.failed) {
+        struct source_count source = { 0 };
+        visit_source(&c, &source);
+        vec_push(&fold->sources, source);
+    }
+    return c.failed ? ERR_DAMAGED : ERR_OK;
+}
+
+static enum err load_table(struct loading *l, const char *sql, enum err (*load)(struct loading *l), struct diag *diag)
+{
+    bool row;
+    enum err err;
+    l->s = store_statement(l->fold->store, sql);
+    while (!(err = statement_step(l->s, &row)) && row) {
+        err = load(l);
+        if (err) {
+            statement_reset(l->s);
+            return diag_set(diag, ERR_DAMAGED, "the store has a row that cannot be read: %s", sql);
+        }
+        if (l->a.used > 1 << 20) arena_clear(&l->a);
+    }
+    return err;
+}
+
+enum err save_load(struct fold *fold, struct diag *diag)
+{
+    static const struct { const char *sql; enum err (*load)(struct loading *l); } tables[] = {
+        { "SELECT key, value FROM meta", load_meta },
+        { "SELECT bytes FROM definition ORDER BY id", load_definition },
+        { "SELECT bytes FROM item ORDER BY id", load_item },
+        { "SELECT bytes FROM identity_link ORDER BY id", load_link },
+        { "SELECT bytes FROM person ORDER BY id", load_person },
+        { "SELECT bytes FROM shop_order ORDER BY id", load_order },
+        { "SELECT bytes FROM cell ORDER BY id", load_cell },
+        { "SELECT who, purposes FROM denial", load_denial },
+        { "SELECT key, day FROM seen", load_seen },
+        { "SELECT ref, at, source, reason, raw, replayed FROM dead_letter WHERE ref > (SELECT coalesce(max(ref), 0) FROM dead_letter) - 20000"
+          " ORDER BY ref", load_dead },
+        { "SELECT ref, bytes, viewed, clicked FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
+    };
+    struct loading l = { .fold = fold };
+    enum err err = ERR_OK;
+    for (isize i = 0; !err && i < countof(tables); i++) err = load_table(&l, tables[i].sql, tables[i].load, diag);
+    arena_fini(&l.a);
+    fold->names_dirty = fold->sources_dirty = false;
+    fold->dead_flushed = fold->dead.n;
+    fold->flushed_ref = fold->ref;
+    fold->flush->denials = denials_digest(fold->live.denials);
+    fold->flush->swept = fold->seen.today;
+    while (people_dirty_next(fold->live.people).v) continue;
+    while (catalog_dirty_next(fold->live.catalog).v) continue;
+    return err;
+}
