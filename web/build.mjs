@@ -25,16 +25,26 @@ const version = JSON.parse(readFileSync(join(here, "package.json"), "utf8")).ver
 
 /* What the lock file fixes is fetched on the first build, and again when the lock file changes. */
 const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
-if (modified(join(here, "package-lock.json")) > modified(join(here, "node_modules/.package-lock.json"))) {
-    const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-        { cwd: here, stdio: "inherit" });
+if (
+    modified(join(here, "package-lock.json")) > modified(join(here, "node_modules/.package-lock.json"))
+) {
+    const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+        cwd: here,
+        stdio: "inherit",
+    });
     if (status !== 0) process.exit(1);
 }
 const { build } = await import("esbuild");
 
 const common = {
-    absWorkingDir: here, bundle: true, minify: true, write: false, metafile: true, legalComments: "none",
-    charset: "utf8", logLevel: "warning",
+    absWorkingDir: here,
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    legalComments: "none",
+    charset: "utf8",
+    logLevel: "warning",
 };
 const read = new Set(["build.mjs", "package.json", "package-lock.json"]);
 const note = (result) => {
@@ -45,10 +55,15 @@ const note = (result) => {
 rmSync(out, { recursive: true, force: true });
 mkdirSync(join(out, "assets"), { recursive: true });
 
-const tag = note(await build({
-    ...common, entryPoints: ["tag/main.ts"], format: "iife", target: "es2020",
-    define: { VERSION: JSON.stringify(version) },
-}));
+const tag = note(
+    await build({
+        ...common,
+        entryPoints: ["tag/main.ts"],
+        format: "iife",
+        target: "es2020",
+        define: { VERSION: JSON.stringify(version) },
+    }),
+);
 const code = tag.outputFiles[0].contents;
 const bytes = gzipSync(code, { level: 9 }).length;
 writeFileSync(join(out, "tag.js"), code);
@@ -59,19 +74,34 @@ if (bytes > TAG_BYTES_MAX) {
 }
 
 if (existsSync(join(here, "console/main.tsx"))) {
-    const console_ = note(await build({
-        ...common, entryPoints: { console: "console/main.tsx" }, outdir: join(out, "assets"), format: "iife",
-        target: "es2021", jsx: "automatic", jsxImportSource: "preact", loader: { ".svg": "text" },
-        define: {
-            VERSION: JSON.stringify(version), TAG_BYTES: String(bytes), TAG_BYTES_MAX: String(TAG_BYTES_MAX),
-        },
-    }));
+    const console_ = note(
+        await build({
+            ...common,
+            entryPoints: { console: "console/main.tsx" },
+            outdir: join(out, "assets"),
+            format: "iife",
+            target: "es2021",
+            jsx: "automatic",
+            jsxImportSource: "preact",
+            loader: { ".svg": "text" },
+            define: {
+                VERSION: JSON.stringify(version),
+                TAG_BYTES: String(bytes),
+                TAG_BYTES_MAX: String(TAG_BYTES_MAX),
+            },
+        }),
+    );
     for (const file of console_.outputFiles) {
         writeFileSync(file.path, file.contents);
-        console.log(`${file.path.slice(out.length + 1)} ${file.contents.length} bytes, `
-            + `${gzipSync(file.contents, { level: 9 }).length} gzipped`);
+        console.log(
+            `${file.path.slice(out.length + 1)} ${file.contents.length} bytes, `
+                + `${gzipSync(file.contents, { level: 9 }).length} gzipped`,
+        );
     }
-    for (const [from, to] of [["index.html", "index.html"], ["icon.svg", "assets/icon.svg"]]) {
+    for (const [from, to] of [
+        ["index.html", "index.html"],
+        ["icon.svg", "assets/icon.svg"],
+    ]) {
         cpSync(join(here, "console", from), join(out, to));
         read.add(`console/${from}`);
     }
@@ -79,6 +109,9 @@ if (existsSync(join(here, "console/main.tsx"))) {
 
 if (depfile) {
     const escape = (path) => path.replace(/[ #$]/g, "\\$&");
-    writeFileSync(depfile, `${escape(stamp)}: ${[...read].map((f) => escape(join(here, f))).join(" ")}\n`);
+    writeFileSync(
+        depfile,
+        `${escape(stamp)}: ${[...read].map((f) => escape(join(here, f))).join(" ")}\n`,
+    );
 }
 if (stamp) writeFileSync(stamp, "");

@@ -14,7 +14,8 @@
 
 /* For the page at "/": it runs only its own files and talks only to its own server. Pictures of
  * products may be anywhere. */
-#define CONSOLE_CSP "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; " \
+#define CONSOLE_CSP \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; " \
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 struct console_asset {

@@ -3,9 +3,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <cmocka.h>
 #include <zlib.h>
+
+#include "base/arena.h"
 
 static void the_console_is_at_the_root(void **state)
 {
@@ -44,14 +45,14 @@ static void what_is_gzipped_is_the_same_file(void **state)
     (void)state;
     struct console_asset a;
     assert_true(console_asset(S("/assets/console.js"), &a));
-    char *back = malloc((size_t)a.bytes.len + 1);
+    char *back = mem_new(a.bytes.len + 1);
     z_stream z = { .next_in = (Bytef *)(uintptr_t)a.gzip.ptr, .avail_in = (uInt)a.gzip.len,
         .next_out = (Bytef *)back, .avail_out = (uInt)a.bytes.len + 1 };
     assert_int_equal(inflateInit2(&z, 16 + MAX_WBITS), Z_OK);
     assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
     assert_true(str_eq((str){ back, (isize)z.total_out }, a.bytes));
     inflateEnd(&z);
-    free(back);
+    mem_free(back);
 }
 
 static void a_path_that_is_not_there_is_said_not_to_be(void **state)

@@ -2,22 +2,49 @@
  *
  * api.ts - the server's shapes, and the one way to ask it. A 401 ends the session everywhere.
  */
-export interface Money { minor: number; currency: string }
-export interface Session { email: string; role: "viewer" | "editor" | "admin"; csrf: string }
+export interface Money {
+    minor: number;
+    currency: string;
+}
+export interface Session {
+    email: string;
+    role: "viewer" | "editor" | "admin";
+    csrf: string;
+}
 export interface Overview {
-    now: string; events: { total: number; last_minute: number; per_second: number[] };
-    people: { known: number; anonymous: number }; orders: number; revenue: Money[];
+    now: string;
+    events: { total: number; last_minute: number; per_second: number[] };
+    people: { known: number; anonymous: number };
+    orders: number;
+    revenue: Money[];
     decisions: { total: number; last_minute: number };
     refused: { no_consent: number; dead_letters: number; duplicates: number };
-    log: { records: number; bytes: number }; segments: number; campaigns: number; started_at: string; version: string;
-    latest: { at: string; type: string; person_id: string; item?: string; title?: string; channel?: string }[];
+    log: { records: number; bytes: number };
+    segments: number;
+    campaigns: number;
+    started_at: string;
+    version: string;
+    latest: {
+        at: string;
+        type: string;
+        person_id: string;
+        item?: string;
+        title?: string;
+        channel?: string;
+    }[];
     tag?: { main_ms?: number };
 }
 export interface PersonRow {
-    person_id: string; display: string; known: boolean; last_at: string; orders: number; segments: string[];
+    person_id: string;
+    display: string;
+    known: boolean;
+    last_at: string;
+    orders: number;
+    segments: string[];
 }
 export interface Person {
-    person_id: string; display?: string;
+    person_id: string;
+    display?: string;
     identifiers: { kind: string; value: string; trust: string; at: string; source: string }[];
     traits: { name: string; value: unknown; source: string; at: string }[];
     consent: { purpose: string; state: string; source: string; at: string; basis?: string }[];
@@ -27,72 +54,170 @@ export interface Person {
     merges: { merge_id: string; at: string; into: string; from: string; why: string }[];
 }
 export interface HistoryEvent {
-    at: string; type: string; item?: string; title?: string; quantity?: number; value?: Money; channel?: string;
-    order?: string; source?: string;
+    at: string;
+    type: string;
+    item?: string;
+    title?: string;
+    quantity?: number;
+    value?: Money;
+    channel?: string;
+    order?: string;
+    source?: string;
 }
 export interface DecisionRow {
-    decision_key: string; at: string; placement: string; campaign?: string; experience?: string; variation?: string;
-    reason: string; viewed: boolean; clicked: boolean;
+    decision_key: string;
+    at: string;
+    placement: string;
+    campaign?: string;
+    experience?: string;
+    variation?: string;
+    reason: string;
+    viewed: boolean;
+    clicked: boolean;
 }
 export interface ExplainNode {
-    text?: string; result?: string; value?: unknown; next_change_at?: string | null;
-    events?: { at: string; type: string; item?: string }[]; children?: ExplainNode[];
+    text?: string;
+    result?: string;
+    value?: unknown;
+    next_change_at?: string | null;
+    events?: { at: string; type: string; item?: string }[];
+    children?: ExplainNode[];
 }
 export interface Segment {
-    key: string; title: string; rule: string; count: number; state: string; revision: number; owner: string;
+    key: string;
+    title: string;
+    rule: string;
+    count: number;
+    state: string;
+    revision: number;
+    owner: string;
 }
-export interface RuleError { column: number; length: number; message: string; hint?: string }
-export interface RuleCheck { ok: boolean; errors?: RuleError[] }
+export interface RuleError {
+    column: number;
+    length: number;
+    message: string;
+    hint?: string;
+}
+export interface RuleCheck {
+    ok: boolean;
+    errors?: RuleError[];
+}
 export interface Definition {
-    kind: string; key: string; title: string; state: string; paused: boolean; revision: number;
-    published_revision?: number; owner: string; updated_at: string; document: Doc; draft?: Doc;
+    kind: string;
+    key: string;
+    title: string;
+    state: string;
+    paused: boolean;
+    revision: number;
+    published_revision?: number;
+    owner: string;
+    updated_at: string;
+    document: Doc;
+    draft?: Doc;
 }
 export type Doc = Record<string, any>;
 export interface Comparison {
-    metric: string; variation: string; against: string; estimate: number; relative: number; low: number; high: number;
-    p: number; significant: boolean;
+    metric: string;
+    variation: string;
+    against: string;
+    estimate: number;
+    relative: number;
+    low: number;
+    high: number;
+    p: number;
+    significant: boolean;
 }
 export interface Arm {
-    experience: string; variation: string; is_control: boolean; exposed: number; clicks: number; orders: number;
-    revenue: Money; order_rate: number; click_rate: number; revenue_per_person: number;
+    experience: string;
+    variation: string;
+    is_control: boolean;
+    exposed: number;
+    clicks: number;
+    orders: number;
+    revenue: Money;
+    order_rate: number;
+    click_rate: number;
+    revenue_per_person: number;
 }
 export interface Results {
-    campaign?: string; since: string; state?: string; srm: { p: number; alarm: boolean } | null; arms: Arm[];
-    comparisons: Comparison[]; versus_holdout: Comparison[]; method: string; alpha: number;
+    campaign?: string;
+    since: string;
+    state?: string;
+    srm: { p: number; alarm: boolean } | null;
+    arms: Arm[];
+    comparisons: Comparison[];
+    versus_holdout: Comparison[];
+    method: string;
+    alpha: number;
     series: { at: string; arms: Record<string, { exposed: number; orders: number }> }[];
 }
 export interface Source {
-    key: string; title: string; owner: string; last_at: string | null; lag_ms: number; accepted: number; refused: number;
-    duplicates: number; no_consent: number; state: "green" | "red" | "idle"; basis: Record<string, string>;
+    key: string;
+    title: string;
+    owner: string;
+    last_at: string | null;
+    lag_ms: number;
+    accepted: number;
+    refused: number;
+    duplicates: number;
+    no_consent: number;
+    state: "green" | "red" | "idle";
+    basis: Record<string, string>;
 }
 
 export class Problem extends Error {
-    constructor(public status: number, title: string, public body: any) { super(title); }
+    constructor(
+        public status: number,
+        title: string,
+        public body: any,
+    ) {
+        super(title);
+    }
 }
 
 let csrf = "";
 let onSignedOut = () => {};
-export const setCsrf = (value: string) => { csrf = value; };
-export const whenSignedOut = (work: () => void) => { onSignedOut = work; };
+export const setCsrf = (value: string) => {
+    csrf = value;
+};
+export const whenSignedOut = (work: () => void) => {
+    onSignedOut = work;
+};
 
-export async function call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+export async function call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+): Promise<T> {
     const sent: Record<string, string> = { accept: "application/json", ...headers };
     if (method !== "GET") sent["x-csrf"] = csrf;
     if (body !== undefined) sent["content-type"] = "application/json";
     let answer: Response;
     try {
         answer = await fetch(path, {
-            method, headers: sent, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body),
+            method,
+            headers: sent,
+            credentials: "same-origin",
+            body: body === undefined ? undefined : JSON.stringify(body),
         });
     } catch {
         throw new Problem(0, "The server does not answer. Is it running?", null);
     }
     const text = await answer.text();
     let parsed: any = null;
-    try { parsed = text ? JSON.parse(text) : null; } catch { /* not for us to read */ }
+    try {
+        parsed = text ? JSON.parse(text) : null;
+    } catch {
+        /* not for us to read */
+    }
     if (answer.ok) return parsed as T;
     if (answer.status === 401 && path !== "/v1/login" && path !== "/v1/session") onSignedOut();
-    throw new Problem(answer.status, parsed?.detail || parsed?.title || `The server answered ${answer.status}`, parsed);
+    throw new Problem(
+        answer.status,
+        parsed?.detail || parsed?.title || `The server answered ${answer.status}`,
+        parsed,
+    );
 }
 
 export const get = <T>(path: string) => call<T>("GET", path);

@@ -18,15 +18,35 @@ function colour(name: string): string {
     return value;
 }
 
-const tick = (at: number, step: number) => step >= 86400
-    ? new Date(at * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" })
-    : new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: step < 60 ? "2-digit" : undefined });
+const tick = (at: number, step: number) =>
+    step >= 86400
+        ? new Date(at * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" })
+        : new Date(at * 1000).toLocaleTimeString("en-GB", {
+              hour: "2-digit",
+              minute: "2-digit",
+              second: step < 60 ? "2-digit" : undefined,
+          });
 
-export interface Line { name: string; values: (number | null)[] }
+export interface Line {
+    name: string;
+    values: (number | null)[];
+}
 
 /** Lines over time (seconds since 1970, ascending). The box has its height before there is data. */
-export function Chart({ at, lines, height = 220, format, fill, label }: {
-    at: number[]; lines: Line[]; height?: number; format?: (v: number) => string; fill?: boolean; label: string;
+export function Chart({
+    at,
+    lines,
+    height = 220,
+    format,
+    fill,
+    label,
+}: {
+    at: number[];
+    lines: Line[];
+    height?: number;
+    format?: (v: number) => string;
+    fill?: boolean;
+    label: string;
 }) {
     const box = useRef<HTMLDivElement>(null);
     const plot = useRef<uPlot | null>(null);
@@ -40,23 +60,59 @@ export function Chart({ at, lines, height = 220, format, fill, label }: {
         const make = () => {
             plot.current?.destroy();
             const soft = colour("--ink-faint");
-            const axis = { stroke: soft, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-            plot.current = new uPlot({
-                width: node.clientWidth, height, legend: { show: false }, padding: [12, 8, 0, 0],
-                cursor: { y: false, points: { size: 7 } }, scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-                axes: [{ ...axis, grid: { show: false }, space: 80, size: 30, values: (_u, at, _i, _s, step) => at.map((t) => tick(t, step)) },
-                    { ...axis, size: 58, values: (_u, values) => values.map((v) => (format ? format(v) : String(v))) }],
-                series: [{}, ...lines.map((l, i) => {
-                    const stroke = colour(`--chart-${(i % 5) + 1}`);
-                    return {
-                        label: l.name, stroke, width: 2, points: { show: false }, spanGaps: true,
-                        fill: fill ? stroke.replace("rgb(", "rgba(").replace(")", ", .12)") : undefined,
-                    };
-                })],
-            }, latest.current, node);
+            const axis = {
+                stroke: soft,
+                grid: { stroke: colour("--line"), width: 1 },
+                ticks: { show: false },
+                font: "12px system-ui",
+            };
+            plot.current = new uPlot(
+                {
+                    width: node.clientWidth,
+                    height,
+                    legend: { show: false },
+                    padding: [12, 8, 0, 0],
+                    cursor: { y: false, points: { size: 7 } },
+                    scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+                    axes: [
+                        {
+                            ...axis,
+                            grid: { show: false },
+                            space: 80,
+                            size: 30,
+                            values: (_u, at, _i, _s, step) => at.map((t) => tick(t, step)),
+                        },
+                        {
+                            ...axis,
+                            size: 58,
+                            values: (_u, values) => values.map((v) => (format ? format(v) : String(v))),
+                        },
+                    ],
+                    series: [
+                        {},
+                        ...lines.map((l, i) => {
+                            const stroke = colour(`--chart-${(i % 5) + 1}`);
+                            return {
+                                label: l.name,
+                                stroke,
+                                width: 2,
+                                points: { show: false },
+                                spanGaps: true,
+                                fill: fill
+                                    ? stroke.replace("rgb(", "rgba(").replace(")", ", .12)")
+                                    : undefined,
+                            };
+                        }),
+                    ],
+                },
+                latest.current,
+                node,
+            );
         };
         make();
-        const size = new ResizeObserver(() => plot.current?.setSize({ width: node.clientWidth, height }));
+        const size = new ResizeObserver(() =>
+            plot.current?.setSize({ width: node.clientWidth, height }),
+        );
         size.observe(node);
         const dark = matchMedia("(prefers-color-scheme: dark)");
         dark.addEventListener("change", make);
@@ -69,22 +125,56 @@ export function Chart({ at, lines, height = 220, format, fill, label }: {
             plot.current = null;
         };
     }, [shape, height]);
-    useEffect(() => { plot.current?.setData(data); }, [data]);
-    return <div class="plot" ref={box} style={{ height: `${height}px` }} role="img" aria-label={label} />;
+    useEffect(() => {
+        plot.current?.setData(data);
+    }, [data]);
+    return (
+        <div class="plot" ref={box} style={{ height: `${height}px` }} role="img" aria-label={label} />
+    );
 }
 
-export const Legend = ({ names }: { names: string[] }) => <div class="legend">
-    {names.map((n, i) => <span key={n}><i style={{ background: `var(--chart-${(i % 5) + 1})` }} />{n}</span>)}
-</div>;
+export const Legend = ({ names }: { names: string[] }) => (
+    <div class="legend">
+        {names.map((n, i) => (
+            <span key={n}>
+                <i style={{ background: `var(--chart-${(i % 5) + 1})` }} />
+                {n}
+            </span>
+        ))}
+    </div>
+);
 
 /** An estimate and its interval on a line with zero in the middle, all rows of a table on one scale. */
 export function Interval({ of, reach }: { of: Comparison; reach: number }) {
     const x = (v: number) => 50 + 48 * Math.max(-1, Math.min(1, v / (reach || 1)));
     const tone = of.significant ? (of.relative > 0 ? "var(--good)" : "var(--bad)") : "var(--chart-5)";
-    return <svg class="interval" viewBox="0 0 100 10" preserveAspectRatio="none" role="img"
-        aria-label={`${signed(of.relative)}, between ${signed(of.low)} and ${signed(of.high)}`}>
-        <line x1="50" x2="50" y1="0" y2="10" stroke="var(--line-strong)" stroke-width="1" vector-effect="non-scaling-stroke" />
-        <rect x={x(of.low)} width={Math.max(.6, x(of.high) - x(of.low))} y="3" height="4" rx="1" fill={tone} opacity=".28" />
-        <rect x={x(of.relative) - .5} width="1" y="1.6" height="6.8" rx=".3" fill={tone} />
-    </svg>;
+    return (
+        <svg
+            class="interval"
+            viewBox="0 0 100 10"
+            preserveAspectRatio="none"
+            role="img"
+            aria-label={`${signed(of.relative)}, between ${signed(of.low)} and ${signed(of.high)}`}
+        >
+            <line
+                x1="50"
+                x2="50"
+                y1="0"
+                y2="10"
+                stroke="var(--line-strong)"
+                stroke-width="1"
+                vector-effect="non-scaling-stroke"
+            />
+            <rect
+                x={x(of.low)}
+                width={Math.max(0.6, x(of.high) - x(of.low))}
+                y="3"
+                height="4"
+                rx="1"
+                fill={tone}
+                opacity=".28"
+            />
+            <rect x={x(of.relative) - 0.5} width="1" y="1.6" height="6.8" rx=".3" fill={tone} />
+        </svg>
+    );
 }

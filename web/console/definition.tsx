@@ -8,11 +8,22 @@ import { useEffect, useState } from "preact/hooks";
 import { Definition, Doc, Problem, call, part, post } from "./api";
 import { Asked, Asking, Empty, State, When, attempt, say, useGet } from "./ui";
 
-export interface Refusal { path?: string; message: string; column?: number }
+export interface Refusal {
+    path?: string;
+    message: string;
+    column?: number;
+}
 
 export interface Editing {
-    held: Asked<Definition>; doc: Doc; set: (doc: Doc) => void; changed: boolean; busy: boolean; refused: Refusal[];
-    save: () => Promise<boolean>; publish: () => Promise<boolean>; act: (what: string, said: string, body?: unknown) => Promise<boolean>;
+    held: Asked<Definition>;
+    doc: Doc;
+    set: (doc: Doc) => void;
+    changed: boolean;
+    busy: boolean;
+    refused: Refusal[];
+    save: () => Promise<boolean>;
+    publish: () => Promise<boolean>;
+    act: (what: string, said: string, body?: unknown) => Promise<boolean>;
 }
 
 export function useEditing(kind: string, id: string, blank: Doc): Editing {
@@ -33,7 +44,7 @@ export function useEditing(kind: string, id: string, blank: Doc): Editing {
         addEventListener("beforeunload", ask);
         return () => removeEventListener("beforeunload", ask);
     }, [changed]);
-    const path = `/v1/definitions/${kind}/${part(isNew ? doc.key ?? "" : id)}`;
+    const path = `/v1/definitions/${kind}/${part(isNew ? (doc.key ?? "") : id)}`;
     async function doing(work: () => Promise<unknown>, said: string): Promise<boolean> {
         setBusy(true);
         setRefused([]);
@@ -46,25 +57,35 @@ export function useEditing(kind: string, id: string, blank: Doc): Editing {
         } catch (error) {
             const problem = error as Problem;
             setRefused(problem.body?.errors ?? []);
-            say(problem.status === 412 || problem.status === 409
-                ? "Someone else changed this meanwhile. Load it again to see their version." : problem.message, true);
+            say(
+                problem.status === 412 || problem.status === 409
+                    ? "Someone else changed this meanwhile. Load it again to see their version."
+                    : problem.message,
+                true,
+            );
         }
         setBusy(false);
         await held.reload();
         return ok;
     }
-    const put = () => call("PUT", path, doc, held.data ? { "if-match": String(held.data.revision) } : {});
+    const put = () =>
+        call("PUT", path, doc, held.data ? { "if-match": String(held.data.revision) } : {});
     return {
-        held, doc, changed, busy, refused,
+        held,
+        doc,
+        changed,
+        busy,
+        refused,
         set: (next) => {
             setDoc(next);
             setChanged(true);
         },
         save: () => doing(put, "The draft is kept."),
-        publish: () => doing(async () => {
-            if (changed) await put();
-            await post(`${path}/publish`);
-        }, "It is live: the next request sees it."),
+        publish: () =>
+            doing(async () => {
+                if (changed) await put();
+                await post(`${path}/publish`);
+            }, "It is live: the next request sees it."),
         act: (what, said, body) => doing(() => post(`${path}/${what}`, body), said),
     };
 }
@@ -73,78 +94,274 @@ export function Actions({ of, may, isNew }: { of: Editing; may: boolean; isNew: 
     const d = of.held.data;
     if (!may) return d ? <State of={d} /> : null;
     const ready = !of.busy && !!of.doc.key;
-    return <>
-        {d && <State of={d} />}
-        {d?.state === "published" && (d.paused
-            ? <button class="button" disabled={of.busy} onClick={() => of.act("resume", "It shows again.")}>Resume</button>
-            : <button class="button" disabled={of.busy} onClick={() => of.act("pause", "It is paused: the next request no longer shows it.")}>Pause</button>)}
-        <button class="button" disabled={!ready || !of.changed} onClick={of.save}>Save draft</button>
-        <button class="button primary" disabled={!ready || (!isNew && !of.changed && d?.state === "published" && d.revision === d.published_revision)}
-            onClick={of.publish}>Publish</button>
-    </>;
+    return (
+        <>
+            {d && <State of={d} />}
+            {d?.state === "published"
+                && (d.paused ? (
+                    <button
+                        class="button"
+                        disabled={of.busy}
+                        onClick={() => of.act("resume", "It shows again.")}
+                    >
+                        Resume
+                    </button>
+                ) : (
+                    <button
+                        class="button"
+                        disabled={of.busy}
+                        onClick={() =>
+                            of.act("pause", "It is paused: the next request no longer shows it.")
+                        }
+                    >
+                        Pause
+                    </button>
+                ))}
+            <button class="button" disabled={!ready || !of.changed} onClick={of.save}>
+                Save draft
+            </button>
+            <button
+                class="button primary"
+                disabled={
+                    !ready
+                    || (!isNew
+                        && !of.changed
+                        && d?.state === "published"
+                        && d.revision === d.published_revision)
+                }
+                onClick={of.publish}
+            >
+                Publish
+            </button>
+        </>
+    );
 }
 
 export function Refused({ errors }: { errors: Refusal[] }) {
     if (!errors.length) return null;
-    return <div class="note bad" role="alert"><div><strong>It was not published</strong>
-        <ul>{errors.map((e) => <li>{e.path && <><code>{e.path}</code>{e.column ? `, column ${e.column}` : ""}: </>}{e.message}</li>)}</ul></div></div>;
+    return (
+        <div class="note bad" role="alert">
+            <div>
+                <strong>It was not published</strong>
+                <ul>
+                    {errors.map((e) => (
+                        <li>
+                            {e.path && (
+                                <>
+                                    <code>{e.path}</code>
+                                    {e.column ? `, column ${e.column}` : ""}:{" "}
+                                </>
+                            )}
+                            {e.message}
+                        </li>
+                    ))}
+                </ul>
+            </div>
+        </div>
+    );
 }
 
 /** The document as text; it reaches the form when it reads as JSON. */
 export function JsonTab({ of, may }: { of: Editing; may: boolean }) {
     const [text, set] = useState(() => JSON.stringify(of.doc, null, 2));
     const [wrong, setWrong] = useState("");
-    return <div class="stack">
-        <textarea class="code" rows={Math.min(36, text.split("\n").length + 2)} aria-label="The definition as JSON" spellcheck={false} value={text} disabled={!may}
-            onInput={(e) => {
-                const now = e.currentTarget.value;
-                set(now);
-                try {
-                    of.set(JSON.parse(now));
-                    setWrong("");
-                } catch (error) {
-                    setWrong((error as Error).message);
-                }
-            }} />
-        <div class="small wrong" role="status" style={{ minHeight: "20px" }}>{wrong}</div>
-    </div>;
+    return (
+        <div class="stack">
+            <textarea
+                class="code"
+                rows={Math.min(36, text.split("\n").length + 2)}
+                aria-label="The definition as JSON"
+                spellcheck={false}
+                value={text}
+                disabled={!may}
+                onInput={(e) => {
+                    const now = e.currentTarget.value;
+                    set(now);
+                    try {
+                        of.set(JSON.parse(now));
+                        setWrong("");
+                    } catch (error) {
+                        setWrong((error as Error).message);
+                    }
+                }}
+            />
+            <div class="small wrong" role="status" style={{ minHeight: "20px" }}>
+                {wrong}
+            </div>
+        </div>
+    );
 }
 
-interface Revision { revision: number; at?: string; updated_at?: string; by?: string; owner?: string; state?: string; document?: Doc }
+interface Revision {
+    revision: number;
+    at?: string;
+    updated_at?: string;
+    by?: string;
+    owner?: string;
+    state?: string;
+    document?: Doc;
+}
 
-export function Revisions({ of, kind, id, may }: { of: Editing; kind: string; id: string; may: boolean }) {
+export function Revisions({
+    of,
+    kind,
+    id,
+    may,
+}: {
+    of: Editing;
+    kind: string;
+    id: string;
+    may: boolean;
+}) {
     const asked = useGet<{ revisions: Revision[] }>(`/v1/definitions/${kind}/${part(id)}/revisions`);
     const live = of.held.data?.published_revision;
-    return <Asking of={asked} n={4}>{({ revisions }) => revisions.length ? <div class="scroll"><table>
-        <thead><tr><th>Revision</th><th>When</th><th>By</th><th><span class="hidden">Actions</span></th></tr></thead>
-        <tbody>{revisions.map((r) => <tr key={r.revision}>
-            <td><strong class="num">{r.revision}</strong> {r.revision === live && <span class="badge good">Live</span>}</td>
-            <td><When at={r.at ?? r.updated_at} /></td><td>{r.by ?? r.owner}</td>
-            <td class="right">{may && r.revision !== live && <button class="button small" disabled={of.busy}
-                onClick={async () => { if (await of.act("rollback", `Revision ${r.revision} is live again.`, { revision: r.revision })) await asked.reload(); }}>
-                Roll back to this</button>}</td></tr>)}</tbody></table></div> : <Empty title="No revisions yet" />}</Asking>;
+    return (
+        <Asking of={asked} n={4}>
+            {({ revisions }) =>
+                revisions.length ? (
+                    <div class="scroll">
+                        <table>
+                            <thead>
+                                <tr>
+                                    <th>Revision</th>
+                                    <th>When</th>
+                                    <th>By</th>
+                                    <th>
+                                        <span class="hidden">Actions</span>
+                                    </th>
+                                </tr>
+                            </thead>
+                            <tbody>
+                                {revisions.map((r) => (
+                                    <tr key={r.revision}>
+                                        <td>
+                                            <strong class="num">{r.revision}</strong>{" "}
+                                            {r.revision === live && (
+                                                <span class="badge good">Live</span>
+                                            )}
+                                        </td>
+                                        <td>
+                                            <When at={r.at ?? r.updated_at} />
+                                        </td>
+                                        <td>{r.by ?? r.owner}</td>
+                                        <td class="right">
+                                            {may && r.revision !== live && (
+                                                <button
+                                                    class="button small"
+                                                    disabled={of.busy}
+                                                    onClick={async () => {
+                                                        if (
+                                                            await of.act(
+                                                                "rollback",
+                                                                `Revision ${r.revision} is live again.`,
+                                                                { revision: r.revision },
+                                                            )
+                                                        )
+                                                            await asked.reload();
+                                                    }}
+                                                >
+                                                    Roll back to this
+                                                </button>
+                                            )}
+                                        </td>
+                                    </tr>
+                                ))}
+                            </tbody>
+                        </table>
+                    </div>
+                ) : (
+                    <Empty title="No revisions yet" />
+                )
+            }
+        </Asking>
+    );
 }
 
-const locales = ["en", "nb-NO", "nn-NO", "sv-SE", "da-DK", "fi-FI", "de-DE", "nl-NL", "fr-FR", "es-ES", "it-IT", "pl-PL", "pt-PT", "en-GB", "en-US"];
+const locales = [
+    "en",
+    "nb-NO",
+    "nn-NO",
+    "sv-SE",
+    "da-DK",
+    "fi-FI",
+    "de-DE",
+    "nl-NL",
+    "fr-FR",
+    "es-ES",
+    "it-IT",
+    "pl-PL",
+    "pt-PT",
+    "en-GB",
+    "en-US",
+];
 
 /** A text that may be one text, or one a language. */
-export function Text({ name, type, value, onInput, may }: {
-    name: string; type: string; value: unknown; onInput: (value: unknown) => void; may: boolean;
+export function Text({
+    name,
+    type,
+    value,
+    onInput,
+    may,
+}: {
+    name: string;
+    type: string;
+    value: unknown;
+    onInput: (value: unknown) => void;
+    may: boolean;
 }): ComponentChildren {
-    const many = value && typeof value === "object" ? value as Record<string, string> : null;
-    const input = (text: string, set: (t: string) => void, label: string) => <input aria-label={label} disabled={!may} value={text}
-        placeholder={type.startsWith("url") ? "https://… or /path" : ""} onInput={(e) => set(e.currentTarget.value)} />;
+    const many = value && typeof value === "object" ? (value as Record<string, string>) : null;
+    const input = (text: string, set: (t: string) => void, label: string) => (
+        <input
+            aria-label={label}
+            disabled={!may}
+            value={text}
+            placeholder={type.startsWith("url") ? "https://… or /path" : ""}
+            onInput={(e) => set(e.currentTarget.value)}
+        />
+    );
     const title = name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
-    return <div>
-        <div class="line spread"><span class="label">{title}</span>
-            {may && type.startsWith("text") && <select class="bare" aria-label={`Add a language to ${title}`} value="" onChange={(e) => {
-                const locale = e.currentTarget.value;
-                if (locale) onInput({ ...(many ?? { en: String(value ?? "") }), [locale]: "" });
-            }}><option value="">Language…</option>{locales.filter((l) => (many ? !(l in many) : l !== "en")).map((l) => <option>{l}</option>)}</select>}</div>
-        {many ? <div class="stack" style={{ gap: "6px" }}>{Object.entries(many).map(([locale, text]) => <div class="line" style={{ flexWrap: "nowrap" }} key={locale}>
-            <code style={{ width: "56px" }}>{locale}</code>{input(text, (t) => onInput({ ...many, [locale]: t }), `${title} in ${locale}`)}</div>)}</div>
-            : input(String(value ?? ""), (t) => onInput(t), title)}
-    </div>;
+    return (
+        <div>
+            <div class="line spread">
+                <span class="label">{title}</span>
+                {may && type.startsWith("text") && (
+                    <select
+                        class="bare"
+                        aria-label={`Add a language to ${title}`}
+                        value=""
+                        onChange={(e) => {
+                            const locale = e.currentTarget.value;
+                            if (locale)
+                                onInput({ ...(many ?? { en: String(value ?? "") }), [locale]: "" });
+                        }}
+                    >
+                        <option value="">Language…</option>
+                        {locales
+                            .filter((l) => (many ? !(l in many) : l !== "en"))
+                            .map((l) => (
+                                <option>{l}</option>
+                            ))}
+                    </select>
+                )}
+            </div>
+            {many ? (
+                <div class="stack" style={{ gap: "6px" }}>
+                    {Object.entries(many).map(([locale, text]) => (
+                        <div class="line" style={{ flexWrap: "nowrap" }} key={locale}>
+                            <code style={{ width: "56px" }}>{locale}</code>
+                            {input(
+                                text,
+                                (t) => onInput({ ...many, [locale]: t }),
+                                `${title} in ${locale}`,
+                            )}
+                        </div>
+                    ))}
+                </div>
+            ) : (
+                input(String(value ?? ""), (t) => onInput(t), title)
+            )}
+        </div>
+    );
 }
 
 export const first = (value: unknown): string =>

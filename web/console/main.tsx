@@ -30,65 +30,147 @@ paint(kept());
 function ThemeButton() {
     const [theme, set] = useState(kept);
     const next = themes[(themes.indexOf(theme) + 1) % themes.length];
-    return <button class="link" onClick={() => {
-        localStorage.setItem("opmaat.theme", next);
-        set(next);
-        paint(next);
-    }} aria-label={`Theme: ${theme}. Change to ${next}`}>Theme: {theme}</button>;
+    return (
+        <button
+            class="link"
+            onClick={() => {
+                localStorage.setItem("opmaat.theme", next);
+                set(next);
+                paint(next);
+            }}
+            aria-label={`Theme: ${theme}. Change to ${next}`}
+        >
+            Theme: {theme}
+        </button>
+    );
 }
 
 /* ---- where to go ----------------------------------------------------------------------------- */
 const icons: Record<string, string> = {
-    overview: "M3 12h4l3-8 4 16 3-8h4", people: "M16 20v-1.5A3.5 3.5 0 0 0 12.5 15h-6A3.5 3.5 0 0 0 3 18.5V20M9.5 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7M21 20v-1.5a3.5 3.5 0 0 0-2.600-3.400M15.5 4.200a3.5 3.5 0 0 1 0 6.600",
-    segments: "M12 3a9 9 0 1 0 9 9h-9zM15 3.5A9 9 0 0 1 20.5 9H15z", campaigns: "M4 10v4h3l7 4V6l-7 4zM18 9a4 4 0 0 1 0 6",
-    placements: "M4 4h16v6H4zM4 14h7v6H4zM15 14h5v6h-5z", results: "M5 20V11M12 20V4M19 20v-6",
-    sources: "M12 3v12M7 10l5 5 5-5M4 20h16", "dead-letters": "M4 6h16v12H4zM4 7l8 6 8-6", audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
+    overview: "M3 12h4l3-8 4 16 3-8h4",
+    people: "M16 20v-1.5A3.5 3.5 0 0 0 12.5 15h-6A3.5 3.5 0 0 0 3 18.5V20M9.5 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7M21 20v-1.5a3.5 3.5 0 0 0-2.600-3.400M15.5 4.200a3.5 3.5 0 0 1 0 6.600",
+    segments: "M12 3a9 9 0 1 0 9 9h-9zM15 3.5A9 9 0 0 1 20.5 9H15z",
+    campaigns: "M4 10v4h3l7 4V6l-7 4zM18 9a4 4 0 0 1 0 6",
+    placements: "M4 4h16v6H4zM4 14h7v6H4zM15 14h5v6h-5z",
+    results: "M5 20V11M12 20V4M19 20v-6",
+    sources: "M12 3v12M7 10l5 5 5-5M4 20h16",
+    "dead-letters": "M4 6h16v12H4zM4 7l8 6 8-6",
+    audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
 };
-const Icon = ({ name }: { name: string }) => <svg width="18" height="18" viewBox="0 0 24 24" fill="none" stroke="currentColor"
-    stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d={icons[name]} /></svg>;
+const Icon = ({ name }: { name: string }) => (
+    <svg
+        width="18"
+        height="18"
+        viewBox="0 0 24 24"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="1.8"
+        stroke-linecap="round"
+        stroke-linejoin="round"
+        aria-hidden="true"
+    >
+        <path d={icons[name]} />
+    </svg>
+);
 
 const places: [string, [string, string][]][] = [
     ["", [["overview", "Overview"]]],
-    ["Know", [["people", "People"], ["segments", "Segments"]]],
-    ["Show", [["campaigns", "Campaigns"], ["placements", "Placements"]]],
+    [
+        "Know",
+        [
+            ["people", "People"],
+            ["segments", "Segments"],
+        ],
+    ],
+    [
+        "Show",
+        [
+            ["campaigns", "Campaigns"],
+            ["placements", "Placements"],
+        ],
+    ],
     ["Measure", [["results", "Results"]]],
-    ["Run", [["sources", "Sources"], ["dead-letters", "Dead letters"], ["audit", "Audit"]]],
+    [
+        "Run",
+        [
+            ["sources", "Sources"],
+            ["dead-letters", "Dead letters"],
+            ["audit", "Audit"],
+        ],
+    ],
 ];
 
 function Side({ at, session, onLeave }: { at: string; session: Session; onLeave: () => void }) {
-    return <div class="side">
-        <a class="brand" href="#/overview"><img src="/assets/icon.svg" alt="" />Opmaat</a>
-        <nav aria-label="Console">
-            {places.map(([group, all]) => <>
-                {group && <h3>{group}</h3>}
-                {all.map(([key, name]) => <a key={key} class="nav" href={`#/${key}`} aria-current={key === at ? "page" : undefined}>
-                    <Icon name={key} />{name}</a>)}
-            </>)}
-        </nav>
-        <div class="end">
-            <ThemeButton />
-            <div><div class="wrap">{session.email}</div>
-                <span class="soft">{session.role}</span> · <button class="link" onClick={onLeave}>Sign out</button></div>
+    return (
+        <div class="side">
+            <a class="brand" href="#/overview">
+                <img src="/assets/icon.svg" alt="" />
+                Opmaat
+            </a>
+            <nav aria-label="Console">
+                {places.map(([group, all]) => (
+                    <>
+                        {group && <h3>{group}</h3>}
+                        {all.map(([key, name]) => (
+                            <a
+                                key={key}
+                                class="nav"
+                                href={`#/${key}`}
+                                aria-current={key === at ? "page" : undefined}
+                            >
+                                <Icon name={key} />
+                                {name}
+                            </a>
+                        ))}
+                    </>
+                ))}
+            </nav>
+            <div class="end">
+                <ThemeButton />
+                <div>
+                    <div class="wrap">{session.email}</div>
+                    <span class="soft">{session.role}</span> ·{" "}
+                    <button class="link" onClick={onLeave}>
+                        Sign out
+                    </button>
+                </div>
+            </div>
         </div>
-    </div>;
+    );
 }
 
 function page({ path, query }: Route): ComponentChild {
     const [room = "overview", key, sub] = path;
     switch (room) {
-    case "overview": return <Overview />;
-    case "people": return key ? <Person key={key} id={key} /> : <People />;
-    case "segments": return key ? <SegmentPage key={key} id={key} query={query} /> : <Segments />;
-    case "campaigns":
-        if (sub === "results") return <ResultsOf key={key} campaign={key} />;
-        return key ? <Campaign key={key} id={key} tab={sub} query={query} /> : <Campaigns />;
-    case "placements": return key ? <Placement key={key} id={key} /> : <Placements />;
-    case "results": return <Programme />;
-    case "sources": return <Sources />;
-    case "dead-letters": return <DeadLetters query={query} />;
-    case "audit": return <Audit />;
-    default: return <Page title="Not a page"><div class="card"><Empty title="There is no such page">
-        <a href="#/overview">To the overview</a></Empty></div></Page>;
+        case "overview":
+            return <Overview />;
+        case "people":
+            return key ? <Person key={key} id={key} /> : <People />;
+        case "segments":
+            return key ? <SegmentPage key={key} id={key} query={query} /> : <Segments />;
+        case "campaigns":
+            if (sub === "results") return <ResultsOf key={key} campaign={key} />;
+            return key ? <Campaign key={key} id={key} tab={sub} query={query} /> : <Campaigns />;
+        case "placements":
+            return key ? <Placement key={key} id={key} /> : <Placements />;
+        case "results":
+            return <Programme />;
+        case "sources":
+            return <Sources />;
+        case "dead-letters":
+            return <DeadLetters query={query} />;
+        case "audit":
+            return <Audit />;
+        default:
+            return (
+                <Page title="Not a page">
+                    <div class="card">
+                        <Empty title="There is no such page">
+                            <a href="#/overview">To the overview</a>
+                        </Empty>
+                    </div>
+                </Page>
+            );
     }
 }
 
@@ -96,28 +178,56 @@ function page({ path, query }: Route): ComponentChild {
 function Login({ onDone }: { onDone: (session: Session) => void }) {
     const [wrong, setWrong] = useState("");
     const [busy, setBusy] = useState(false);
-    useEffect(() => { document.title = "Sign in · Opmaat"; }, []);
+    useEffect(() => {
+        document.title = "Sign in · Opmaat";
+    }, []);
     async function submit(e: Event) {
         e.preventDefault();
         const form = new FormData(e.target as HTMLFormElement);
         setBusy(true);
         try {
-            onDone(await post<Session>("/v1/login", { email: form.get("email"), password: form.get("password") }));
+            onDone(
+                await post<Session>("/v1/login", {
+                    email: form.get("email"),
+                    password: form.get("password"),
+                }),
+            );
         } catch (error) {
             const { status, message } = error as Problem;
-            setWrong(status === 401 || status === 403 ? "That e-mail address and password do not belong together." : message);
+            setWrong(
+                status === 401 || status === 403
+                    ? "That e-mail address and password do not belong together."
+                    : message,
+            );
             setBusy(false);
         }
     }
-    return <main class="login"><form class="card" onSubmit={submit}>
-        <div class="brand"><img src="/assets/icon.svg" alt="" />Opmaat</div>
-        <h1 class="hidden">Sign in</h1>
-        <p class="soft">See who comes to your shop, decide what they see, and prove what it was worth.</p>
-        <Field name="E-mail address"><input name="email" type="email" autocomplete="username" required autofocus /></Field>
-        <Field name="Password"><input name="password" type="password" autocomplete="current-password" required /></Field>
-        <div class="small wrong" role="alert" style={{ minHeight: "20px" }}>{wrong}</div>
-        <button class="button primary" disabled={busy}>{busy ? "Signing in…" : "Sign in"}</button>
-    </form></main>;
+    return (
+        <main class="login">
+            <form class="card" onSubmit={submit}>
+                <div class="brand">
+                    <img src="/assets/icon.svg" alt="" />
+                    Opmaat
+                </div>
+                <h1 class="hidden">Sign in</h1>
+                <p class="soft">
+                    See who comes to your shop, decide what they see, and prove what it was worth.
+                </p>
+                <Field name="E-mail address">
+                    <input name="email" type="email" autocomplete="username" required autofocus />
+                </Field>
+                <Field name="Password">
+                    <input name="password" type="password" autocomplete="current-password" required />
+                </Field>
+                <div class="small wrong" role="alert" style={{ minHeight: "20px" }}>
+                    {wrong}
+                </div>
+                <button class="button primary" disabled={busy}>
+                    {busy ? "Signing in…" : "Sign in"}
+                </button>
+            </form>
+        </main>
+    );
 }
 
 function App() {
@@ -132,24 +242,52 @@ function App() {
         get<Session>("/v1/session").then(begin, () => begin(null));
     }, []);
     const address = route.path.join("/");
-    useEffect(() => { scrollTo(0, 0); }, [address]);
-    if (session === undefined) return <div class="frame" aria-busy="true"><div class="side" /></div>;
-    if (session === null) return <><Login onDone={begin} /><Toasts /></>;
-    return <SessionContext.Provider value={session}>
-        <a class="skip" href="#main" onClick={(e) => {
-            e.preventDefault();
-            document.getElementById("main")?.focus();
-        }}>To the content</a>
-        <div class="frame">
-            <Side at={route.path[0] ?? "overview"} session={session}
-                onLeave={() => attempt(async () => {
-                    await post("/v1/logout");
-                    begin(null);
-                })} />
-            <main class="main" id="main" tabIndex={-1}>{page(route)}</main>
-        </div>
-        <Toasts />
-    </SessionContext.Provider>;
+    useEffect(() => {
+        scrollTo(0, 0);
+    }, [address]);
+    if (session === undefined)
+        return (
+            <div class="frame" aria-busy="true">
+                <div class="side" />
+            </div>
+        );
+    if (session === null)
+        return (
+            <>
+                <Login onDone={begin} />
+                <Toasts />
+            </>
+        );
+    return (
+        <SessionContext.Provider value={session}>
+            <a
+                class="skip"
+                href="#main"
+                onClick={(e) => {
+                    e.preventDefault();
+                    document.getElementById("main")?.focus();
+                }}
+            >
+                To the content
+            </a>
+            <div class="frame">
+                <Side
+                    at={route.path[0] ?? "overview"}
+                    session={session}
+                    onLeave={() =>
+                        attempt(async () => {
+                            await post("/v1/logout");
+                            begin(null);
+                        })
+                    }
+                />
+                <main class="main" id="main" tabIndex={-1}>
+                    {page(route)}
+                </main>
+            </div>
+            <Toasts />
+        </SessionContext.Provider>
+    );
 }
 
 render(<App />, document.getElementById("app")!);

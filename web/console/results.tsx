@@ -14,32 +14,117 @@ function relative(c: Comparison): Comparison {
     return k ? { ...c, low: c.low * k, high: c.high * k } : c;
 }
 
-function Comparisons({ rows, empty, alpha = 0.05 }: { rows: Comparison[]; empty: string; alpha?: number }) {
+function Comparisons({
+    rows,
+    empty,
+    alpha = 0.05,
+}: {
+    rows: Comparison[];
+    empty: string;
+    alpha?: number;
+}) {
     if (!rows.length) return <Empty title={empty} />;
     const all = rows.map(relative);
-    const reach = Math.min(2, Math.max(0.02, ...all.map((c) => Math.max(Math.abs(c.low), Math.abs(c.high)))));
-    return <div class="scroll"><table>
-        <thead><tr><th>Metric</th><th>Variation</th><th class="num">Difference</th>
-            <th class="mid" style={{ width: "38%" }}>{Math.round((1 - alpha) * 100)} % interval <span class="hidden">around no difference</span></th><th class="num">Between</th><th>Verdict</th></tr></thead>
-        <tbody>{all.map((c) => <tr>
-            <td>{sentence(c.metric)}</td><td>{c.variation}<div class="soft small">against {c.against}</div></td>
-            <td class="num"><strong>{signed(c.relative)}</strong></td><td><Interval of={c} reach={reach} /></td>
-            <td class="num soft small">{signed(c.low)}<br />{signed(c.high)}</td>
-            <td>{c.significant ? <Badge tone={c.relative > 0 ? "good" : "bad"}>{c.relative > 0 ? "Better" : "Worse"}</Badge> : <Badge>Too early to say</Badge>}
-                <div class="soft small num">p {c.p < 0.001 ? "< 0.001" : c.p.toFixed(3)}</div></td></tr>)}</tbody></table></div>;
+    const reach = Math.min(
+        2,
+        Math.max(0.02, ...all.map((c) => Math.max(Math.abs(c.low), Math.abs(c.high)))),
+    );
+    return (
+        <div class="scroll">
+            <table>
+                <thead>
+                    <tr>
+                        <th>Metric</th>
+                        <th>Variation</th>
+                        <th class="num">Difference</th>
+                        <th class="mid" style={{ width: "38%" }}>
+                            {Math.round((1 - alpha) * 100)} % interval{" "}
+                            <span class="hidden">around no difference</span>
+                        </th>
+                        <th class="num">Between</th>
+                        <th>Verdict</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {all.map((c) => (
+                        <tr>
+                            <td>{sentence(c.metric)}</td>
+                            <td>
+                                {c.variation}
+                                <div class="soft small">against {c.against}</div>
+                            </td>
+                            <td class="num">
+                                <strong>{signed(c.relative)}</strong>
+                            </td>
+                            <td>
+                                <Interval of={c} reach={reach} />
+                            </td>
+                            <td class="num soft small">
+                                {signed(c.low)}
+                                <br />
+                                {signed(c.high)}
+                            </td>
+                            <td>
+                                {c.significant ? (
+                                    <Badge tone={c.relative > 0 ? "good" : "bad"}>
+                                        {c.relative > 0 ? "Better" : "Worse"}
+                                    </Badge>
+                                ) : (
+                                    <Badge>Too early to say</Badge>
+                                )}
+                                <div class="soft small num">
+                                    p {c.p < 0.001 ? "< 0.001" : c.p.toFixed(3)}
+                                </div>
+                            </td>
+                        </tr>
+                    ))}
+                </tbody>
+            </table>
+        </div>
+    );
 }
 
 const value = (n: number, currency: string) => money({ minor: Math.round(n), currency } as Money);
 
 function Arms({ of }: { of: Results }) {
-    return <div class="scroll"><table>
-        <thead><tr><th>Variation</th><th class="num">People</th><th class="num">Clicks</th><th class="num">Click rate</th><th class="num">Orders</th>
-            <th class="num">Order rate</th><th class="num">Revenue</th><th class="num">A person</th></tr></thead>
-        <tbody>{of.arms.map((a) => <tr>
-            <td><strong>{a.variation}</strong> {a.is_control && <Badge plain>control</Badge>}<div class="soft small">{a.experience}</div></td>
-            <td class="num">{count(a.exposed)}</td><td class="num">{count(a.clicks)}</td><td class="num">{percent(a.click_rate)}</td>
-            <td class="num">{count(a.orders)}</td><td class="num">{percent(a.order_rate)}</td><td class="num">{money(a.revenue)}</td>
-            <td class="num">{value(a.revenue_per_person, a.revenue?.currency ?? "EUR")}</td></tr>)}</tbody></table></div>;
+    return (
+        <div class="scroll">
+            <table>
+                <thead>
+                    <tr>
+                        <th>Variation</th>
+                        <th class="num">People</th>
+                        <th class="num">Clicks</th>
+                        <th class="num">Click rate</th>
+                        <th class="num">Orders</th>
+                        <th class="num">Order rate</th>
+                        <th class="num">Revenue</th>
+                        <th class="num">A person</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {of.arms.map((a) => (
+                        <tr>
+                            <td>
+                                <strong>{a.variation}</strong>{" "}
+                                {a.is_control && <Badge plain>control</Badge>}
+                                <div class="soft small">{a.experience}</div>
+                            </td>
+                            <td class="num">{count(a.exposed)}</td>
+                            <td class="num">{count(a.clicks)}</td>
+                            <td class="num">{percent(a.click_rate)}</td>
+                            <td class="num">{count(a.orders)}</td>
+                            <td class="num">{percent(a.order_rate)}</td>
+                            <td class="num">{money(a.revenue)}</td>
+                            <td class="num">
+                                {value(a.revenue_per_person, a.revenue?.currency ?? "EUR")}
+                            </td>
+                        </tr>
+                    ))}
+                </tbody>
+            </table>
+        </div>
+    );
 }
 
 /* Order rate so far, day by day: the running total, as it settles. */
@@ -50,51 +135,164 @@ function Series({ of }: { of: Results }) {
         let exposed = 0;
         let orders = 0;
         return {
-            name, values: of.series.map((s) => {
+            name,
+            values: of.series.map((s) => {
                 exposed += s.arms[name]?.exposed ?? 0;
                 orders += s.arms[name]?.orders ?? 0;
                 return exposed ? orders / exposed : null;
             }),
         };
     });
-    return <div class="pad stack"><Legend names={names} />
-        <Chart label={`Order rate so far, by day, for ${names.join(", ")}`} height={260} at={of.series.map((s) => Date.parse(s.at) / 1000)} lines={lines}
-            format={(v) => percent(v, 1)} /></div>;
+    return (
+        <div class="pad stack">
+            <Legend names={names} />
+            <Chart
+                label={`Order rate so far, by day, for ${names.join(", ")}`}
+                height={260}
+                at={of.series.map((s) => Date.parse(s.at) / 1000)}
+                lines={lines}
+                format={(v) => percent(v, 1)}
+            />
+        </div>
+    );
 }
 
 function Body({ asked }: { asked: Asked<Results> }) {
     const r = asked.data;
-    if (asked.error) return <Card><Wrong error={asked.error} retry={asked.reload} /></Card>;
-    return <>
-        {r?.srm?.alarm && <div class="note bad" role="alert"><div><strong>The split is not what it should be</strong>
-            People are spread over the variations in a way chance does not explain (p = {r.srm.p.toPrecision(2)}). Something drops people from one of them,
-            so the numbers below can not be trusted until that is found.</div></div>}
-        <Card title="Order rate so far">{r ? <Series of={r} /> : <div style={{ height: "320px" }} />}</Card>
-        <Card title="By variation"><Asking of={asked} n={3}>{(x) => x.arms.length ? <Arms of={x} /> : <Empty title="Nobody has seen it yet" />}</Asking></Card>
-        <Card title="Compared"><Asking of={asked} n={3}>{(x) => <Comparisons rows={x.comparisons} alpha={x.alpha} empty="There is nothing to compare yet" />}</Asking></Card>
-        <Card title="Versus holdout" side={<span class="soft small">everyone treated, against those who see nothing personal</span>}>
-            <Asking of={asked} n={2}>{(x) => <Comparisons rows={x.versus_holdout ?? []} alpha={x.alpha} empty="No holdout has been seen yet" />}</Asking></Card>
-        {r && <p class="soft small">Since {moment(r.since)}. Method: {r.method}, α {r.alpha}. The intervals hold however often you look.
-            {r.srm && !r.srm.alarm && ` The split is as it should be (p = ${r.srm.p.toFixed(2)}).`}</p>}
-    </>;
+    if (asked.error)
+        return (
+            <Card>
+                <Wrong error={asked.error} retry={asked.reload} />
+            </Card>
+        );
+    return (
+        <>
+            {r?.srm?.alarm && (
+                <div class="note bad" role="alert">
+                    <div>
+                        <strong>The split is not what it should be</strong>
+                        People are spread over the variations in a way chance does not explain (p ={" "}
+                        {r.srm.p.toPrecision(2)}). Something drops people from one of them, so the
+                        numbers below can not be trusted until that is found.
+                    </div>
+                </div>
+            )}
+            <Card title="Order rate so far">
+                {r ? <Series of={r} /> : <div style={{ height: "320px" }} />}
+            </Card>
+            <Card title="By variation">
+                <Asking of={asked} n={3}>
+                    {(x) =>
+                        x.arms.length ? <Arms of={x} /> : <Empty title="Nobody has seen it yet" />
+                    }
+                </Asking>
+            </Card>
+            <Card title="Compared">
+                <Asking of={asked} n={3}>
+                    {(x) => (
+                        <Comparisons
+                            rows={x.comparisons}
+                            alpha={x.alpha}
+                            empty="There is nothing to compare yet"
+                        />
+                    )}
+                </Asking>
+            </Card>
+            <Card
+                title="Versus holdout"
+                side={
+                    <span class="soft small">
+                        everyone treated, against those who see nothing personal
+                    </span>
+                }
+            >
+                <Asking of={asked} n={2}>
+                    {(x) => (
+                        <Comparisons
+                            rows={x.versus_holdout ?? []}
+                            alpha={x.alpha}
+                            empty="No holdout has been seen yet"
+                        />
+                    )}
+                </Asking>
+            </Card>
+            {r && (
+                <p class="soft small">
+                    Since {moment(r.since)}. Method: {r.method}, α {r.alpha}. The intervals hold however
+                    often you look.
+                    {r.srm
+                        && !r.srm.alarm
+                        && ` The split is as it should be (p = ${r.srm.p.toFixed(2)}).`}
+                </p>
+            )}
+        </>
+    );
 }
 
 export function ResultsOf({ campaign }: { campaign: string }) {
     const asked = useGet<Results>(`/v1/results/${part(campaign)}`);
     const people = asked.data?.arms.reduce((sum, a) => sum + a.exposed, 0);
-    return <Page title={`Results of ${campaign}`} crumb={<><a href="#/campaigns">Campaigns</a> / <a href={`#/campaigns/${part(campaign)}`}>{campaign}</a></>}
-        about={people === undefined ? <>&nbsp;</> : `${plural(people, "person").replace("persons", "people")} have seen it.`}
-        actions={<><a class="button" href={`#/campaigns/${part(campaign)}`}>Edit</a><button class="button" onClick={asked.reload}>Refresh</button></>}>
-        <Body asked={asked} /></Page>;
+    return (
+        <Page
+            title={`Results of ${campaign}`}
+            crumb={
+                <>
+                    <a href="#/campaigns">Campaigns</a> /{" "}
+                    <a href={`#/campaigns/${part(campaign)}`}>{campaign}</a>
+                </>
+            }
+            about={
+                people === undefined ? (
+                    <>&nbsp;</>
+                ) : (
+                    `${plural(people, "person").replace("persons", "people")} have seen it.`
+                )
+            }
+            actions={
+                <>
+                    <a class="button" href={`#/campaigns/${part(campaign)}`}>
+                        Edit
+                    </a>
+                    <button class="button" onClick={asked.reload}>
+                        Refresh
+                    </button>
+                </>
+            }
+        >
+            <Body asked={asked} />
+        </Page>
+    );
 }
 
 export function Programme() {
     const asked = useGet<Results>("/v1/results");
     const campaigns = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=campaign");
-    return <Page title="Results" about="What personalisation as a whole is worth: everyone treated, against those held out.">
-        <Body asked={asked} />
-        <Card title="By campaign"><Asking of={campaigns} n={3}>{({ definitions }) => definitions.length ? <ul class="pad stack">{definitions.map((d) => <li class="line spread">
-            <a href={`#/campaigns/${part(d.key)}/results`}>{d.title || d.key}</a><span class="soft small">{d.document?.placement}</span></li>)}</ul>
-            : <Empty title="No campaigns yet" />}</Asking></Card>
-    </Page>;
+    return (
+        <Page
+            title="Results"
+            about="What personalisation as a whole is worth: everyone treated, against those held out."
+        >
+            <Body asked={asked} />
+            <Card title="By campaign">
+                <Asking of={campaigns} n={3}>
+                    {({ definitions }) =>
+                        definitions.length ? (
+                            <ul class="pad stack">
+                                {definitions.map((d) => (
+                                    <li class="line spread">
+                                        <a href={`#/campaigns/${part(d.key)}/results`}>
+                                            {d.title || d.key}
+                                        </a>
+                                        <span class="soft small">{d.document?.placement}</span>
+                                    </li>
+                                ))}
+                            </ul>
+                        ) : (
+                            <Empty title="No campaigns yet" />
+                        )
+                    }
+                </Asking>
+            </Card>
+        </Page>
+    );
 }

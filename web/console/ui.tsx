@@ -8,11 +8,17 @@ import { Problem, RuleCheck, RuleError, Session, get, post } from "./api";
 import { ago, moment } from "./words";
 
 /* ---- the address: #/people/p-1?tab=x -------------------------------------------------------- */
-export interface Route { path: string[]; query: URLSearchParams }
+export interface Route {
+    path: string[];
+    query: URLSearchParams;
+}
 
 function read(): Route {
     const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-    return { path: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query) };
+    return {
+        path: path.split("/").filter(Boolean).map(decodeURIComponent),
+        query: new URLSearchParams(query),
+    };
 }
 
 export function useRoute(): Route {
@@ -24,14 +30,23 @@ export function useRoute(): Route {
     }, []);
     return route;
 }
-export const go = (to: string) => { location.hash = to; };
+export const go = (to: string) => {
+    location.hash = to;
+};
 
 /* ---- asking --------------------------------------------------------------------------------- */
-export interface Asked<T> { data?: T; error?: Problem; reload: () => Promise<void>; set: (data: T) => void }
+export interface Asked<T> {
+    data?: T;
+    error?: Problem;
+    reload: () => Promise<void>;
+    set: (data: T) => void;
+}
 
 /** What `path` answers; what was there stays while it is asked again. Null asks nothing. */
 export function useGet<T>(path: string | null): Asked<T> {
-    const [state, setState] = useState<{ path: string | null; data?: T; error?: Problem }>({ path: null });
+    const [state, setState] = useState<{ path: string | null; data?: T; error?: Problem }>({
+        path: null,
+    });
     const current = useRef(path);
     current.current = path;
     const reload = useCallback(async () => {
@@ -43,10 +58,14 @@ export function useGet<T>(path: string | null): Asked<T> {
             if (current.current === path) setState({ path, error: error as Problem });
         }
     }, [path]);
-    useEffect(() => { void reload(); }, [reload]);
+    useEffect(() => {
+        void reload();
+    }, [reload]);
     const fresh = state.path === path;
     return {
-        data: fresh ? state.data : undefined, error: fresh ? state.error : undefined, reload,
+        data: fresh ? state.data : undefined,
+        error: fresh ? state.error : undefined,
+        reload,
         set: (data) => setState({ path, data }),
     };
 }
@@ -55,7 +74,11 @@ export const SessionContext = createContext<Session>({ email: "", role: "viewer"
 export const useMayEdit = () => useContext(SessionContext).role !== "viewer";
 
 /* ---- saying what happened ------------------------------------------------------------------- */
-interface Said { id: number; text: string; bad?: boolean }
+interface Said {
+    id: number;
+    text: string;
+    bad?: boolean;
+}
 let sayTo: (said: Said) => void = () => {};
 let said = 0;
 export const say = (text: string, bad = false) => sayTo({ id: ++said, text, bad });
@@ -78,9 +101,15 @@ export function Toasts() {
         set((now) => [...now.slice(-2), one]);
         setTimeout(() => set((now) => now.filter((s) => s.id !== one.id)), one.bad ? 9000 : 4000);
     };
-    return <div class="toasts" role="status" aria-live="polite">
-        {all.map((s) => <div key={s.id} class={`toast ${s.bad ? "bad" : ""}`}>{s.text}</div>)}
-    </div>;
+    return (
+        <div class="toasts" role="status" aria-live="polite">
+            {all.map((s) => (
+                <div key={s.id} class={`toast ${s.bad ? "bad" : ""}`}>
+                    {s.text}
+                </div>
+            ))}
+        </div>
+    );
 }
 
 /* ---- small shapes ---------------------------------------------------------------------------- */
@@ -89,75 +118,162 @@ type Kids = { children?: ComponentChildren };
 /* The heading takes the focus when one goes from page to page, not when one arrives. */
 let arrived = false;
 
-export function Page({ title, crumb, about, actions, children }: Kids & {
-    title: string; crumb?: ComponentChildren; about?: ComponentChildren; actions?: ComponentChildren;
+export function Page({
+    title,
+    crumb,
+    about,
+    actions,
+    children,
+}: Kids & {
+    title: string;
+    crumb?: ComponentChildren;
+    about?: ComponentChildren;
+    actions?: ComponentChildren;
 }) {
     const h1 = useRef<HTMLHeadingElement>(null);
-    useEffect(() => { document.title = `${title} · Opmaat`; }, [title]);
+    useEffect(() => {
+        document.title = `${title} · Opmaat`;
+    }, [title]);
     useEffect(() => {
         if (arrived) h1.current?.focus({ preventScroll: true });
         arrived = true;
     }, []);
-    return <>
-        <div class="head">
-            <div>
-                {crumb && <div class="crumb">{crumb}</div>}
-                <h1 tabIndex={-1} ref={h1} class="wrap">{title}</h1>
-                {about && <p>{about}</p>}
+    return (
+        <>
+            <div class="head">
+                <div>
+                    {crumb && <div class="crumb">{crumb}</div>}
+                    <h1 tabIndex={-1} ref={h1} class="wrap">
+                        {title}
+                    </h1>
+                    {about && <p>{about}</p>}
+                </div>
+                {actions && <div class="line">{actions}</div>}
             </div>
-            {actions && <div class="line">{actions}</div>}
-        </div>
-        {children}
-    </>;
+            {children}
+        </>
+    );
 }
 
-export function Card({ title, side, children, pad }: Kids & { title?: ComponentChildren; side?: ComponentChildren; pad?: boolean }) {
-    return <section class="card">
-        {title && <header><h2>{title}</h2>{side}</header>}
-        {pad ? <div class="pad">{children}</div> : children}
-    </section>;
+export function Card({
+    title,
+    side,
+    children,
+    pad,
+}: Kids & { title?: ComponentChildren; side?: ComponentChildren; pad?: boolean }) {
+    return (
+        <section class="card">
+            {title && (
+                <header>
+                    <h2>{title}</h2>
+                    {side}
+                </header>
+            )}
+            {pad ? <div class="pad">{children}</div> : children}
+        </section>
+    );
 }
 
-export const Badge = ({ tone = "", plain, children }: Kids & { tone?: string; plain?: boolean }) =>
-    <span class={`badge ${tone} ${plain ? "plain" : ""}`}>{children}</span>;
+export const Badge = ({ tone = "", plain, children }: Kids & { tone?: string; plain?: boolean }) => (
+    <span class={`badge ${tone} ${plain ? "plain" : ""}`}>{children}</span>
+);
 
-export function State({ of }: { of: { state: string; paused?: boolean; revision?: number; published_revision?: number } }) {
+export function State({
+    of,
+}: {
+    of: { state: string; paused?: boolean; revision?: number; published_revision?: number };
+}) {
     if (of.paused) return <Badge tone="warn">Paused</Badge>;
     const ahead = of.published_revision && of.revision && of.revision > of.published_revision;
     const names: Record<string, [string, string]> = {
-        published: ["good", "Live"], draft: ["", "Draft"], archived: ["", "Archived"], in_review: ["accent", "In review"],
+        published: ["good", "Live"],
+        draft: ["", "Draft"],
+        archived: ["", "Archived"],
+        in_review: ["accent", "In review"],
     };
     const [tone, name] = names[of.state] ?? ["", of.state];
-    return <span class="line"><Badge tone={tone}>{name}</Badge>{ahead ? <Badge plain>changes not live</Badge> : null}</span>;
+    return (
+        <span class="line">
+            <Badge tone={tone}>{name}</Badge>
+            {ahead ? <Badge plain>changes not live</Badge> : null}
+        </span>
+    );
 }
 
 export const When = ({ at }: { at?: string | null }) =>
-    at ? <time dateTime={at} title={moment(at)}>{ago(at)}</time> : <span class="soft">never</span>;
+    at ? (
+        <time dateTime={at} title={moment(at)}>
+            {ago(at)}
+        </time>
+    ) : (
+        <span class="soft">never</span>
+    );
 
-export const Bone = ({ w = "100%", h = 16 }: { w?: string | number; h?: number }) =>
-    <span class="bone" style={{ width: w, height: `${h}px` }} />;
+export const Bone = ({ w = "100%", h = 16 }: { w?: string | number; h?: number }) => (
+    <span class="bone" style={{ width: w, height: `${h}px` }} />
+);
 
-export const Bones = ({ n = 6, h = 46 }: { n?: number; h?: number }) => <div class="pad stack" aria-busy="true" aria-label="Loading">
-    {Array.from({ length: n }, (_, i) => <div key={i} style={{ height: `${h - 14}px` }}><Bone h={18} w={`${90 - (i * 37) % 45}%`} /></div>)}
-</div>;
+export const Bones = ({ n = 6, h = 46 }: { n?: number; h?: number }) => (
+    <div class="pad stack" aria-busy="true" aria-label="Loading">
+        {Array.from({ length: n }, (_, i) => (
+            <div key={i} style={{ height: `${h - 14}px` }}>
+                <Bone h={18} w={`${90 - ((i * 37) % 45)}%`} />
+            </div>
+        ))}
+    </div>
+);
 
-export const Empty = ({ title, children }: Kids & { title: string }) => <div class="empty"><strong>{title}</strong>{children}</div>;
+export const Empty = ({ title, children }: Kids & { title: string }) => (
+    <div class="empty">
+        <strong>{title}</strong>
+        {children}
+    </div>
+);
 
 export function Wrong({ error, retry }: { error: Problem; retry?: () => void }) {
-    return <div class="pad"><div class="note bad" role="alert">
-        <div class="grow"><strong>{error.status === 404 ? "There is nothing here" : "This could not be fetched"}</strong>{error.message}</div>
-        {retry && <button class="button small" onClick={retry}>Try again</button>}
-    </div></div>;
+    return (
+        <div class="pad">
+            <div class="note bad" role="alert">
+                <div class="grow">
+                    <strong>
+                        {error.status === 404 ? "There is nothing here" : "This could not be fetched"}
+                    </strong>
+                    {error.message}
+                </div>
+                {retry && (
+                    <button class="button small" onClick={retry}>
+                        Try again
+                    </button>
+                )}
+            </div>
+        </div>
+    );
 }
 
 /** The usual three: not there yet, could not be had, here it is. */
-export function Asking<T>({ of, n, children }: { of: Asked<T>; n?: number; children: (data: T) => ComponentChildren }) {
+export function Asking<T>({
+    of,
+    n,
+    children,
+}: {
+    of: Asked<T>;
+    n?: number;
+    children: (data: T) => ComponentChildren;
+}) {
     if (of.error) return <Wrong error={of.error} retry={of.reload} />;
     if (of.data === undefined) return <Bones n={n} />;
     return <>{children(of.data)}</>;
 }
 
-export function Tabs({ tabs, at, onPick }: { tabs: [string, ComponentChildren][]; at: string; onPick: (key: string) => void }) {
+export function Tabs({
+    tabs,
+    at,
+    onPick,
+}: {
+    tabs: [string, ComponentChildren][];
+    at: string;
+    onPick: (key: string) => void;
+}) {
     const move = (e: KeyboardEvent) => {
         const step = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;
         if (!step) return;
@@ -165,24 +281,60 @@ export function Tabs({ tabs, at, onPick }: { tabs: [string, ComponentChildren][]
         onPick(tabs[i][0]);
         ((e.currentTarget as HTMLElement).children[i] as HTMLElement).focus();
     };
-    return <div class="tabs" role="tablist" onKeyDown={move}>
-        {tabs.map(([key, name]) => <button key={key} type="button" role="tab" aria-selected={key === at}
-            tabIndex={key === at ? 0 : -1} onClick={() => onPick(key)}>{name}</button>)}
-    </div>;
+    return (
+        <div class="tabs" role="tablist" onKeyDown={move}>
+            {tabs.map(([key, name]) => (
+                <button
+                    key={key}
+                    type="button"
+                    role="tab"
+                    aria-selected={key === at}
+                    tabIndex={key === at ? 0 : -1}
+                    onClick={() => onPick(key)}
+                >
+                    {name}
+                </button>
+            ))}
+        </div>
+    );
 }
 
 /** A row that goes somewhere: the link in it is the keyboard's, the row is the mouse's. */
-export const Row = ({ to, children }: Kids & { to: string }) =>
-    <tr class="go" onClick={(e) => {
-        if (!(e.target as Element).closest("a,button,input") && !String(getSelection())) go(to);
-    }}>{children}</tr>;
+export const Row = ({ to, children }: Kids & { to: string }) => (
+    <tr
+        class="go"
+        onClick={(e) => {
+            if (!(e.target as Element).closest("a,button,input") && !String(getSelection())) go(to);
+        }}
+    >
+        {children}
+    </tr>
+);
 
 /** One control with its name above it and, if any, a hint below. */
-export function Field({ name, hint, all, children }: { name: string; hint?: string; all?: boolean; children: VNode<any> }) {
+export function Field({
+    name,
+    hint,
+    all,
+    children,
+}: {
+    name: string;
+    hint?: string;
+    all?: boolean;
+    children: VNode<any>;
+}) {
     const id = useId();
-    return <div class={all ? "all" : ""}><label for={id}>{name}</label>
-        {cloneElement(children, { id, "aria-describedby": hint ? `${id}-hint` : undefined })}
-        {hint && <span class="hint" id={`${id}-hint`}>{hint}</span>}</div>;
+    return (
+        <div class={all ? "all" : ""}>
+            <label for={id}>{name}</label>
+            {cloneElement(children, { id, "aria-describedby": hint ? `${id}-hint` : undefined })}
+            {hint && (
+                <span class="hint" id={`${id}-hint`}>
+                    {hint}
+                </span>
+            )}
+        </div>
+    );
 }
 
 export function Json({ value }: { value: unknown }) {
@@ -203,14 +355,32 @@ function marked(text: string, errors: RuleError[]): ComponentChildren[] {
 }
 
 /** A rule, checked as it is typed; with `preview` it also says how many people it holds now. */
-export function RuleBox({ value, onInput, kind = "segment", label, disabled, preview, empty }: {
-    value: string; onInput: (text: string) => void; kind?: string; label: string; disabled?: boolean; preview?: boolean; empty?: string;
+export function RuleBox({
+    value,
+    onInput,
+    kind = "segment",
+    label,
+    disabled,
+    preview,
+    empty,
+}: {
+    value: string;
+    onInput: (text: string) => void;
+    kind?: string;
+    label: string;
+    disabled?: boolean;
+    preview?: boolean;
+    empty?: string;
 }) {
     const [check, setCheck] = useState<RuleCheck & { of: string }>();
-    const [people, setPeople] = useState<{ count: number; took_us: number; sample: { person_id: string; display: string }[] }>();
+    const [people, setPeople] = useState<{
+        count: number;
+        took_us: number;
+        sample: { person_id: string; display: string }[];
+    }>();
     const box = useRef<HTMLTextAreaElement>(null);
     useEffect(() => {
-        if (!value.trim()) return setCheck(undefined), setPeople(undefined);
+        if (!value.trim()) return (setCheck(undefined), setPeople(undefined));
         let stale = false;
         const timer = setTimeout(async () => {
             try {
@@ -221,7 +391,9 @@ export function RuleBox({ value, onInput, kind = "segment", label, disabled, pre
                     const found = await post<any>("/v1/segments/preview", { rule: value });
                     if (!stale) setPeople(found);
                 }
-            } catch { /* the next key press asks again */ }
+            } catch {
+                /* the next key press asks again */
+            }
         }, 250);
         return () => {
             stale = true;
@@ -234,22 +406,64 @@ export function RuleBox({ value, onInput, kind = "segment", label, disabled, pre
         b.style.height = "auto";
         b.style.height = `${b.scrollHeight}px`;
     }, [value]);
-    const errors = check && !check.ok && check.of === value ? check.errors ?? [] : [];
-    return <div>
-        <div class={`rule ${errors.length ? "bad" : ""}`}>
-            <div class="copy" aria-hidden="true">{marked(value, errors)}</div>
-            <textarea ref={box} aria-label={label} spellcheck={false} autocapitalize="off" value={value} disabled={disabled}
-                aria-invalid={errors.length > 0} placeholder={'count(product_viewed where category under "jeans", last 30 days) >= 3'}
-                onInput={(e) => onInput(e.currentTarget.value)} />
+    const errors = check && !check.ok && check.of === value ? (check.errors ?? []) : [];
+    return (
+        <div>
+            <div class={`rule ${errors.length ? "bad" : ""}`}>
+                <div class="copy" aria-hidden="true">
+                    {marked(value, errors)}
+                </div>
+                <textarea
+                    ref={box}
+                    aria-label={label}
+                    spellcheck={false}
+                    autocapitalize="off"
+                    value={value}
+                    disabled={disabled}
+                    aria-invalid={errors.length > 0}
+                    placeholder={
+                        'count(product_viewed where category under "jeans", last 30 days) >= 3'
+                    }
+                    onInput={(e) => onInput(e.currentTarget.value)}
+                />
+            </div>
+            <div class="rule-foot" role="status">
+                {!value.trim() && empty && <span class="soft">{empty}</span>}
+                {errors.map((e) => (
+                    <div class="wrong">
+                        Column {e.column}: {e.message}
+                        {e.hint ? <span class="soft"> — {e.hint}</span> : null}
+                    </div>
+                ))}
+                {check?.ok && check.of === value ? (
+                    <div class="soft">
+                        <span style={{ color: "var(--good)" }}>✓</span> This rule stands
+                        {preview && people ? (
+                            <>
+                                : <strong>{people.count.toLocaleString("en")}</strong> people now{" "}
+                                <span title="Time the question took">
+                                    (
+                                    {people.took_us < 1000
+                                        ? `${people.took_us} µs`
+                                        : `${(people.took_us / 1000).toFixed(1)} ms`}
+                                    )
+                                </span>
+                                {people.sample?.length ? (
+                                    <>
+                                        , for example{" "}
+                                        {people.sample.slice(0, 3).map((p, i) => (
+                                            <>
+                                                {i ? ", " : ""}
+                                                <a href={`#/people/${p.person_id}`}>{p.display}</a>
+                                            </>
+                                        ))}
+                                    </>
+                                ) : null}
+                            </>
+                        ) : null}
+                    </div>
+                ) : null}
+            </div>
         </div>
-        <div class="rule-foot" role="status">
-            {!value.trim() && empty && <span class="soft">{empty}</span>}
-            {errors.map((e) => <div class="wrong">Column {e.column}: {e.message}{e.hint ? <span class="soft"> — {e.hint}</span> : null}</div>)}
-            {check?.ok && check.of === value ? <div class="soft"><span style={{ color: "var(--good)" }}>✓</span> This rule stands
-                {preview && people ? <>: <strong>{people.count.toLocaleString("en")}</strong> people now{" "}
-                    <span title="Time the question took">({people.took_us < 1000 ? `${people.took_us} µs` : `${(people.took_us / 1000).toFixed(1)} ms`})</span>
-                    {people.sample?.length ? <>, for example {people.sample.slice(0, 3).map((p, i) =>
-                        <>{i ? ", " : ""}<a href={`#/people/${p.person_id}`}>{p.display}</a></>)}</> : null}</> : null}</div> : null}
-        </div>
-    </div>;
+    );
 }

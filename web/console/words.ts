@@ -13,15 +13,21 @@ export const count = (n: number) => (n >= 1e6 ? short : whole).format(n);
 export function money(m?: Money | null, brief = false): string {
     if (!m) return "–";
     const key = m.currency + brief;
-    const format = moneys[key] ||= new Intl.NumberFormat("en", {
-        style: "currency", currency: m.currency, ...(brief ? { notation: "compact" as const, maximumFractionDigits: 1 } : {}),
-    });
-    const digits = new Intl.NumberFormat("en", { style: "currency", currency: m.currency }).resolvedOptions().maximumFractionDigits!;
+    const format = (moneys[key] ||= new Intl.NumberFormat("en", {
+        style: "currency",
+        currency: m.currency,
+        ...(brief ? { notation: "compact" as const, maximumFractionDigits: 1 } : {}),
+    }));
+    const digits = new Intl.NumberFormat("en", {
+        style: "currency",
+        currency: m.currency,
+    }).resolvedOptions().maximumFractionDigits!;
     return format.format(m.minor / 10 ** digits);
 }
 
 export const percent = (x: number, digits = 2) => `${(x * 100).toFixed(digits)} %`;
-export const signed = (x: number, digits = 1) => `${x > 0 ? "+" : x < 0 ? "−" : ""}${Math.abs(x * 100).toFixed(digits)} %`;
+export const signed = (x: number, digits = 1) =>
+    `${x > 0 ? "+" : x < 0 ? "−" : ""}${Math.abs(x * 100).toFixed(digits)} %`;
 
 export function bytes(n: number): string {
     const unit = n < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(n) / 10));
@@ -31,18 +37,37 @@ export function bytes(n: number): string {
 export function ago(at?: string | null, now = Date.now()): string {
     if (!at) return "never";
     const s = Math.round((now - Date.parse(at)) / 1000);
-    const [n, unit] = Math.abs(s) < 60 ? [s, "s"] : Math.abs(s) < 3600 ? [s / 60, "min"]
-        : Math.abs(s) < 86400 ? [s / 3600, "h"] : [s / 86400, "d"];
+    const [n, unit] =
+        Math.abs(s) < 60
+            ? [s, "s"]
+            : Math.abs(s) < 3600
+              ? [s / 60, "min"]
+              : Math.abs(s) < 86400
+                ? [s / 3600, "h"]
+                : [s / 86400, "d"];
     if (Math.abs(s) < 2) return "now";
     return s > 0 ? `${Math.floor(n)} ${unit} ago` : `in ${Math.floor(-n)} ${unit}`;
 }
 
-export const clock = (at: string) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-export const day = (at: string) => new Date(at).toLocaleDateString("en-GB",
-    { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-export const moment = (at: string) => new Date(at).toLocaleString("en-GB",
-    { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+export const clock = (at: string) =>
+    new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+export const day = (at: string) =>
+    new Date(at).toLocaleDateString("en-GB", {
+        weekday: "long",
+        day: "numeric",
+        month: "long",
+        year: "numeric",
+    });
+export const moment = (at: string) =>
+    new Date(at).toLocaleString("en-GB", {
+        day: "numeric",
+        month: "short",
+        year: "numeric",
+        hour: "2-digit",
+        minute: "2-digit",
+    });
 
 /** product_viewed -> Product viewed */
-export const sentence = (name: string) => name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
+export const sentence = (name: string) =>
+    name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
 export const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;

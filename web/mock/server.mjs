@@ -9,8 +9,14 @@ import { extname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
-const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; "
+const types = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+};
+const POLICY =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; "
     + "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const eur = (minor) => ({ minor, currency: "EUR" });
 
@@ -19,187 +25,745 @@ export function mock() {
     const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
     const pick = (list) => list[Math.floor(random() * list.length)];
     const before = (s) => new Date(Date.now() - s * 1000).toISOString();
-    const products = ["Slim jeans", "Wide jeans", "Linen shirt", "Wool sweater", "Rain jacket", "Canvas tote", "Running shoes", "Silk scarf"]
-        .map((title, i) => ({ item: `p-${i + 1}`, title }));
-    const names = ["Ana Berg", "Jonas Lie", "Ingrid Dahl", "Mats Holm", "Sofie Aas", "Lars Moe", "Nora Vik", "Emil Sand"];
+    const products = [
+        "Slim jeans",
+        "Wide jeans",
+        "Linen shirt",
+        "Wool sweater",
+        "Rain jacket",
+        "Canvas tote",
+        "Running shoes",
+        "Silk scarf",
+    ].map((title, i) => ({ item: `p-${i + 1}`, title }));
+    const names = [
+        "Ana Berg",
+        "Jonas Lie",
+        "Ingrid Dahl",
+        "Mats Holm",
+        "Sofie Aas",
+        "Lars Moe",
+        "Nora Vik",
+        "Emil Sand",
+    ];
     const people = Array.from({ length: 120 }, (_, i) => {
-        const known = random() > .4;
+        const known = random() > 0.4;
         const id = (i * 7919 + 4097).toString(16);
         return {
-            person_id: `u_${id}`, display: known ? `${names[i % 8].split(" ")[0]} ${names[i % 8].split(" ")[1][0]}.` : `anonymous ${id}`,
-            known, last_at: before(i * i * 40 + 12), orders: known ? Math.floor(random() * 9) : 0,
-            segments: ["jeans_women", "vip", "cart_left", "new_here"].filter(() => random() > .62),
+            person_id: `u_${id}`,
+            display: known
+                ? `${names[i % 8].split(" ")[0]} ${names[i % 8].split(" ")[1][0]}.`
+                : `anonymous ${id}`,
+            known,
+            last_at: before(i * i * 40 + 12),
+            orders: known ? Math.floor(random() * 9) : 0,
+            segments: ["jeans_women", "vip", "cart_left", "new_here"].filter(() => random() > 0.62),
         };
     });
     const event = (s) => {
-        const type = pick(["product_viewed", "product_viewed", "page_viewed", "product_added", "order_completed", "decision_viewed"]);
+        const type = pick([
+            "product_viewed",
+            "product_viewed",
+            "page_viewed",
+            "product_added",
+            "order_completed",
+            "decision_viewed",
+        ]);
         const product = /product|order/.test(type) ? pick(products) : {};
         return { at: before(s), type, ...product, channel: pick(["web", "web", "app", "store"]) };
     };
     let total = 1843207;
-    const per = Array.from({ length: 60 }, (_, i) => Math.round(240 + 90 * Math.sin(i / 7) + random() * 60));
-    let latest = Array.from({ length: 20 }, (_, i) => ({ ...event(i), person_id: pick(people).person_id }));
+    const per = Array.from({ length: 60 }, (_, i) =>
+        Math.round(240 + 90 * Math.sin(i / 7) + random() * 60),
+    );
+    let latest = Array.from({ length: 20 }, (_, i) => ({
+        ...event(i),
+        person_id: pick(people).person_id,
+    }));
     const overview = () => {
         per.shift();
         per.push(Math.round(240 + 90 * Math.sin(Date.now() / 7000) + random() * 60));
         total += per[59];
         latest = [{ ...event(0), person_id: pick(people).person_id }, ...latest].slice(0, 20);
         return {
-            now: before(0), events: { total, last_minute: per.reduce((a, b) => a + b), per_second: per }, people: { known: 41208, anonymous: 318442 },
-            orders: 28114, revenue: [eur(193482210)], decisions: { total: 902133, last_minute: 6120 },
-            refused: { no_consent: 70313, dead_letters: 2, duplicates: 1190 }, log: { records: 91220, bytes: 812345678 }, segments: 4, campaigns: 3,
-            started_at: before(86400 * 3), version: "0.1.0", latest, tag: { main_ms: 6.4 },
+            now: before(0),
+            events: { total, last_minute: per.reduce((a, b) => a + b), per_second: per },
+            people: { known: 41208, anonymous: 318442 },
+            orders: 28114,
+            revenue: [eur(193482210)],
+            decisions: { total: 902133, last_minute: 6120 },
+            refused: { no_consent: 70313, dead_letters: 2, duplicates: 1190 },
+            log: { records: 91220, bytes: 812345678 },
+            segments: 4,
+            campaigns: 3,
+            started_at: before(86400 * 3),
+            version: "0.1.0",
+            latest,
+            tag: { main_ms: 6.4 },
         };
     };
 
     const definitions = new Map();
-    const put = (kind, key, document, state = "published", revision = 3) => definitions.set(`${kind}/${key}`, {
-        kind, key, title: document.title, state, paused: false, revision, published_revision: state === "draft" ? undefined : revision,
-        owner: document.owner ?? "kari@demo.shop", updated_at: before(7200), document,
-        revisions: Array.from({ length: revision }, (_, i) => ({ revision: revision - i, at: before(7200 + i * 90000), by: "kari@demo.shop" })),
+    const put = (kind, key, document, state = "published", revision = 3) =>
+        definitions.set(`${kind}/${key}`, {
+            kind,
+            key,
+            title: document.title,
+            state,
+            paused: false,
+            revision,
+            published_revision: state === "draft" ? undefined : revision,
+            owner: document.owner ?? "kari@demo.shop",
+            updated_at: before(7200),
+            document,
+            revisions: Array.from({ length: revision }, (_, i) => ({
+                revision: revision - i,
+                at: before(7200 + i * 90000),
+                by: "kari@demo.shop",
+            })),
+        });
+    put("placement", "home_hero", {
+        kind: "placement",
+        key: "home_hero",
+        title: "Home page banner",
+        channel: "web",
+        owner: "kari@demo.shop",
+        schema: { headline: "text", text: "text?", image: "url?", link: "url?" },
+        default: { headline: { en: "Welcome", "nb-NO": "Velkommen" } },
+        min_items: 0,
     });
-    put("placement", "home_hero", { kind: "placement", key: "home_hero", title: "Home page banner", channel: "web", owner: "kari@demo.shop",
-        schema: { headline: "text", text: "text?", image: "url?", link: "url?" }, default: { headline: { en: "Welcome", "nb-NO": "Velkommen" } }, min_items: 0 });
-    put("placement", "home_recs", { kind: "placement", key: "home_recs", title: "Home page row", channel: "web", schema: { headline: "text" }, strategy: "for_you",
-        default: { headline: "For you" }, min_items: 4 });
-    put("strategy", "for_you", { kind: "strategy", key: "for_you", title: "For you", mix: ["session", "cooc", "trending"] });
-    put("campaign", "spring", { kind: "campaign", key: "spring", title: "Spring jeans", goal: "find spring clothes quickly", owner: "kari@demo.shop", placement: "home_hero",
-        metric: "order_rate", priority: 10, starts_at: before(86400 * 20), experiences: [
-            { key: "women", target: 'in segment "jeans_women"', choose: "experiment", holdout: "5%", variations: [
-                { key: "incumbent", share: "34%", render: "passthrough" },
-                { key: "a", share: "33%", content: { headline: { en: "New season", "nb-NO": "Ny sesong" }, text: "Light denim for warm days", link: "/shop/c/jeans" } },
-                { key: "b", share: "33%", content: { headline: "Jeans that fit you", text: "In the sizes you buy", image: "/assets/spring.svg", link: "/shop/c/jeans" } }] },
-            { key: "everyone", target: "", choose: "fixed", variations: [{ key: "a", share: "100%", content: { headline: "Spring is here" } }] }] });
-    put("campaign", "rain", { kind: "campaign", key: "rain", title: "Rainy days", goal: "stay dry on the way to work", placement: "home_hero", experiences: [
-        { key: "wet", target: 'context.weather = "rain"', choose: "fixed", variations: [{ key: "a", share: "100%", content: { headline: "Dry all day" } }] }] }, "draft", 1);
-    put("campaign", "second_order", { kind: "campaign", key: "second_order", title: "Second order", goal: "come back for what goes with it", placement: "home_recs",
-        experiences: [{ key: "once", target: "count(order_completed, last 365 days) = 1", choose: "experiment", variations: [{ key: "a", share: "50%" }, { key: "b", share: "50%" }] }] });
+    put("placement", "home_recs", {
+        kind: "placement",
+        key: "home_recs",
+        title: "Home page row",
+        channel: "web",
+        schema: { headline: "text" },
+        strategy: "for_you",
+        default: { headline: "For you" },
+        min_items: 4,
+    });
+    put("strategy", "for_you", {
+        kind: "strategy",
+        key: "for_you",
+        title: "For you",
+        mix: ["session", "cooc", "trending"],
+    });
+    put("campaign", "spring", {
+        kind: "campaign",
+        key: "spring",
+        title: "Spring jeans",
+        goal: "find spring clothes quickly",
+        owner: "kari@demo.shop",
+        placement: "home_hero",
+        metric: "order_rate",
+        priority: 10,
+        starts_at: before(86400 * 20),
+        experiences: [
+            {
+                key: "women",
+                target: 'in segment "jeans_women"',
+                choose: "experiment",
+                holdout: "5%",
+                variations: [
+                    { key: "incumbent", share: "34%", render: "passthrough" },
+                    {
+                        key: "a",
+                        share: "33%",
+                        content: {
+                            headline: { en: "New season", "nb-NO": "Ny sesong" },
+                            text: "Light denim for warm days",
+                            link: "/shop/c/jeans",
+                        },
+                    },
+                    {
+                        key: "b",
+                        share: "33%",
+                        content: {
+                            headline: "Jeans that fit you",
+                            text: "In the sizes you buy",
+                            image: "/assets/spring.svg",
+                            link: "/shop/c/jeans",
+                        },
+                    },
+                ],
+            },
+            {
+                key: "everyone",
+                target: "",
+                choose: "fixed",
+                variations: [{ key: "a", share: "100%", content: { headline: "Spring is here" } }],
+            },
+        ],
+    });
+    put(
+        "campaign",
+        "rain",
+        {
+            kind: "campaign",
+            key: "rain",
+            title: "Rainy days",
+            goal: "stay dry on the way to work",
+            placement: "home_hero",
+            experiences: [
+                {
+                    key: "wet",
+                    target: 'context.weather = "rain"',
+                    choose: "fixed",
+                    variations: [{ key: "a", share: "100%", content: { headline: "Dry all day" } }],
+                },
+            ],
+        },
+        "draft",
+        1,
+    );
+    put("campaign", "second_order", {
+        kind: "campaign",
+        key: "second_order",
+        title: "Second order",
+        goal: "come back for what goes with it",
+        placement: "home_recs",
+        experiences: [
+            {
+                key: "once",
+                target: "count(order_completed, last 365 days) = 1",
+                choose: "experiment",
+                variations: [
+                    { key: "a", share: "50%" },
+                    { key: "b", share: "50%" },
+                ],
+            },
+        ],
+    });
     definitions.get("campaign/second_order").paused = true;
     const segments = [
-        ["jeans_women", "Women interested in jeans", 'gender = "female" and count(product_viewed where category under "jeans", last 30 days) >= 3', 8412],
+        [
+            "jeans_women",
+            "Women interested in jeans",
+            'gender = "female" and count(product_viewed where category under "jeans", last 30 days) >= 3',
+            8412,
+        ],
         ["vip", "Most valuable", "sum(order_completed.revenue, last 365 days) > 500 EUR", 1204],
-        ["cart_left", "Left something in the cart", "sequence(product_added then not order_completed within 2 hours)", 3377],
-        ["new_here", "New here", "days_since(first event) < 7", 19821]];
-    for (const [key, title, rule] of segments) put("segment", key, { kind: "segment", key, title, rule, owner: "kari@demo.shop" });
-    const segment = ([key, title, rule, count]) => ({ key, title, rule, count, state: "published", revision: 3, owner: "kari@demo.shop" });
+        [
+            "cart_left",
+            "Left something in the cart",
+            "sequence(product_added then not order_completed within 2 hours)",
+            3377,
+        ],
+        ["new_here", "New here", "days_since(first event) < 7", 19821],
+    ];
+    for (const [key, title, rule] of segments)
+        put("segment", key, { kind: "segment", key, title, rule, owner: "kari@demo.shop" });
+    const segment = ([key, title, rule, count]) => ({
+        key,
+        title,
+        rule,
+        count,
+        state: "published",
+        revision: 3,
+        owner: "kari@demo.shop",
+    });
 
     let letters = [
-        { id: "dl_1", at: before(640), source: "webshop", reason: "properties.price is \"NaN\", a number was expected", event: { type: "track", event: "Product Added", properties: { product_id: "p-4", price: "NaN" } } },
-        { id: "dl_2", at: before(90400), source: "tills", reason: "line 1204 has 6 columns, 8 were expected", event: "536401;22110;BIRD HOUSE HOT WATER BOTTLE;1;2.55;17850" }];
-    const tree = { text: 'gender = "female" and count(product_viewed …) >= 3', result: "true", value: null, children: [
-        { text: 'gender = "female"', result: "true", value: "female" },
-        { text: 'count(product_viewed where category under "jeans", last 30 days) >= 3', result: "true", value: "4", next_change_at: new Date(Date.now() + 86400e3 * 11).toISOString(),
-            events: [{ at: before(400), type: "product_viewed", item: "p-1" }, { at: before(9000), type: "product_viewed", item: "p-2" }] }] };
+        {
+            id: "dl_1",
+            at: before(640),
+            source: "webshop",
+            reason: 'properties.price is "NaN", a number was expected',
+            event: {
+                type: "track",
+                event: "Product Added",
+                properties: { product_id: "p-4", price: "NaN" },
+            },
+        },
+        {
+            id: "dl_2",
+            at: before(90400),
+            source: "tills",
+            reason: "line 1204 has 6 columns, 8 were expected",
+            event: "536401;22110;BIRD HOUSE HOT WATER BOTTLE;1;2.55;17850",
+        },
+    ];
+    const tree = {
+        text: 'gender = "female" and count(product_viewed …) >= 3',
+        result: "true",
+        value: null,
+        children: [
+            { text: 'gender = "female"', result: "true", value: "female" },
+            {
+                text: 'count(product_viewed where category under "jeans", last 30 days) >= 3',
+                result: "true",
+                value: "4",
+                next_change_at: new Date(Date.now() + 86400e3 * 11).toISOString(),
+                events: [
+                    { at: before(400), type: "product_viewed", item: "p-1" },
+                    { at: before(9000), type: "product_viewed", item: "p-2" },
+                ],
+            },
+        ],
+    };
     const person = (p, i) => ({
-        person_id: p.person_id, display: p.display,
-        identifiers: [...(p.known ? [{ kind: "email", value: "ana.berg@example.com", trust: "verified", at: before(86400 * 40), source: "webshop" }] : []),
-            { kind: "anonymous_id", value: "5f2b1c9e-1d2a-4b7e-9a51-66b1d1a0a7c1", trust: "claimed", at: before(86400 * 41), source: "tag" }],
-        traits: p.known ? [{ name: "first_name", value: p.display.split(" ")[0], source: "webshop", at: before(86400 * 40) },
-            { name: "gender", value: "female", source: "loyalty", at: before(86400 * 90) }, { name: "size", value: "M", source: "quiz", at: before(86400 * 3) }] : [],
-        consent: [{ purpose: "analytics", state: "granted", source: "tag", at: before(86400 * 41), basis: "consent" }, { purpose: "personalisation", state: "granted", source: "tag", at: before(86400 * 41), basis: "consent" },
-            { purpose: "marketing_email", state: "denied", source: "webshop", at: before(86400 * 12), basis: "consent" }],
-        counters: { orders: p.orders, revenue: p.orders ? [eur(p.orders * 7420)] : [], events: 214 + i, first_at: before(86400 * 41), last_at: p.last_at },
-        affinities: [["category", "jeans", .82], ["brand", "Acme", .44], ["colour", "blue", .39], ["category", "shirts", .21]].map(([dimension, value, score]) => ({ dimension, value, score })),
-        segments: segments.filter(([k]) => p.segments.includes(k)).map(([key, title]) => ({ key, title, entered_at: before(400), may_leave_at: new Date(Date.now() + 86400e3 * 11).toISOString() })),
-        merges: p.known ? [{ merge_id: "m_1", at: before(86400 * 40), into: p.person_id, from: "u_77aa", why: "logged in on the same device" }] : [],
+        person_id: p.person_id,
+        display: p.display,
+        identifiers: [
+            ...(p.known
+                ? [
+                      {
+                          kind: "email",
+                          value: "ana.berg@example.com",
+                          trust: "verified",
+                          at: before(86400 * 40),
+                          source: "webshop",
+                      },
+                  ]
+                : []),
+            {
+                kind: "anonymous_id",
+                value: "5f2b1c9e-1d2a-4b7e-9a51-66b1d1a0a7c1",
+                trust: "claimed",
+                at: before(86400 * 41),
+                source: "tag",
+            },
+        ],
+        traits: p.known
+            ? [
+                  {
+                      name: "first_name",
+                      value: p.display.split(" ")[0],
+                      source: "webshop",
+                      at: before(86400 * 40),
+                  },
+                  { name: "gender", value: "female", source: "loyalty", at: before(86400 * 90) },
+                  { name: "size", value: "M", source: "quiz", at: before(86400 * 3) },
+              ]
+            : [],
+        consent: [
+            {
+                purpose: "analytics",
+                state: "granted",
+                source: "tag",
+                at: before(86400 * 41),
+                basis: "consent",
+            },
+            {
+                purpose: "personalisation",
+                state: "granted",
+                source: "tag",
+                at: before(86400 * 41),
+                basis: "consent",
+            },
+            {
+                purpose: "marketing_email",
+                state: "denied",
+                source: "webshop",
+                at: before(86400 * 12),
+                basis: "consent",
+            },
+        ],
+        counters: {
+            orders: p.orders,
+            revenue: p.orders ? [eur(p.orders * 7420)] : [],
+            events: 214 + i,
+            first_at: before(86400 * 41),
+            last_at: p.last_at,
+        },
+        affinities: [
+            ["category", "jeans", 0.82],
+            ["brand", "Acme", 0.44],
+            ["colour", "blue", 0.39],
+            ["category", "shirts", 0.21],
+        ].map(([dimension, value, score]) => ({ dimension, value, score })),
+        segments: segments
+            .filter(([k]) => p.segments.includes(k))
+            .map(([key, title]) => ({
+                key,
+                title,
+                entered_at: before(400),
+                may_leave_at: new Date(Date.now() + 86400e3 * 11).toISOString(),
+            })),
+        merges: p.known
+            ? [
+                  {
+                      merge_id: "m_1",
+                      at: before(86400 * 40),
+                      into: p.person_id,
+                      from: "u_77aa",
+                      why: "logged in on the same device",
+                  },
+              ]
+            : [],
     });
-    const decisions = (n) => Array.from({ length: n }, (_, i) => ({
-        decision_key: `d_${i}`, at: before(300 + i * 7000), placement: i % 2 ? "home_recs" : "home_hero", campaign: i % 2 ? undefined : "spring", experience: i % 2 ? undefined : "women",
-        variation: i % 2 ? undefined : "b", reason: i % 2 ? "strategy" : i % 4 ? "holdout" : "experiment", viewed: i % 3 !== 2, clicked: i % 3 === 0 }));
-    const trace = { campaigns: [{ campaign: "spring", outcome: "won", experience: "women", target: tree, priority: 10, bucket: 4211, propensity: 0.33 },
-        { campaign: "rain", outcome: "lost", why: "its target is not known", target: { text: 'context.weather = "rain"', result: "unknown" } }],
-    guards: [{ guard: "just_bought", outcome: "did not apply" }, { guard: "frequency_cap", outcome: "2 of 5 today" }], candidates: [] };
-    const days = (n, rates) => Array.from({ length: n }, (_, i) => ({
-        at: new Date(Math.floor(Date.now() / 86400e3) * 86400e3 - (n - 1 - i) * 86400e3).toISOString(),
-        arms: Object.fromEntries(Object.entries(rates).map(([k, r]) => {
-            const exposed = Math.round(900 + random() * 200);
-            return [k, { exposed, orders: Math.round(exposed * r * (.85 + random() * .3)) }];
-        })) }));
+    const decisions = (n) =>
+        Array.from({ length: n }, (_, i) => ({
+            decision_key: `d_${i}`,
+            at: before(300 + i * 7000),
+            placement: i % 2 ? "home_recs" : "home_hero",
+            campaign: i % 2 ? undefined : "spring",
+            experience: i % 2 ? undefined : "women",
+            variation: i % 2 ? undefined : "b",
+            reason: i % 2 ? "strategy" : i % 4 ? "holdout" : "experiment",
+            viewed: i % 3 !== 2,
+            clicked: i % 3 === 0,
+        }));
+    const trace = {
+        campaigns: [
+            {
+                campaign: "spring",
+                outcome: "won",
+                experience: "women",
+                target: tree,
+                priority: 10,
+                bucket: 4211,
+                propensity: 0.33,
+            },
+            {
+                campaign: "rain",
+                outcome: "lost",
+                why: "its target is not known",
+                target: { text: 'context.weather = "rain"', result: "unknown" },
+            },
+        ],
+        guards: [
+            { guard: "just_bought", outcome: "did not apply" },
+            { guard: "frequency_cap", outcome: "2 of 5 today" },
+        ],
+        candidates: [],
+    };
+    const days = (n, rates) =>
+        Array.from({ length: n }, (_, i) => ({
+            at: new Date(
+                Math.floor(Date.now() / 86400e3) * 86400e3 - (n - 1 - i) * 86400e3,
+            ).toISOString(),
+            arms: Object.fromEntries(
+                Object.entries(rates).map(([k, r]) => {
+                    const exposed = Math.round(900 + random() * 200);
+                    return [k, { exposed, orders: Math.round(exposed * r * (0.85 + random() * 0.3)) }];
+                }),
+            ),
+        }));
     const compared = (metric, variation, against, estimate, rel, half, p) => ({
-        metric, variation, against, estimate, relative: rel, low: estimate - half, high: estimate + half, p, significant: Math.abs(estimate) > half });
+        metric,
+        variation,
+        against,
+        estimate,
+        relative: rel,
+        low: estimate - half,
+        high: estimate + half,
+        p,
+        significant: Math.abs(estimate) > half,
+    });
     const results = (campaign) => ({
-        campaign, since: before(86400 * 20), state: "published", srm: { p: campaign === "second_order" ? .00002 : .41, alarm: campaign === "second_order" }, arms: [
-            { experience: "women", variation: "incumbent", is_control: true, exposed: 20411, clicks: 905, orders: 632, revenue: eur(4691100), order_rate: .03096, click_rate: .0443, revenue_per_person: 229.8 },
-            { experience: "women", variation: "a", is_control: false, exposed: 19870, clicks: 1010, orders: 644, revenue: eur(4720200), order_rate: .03241, click_rate: .0508, revenue_per_person: 237.6 },
-            { experience: "women", variation: "b", is_control: false, exposed: 19902, clicks: 1328, orders: 781, revenue: eur(5831000), order_rate: .03924, click_rate: .0667, revenue_per_person: 293 }],
-        comparisons: [compared("order_rate", "a", "incumbent", .00145, .0468, .0041, .31), compared("order_rate", "b", "incumbent", .00828, .2674, .0044, .0002),
-            compared("click_rate", "a", "incumbent", .0065, .1467, .005, .01), compared("click_rate", "b", "incumbent", .0224, .5056, .0056, .00001),
-            compared("revenue_per_person", "b", "incumbent", 63.2, .275, 41, .004)],
-        versus_holdout: [compared("order_rate", "treated", "holdout", .0041, .139, .0028, .006), compared("revenue_per_person", "treated", "holdout", 31, .142, 24, .012)],
-        method: "always-valid (asymptotic confidence sequence)", alpha: .05, series: days(20, { incumbent: .031, a: .0324, b: .0392 }) });
+        campaign,
+        since: before(86400 * 20),
+        state: "published",
+        srm: { p: campaign === "second_order" ? 0.00002 : 0.41, alarm: campaign === "second_order" },
+        arms: [
+            {
+                experience: "women",
+                variation: "incumbent",
+                is_control: true,
+                exposed: 20411,
+                clicks: 905,
+                orders: 632,
+                revenue: eur(4691100),
+                order_rate: 0.03096,
+                click_rate: 0.0443,
+                revenue_per_person: 229.8,
+            },
+            {
+                experience: "women",
+                variation: "a",
+                is_control: false,
+                exposed: 19870,
+                clicks: 1010,
+                orders: 644,
+                revenue: eur(4720200),
+                order_rate: 0.03241,
+                click_rate: 0.0508,
+                revenue_per_person: 237.6,
+            },
+            {
+                experience: "women",
+                variation: "b",
+                is_control: false,
+                exposed: 19902,
+                clicks: 1328,
+                orders: 781,
+                revenue: eur(5831000),
+                order_rate: 0.03924,
+                click_rate: 0.0667,
+                revenue_per_person: 293,
+            },
+        ],
+        comparisons: [
+            compared("order_rate", "a", "incumbent", 0.00145, 0.0468, 0.0041, 0.31),
+            compared("order_rate", "b", "incumbent", 0.00828, 0.2674, 0.0044, 0.0002),
+            compared("click_rate", "a", "incumbent", 0.0065, 0.1467, 0.005, 0.01),
+            compared("click_rate", "b", "incumbent", 0.0224, 0.5056, 0.0056, 0.00001),
+            compared("revenue_per_person", "b", "incumbent", 63.2, 0.275, 41, 0.004),
+        ],
+        versus_holdout: [
+            compared("order_rate", "treated", "holdout", 0.0041, 0.139, 0.0028, 0.006),
+            compared("revenue_per_person", "treated", "holdout", 31, 0.142, 24, 0.012),
+        ],
+        method: "always-valid (asymptotic confidence sequence)",
+        alpha: 0.05,
+        series: days(20, { incumbent: 0.031, a: 0.0324, b: 0.0392 }),
+    });
 
     let signedIn = false;
     const session = { email: "kari@demo.shop", role: "admin", csrf: "c5rf" };
     const routes = [
         ["GET", /^\/v1\/session$/, () => (signedIn ? session : [401, { title: "Not signed in" }])],
-        ["POST", /^\/v1\/login$/, (_, b) => (b.password === "wrong" ? [401, { title: "Refused" }] : (signedIn = true, session))],
-        ["POST", /^\/v1\/logout$/, () => { signedIn = false; return {}; }],
+        [
+            "POST",
+            /^\/v1\/login$/,
+            (_, b) =>
+                b.password === "wrong" ? [401, { title: "Refused" }] : ((signedIn = true), session),
+        ],
+        [
+            "POST",
+            /^\/v1\/logout$/,
+            () => {
+                signedIn = false;
+                return {};
+            },
+        ],
         ["GET", /^\/v1\/overview$/, overview],
-        ["GET", /^\/v1\/people$/, (_m, _b, q) => {
-            const from = +(q.get("after") ?? 0);
-            return { people: people.slice(from, from + 50), next: from + 50 < people.length ? String(from + 50) : null };
-        }],
-        ["POST", /^\/v1\/people\/lookup$/, (_, b) => (/nobody/.test(JSON.stringify(b)) ? [404, { title: "Nobody" }] : { person_id: people[0].person_id })],
-        ["GET", /^\/v1\/people\/(\w+)$/, ([, id]) => {
-            const i = people.findIndex((p) => p.person_id === id);
-            return i < 0 ? [404, { title: "There is no such person" }] : person(people[i], i);
-        }],
-        ["GET", /^\/v1\/people\/(\w+)\/history$/, (_m, _b, q) => {
-            const from = +(q.get("before") ?? 0);
-            return { next: from < 160 ? String(from + 40) : null, events: Array.from({ length: 40 }, (_, i) => {
-                const e = event((from + i) * 4100 + 300);
-                return { ...e, quantity: 1, source: pick(["webshop", "tills"]), ...(e.type === "order_completed" ? { value: eur(7990), order: `A-${1000 + i}` } : {}) };
-            }) };
-        }],
+        [
+            "GET",
+            /^\/v1\/people$/,
+            (_m, _b, q) => {
+                const from = +(q.get("after") ?? 0);
+                return {
+                    people: people.slice(from, from + 50),
+                    next: from + 50 < people.length ? String(from + 50) : null,
+                };
+            },
+        ],
+        [
+            "POST",
+            /^\/v1\/people\/lookup$/,
+            (_, b) =>
+                /nobody/.test(JSON.stringify(b))
+                    ? [404, { title: "Nobody" }]
+                    : { person_id: people[0].person_id },
+        ],
+        [
+            "GET",
+            /^\/v1\/people\/(\w+)$/,
+            ([, id]) => {
+                const i = people.findIndex((p) => p.person_id === id);
+                return i < 0 ? [404, { title: "There is no such person" }] : person(people[i], i);
+            },
+        ],
+        [
+            "GET",
+            /^\/v1\/people\/(\w+)\/history$/,
+            (_m, _b, q) => {
+                const from = +(q.get("before") ?? 0);
+                return {
+                    next: from < 160 ? String(from + 40) : null,
+                    events: Array.from({ length: 40 }, (_, i) => {
+                        const e = event((from + i) * 4100 + 300);
+                        return {
+                            ...e,
+                            quantity: 1,
+                            source: pick(["webshop", "tills"]),
+                            ...(e.type === "order_completed"
+                                ? { value: eur(7990), order: `A-${1000 + i}` }
+                                : {}),
+                        };
+                    }),
+                };
+            },
+        ],
         ["GET", /^\/v1\/people\/\w+\/decisions$/, () => ({ decisions: decisions(14) })],
         ["GET", /^\/v1\/people\/\w+\/explain$/, () => ({ member: true, tree })],
         ["GET", /^\/v1\/decisions\/(\w+)$/, ([, key]) => ({ decision_key: key, trace })],
         ["GET", /^\/v1\/segments$/, () => ({ segments: segments.map(segment) })],
-        ["GET", /^\/v1\/segments\/(\w+)$/, ([, key]) => segments.filter((s) => s[0] === key).map(segment)[0] ?? [404, { title: "There is no such segment" }]],
-        ["POST", /^\/v1\/segments\/preview$/, () => ({ count: 8412, took_us: 640, sample: people.slice(0, 3) })],
-        ["POST", /^\/v1\/rules\/check$/, (_, b) => {
-            const at = b.rule.search(/\w*viewd\b/);
-            return at < 0 ? { ok: true } : { ok: false, errors: [{ column: at + 1, length: b.rule.slice(at).match(/^\w+/)[0].length,
-                message: `there is no event "${b.rule.slice(at).match(/^\w+/)[0]}"`, hint: 'did you mean "product_viewed"?' }] };
-        }],
-        ["GET", /^\/v1\/definitions$/, (_m, _b, q) => ({ definitions: [...definitions.values()].filter((d) => d.kind === q.get("kind")) })],
-        ["GET", /^\/v1\/definitions\/(\w+)\/(\w+)$/, ([, k, key]) => definitions.get(`${k}/${key}`) ?? [404, { title: "There is no such definition" }]],
-        ["PUT", /^\/v1\/definitions\/(\w+)\/(\w+)$/, ([, k, key], b) => {
-            if (!definitions.has(`${k}/${key}`)) put(k, key, b, "draft", 0);
-            const d = definitions.get(`${k}/${key}`);
-            Object.assign(d, { draft: b, title: b.title, revision: d.revision + 1 });
-            d.revisions.unshift({ revision: d.revision, at: before(0), by: session.email });
-            return d;
-        }],
-        ["GET", /^\/v1\/definitions\/(\w+)\/(\w+)\/revisions$/, ([, k, key]) => ({ revisions: definitions.get(`${k}/${key}`).revisions })],
-        ["POST", /^\/v1\/definitions\/(\w+)\/(\w+)\/(\w+)$/, ([, k, key, verb]) => {
-            const d = definitions.get(`${k}/${key}`);
-            if (verb === "publish" && JSON.stringify(d.draft ?? d.document).includes("viewd"))
-                return [422, { title: "It does not compile", errors: [{ path: "experiences[0].target", message: 'there is no event "product_viewd"', column: 7 }] }];
-            if (verb === "publish") Object.assign(d, { document: d.draft ?? d.document, draft: undefined, state: "published", published_revision: d.revision });
-            if (verb === "pause" || verb === "resume") d.paused = verb === "pause";
-            if (verb === "archive") d.state = "archived";
-            return d;
-        }],
+        [
+            "GET",
+            /^\/v1\/segments\/(\w+)$/,
+            ([, key]) =>
+                segments.filter((s) => s[0] === key).map(segment)[0] ?? [
+                    404,
+                    { title: "There is no such segment" },
+                ],
+        ],
+        [
+            "POST",
+            /^\/v1\/segments\/preview$/,
+            () => ({ count: 8412, took_us: 640, sample: people.slice(0, 3) }),
+        ],
+        [
+            "POST",
+            /^\/v1\/rules\/check$/,
+            (_, b) => {
+                const at = b.rule.search(/\w*viewd\b/);
+                return at < 0
+                    ? { ok: true }
+                    : {
+                          ok: false,
+                          errors: [
+                              {
+                                  column: at + 1,
+                                  length: b.rule.slice(at).match(/^\w+/)[0].length,
+                                  message: `there is no event "${b.rule.slice(at).match(/^\w+/)[0]}"`,
+                                  hint: 'did you mean "product_viewed"?',
+                              },
+                          ],
+                      };
+            },
+        ],
+        [
+            "GET",
+            /^\/v1\/definitions$/,
+            (_m, _b, q) => ({
+                definitions: [...definitions.values()].filter((d) => d.kind === q.get("kind")),
+            }),
+        ],
+        [
+            "GET",
+            /^\/v1\/definitions\/(\w+)\/(\w+)$/,
+            ([, k, key]) =>
+                definitions.get(`${k}/${key}`) ?? [404, { title: "There is no such definition" }],
+        ],
+        [
+            "PUT",
+            /^\/v1\/definitions\/(\w+)\/(\w+)$/,
+            ([, k, key], b) => {
+                if (!definitions.has(`${k}/${key}`)) put(k, key, b, "draft", 0);
+                const d = definitions.get(`${k}/${key}`);
+                Object.assign(d, { draft: b, title: b.title, revision: d.revision + 1 });
+                d.revisions.unshift({ revision: d.revision, at: before(0), by: session.email });
+                return d;
+            },
+        ],
+        [
+            "GET",
+            /^\/v1\/definitions\/(\w+)\/(\w+)\/revisions$/,
+            ([, k, key]) => ({ revisions: definitions.get(`${k}/${key}`).revisions }),
+        ],
+        [
+            "POST",
+            /^\/v1\/definitions\/(\w+)\/(\w+)\/(\w+)$/,
+            ([, k, key, verb]) => {
+                const d = definitions.get(`${k}/${key}`);
+                if (verb === "publish" && JSON.stringify(d.draft ?? d.document).includes("viewd"))
+                    return [
+                        422,
+                        {
+                            title: "It does not compile",
+                            errors: [
+                                {
+                                    path: "experiences[0].target",
+                                    message: 'there is no event "product_viewd"',
+                                    column: 7,
+                                },
+                            ],
+                        },
+                    ];
+                if (verb === "publish")
+                    Object.assign(d, {
+                        document: d.draft ?? d.document,
+                        draft: undefined,
+                        state: "published",
+                        published_revision: d.revision,
+                    });
+                if (verb === "pause" || verb === "resume") d.paused = verb === "pause";
+                if (verb === "archive") d.state = "archived";
+                return d;
+            },
+        ],
         ["POST", /^\/v1\/preview-link$/, () => ({ token: "pv_1", query: "opmaat_preview=pv_1" })],
         ["GET", /^\/v1\/results$/, () => ({ ...results("programme"), campaign: undefined })],
         ["GET", /^\/v1\/results\/(\w+)$/, ([, c]) => results(c)],
-        ["GET", /^\/v1\/sources$/, () => ({ sources: [
-            { key: "webshop", title: "Web shop", owner: "kari@demo.shop", last_at: before(1), lag_ms: 14, accepted: 1702113, refused: 1, duplicates: 1190, no_consent: 70313, state: "green", basis: { analytics: "consent", personalisation: "consent" } },
-            { key: "tills", title: "Tills", owner: "per@demo.shop", last_at: before(8400), lag_ms: 910, accepted: 141094, refused: 1, duplicates: 0, no_consent: 0, state: "red", basis: { analytics: "contract" } },
-            { key: "loyalty", title: "Loyalty programme", owner: "kari@demo.shop", last_at: null, lag_ms: 0, accepted: 0, refused: 0, duplicates: 0, no_consent: 0, state: "idle", basis: {} }] })],
-        ["GET", /^\/v1\/dead-letters$/, (_m, _b, q) => {
-            const found = letters.filter((l) => !q.get("source") || l.source === q.get("source"));
-            return { dead_letters: found, total: found.length };
-        }],
-        ["POST", /^\/v1\/dead-letters\/(\w+)\/replay$/, ([, id]) => { letters = letters.filter((l) => l.id !== id); return {}; }],
-        ["GET", /^\/v1\/audit$/, () => ({ entries: [["publish", "campaign/spring"], ["edit", "campaign/spring"], ["pause", "campaign/second_order"], ["sign_in", "kari@demo.shop"], ["create_key", "wk_live_1"]]
-            .map(([what, object], i) => ({ at: before(600 + i * 5000), who: "kari@demo.shop", what, object })) })],
+        [
+            "GET",
+            /^\/v1\/sources$/,
+            () => ({
+                sources: [
+                    {
+                        key: "webshop",
+                        title: "Web shop",
+                        owner: "kari@demo.shop",
+                        last_at: before(1),
+                        lag_ms: 14,
+                        accepted: 1702113,
+                        refused: 1,
+                        duplicates: 1190,
+                        no_consent: 70313,
+                        state: "green",
+                        basis: { analytics: "consent", personalisation: "consent" },
+                    },
+                    {
+                        key: "tills",
+                        title: "Tills",
+                        owner: "per@demo.shop",
+                        last_at: before(8400),
+                        lag_ms: 910,
+                        accepted: 141094,
+                        refused: 1,
+                        duplicates: 0,
+                        no_consent: 0,
+                        state: "red",
+                        basis: { analytics: "contract" },
+                    },
+                    {
+                        key: "loyalty",
+                        title: "Loyalty programme",
+                        owner: "kari@demo.shop",
+                        last_at: null,
+                        lag_ms: 0,
+                        accepted: 0,
+                        refused: 0,
+                        duplicates: 0,
+                        no_consent: 0,
+                        state: "idle",
+                        basis: {},
+                    },
+                ],
+            }),
+        ],
+        [
+            "GET",
+            /^\/v1\/dead-letters$/,
+            (_m, _b, q) => {
+                const found = letters.filter((l) => !q.get("source") || l.source === q.get("source"));
+                return { dead_letters: found, total: found.length };
+            },
+        ],
+        [
+            "POST",
+            /^\/v1\/dead-letters\/(\w+)\/replay$/,
+            ([, id]) => {
+                letters = letters.filter((l) => l.id !== id);
+                return {};
+            },
+        ],
+        [
+            "GET",
+            /^\/v1\/audit$/,
+            () => ({
+                entries: [
+                    ["publish", "campaign/spring"],
+                    ["edit", "campaign/spring"],
+                    ["pause", "campaign/second_order"],
+                    ["sign_in", "kari@demo.shop"],
+                    ["create_key", "wk_live_1"],
+                ].map(([what, object], i) => ({
+                    at: before(600 + i * 5000),
+                    who: "kari@demo.shop",
+                    what,
+                    object,
+                })),
+            }),
+        ],
     ];
 
     return createServer((req, res) => {
         const url = new URL(req.url, "http://x");
-        const json = (status, body) => res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+        const json = (status, body) =>
+            res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
         if (url.pathname === "/v1/stream") {
             res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
             const tick = () => res.write(`data: ${JSON.stringify(overview())}\n\n`);
@@ -211,15 +775,27 @@ export function mock() {
             try {
                 const file = join(dist, url.pathname === "/" ? "index.html" : url.pathname);
                 const bytes = readFileSync(file);
-                return res.writeHead(200, { "content-type": types[extname(file)], "content-security-policy": POLICY }).end(bytes);
+                return res
+                    .writeHead(200, {
+                        "content-type": types[extname(file)],
+                        "content-security-policy": POLICY,
+                    })
+                    .end(bytes);
             } catch {
                 return res.writeHead(404).end();
             }
         }
         let text = "";
-        req.on("data", (d) => { text += d; });
+        req.on("data", (d) => {
+            text += d;
+        });
         return req.on("end", () => {
-            if (req.method !== "GET" && url.pathname !== "/v1/login" && req.headers["x-csrf"] !== session.csrf) return json(403, { title: "The CSRF header is missing" });
+            if (
+                req.method !== "GET"
+                && url.pathname !== "/v1/login"
+                && req.headers["x-csrf"] !== session.csrf
+            )
+                return json(403, { title: "The CSRF header is missing" });
             for (const [method, path, answer] of routes) {
                 const match = req.method === method && url.pathname.match(path);
                 if (!match) continue;

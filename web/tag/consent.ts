@@ -85,7 +85,9 @@ export function joinTcf(): void {
     const api = (window as any).__tcfapi;
     if (asked || !api) return;
     asked = true;
-    api("addEventListener", 2, (data: any, ok: boolean) => { run(() => fromTcf(data, ok)); });
+    api("addEventListener", 2, (data: any, ok: boolean) => {
+        run(() => fromTcf(data, ok));
+    });
 }
 
 export function watchConsent(onChange: () => void, remembered?: Purposes): void {

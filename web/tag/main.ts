@@ -32,10 +32,10 @@ const collects = options.collect !== "none";
 const timeout = +options.timeout! || 400;
 const product = "data-opmaat-product";
 
-const done = new WeakSet<Element>();        /* placements asked for, products seen */
-let identified = false;                     /* an identifier is held */
-let ready = false;                          /* the page is parsed and was looked at */
-let unasked: string | undefined;            /* the address a decision still waits for consent on */
+const done = new WeakSet<Element>(); /* placements asked for, products seen */
+let identified = false; /* an identifier is held */
+let ready = false; /* the page is parsed and was looked at */
+let unasked: string | undefined; /* the address a decision still waits for consent on */
 let path = "";
 
 /* ---- collect ------------------------------------------------------------------------------ */
@@ -95,7 +95,8 @@ function askWhenKnown(ms: number): void {
 
 function boxes(names?: string[]): HTMLElement[] {
     return [...document.querySelectorAll<HTMLElement>("[data-opmaat-placement]")].filter((e) =>
-        names ? names.includes(e.dataset.opmaatPlacement!) : !done.has(e));
+        names ? names.includes(e.dataset.opmaatPlacement!) : !done.has(e),
+    );
 }
 
 function context(): object {
@@ -122,31 +123,45 @@ function decide(names?: string[], callback?: (decisions: Record<string, Decision
     if (!placements.length) return;
     into.forEach((e) => done.add(e));
     const personal = consent.allows("personalisation");
-    const events = sender.take();
+    const events = personal ? sender.take() : [];
     const stop = new AbortController();
     const clock = setTimeout(() => stop.abort(), timeout);
     const body = {
         person: personal
-            ? { anonymous_id: person.anonymousId(), user_id: person.userId(), user_hash: person.userHash() }
+            ? {
+                  anonymous_id: person.anonymousId(),
+                  user_id: person.userId(),
+                  user_hash: person.userHash(),
+              }
             : undefined,
-        placements, context: context(), events: events.length ? events : undefined,
-        sentAt: new Date().toISOString(), timeout_ms: timeout,
+        placements,
+        context: context(),
+        events: events.length ? events : undefined,
+        sentAt: new Date().toISOString(),
+        timeout_ms: timeout,
     };
     let status = 0;
-    sender.post("v1/decide", body, { signal: stop.signal })
+    sender
+        .post("v1/decide", body, { signal: stop.signal })
         .then((r) => {
             status = r.status;
             return r.ok ? r.json() : { decisions: {} };
         })
-        .then((answer: { decisions?: Record<string, Decision> }) => run(() => {
-            const decisions = answer.decisions || {};
-            into.forEach((e) => show(e, decisions[e.dataset.opmaatPlacement!], personal));
-            if (callback) callback(decisions);
-        }), () => {})
-        .then(() => run(() => {
-            clearTimeout(clock);
-            sender.settle(events, status);
-        }));
+        .then(
+            (answer: { decisions?: Record<string, Decision> }) =>
+                run(() => {
+                    const decisions = answer.decisions || {};
+                    into.forEach((e) => show(e, decisions[e.dataset.opmaatPlacement!], personal));
+                    if (callback) callback(decisions);
+                }),
+            () => {},
+        )
+        .then(() =>
+            run(() => {
+                clearTimeout(clock);
+                sender.settle(events, status);
+            }),
+        );
 }
 
 function show(box: HTMLElement, d: Decision | undefined, personal: boolean): void {
@@ -154,20 +169,41 @@ function show(box: HTMLElement, d: Decision | undefined, personal: boolean): voi
     const ticket = d.ticket;
     const counts = ticket && personal && !d.preview;
     let last: Item | undefined;
-    draw(box, d, (item) => { last = item; });
+    draw(box, d, (item) => {
+        last = item;
+    });
     if (!counts) return;
-    const seen = new IntersectionObserver((entries) => run(() => {
-        if (!entries.some((e) => e.isIntersecting
-            && (e.intersectionRatio >= 0.5 || e.intersectionRect.height >= innerHeight / 2))) return;
-        seen.disconnect();
-        track("Decision Viewed", { ticket });
-    }), { threshold: [0, 0.25, 0.5] });
+    const seen = new IntersectionObserver(
+        (entries) =>
+            run(() => {
+                if (
+                    !entries.some(
+                        (e) =>
+                            e.isIntersecting
+                            && (e.intersectionRatio >= 0.5
+                                || e.intersectionRect.height >= innerHeight / 2),
+                    )
+                )
+                    return;
+                seen.disconnect();
+                track("Decision Viewed", { ticket });
+            }),
+        { threshold: [0, 0.25, 0.5] },
+    );
     seen.observe(box);
-    box.addEventListener("click", (e) => run(() => {
-        const hit = last && (e.target as Element).closest(".opmaat-card") ? last : undefined;
-        if (!hit && !(e.target as Element).closest("a,button")) return;
-        track("Decision Clicked", { ticket: (hit && hit.ticket) || ticket, product_id: hit && hit.product_key });
-    }), { passive: true });
+    box.addEventListener(
+        "click",
+        (e) =>
+            run(() => {
+                const hit = last && (e.target as Element).closest(".opmaat-card") ? last : undefined;
+                if (!hit && !(e.target as Element).closest("a,button")) return;
+                track("Decision Clicked", {
+                    ticket: (hit && hit.ticket) || ticket,
+                    product_id: hit && hit.product_key,
+                });
+            }),
+        { passive: true },
+    );
 }
 
 /* ---- consent and commands ------------------------------------------------------------------ */
@@ -191,7 +227,8 @@ function onConsent(): void {
 const commands: Record<string, (...a: any[]) => void> = {
     consent: consent.fromCall,
     track,
-    page: (properties = {}) => sender.add("page", { properties: { path: location.pathname, ...properties } }),
+    page: (properties = {}) =>
+        sender.add("page", { properties: { path: location.pathname, ...properties } }),
     identify: (user, hash, traits = {}) => {
         person.setUser("" + user, hash);
         sender.add("identify", { userId: "" + user, traits });
@@ -209,8 +246,8 @@ const commands: Record<string, (...a: any[]) => void> = {
 
 function start(): void {
     const early: any[] = (window as any).opmaat || [];
-    const push = (...all: any[]) => all.forEach(([name, ...given]) =>
-        run(() => commands[name] && commands[name](...given)));
+    const push = (...all: any[]) =>
+        all.forEach(([name, ...given]) => run(() => commands[name] && commands[name](...given)));
     (window as any).opmaat = { push, tag: VERSION };
     sender.openSender(script.src.replace(/tag\.js.*$/, ""), options.key!);
     consent.watchConsent(onConsent, person.recall());
@@ -240,7 +277,9 @@ function start(): void {
         sender.leave();
     });
     listen(window, "pageshow", () => sender.setLeaving(false));
-    listen(document, "visibilitychange", () => { if (document.hidden) sender.leave(); });
+    listen(document, "visibilitychange", () => {
+        if (document.hidden) sender.leave();
+    });
 }
 
 /* Twice on one page is once. */

@@ -15,7 +15,12 @@ const ID = "opmaat_id";
 const NOTES = "opmaat";
 export const QUEUE = "opmaat_queue";
 
-interface Notes { user?: string; hash?: string; call?: Purposes; ms?: number }
+interface Notes {
+    user?: string;
+    hash?: string;
+    call?: Purposes;
+    ms?: number;
+}
 let notes: Notes = {};
 let id: string | undefined;
 
@@ -31,13 +36,16 @@ export function save(key: string, value: unknown): void {
     if (!mayIdentify()) return;
     try {
         localStorage.setItem(key, JSON.stringify(value));
-    } catch { /* full or forbidden: we do without */ }
+    } catch {
+        /* full or forbidden: we do without */
+    }
 }
 
 export function uuid(): string {
     if (crypto.randomUUID) return crypto.randomUUID();
     return "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (c) =>
-        (+c ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (+c / 4)))).toString(16));
+        (+c ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (+c / 4)))).toString(16),
+    );
 }
 
 function cookie(name: string): string {
@@ -56,7 +64,8 @@ function adopted(): string {
 }
 
 function setCookie(value: string, age: number): void {
-    document.cookie = `${ID}=${encodeURIComponent(value)};path=/;max-age=${age};samesite=lax`
+    document.cookie =
+        `${ID}=${encodeURIComponent(value)};path=/;max-age=${age};samesite=lax`
         + (location.protocol === "https:" ? ";secure" : "");
 }
 
@@ -64,7 +73,11 @@ function setCookie(value: string, age: number): void {
 export function anonymousId(): string {
     if (!id) {
         let theirs = "";
-        try { theirs = adopted(); } catch { /* not in a form we know */ }
+        try {
+            theirs = adopted();
+        } catch {
+            /* not in a form we know */
+        }
         id = theirs || cookie(ID) || uuid();
         setCookie(id, 31536e3);
         save(NOTES, notes);
@@ -88,7 +101,10 @@ export function rememberConsent(): void {
 }
 
 /** For the next page's page view: what this page cost. Returns what the page before cost. */
-export const rememberCost = () => { notes.ms = mainThreadMs(); save(NOTES, notes); };
+export const rememberCost = () => {
+    notes.ms = mainThreadMs();
+    save(NOTES, notes);
+};
 export const costBefore = () => notes.ms;
 
 /** What an earlier page was allowed to keep. */
@@ -105,5 +121,7 @@ export function forget(): void {
     try {
         localStorage.removeItem(NOTES);
         localStorage.removeItem(QUEUE);
-    } catch { /* forbidden: then there was nothing */ }
+    } catch {
+        /* forbidden: then there was nothing */
+    }
 }

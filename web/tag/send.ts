@@ -13,7 +13,7 @@ import { later, mainThreadMs, run } from "./time";
 
 const EVENTS_MAX = 100;
 const BATCH_MAX = 40;
-const KEEPALIVE_BYTES_MAX = 6e4;    /* a browser refuses more than 64 KiB for a page that is leaving */
+const KEEPALIVE_BYTES_MAX = 6e4; /* a browser refuses more than 64 KiB for a page that is leaving */
 
 export type Event = Record<string, any>;
 
@@ -32,7 +32,10 @@ export function openSender(url: string, writeKey: string): void {
 
 export function post(path: string, body: object, options: RequestInit = {}): Promise<Response> {
     return fetch(base + path, {
-        method: "POST", credentials: "omit", body: JSON.stringify({ write_key: key, ...body }), ...options,
+        method: "POST",
+        credentials: "omit",
+        body: JSON.stringify({ write_key: key, ...body }),
+        ...options,
     });
 }
 
@@ -40,9 +43,19 @@ export function add(type: string, fields: object): void {
     if (isKnown() && !mayIdentify()) return;
     const { href, pathname, search } = location;
     waiting.push({
-        type, ...fields, messageId: uuid(), timestamp: new Date().toISOString(), channel: "web",
+        type,
+        ...fields,
+        messageId: uuid(),
+        timestamp: new Date().toISOString(),
+        channel: "web",
         context: {
-            page: { url: href, path: pathname, search, title: document.title, referrer: document.referrer },
+            page: {
+                url: href,
+                path: pathname,
+                search,
+                title: document.title,
+                referrer: document.referrer,
+            },
             locale: navigator.language,
             library: { name: "opmaat-tag", version: VERSION },
         },
@@ -81,7 +94,9 @@ function stamp(e: Event): Event {
 }
 
 /** Writes on what waits whose it is, before that changes. */
-export const seal = () => { if (mayIdentify()) waiting.forEach(stamp); };
+export const seal = () => {
+    if (mayIdentify()) waiting.forEach(stamp);
+};
 
 /** The next events to deliver. They are ours until `settle` says how it went. */
 export function take(): Event[] {
@@ -103,17 +118,25 @@ export function settle(batch: Event[], status: number): void {
     } else if (load(QUEUE)) {
         localStorage.removeItem(QUEUE);
     }
-    if (waiting.length) schedule(again ? Math.min(6e4, 1e3 * 2 ** failures) * (0.5 + Math.random() / 2) : 0);
+    if (waiting.length)
+        schedule(again ? Math.min(6e4, 1e3 * 2 ** failures) * (0.5 + Math.random() / 2) : 0);
 }
 
 function schedule(ms: number): void {
-    if (!timer && waiting.length) timer = later(() => { timer = 0; flush(); }, ms);
+    if (!timer && waiting.length)
+        timer = later(() => {
+            timer = 0;
+            flush();
+        }, ms);
 }
 
 /* A page that leaves breaks off waiting for the answer, not the delivery: that is no failure. */
 function deliver(batch: Event[]): void {
     post("v1/batch", { batch, sentAt: new Date().toISOString() }, { keepalive: true })
-        .then((r) => r.status, () => (leaving ? 200 : 0))
+        .then(
+            (r) => r.status,
+            () => (leaving ? 200 : 0),
+        )
         .then((status) => run(() => settle(batch, status)));
 }
 
@@ -133,13 +156,21 @@ export function leave(): void {
     if (waiting.length) save(QUEUE, waiting);
 }
 
-export const setLeaving = (is: boolean) => { leaving = is; };
+export const setLeaving = (is: boolean) => {
+    leaving = is;
+};
 
 /** Consent was withdrawn: the last thing said, so that the server stops too. */
 export function sayWithdrawn(anonymousId: string): void {
-    const batch = [{
-        type: "track", event: "Segment Consent Preference Updated", anonymousId, messageId: uuid(),
-        timestamp: new Date().toISOString(), context: { consent: { categoryPreferences: purposes() } },
-    }];
+    const batch = [
+        {
+            type: "track",
+            event: "Segment Consent Preference Updated",
+            anonymousId,
+            messageId: uuid(),
+            timestamp: new Date().toISOString(),
+            context: { consent: { categoryPreferences: purposes() } },
+        },
+    ];
     post("v1/batch", { batch }, { keepalive: true }).catch(() => {});
 }

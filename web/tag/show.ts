@@ -11,14 +11,26 @@
 import { listen } from "./time";
 
 export interface Item {
-    product_key: string; title: string; url?: string; image?: string; ticket?: string;
+    product_key: string;
+    title: string;
+    url?: string;
+    image?: string;
+    ticket?: string;
     price?: { price?: Money; list?: Money };
     because?: { text?: string };
 }
-export interface Money { minor: number; currency: string }
+export interface Money {
+    minor: number;
+    currency: string;
+}
 export interface Decision {
-    status: string; render: string; ticket?: string; preview?: boolean; decision_key?: string;
-    content?: Record<string, string>; items?: Item[];
+    status: string;
+    render: string;
+    ticket?: string;
+    preview?: boolean;
+    decision_key?: string;
+    content?: Record<string, string>;
+    items?: Item[];
 }
 
 /* :where() has no weight: any rule of the shop's own style sheets wins over these. */
@@ -42,7 +54,9 @@ function style(): void {
         const sheet = new CSSStyleSheet();
         sheet.replaceSync(STYLE.replace(/^(.*?){/gm, ":where($1){"));
         document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    } catch { /* an older browser shows it with the shop's own styles alone */ }
+    } catch {
+        /* an older browser shows it with the shop's own styles alone */
+    }
 }
 
 function make(tag: string, name: string, text?: string): HTMLElement {
@@ -77,12 +91,14 @@ function link(url: string | undefined, name: string): HTMLElement {
     return e;
 }
 
-const formats: Record<string, Intl.NumberFormat> = {};      /* dear to make, so one a currency */
+const formats: Record<string, Intl.NumberFormat> = {}; /* dear to make, so one a currency */
 
 function money(m: Money): string {
     const { currency } = m;
-    const format = formats[currency] ||= new Intl.NumberFormat(document.documentElement.lang || undefined,
-        { style: "currency", currency });
+    const format = (formats[currency] ||= new Intl.NumberFormat(
+        document.documentElement.lang || undefined,
+        { style: "currency", currency },
+    ));
     return format.format(m.minor / 10 ** format.resolvedOptions().maximumFractionDigits!);
 }
 
@@ -127,7 +143,8 @@ function fill(box: HTMLElement, nodes: Node[]): boolean {
     const grows = box.hasAttribute("data-opmaat-grow");
     if (!grows && height < 1 && top < innerHeight) return false;
     const next = box.nextElementSibling;
-    const edge = () => next ? next.getBoundingClientRect().top : box.parentElement!.getBoundingClientRect().bottom;
+    const edge = () =>
+        next ? next.getBoundingClientRect().top : box.parentElement!.getBoundingClientRect().bottom;
     const below = edge();
     const { style } = box;
     const margin = (side: "marginTop" | "marginBottom", by: number) => {
@@ -140,9 +157,13 @@ function fill(box: HTMLElement, nodes: Node[]): boolean {
     style.overflow = "auto";
     margin("marginTop", top - box.getBoundingClientRect().top);
     margin("marginBottom", below - edge());
-    addEventListener("resize", () => {
-        style.height = style.overflow = style.marginTop = style.marginBottom = "";
-    }, { once: true });
+    addEventListener(
+        "resize",
+        () => {
+            style.height = style.overflow = style.marginTop = style.marginBottom = "";
+        },
+        { once: true },
+    );
     return true;
 }
 
@@ -152,7 +173,11 @@ export function draw(box: HTMLElement, d: Decision, clicked: (item: Item) => voi
     const items = d.items || [];
     const event = new CustomEvent("opmaat:decision", { detail: d, bubbles: true, cancelable: true });
     if (!box.dispatchEvent(event)) return true;
-    if (d.render === "passthrough" || !(items.length || content.headline || content.text || content.image)) return false;
+    if (
+        d.render === "passthrough"
+        || !(items.length || content.headline || content.text || content.image)
+    )
+        return false;
     style();
     const drawn = fill(box, items.length ? row(items, content.headline, clicked) : [banner(content)]);
     if (!drawn) console.warn("opmaat: the placement has no height to fill; give it a min-height", box);

@@ -15,19 +15,23 @@ const GRANT = { analytics: true, personalisation: true };
 const DENY = { analytics: false, personalisation: false };
 
 let browser, shop, collector, shopUrl, collectorUrl;
-let requests = [];          // {method, path, headers, body, text}
-let pages = {};             // path -> html
-let answer = {};            // what /v1/decide answers
-let delay = 0;              // before /v1/decide answers; Infinity: never
+let requests = []; // {method, path, headers, body, text}
+let pages = {}; // path -> html
+let answer = {}; // what /v1/decide answers
+let delay = 0; // before /v1/decide answers; Infinity: never
 let batchStatus = 200;
 
-const listen = (server) => new Promise((done) => server.listen(0, "127.0.0.1", () =>
-    done(`http://127.0.0.1:${server.address().port}`)));
+const listen = (server) =>
+    new Promise((done) =>
+        server.listen(0, "127.0.0.1", () => done(`http://127.0.0.1:${server.address().port}`)),
+    );
 
 function readBody(req) {
     return new Promise((done) => {
         let text = "";
-        req.on("data", (d) => { text += d; });
+        req.on("data", (d) => {
+            text += d;
+        });
         req.on("end", () => done(text));
     });
 }
@@ -40,23 +44,39 @@ before(async () => {
     });
     collector = createServer(async (req, res) => {
         const path = new URL(req.url, "http://x").pathname;
-        if (path === "/tag.js") return res.writeHead(200, { "content-type": "text/javascript" }).end(tag);
+        if (path === "/tag.js")
+            return res.writeHead(200, { "content-type": "text/javascript" }).end(tag);
         const text = await readBody(req);
         let body = null;
-        try { body = JSON.parse(text); } catch { /* a preflight has none */ }
+        try {
+            body = JSON.parse(text);
+        } catch {
+            /* a preflight has none */
+        }
         requests.push({ method: req.method, path, headers: req.headers, body, text });
         const wait = path === "/v1/decide" ? delay : 0;
         if (wait === Infinity) return undefined;
         await new Promise((r) => setTimeout(r, wait));
         const status = path === "/v1/batch" ? batchStatus : 200;
-        res.writeHead(status, { "content-type": "application/json", "access-control-allow-origin": "*" });
-        return res.end(JSON.stringify(path === "/v1/decide" ? { decisions: answer } : { success: status === 200 }));
+        res.writeHead(status, {
+            "content-type": "application/json",
+            "access-control-allow-origin": "*",
+        });
+        return res.end(
+            JSON.stringify(path === "/v1/decide" ? { decisions: answer } : { success: status === 200 }),
+        );
     });
     [shopUrl, collectorUrl] = [await listen(shop), await listen(collector)];
     browser = await chromium.launch({
         executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-        args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--no-first-run"],
+        args: [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+        ],
     });
 });
 
@@ -77,7 +97,12 @@ beforeEach(() => {
 });
 
 /* A loaded machine may be slow to answer; only the tests of slowness leave the time limit as it is. */
-const html = ({ body = "", head = "", attributes = 'data-timeout="5000"', queue = [] } = {}) => `<!doctype html><html lang="en"><head>
+const html = ({
+    body = "",
+    head = "",
+    attributes = 'data-timeout="5000"',
+    queue = [],
+} = {}) => `<!doctype html><html lang="en"><head>
 <title>Shop</title><style>body{margin:0;font:16px sans-serif}</style>${head}
 <script>window.opmaat = ${JSON.stringify(queue)}</script>
 <script async src="${collectorUrl}/tag.js" data-key="wk_1" ${attributes}></script></head><body>${body}</body></html>`;
@@ -124,12 +149,20 @@ const HERO = `<div data-opmaat-placement="home_hero" style="height:300px"><p id=
 <p id="below">below</p>`;
 const BANNER = {
     home_hero: {
-        status: "ok", render: "content", decision_key: "d_1", ticket: "t_hero", reason: "experiment",
+        status: "ok",
+        render: "content",
+        decision_key: "d_1",
+        ticket: "t_hero",
+        reason: "experiment",
         content: { headline: "New <b>season</b>", text: "Jeans that fit", link: "/jeans" },
     },
 };
 const ITEMS = [4, 5].map((n) => ({
-    product_key: `p-${n}`, title: `Jeans ${n}`, url: `/p/${n}`, image: `/i/${n}.svg`, ticket: `t_item_${n}`,
+    product_key: `p-${n}`,
+    title: `Jeans ${n}`,
+    url: `/p/${n}`,
+    image: `/i/${n}.svg`,
+    ticket: `t_item_${n}`,
     price: { price: { minor: 1999, currency: "EUR" }, list: { minor: 2999, currency: "EUR" } },
     because: { text: "Because you viewed Slim jeans" },
 }));
@@ -142,19 +175,23 @@ test("R65: the tag is at most 6 KB gzipped", () => {
 test("R65: a page with a banner, a row and twenty products costs no long task", async (t) => {
     pages["/"] = html({
         queue: [["consent", GRANT]],
-        body: HERO + '<div data-opmaat-placement="row" style="height:400px"></div>'
+        body:
+            HERO
+            + '<div data-opmaat-placement="row" style="height:400px"></div>'
             + Array.from({ length: 20 }, (_, n) => `<div data-opmaat-product="p-${n}"></div>`).join(""),
     });
     pages["/next"] = html();
     answer = { ...BANNER, row: { status: "ok", render: "content", ticket: "t_row", items: ITEMS } };
     const page = await visit(t);
-    const costs = [];           // the least of several: the browser's own warming up is not ours
+    const costs = []; // the least of several: the browser's own warming up is not ours
     for (let round = 0; round < 4; round++) {
         await page.goto(shopUrl + "/");
         await page.waitForSelector(".opmaat-card");
         requests = [];
         await page.goto(shopUrl + "/next");
-        const next = await until(() => events().find((e) => e.type === "page" && e.properties.path === "/next"));
+        const next = await until(() =>
+            events().find((e) => e.type === "page" && e.properties.path === "/next"),
+        );
         costs.push(next.properties.opmaat_main_ms);
     }
     const least = Math.min(...costs);
@@ -163,13 +200,21 @@ test("R65: a page with a banner, a row and twenty products costs no long task", 
 
 test("before consent there is no cookie, no storage, no identifier and no event", async (t) => {
     pages["/"] = html({ body: HERO + '<div data-opmaat-product="p-1"></div>' });
-    const page = await visit(t, "/?email=ana@example.com", { cookies: [{ name: "ajs_anonymous_id", value: "seg-1" }] });
+    const page = await visit(t, "/?email=ana@example.com", {
+        cookies: [{ name: "ajs_anonymous_id", value: "seg-1" }],
+    });
     await page.click("#old");
     await rest(1500);
     const held = await stored(page);
-    assert.deepEqual(held.cookies.map((c) => c.name), ["ajs_anonymous_id"]);
+    assert.deepEqual(
+        held.cookies.map((c) => c.name),
+        ["ajs_anonymous_id"],
+    );
     assert.deepEqual([held.local, held.session], [[], []]);
-    assert.deepEqual(requests.map((r) => r.path), ["/v1/decide"]);
+    assert.deepEqual(
+        requests.map((r) => r.path),
+        ["/v1/decide"],
+    );
     const { body, text, headers } = requests[0];
     assert.equal(body.person, undefined);
     assert.equal(body.events, undefined);
@@ -185,17 +230,25 @@ test("after a no nothing is held, and what happened before a later yes is not to
     await rest(900);
     assert.deepEqual(await stored(page), { cookies: [], local: [], session: [] });
     assert.equal(requests.length, 0);
-    await page.evaluate((c) => window.opmaat.push(["consent", c], ["track", "Quiz Finished", {}]), GRANT);
+    await page.evaluate(
+        (c) => window.opmaat.push(["consent", c], ["track", "Quiz Finished", {}]),
+        GRANT,
+    );
     await until(() => event("Quiz Finished"));
     assert.equal(event("Quiz Answered"), undefined);
 });
 
 test("after consent events flow, with who, what is allowed and no preflight", async (t) => {
-    pages["/"] = html({ body: '<div data-opmaat-product="p-1" data-opmaat-price="19.99" data-opmaat-currency="EUR"></div>' });
+    pages["/"] = html({
+        body: '<div data-opmaat-product="p-1" data-opmaat-price="19.99" data-opmaat-currency="EUR"></div>',
+    });
     const page = await visit(t, "/?utm_source=x");
     await rest(400);
     assert.equal(requests.length, 0);
-    await page.evaluate((c) => window.opmaat.push(["consent", c], ["identify", "ana-77", "hash", { plan: "gold" }]), GRANT);
+    await page.evaluate(
+        (c) => window.opmaat.push(["consent", c], ["identify", "ana-77", "hash", { plan: "gold" }]),
+        GRANT,
+    );
     await until(() => event("identify") && event("page") && event("Product Viewed"));
     const [cookie] = await page.context().cookies();
     assert.equal(cookie.name, "opmaat_id");
@@ -204,7 +257,11 @@ test("after consent events flow, with who, what is allowed and no preflight", as
         assert.equal(e.context.consent.categoryPreferences.analytics, true);
         assert.match(e.messageId, /^[0-9a-f-]{36}$/);
     }
-    assert.deepEqual(event("Product Viewed").properties, { product_id: "p-1", price: 19.99, currency: "EUR" });
+    assert.deepEqual(event("Product Viewed").properties, {
+        product_id: "p-1",
+        price: 19.99,
+        currency: "EUR",
+    });
     assert.equal(event("identify").userId, "ana-77");
     assert.equal(event("identify").context.user_hash, "hash");
     assert.deepEqual(event("identify").traits, { plan: "gold" });
@@ -234,14 +291,24 @@ gtag('consent','default',{ad_storage:'denied',analytics_storage:'denied',persona
     await rest(800);
     assert.deepEqual(await stored(page), { cookies: [], local: [], session: [] });
     assert.equal(events().length, 0);
-    await page.evaluate(() => window.gtag("consent", "update",
-        { analytics_storage: "granted", personalization_storage: "granted" }));
+    await page.evaluate(() =>
+        window.gtag("consent", "update", {
+            analytics_storage: "granted",
+            personalization_storage: "granted",
+        }),
+    );
     const e = await until(() => event("page"));
-    assert.deepEqual(e.context.consent.categoryPreferences, { necessary: true, analytics: true, personalisation: true });
+    assert.deepEqual(e.context.consent.categoryPreferences, {
+        necessary: true,
+        analytics: true,
+        personalisation: true,
+    });
 });
 
 test("IAB TCF: content purposes open, their absence does not", async (t) => {
-    const banner = (consents) => `<script>window.__tcfapi = (command, version, callback) => setTimeout(() => callback(
+    const banner = (
+        consents,
+    ) => `<script>window.__tcfapi = (command, version, callback) => setTimeout(() => callback(
         { eventStatus: "tcloaded", gdprApplies: true, purpose: { consents: ${JSON.stringify(consents)} } }, true), 50)</script>`;
     pages["/yes"] = html({ head: banner({ 1: true, 5: true, 6: true, 8: true }), body: HERO });
     pages["/no"] = html({ head: banner({ 1: true, 2: true }), body: HERO });
@@ -260,7 +327,9 @@ test("IAB TCF: content purposes open, their absence does not", async (t) => {
 
 test("Global Privacy Control forbids sharing whatever the banner says", async (t) => {
     pages["/"] = html({ queue: [["consent", { ...GRANT, ads_sharing: true }]] });
-    await visit(t, "/", { init: () => Object.defineProperty(navigator, "globalPrivacyControl", { value: true }) });
+    await visit(t, "/", {
+        init: () => Object.defineProperty(navigator, "globalPrivacyControl", { value: true }),
+    });
     const e = await until(() => event("page"));
     assert.equal(e.context.consent.categoryPreferences.ads_sharing, false);
     assert.equal(e.context.consent.categoryPreferences.analytics, true);
@@ -313,9 +382,20 @@ test("a banner is drawn as text, its view and its click are told once each", asy
 });
 
 test("a row is a list of links a keyboard reaches, with price, reason and item tickets", async (t) => {
-    pages["/"] = html({ body: '<div data-opmaat-placement="row" style="height:420px"></div>', queue: [["consent", GRANT]] });
+    pages["/"] = html({
+        body: '<div data-opmaat-placement="row" style="height:420px"></div>',
+        queue: [["consent", GRANT]],
+    });
     pages["/p/5"] = html();
-    answer = { row: { status: "ok", render: "content", ticket: "t_row", content: { headline: "For you" }, items: ITEMS } };
+    answer = {
+        row: {
+            status: "ok",
+            render: "content",
+            ticket: "t_row",
+            content: { headline: "For you" },
+            items: ITEMS,
+        },
+    };
     const page = await visit(t);
     await page.waitForSelector(".opmaat-card");
     assert.equal(await page.getAttribute(".opmaat-row", "aria-label"), "For you");
@@ -323,7 +403,10 @@ test("a row is a list of links a keyboard reaches, with price, reason and item t
     assert.equal(await page.textContent(".opmaat-because"), "Because you viewed Slim jeans");
     await page.keyboard.press("Tab");
     await page.keyboard.press("Tab");
-    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), `${shopUrl}/p/5`);
+    assert.equal(
+        await page.evaluate(() => document.activeElement.getAttribute("href")),
+        `${shopUrl}/p/5`,
+    );
     await page.keyboard.press("Enter");
     const { properties } = await until(() => event("Decision Clicked"));
     assert.deepEqual(properties, { ticket: "t_item_5", product_id: "p-5" });
@@ -331,8 +414,18 @@ test("a row is a list of links a keyboard reaches, with price, reason and item t
 
 test("content can not become script", async (t) => {
     pages["/"] = html({ body: HERO, queue: [["consent", GRANT]] });
-    answer = { home_hero: { status: "ok", render: "content", ticket: "t",
-        content: { headline: "<img src=x onerror=window.hacked=1>", link: "javascript:window.hacked=1", image: "data:text/html,x" } } };
+    answer = {
+        home_hero: {
+            status: "ok",
+            render: "content",
+            ticket: "t",
+            content: {
+                headline: "<img src=x onerror=window.hacked=1>",
+                link: "javascript:window.hacked=1",
+                image: "data:text/html,x",
+            },
+        },
+    };
     const page = await visit(t);
     await page.waitForSelector(".opmaat-banner");
     await page.click(".opmaat-banner");
@@ -342,11 +435,38 @@ test("content can not become script", async (t) => {
 });
 
 for (const [what, set] of [
-    ["slow", () => { answer = BANNER; delay = 900; }],
-    ["silent", () => { answer = BANNER; delay = Infinity; }],
-    ["without an answer for the placement", () => { answer = {}; }],
-    ["asking for the incumbent (passthrough)", () => { answer = { home_hero: { status: "ok", render: "passthrough", ticket: "t" } }; }],
-    ["in a default without content", () => { answer = { home_hero: { status: "ok", render: "default", ticket: "t" } }; }],
+    [
+        "slow",
+        () => {
+            answer = BANNER;
+            delay = 900;
+        },
+    ],
+    [
+        "silent",
+        () => {
+            answer = BANNER;
+            delay = Infinity;
+        },
+    ],
+    [
+        "without an answer for the placement",
+        () => {
+            answer = {};
+        },
+    ],
+    [
+        "asking for the incumbent (passthrough)",
+        () => {
+            answer = { home_hero: { status: "ok", render: "passthrough", ticket: "t" } };
+        },
+    ],
+    [
+        "in a default without content",
+        () => {
+            answer = { home_hero: { status: "ok", render: "default", ticket: "t" } };
+        },
+    ],
 ]) {
     test(`a server that is ${what} leaves the page as it was`, async (t) => {
         pages["/"] = html({ body: HERO, queue: [["consent", GRANT]], attributes: "" });
@@ -362,8 +482,10 @@ for (const [what, set] of [
 }
 
 test("the incumbent's arm is seen and clicked like any other", async (t) => {
-    pages["/"] = html({ queue: [["consent", GRANT]],
-        body: '<div data-opmaat-placement="home_hero" style="height:300px"><a id="own" href="#x">Own</a></div>' });
+    pages["/"] = html({
+        queue: [["consent", GRANT]],
+        body: '<div data-opmaat-placement="home_hero" style="height:300px"><a id="own" href="#x">Own</a></div>',
+    });
     answer = { home_hero: { status: "ok", render: "passthrough", ticket: "t_own" } };
     const page = await visit(t);
     assert.equal((await until(() => event("Decision Viewed"))).properties.ticket, "t_own");
@@ -381,7 +503,9 @@ test("a server that is gone leaves the page as it was, and what happened is told
     const before = await page.content();
     await page.waitForFunction(() => (localStorage.getItem("opmaat_queue") ?? "").includes('"page"'));
     assert.equal(await page.content(), before);
-    const kept = await page.evaluate(() => JSON.parse(localStorage.getItem("opmaat_queue"))[0].messageId);
+    const kept = await page.evaluate(
+        () => JSON.parse(localStorage.getItem("opmaat_queue"))[0].messageId,
+    );
     await page.unroute("**/v1/**");
     await page.goto(shopUrl);
     await until(() => events().some((e) => e.messageId === kept));
@@ -400,7 +524,9 @@ test("an overloaded server gets the same events again, under the same message id
 test("filling a box moves nothing; a box without height in view is left alone", async (t) => {
     pages["/"] = html({
         queue: [["consent", GRANT]],
-        body: HERO + '<div data-opmaat-placement="flat"></div><p>after</p><div style="height:1500px"></div>'
+        body:
+            HERO
+            + '<div data-opmaat-placement="flat"></div><p>after</p><div style="height:1500px"></div>'
             + '<div data-opmaat-placement="deep"></div>',
     });
     const banner = BANNER.home_hero;
@@ -411,7 +537,10 @@ test("filling a box moves nothing; a box without height in view is left alone", 
     assert.equal(await page.evaluate(() => window.shift), 0);
     assert.equal(await page.locator('[data-opmaat-placement="flat"] *').count(), 0);
     assert.equal(await page.locator('[data-opmaat-placement="deep"] .opmaat-banner').count(), 1);
-    assert.equal(await page.evaluate(() => document.querySelector("#below").getBoundingClientRect().top >= 300), true);
+    assert.equal(
+        await page.evaluate(() => document.querySelector("#below").getBoundingClientRect().top >= 300),
+        true,
+    );
 });
 
 test("a preview link is passed on, and a preview is not counted", async (t) => {
@@ -425,13 +554,19 @@ test("a preview link is passed on, and a preview is not counted", async (t) => {
 });
 
 test("clicks: a product link, and an element that names its event", async (t) => {
-    pages["/"] = html({ queue: [["consent", GRANT]], body: `<a id="card" href="#p" data-opmaat-product="p-9">Card</a>
-<div data-opmaat-product="p-1" data-opmaat-name="Slim jeans"><button id="buy" data-opmaat-track="Product Added">Add</button></div>` });
+    pages["/"] = html({
+        queue: [["consent", GRANT]],
+        body: `<a id="card" href="#p" data-opmaat-product="p-9">Card</a>
+<div data-opmaat-product="p-1" data-opmaat-name="Slim jeans"><button id="buy" data-opmaat-track="Product Added">Add</button></div>`,
+    });
     const page = await visit(t);
     await page.click("#card");
     await page.click("#buy");
     assert.deepEqual((await until(() => event("Product Clicked"))).properties, { product_id: "p-9" });
-    assert.deepEqual((await until(() => event("Product Added"))).properties, { product_id: "p-1", name: "Slim jeans" });
+    assert.deepEqual((await until(() => event("Product Added"))).properties, {
+        product_id: "p-1",
+        name: "Slim jeans",
+    });
     assert.equal(events().filter((e) => e.event === "Product Viewed").length, 1);
 });
 
@@ -456,7 +591,12 @@ test("what waits when the page leaves is delivered", async (t) => {
 });
 
 test("reset makes the next event a stranger's, and consent stays", async (t) => {
-    pages["/"] = html({ queue: [["consent", GRANT], ["identify", "ana"]] });
+    pages["/"] = html({
+        queue: [
+            ["consent", GRANT],
+            ["identify", "ana"],
+        ],
+    });
     const page = await visit(t);
     await until(() => event("identify"));
     await page.evaluate(() => window.opmaat.push(["track", "Before"], ["reset"], ["track", "After"]));
@@ -467,10 +607,16 @@ test("reset makes the next event a stranger's, and consent stays", async (t) => 
 });
 
 test("beside another SDK the tag can leave collecting to it", async (t) => {
-    pages["/"] = html({ body: HERO + '<div data-opmaat-product="p-1"></div>', attributes: 'data-collect="none" data-timeout="5000"',
-        queue: [["consent", GRANT]] });
+    pages["/"] = html({
+        body: HERO + '<div data-opmaat-product="p-1"></div>',
+        attributes: 'data-collect="none" data-timeout="5000"',
+        queue: [["consent", GRANT]],
+    });
     answer = BANNER;
     await visit(t);
     await until(() => event("Decision Viewed"));
-    assert.deepEqual(events().map((e) => e.event), ["Decision Viewed"]);
+    assert.deepEqual(
+        events().map((e) => e.event),
+        ["Decision Viewed"],
+    );
 });

@@ -25,4 +25,10 @@ export const mainThreadMs = () => Math.round(spent * 10) / 10;
 export const later = (work: () => void, ms: number) => setTimeout(() => run(work), ms);
 
 export const listen = (to: EventTarget, type: string, work: (e: any) => void) =>
-    to.addEventListener(type, (e) => { run(() => work(e)); }, { passive: true, capture: true });
+    to.addEventListener(
+        type,
+        (e) => {
+            run(() => work(e));
+        },
+        { passive: true, capture: true },
+    );
