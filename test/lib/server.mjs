@@ -100,6 +100,8 @@ process.on('exit', () => {
     }
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
+// A test that is told to stop takes its servers with it.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 class Server {
     constructor(options) {
