@@ -43,6 +43,7 @@ struct ingest_envelope {
     bool verified;                  /* came with a secret key: what it says of identity is so */
     bool test;                      /* a key of the test environment */
     bool sec_gpc;                   /* the browser sent Sec-GPC: 1 */
+    bool imported;                  /* from a file: its timestamp is taken as it is, however long ago it was sent */
     str user_agent;                 /* the request's, for events that carry none */
     isize event_bytes, batch_events;    /* limits, from the settings; 0: 32 KiB, 2,500 */
     /* Does `hash` (the event's context.userHash or user_hash) prove user_id? Null: nothing is proved that way. */
@@ -79,5 +80,77 @@ str ingest_consent(const struct json *context, u16 *granted, u16 *denied);
 
 /* "Slurp", "Googlebot/2.1", … : programs that say so themselves. */
 bool ingest_is_bot(str user_agent);
+
+/* ---- files --------------------------------------------------------------------------------------- */
+
+/* A run of bytes, plain or gzipped (told by its first bytes; several members in a row are one file). */
+struct gz;
+MUST_USE enum err gz_open(const char *path, struct gz **out, struct diag *diag);
+struct gz *gz_memory(str bytes);                        /* borrows them */
+void gz_close(struct gz *gz);
+/* Up to n bytes, unpacked; *got 0 at the end. ERR_DISK, or ERR_BAD_INPUT when the packing is broken or cut short. */
+MUST_USE enum err gz_read(struct gz *gz, void *to, isize n, isize *got, struct diag *diag);
+struct gz_progress { i64 done, total; };                /* bytes of the file as it lies there */
+struct gz_progress gz_progress(const struct gz *gz);
+
+/* RFC 4180, and what it leaves open: CR LF or LF, a byte order mark, a quote inside an unquoted field is itself, the last line
+ * may lack its end. Does not own the gz. */
+enum { CSV_COLUMNS_MAX = 1000, CSV_ROW_BYTES_MAX = 1 << 20 };
+struct csv;
+struct csv_row { str *fields; isize n; i64 line; };     /* line: where the row begins, from 1 */
+struct csv *csv_new(struct gz *gz);
+void csv_free(struct csv *csv);
+void csv_separator(struct csv *csv, char separator);    /* ',' unless said */
+/* What comes next, without taking it: at most n bytes, more than 0 unless the file ends. */
+MUST_USE enum err csv_peek(struct csv *csv, isize n, str *out, struct diag *diag);
+/* A piece as it comes, until the next call; empty at the end. */
+MUST_USE enum err csv_take(struct csv *csv, str *out, struct diag *diag);
+/* ERR_BAD_INPUT is about one row (its line in diag, the reason too): the next call goes on with the line after it. */
+MUST_USE enum err csv_next(struct csv *csv, arena *a, struct csv_row *out, bool *found, struct diag *diag);
+/* A line as it is, without its end; for NDJSON. */
+MUST_USE enum err csv_line(struct csv *csv, str *out, i64 *line, bool *found, struct diag *diag);
+i64 csv_line_number(const struct csv *csv);             /* of what comes next */
+
+/* ---- imports --------------------------------------------------------------------------------------- */
+
+/* Money of a file is added up in millionths of a currency's unit, so that prices finer than a penny stay exact; an event's
+ * value_minor is the order's exact sum, rounded once, half away from zero. */
+#define IMPORT_MICRO 1000000
+
+struct import_totals {
+    i64 lines;                      /* of data: header and empty lines are none */
+    i64 accepted, refused;          /* lines; their sum is `lines` */
+    i64 accepted_micro, refused_micro;  /* orders: the lines' amounts, where they can be read */
+    i64 repeated;                   /* orders: accepted or refused lines that say exactly what an earlier one said */
+    i64 orders, refunds, people, guests;    /* orders: events by type; distinct people; events without one */
+    i64 events, items;              /* handed out */
+};
+
+struct import_sink {
+    void *ctx;
+    void (*event)(void *ctx, const struct event *e);            /* null: only counted */
+    void (*item)(void *ctx, const struct item_change *change);  /* null: only counted */
+    void (*refused)(void *ctx, i64 line, str reason, i64 amount_micro);     /* null: only counted */
+    void (*progress)(void *ctx, struct gz_progress at);         /* some hundred times a file; null: nobody looks */
+};
+
+struct import {
+    str kind;                       /* orders customers events products prices stock content */
+    const struct json *map;         /* a mapping file's document; null: columns are named as we name them */
+    str source;                     /* key of the source; the map's `source` when empty */
+    currency currency;              /* for what names none; the map's `currency` when 0 */
+    i64 received_ms;                /* now */
+    bool test;
+};
+
+/* Reads the whole file. Lines that cannot be taken are refused one by one; an error is about the file or the map as a whole.
+ * Orders come out after the last line was read, by time and order key; the rest as they come. */
+MUST_USE enum err import_run(struct gz *gz, const struct import *import, const struct import_sink *sink,
+                             struct import_totals *totals, struct diag *diag);
+bool import_kind_known(str kind);
+
+/* Minutes a zone is ahead of UTC at a local time: "UTC", "+01:00", or a European or American zone by its usual name. */
+bool zone_known(str zone);
+i64 zone_to_utc(str zone, i64 local_ms);
 
 #endif

@@ -115,7 +115,7 @@ static enum err read_at(struct reading *r)
     if (err) return err;
     i64 waited = 0;
     if (at_ms == 0) at_ms = v->received_ms;
-    else if (sent_ms > 0) {
+    else if (sent_ms > 0 && !v->imported) {
         bool absurd = __builtin_sub_overflow(sent_ms, at_ms, &waited)
                    || __builtin_sub_overflow(v->received_ms, waited, &at_ms);
         if (absurd) return reading_refuse(r, "timestamp and sentAt lie too far apart");
@@ -171,6 +171,7 @@ enum err ingest_event(arena *a, const struct json *event, const struct ingest_en
     if (r->properties && r->properties->kind == JSON_NULL) r->properties = NULL;
     if (r->properties && r->properties->kind != JSON_OBJ) return reading_refuse(r, "properties must be an object");
     if (envelope->test) out->flags |= EVENT_TEST;
+    if (envelope->imported) out->flags |= EVENT_IMPORTED;
 
     enum err err = read_type(r);
     if (!err) err = read_at(r);
