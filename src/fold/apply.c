@@ -765,5 +765,6 @@ void fold_apply(struct fold *fold, const struct record *record)
     for (isize i = 0; i < record->entries_n; i++)
         fold_entry(fold, &record->entries[i], record->first + (u64)i, record->at_ms);
     fold->totals.records++;
+    atomic_store_explicit(&fold->live.folded, fold->ref, memory_order_release);
     if (fold->scratch.used == 0) arena_clear(&fold->scratch);
 }

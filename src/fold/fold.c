@@ -159,6 +159,7 @@ static struct fold *state_new(const struct fold_options *options)
 
 static void state_free(struct fold *fold)
 {
+    model_free((struct model *)(uintptr_t)atomic_load(&fold->live.model));
     book_free((struct book *)(uintptr_t)atomic_load(&fold->live.book));
     identity_free(fold->live.identity);
     people_free(fold->live.people);
@@ -375,11 +376,13 @@ void fold_start(struct fold *fold)
     fold->started = true;
     pthread_create(&fold->thread, NULL, fold_thread, fold);
     fold->writer = log_writer_start(fold->log, fold->config, fold->clock, take_group, fold);
+    builder_start(fold);
 }
 
 void fold_stop(struct fold *fold)
 {
     if (!fold->started) return;
+    builder_stop(fold);
     log_writer_stop(fold->writer);                      /* waits until every group was folded */
     work_push(fold, (struct work){ .kind = WORK_STOP });
     pthread_join(fold->thread, NULL);

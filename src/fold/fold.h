@@ -82,6 +82,7 @@ struct live {
     struct denials *denials;
     struct caps *caps;
     struct roll *roll;
+    _Atomic u64 folded;             /* the last entry folded */
     u8 secret[32], denial_key[32];  /* zero until the folder's first record is folded */
 };
 struct decide_world live_world(const struct live *live);        /* inside rcu brackets */
@@ -141,6 +142,10 @@ i64 fold_now(const struct fold *fold);                  /* the last record's tim
 
 struct fold_digest { struct hash128 all, identity, people, catalog, denials, definitions, orders, cells, rest; };
 struct fold_digest fold_digest(struct fold *fold);
+
+/* Builds the recommenders' model from all histories and orders and publishes it. fold_start has a thread that does it every train_ms when
+ * something changed; tools call it once. */
+void fold_train(struct fold *fold);
 
 /* Replays the whole log into fresh state and compares it with what the store says of the same entry. */
 MUST_USE enum err fold_verify(const struct fold_options *options, struct buf *report, struct diag *diag);

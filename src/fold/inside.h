@@ -38,6 +38,7 @@ struct due { i64 at_ms; u32 person; };
 struct timers { struct due *at; isize n, cap; };
 
 struct flush;
+struct builder;
 
 struct fold {
     const struct config *config;
@@ -76,6 +77,7 @@ struct fold {
     bool started;
     bool tick_asked;
     struct append tick_append;
+    struct builder *builder;
 };
 
 /* apply.c */
@@ -115,6 +117,10 @@ bool timers_pop(struct timers *timers, i64 now_ms, u32 *person);
 void seen_init(struct seen *seen);
 bool seen_put(struct fold *fold, str source, str key, i64 now_ms);      /* false: it was seen within dedup_days */
 void seen_load(struct seen *seen, struct hash128 key, i32 day);
+
+/* build.c */
+void builder_start(struct fold *fold);
+void builder_stop(struct fold *fold);
 
 /* save.c */
 enum err save_open(struct fold *fold, const char *path, struct diag *diag);

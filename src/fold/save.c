@@ -7,6 +7,8 @@
  * so a slow disk makes batches bigger and nothing waits. Start-up reads the rows and replays the log from the
  * entry after. The rows' bytes are what counts; the columns beside them are for people with `sqlite3`.
  */
+#include <stdlib.h>
+
 #include "base/logline.h"
 #include "fold/inside.h"
 #include "store/store.h"
@@ -299,8 +301,8 @@ static enum err row_write(struct store *store, const struct row *row)
     struct statement *s = store_statement(store, statements[row->table]);
     const char *sql = statements[row->table];
     for (int i = 0; i < 3; i++) {
-        char mark[4] = { '?', (char)('1' + i), 0, 0 };
-        if (str_find(str_of(sql), str_of(mark)) >= 0 && strstr(sql, mark)) bind_i64(s, i + 1, row->n[i]);
+        const char mark[] = { '?', (char)('1' + i), 0 };
+        if (strstr(sql, mark)) bind_i64(s, i + 1, row->n[i]);
     }
     if (strstr(sql, "?4")) bind_str(s, 4, row->kind);
     if (strstr(sql, "?5")) bind_str(s, 5, row->key);

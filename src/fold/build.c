@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * build.c - the builder: learns from everybody's histories, beside the fold and never in its way.
+ *
+ * It reads profiles as decisions do, inside rcu brackets, a few thousand at a time so that nobody's old version is
+ * held back for long; guests' baskets, which no profile has, it asks the fold for. The model is made anew from what is
+ * there, so a person who withdrew or was erased is not in the next one.
+ */
+#include <time.h>
+
+#include "base/logline.h"
+#include "base/rcu.h"
+#include "fold/inside.h"
+
+enum { PEOPLE_PER_BRACKET = 2000, INTERACTIONS_MAX = 50 << 20 };
+
+struct builder {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool stopping;
+    u64 built_ref;
+};
+
+struct learning {
+    struct fold *fold;
+    struct { struct interaction *at; isize n, cap; } all;
+    u32 sessions;
+    u64 ref;
+};
+
+static int kind_of(u16 type, u16 flags)
+{
+    if (flags & HISTORY_CONTENT) return INTERACTION_CONTENT;
+    switch (type) {
+    case EVENT_PRODUCT_VIEWED: case EVENT_PRODUCT_CLICKED: return INTERACTION_VIEWED;
+    case EVENT_PRODUCT_ADDED: case EVENT_WISHLIST_ADDED: return INTERACTION_ADDED;
+    case EVENT_PRODUCT_PURCHASED: return INTERACTION_PURCHASED;
+    default: return -1;
+    }
+}
+
+static void learn_entry(struct learning *l, const struct history_entry *e, u32 session)
+{
+    static const u8 weights[] = { [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1 };
+    int kind = kind_of(e->type, e->flags);
+    if (kind < 0 || e->item == 0 || e->quantity < 0 || e->flags & HISTORY_BOT || l->all.n >= INTERACTIONS_MAX) return;
+    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, (u8)kind, weights[kind] });
+}
+
+/* A visit is a session; so is each order's basket. */
+static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms)
+{
+    if (profile_consent(p, PURPOSE_MODEL_TRAINING) == CONSENT_DENIED || profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
+    u32 visit = 0, basket = 0;
+    i64 last_ms = 0;
+    u64 order = 0;
+    for (isize i = 0; i < p->history_n; i++) {
+        const struct history_entry *e = &p->history[i];
+        if (e->type == EVENT_PRODUCT_PURCHASED) {
+            if (basket == 0 || order != e->ref) basket = ++l->sessions;
+            order = e->ref;
+            learn_entry(l, e, basket);
+            continue;
+        }
+        if (visit == 0 || e->at_ms - last_ms > gap_ms) visit = ++l->sessions;
+        last_ms = e->at_ms;
+        learn_entry(l, e, visit);
+    }
+}
+
+/* On the fold's thread. */
+static void learn_guests(void *ctx, struct fold *fold)
+{
+    struct learning *l = ctx;
+    l->ref = fold->ref;
+    for (isize i = 0; i < fold->orders.all.n; i++) {
+        const struct order *o = fold->orders.all.at[i];
+        if (o->node || o->state != ORDER_COMPLETED) continue;
+        l->sessions++;
+        for (isize k = 0; k < o->lines_n; k++)
+            learn_entry(l, &(struct history_entry){ .at_ms = o->at_ms, .item = o->lines[k].item, .quantity = o->lines[k].quantity,
+                                                    .type = EVENT_PRODUCT_PURCHASED }, l->sessions);
+    }
+}
+
+static void free_model(void *model) { model_free(model); }
+
+static u64 train(struct fold *fold)
+{
+    struct learning l = { .fold = fold };
+    i64 began = clock_monotonic_us();
+    fold_ask_wait(fold, learn_guests, &l);
+    u32 most = (u32)people_most(fold->live.people);
+    for (u32 id = 1; id <= most;) {
+        rcu_read_begin();
+        for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
+            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            if (p) learn_person(&l, p, fold->config->session_gap_ms);
+        }
+        rcu_read_end();
+    }
+    i64 now_ms = 0;                                     /* decay counts from the latest thing anybody did */
+    for (isize i = 0; i < l.all.n; i++) now_ms = max_i64(now_ms, l.all.at[i].at_ms);
+    struct recommend_options options = recommend_defaults();
+    struct model *model = model_build(l.all.at, l.all.n, (u32)catalog_count(fold->live.catalog) + 1, now_ms, &options);
+    vec_fini(&l.all);
+    struct model *old = (struct model *)(uintptr_t)atomic_exchange(&fold->live.model, model);
+    if (old) rcu_defer(free_model, old);
+    log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,
+              (long long)(clock_monotonic_us() - began) / 1000);
+    return l.ref;
+}
+
+void fold_train(struct fold *fold)
+{
+    rcu_thread_start();
+    (void)train(fold);
+    rcu_thread_stop();
+}
+
+static bool wait_a_while(struct builder *b, i64 ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
+    pthread_mutex_lock(&b->lock);
+    while (!b->stopping && pthread_cond_timedwait(&b->stop, &b->lock, &until) == 0) continue;
+    bool stopping = b->stopping;
+    pthread_mutex_unlock(&b->lock);
+    return !stopping;
+}
+
+static void *builder_thread(void *ctx)
+{
+    struct fold *fold = ctx;
+    struct builder *b = fold->builder;
+    rcu_thread_start();
+    i64 wait_ms = 0;
+    while (wait_a_while(b, wait_ms)) {
+        i64 began = clock_monotonic_us();
+        u64 seen = atomic_load(&fold->live.folded);
+        if (seen != b->built_ref) b->built_ref = train(fold);
+        i64 took_ms = (clock_monotonic_us() - began) / 1000;
+        wait_ms = max_i64(fold->config->train_ms, 10 * took_ms);        /* a tenth of one core at most */
+    }
+    rcu_thread_stop();
+    return NULL;
+}
+
+void builder_start(struct fold *fold)
+{
+    struct builder *b = mem_new(sizeof *b);
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->stop, NULL);
+    fold->builder = b;
+    pthread_create(&b->thread, NULL, builder_thread, fold);
+}
+
+void builder_stop(struct fold *fold)
+{
+    struct builder *b = fold->builder;
+    pthread_mutex_lock(&b->lock);
+    b->stopping = true;
+    pthread_cond_signal(&b->stop);
+    pthread_mutex_unlock(&b->lock);
+    pthread_join(b->thread, NULL);
+    mem_free(b);
+    fold->builder = NULL;
+}
