@@ -73,7 +73,8 @@ static enum value_kind kind_of(const struct node *n)
 {
     switch ((enum node_kind)n->kind) {
     case NODE_LITERAL: return n->literal.kind;
-    case NODE_CONTEXT: return str_eq(n->name, S("hour")) || str_eq(n->name, S("weekday")) ? VALUE_NUMBER : VALUE_UNKNOWN;
+    case NODE_CONTEXT:
+        return str_eq(n->name, S("hour")) || str_eq(n->name, S("weekday")) ? VALUE_NUMBER : VALUE_UNKNOWN;
     case NODE_ITEM:
         for (isize i = 0; i < countof(item_fields); i++)
             if (str_eq(n->name, item_fields[i].name)) return item_fields[i].kind;
@@ -85,8 +86,8 @@ static enum value_kind kind_of(const struct node *n)
         return n->scans->field == FIELD_OTHER ? VALUE_NUMBER : field_kind((enum field)n->scans->field);
     case NODE_AT: return VALUE_TIME;
     case NODE_TRAIT: case NODE_QUIZ: return VALUE_UNKNOWN;
-    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE: case NODE_SEGMENT:
-    case NODE_ERROR: break;
+    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
+    case NODE_SEGMENT: case NODE_ERROR: break;
     }
     return VALUE_UNKNOWN;
 }
@@ -140,7 +141,8 @@ static void check_event(struct checker *c, struct scan *s)
     struct nearest best = { S(""), max_isize(3, s->event.len / 2) };
     for (u16 i = 1; i < EVENT_TYPES; i++) nearest_try(&best, s->event, str_of(event_type_name(i)));
     nearest_known(c, &best, s->event, RULE_NAME_EVENT);
-    rule_error_add(c->errors, s->at, s->len, arena_printf(c->arena, "no event is called %.*s", STR_FMT(s->event)), best.name);
+    rule_error_add(c->errors, s->at, s->len,
+                   arena_printf(c->arena, "no event is called %.*s", STR_FMT(s->event)), best.name);
 }
 
 static void check_node(struct checker *c, struct node *n);
@@ -153,13 +155,17 @@ static void check_field(struct checker *c, struct scan *s)
     struct nearest best = { S(""), 3 };
     for (isize i = 0; i < countof(amounts); i++) nearest_try(&best, s->field_name, str_of(amounts[i]));
     if (kind == VALUE_TEXT) {
-        rule_error_add(c->errors, s->field_at, s->field_name.len,
-                       arena_printf(c->arena, "%.*s is text; a %s is over revenue, quantity, price or a number of the item",
-                                    STR_FMT(s->field_name), rule_tally_names[s->tally]), S("revenue"));
+        rule_error_add(
+            c->errors, s->field_at, s->field_name.len,
+            arena_printf(c->arena,
+                         "%.*s is text; a %s is over revenue, quantity, price or a number of the item",
+                         STR_FMT(s->field_name), rule_tally_names[s->tally]),
+            S("revenue"));
         s->field = FIELD_QUANTITY;                      /* so that the comparison is not blamed as well */
     } else if (s->field == FIELD_OTHER && best.distance <= slips(s->field_name)) {
         rule_error_add(c->errors, s->field_at, s->field_name.len,
-                       arena_printf(c->arena, "no event has a field called %.*s", STR_FMT(s->field_name)), best.name);
+                       arena_printf(c->arena, "no event has a field called %.*s", STR_FMT(s->field_name)),
+                       best.name);
         s->field = (u8)rule_field_of(best.name);
     }
 }
@@ -211,7 +217,8 @@ static void wrong_kind(struct checker *c, const struct node *right, enum value_k
     if (left == VALUE_MONEY && kind == VALUE_NUMBER && right->kind == NODE_LITERAL && !right->percent) {
         rule_print_node(&hint, right);
         buf_add(&hint, S(" EUR"));
-        wrong(c, right, arena_printf(c->arena, "write the currency: %.*s", STR_FMT(buf_str(&hint))), buf_str(&hint));
+        wrong(c, right, arena_printf(c->arena, "write the currency: %.*s", STR_FMT(buf_str(&hint))),
+              buf_str(&hint));
         return;
     }
     if (left == VALUE_TIME) buf_add(&hint, S("2026-01-31"));
@@ -220,15 +227,20 @@ static void wrong_kind(struct checker *c, const struct node *right, enum value_k
         rule_print_node(&hint, right);
         buf_byte(&hint, '"');
     }
-    wrong(c, right, arena_printf(c->arena, "expected %s, this is %s", kind_text(left), kind_text(kind)), buf_str(&hint));
+    wrong(c, right, arena_printf(c->arena, "expected %s, this is %s", kind_text(left), kind_text(kind)),
+          buf_str(&hint));
 }
 
-static bool is_history(const struct node *n) { return n->kind == NODE_TALLY || n->kind == NODE_SINCE || n->kind == NODE_AT; }
+static bool is_history(const struct node *n)
+{
+    return n->kind == NODE_TALLY || n->kind == NODE_SINCE || n->kind == NODE_AT;
+}
 static bool is_value(const struct node *n) { return n->kind >= NODE_LITERAL; }
 
 static bool is_category(const struct node *n)
 {
-    return (n->kind == NODE_FIELD && n->field == FIELD_CATEGORY) || (n->kind == NODE_ITEM && str_eq(n->name, S("category")));
+    return (n->kind == NODE_FIELD && n->field == FIELD_CATEGORY)
+           || (n->kind == NODE_ITEM && str_eq(n->name, S("category")));
 }
 
 static void check_category(struct checker *c, const struct node *right)
@@ -245,10 +257,13 @@ static void check_category(struct checker *c, const struct node *right)
 static void check_channel(struct checker *c, const struct node *right)
 {
     u8 channel;
-    if (right->kind != NODE_LITERAL || right->literal.kind != VALUE_TEXT || channel_of(right->literal.s, &channel)) return;
+    if (right->kind != NODE_LITERAL || right->literal.kind != VALUE_TEXT
+        || channel_of(right->literal.s, &channel))
+        return;
     struct nearest best = { S(""), 4 };
     for (u8 i = 0; i < CHANNELS; i++) nearest_try(&best, right->literal.s, str_of(channel_name(i)));
-    wrong(c, right, arena_printf(c->arena, "no channel is called %.*s", STR_FMT(right->literal.s)), best.name);
+    wrong(c, right, arena_printf(c->arena, "no channel is called %.*s", STR_FMT(right->literal.s)),
+          best.name);
 }
 
 static void check_right(struct checker *c, const struct node *test, const struct node *right)
@@ -257,7 +272,8 @@ static void check_right(struct checker *c, const struct node *test, const struct
     enum op op = (enum op)test->op;
     enum value_kind l = kind_of(left), r = kind_of(right);
     bool exact = op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN;
-    bool textual = op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS || op == OP_MATCHES || op == OP_UNDER;
+    bool textual =
+        op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS || op == OP_MATCHES || op == OP_UNDER;
     if (right->kind == NODE_ERROR) return;
     if (is_history(right)) {
         wrong(c, right, S("what is counted stands on the left of the comparison"), S(""));
@@ -270,8 +286,8 @@ static void check_right(struct checker *c, const struct node *test, const struct
     if (l != VALUE_UNKNOWN && r != VALUE_UNKNOWN && l != r) { wrong_kind(c, right, l); return; }
     if (is_category(left) && (exact || op == OP_UNDER)) check_category(c, right);
     if (left->kind == NODE_FIELD && left->field == FIELD_CHANNEL && exact) check_channel(c, right);
-    if (left->kind == NODE_TALLY && left->scans->tally == TALLY_DISTINCT && right->literal.kind == VALUE_NUMBER
-        && right->literal.n > DISTINCT_MAX)
+    if (left->kind == NODE_TALLY && left->scans->tally == TALLY_DISTINCT
+        && right->literal.kind == VALUE_NUMBER && right->literal.n > DISTINCT_MAX)
         wrong(c, right, arena_printf(c->arena, "distinct counts as far as %d", DISTINCT_MAX), S(""));
 }
 
@@ -295,19 +311,28 @@ static void check_op(struct checker *c, struct node *test)
     bool ordered = (op >= OP_LT && op <= OP_GE) || op == OP_BETWEEN;
     bool textual = op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS || op == OP_MATCHES;
     if (op != OP_TRUE && left->kind == NODE_LITERAL)
-        wrong(c, left, S("what is compared stands on the left, what it is compared with on the right"), S(""));
+        wrong(c, left, S("what is compared stands on the left, what it is compared with on the right"),
+              S(""));
     else if (op == OP_TRUE && kind != VALUE_BOOL && (kind != VALUE_UNKNOWN || left->kind == NODE_QUIZ))
-        wrong(c, left, arena_printf(c->arena, "this is %s; expected a comparison after it", kind_text(kind)), S(""));
-    else if (op == OP_KNOWN && (left->kind == NODE_TALLY || left->kind == NODE_SINCE || left->kind == NODE_LITERAL))
+        wrong(c, left,
+              arena_printf(c->arena, "this is %s; expected a comparison after it", kind_text(kind)),
+              S(""));
+    else if (op == OP_KNOWN
+             && (left->kind == NODE_TALLY || left->kind == NODE_SINCE || left->kind == NODE_LITERAL))
         wrong(c, left, S("`is known` asks for a fact; did(…) asks whether something happened"), S("did"));
     else if (ordered && (kind == VALUE_TEXT || kind == VALUE_BOOL))
         wrong(c, left, arena_printf(c->arena, "%s has no order; expected = or in", kind_text(kind)), S("="));
     else if (textual && kind != VALUE_TEXT && kind != VALUE_UNKNOWN)
-        wrong(c, left, arena_printf(c->arena, "`%s` asks about text, this is %s", rule_op_names[op], kind_text(kind)), S(""));
+        wrong(c, left,
+              arena_printf(c->arena, "`%s` asks about text, this is %s", rule_op_names[op],
+                           kind_text(kind)),
+              S(""));
     else if (op == OP_UNDER && !is_category(left))
         wrong(c, left, S("only a category is under another"), S("category under \"…\""));
-    else if (!ordered && op != OP_TRUE && op != OP_KNOWN && (left->kind == NODE_SINCE || left->kind == NODE_AFFINITY))
-        wrong(c, left, S("this changes all the time, so it is never exactly that; say between … and …"), S("between"));
+    else if (!ordered && op != OP_TRUE && op != OP_KNOWN
+             && (left->kind == NODE_SINCE || left->kind == NODE_AFFINITY))
+        wrong(c, left, S("this changes all the time, so it is never exactly that; say between … and …"),
+              S("between"));
 }
 
 static void check_between(struct checker *c, const struct node *test)
@@ -354,22 +379,29 @@ static void check_test(struct checker *c, struct node *test)
 
 static void check_trait(struct checker *c, const struct node *n)
 {
-    static const char *const words[] = { "context", "exists", "segment", "sequence", "purchased", "affinity" };
+    static const char *const words[] = {
+        "context", "exists", "segment", "sequence", "purchased", "affinity",
+    };
     c->rule->depends |= RULE_ON_TRAITS;
     if (n->quoted || is_known(c, n->name, RULE_NAME_TRAIT, false)) return;
     struct nearest best = { S(""), 100 };
     nearest_known(c, &best, n->name, RULE_NAME_TRAIT);
     for (isize i = 0; i < countof(words); i++) nearest_try(&best, n->name, str_of(words[i]));
     if (best.distance <= slips(n->name))
-        wrong(c, n, arena_printf(c->arena, "nobody has a trait called %.*s; if it is one, write trait(\"%.*s\")",
-                                 STR_FMT(n->name), STR_FMT(n->name)), best.name);
+        wrong(c, n,
+              arena_printf(c->arena,
+                           "nobody has a trait called %.*s; if it is one, write trait(\"%.*s\")",
+                           STR_FMT(n->name), STR_FMT(n->name)),
+              best.name);
 }
 
 static void check_context(struct checker *c, const struct node *n)
 {
     c->rule->depends |= RULE_ON_CONTEXT;
     if (c->rule->place == RULE_SEGMENT)
-        wrong(c, n, S("a segment holds with nobody looking, so it cannot ask about the moment (context.)"), S(""));
+        wrong(c, n,
+              S("a segment holds with nobody looking, so it cannot ask about the moment (context.)"),
+              S(""));
 }
 
 static void check_item(struct checker *c, struct node *n)
@@ -388,7 +420,8 @@ static void check_item(struct checker *c, struct node *n)
     if (!n->index) return;
     check_node(c, n->index);
     enum value_kind kind = kind_of(n->index);
-    if (is_history(n->index) || (kind != VALUE_TEXT && kind != VALUE_UNKNOWN)) wrong_kind(c, n->index, VALUE_TEXT);
+    if (is_history(n->index) || (kind != VALUE_TEXT && kind != VALUE_UNKNOWN))
+        wrong_kind(c, n->index, VALUE_TEXT);
 }
 
 static void check_segment(struct checker *c, struct node *n)
@@ -409,7 +442,9 @@ static void check_affinity(struct checker *c, const struct node *n)
 {
     c->rule->depends |= RULE_ON_AFFINITY | RULE_ON_TIME;
     if (str_eq(n->name, S("category"))) {
-        struct node key = { .kind = NODE_LITERAL, .literal = { .kind = VALUE_TEXT, .s = n->key }, .at = n->at, .len = n->len };
+        struct node key = *n;
+        key.kind = NODE_LITERAL;
+        key.literal = (struct value){ .kind = VALUE_TEXT, .s = n->key };
         check_category(c, &key);
     }
 }
@@ -443,8 +478,9 @@ static i64 scan_cost(const struct scan *s)
 static i64 cost_of(const struct node *n)
 {
     i64 cost = n->kind == NODE_LITERAL ? 0 : n->kind == NODE_ITEM || n->kind == NODE_AFFINITY ? 2 : 1;
-    if (n->kind == NODE_FIELD) cost = n->field == FIELD_QUANTITY || n->field == FIELD_VALUE || n->field == FIELD_CHANNEL
-                                   || n->field == FIELD_CURRENCY ? 1 : 3;
+    bool of_entry = n->field == FIELD_QUANTITY || n->field == FIELD_VALUE || n->field == FIELD_CHANNEL
+                 || n->field == FIELD_CURRENCY;
+    if (n->kind == NODE_FIELD) cost = of_entry ? 1 : 3;
     if (n->kind == NODE_TEST && n->op == OP_MATCHES) cost += 8;
     for (isize i = 0; i < n->kids_n; i++) cost += n->kids[i]->cost;
     for (isize i = 0; i < n->scans_n; i++) cost += scan_cost(&n->scans[i]);
@@ -496,7 +532,7 @@ void rule_check(arena *a, struct rule *rule, const struct rule_names *names, str
 {
     struct checker c = { .arena = a, .rule = rule, .names = names, .errors = errors };
     check_node(&c, rule->root);
-    if (rule_form_levels(rule->root) > FORM_LEVELS_MAX)     /* a definition holds it inside levels of its own */
+    if (rule_form_levels(rule->root) > FORM_LEVELS_MAX)
         wrong(&c, rule->root, S("nested too deep"), S(""));
     rule->cost = rule->root->cost;
     rule->scans_n = c.scans.n;

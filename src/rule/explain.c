@@ -33,7 +33,8 @@ static str print(arena *a, const struct node *n)
     return buf_str(&out);
 }
 
-static void add_entries(arena *a, const struct run *run, const struct node *n, isize max, struct rule_trace *t)
+static void add_entries(arena *a, const struct run *run, const struct node *n, isize max,
+                        struct rule_trace *t)
 {
     enum { MOST = 256 };
     isize at[MOST];
@@ -64,7 +65,8 @@ static struct rule_trace explain(arena *a, const struct run *run, const struct n
         struct value v;
         r = rule_run_node(run, n);
         v = n->kind == NODE_SEGMENT ? (struct value){ 0 } : rule_left_value(run, n);
-        if (n->kind == NODE_SEGMENT) t.value = r.is == TRI_UNKNOWN ? S("unknown") : r.is == TRI_TRUE ? S("in") : S("out");
+        if (n->kind == NODE_SEGMENT)
+            t.value = r.is == TRI_UNKNOWN ? S("unknown") : r.is == TRI_TRUE ? S("in") : S("out");
         else t.value = value_text(a, &v);
         add_entries(a, run, n, max, &t);
         if (t.events_n || n->scans_n || (n->kind == NODE_TEST && n->kids[0]->scans_n))
@@ -75,7 +77,8 @@ static struct rule_trace explain(arena *a, const struct run *run, const struct n
     return t;
 }
 
-const struct rule_trace *rule_explain(arena *a, const struct rule *rule, const struct rule_facts *facts, isize events_max)
+const struct rule_trace *rule_explain(arena *a, const struct rule *rule, const struct rule_facts *facts,
+                                      isize events_max)
 {
     struct run run = rule_run_begin(facts);
     struct rule_trace *root = arena_new(a, struct rule_trace, 1);

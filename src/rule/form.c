@@ -3,16 +3,19 @@
  * form.c - the JSON form of the tree, which the console's builder edits, and back to text.
  *
  *   condition  {"and": [c…]} {"or": [c…]} {"not": c}
- *              {"test": "<=", "left": v, "right": v}            right: [v…] for in, not in, under, [v, v] for between; none
- *                                                               for "is known" and "is true"
+ *              {"test": "<=", "left": v, "right": v}     right: [v…] for in, not in, under, [v, v] for between;
+ *                                                        none for "is known" and "is true"
  *              {"did": scan} {"purchased": {"window": w}} {"viewed": {"window": w}} {"in_segment": "vip"}
- *              {"sequence": {"steps": [scan + "not": true on the last…], "within": 2, "unit": "hour", "same_product": true, "window": w}}
+ *              {"sequence": {"steps": [scan + "not": true on the last…], "within": 2, "unit": "hour",
+ *                            "same_product": true, "window": w}}
  *   value      12.5  "text"  true  {"money": "49.90 NOK"} {"date": "2026-01-31"} {"percent": 40}
- *              {"trait": "age"} ("quoted": true: as trait("age")) {"context": "hour"} {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"}
+ *              {"trait": "age"} ("quoted": true: as trait("age")) {"context": "hour"}
+ *              {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"}
  *              {"affinity": "category", "value": "jeans"} {"count": scan} {"sum": scan} …
  *              {"days_since": scan} {"hours_since": …} {"minutes_since": …} {"at": scan}
  *   scan       {"event": "product_viewed", "field": "revenue", "pick": "first", "where": c, "window": w}
- *   window     {"last": 30, "unit": "day"} {"near": 7, "far": 14, "unit": "day"} {"since": "2026-01-31"} {"session": true} {"today": true}
+ *   window     {"last": 30, "unit": "day"} {"near": 7, "far": 14, "unit": "day"} {"since": "2026-01-31"}
+ *              {"session": true} {"today": true}
  *
  * Reading back builds the same tree and prints it, so there is one printer; the text is then
  * compiled like any other, and all that the checker has to say is said there. */
@@ -39,14 +42,16 @@ static void window_to_json(const struct window *win, struct jsonw *w)
     case WINDOW_LAST: jsonw_key_int(w, "last", win->far); break;
     case WINDOW_AGO: jsonw_key_int(w, "near", win->near); jsonw_key_int(w, "far", win->far); break;
     case WINDOW_SINCE: {
-        struct node day = { .kind = NODE_LITERAL, .literal = { .kind = VALUE_TIME, .at_ms = win->day_ms }, .date = true };
+        struct node day = { .kind = NODE_LITERAL, .date = true };
+        day.literal = (struct value){ .kind = VALUE_TIME, .at_ms = win->day_ms };
         printed_to_json("since", &day, w);
         break;
     }
     case WINDOW_SESSION: jsonw_key_bool(w, "session", true); break;
     case WINDOW_TODAY: jsonw_key_bool(w, "today", true); break;
     }
-    if (win->kind == WINDOW_LAST || win->kind == WINDOW_AGO) jsonw_key_str(w, "unit", str_of(rule_unit_names[win->unit]));
+    if (win->kind == WINDOW_LAST || win->kind == WINDOW_AGO)
+        jsonw_key_str(w, "unit", str_of(rule_unit_names[win->unit]));
     jsonw_end(w, '}');
 }
 
@@ -188,7 +193,7 @@ static void node_to_json(const struct node *n, struct jsonw *w)
     jsonw_end(w, '}');
 }
 
-/* Levels of brackets the form of a node takes: a rule that could not be read back is refused when it is compiled. */
+/* Levels of brackets the form of a node takes: a rule too deep to be read back is refused when compiled. */
 isize rule_form_levels(const struct node *n)
 {
     isize most = 0;
@@ -211,7 +216,8 @@ struct reader { arena *arena; struct diag *diag; enum err err; int depth; struct
 static struct node *refuse(struct reader *r, const char *expected)
 {
     if (!r->err)
-        r->err = diag_set(r->diag, ERR_BAD_INPUT, "at %.*s: expected %s", STR_FMT(r->path.len ? buf_str(&r->path) : S("/")), expected);
+        r->err = diag_set(r->diag, ERR_BAD_INPUT, "at %.*s: expected %s",
+                          STR_FMT(r->path.len ? buf_str(&r->path) : S("/")), expected);
     struct node *n = arena_new(r->arena, struct node, 1);
     n->kind = NODE_ERROR;
     return n;
@@ -262,7 +268,8 @@ static void read_day(struct reader *r, const struct json *j, const char *key, i6
 {
     str s = json_str(json_get(j, str_of(key)), S(""));
     isize before = enter(r, key);
-    if (s.len != 10 || str_find_char(s, '-') != 4 || !time_parse(s, out)) (void)refuse(r, "a date such as \"2026-01-31\"");
+    if (s.len != 10 || str_find_char(s, '-') != 4 || !time_parse(s, out))
+        (void)refuse(r, "a date such as \"2026-01-31\"");
     r->path.len = before;
 }
 
@@ -299,7 +306,8 @@ static void read_scan(struct reader *r, const struct json *j, struct scan *s)
     s->field_name = json_str(json_get(j, S("field")), S(""));
     s->first = str_eq(json_str(json_get(j, S("pick")), S("")), S("first"));
     if (s->event.len == 0) (void)refuse(r, "an object with the name of an event");
-    if (s->field_name.len && !rule_is_name(s->field_name)) (void)refuse(r, "a field of letters, digits and _");
+    if (s->field_name.len && !rule_is_name(s->field_name))
+        (void)refuse(r, "a field of letters, digits and _");
     const struct json *where = json_get(j, S("where"));
     if (where) {
         isize before = enter(r, "where");
@@ -368,26 +376,31 @@ static struct node *read_literal(struct reader *r, const struct json *j)
     const struct json *v;
     if (json_is(j, JSON_BOOL)) n->literal = (struct value){ .kind = VALUE_BOOL, .b = j->b };
     else if (json_is(j, JSON_STR)) n->literal = (struct value){ .kind = VALUE_TEXT, .s = j->s };
-    else if (json_is(j, JSON_INT) || json_is(j, JSON_NUM)) n->literal = (struct value){ .kind = VALUE_NUMBER, .n = json_num(j, 0) };
+    else if (json_is(j, JSON_INT) || json_is(j, JSON_NUM))
+        n->literal = (struct value){ .kind = VALUE_NUMBER, .n = json_num(j, 0) };
     else if ((v = json_get(j, S("percent")))) {
         n->percent = true;
         n->literal = (struct value){ .kind = VALUE_NUMBER, .n = json_num(v, 1e99) / 100 };
     } else if ((v = json_get(j, S("money")))) {
-        if (!parses_as(r, json_str(v, S("")), VALUE_MONEY, &n)) return refuse(r, "money such as \"49.90 NOK\"");
+        if (!parses_as(r, json_str(v, S("")), VALUE_MONEY, &n))
+            return refuse(r, "money such as \"49.90 NOK\"");
         return n;
     } else {
-        if (!parses_as(r, json_str(json_get(j, S("date")), S("")), VALUE_TIME, &n)) return refuse(r, "a date such as \"2026-01-31\"");
+        if (!parses_as(r, json_str(json_get(j, S("date")), S("")), VALUE_TIME, &n))
+            return refuse(r, "a date such as \"2026-01-31\"");
         return n;
     }
     f64 most = n->percent ? 1e13 : 1e15;
-    if (n->literal.kind == VALUE_NUMBER && !(n->literal.n > -most && n->literal.n < most)) return refuse(r, "a number below 10^15");
+    if (n->literal.kind == VALUE_NUMBER && !(n->literal.n > -most && n->literal.n < most))
+        return refuse(r, "a number below 10^15");
     return n;
 }
 
 static struct node *read_named(struct reader *r, enum node_kind kind, str name, bool any_text)
 {
     struct node *n = new_node(r, kind);
-    if (name.len == 0 || (!any_text && (!rule_is_name(name) || (kind == NODE_FIELD && rule_is_reserved(name)))))
+    if (name.len == 0
+        || (!any_text && (!rule_is_name(name) || (kind == NODE_FIELD && rule_is_reserved(name)))))
         return refuse(r, "a name of letters, digits and _");
     n->name = name;
     n->quoted = !rule_is_name(name);
@@ -416,7 +429,8 @@ static struct node *read_history(struct reader *r, const struct json *j)
         isize before = enter(r, rule_tally_names[i]);
         n = read_scan_node(r, NODE_TALLY, v);
         n->scans->tally = (u8)i;
-        if ((i == TALLY_COUNT) != (n->scans->field_name.len == 0)) (void)refuse(r, "a field, but for a count");
+        if ((i == TALLY_COUNT) != (n->scans->field_name.len == 0))
+            (void)refuse(r, "a field, but for a count");
         r->path.len = before;
         return n;
     }
@@ -433,7 +447,8 @@ static struct node *read_history(struct reader *r, const struct json *j)
 static struct node *read_value(struct reader *r, const struct json *j)
 {
     const struct json *v;
-    if (!json_is(j, JSON_OBJ) || json_get(j, S("money")) || json_get(j, S("date")) || json_get(j, S("percent")))
+    if (!json_is(j, JSON_OBJ) || json_get(j, S("money")) || json_get(j, S("date"))
+        || json_get(j, S("percent")))
         return j && j->kind != JSON_NULL && j->kind != JSON_ARR ? read_literal(r, j) : refuse(r, "a value");
     if ((v = json_get(j, S("trait")))) {
         struct node *n = read_named(r, NODE_TRAIT, json_str(v, S("")), true);
@@ -459,12 +474,15 @@ static struct node *read_test(struct reader *r, const struct json *j)
     str name = json_str(json_get(j, S("test")), S(""));
     isize op = 0;
     while (op <= OP_TRUE && !str_eq(name, str_of(rule_op_names[op]))) op++;
-    if (op > OP_TRUE) return refuse(r, "a comparison: = != < <= > >= in, between, contains, starts with, ends with, matches, under, is known, is true");
+    if (op > OP_TRUE)
+        return refuse(r, "a comparison: = != < <= > >= in, between, contains, starts with, ends with, "
+                         "matches, under, is known, is true");
     n->op = (u8)op;
     bool list = json_is(right, JSON_ARR), none = op == OP_KNOWN || op == OP_TRUE;
     isize count = none ? 0 : list ? json_len(right) : 1;
     bool takes_list = op == OP_IN || op == OP_NOT_IN || op == OP_BETWEEN || op == OP_UNDER;
-    if (count > LIST_MAX || (list && !takes_list) || (op == OP_BETWEEN && count != 2) || (!none && count == 0))
+    if (count > LIST_MAX || (list && !takes_list) || (op == OP_BETWEEN && count != 2)
+        || (!none && count == 0))
         return refuse(r, "as many values on the right as the comparison takes");
     n->kids = arena_new(r->arena, struct node *, count + 1);
     isize before = enter(r, "left");

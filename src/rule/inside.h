@@ -31,7 +31,7 @@ void rule_lex(arena *a, arena *scratch, str text, struct tokens *out, struct rul
 bool rule_is_reserved(str name);            /* may not be the bare name of a trait */
 bool rule_is_name(str name);                /* reads as one TOKEN_NAME */
 
-/* Columns are made here: `at` counts from 0. Beyond RULE_ERRORS_MAX only the count of the first ones stays. */
+/* Columns are made here: `at` counts from 0. After RULE_ERRORS_MAX, no more are kept. */
 void rule_error_add(struct rule_errors *errors, isize at, isize len, str message, str hint);
 
 /* ---- the tree ------------------------------------------------------------------------------ */
@@ -50,8 +50,8 @@ enum node_kind {
 };
 
 enum op {
-    OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOT_IN, OP_BETWEEN, OP_CONTAINS, OP_STARTS, OP_ENDS, OP_MATCHES,
-    OP_UNDER, OP_KNOWN, OP_TRUE
+    OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOT_IN, OP_BETWEEN, OP_CONTAINS, OP_STARTS, OP_ENDS,
+    OP_MATCHES, OP_UNDER, OP_KNOWN, OP_TRUE
 };
 extern const char *const rule_op_names[];   /* as printed, and in the JSON form; "is true" is never printed */
 
@@ -63,7 +63,7 @@ bool rule_unit_of(str name, u8 *out);       /* "day" or "days" */
 enum window_kind { WINDOW_ALL, WINDOW_LAST, WINDOW_AGO, WINDOW_SINCE, WINDOW_SESSION, WINDOW_TODAY };
 struct window {
     u8 kind, unit;
-    i64 near, far;                  /* in units; `last 30 days` is far 30, `between 7 and 14 days ago` is 7 and 14 */
+    i64 near, far;                  /* in units: 0 and 30 for `last 30 days`, 7 and 14 for `between 7 and 14 …` */
     i64 day_ms;                     /* WINDOW_SINCE */
 };
 
@@ -71,7 +71,8 @@ enum tally { TALLY_COUNT, TALLY_SUM, TALLY_AVERAGE, TALLY_MIN, TALLY_MAX, TALLY_
 extern const char *const rule_tally_names[];
 
 enum field {
-    FIELD_NONE, FIELD_CATEGORY, FIELD_BRAND, FIELD_PRODUCT, FIELD_PRICE, FIELD_QUANTITY, FIELD_VALUE, FIELD_CHANNEL, FIELD_CURRENCY,
+    FIELD_NONE, FIELD_CATEGORY, FIELD_BRAND, FIELD_PRODUCT, FIELD_PRICE, FIELD_QUANTITY, FIELD_VALUE,
+    FIELD_CHANNEL, FIELD_CURRENCY,
     FIELD_OTHER                     /* asked of the item by its name */
 };
 enum field rule_field_of(str name);
@@ -99,14 +100,14 @@ enum { SEQUENCE_STEPS_MAX = 8, LIST_MAX = 256, DISTINCT_MAX = 256, FORM_LEVELS_M
 struct node {
     u8 kind, op, unit;
     bool percent, date;             /* NODE_LITERAL: written with %, or as a date */
-    bool quoted;                    /* NODE_TRAIT: written as trait("…"), so no guess at a slip of the pen */
-    bool absent, same_product;      /* NODE_SEQUENCE: the last step must not come; the steps are of one item */
+    bool quoted;                    /* NODE_TRAIT: written as trait("…"), so no guess at a slip */
+    bool absent, same_product;      /* NODE_SEQUENCE: the last step must not come; all of one item */
     u8 field;                       /* NODE_FIELD */
     isize at, len;                  /* in the text */
     struct node **kids;
     struct node **order;            /* and, or: the kids, cheapest first */
     isize kids_n;
-    str name;                       /* trait, context, item field, segment key, dimension of an affinity, quiz question */
+    str name;                       /* trait, context, item field, segment key, affinity's dimension, question */
     str key;                        /* value of an affinity */
     struct node *index;             /* item.stock[index] */
     segment_id segment;

@@ -34,8 +34,8 @@ bool rule_is_name(str name)
 bool rule_is_reserved(str name)
 {
     static const char *const words[] = {
-        "and", "or", "not", "in", "between", "contains", "starts", "ends", "matches", "under", "is", "exists", "where",
-        "then", "within", "for", "true", "false",
+        "and", "or", "not", "in", "between", "contains", "starts", "ends", "matches", "under", "is",
+        "exists", "where", "then", "within", "for", "true", "false",
     };
     for (isize i = 0; i < countof(words); i++)
         if (str_eq_nocase(name, str_of(words[i]))) return true;
@@ -49,7 +49,8 @@ static isize hex(str s)
     isize v = 0;
     for (isize i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        isize digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        char l = (char)(c | 32);
+        isize digit = is_digit(c) ? c - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
         if (digit < 0) return -1;
         v = v * 16 + digit;
     }
@@ -93,7 +94,8 @@ static struct token bad(struct lexer *x, isize at, isize len, str message, str h
 {
     rule_error_add(x->errors, at, len, message, hint);
     x->at = at + len;
-    return (struct token){ .kind = TOKEN_BAD, .at = at, .len = len, .text = str_slice(x->text, at, at + len) };
+    str text = str_slice(x->text, at, at + len);
+    return (struct token){ .kind = TOKEN_BAD, .at = at, .len = len, .text = text };
 }
 
 static struct token text_token(struct lexer *x)
@@ -174,15 +176,25 @@ static struct token name_token(struct lexer *x)
 static struct token strange_token(struct lexer *x)
 {
     static const struct { str sign, hint; } meant[] = {
-        { S_INIT("&&"), S_INIT("and") }, { S_INIT("||"), S_INIT("or") }, { S_INIT("&"), S_INIT("and") },
-        { S_INIT("|"), S_INIT("or") }, { S_INIT("!"), S_INIT("not") }, { S_INIT("{"), S_INIT("(") },
-        { S_INIT("}"), S_INIT(")") }, { S_INIT("\xe2\x80\x9c"), S_INIT("\"") }, { S_INIT("\xe2\x80\x9d"), S_INIT("\"") },
-        { S_INIT("\xe2\x89\xa5"), S_INIT(">=") }, { S_INIT("\xe2\x89\xa4"), S_INIT("<=") },
-        { S_INIT("\xe2\x89\xa0"), S_INIT("!=") }, { S_INIT("\xe2\x82\xac"), S_INIT("EUR") }, { S_INIT("$"), S_INIT("USD") },
+        { S_INIT("&&"), S_INIT("and") },
+        { S_INIT("||"), S_INIT("or") },
+        { S_INIT("&"), S_INIT("and") },
+        { S_INIT("|"), S_INIT("or") },
+        { S_INIT("!"), S_INIT("not") },
+        { S_INIT("{"), S_INIT("(") },
+        { S_INIT("}"), S_INIT(")") },
+        { S_INIT("\xe2\x80\x9c"), S_INIT("\"") },
+        { S_INIT("\xe2\x80\x9d"), S_INIT("\"") },
+        { S_INIT("\xe2\x89\xa5"), S_INIT(">=") },
+        { S_INIT("\xe2\x89\xa4"), S_INIT("<=") },
+        { S_INIT("\xe2\x89\xa0"), S_INIT("!=") },
+        { S_INIT("\xe2\x82\xac"), S_INIT("EUR") },
+        { S_INIT("$"), S_INIT("USD") },
     };
     str rest = str_from(x->text, x->at);
     for (isize i = 0; i < countof(meant); i++)
-        if (str_starts(rest, meant[i].sign)) return bad(x, x->at, meant[i].sign.len, S("this sign means nothing here"), meant[i].hint);
+        if (str_starts(rest, meant[i].sign))
+            return bad(x, x->at, meant[i].sign.len, S("this sign means nothing here"), meant[i].hint);
     isize len = 1;
     while (len < rest.len && (u8)rest.ptr[len] >= 0x80 && (u8)rest.ptr[len] < 0xc0) len++;
     if ((u8)rest.ptr[0] < 0x80) len = 1;
@@ -202,8 +214,9 @@ static struct token sign_token(struct lexer *x)
     isize at = x->at;
     for (isize i = 0; i < countof(signs); i++)
         if (str_starts(str_from(x->text, at), signs[i].written)) {
-            x->at += signs[i].written.len;
-            return (struct token){ .kind = TOKEN_SIGN, .at = at, .len = signs[i].written.len, .text = signs[i].means };
+            isize len = signs[i].written.len;
+            x->at += len;
+            return (struct token){ .kind = TOKEN_SIGN, .at = at, .len = len, .text = signs[i].means };
         }
     return strange_token(x);
 }
@@ -224,7 +237,7 @@ static struct token next_token(struct lexer *x)
 void rule_lex(arena *a, arena *scratch, str text, struct tokens *out, struct rule_errors *errors)
 {
     struct lexer x = { a, text, 0, errors };
-    struct token *at = arena_new(scratch, struct token, text.len + 1);    /* each but the last takes a byte or more */
+    struct token *at = arena_new(scratch, struct token, text.len + 1);      /* each but the last takes a byte */
     isize n = 0;
     do at[n] = next_token(&x);
     while (at[n++].kind != TOKEN_END);

@@ -5,22 +5,28 @@
  *   rule      = all { "or" all }
  *   all       = denial { "and" denial }
  *   denial    = "not" denial | test
- *   test      = "(" rule ")" | "did" "(" scan [ "," window ] ")" | "purchased" "(" "item" [ "," window ] ")" | "viewed" …
- *             | "sequence" "(" step { "then" step } "within" span [ "for" "the" "same" "product" ] [ "," window ] ")"
+ *   test      = "(" rule ")" | "did" "(" scan [ "," window ] ")"
+ *             | ( "purchased" | "viewed" ) "(" "item" [ "," window ] ")"
+ *             | "sequence" "(" step { "then" step } "within" number unit [ "for" "the" "same" "product" ]
+ *               [ "," window ] ")"
  *             | "in" "segment" text | "exists" value | value [ comparison ]
  *   comparison= ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) value | [ "not" ] "in" "(" value { "," value } ")"
- *             | [ "not" ] "between" value "and" value | "contains" text | "starts" "with" text | "ends" "with" text
- *             | "matches" text | "under" ( text | "(" text { "," text } ")" ) | "is" [ "not" ] "known" | "is" "unknown"
- *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "true" | "false" | "trait" "(" text ")" | name
+ *             | [ "not" ] "between" value "and" value | "contains" text | ( "starts" | "ends" ) "with" text
+ *             | "matches" text | "under" ( text | "(" text { "," text } ")" )
+ *             | "is" [ "not" ] "known" | "is" "unknown"
+ *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "true" | "false" | name
+ *             | "trait" "(" text ")"
  *             | "context" "." name | "item" "." name [ "[" value "]" ]
  *             | "affinity" "(" name "," text ")" | "quiz" "(" text ")"
  *             | "count" "(" scan [ "," window ] ")"
- *             | ( "sum" | "average" | "min" | "max" | "distinct" ) "(" event "." name [ "where" rule ] [ "," window ] ")"
+ *             | ( "sum" | "average" | "min" | "max" | "distinct" ) "(" event "." name [ "where" rule ]
+ *               [ "," window ] ")"
  *             | ( "days_since" | "hours_since" | "minutes_since" | "at" ) "(" ( "first" | "last" ) scan ")"
  *   scan      = event [ "where" rule ]          names in it are fields of the entry and its item
  *   step      = [ "not" ] scan
  *   event     = name | text
- *   window    = "last" [ number ] unit | "between" number "and" number unit "ago" | "since" date | "this" "session" | "today"
+ *   window    = "last" [ number ] unit | "between" number "and" number unit "ago" | "since" date
+ *             | "this" "session" | "today"
  *
  * After a mistake the parser skips to the next `and`, `or` or closing parenthesis of the same level
  * and goes on, so that one run finds them all. Words are taken in any letter case. */
@@ -79,7 +85,8 @@ static void skip(struct parser *p)
 {
     for (int depth = 0; p->at->kind != TOKEN_END; p->at++) {
         bool close = is_sign(p->at, ")"), open = is_sign(p->at, "(");
-        if (depth == 0 && (close || is_sign(p->at, ",") || is_word(p->at, "and") || is_word(p->at, "or"))) return;
+        if (depth == 0 && (close || is_sign(p->at, ",") || is_word(p->at, "and") || is_word(p->at, "or")))
+            return;
         depth += open - close;
     }
 }
@@ -117,7 +124,8 @@ static struct node *parse_value(struct parser *p);
 static bool parse_count(struct parser *p, i64 least, i64 *out)
 {
     const struct token *t = p->at;
-    if (t->kind != TOKEN_NUMBER || t->number != (f64)(i64)t->number || t->number < (f64)least || t->number > 100000) {
+    if (t->kind != TOKEN_NUMBER || t->number != (f64)(i64)t->number || t->number < (f64)least
+        || t->number > 100000) {
         expected(p, "a whole number up to 100000", "30");
         return false;
     }
@@ -171,7 +179,9 @@ static bool parse_window(struct parser *p, struct window *w)
         expected(p, "`session`", "session");
         return false;
     }
-    expected(p, "a window: last 30 days, between 7 and 14 days ago, since 2026-01-31, this session or today", "last 30 days");
+    expected(p,
+             "a window: last 30 days, between 7 and 14 days ago, since 2026-01-31, this session or today",
+             "last 30 days");
     return false;
 }
 
@@ -253,7 +263,10 @@ static struct node *parse_candidate(struct parser *p, str event)
     n->scans_n = 1;
     n->scans = arena_new(p->arena, struct scan, 1);
     *n->scans = (struct scan){ .event = event, .candidate = true, .at = p->at->at, .len = p->at->len };
-    if (!take_word(p, "item")) { expected(p, "`item`, the one that would be shown", "item"); return lost(p, n); }
+    if (!take_word(p, "item")) {
+        expected(p, "`item`, the one that would be shown", "item");
+        return lost(p, n);
+    }
     if (take_sign(p, ",") && !parse_window(p, &n->scans->window)) return lost(p, n);
     if (!want_sign(p, ")", "a comma and a window, or `)`")) return lost(p, n);
     return n;
@@ -273,7 +286,8 @@ static bool parse_step(struct parser *p, struct node *n)
     }
     n->absent = take_word(p, "not");
     if (n->absent && n->scans_n == 0) {
-        rule_error_add(p->errors, not->at, not->len, S("a sequence begins with something that happened"), S(""));
+        rule_error_add(p->errors, not->at, not->len,
+                       S("a sequence begins with something that happened"), S(""));
         return false;
     }
     struct scan *s = &n->scans[n->scans_n++];
@@ -319,9 +333,12 @@ static void parse_money(struct parser *p, struct node *n, str digits, bool minus
     currency c = currency_of(p->at->text);
     isize point = str_find_char(digits, '.');
     i64 minor = 0;
-    if ((point >= 0 && digits.len - point - 1 > currency_digits(c)) || !str_to_minor(digits, currency_digits(c), &minor))
+    if ((point >= 0 && digits.len - point - 1 > currency_digits(c))
+        || !str_to_minor(digits, currency_digits(c), &minor))
         rule_error_add(p->errors, n->at, digits.len,
-                       arena_printf(p->arena, "%.*s has %d digits after the point", STR_FMT(p->at->text), currency_digits(c)), S(""));
+                       arena_printf(p->arena, "%.*s has %d digits after the point", STR_FMT(p->at->text),
+                                    currency_digits(c)),
+                       S(""));
     n->literal = (struct value){ .kind = VALUE_MONEY, .money = { minus ? -minor : minor, c } };
     p->at++;
 }
@@ -359,7 +376,10 @@ static struct node *parse_affinity(struct parser *p)
 {
     struct node *n = node_new(p, NODE_AFFINITY);
     p->at += 2;
-    if (p->at->kind != TOKEN_NAME) { expected(p, "what the liking is for: category or brand", "category"); return lost(p, n); }
+    if (p->at->kind != TOKEN_NAME) {
+        expected(p, "what the liking is for: category or brand", "category");
+        return lost(p, n);
+    }
     n->name = p->at++->text;
     if (!want_sign(p, ",", "a comma")) return lost(p, n);
     if (p->at->kind != TOKEN_TEXT) { expected(p, "text in quotes", "\"jeans\""); return lost(p, n); }
@@ -376,7 +396,9 @@ static struct node *parse_tally(struct parser *p, enum tally tally)
     n->scans = arena_new(p->arena, struct scan, 1);
     n->scans->tally = (u8)tally;
     if (!parse_event(p, n->scans)) return lost(p, n);
-    if (tally != TALLY_COUNT && !parse_field(p, n->scans, tally == TALLY_DISTINCT ? "product" : "revenue")) return lost(p, n);
+    if (tally != TALLY_COUNT
+        && !parse_field(p, n->scans, tally == TALLY_DISTINCT ? "product" : "revenue"))
+        return lost(p, n);
     return parse_rest(p, n->scans) ? n : lost(p, n);
 }
 
@@ -416,12 +438,23 @@ static struct node *parse_dotted(struct parser *p, enum node_kind kind)
 }
 
 static const struct { const char *word; enum node_kind kind; int detail; } calls[] = {
-    { "did", NODE_DID, 0 }, { "sequence", NODE_SEQUENCE, 0 },
-    { "purchased", NODE_DID, EVENT_PRODUCT_PURCHASED }, { "viewed", NODE_DID, EVENT_PRODUCT_VIEWED },
-    { "count", NODE_TALLY, TALLY_COUNT }, { "sum", NODE_TALLY, TALLY_SUM }, { "average", NODE_TALLY, TALLY_AVERAGE },
-    { "min", NODE_TALLY, TALLY_MIN }, { "max", NODE_TALLY, TALLY_MAX }, { "distinct", NODE_TALLY, TALLY_DISTINCT },
-    { "days_since", NODE_SINCE, UNIT_DAY }, { "hours_since", NODE_SINCE, UNIT_HOUR }, { "minutes_since", NODE_SINCE, UNIT_MINUTE },
-    { "at", NODE_AT, 0 }, { "trait", NODE_TRAIT, 0 }, { "quiz", NODE_QUIZ, 0 }, { "affinity", NODE_AFFINITY, 0 },
+    { "did", NODE_DID, 0 },
+    { "sequence", NODE_SEQUENCE, 0 },
+    { "purchased", NODE_DID, EVENT_PRODUCT_PURCHASED },
+    { "viewed", NODE_DID, EVENT_PRODUCT_VIEWED },
+    { "count", NODE_TALLY, TALLY_COUNT },
+    { "sum", NODE_TALLY, TALLY_SUM },
+    { "average", NODE_TALLY, TALLY_AVERAGE },
+    { "min", NODE_TALLY, TALLY_MIN },
+    { "max", NODE_TALLY, TALLY_MAX },
+    { "distinct", NODE_TALLY, TALLY_DISTINCT },
+    { "days_since", NODE_SINCE, UNIT_DAY },
+    { "hours_since", NODE_SINCE, UNIT_HOUR },
+    { "minutes_since", NODE_SINCE, UNIT_MINUTE },
+    { "at", NODE_AT, 0 },
+    { "trait", NODE_TRAIT, 0 },
+    { "quiz", NODE_QUIZ, 0 },
+    { "affinity", NODE_AFFINITY, 0 },
 };
 
 static struct node *unknown_call(struct parser *p)
@@ -443,7 +476,8 @@ static struct node *parse_call_of(struct parser *p, isize call)
 {
     switch (calls[call].kind) {
     case NODE_DID:
-        return calls[call].detail ? parse_candidate(p, str_of(event_type_name((u16)calls[call].detail))) : parse_did(p);
+        return calls[call].detail ? parse_candidate(p, str_of(event_type_name((u16)calls[call].detail)))
+                                  : parse_did(p);
     case NODE_SEQUENCE: return parse_sequence(p);
     case NODE_TALLY: return parse_tally(p, (enum tally)calls[call].detail);
     case NODE_SINCE: return parse_instant(p, NODE_SINCE, (enum unit)calls[call].detail);
@@ -451,8 +485,8 @@ static struct node *parse_call_of(struct parser *p, isize call)
     case NODE_TRAIT: return parse_text_call(p, NODE_TRAIT, "\"first_name\"");
     case NODE_QUIZ: return parse_text_call(p, NODE_QUIZ, "\"skin-type\"");
     case NODE_AFFINITY: return parse_affinity(p);
-    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_SEGMENT: case NODE_ERROR: case NODE_LITERAL:
-    case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: break;
+    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_SEGMENT: case NODE_ERROR:
+    case NODE_LITERAL: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: break;
     }
     assert(false);                                      /* no other kind is in the table */
     return NULL;
@@ -461,7 +495,8 @@ static struct node *parse_call_of(struct parser *p, isize call)
 static struct node *parse_call(struct parser *p)
 {
     if (p->in_where && !is_word(p->at, "trait")) {
-        rule_error_add(p->errors, p->at->at, p->at->len, S("inside `where` stand fields of the event and its item"), S("category"));
+        rule_error_add(p->errors, p->at->at, p->at->len,
+                       S("inside `where` stand fields of the event and its item"), S("category"));
         struct node *n = node_new(p, NODE_ERROR);
         p->at += 2;
         return lost(p, n);
@@ -477,7 +512,8 @@ static struct node *parse_bare_name(struct parser *p)
     n->name = p->at->text;
     n->field = (u8)rule_field_of(n->name);
     if (p->on_right) {
-        rule_error_add(p->errors, p->at->at, p->at->len, S("text stands in quotes; another trait is written trait(\"…\")"),
+        rule_error_add(p->errors, p->at->at, p->at->len,
+                       S("text stands in quotes; another trait is written trait(\"…\")"),
                        arena_printf(p->arena, "\"%.*s\"", STR_FMT(n->name)));
         n->kind = NODE_ERROR;
     }
@@ -610,7 +646,8 @@ static struct node *parse_text_op(struct parser *p, struct node *test, enum op o
 static struct node *parse_comparison(struct parser *p, struct node *left)
 {
     static const struct { const char *word; enum op op; } words[] = {
-        { "contains", OP_CONTAINS }, { "starts", OP_STARTS }, { "ends", OP_ENDS }, { "matches", OP_MATCHES }, { "under", OP_UNDER },
+        { "contains", OP_CONTAINS }, { "starts", OP_STARTS }, { "ends", OP_ENDS },
+        { "matches", OP_MATCHES }, { "under", OP_UNDER },
     };
     struct node *test = node_new(p, NODE_TEST);
     test->at = left->at;
@@ -643,7 +680,9 @@ static struct node *parse_comparison(struct parser *p, struct node *left)
 static void check_follow(struct parser *p)
 {
     static const char *const may_follow[] = { "and", "or", "then", "within", "for" };
-    static const char *const meant[] = { "and", "or", "between", "contains", "starts with", "ends with", "matches", "under", "is known" };
+    static const char *const meant[] = {
+        "and", "or", "between", "contains", "starts with", "ends with", "matches", "under", "is known",
+    };
     if (p->at->kind == TOKEN_END || is_sign(p->at, ")") || is_sign(p->at, ",")) return;
     for (isize i = 0; i < countof(may_follow); i++)
         if (is_word(p->at, may_follow[i])) return;
@@ -756,7 +795,10 @@ struct node *rule_parse(arena *a, struct tokens tokens, struct rule_errors *erro
     if (p.at->kind == TOKEN_END) return mistake(&p, "a condition", "");
     struct node *root = parse_any(&p);
     while (p.at->kind != TOKEN_END) {
-        expected(&p, is_sign(p.at, ")") ? "`and`, `or` or the end: this `)` closes nothing" : "`and`, `or` or the end", "");
+        expected(&p,
+                 is_sign(p.at, ")") ? "`and`, `or` or the end: this `)` closes nothing"
+                                    : "`and`, `or` or the end",
+                 "");
         p.at++;
         if (is_word(p.at, "and") || is_word(p.at, "or")) p.at++;
         if (p.at->kind != TOKEN_END) (void)parse_any(&p);

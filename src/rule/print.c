@@ -8,8 +8,8 @@
 #include "rule/inside.h"
 
 const char *const rule_op_names[] = {
-    "=", "!=", "<", "<=", ">", ">=", "in", "not in", "between", "contains", "starts with", "ends with", "matches", "under",
-    "is known", "is true",
+    "=", "!=", "<", "<=", ">", ">=", "in", "not in", "between", "contains", "starts with", "ends with",
+    "matches", "under", "is known", "is true",
 };
 const char *const rule_unit_names[] = { "minute", "hour", "day", "week", "month", "year" };
 const char *const rule_tally_names[] = { "count", "sum", "average", "min", "max", "distinct" };

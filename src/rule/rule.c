@@ -8,9 +8,11 @@
 /* What the rest may take for granted: few bytes, all of them text. */
 static bool readable(str text, struct rule_errors *errors)
 {
-    if (text.len > RULE_BYTES_MAX) rule_error_add(errors, RULE_BYTES_MAX, 1, S("a rule has at most 8192 bytes"), S(""));
+    if (text.len > RULE_BYTES_MAX)
+        rule_error_add(errors, RULE_BYTES_MAX, 1, S("a rule has at most 8192 bytes"), S(""));
     else if (!str_is_utf8(text)) rule_error_add(errors, 0, 1, S("the rule is not UTF-8 text"), S(""));
-    else if (str_find_char(text, 0) >= 0) rule_error_add(errors, str_find_char(text, 0), 1, S("a zero byte is no text"), S(""));
+    else if (str_find_char(text, 0) >= 0)
+        rule_error_add(errors, str_find_char(text, 0), 1, S("a zero byte is no text"), S(""));
     return errors->n == 0;
 }
 
@@ -54,14 +56,15 @@ isize rule_segments(const struct rule *rule, segment_id *out, isize max)
     return rule->segments_n;
 }
 
-/* What an open `where` asks of the person or the candidate differs from one to the next, so its type alone decides. */
+/* What an open `where` asks of the person or the candidate differs from one to the next: the type decides. */
 static bool scan_touched(const struct run *run, const struct scan *s, const struct history_entry *e)
 {
     if (s->type != e->type) return false;
     return !s->where || s->open_where || rule_where(run, s->where, e) != TRI_FALSE;
 }
 
-bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts)
+bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,
+                     const struct rule_facts *facts)
 {
     if (entry->flags & HISTORY_BOT) return false;
     if (rule->any_type) return true;

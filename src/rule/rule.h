@@ -68,11 +68,13 @@ struct rule_facts {
     struct value (*trait)(const void *ctx, str name);                               /* gender, age, first_name … */
     enum tri (*in_segment)(const void *ctx, segment_id segment);
     struct value (*context)(const void *ctx, str name);                             /* context.weather; context.hour is answered here if unknown there: from now_ms */
-    struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);    /* may be asked of instants to come: with no
-                                               event it only fades or only grows, so that the instant it crosses a bound can be found */
+    /* May be asked of instants to come: with no event it only fades, or only grows, so that the instant it crosses
+     * a bound can be found. */
+    struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);
     struct value (*quiz)(const void *ctx, str question);
-    struct value (*item)(const void *ctx, item_id item, str field, str key);        /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …;
-                                               also `product` (its key), `category` (its name) and `price` for a `where` over the history */
+    /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …; a `where` over the history also
+     * asks for `product` (its key), `category` (its name), `brand` and `price`. */
+    struct value (*item)(const void *ctx, item_id item, str field, str key);
     bool (*item_under)(const void *ctx, item_id item, str category);                /* the item's category or one above it bears this name or key */
 };
 

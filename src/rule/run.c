@@ -78,14 +78,15 @@ static enum tri ordered(enum op op, int order)
     case OP_LE: return tri_of(order <= 0);
     case OP_GT: return tri_of(order > 0);
     case OP_GE: return tri_of(order >= 0);
-    case OP_BETWEEN: case OP_CONTAINS: case OP_STARTS: case OP_ENDS: case OP_MATCHES: case OP_UNDER: case OP_KNOWN: case OP_TRUE: break;
+    case OP_BETWEEN: case OP_CONTAINS: case OP_STARTS: case OP_ENDS: case OP_MATCHES: case OP_UNDER:
+    case OP_KNOWN: case OP_TRUE: break;
     }
     return TRI_UNKNOWN;
 }
 
 static int order_i64(i64 a, i64 b) { return (a > b) - (a < b); }
 
-/* A date is the whole day in the market's zone: before it is < its first instant, on or before it is < the next day's. */
+/* A date is the whole day in the market's zone: -1 before its first instant, 1 from the next day's on. */
 static int order_date(i64 at_ms, i64 day_ms, i32 zone_minutes)
 {
     i64 start = day_ms - (i64)zone_minutes * MINUTE_MS;
@@ -100,7 +101,8 @@ static enum tri compare_text(enum op op, str l, str r)
     case OP_CONTAINS: return tri_of(contains_nocase(l, r));
     case OP_STARTS: return tri_of(starts_nocase(l, r));
     case OP_ENDS: return tri_of(l.len >= r.len && starts_nocase(str_from(l, l.len - r.len), r));
-    case OP_LT: case OP_LE: case OP_GT: case OP_GE: case OP_BETWEEN: case OP_MATCHES: case OP_UNDER: case OP_KNOWN: case OP_TRUE: break;
+    case OP_LT: case OP_LE: case OP_GT: case OP_GE: case OP_BETWEEN: case OP_MATCHES: case OP_UNDER:
+    case OP_KNOWN: case OP_TRUE: break;
     }
     return TRI_UNKNOWN;
 }
@@ -114,13 +116,16 @@ static enum tri compare(const struct run *run, enum op op, struct value l, struc
     if (l.kind != r.kind) return TRI_UNKNOWN;
     switch (l.kind) {
     case VALUE_UNKNOWN: break;
-    case VALUE_BOOL: return op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN ? ordered(op, l.b != r.b) : TRI_UNKNOWN;
+    case VALUE_BOOL:
+        return op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN ? ordered(op, l.b != r.b)
+                                                                            : TRI_UNKNOWN;
     case VALUE_NUMBER: return isnan(l.n) || isnan(r.n) ? TRI_UNKNOWN : ordered(op, (l.n > r.n) - (l.n < r.n));
     case VALUE_TEXT: return compare_text(op, l.s, r.s);
     case VALUE_MONEY:
         if (l.money.currency.v != r.money.currency.v) return TRI_UNKNOWN;
         return ordered(op, order_i64(l.money.minor, r.money.minor));
-    case VALUE_TIME: return ordered(op, date ? order_date(l.at_ms, r.at_ms, zone) : order_i64(l.at_ms, r.at_ms));
+    case VALUE_TIME:
+        return ordered(op, date ? order_date(l.at_ms, r.at_ms, zone) : order_i64(l.at_ms, r.at_ms));
     }
     return TRI_UNKNOWN;
 }
@@ -141,7 +146,8 @@ static struct value item_value(const struct run *run, u32 item, str field, str k
 }
 
 /* `code` has room for a currency's name. */
-static struct value field_value(const struct run *run, enum field field, str name, const struct history_entry *e, char code[4])
+static struct value field_value(const struct run *run, enum field field, str name,
+                                const struct history_entry *e, char code[4])
 {
     switch (field) {
     case FIELD_CATEGORY: return item_value(run, e->item, S("category"), S(""));
@@ -169,7 +175,8 @@ static struct value context_value(const struct run *run, str name)
     return v;
 }
 
-struct asked { const struct run *run; const struct history_entry *entry; char code[4]; };   /* entry: inside `where` */
+/* One fact is asked; inside `where`, of an entry. */
+struct asked { const struct run *run; const struct history_entry *entry; char code[4]; };
 
 static struct value fact_value(struct asked *q, const struct node *n)
 {
@@ -188,10 +195,11 @@ static struct value fact_value(struct asked *q, const struct node *n)
         }
         return item_value(q->run, f->candidate.v, n->name, key);
     case NODE_FIELD: return field_value(q->run, (enum field)n->field, n->name, q->entry, q->code);
-    case NODE_AFFINITY: return f->affinity ? f->affinity(f->ctx, n->name, n->key, f->now_ms) : (struct value){ 0 };
+    case NODE_AFFINITY:
+        return f->affinity ? f->affinity(f->ctx, n->name, n->key, f->now_ms) : (struct value){ 0 };
     case NODE_QUIZ: return f->quiz ? f->quiz(f->ctx, n->name) : (struct value){ 0 };
-    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE: case NODE_SEGMENT:
-    case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
+    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
+    case NODE_SEGMENT: case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
     }
     return (struct value){ 0 };
 }
@@ -235,7 +243,8 @@ static enum tri test_value(const struct run *run, const struct node *t, struct v
     case OP_NOT_IN: return tri_not(test_in(run, t, l));
     case OP_BETWEEN: return test_between(run, t, l);
     case OP_MATCHES: return l.kind == VALUE_TEXT ? tri_of(regex_finds(t->regex, l.s)) : TRI_UNKNOWN;
-    case OP_EQ: case OP_NE: case OP_LT: case OP_LE: case OP_GT: case OP_GE: case OP_CONTAINS: case OP_STARTS: case OP_ENDS:
+    case OP_EQ: case OP_NE: case OP_LT: case OP_LE: case OP_GT: case OP_GE:
+    case OP_CONTAINS: case OP_STARTS: case OP_ENDS:
         return compare(run, (enum op)t->op, l, right_value(run, t->kids[1]), t->kids[1]->date);
     case OP_UNDER: break;
     }
@@ -267,7 +276,8 @@ enum tri rule_where(const struct run *run, const struct node *n, const struct hi
 {
     if (n->kind == NODE_TEST) {
         struct asked q = { .run = run, .entry = e };
-        if (n->op == OP_UNDER) return test_under(run, n, n->kids[0]->kind == NODE_ITEM ? run->facts->candidate.v : e->item);
+        if (n->op == OP_UNDER)
+            return test_under(run, n, n->kids[0]->kind == NODE_ITEM ? run->facts->candidate.v : e->item);
         return test_value(run, n, fact_value(&q, n->kids[0]));
     }
     if (n->kind == NODE_NOT) return tri_not(rule_where(run, n->kids[0], e));
@@ -284,7 +294,8 @@ enum tri rule_where(const struct run *run, const struct node *n, const struct hi
 
 static bool is_return(const struct history_entry *e)
 {
-    return (e->type == EVENT_ORDER_COMPLETED || e->type == EVENT_PRODUCT_PURCHASED) && (e->quantity < 0 || e->value_minor < 0);
+    return (e->type == EVENT_ORDER_COMPLETED || e->type == EVENT_PRODUCT_PURCHASED)
+           && (e->quantity < 0 || e->value_minor < 0);
 }
 
 static bool scan_takes(const struct run *run, const struct scan *s, const struct history_entry *e)
@@ -295,7 +306,7 @@ static bool scan_takes(const struct run *run, const struct scan *s, const struct
     return !s->where || rule_where(run, s->where, e) == TRI_TRUE;
 }
 
-/* One question over the history: `scan` finds the entries that count; of a sequence, those that complete it. */
+/* One question over the history: `scan` finds the entries that count; of a sequence, what completes it. */
 struct leaf {
     const struct run *run;
     const struct node *node;
@@ -309,7 +320,8 @@ static bool same_product(const struct leaf *l, const struct history_entry *a, co
     return !l->node->same_product || (a->item != 0 && a->item == b->item);
 }
 
-/* The steps before entry i, each as late as it can be: then the first is as near to it as can be. `out`: their indexes. */
+/* The steps before entry i, each as late as it can be: then the first is as near to it as can be.
+ * `out`: their indexes. */
 static bool chain_holds(const struct leaf *l, isize i, isize *out)
 {
     const struct history_entry *h = l->run->history;
@@ -452,8 +464,8 @@ static bool exact_amount(const struct leaf *l, const struct history_entry *e, i6
         *out = v.money.minor;
         return true;
     }
-    case FIELD_NONE: case FIELD_CATEGORY: case FIELD_BRAND: case FIELD_PRODUCT: case FIELD_CHANNEL: case FIELD_CURRENCY:
-    case FIELD_OTHER: break;
+    case FIELD_NONE: case FIELD_CATEGORY: case FIELD_BRAND: case FIELD_PRODUCT: case FIELD_CHANNEL:
+    case FIELD_CURRENCY: case FIELD_OTHER: break;
     }
     return true;
 }
@@ -479,7 +491,8 @@ static struct value sums_value(const struct leaf *l, const struct sums *s)
     if (l->scan->tally == TALLY_SUM)
         return money ? money_value(clamp_i64(s->sum), l->currency) : number_value((f64)s->sum);
     if (s->n == 0) return (struct value){ 0 };
-    return money ? money_value(rounded_mean(s->sum, s->n), l->currency) : number_value((f64)s->sum / (f64)s->n);
+    return money ? money_value(rounded_mean(s->sum, s->n), l->currency)
+                 : number_value((f64)s->sum / (f64)s->n);
 }
 
 static enum tri sums_test(const struct leaf *l, const struct node *condition, const struct sums *s)
@@ -488,7 +501,8 @@ static enum tri sums_test(const struct leaf *l, const struct node *condition, co
 }
 
 /* Plays the comings and goings forward until the condition comes out otherwise. */
-static i64 sums_next(const struct leaf *l, const struct node *condition, struct reach r, struct range in, struct sums s, enum tri is)
+static i64 sums_next(const struct leaf *l, const struct node *condition, struct reach r, struct range in,
+                     struct sums s, enum tri is)
 {
     const struct history_entry *h = l->run->history;
     isize leaves = in.from, comes = in.to;
@@ -501,8 +515,10 @@ static i64 sums_next(const struct leaf *l, const struct node *condition, struct 
         if (at == TIME_NEVER) return at;
         if (at == r.reset) return sums_test(l, condition, &(struct sums){ 0 }) != is ? at : TIME_NEVER;
         bool moved = false;
-        for (; comes < l->run->seen && h[comes].at_ms + r.near == at; comes++) moved |= sums_move(l, &s, comes, 1);
-        for (; r.far != AGE_MAX && leaves < comes && h[leaves].at_ms + r.far == at; leaves++) moved |= sums_move(l, &s, leaves, -1);
+        for (; comes < l->run->seen && h[comes].at_ms + r.near == at; comes++)
+            moved |= sums_move(l, &s, comes, 1);
+        for (; r.far != AGE_MAX && leaves < comes && h[leaves].at_ms + r.far == at; leaves++)
+            moved |= sums_move(l, &s, leaves, -1);
         if (moved && sums_test(l, condition, &s) != is) return at;
     }
 }
@@ -543,7 +559,8 @@ static struct value distinct_value(const struct leaf *l, const struct history_en
 {
     char code[4];
     if (l->scan->field == FIELD_PRODUCT) return e->item ? number_value(e->item) : (struct value){ 0 };
-    if (l->scan->field == FIELD_CURRENCY) return e->currency ? number_value(e->currency) : (struct value){ 0 };
+    if (l->scan->field == FIELD_CURRENCY)
+        return e->currency ? number_value(e->currency) : (struct value){ 0 };
     return field_value(l->run, (enum field)l->scan->field, l->scan->field_name, e, code);
 }
 
@@ -653,7 +670,8 @@ static u16 currency_asked(const struct run *run, const struct node *t)
 
 static bool is_money(const struct scan *s)
 {
-    return s->tally != TALLY_COUNT && s->tally != TALLY_DISTINCT && (s->field == FIELD_VALUE || s->field == FIELD_PRICE);
+    return s->tally != TALLY_COUNT && s->tally != TALLY_DISTINCT
+           && (s->field == FIELD_VALUE || s->field == FIELD_PRICE);
 }
 
 static struct rule_result run_tally(const struct run *run, const struct node *t)
@@ -707,7 +725,7 @@ static struct rule_result run_since(const struct run *run, const struct node *t)
     i64 elapsed = run->facts->now_ms - e->at_ms;
     struct rule_result result = lasting(test_elapsed((enum op)t->op, elapsed, ms));
     for (isize i = 1; i < t->kids_n && i <= 2; i++)
-        for (i64 after = 0; after <= 1; after++) {      /* it can only turn as a bound is met, or just behind it */
+        for (i64 after = 0; after <= 1; after++) {      /* it only turns as a bound is met, or just behind */
             i64 then = ms[i - 1] + after;
             if (then > elapsed && test_elapsed((enum op)t->op, then, ms) != result.is)
                 result.next_change_at_ms = min_i64(result.next_change_at_ms, e->at_ms + then);
@@ -715,7 +733,8 @@ static struct rule_result run_since(const struct run *run, const struct node *t)
     return result;
 }
 
-static enum tri affinity_at(const struct run *run, const struct node *t, enum op op, const struct node *right, i64 at_ms)
+static enum tri affinity_at(const struct run *run, const struct node *t, enum op op,
+                            const struct node *right, i64 at_ms)
 {
     const struct rule_facts *f = run->facts;
     const struct node *left = t->kids[0];
@@ -725,7 +744,8 @@ static enum tri affinity_at(const struct run *run, const struct node *t, enum op
 }
 
 /* A liking moves one way between entries, so it crosses a bound at most once: where, is found by halving. */
-static struct rule_result affinity_crosses(const struct run *run, const struct node *t, enum op op, const struct node *right)
+static struct rule_result affinity_crosses(const struct run *run, const struct node *t, enum op op,
+                                           const struct node *right)
 {
     i64 lo = run->facts->now_ms, hi = lo + 3650 * DAY_MS;
     enum tri is = affinity_at(run, t, op, right, lo);
@@ -740,7 +760,8 @@ static struct rule_result affinity_crosses(const struct run *run, const struct n
 
 static struct rule_result run_affinity(const struct run *run, const struct node *t)
 {
-    if (t->op != OP_BETWEEN) return affinity_crosses(run, t, (enum op)t->op, t->op == OP_KNOWN ? NULL : t->kids[1]);
+    if (t->op != OP_BETWEEN)
+        return affinity_crosses(run, t, (enum op)t->op, t->op == OP_KNOWN ? NULL : t->kids[1]);
     struct rule_result both = affinity_crosses(run, t, OP_GE, t->kids[1]);
     both = rule_join(NODE_AND, rule_join_start(NODE_AND), both);
     return rule_join(NODE_AND, both, affinity_crosses(run, t, OP_LE, t->kids[2]));
@@ -778,8 +799,8 @@ struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct
     return r;
 }
 
-/* Stops where nothing can change the answer any more; a part that decides only for a time is followed by the others,
- * because one of them may decide for longer and spare a timer. */
+/* Stops where nothing can change the answer any more; a part that decides only for a time is followed by
+ * the others, because one of them may decide for longer and spare a timer. */
 static struct rule_result run_joined(const struct run *run, const struct node *n)
 {
     enum node_kind kind = (enum node_kind)n->kind;
@@ -804,7 +825,8 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
     case NODE_TEST: return run_test(run, n);
     case NODE_DID: case NODE_SEQUENCE: return run_happened(run, n);
     case NODE_SEGMENT:
-        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->ctx, n->segment) : TRI_UNKNOWN);
+        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->ctx, n->segment)
+                                              : TRI_UNKNOWN);
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
     case NODE_AFFINITY: case NODE_QUIZ: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
     }
@@ -815,7 +837,8 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
 struct run rule_run_begin(const struct rule_facts *facts)
 {
     struct run run = { .facts = facts, .history = facts->history, .seen = facts->history_n };
-    if (run.seen && facts->history[run.seen - 1].at_ms > facts->now_ms) run.seen = first_from(&run, facts->now_ms + 1);
+    if (run.seen && facts->history[run.seen - 1].at_ms > facts->now_ms)
+        run.seen = first_from(&run, facts->now_ms + 1);
     return run;
 }
 
@@ -842,9 +865,11 @@ struct value rule_left_value(const struct run *run, const struct node *n)
     if (left->kind == NODE_AT) return at_value(run, left);
     if (left->kind == NODE_SINCE) {
         const struct history_entry *e = first_or_last(run, left->scans);
-        return e ? number_value((f64)(run->facts->now_ms - e->at_ms) / (f64)rule_unit_ms(left->unit)) : (struct value){ 0 };
+        return e ? number_value((f64)(run->facts->now_ms - e->at_ms) / (f64)rule_unit_ms(left->unit))
+                 : (struct value){ 0 };
     }
-    if (left->kind != NODE_TALLY && left->kind != NODE_DID && left->kind != NODE_SEQUENCE) return fact_value(&q, left);
+    if (left->kind != NODE_TALLY && left->kind != NODE_DID && left->kind != NODE_SEQUENCE)
+        return fact_value(&q, left);
     struct leaf l = leaf_of(run, left);
     struct reach r = reach_of(run, left);
     struct range in = range_of(run, &r);
