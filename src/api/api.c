@@ -40,12 +40,14 @@ struct api *api_new(const struct api_options *options)
     atomic_init(&api->seed, seed);
     api->jobs = jobs_new();
     api->sessions = sessions_new();
+    api->admin = admin_new(api);
     return api;
 }
 
 void api_free(struct api *api)
 {
     if (!api) return;
+    admin_free(api->admin);
     jobs_free(api->jobs);
     sessions_free(api->sessions);
     mem_free(api);
@@ -88,12 +90,15 @@ void reply_bytes(struct call *call, i32 status, str type, str bytes)
 {
     struct http_header extra[EXTRA_MAX];
     isize n = cors(call, extra);
+    if (call->cookie.len) extra[n++] = (struct http_header){ S("Set-Cookie"), call->cookie };
     http_reply(call->req, status, type, bytes, extra, n);
 }
 
 void reply_json(struct call *call)
 {
-    reply_bytes(call, call->status ? call->status : 200, S("application/json"), buf_str(&call->out));
+    i32 status = call->status ? call->status : 200;
+    str json = status >= 400 ? S("application/problem+json") : S("application/json");
+    reply_bytes(call, status, call->type.len ? call->type : json, buf_str(&call->out));
 }
 
 static void problem(struct call *call, enum err err, str detail)
@@ -296,10 +301,11 @@ void api_handle(void *ctx, struct http_request *req)
         bool same = route->method == req->method || (route->method == METHOD_GET && req->method == METHOD_HEAD);
         if (!same) continue;
         bool takes_body = route->method == METHOD_POST || route->method == METHOD_PUT;
-        if (takes_body && req->body.len && !need_body(call)) return;
+        bool file = str_starts(route->path, S("/v1/import/"));      /* its body is read as it is */
+        if (takes_body && !file && req->body.len && !need_body(call)) return;
         if (route->who != WHO_PUBLIC) recognise(call);
         if (call->who < route->who) {
-            reply_problem(call, ERR_UNAUTHORISED, route->who <= WHO_WRITE ? "this call needs a write key or a secret key"
+            reply_problem(call, call->who >= WHO_VIEWER ? ERR_FORBIDDEN : ERR_UNAUTHORISED, route->who <= WHO_WRITE ? "this call needs a write key or a secret key"
                                                   : "this call needs a secret key, or a console account with the right role");
             return;
         }

@@ -33,7 +33,7 @@ static bool proves(const void *ctx, str user_id, str hash) { return verify_user(
 /* ---- the gate --------------------------------------------------------------------------------------------- */
 
 /* What was said before of a purpose by whoever these identifiers lead to: no beats yes. */
-static enum consent_state said_before(struct api *api, const struct event *e, int purpose)
+enum consent_state said_before(struct api *api, const struct event *e, int purpose)
 {
     enum consent_state state = CONSENT_UNKNOWN;
     bool any_denial = denials_count(api->live->denials) > 0;
@@ -156,7 +156,7 @@ static i64 sent_at(const struct call *call, const struct json *body)
     i64 at = 0;
     const struct json *said = json_get(body, S("sentAt"));
     if (!said) said = json_get(body, S("sent_at"));
-    str text = json_str(said, http_header(call->req, S("sentat")));
+    str text = json_str(said, header_of(call, S("sentat")));
     if (text.len) (void)time_parse(text, &at);
     return at;
 }
@@ -175,9 +175,9 @@ enum err collect_events(struct call *call, str type, const struct json *body, st
             .type = type, .context = json_get(body, S("context")), .integrations = json_get(body, S("integrations")),
             .sent_at_ms = sent_at(call, body), .received_ms = clock_now(call->api->clock), .source = out->source->key,
             .currency = out->source->currency, .channel = out->source->channel, .verified = call->secret, .test = out->source->test,
-            .sec_gpc = str_eq(http_header(call->req, S("sec-gpc")), S("1")), .user_agent = http_header(call->req, S("user-agent")),
+            .sec_gpc = str_eq(header_of(call, S("sec-gpc")), S("1")), .user_agent = header_of(call, S("user-agent")),
             .event_bytes = call->api->config->event_bytes, .batch_events = call->api->config->batch_events,
-            .proves = proves, .ctx = out->source,
+            .proves = proves, .ctx = out->source, .imported = call->imported,
         };
         struct ingest_sink sink = { out, take, refuse };
         out->refusal.source = out->source->number;
@@ -191,6 +191,20 @@ enum err collect_events(struct call *call, str type, const struct json *body, st
     out->source = NULL;                                 /* it belongs to the book, and the bracket ends */
     rcu_read_end();
     return err;
+}
+
+str header_of(const struct call *call, str name) { return call->req ? http_header(call->req, name) : S(""); }
+
+enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a, struct api_taken *out, struct diag *diag)
+{
+    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
+    struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported };
+    struct collected c;
+    *out = (struct api_taken){ 0 };
+    enum err err = collect_events(&call, S(""), body, &c, diag);
+    if (err) return err;
+    *out = (struct api_taken){ c.accepted, c.refused, c.no_consent, c.reasons_n ? c.reasons[0].reason : S("") };
+    return c.entries_n ? fold_submit_wait(inside->fold, c.entries, c.entries_n, NULL) : ERR_OK;
 }
 
 /* ---- the routes ------------------------------------------------------------------------------------------------ */

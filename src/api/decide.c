@@ -10,7 +10,7 @@
 
 enum { PLACEMENTS_PER_CALL_MAX = 50, KEYS_PER_LIST_MAX = 200 };
 
-struct asked { struct decide_request request; struct collected collected; str source_key; };
+struct asked { struct decide_request request; struct collected collected; };
 
 static isize strings(struct call *call, const struct json *list, const str **out)
 {
@@ -42,16 +42,17 @@ static void read_person(struct call *call, struct asked *asked, const struct jso
     }
 }
 
-static bool read_now(struct call *call, struct decide_request *r)
+static enum err read_now(struct call *call, struct decide_request *r)
 {
     const struct json *now = json_get(r->context, S("now"));
-    r->now_ms = clock_now(call->api->clock);
-    if (!now || !call->secret) return true;
+    i64 present = clock_now(call->api->clock);
+    r->now_ms = present;
+    if (!now || !call->secret) return ERR_OK;
     i64 at = json_int(now, 0);
-    if (at == 0 && !time_parse(json_str(now, S("")), &at)) return false;
+    if (at == 0 && !time_parse(json_str(now, S("")), &at)) return ERR_BAD_INPUT;
     r->now_ms = at;
-    r->as_of = true;
-    return true;
+    r->as_of = at < present - MINUTE_MS || at > present + MINUTE_MS;
+    return ERR_OK;
 }
 
 static str context_text(struct call *call, const struct json *context, const char *name)
@@ -59,7 +60,7 @@ static str context_text(struct call *call, const struct json *context, const cha
     return json_text(call->a, json_get(context, str_of(name)));
 }
 
-static bool read_request(struct call *call, struct asked *asked)
+static enum err read_request(struct call *call, struct asked *asked, struct diag *diag)
 {
     const struct json *body = call->body;
     struct decide_request *r = &asked->request;
@@ -81,14 +82,12 @@ static bool read_request(struct call *call, struct asked *asked)
     r->secret = call->secret;
     r->decision_seed = next_seed(call->api);
     (void)ingest_consent(r->context, &r->consent_granted, &r->consent_denied);
-    if (str_eq(http_header(call->req, S("sec-gpc")), S("1"))) r->consent_denied |= 1 << PURPOSE_ADS_SHARING;
-    if (!read_now(call, r)) { reply_problem(call, ERR_BAD_INPUT, "context.now is no time: use RFC 3339 or epoch milliseconds"); return false; }
+    if (str_eq(header_of(call, S("sec-gpc")), S("1"))) r->consent_denied |= 1 << PURPOSE_ADS_SHARING;
+    if (read_now(call, r)) return diag_set(diag, ERR_BAD_INPUT, "context.now is no time: use RFC 3339 or epoch milliseconds");
     if (r->as_of) r->record = false;                    /* another instant is a question, not a decision */
-    if (r->placements_n > PLACEMENTS_PER_CALL_MAX) {
-        reply_problem(call, ERR_TOO_BIG, "at most %d placements in one call, these are %lld", PLACEMENTS_PER_CALL_MAX, (long long)r->placements_n);
-        return false;
-    }
-    return true;
+    if (r->placements_n > PLACEMENTS_PER_CALL_MAX)
+        return diag_set(diag, ERR_TOO_BIG, "at most %d placements in one call, these are %lld", PLACEMENTS_PER_CALL_MAX, (long long)r->placements_n);
+    return ERR_OK;
 }
 
 /* Inside the bracket: what points into the book. A console session decides as the first source there is. */
@@ -130,7 +129,8 @@ static void print_person(struct call *call, const struct decide_world *world, co
     jsonw_end(&call->w, ']');
 }
 
-static void decide_now(struct call *call)
+/* Writes the answer and hands the decisions to the log. */
+static void decide_answer(struct call *call)
 {
     struct asked *asked = call->own;
     isize n = asked->request.placements_n;
@@ -147,7 +147,38 @@ static void decide_now(struct call *call)
     jsonw_end(&call->w, '}');
     rcu_read_end();
     log_decisions(call, decisions, n);
+}
+
+static void decide_now(struct call *call)
+{
+    decide_answer(call);
     reply_json(call);
+}
+
+enum err api_decide(const struct api_inside *inside, const struct json *body, i64 at_ms, arena *a, struct buf *out, struct diag *diag)
+{
+    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
+    struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported, .body = body };
+    struct asked asked = { 0 };
+    struct api_taken taken;
+    const struct json *events = json_get(body, S("events"));
+    u64 seed;
+    rng_system(&seed, sizeof seed);
+    atomic_init(&api.seed, seed);
+    call.out = (struct buf){ .arena = a };
+    call.w = (struct jsonw){ .out = &call.out };
+    call.own = &asked;
+    enum err err = json_len(events) ? api_collect(inside, events, a, &taken, diag) : ERR_OK;
+    if (!err) err = read_request(&call, &asked, diag);
+    if (err) return err;
+    if (at_ms) {
+        asked.request.now_ms = at_ms;
+        asked.request.as_of = true;
+        asked.request.record = json_bool(json_get(body, S("record")), true);
+    }
+    decide_answer(&call);
+    buf_add(out, buf_str(&call.out));
+    return ERR_OK;
 }
 
 void decide_post(struct call *call)
@@ -156,10 +187,11 @@ void decide_post(struct call *call)
     struct asked *asked = arena_new(call->a, struct asked, 1);
     call->own = asked;
     if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"placements\": […]}"); return; }
-    if (!read_request(call, asked)) return;
+    enum err err = read_request(call, asked, &diag);
+    if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     const struct json *events = json_get(call->body, S("events"));
     if (json_len(events) == 0 || call->source_key.len == 0) { decide_now(call); return; }
-    enum err err = collect_events(call, S(""), events, &asked->collected, &diag);
+    err = collect_events(call, S(""), events, &asked->collected, &diag);
     if (err) { reply_problem(call, err, "events: %.*s", STR_FMT(diag.what)); return; }
     if (asked->collected.entries_n == 0) decide_now(call);
     else submit_then(call, asked->collected.entries, asked->collected.entries_n, decide_now);
@@ -207,8 +239,9 @@ static void recommend_now(struct call *call)
     struct asked *asked = arena_new(call->a, struct asked, 1);
     const struct rule *filter = NULL;
     struct rule_errors errors = { 0 };
-    enum err err = ERR_OK;
-    if (!read_request(call, asked)) return;
+    struct diag diag = { .arena = call->a };
+    enum err err = read_request(call, asked, &diag);
+    if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     rcu_read_begin();
     struct decide_world world = live_world(call->api->live);
     str text = json_str(json_get(call->body, S("filter")), S(""));

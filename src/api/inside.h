@@ -24,6 +24,7 @@ struct api {
     i64 started_at_ms;
     struct jobs *jobs;
     struct sessions *sessions;
+    struct admin *admin;            /* admin.c: what was done, open streams, imports */
 };
 
 /* A call lives in req->scratch. `source` and `key` point into the book, so they are only good inside the rcu bracket that found them;
@@ -39,6 +40,7 @@ struct call {
     str source_key;                 /* of the key used; empty for a console session */
     str author;                     /* "key om_live_ab12" or an account's e-mail, for the audit */
     i32 status;
+    str type, cookie;               /* of the answer; empty: JSON, none */
     struct buf out;                 /* the answer's body */
     struct jsonw w;
     struct append append;
@@ -47,7 +49,10 @@ struct call {
     void (*work)(struct call *call);                    /* runs on the jobs thread */
     enum err err;
     void *own;                      /* the handler's */
+    bool imported;                  /* events keep their own time however old */
 };
+/* A request header; empty for calls that come from inside the process and have no request. */
+str header_of(const struct call *call, str name);
 
 typedef void handler(struct call *call);
 
@@ -78,12 +83,18 @@ struct collected {
 };
 MUST_USE enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag);
 bool verify_user(const struct source *source, str user_id, str hash);
+/* What was said before of a purpose by whoever the event's identifiers lead to. Inside rcu brackets. */
+enum consent_state said_before(struct api *api, const struct event *e, int purpose);
 
 /* session.c */
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *sessions);
 /* The log-in a cookie stands for: role and e-mail; false when there is none. For anything but GET the CSRF header must agree. */
 bool session_of(struct api *api, struct http_request *req, enum who *role, str *email);
+
+/* admin.c */
+struct admin *admin_new(struct api *api);
+void admin_free(struct admin *admin);   /* its threads end: the fold must still run */
 
 #define ROUTE(method, path, run, who, text) handler run;
 #include "api/route.def"
