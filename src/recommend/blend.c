@@ -6,7 +6,7 @@
  * is put to the filters when it is drawn, so a feed is drawn from until enough eligible ones were
  * found or nothing is left; what is filtered never costs a place. An eligible candidate's part is
  *
- *   weight * 10 / (10 + rank)
+ *   weight * 2 / (2 + rank)
  *
  * with its rank among the eligible of that feed; equal scores share the rank. Ranks rather than
  * scores, because scores of different recommenders have nothing in common. Parts are added,
@@ -14,17 +14,16 @@
  * stay empty, more is drawn. The mix is the first tier, each fallback is a tier of its own below it.
  *
  * What the person did lately is the context, latest first: the product in view, the cart, then
- * history back to the first gap of 30 minutes (or, after one, the last few items). The latest item
+ * history back to the first gap of 30 minutes (where that leaves nothing, the last few items). The latest item
  * is never recommended, except by "recently viewed"; earlier ones may be. */
 #include "recommend/inside.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { LAST_FEW = 3, DRAW_FIRST = 64, HISTORY_WALKED_MAX = 2000, COOC_CONTEXT = 20, RECENT_MAX = 200 };
+enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2000, COOC_CONTEXT = 20, RECENT_MAX = 200 };
 
-static const f64 rank_half = 10;                        /* the tenth has half the part of the first */
+static const f64 rank_half = 2;                         /* the third has half the part of the first */
 static const f64 own_weight = 1, everyones_weight = .3; /* recommenders that know the person, and that do not */
 static const f64 preference_step = .5;                  /* the next of the mix counts half */
 static const f64 cooc_step = .8;                        /* an item one step older */
@@ -106,15 +105,18 @@ static void context_read(struct context *c, const struct recommend_query *q)
         add_cooc(c, q->cart[i], 1);
     }
     i64 later_ms = q->now_ms;
-    bool same_session = true;
+    bool same_session = true, last_few = false;
     f64 weight = pointed ? history_beside_cart : 1;
     for (isize i = q->history_n, walked = 0; i-- > 0 && walked < HISTORY_WALKED_MAX; walked++) {
         const struct history_entry *e = &q->history[i];
         if (e->at_ms > q->now_ms) continue;
-        if (later_ms - e->at_ms > SESSION_GAP_MS) same_session = false;
+        if (same_session && later_ms - e->at_ms > SESSION_GAP_MS) {
+            same_session = false;
+            last_few = c->session_n == 0;
+        }
         later_ms = e->at_ms;
         if (!is_interest(e)) continue;
-        if (same_session || c->session_n < LAST_FEW) add_session(c, e->item);
+        if (same_session || (last_few && c->session_n < LAST_FEW)) add_session(c, e->item);
         add_cooc(c, e->item, weight);
         weight *= cooc_step;
         bool content = (e->flags & HISTORY_CONTENT) || e->type == EVENT_CONTENT_VIEWED;
@@ -155,6 +157,7 @@ static bool is_before(struct scored a, struct scored b) { return a.score > b.sco
 
 static void heap_down(struct scored *at, isize n, isize i)
 {
+    if (n == 0) return;
     struct scored moving = at[i];
     for (isize child; (child = 2 * i + 1) < n; i = child) {
         if (child + 1 < n && is_before(at[child + 1], at[child])) child++;
@@ -170,7 +173,7 @@ static bool feed_draw(struct feed *f, struct scored *out)
     if (!f->heap) { *out = f->at[f->next++]; return true; }
     *out = f->at[0];
     f->at[0] = f->at[--f->n];
-    if (f->n) heap_down(f->at, f->n, 0);
+    heap_down(f->at, f->n, 0);
     return true;
 }
 
@@ -235,7 +238,7 @@ static struct candidate *candidate_of(struct kitchen *k, u32 item)
     if (2 * (before + 1) > k->known.mask) {             /* twice the room, and everything found anew */
         struct tally bigger = tally_new(k->a, 2 * (before + 8));
         for (isize i = 0; i < before; i++) tally_add(&bigger, k->known.at[i].id, 0);
-        struct candidate *moved = arena_new(k->a, struct candidate, 2 * (before + 8) + 1);
+        struct candidate *moved = arena_new(k->a, struct candidate, (bigger.mask + 1) / 2 + 1);
         if (before) memcpy(moved, k->candidates, (size_t)before * sizeof *moved);
         k->known = bigger;
         k->candidates = moved;
@@ -284,42 +287,33 @@ static bool group_is_full(const struct kitchen *k, u32 item)
     return in >= q->max_per_group && group != 0;
 }
 
-static int best_candidate_first(const void *left, const void *right)
-{
-    const struct candidate *a = *(const struct candidate *const *)left, *b = *(const struct candidate *const *)right;
-    if (a->score > b->score || a->score < b->score) return a->score > b->score ? -1 : 1;
-    return (a->item > b->item) - (a->item < b->item);
-}
-
-/* Fills places from what the tier's feeds have brought so far. `floor`: a fallback stays below what stands. */
+/* Fills places from what the tier's feeds have brought so far. `below`: a fallback stays below what stands. */
 static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bool below)
 {
-    struct candidate **sorted = arena_new(k->a, struct candidate *, k->known.n + 1);
+    struct scored *heap = arena_new(k->a, struct scored, k->known.n + 1);
     isize n = 0;
     for (isize i = 0; i < k->known.n; i++) {
         struct candidate *c = &k->candidates[i];
         f64 sum = 0;
         for (isize f = 0; f < feeds_n; f++) sum += c->parts[feeds[f].recommender];
-        if (!c->eligible || c->placed || !(sum > 0)) continue;
-        c->score = sum / k->total_weight * c->boost;
-        sorted[n++] = c;
+        if (c->eligible && !c->placed && sum > 0) heap[n++] = (struct scored){ sum / k->total_weight * c->boost, c->item };
     }
-    qsort(sorted, (size_t)n, sizeof(struct candidate *), best_candidate_first);
+    for (isize i = n / 2; i-- > 0;) heap_down(heap, n, i);
     f64 scale = 1;
-    if (below && k->listed > 0 && n > 0 && sorted[0]->score > k->list[k->listed - 1].score)
-        scale = k->list[k->listed - 1].score / sorted[0]->score;
-    for (isize i = 0; i < n && k->listed < k->q->limit; i++) {
-        struct candidate *c = sorted[i];
-        if (group_is_full(k, c->item)) continue;
-        struct recommended *r = &k->list[k->listed++];
-        *r = (struct recommended){ .item = c->item, .score = c->score * scale };
-        f64 most = -1;
+    if (below && k->listed > 0 && n > 0 && heap[0].score > k->list[k->listed - 1].score)
+        scale = k->list[k->listed - 1].score / heap[0].score;
+    for (; n > 0 && k->listed < k->q->limit; heap[0] = heap[--n], heap_down(heap, n, 0)) {
+        if (group_is_full(k, heap[0].id)) continue;
+        struct candidate *c = candidate_of(k, heap[0].id);
+        struct recommended *r = &k->list[k->listed];
+        *r = (struct recommended){ .item = c->item, .score = heap[0].score * scale };
+        f64 most = 0;
         for (u8 p = 0; p < RECOMMENDERS; p++) {
             r->parts[p] = c->parts[p];
             if (c->parts[p] > most) { most = c->parts[p]; r->source = p; }
         }
         c->placed = true;
-        c->place = k->listed - 1;
+        c->place = k->listed++;
     }
 }
 
@@ -337,7 +331,9 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
             : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)i);
         k->total_weight += feeds[i].weight;
     }
-    for (isize want = max_isize(DRAW_FIRST, 2 * k->q->limit);; want *= 4) {
+    /* With one feed and nothing to reorder it, the first that are eligible are the list. */
+    bool plain = n == 1 && !k->q->boost && !k->q->group;
+    for (isize want = plain ? k->q->limit : max_isize(DRAW_FIRST, 2 * k->q->limit);; want *= 4) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
         while (k->listed > before) {                    /* what comes now may stand higher: places are taken anew */
@@ -419,7 +415,7 @@ static void explain(struct kitchen *k)
         by_session |= k->list[i].parts[RECOMMENDER_SESSION] > 0;
         by_cooc |= k->list[i].parts[RECOMMENDER_COOC] > 0;
     }
-    if (by_session) sknn_shares(k->m, &k->near, k->context.session, &reasons, session_gave);
+    if (by_session) sknn_shares(k->m, &k->near, &reasons, session_gave);
     if (by_cooc) cooc_gave(&reasons);
     for (isize i = 0; i < k->listed; i++) name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.cooc[i]);
 }
@@ -433,7 +429,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     *out = k.list;
     if (!model || query->limit == 0) return 0;
     k.known = tally_new(a, 2 * max_isize(DRAW_FIRST, 2 * query->limit));
-    k.candidates = arena_new(a, struct candidate, k.known.mask + 1);
+    k.candidates = arena_new(a, struct candidate, (k.known.mask + 1) / 2 + 1);
     context_read(&k.context, query);
 
     serve_tier(&k, query->mix, query->mix_n, false);

@@ -60,8 +60,9 @@ static inline void tally_add(struct tally *t, u32 item, f64 score)
     t->at[t->slots[slot] - 1].score += score;
 }
 
-/* A session like the one asked about. `shared` has bit p when it holds the item of p items ago. */
-struct neighbour { u32 session, shared; f64 similarity; };
+/* A session like the one asked about. `shared` has bit p when it holds the item of p items ago; `anchor` is where in the
+ * neighbour the latest of these stands, `ago` its p. */
+struct neighbour { u32 session, shared; f64 similarity; u32 anchor, ago; };
 struct neighbours { struct neighbour *at; isize n; };
 
 /* `items`: what the session asked about holds, latest first, distinct. */
@@ -69,7 +70,7 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
 /* Every item of the neighbours but the latest, scored, in no order. */
 struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items, bool content, arena *a);
 /* The same scores in their parts: what each neighbour gives each of its items, by way of the item of `ago` items ago. For reasons. */
-void sknn_shares(const struct model *m, const struct neighbours *near, const u32 *items, void *ctx,
+void sknn_shares(const struct model *m, const struct neighbours *near, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score));
 
 #endif

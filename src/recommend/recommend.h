@@ -7,7 +7,7 @@
  * once. Filters act inside candidate generation: a list is as long as asked whenever enough
  * eligible items exist. Every item says which recommender brought it and because of what.
  *
- *   reads    base/, math/, event/, rule/, catalog/, profile/
+ *   reads    base/, math/, event/; ingest/ (evaluation reads its files by it)
  *   feeds    decide/, api/
  *   threads  the builder makes a model; a published model is immutable, readable inside rcu brackets
  *   memory   a model has its own arena
@@ -72,5 +72,21 @@ struct recommend_query {
 
 /* Best first, at most query->limit, no item twice, never an ineligible one, never `product` nor what stands in the cart. Returns how many. */
 isize recommend(const struct model *model, const struct recommend_query *query, arena *a, struct recommended **out);
+
+/* ---- offline evaluation (evaluate.c) --------------------------------------------------------- */
+
+/* Two files of sessions, tab separated with a header SessionId ItemId [Time], plain or gzipped. A model of the first answers
+ * every prefix of each session of the second, by recommend() itself. */
+struct evaluate_options {
+    const char *train, *test;                           /* paths */
+    str algorithm;                                      /* sknn, cooc, pop, blend; empty: blend, what serving does */
+    bool json;                                          /* else text for a terminal */
+    u64 seed;                                           /* of the intervals; 0: 1 */
+    isize resamples;                                    /* for the intervals; 0: 1,000 */
+    const struct recommend_options *options;            /* null: the defaults */
+};
+/* Writes protocol, sizes, metrics with 95 % intervals, timings. ERR_NOT_FOUND, ERR_BAD_INPUT (with the file and line in diag)
+ * or ERR_REFUSED (no such algorithm; nothing to predict). */
+MUST_USE enum err evaluate_run(const struct evaluate_options *options, struct buf *out, struct diag *diag);
 
 #endif

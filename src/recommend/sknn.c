@@ -24,6 +24,16 @@ struct tally tally_new(arena *a, isize most)
     return (struct tally){ arena_new(a, u32, slots), slots - 1, arena_new(a, struct scored, slots / 2 + 1), 0 };
 }
 
+/* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
+static void find_anchor(const struct model *m, struct neighbour *near, const u32 *items)
+{
+    near->ago = (u32)__builtin_ctz(near->shared);
+    u32 from = m->session_from[near->session], to = m->session_from[near->session + 1], at = from;
+    while (at < to && m->session_items[at] != items[near->ago]) at++;
+    assert(at < to);                                    /* a posting names only sessions that hold its item */
+    near->anchor = at - from;
+}
+
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, arena *a)
 {
     const u32 *head[CONTEXT_MAX], *end[CONTEXT_MAX];
@@ -58,19 +68,11 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         topk_add(&best, (u32)met_n++, near->similarity);
     }
     struct neighbours out = { arena_new(a, struct neighbour, best.n + 1), best.n };
-    for (isize i = 0; i < best.n; i++) out.at[i] = met[best.at[i].id];
+    for (isize i = 0; i < best.n; i++) {
+        out.at[i] = met[best.at[i].id];
+        find_anchor(m, &out.at[i], items);
+    }
     return out;
-}
-
-/* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
-static isize anchor(const struct model *m, const struct neighbour *near, const u32 *items, isize *ago)
-{
-    *ago = __builtin_ctz(near->shared);
-    u32 from = m->session_from[near->session], to = m->session_from[near->session + 1];
-    for (u32 i = from; i < to; i++)
-        if (m->session_items[i] == items[*ago]) return (isize)(i - from);
-    assert(!"a posting names a session that does not hold its item");
-    return 0;
 }
 
 struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items, bool content, arena *a)
@@ -80,7 +82,7 @@ struct tally sknn_score(const struct model *m, const struct neighbours *near, co
         most += (isize)(m->session_from[near->at[i].session + 1] - m->session_from[near->at[i].session]);
     struct tally tally = tally_new(a, most);
     for (isize i = 0; i < near->n; i++) {
-        isize ago, at = anchor(m, &near->at[i], items, &ago);
+        isize at = (isize)near->at[i].anchor, ago = (isize)near->at[i].ago;
         u32 from = m->session_from[near->at[i].session];
         isize held = (isize)(m->session_from[near->at[i].session + 1] - from);
         f64 weight = near->at[i].similarity * m->position_weight[ago];
@@ -94,11 +96,11 @@ struct tally sknn_score(const struct model *m, const struct neighbours *near, co
     return tally;
 }
 
-void sknn_shares(const struct model *m, const struct neighbours *near, const u32 *items, void *ctx,
+void sknn_shares(const struct model *m, const struct neighbours *near, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score))
 {
     for (isize i = 0; i < near->n; i++) {
-        isize ago, at = anchor(m, &near->at[i], items, &ago);
+        isize at = (isize)near->at[i].anchor, ago = (isize)near->at[i].ago;
         u32 from = m->session_from[near->at[i].session];
         isize held = (isize)(m->session_from[near->at[i].session + 1] - from);
         f64 weight = near->at[i].similarity * m->position_weight[ago];
