@@ -110,8 +110,33 @@ isize json_len(const struct json *v)
     return json_is(v, JSON_ARR) || json_is(v, JSON_OBJ) ? v->list.n : 0;
 }
 
+/* A number of up to six decimals, which most are: n / 10^d is rounded correctly when both are exact, so if
+ * that is v, the decimal reads back as v. 0 when it is not one of those. */
+static isize print_decimal(char *text, f64 v)
+{
+    if (fabs(v) < 1e-3 || fabs(v) >= 1e8) return 0;
+    f64 power = 1;
+    for (int d = 0; d <= 6; d++, power *= 10) {
+        f64 scaled = nearbyint(fabs(v) * power);
+        if (scaled / power != fabs(v)) continue;
+        char *end = text + 24, *at = end;
+        u64 left = (u64)scaled;
+        for (int i = 0; i < d; i++, left /= 10) *--at = (char)('0' + left % 10);
+        if (d > 0) *--at = '.';
+        do *--at = (char)('0' + left % 10); while (left /= 10);
+        if (v < 0) *--at = '-';
+        isize n = end - at;
+        memmove(text, at, (size_t)n);
+        return n;
+    }
+    return 0;
+}
+
 static isize print_num(char *text, isize cap, f64 v)
 {
+    assert(cap >= 24);
+    isize quick = print_decimal(text, v);
+    if (quick) return quick;
     for (int precision = 15; precision <= 17; precision++) {
         int n = snprintf(text, (size_t)cap, "%.*g", precision, v);
         if (precision == 17 || strtod(text, NULL) == v) return n;

@@ -56,10 +56,19 @@ static isize squeeze(str name, char *out, isize cap)
     return n;
 }
 
+/* Does the known name, squeezed on the way, read the same? Differs early for most. */
 static bool same_name(const char *known, str squeezed)
 {
-    char text[64];
-    return str_eq((str){ text, squeeze(str_of(known), text, countof(text)) }, squeezed);
+    isize n = 0;
+    for (; *known; known++) {
+        char c = *known;
+        if (c >= 'A' && c <= 'Z') c = (char)(c + 32);
+        bool counts = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!counts) continue;
+        if (n == squeezed.len || squeezed.ptr[n] != c) return false;
+        n++;
+    }
+    return n == squeezed.len;
 }
 
 u16 event_type_of(str name)

@@ -12,7 +12,16 @@
  */
 #include "ingest/reading.h"
 
-static enum err read_amount(struct reading *r, const struct json *v, const char *path, i64 *out, bool *given)
+/* Where a value stands, put in words only when it is wrong. */
+struct path { isize line; const char *field; };         /* line -1: properties.field; else properties.products[line].field */
+
+static const char *path_text(struct reading *r, struct path p)
+{
+    return p.line < 0 ? arena_printf(r->a, "properties.%s", p.field).ptr
+                      : arena_printf(r->a, "properties.products[%td].%s", p.line, p.field).ptr;
+}
+
+static enum err read_amount(struct reading *r, const struct json *v, struct path path, i64 *out, bool *given)
 {
     *given = false;
     if (!v || v->kind == JSON_NULL || (v->kind == JSON_STR && str_trim(v->s).len == 0)) return ERR_OK;
@@ -22,17 +31,17 @@ static enum err read_amount(struct reading *r, const struct json *v, const char 
     bool read = str_to_minor(text, digits, out);
     if (!read && str_to_f64(text, &wide) && (str_find_char(text, 'e') >= 0 || str_find_char(text, 'E') >= 0) && wide > -1e12 && wide < 1e12)
         read = str_to_minor(arena_printf(r->a, "%.6f", wide), digits, out);
-    if (!read) return reading_refuse(r, "%s \"%.*s\" is not an amount", path, (int)min_isize(text.len, 40), text.ptr);
+    if (!read) return reading_refuse(r, "%s \"%.*s\" is not an amount", path_text(r, path), (int)min_isize(text.len, 40), text.ptr);
     *given = true;
     return ERR_OK;
 }
 
-static enum err read_whole(struct reading *r, const struct json *v, const char *path, i32 *out)
+static enum err read_whole(struct reading *r, const struct json *v, struct path path, i32 *out)
 {
     if (!v || v->kind == JSON_NULL || (v->kind == JSON_STR && str_trim(v->s).len == 0)) return ERR_OK;
     i64 n;
     bool whole = (json_is(v, JSON_STR) && str_to_i64(str_trim(v->s), &n)) || ((n = json_int(v, INT64_MIN)) != INT64_MIN);
-    if (!whole || n < INT32_MIN || n > INT32_MAX) return reading_refuse(r, "%s must be a whole number", path);
+    if (!whole || n < INT32_MIN || n > INT32_MAX) return reading_refuse(r, "%s must be a whole number", path_text(r, path));
     *out = (i32)n;
     return ERR_OK;
 }
@@ -50,7 +59,7 @@ static str category_text(struct reading *r, const struct json *v)
 }
 
 /* A product object, or the properties of a product event. `found` false when it names no product. */
-static enum err read_item(struct reading *r, const struct json *from, const char *path, struct event_item *out, bool *found)
+static enum err read_item(struct reading *r, const struct json *from, isize line, struct event_item *out, bool *found)
 {
     *out = (struct event_item){ 0 };
     str product = text_of(r, json_any(from, "product_id productId product_key content_key content_id"));
@@ -60,14 +69,14 @@ static enum err read_item(struct reading *r, const struct json *from, const char
     out->product_key = product.len ? product : sku;
     if (!str_eq(out->product_key, sku)) out->variant_key = sku;
     if (out->product_key.len > IDENTIFIER_BYTES_MAX || out->variant_key.len > IDENTIFIER_BYTES_MAX)
-        return reading_refuse(r, "%s.product_id or sku is longer than %d bytes", path, IDENTIFIER_BYTES_MAX);
+        return reading_refuse(r, "%s is longer than %d bytes", path_text(r, (struct path){ line, "product_id or sku" }), IDENTIFIER_BYTES_MAX);
     out->title = text_of(r, json_any(from, "name title product_name productName"));
     out->category = category_text(r, json_get(from, S("category")));
     out->brand = text_of(r, json_get(from, S("brand")));
     out->url = text_of(r, json_get(from, S("url")));
     out->image = text_of(r, json_any(from, "image_url imageUrl image"));
-    enum err err = read_amount(r, json_get(from, S("price")), arena_printf(r->a, "%s.price", path).ptr, &out->price_minor, &out->priced);
-    if (!err) err = read_whole(r, json_get(from, S("quantity")), arena_printf(r->a, "%s.quantity", path).ptr, &out->quantity);
+    enum err err = read_amount(r, json_get(from, S("price")), (struct path){ line, "price" }, &out->price_minor, &out->priced);
+    if (!err) err = read_whole(r, json_get(from, S("quantity")), (struct path){ line, "quantity" }, &out->quantity);
     i64 position;                                       /* a promotion's may be words: "top of the page" */
     const struct json *at = json_get(from, S("position"));
     if (!(json_is(at, JSON_STR) && str_to_i64(str_trim(at->s), &position))) position = json_int(at, 0);
@@ -84,15 +93,14 @@ static enum err read_items(struct reading *r)
     bool found;
     if (!list) {
         e->items = arena_new(r->a, struct event_item, 1);
-        enum err err = read_item(r, r->properties, "properties", &e->items[0], &found);
+        enum err err = read_item(r, r->properties, -1, &e->items[0], &found);
         e->items_n = found;
         return err;
     }
     e->items = arena_new(r->a, struct event_item, json_len(list));
     isize i = 0;
     json_each(one, list) {
-        const char *path = arena_printf(r->a, "properties.products[%td]", i++).ptr;
-        enum err err = read_item(r, one, path, &e->items[e->items_n], &found);
+        enum err err = read_item(r, one, i++, &e->items[e->items_n], &found);
         if (err) return err;
         if (found) e->items_n++;
         else count_one(r, lines_without_product);
@@ -128,7 +136,7 @@ static enum err read_worth(struct reading *r)
     const char *const *names = order ? of_order : of_others;
     isize n = order ? countof(of_order) : countof(of_others);
     for (isize i = 0; i < n && !e->valued; i++) {
-        const char *path = arena_printf(r->a, "properties.%s", names[i]).ptr;
+        struct path path = { -1, names[i] };
         enum err err = read_amount(r, json_get(r->properties, str_of(names[i])), path, &e->value_minor, &e->valued);
         if (err && !order && e->type >= EVENT_CUSTOM_FIRST) { e->valued = false; continue; }   /* "value" of a shop's own event may be any word */
         if (err) return err;
@@ -139,14 +147,12 @@ static enum err read_worth(struct reading *r)
 static enum err read_order(struct reading *r)
 {
     struct event *e = r->out;
-    struct { const char *names, *path; i64 *to; } amounts[] = {
-        { "tax", "properties.tax", &e->tax_minor },
-        { "shipping", "properties.shipping", &e->shipping_minor },
-        { "discount", "properties.discount", &e->discount_minor },
+    struct { const char *name; i64 *to; } amounts[] = {
+        { "tax", &e->tax_minor }, { "shipping", &e->shipping_minor }, { "discount", &e->discount_minor },
     };
     bool given;
     for (isize i = 0; i < countof(amounts); i++) {
-        enum err err = read_amount(r, json_any(r->properties, amounts[i].names), amounts[i].path, amounts[i].to, &given);
+        enum err err = read_amount(r, json_get(r->properties, str_of(amounts[i].name)), (struct path){ -1, amounts[i].name }, amounts[i].to, &given);
         if (err) return err;
     }
     e->order_key = text_of(r, json_any(r->properties, "order_id orderId order_number"));

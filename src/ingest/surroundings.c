@@ -11,17 +11,25 @@
  */
 #include "ingest/reading.h"
 
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
 /* ---- consent ------------------------------------------------------------------------------- */
 
-static isize squeeze(str name, char *out, isize cap)
+/* Letters and digits the same, any case, whatever stands between them. */
+static bool same_word(const char *known, str sent)
 {
-    isize n = 0;
-    for (isize i = 0; i < name.len && n < cap; i++) {
-        char c = name.ptr[i];
-        if (c >= 'A' && c <= 'Z') c = (char)(c + 32);
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) out[n++] = c;
+    isize at = 0;
+    for (;; known++) {
+        char c = lower(*known);
+        bool counts = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (*known && !counts) continue;
+        char other = 0;
+        for (; at < sent.len && !other; at++) {
+            char x = lower(sent.ptr[at]);
+            if ((x >= 'a' && x <= 'z') || (x >= '0' && x <= '9')) other = x;
+        }
+        if (!*known || other != c) return !*known && !other;
     }
-    return n;
 }
 
 static u16 purpose_bit(str name)
@@ -31,10 +39,8 @@ static u16 purpose_bit(str name)
 #include "ingest/purpose_alias.def"
 #undef ALIAS
     };
-    char sent[48], known[48];
-    str s = { sent, squeeze(name, sent, countof(sent)) };
-    for (isize i = 0; s.len && i < countof(aliases); i++)
-        if (str_eq(s, (str){ known, squeeze(str_of(aliases[i].name), known, countof(known)) })) return (u16)(1 << aliases[i].purpose);
+    for (isize i = 0; name.len && i < countof(aliases); i++)
+        if (lower(aliases[i].name[0]) == lower(name.ptr[0]) && same_word(aliases[i].name, name)) return (u16)(1 << aliases[i].purpose);
     return 0;
 }
 
@@ -104,42 +110,63 @@ static void read_consent(struct reading *r)
 
 /* ---- who is asking ------------------------------------------------------------------------- */
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+enum { AGENT_BYTES_MAX = 512 };
 
-static isize find_nocase(str s, str needle, isize from)
+/* The first bytes in lower case, to look for words in. */
+static str lowered(str s, char out[AGENT_BYTES_MAX])
 {
-    for (isize i = from; i + needle.len <= s.len; i++) {
-        isize k = 0;
-        while (k < needle.len && lower(s.ptr[i + k]) == needle.ptr[k]) k++;
-        if (k == needle.len) return i;
-    }
-    return -1;
+    isize n = min_isize(s.len, AGENT_BYTES_MAX);
+    for (isize i = 0; i < n; i++) out[i] = lower(s.ptr[i]);
+    return (str){ out, n };
 }
 
-bool ingest_is_bot(str agent)
+enum agent_says { SAYS_BOT = 1, SAYS_TABLET = 2, SAYS_MOBILE = 4, SAYS_ANDROID = 8 };
+
+static const struct { str word; u32 says; } agent_words[] = {
+    { S_INIT("crawler"), SAYS_BOT }, { S_INIT("spider"), SAYS_BOT }, { S_INIT("slurp"), SAYS_BOT },
+    { S_INIT("facebookexternalhit"), SAYS_BOT }, { S_INIT("mediapartners-google"), SAYS_BOT },
+    { S_INIT("lighthouse"), SAYS_BOT }, { S_INIT("pingdom"), SAYS_BOT }, { S_INIT("bingpreview"), SAYS_BOT },
+    { S_INIT("google-read-aloud"), SAYS_BOT }, { S_INIT("feedfetcher"), SAYS_BOT }, { S_INIT("bot"), SAYS_BOT },
+    { S_INIT("ipad"), SAYS_TABLET }, { S_INIT("tablet"), SAYS_TABLET }, { S_INIT("mobi"), SAYS_MOBILE },
+    { S_INIT("iphone"), SAYS_MOBILE }, { S_INIT("android"), SAYS_ANDROID },
+};
+
+/* "googlebot/2.1", "gptbot;": the word ends there; and "cubot" is a telephone. */
+static bool ends_as_bot(str agent, isize at)
 {
-    static const str words[] = {
-        S_INIT("crawler"), S_INIT("spider"), S_INIT("slurp"), S_INIT("facebookexternalhit"), S_INIT("mediapartners-google"),
-        S_INIT("lighthouse"), S_INIT("pingdom"), S_INIT("bingpreview"), S_INIT("google-read-aloud"), S_INIT("feedfetcher"),
-    };
-    for (isize i = 0; i < countof(words); i++)
-        if (find_nocase(agent, words[i], 0) >= 0) return true;
-    /* "Googlebot/2.1", "GPTBot;": the word ends there; and "CUBOT" is a telephone. */
-    for (isize at = 0; (at = find_nocase(agent, S("bot"), at)) >= 0; at += 3) {
-        char next = at + 3 < agent.len ? lower(agent.ptr[at + 3]) : ' ';
-        bool telephone = at >= 2 && find_nocase(str_slice(agent, at - 2, at), S("cu"), 0) == 0;
-        if (!(next >= 'a' && next <= 'z') && !telephone) return true;
-    }
-    return false;
+    char next = at + 3 < agent.len ? agent.ptr[at + 3] : ' ';
+    return !(next >= 'a' && next <= 'z') && !str_ends(str_slice(agent, 0, at), S("cu"));
 }
 
-static str device_of(str agent)
+/* One walk for all the words. */
+static u32 agent_says(str agent)
 {
-    if (agent.len == 0) return S("");
-    if (find_nocase(agent, S("ipad"), 0) >= 0 || find_nocase(agent, S("tablet"), 0) >= 0) return S("tablet");
-    if (find_nocase(agent, S("mobi"), 0) >= 0 || find_nocase(agent, S("iphone"), 0) >= 0) return S("mobile");
-    if (find_nocase(agent, S("android"), 0) >= 0) return S("tablet");   /* Android without "Mobile" */
-    return find_nocase(agent, S("mozilla/"), 0) == 0 ? S("desktop") : S("");
+    u32 says = 0, begins = 0;
+    for (isize k = 0; k < countof(agent_words); k++) begins |= 1u << (agent_words[k].word.ptr[0] - 'a');
+    for (isize i = 0; i + 2 < agent.len; i++) {
+        char c = agent.ptr[i];
+        if (c < 'a' || c > 'z' || !(begins >> (c - 'a') & 1)) continue;
+        for (isize k = 0; k < countof(agent_words); k++) {
+            str word = agent_words[k].word;
+            if (word.ptr[0] != c || word.ptr[1] != agent.ptr[i + 1] || !str_starts(str_from(agent, i), word)) continue;
+            if (word.len > 3 || ends_as_bot(agent, i)) says |= agent_words[k].says;
+        }
+    }
+    return says;
+}
+
+bool ingest_is_bot(str user_agent)
+{
+    char text[AGENT_BYTES_MAX];
+    return (agent_says(lowered(user_agent, text)) & SAYS_BOT) != 0;
+}
+
+static str device_of(str agent, u32 says)
+{
+    if (says & SAYS_TABLET) return S("tablet");
+    if (says & SAYS_MOBILE) return S("mobile");
+    if (says & SAYS_ANDROID) return S("tablet");            /* Android without "Mobile" */
+    return str_starts(agent, S("mozilla/")) ? S("desktop") : S("");
 }
 
 static bool channel_named(str name, u8 *out)
@@ -166,8 +193,10 @@ static u8 channel_of_library(str library)
         { S_INIT("javascript"), CHANNEL_WEB }, { S_INIT("analytics.js"), CHANNEL_WEB }, { S_INIT("analytics-next"), CHANNEL_WEB },
         { S_INIT("opmaat-tag"), CHANNEL_WEB },
     };
+    char text[AGENT_BYTES_MAX];
+    library = lowered(library, text);
     for (isize i = 0; i < countof(known); i++)
-        if (find_nocase(library, known[i].part, 0) >= 0) return known[i].channel;
+        if (str_find(library, known[i].part) >= 0) return known[i].channel;
     return CHANNEL_UNKNOWN;
 }
 
@@ -186,54 +215,63 @@ static u8 channel_of_event(struct reading *r)
 
 /* ---- where they came from ------------------------------------------------------------------ */
 
-/* The value of a name in an address' query, percent-decoded. */
-static str query_value(struct reading *r, str url, str name)
+static int hex_digit(char c)
 {
-    str rest = str_cut(str_cut(url, '#').head, '?').tail;
+    c = lower(c);
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static str percent_decoded(arena *a, str s)
+{
+    char *text = arena_new(a, char, s.len + 1);
+    isize n = 0;
+    for (isize i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool escape = c == '%' && i + 2 < s.len && hex_digit(s.ptr[i + 1]) >= 0 && hex_digit(s.ptr[i + 2]) >= 0;
+        text[n++] = escape ? (char)(hex_digit(s.ptr[i + 1]) * 16 + hex_digit(s.ptr[i + 2])) : c == '+' ? ' ' : c;
+        if (escape) i += 2;
+    }
+    return str_is_utf8((str){ text, n }) ? (str){ text, n } : S("");
+}
+
+static const str clicks[] = {
+    S_INIT("gclid"), S_INIT("fbclid"), S_INIT("msclkid"), S_INIT("ttclid"), S_INIT("wbraid"), S_INIT("gbraid"),
+};
+
+static void click_said(struct reading *r, str kind, str id)
+{
+    if (id.len && r->out->click_id.len == 0) r->out->click_id = arena_printf(r->a, "%.*s=%.*s", STR_FMT(kind), STR_FMT(id));
+}
+
+/* What the page's address carries of a campaign, where the context did not say. */
+static void read_query(struct reading *r)
+{
+    struct event *e = r->out;
+    struct { str name; str *to; } utm[] = {
+        { S("utm_source"), &e->utm_source }, { S("utm_medium"), &e->utm_medium }, { S("utm_campaign"), &e->utm_campaign },
+    };
+    str rest = str_cut(str_cut(e->url, '#').head, '?').tail;
     while (rest.len > 0) {
         struct str_cut pair = str_cut(rest, '&');
         rest = pair.tail;
         struct str_cut one = str_cut(pair.head, '=');
-        if (!str_eq(one.head, name)) continue;
-        char *text = arena_new(r->a, char, one.tail.len + 1);
-        isize n = 0;
-        for (isize i = 0; i < one.tail.len; i++) {
-            char c = one.tail.ptr[i];
-            int hi = 0, lo = 0;
-            bool escape = c == '%' && i + 2 < one.tail.len;
-            for (int k = 1; escape && k <= 2; k++) {
-                char x = lower(one.tail.ptr[i + k]);
-                int digit = x >= '0' && x <= '9' ? x - '0' : x >= 'a' && x <= 'f' ? x - 'a' + 10 : -1;
-                if (digit < 0) escape = false;
-                if (k == 1) hi = digit; else lo = digit;
-            }
-            text[n++] = escape ? (char)(hi * 16 + lo) : c == '+' ? ' ' : c;
-            if (escape) i += 2;
-        }
-        return str_is_utf8((str){ text, n }) ? (str){ text, n } : S("");
+        for (isize i = 0; i < countof(utm); i++)
+            if (utm[i].to->len == 0 && str_eq(one.head, utm[i].name)) *utm[i].to = percent_decoded(r->a, one.tail);
+        for (isize i = 0; i < countof(clicks); i++)
+            if (str_eq(one.head, clicks[i])) click_said(r, clicks[i], percent_decoded(r->a, one.tail));
     }
-    return S("");
 }
 
 static void read_campaign(struct reading *r)
 {
     struct event *e = r->out;
-    struct { const char *path; str name; str *to; } utm[] = {
-        { "campaign.source", S("utm_source"), &e->utm_source },
-        { "campaign.medium", S("utm_medium"), &e->utm_medium },
-        { "campaign.name", S("utm_campaign"), &e->utm_campaign },
-    };
-    for (isize i = 0; i < countof(utm); i++) {
-        *utm[i].to = text_of(r, context_get(r, utm[i].path));
-        if (utm[i].to->len == 0) *utm[i].to = query_value(r, e->url, utm[i].name);
-    }
-    static const char *const clicks[] = { "gclid", "fbclid", "msclkid", "ttclid", "wbraid", "gbraid" };
-    for (isize i = 0; i < countof(clicks) && e->click_id.len == 0; i++) {
-        str id = query_value(r, e->url, str_of(clicks[i]));
-        if (id.len == 0) id = text_of(r, json_either(json_get(r->properties, str_of(clicks[i])),
-                                                     context_get(r, arena_printf(r->a, "campaign.%s", clicks[i]).ptr)));
-        if (id.len) e->click_id = arena_printf(r->a, "%s=%.*s", clicks[i], STR_FMT(id));
-    }
+    const struct json *campaign = context_get(r, "campaign");
+    e->utm_source = text_of(r, json_get(campaign, S("source")));
+    e->utm_medium = text_of(r, json_get(campaign, S("medium")));
+    e->utm_campaign = text_of(r, json_get(campaign, S("name")));
+    read_query(r);
+    for (isize i = 0; i < countof(clicks) && e->click_id.len == 0; i++)
+        click_said(r, clicks[i], text_of(r, json_either(json_get(r->properties, clicks[i]), json_get(campaign, clicks[i]))));
 }
 
 void read_surroundings(struct reading *r)
@@ -255,12 +293,14 @@ void read_surroundings(struct reading *r)
     e->store = text_of(r, json_either(context_get(r, "store"), json_any(p, "store store_id")));
     e->channel = channel_of_event(r);
 
-    str agent = json_str(context_get(r, "userAgent"), S(""));
+    char text[AGENT_BYTES_MAX];
+    str agent = lowered(json_str(context_get(r, "userAgent"), S("")), text);
     str kind = text_of(r, context_get(r, "device.type"));
     bool ours = str_eq(kind, S("mobile")) || str_eq(kind, S("tablet")) || str_eq(kind, S("desktop"));
-    e->device = ours ? kind : kind.len ? S("mobile") : device_of(agent);    /* mobile SDKs say "ios", "android" */
-    if (agent.len == 0 && !r->envelope->verified) agent = r->envelope->user_agent;
-    if (ingest_is_bot(agent)) {
+    u32 says = agent_says(agent);
+    e->device = ours ? kind : kind.len ? S("mobile") : device_of(agent, says);    /* mobile SDKs say "ios", "android" */
+    if (agent.len == 0 && !r->envelope->verified) says = agent_says(lowered(r->envelope->user_agent, text));
+    if (says & SAYS_BOT) {
         e->flags |= EVENT_BOT;
         count_one(r, bots);
     }
