@@ -192,7 +192,7 @@ static struct tally cooc_score(const struct kitchen *k)
         u32 item = c->cooc[i].item;
         if (item < k->m->items) most += (isize)(k->m->row_from[item + 1] - k->m->row_from[item]);
     }
-    struct tally tally = tally_new(k->a, most);
+    struct tally tally = tally_new(k->a, min_isize(most, k->m->card.items));
     for (isize i = 0; i < c->cooc_n; i++) {
         u32 item = c->cooc[i].item;
         if (item >= k->m->items) continue;

@@ -10,6 +10,7 @@
 enum {
     SESSION_ITEMS_MAX = 100,        /* distinct items kept of one session or basket; the latest */
     CONTEXT_MAX = 32,               /* items of the asking person that are looked at */
+    DISTANCE_MAX = 15,              /* how far from the shared item a neighbour is read: e^-3 of its weight is left there */
     LIMIT_MAX = 1000,
 };
 
@@ -34,12 +35,13 @@ struct model {
     u32 *row_from;                  /* items + 1 */
     struct cooc *rows;              /* best first */
     struct bitset *content;
+    isize contents;                 /* how many; most shops have none, and then nobody looks */
     struct ranking rankings[2][RANKINGS];       /* [1]: of content */
     f64 position_weight[CONTEXT_MAX];           /* by how many items ago */
-    f64 distance_weight[SESSION_ITEMS_MAX];     /* by how far apart in the neighbour */
+    f64 distance_weight[DISTANCE_MAX + 1];      /* by how far apart in the neighbour */
 };
 
-static inline bool model_is_content(const struct model *m, u32 item) { return bitset_test(m->content, item); }
+static inline bool model_is_content(const struct model *m, u32 item) { return m->contents > 0 && bitset_test(m->content, item); }
 
 /* Candidates found by item, each once. */
 struct tally { u32 *slots; isize mask; struct scored *at; isize n; };

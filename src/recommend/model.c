@@ -289,6 +289,7 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
         b.all[b.n++] = it;
     }
     assert(b.n < (isize)UINT32_MAX);
+    m->contents = bitset_count(m->content);
     qsort(b.all, (size_t)b.n, sizeof *b.all, by_session);
 
     m->card = (struct model_card){ .built_at_ms = now_ms, .interactions = b.n };
@@ -297,7 +298,7 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
         if (i == 0 || b.all[i].at_ms > m->card.to_ms) m->card.to_ms = b.all[i].at_ms;
     }
     for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = exp(-(f64)i / m->options.position_decay);
-    for (isize i = 0; i < SESSION_ITEMS_MAX; i++) m->distance_weight[i] = exp(-(f64)i / 5.0);
+    for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / 5.0);
 
     build_sessions(&b, now_ms);
     build_postings(&b);

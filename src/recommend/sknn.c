@@ -75,23 +75,39 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     return out;
 }
 
+/* The part of a neighbour that is read: up to DISTANCE_MAX items either side of where it meets us. A basket of a
+ * hundred lines is not a hundred times as telling, and would cost so. */
+struct stretch { const u32 *items; isize from, to, at; f64 weight; };
+
+static struct stretch stretch_of(const struct model *m, const struct neighbour *near)
+{
+    u32 from = m->session_from[near->session];
+    isize held = (isize)(m->session_from[near->session + 1] - from), at = (isize)near->anchor;
+    return (struct stretch){
+        m->session_items + from, max_isize(0, at - DISTANCE_MAX), min_isize(held, at + DISTANCE_MAX + 1), at,
+        near->similarity * m->position_weight[near->ago],
+    };
+}
+
+static f64 stretch_score(const struct model *m, const struct stretch *s, isize j)
+{
+    isize distance = j < s->at ? s->at - j : j - s->at;
+    return s->weight * m->distance_weight[distance] * (f64)m->idf[s->items[j]];
+}
+
 struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items, bool content, arena *a)
 {
     isize most = 0;
-    for (isize i = 0; i < near->n; i++)
-        most += (isize)(m->session_from[near->at[i].session + 1] - m->session_from[near->at[i].session]);
-    struct tally tally = tally_new(a, most);
     for (isize i = 0; i < near->n; i++) {
-        isize at = (isize)near->at[i].anchor, ago = (isize)near->at[i].ago;
-        u32 from = m->session_from[near->at[i].session];
-        isize held = (isize)(m->session_from[near->at[i].session + 1] - from);
-        f64 weight = near->at[i].similarity * m->position_weight[ago];
-        for (isize j = 0; j < held; j++) {
-            u32 item = m->session_items[from + (u32)j];
-            if (item == items[0] || model_is_content(m, item) != content) continue;
-            isize distance = j < at ? at - j : j - at;
-            tally_add(&tally, item, weight * m->distance_weight[distance] * (f64)m->idf[item]);
-        }
+        struct stretch s = stretch_of(m, &near->at[i]);
+        most += s.to - s.from;
+    }
+    struct tally tally = tally_new(a, min_isize(most, m->card.items));
+    for (isize i = 0; i < near->n; i++) {
+        struct stretch s = stretch_of(m, &near->at[i]);
+        for (isize j = s.from; j < s.to; j++)
+            if (s.items[j] != items[0] && model_is_content(m, s.items[j]) == content)
+                tally_add(&tally, s.items[j], stretch_score(m, &s, j));
     }
     return tally;
 }
@@ -100,13 +116,8 @@ void sknn_shares(const struct model *m, const struct neighbours *near, void *ctx
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score))
 {
     for (isize i = 0; i < near->n; i++) {
-        isize at = (isize)near->at[i].anchor, ago = (isize)near->at[i].ago;
-        u32 from = m->session_from[near->at[i].session];
-        isize held = (isize)(m->session_from[near->at[i].session + 1] - from);
-        f64 weight = near->at[i].similarity * m->position_weight[ago];
-        for (isize j = 0; j < held; j++) {
-            u32 item = m->session_items[from + (u32)j];
-            gave(ctx, item, ago, weight * m->distance_weight[j < at ? at - j : j - at] * (f64)m->idf[item]);
-        }
+        struct stretch s = stretch_of(m, &near->at[i]);
+        for (isize j = s.from; j < s.to; j++)
+            gave(ctx, s.items[j], (isize)near->at[i].ago, stretch_score(m, &s, j));
     }
 }
