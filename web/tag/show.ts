@@ -155,8 +155,11 @@ function fill(box: HTMLElement, nodes: Node[]): boolean {
     style.boxSizing = "border-box";
     style.height = height + "px";
     style.overflow = "auto";
-    margin("marginTop", top - box.getBoundingClientRect().top);
-    margin("marginBottom", below - edge());
+    /* Twice: where margins overlap, the first only reaches as far as the neighbour's own. */
+    for (let pass = 0; pass < 2; pass++) {
+        margin("marginTop", top - box.getBoundingClientRect().top);
+        margin("marginBottom", below - edge());
+    }
     addEventListener(
         "resize",
         () => {

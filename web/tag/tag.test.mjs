@@ -126,7 +126,7 @@ async function visit(t, path = "/", options = {}) {
 
 const rest = (ms) => new Promise((r) => setTimeout(r, ms));
 
-async function until(what, ms = 5000) {
+async function until(what, ms = 20000) {
     for (let left = ms; left > 0; left -= 25) {
         const found = what();
         if (found) return found;
@@ -145,7 +145,7 @@ const stored = async (page) => ({
     session: await page.evaluate(() => Object.keys(sessionStorage)),
 });
 
-const HERO = `<div data-opmaat-placement="home_hero" style="height:300px"><p id="old">Our own hero</p></div>
+const HERO = `<div data-opmaat-placement="home_hero" style="height:300px"><p id="old" style="margin:0">Our own hero</p></div>
 <p id="below">below</p>`;
 const BANNER = {
     home_hero: {
@@ -541,6 +541,27 @@ test("filling a box moves nothing; a box without height in view is left alone", 
         await page.evaluate(() => document.querySelector("#below").getBoundingClientRect().top >= 300),
         true,
     );
+});
+
+test("what stood in the box may have had margins that reached outside: nothing moves all the same", async (t) => {
+    pages["/"] = html({
+        queue: [["consent", GRANT]],
+        body: '<p>above</p><div data-opmaat-placement="home_hero"><p style="margin:40px 0">Our own hero</p></div><p id="below">below</p>',
+    });
+    answer = BANNER;
+    delay = 800;
+    const page = await visit(t);
+    const places = () =>
+        page.evaluate(() =>
+            [...document.body.children].map((e) => {
+                const { top, height } = e.getBoundingClientRect();
+                return [e.tagName, top, height];
+            }),
+        );
+    const before = await places();
+    assert.equal(await page.locator(".opmaat-banner").count(), 0);
+    await page.waitForSelector(".opmaat-banner");
+    assert.deepEqual(await places(), before);
 });
 
 test("a preview link is passed on, and a preview is not counted", async (t) => {
