@@ -10,12 +10,13 @@
  *
  * with its rank among the eligible of that feed; equal scores share the rank. Ranks rather than
  * scores, because scores of different recommenders have nothing in common. Parts are added,
- * divided by the sum of weights, multiplied by the boost and sorted; group caps act while places are taken. If places
- * stay empty, more is drawn. The mix is the first tier, each fallback is a tier of its own below it.
+ * divided by the sum of weights, multiplied by the boost and sorted; group caps act while places
+ * are taken. If places stay empty, more is drawn. The mix is the first tier, each fallback is a
+ * tier of its own below it.
  *
  * What the person did lately is the context, latest first: the product in view, the cart, then
- * history back to the first gap of 30 minutes (where that leaves nothing, the last few items). The latest item
- * is never recommended, except by "recently viewed"; earlier ones may be. */
+ * history back to the first gap of 30 minutes (where that leaves nothing, the last few items). The
+ * latest item is never recommended, except by "recently viewed"; earlier ones may be. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -24,14 +25,16 @@
 enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2000, COOC_CONTEXT = 20, RECENT_MAX = 200 };
 
 static const f64 rank_half = 2;                         /* the third has half the part of the first */
-static const f64 own_weight = 1, everyones_weight = .3; /* recommenders that know the person, and that do not */
+static const f64 own_weight = 1;                        /* of recommenders that know the person */
+static const f64 everyones_weight = .3;                 /* and of those that do not */
 static const f64 preference_step = .5;                  /* the next of the mix counts half */
 static const f64 cooc_step = .8;                        /* an item one step older */
 static const f64 history_beside_cart = .3;
 
 static const char *const names[RECOMMENDERS] = {
-    [RECOMMENDER_SESSION] = "session", [RECOMMENDER_COOC] = "cooc", [RECOMMENDER_TRENDING] = "trending",
-    [RECOMMENDER_BESTSELLERS] = "bestsellers", [RECOMMENDER_RECENT] = "recently_viewed", [RECOMMENDER_POPULAR] = "popular",
+    [RECOMMENDER_SESSION] = "session",        [RECOMMENDER_COOC] = "cooc",
+    [RECOMMENDER_TRENDING] = "trending",      [RECOMMENDER_BESTSELLERS] = "bestsellers",
+    [RECOMMENDER_RECENT] = "recently_viewed", [RECOMMENDER_POPULAR] = "popular",
 };
 
 const char *recommender_name(u8 recommender)
@@ -60,8 +63,14 @@ static bool is_interest(const struct history_entry *e)
 {
     if (e->item == 0 || (e->flags & HISTORY_BOT) || e->quantity < 0) return false;
     switch (e->type) {
-    case EVENT_PRODUCT_VIEWED: case EVENT_PRODUCT_CLICKED: case EVENT_PRODUCT_ADDED: case EVENT_WISHLIST_ADDED:
-    case EVENT_WISHLIST_CARTED: case EVENT_PRODUCT_SHARED: case EVENT_PRODUCT_PURCHASED: case EVENT_PRODUCT_REVIEWED:
+    case EVENT_PRODUCT_VIEWED:
+    case EVENT_PRODUCT_CLICKED:
+    case EVENT_PRODUCT_ADDED:
+    case EVENT_WISHLIST_ADDED:
+    case EVENT_WISHLIST_CARTED:
+    case EVENT_PRODUCT_SHARED:
+    case EVENT_PRODUCT_PURCHASED:
+    case EVENT_PRODUCT_REVIEWED:
     case EVENT_CONTENT_VIEWED:
         return true;
     default:
@@ -78,7 +87,8 @@ static bool holds(const u32 *items, isize n, u32 item)
 
 static void add_session(struct context *c, u32 item)
 {
-    if (c->session_n < CONTEXT_MAX && !holds(c->session, c->session_n, item)) c->session[c->session_n++] = item;
+    if (c->session_n < CONTEXT_MAX && !holds(c->session, c->session_n, item))
+        c->session[c->session_n++] = item;
 }
 
 static void add_cooc(struct context *c, u32 item, f64 weight)
@@ -120,8 +130,10 @@ static void context_read(struct context *c, const struct recommend_query *q)
         add_cooc(c, e->item, weight);
         weight *= cooc_step;
         bool content = (e->flags & HISTORY_CONTENT) || e->type == EVENT_CONTENT_VIEWED;
-        bool looked = e->type == EVENT_PRODUCT_VIEWED || e->type == EVENT_PRODUCT_CLICKED || e->type == EVENT_CONTENT_VIEWED;
-        if (looked && content == q->content && c->recent_n < RECENT_MAX && !holds(c->recent, c->recent_n, e->item))
+        bool looked = e->type == EVENT_PRODUCT_VIEWED || e->type == EVENT_PRODUCT_CLICKED ||
+                      e->type == EVENT_CONTENT_VIEWED;
+        if (looked && content == q->content && c->recent_n < RECENT_MAX &&
+            !holds(c->recent, c->recent_n, e->item))
             c->recent[c->recent_n++] = e->item;
     }
     if (c->session_n) c->latest = c->session[0];
@@ -139,7 +151,12 @@ struct feed {
     u8 recommender;
 };
 
-struct candidate { u32 item; bool asked, eligible, placed; isize place; f64 parts[RECOMMENDERS], boost, score; };
+struct candidate {
+    u32 item;
+    bool asked, eligible, placed;
+    isize place;
+    f64 parts[RECOMMENDERS], boost, score;
+};
 
 struct kitchen {
     const struct model *m;
@@ -147,13 +164,16 @@ struct kitchen {
     struct context context;
     struct neighbours near;
     arena *a;
-    struct tally known;                                 /* item -> index into candidates, by its place in the tally */
+    struct tally known; /* item -> index into candidates, by its place in the tally */
     struct candidate *candidates; isize cap;
     struct recommended *list; isize listed;
     f64 total_weight;
 };
 
-static bool is_before(struct scored a, struct scored b) { return a.score > b.score || (a.score >= b.score && a.id < b.id); }
+static bool is_before(struct scored a, struct scored b)
+{
+    return a.score > b.score || (a.score >= b.score && a.id < b.id);
+}
 
 static void heap_down(struct scored *at, isize n, isize i)
 {
@@ -213,7 +233,8 @@ static struct feed feed_open(struct kitchen *k, u8 recommender)
     case RECOMMENDER_COOC:
         return heap_feed(recommender, cooc_score(k));
     case RECOMMENDER_RECENT: {
-        struct feed f = { .at = arena_new(k->a, struct scored, k->context.recent_n + 1), .n = k->context.recent_n };
+        struct feed f = { .at = arena_new(k->a, struct scored, k->context.recent_n + 1),
+                          .n = k->context.recent_n };
         for (isize i = 0; i < f.n; i++) f.at[i] = (struct scored){ (f64)(f.n - i), k->context.recent[i] };
         f.recommender = recommender;
         return f;
@@ -287,7 +308,7 @@ static bool group_is_full(const struct kitchen *k, u32 item)
     return in >= q->max_per_group && group != 0;
 }
 
-/* Fills places from what the tier's feeds have brought so far. `below`: a fallback stays below what stands. */
+/* Fills places from what the tier's feeds have brought so far. `below`: a fallback stays below. */
 static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bool below)
 {
     struct scored *heap = arena_new(k->a, struct scored, k->known.n + 1);
@@ -296,7 +317,8 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
         struct candidate *c = &k->candidates[i];
         f64 sum = 0;
         for (isize f = 0; f < feeds_n; f++) sum += c->parts[feeds[f].recommender];
-        if (c->eligible && !c->placed && sum > 0) heap[n++] = (struct scored){ sum / k->total_weight * c->boost, c->item };
+        if (c->eligible && !c->placed && sum > 0)
+            heap[n++] = (struct scored){ sum / k->total_weight * c->boost, c->item };
     }
     for (isize i = n / 2; i-- > 0;) heap_down(heap, n, i);
     f64 scale = 1;
@@ -325,7 +347,8 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     k->total_weight = 0;
     for (isize i = 0; i < n; i++) {
         u8 r = recommenders[i];
-        bool everyones = r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR;
+        bool everyones =
+            r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR;
         feeds[i] = feed_open(k, r);
         feeds[i].weight = k->q->weight[r] > 0 ? k->q->weight[r]
             : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)i);
@@ -336,7 +359,7 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     for (isize want = plain ? k->q->limit : max_isize(DRAW_FIRST, 2 * k->q->limit);; want *= 4) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
-        while (k->listed > before) {                    /* what comes now may stand higher: places are taken anew */
+        while (k->listed > before) { /* what comes now may stand higher: places are taken anew */
             u32 item = k->list[--k->listed].item;
             candidate_of(k, item)->placed = false;
         }
@@ -417,12 +440,16 @@ static void explain(struct kitchen *k)
     }
     if (by_session) sknn_shares(k->m, &k->near, &reasons, session_gave);
     if (by_cooc) cooc_gave(&reasons);
-    for (isize i = 0; i < k->listed; i++) name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.cooc[i]);
+    for (isize i = 0; i < k->listed; i++)
+        name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.cooc[i]);
 }
 
-isize recommend(const struct model *model, const struct recommend_query *query, arena *a, struct recommended **out)
+isize recommend(const struct model *model, const struct recommend_query *query, arena *a,
+                struct recommended **out)
 {
-    assert(query->limit >= 0 && query->limit <= LIMIT_MAX);
+    struct recommend_query bounded = *query;
+    bounded.limit = min_isize(max_isize(query->limit, 0), LIMIT_MAX);
+    query = &bounded;
     assert(query->mix_n <= RECOMMENDERS && query->fallback_n <= RECOMMENDERS);
     struct kitchen k = { .m = model, .q = query, .a = a };
     k.list = arena_new(a, struct recommended, query->limit + 1);

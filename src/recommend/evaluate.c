@@ -4,17 +4,17 @@
  *
  * Protocol: a model is built of all training sessions. Each test session is revealed item by item;
  * after every item but the last, recommend() ranks all training items (it leaves out only the one
- * just seen, as in serving), and the one true next item is looked for. Its rank is one more than the number of
- * other items with at least its score: ties count against us. A next item that training never held
- * is a miss, and so is one that repeats the item just seen.
+ * just seen, as in serving), and the one true next item is looked for. Its rank is one more than
+ * the number of other items with at least its score: ties count against us. A next item that
+ * training never held is a miss, and so is one that repeats the item just seen.
  *
  *   HR@k    share of predictions with the next item among the first k
  *   MRR@k   mean of 1/rank, 0 beyond k
  *   NDCG@k  mean of 1/log2(1 + rank), 0 beyond k; the ideal is 1, there being one target
  *   coverage@20  share of training items that stood in some list of 20
  *
- * Intervals are percentiles of a bootstrap over test sessions (not predictions: those of one session
- * go together), seeded. Latency is that of recommend() alone, one call a prediction. */
+ * Intervals are percentiles of a bootstrap over test sessions (not predictions: those of one
+ * session go together), seeded. Latency is that of recommend() alone, one call a prediction. */
 #include "base/hash.h"
 #include "ingest/ingest.h"
 #include "recommend/inside.h"
@@ -24,10 +24,12 @@
 
 enum { K_MAX = 20, RESAMPLES = 1000, ALGORITHM_SHOWN = 4 };
 
-static const char protocol[] =
-    "Every prefix of each test session predicts its next item. Full ranking of all training items except the one just seen; "
-    "items seen earlier in the session may be recommended. One target per prediction; ties are broken against us; targets unknown "
-    "to training count as misses. MRR and NDCG are 0 beyond k. Intervals: 95 %, bootstrap over test sessions.";
+static const char protocol[] = "Every prefix of each test session predicts its next item. Full "
+                               "ranking of all training items except the one just seen; "
+                               "items seen earlier in the session may be recommended. One target "
+                               "per prediction; ties are broken against us; targets unknown "
+                               "to training count as misses. MRR and NDCG are 0 beyond k. "
+                               "Intervals: 95 %, bootstrap over test sessions.";
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
@@ -50,7 +52,8 @@ static bool read_time(str text, i64 *out_ms)
     f64 number;
     if (!str_to_f64(text, &number)) return time_parse(text, out_ms);
     if (!(fabs(number) < 1e15)) return false;
-    *out_ms = (i64)(fabs(number) < 1e11 ? number * 1000 : number);      /* seconds, as these files have it, or milliseconds */
+    /* Seconds, as these files have it, or milliseconds. */
+    *out_ms = (i64)(fabs(number) < 1e11 ? number * 1000 : number);
     return true;
 }
 
@@ -76,7 +79,8 @@ static bool columns_read(struct columns *c, const struct csv_row *row)
     return c->session >= 0 && c->item >= 0;
 }
 
-static enum err read_rows(const char *path, struct csv *csv, struct names *names, struct clicks *into, arena *a, struct diag *diag)
+static enum err read_rows(const char *path, struct csv *csv, struct names *names,
+                          struct clicks *into, arena *a, struct diag *diag)
 {
     struct csv_row row;
     struct columns columns;
@@ -84,7 +88,10 @@ static enum err read_rows(const char *path, struct csv *csv, struct names *names
     enum err err = csv_next(csv, a, &row, &found, diag);
     if (err) return err;
     if (!found || !columns_read(&columns, &row))
-        return diag_set(diag, ERR_BAD_INPUT, "%s: the first line should name the columns SessionId, ItemId and perhaps Time, tab separated", path);
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "%s: the first line should name the columns SessionId, ItemId and perhaps "
+                        "Time, tab separated",
+                        path);
     into->timed = columns.time >= 0;
     u32 sessions_before = names->sessions_n;
     for (struct arena_mark mark = arena_mark(a);; arena_reset(a, mark)) {
@@ -97,17 +104,22 @@ static enum err read_rows(const char *path, struct csv *csv, struct names *names
             return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": a column is missing", path, row.line);
         str session = str_trim(row.fields[columns.session]), item = str_trim(row.fields[columns.item]);
         if (session.len == 0 || item.len == 0)
-            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": no session or no item", path, row.line);
+            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": no session or no item", path,
+                            row.line);
         if (into->timed && !read_time(str_trim(row.fields[columns.time]), &click.at_ms))
-            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": the time is neither a number nor a date", path, row.line);
+            return diag_set(diag, ERR_BAD_INPUT,
+                            "%s line %" PRId64 ": the time is neither a number nor a date", path,
+                            row.line);
         click.session = number_of(names->sessions, &names->sessions_n, session);
         click.item = number_of(names->items, &names->items_n, item);
         vec_push(into, click);
     }
     into->sessions = (isize)(names->sessions_n - sessions_before);
-    /* Without times the order of lines stands in: the file then spans 30 days, so that ages mean something. */
+    /* Without times the order of lines stands in: the file then spans 30 days, so that ages mean
+     * something. */
     if (!into->timed)
-        for (isize i = 0; i < into->n; i++) into->at[i].at_ms = (i64)((f64)i * 30 * (f64)DAY_MS / (f64)into->n);
+        for (isize i = 0; i < into->n; i++)
+            into->at[i].at_ms = (i64)((f64)i * 30 * (f64)DAY_MS / (f64)into->n);
     if (into->n) qsort(into->at, (size_t)into->n, sizeof *into->at, by_session_and_time);
     return ERR_OK;
 }
@@ -133,7 +145,8 @@ static enum err read_clicks(const char *path, struct names *names, struct clicks
 /* ---- measuring ----------------------------------------------------------------------------- */
 
 enum measure { HR_10, HR_20, MRR_10, MRR_20, NDCG_10, NDCG_20, MEASURES };
-static const char *const measure_names[MEASURES] = { "hr@10", "hr@20", "mrr@10", "mrr@20", "ndcg@10", "ndcg@20" };
+static const char *const measure_names[MEASURES] = { "hr@10",  "hr@20",   "mrr@10",
+                                                     "mrr@20", "ndcg@10", "ndcg@20" };
 
 struct tested { f64 sum[MEASURES]; isize predictions; };        /* of one test session */
 
@@ -141,7 +154,9 @@ static void tested_add(struct tested *t, isize rank)    /* 0: not among the firs
 {
     t->predictions++;
     if (rank == 0) return;
-    f64 gain[MEASURES] = { 1, 1, 1 / (f64)rank, 1 / (f64)rank, 1 / log2(1 + (f64)rank), 1 / log2(1 + (f64)rank) };
+    f64 gain[MEASURES] = {
+        1, 1, 1 / (f64)rank, 1 / (f64)rank, 1 / log2(1 + (f64)rank), 1 / log2(1 + (f64)rank)
+    };
     for (isize m = 0; m < MEASURES; m++)
         if (rank <= (m % 2 ? 20 : 10)) t->sum[m] += gain[m];
 }
@@ -166,7 +181,8 @@ static int ascending(const void *left, const void *right)
 
 struct estimate { f64 value, low, high; };
 
-static void estimate_all(const struct tested *at, isize n, u64 seed, isize resamples, arena *a, struct estimate *out)
+static void estimate_all(const struct tested *at, isize n, u64 seed, isize resamples, arena *a,
+                         struct estimate *out)
 {
     struct rng rng = rng_seed(seed);
     u32 *chosen = arena_new(a, u32, n + 1);
@@ -209,15 +225,17 @@ static isize rank_of(const struct recommended *list, isize n, u32 target)
     return rank <= K_MAX ? rank : 0;
 }
 
-static void test_session(const struct model *model, const struct algorithm *algorithm, const struct click *at, isize n,
-                         struct outcome *o, arena *a)
+static void test_session(const struct model *model, const struct algorithm *algorithm,
+                         const struct click *at, isize n, struct outcome *o, arena *a)
 {
     struct arena_mark mark = arena_mark(a);
     struct history_entry *history = arena_new(a, struct history_entry, n);
     struct tested *tested = &o->tested[o->tested_n++];
     /* The file says what a session is: its clicks are given a second apart, so that no pause ends it. */
     for (isize i = 0; i < n; i++)
-        history[i] = (struct history_entry){ .at_ms = at[0].at_ms + (i64)i * SECOND_MS, .item = at[i].item, .quantity = 1,
+        history[i] = (struct history_entry){ .at_ms = at[0].at_ms + (i64)i * SECOND_MS,
+                                             .item = at[i].item,
+                                             .quantity = 1,
                                              .type = EVENT_PRODUCT_VIEWED };
     struct arena_mark inner = arena_mark(a);
     for (isize i = 0; i + 1 < n; i++, arena_reset(a, inner)) {
@@ -237,7 +255,8 @@ static void test_session(const struct model *model, const struct algorithm *algo
     arena_reset(a, mark);
 }
 
-static struct model *train_model(const struct clicks *train, u32 items, const struct recommend_options *options, arena *a)
+static struct model *train_model(const struct clicks *train, u32 items,
+                                 const struct recommend_options *options, arena *a)
 {
     struct interaction *all = arena_new(a, struct interaction, train->n + 1);
     i64 last_ms = 0;
@@ -245,7 +264,8 @@ static struct model *train_model(const struct clicks *train, u32 items, const st
         const struct click *c = &train->at[i];
         all[i] = (struct interaction){ c->session, c->item, c->at_ms, INTERACTION_VIEWED, 1 };
         /* Clicks of one second keep the order of the file. */
-        if (i > 0 && train->at[i - 1].session == c->session) all[i].at_ms = max_i64(c->at_ms, all[i - 1].at_ms + 1);
+        if (i > 0 && train->at[i - 1].session == c->session)
+            all[i].at_ms = max_i64(c->at_ms, all[i - 1].at_ms + 1);
         if (i == 0 || all[i].at_ms > last_ms) last_ms = all[i].at_ms;
     }
     return model_build(all, train->n, items, last_ms, options);
@@ -313,15 +333,20 @@ static void report_json(const struct report *r, struct buf *out)
 static void report_text(const struct report *r, struct buf *out)
 {
     buf_printf(out, "%s\n\nalgorithm    %s\n", protocol, r->algorithm->name);
-    buf_printf(out, "train        %td events, %td sessions, %td items%s\n", r->train->n, r->train->sessions, r->card.items,
+    buf_printf(out, "train        %td events, %td sessions, %td items%s\n", r->train->n,
+               r->train->sessions, r->card.items,
                r->train->timed ? "" : "; no times: the order of lines stands in");
-    buf_printf(out, "test         %td events, %td sessions, %td predictions, %td with a target unknown to training\n\n", r->test->n,
-               r->test->sessions, r->outcome->predictions, r->outcome->unknown);
+    buf_printf(out,
+               "test         %td events, %td sessions, %td predictions, %td with a target unknown "
+               "to training\n\n",
+               r->test->n, r->test->sessions, r->outcome->predictions, r->outcome->unknown);
     for (isize m = 0; m < MEASURES; m++)
-        buf_printf(out, "%-12s %.4f   %.4f to %.4f\n", measure_names[m], r->measures[m].value, r->measures[m].low, r->measures[m].high);
+        buf_printf(out, "%-12s %.4f   %.4f to %.4f\n", measure_names[m], r->measures[m].value,
+                   r->measures[m].low, r->measures[m].high);
     buf_printf(out, "%-12s %.4f\n\n", "coverage@20", r->coverage);
     buf_printf(out, "bootstrap    %td resamples, seed %" PRIu64 "\n", r->resamples, r->seed);
-    buf_printf(out, "model        built in %.2f s, %.1f MB\n", (f64)r->card.took_us / 1e6, (f64)r->card.bytes / 1e6);
+    buf_printf(out, "model        built in %.2f s, %.1f MB\n", (f64)r->card.took_us / 1e6,
+               (f64)r->card.bytes / 1e6);
     buf_printf(out, "latency      p50 %.0f us, p99 %.0f us\n", r->p50, r->p99);
 }
 
@@ -331,7 +356,8 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
     for (isize i = 0; i < countof(algorithms); i++)
         if (str_eq(options->algorithm, str_of(algorithms[i].name))) algorithm = &algorithms[i];
     if (!algorithm)
-        return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, pop and blend", STR_FMT(options->algorithm));
+        return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, pop and blend",
+                        STR_FMT(options->algorithm));
 
     arena a = { 0 };
     struct names names = { .items = map_new(1024) };
@@ -352,13 +378,19 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
         test_session(model, algorithm, test.at + from, to - from, &o, &a);
     }
     if (o.predictions == 0) {
-        err = diag_set(diag, ERR_REFUSED, "%s: no session has two items, so there is nothing to predict", options->test);
+        err = diag_set(diag, ERR_REFUSED, "%s: no session has two items: nothing to predict",
+                       options->test);
         goto out;
     }
 
     struct report report = {
-        .algorithm = algorithm, .train = &train, .test = &test, .card = model_card(model), .outcome = &o,
-        .seed = options->seed ? options->seed : 1, .resamples = options->resamples > 0 ? options->resamples : RESAMPLES,
+        .algorithm = algorithm,
+        .train = &train,
+        .test = &test,
+        .card = model_card(model),
+        .outcome = &o,
+        .seed = options->seed ? options->seed : 1,
+        .resamples = options->resamples > 0 ? options->resamples : RESAMPLES,
     };
     estimate_all(o.tested, o.tested_n, report.seed, report.resamples, &a, report.measures);
     if (report.card.items > 0) report.coverage = (f64)bitset_count(o.shown) / (f64)report.card.items;

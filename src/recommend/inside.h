@@ -10,7 +10,7 @@
 enum {
     SESSION_ITEMS_MAX = 100,        /* distinct items kept of one session or basket; the latest */
     CONTEXT_MAX = 32,               /* items of the asking person that are looked at */
-    DISTANCE_MAX = 15,              /* how far from the shared item a neighbour is read: e^-3 of its weight is left there */
+    DISTANCE_MAX = 15,              /* how far from the shared item a neighbour is read; e^-3 is left there */
     LIMIT_MAX = 1000,
 };
 
@@ -41,7 +41,10 @@ struct model {
     f64 distance_weight[DISTANCE_MAX + 1];      /* by how far apart in the neighbour */
 };
 
-static inline bool model_is_content(const struct model *m, u32 item) { return m->contents > 0 && bitset_test(m->content, item); }
+static inline bool model_is_content(const struct model *m, u32 item)
+{
+    return m->contents > 0 && bitset_test(m->content, item);
+}
 
 /* Candidates found by item, each once. */
 struct tally { u32 *slots; isize mask; struct scored *at; isize n; };
@@ -62,16 +65,18 @@ static inline void tally_add(struct tally *t, u32 item, f64 score)
     t->at[t->slots[slot] - 1].score += score;
 }
 
-/* A session like the one asked about. `shared` has bit p when it holds the item of p items ago; `anchor` is where in the
- * neighbour the latest of these stands, `ago` its p. */
+/* A session like the one asked about. `shared` has bit p when it holds the item of p items ago;
+ * `anchor` is where in the neighbour the latest of these stands, `ago` its p. */
 struct neighbour { u32 session, shared; f64 similarity; u32 anchor, ago; };
 struct neighbours { struct neighbour *at; isize n; };
 
 /* `items`: what the session asked about holds, latest first, distinct. */
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, arena *a);
 /* Every item of the neighbours but the latest, scored, in no order. */
-struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items, bool content, arena *a);
-/* The same scores in their parts: what each neighbour gives each of its items, by way of the item of `ago` items ago. For reasons. */
+struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items,
+                        bool content, arena *a);
+/* The same scores in their parts: what each neighbour gives each of its items, by way of the item
+ * of `ago` items ago. For reasons. */
 void sknn_shares(const struct model *m, const struct neighbours *near, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score));
 

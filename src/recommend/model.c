@@ -131,7 +131,8 @@ static void build_sessions(struct build *b, i64 now_ms)
         used += n;
         m->session_from[s + 1] = (u32)used;
         m->session_weight[s] = (f32)faded(age_ms, m->options.session_decay_days);
-        b->cooc_weight[s] = faded(age_ms, m->options.cooc_decay_days) * (basket ? basket_weight : 1) / log2(1 + (f64)n);
+        b->cooc_weight[s] = faded(age_ms, m->options.cooc_decay_days) *
+                            (basket ? basket_weight : 1) / log2(1 + (f64)n);
     }
     m->session_items = arena_new(&m->arena, u32, used + 1);
     memcpy(m->session_items, kept, (size_t)used * sizeof *kept);
@@ -194,7 +195,8 @@ static void build_rows(struct build *b)
             }
         }
         arena_reset(&b->scratch, mark);
-        struct topk best[2] = { topk_new(&b->scratch, m->options.cooc_row), topk_new(&b->scratch, m->options.cooc_row) };
+        struct topk best[2] = { topk_new(&b->scratch, m->options.cooc_row),
+                                topk_new(&b->scratch, m->options.cooc_row) };
         for (isize t = 0; t < n; t++) {
             u32 other = touched[t];
             topk_add(&best[model_is_content(m, other)], other,
@@ -242,15 +244,20 @@ static void build_rankings(struct build *b, i64 now_ms)
             struct scored *list = arena_new(&b->scratch, struct scored, items + 1);
             isize n = 0;
             for (isize i = 1; i < items; i++) {
-                if (b->full_from[i] == b->full_from[i + 1] || model_is_content(m, (u32)i) != (bool)content) continue;
+                if (b->full_from[i] == b->full_from[i + 1] ||
+                    model_is_content(m, (u32)i) != (bool)content)
+                    continue;
                 f64 score = popular[i];
                 if (kind == RANKING_BESTSELLERS) {
                     if (bought[i] <= 0) continue;       /* what nobody bought sells not at all */
                     score = bought[i];
                 }
                 if (kind == RANKING_TRENDING) {
-                    f64 promised = all_popular[content] > 0 ? popular[i] * all_lately[content] / all_popular[content] : 0;
-                    score = (trending_prior + lately[i]) / (trending_prior + promised) * log1p(lately[i] + promised);
+                    f64 promised = all_popular[content] > 0
+                                       ? popular[i] * all_lately[content] / all_popular[content]
+                                       : 0;
+                    score = (trending_prior + lately[i]) / (trending_prior + promised) *
+                            log1p(lately[i] + promised);
                 }
                 list[n++] = (struct scored){ score, (u32)i };
             }

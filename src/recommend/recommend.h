@@ -32,7 +32,8 @@ struct recommend_options {
 struct recommend_options recommend_defaults(void);
 
 struct model;
-/* `interactions` in any order; sorted inside. now_ms: what decays are measured from. items: ids are below it. */
+/* `interactions` in any order; sorted inside. A weight of 0 counts as 1; item 0 and ids not below `items` are left out.
+ * now_ms: what decays are measured from. options null: the defaults. */
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
                           const struct recommend_options *options);
 void model_free(struct model *model);
@@ -59,7 +60,7 @@ struct recommend_query {
     i64 now_ms;
     u8 mix[RECOMMENDERS]; isize mix_n;                  /* recommenders to blend, in order of preference */
     u8 fallback[RECOMMENDERS]; isize fallback_n;        /* asked in turn while the list is short */
-    f64 weight[RECOMMENDERS];                           /* 0: the default */
+    f64 weight[RECOMMENDERS];                           /* 0: the default: each next of the mix counts a fifth */
     bool content;                                       /* content items rather than products */
     isize limit;
     /* Called for each candidate before it may take a place; false keeps it out (stock, filter rule, just bought, repeated …). */
@@ -70,7 +71,9 @@ struct recommend_query {
     void *ctx;
 };
 
-/* Best first, at most query->limit, no item twice, never an ineligible one, never `product` nor what stands in the cart. Returns how many. */
+/* Best first, at most query->limit (and 1,000), no item twice, never an ineligible one, never `product` nor what stands in the
+ * cart, nor the latest item of history (but "recently viewed" may hold that). Scores fall along the list; before boosts they are
+ * 0..1 and say how high an item stands in the blend. A null model gives an empty list. Returns how many. */
 isize recommend(const struct model *model, const struct recommend_query *query, arena *a, struct recommended **out);
 
 /* ---- offline evaluation (evaluate.c) --------------------------------------------------------- */

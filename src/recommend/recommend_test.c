@@ -24,14 +24,27 @@ static void did(struct world *w, u32 session, u32 item, i64 minutes_ago, u8 kind
     w->at[w->n++] = (struct interaction){ session, item, NOW - minutes_ago * MINUTE_MS, kind, 1 };
 }
 
-/* Sessions 1.. view 1 then 2 (many), 1 then 3 (fewer), 4 then 5; items 100..199 are looked at alone, 100 most. Orders hold 1 and 6. */
+/* Sessions 1.. view 1 then 2 (many), 1 then 3 (fewer), 4 then 5; items 100..199 are looked at
+ * alone, 100 most. Orders hold 1 and 6. */
 static void fill(struct world *w)
 {
     u32 s = 1;
-    for (u32 i = 0; i < 6; i++, s++) { did(w, s, 1, 60 + i, INTERACTION_VIEWED); did(w, s, 2, 59 + i, INTERACTION_VIEWED); }
-    for (u32 i = 0; i < 3; i++, s++) { did(w, s, 1, 160 + i, INTERACTION_VIEWED); did(w, s, 3, 159 + i, INTERACTION_VIEWED); }
-    for (u32 i = 0; i < 4; i++, s++) { did(w, s, 4, 260 + i, INTERACTION_VIEWED); did(w, s, 5, 259 + i, INTERACTION_VIEWED); }
-    for (u32 i = 0; i < 3; i++, s++) { did(w, s, 1, 400, INTERACTION_PURCHASED); did(w, s, 6, 400, INTERACTION_PURCHASED); }
+    for (u32 i = 0; i < 6; i++, s++) {
+        did(w, s, 1, 60 + i, INTERACTION_VIEWED);
+        did(w, s, 2, 59 + i, INTERACTION_VIEWED);
+    }
+    for (u32 i = 0; i < 3; i++, s++) {
+        did(w, s, 1, 160 + i, INTERACTION_VIEWED);
+        did(w, s, 3, 159 + i, INTERACTION_VIEWED);
+    }
+    for (u32 i = 0; i < 4; i++, s++) {
+        did(w, s, 4, 260 + i, INTERACTION_VIEWED);
+        did(w, s, 5, 259 + i, INTERACTION_VIEWED);
+    }
+    for (u32 i = 0; i < 3; i++, s++) {
+        did(w, s, 1, 400, INTERACTION_PURCHASED);
+        did(w, s, 6, 400, INTERACTION_PURCHASED);
+    }
     for (u32 item = 100; item < 200; item++)
         for (u32 i = 0; i < (200 - item) / 10 + 1; i++, s++) did(w, s, item, 3000, INTERACTION_VIEWED);
     for (u32 i = 0; i < 5; i++, s++) {
@@ -52,7 +65,10 @@ static struct model *world_model(void)
 
 static struct history_entry viewed(u32 item, i64 minutes_ago)
 {
-    return (struct history_entry){ .at_ms = NOW - minutes_ago * MINUTE_MS, .item = item, .quantity = 1, .type = EVENT_PRODUCT_VIEWED };
+    return (struct history_entry){ .at_ms = NOW - minutes_ago * MINUTE_MS,
+                                   .item = item,
+                                   .quantity = 1,
+                                   .type = EVENT_PRODUCT_VIEWED };
 }
 
 static const struct recommended *found(const struct recommended *list, isize n, u32 item)
@@ -78,8 +94,12 @@ static void the_last_click_leads_the_list_and_is_named(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(4, 10), viewed(1, 1) };
-    struct recommend_query q = { .history = history, .history_n = 2, .now_ms = NOW, .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC },
-                                 .mix_n = 2, .limit = 10 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 2,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC },
+                                 .mix_n = 2,
+                                 .limit = 10 };
     isize n = recommend(m, &q, &a, &list);
     the_list_is_sound(list, n);
     assert_int_equal(list[0].item, 2);
@@ -107,7 +127,12 @@ static void an_earlier_item_of_the_session_may_come_back(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(1, 5), viewed(2, 1) };
-    struct recommend_query q = { .history = history, .history_n = 2, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 10 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 2,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION },
+                                 .mix_n = 1,
+                                 .limit = 10 };
     isize n = recommend(m, &q, &a, &list);
     assert_non_null(found(list, n, 1));
     assert_null(found(list, n, 2));
@@ -122,7 +147,12 @@ static void what_happens_later_is_not_seen(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(1, 5), viewed(4, -1) };
-    struct recommend_query q = { .history = history, .history_n = 2, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 10 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 2,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION },
+                                 .mix_n = 1,
+                                 .limit = 10 };
     isize n = recommend(m, &q, &a, &list);
     assert_null(found(list, n, 5));
     assert_int_equal(list[0].item, 2);
@@ -147,7 +177,12 @@ static void filters_inside_candidate_generation_keep_the_list_full(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct rules rules = { .refuse_below = 190 };       /* nearly everything, and all the best of it */
-    struct recommend_query q = { .now_ms = NOW, .mix = { RECOMMENDER_POPULAR }, .mix_n = 1, .limit = 10, .eligible = eligible, .ctx = &rules };
+    struct recommend_query q = { .now_ms = NOW,
+                                 .mix = { RECOMMENDER_POPULAR },
+                                 .mix_n = 1,
+                                 .limit = 10,
+                                 .eligible = eligible,
+                                 .ctx = &rules };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 10);
     the_list_is_sound(list, n);
@@ -171,8 +206,17 @@ static void the_product_in_view_and_the_cart_are_left_out_of_every_recommender(v
     struct history_entry history[] = { viewed(2, 9), viewed(6, 8), viewed(1, 2) };
     static const u32 cart[] = { 6, 2 };
     for (u8 r = 0; r < RECOMMENDERS; r++) {
-        struct recommend_query q = { .history = history, .history_n = 3, .cart = cart, .cart_n = 2, .product = 1, .now_ms = NOW,
-                                     .mix = { r }, .mix_n = 1, .fallback = { RECOMMENDER_TRENDING }, .fallback_n = 1, .limit = 50 };
+        struct recommend_query q = { .history = history,
+                                     .history_n = 3,
+                                     .cart = cart,
+                                     .cart_n = 2,
+                                     .product = 1,
+                                     .now_ms = NOW,
+                                     .mix = { r },
+                                     .mix_n = 1,
+                                     .fallback = { RECOMMENDER_TRENDING },
+                                     .fallback_n = 1,
+                                     .limit = 50 };
         isize n = recommend(m, &q, &a, &list);
         assert_int_equal(n, 50);
         the_list_is_sound(list, n);
@@ -211,9 +255,16 @@ static void caps_hold_over_mix_and_fallback(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(1, 2) };
-    struct recommend_query q = { .history = history, .history_n = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1,
-                                 .fallback = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS }, .fallback_n = 2,
-                                 .group = group_of, .max_per_group = 2, .limit = 8 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 1,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION },
+                                 .mix_n = 1,
+                                 .fallback = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS },
+                                 .fallback_n = 2,
+                                 .group = group_of,
+                                 .max_per_group = 2,
+                                 .limit = 8 };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 8);                             /* 4 groups, 2 of each */
     the_list_is_sound(list, n);
@@ -233,7 +284,9 @@ static void a_boost_lifts_its_item(void **state)
     struct model *m = world_model();
     arena a = { 0 };
     struct recommended *list;
-    struct recommend_query q = { .now_ms = NOW, .mix = { RECOMMENDER_POPULAR }, .mix_n = 1, .limit = 120, .boost = boost_199 };
+    struct recommend_query q = {
+        .now_ms = NOW, .mix = { RECOMMENDER_POPULAR }, .mix_n = 1, .limit = 120, .boost = boost_199
+    };
     isize n = recommend(m, &q, &a, &list);
     assert_true(n > 100);
     assert_int_equal(list[0].item, 199);
@@ -248,8 +301,12 @@ static void a_stranger_gets_the_fallback_labelled_as_such(void **state)
     struct model *m = world_model();
     arena a = { 0 };
     struct recommended *list;
-    struct recommend_query q = { .now_ms = NOW, .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC }, .mix_n = 2,
-                                 .fallback = { RECOMMENDER_BESTSELLERS, RECOMMENDER_POPULAR }, .fallback_n = 2, .limit = 12 };
+    struct recommend_query q = { .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC },
+                                 .mix_n = 2,
+                                 .fallback = { RECOMMENDER_BESTSELLERS, RECOMMENDER_POPULAR },
+                                 .fallback_n = 2,
+                                 .limit = 12 };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 12);
     the_list_is_sound(list, n);
@@ -268,8 +325,14 @@ static void the_fallback_stands_below_what_is_personal(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(4, 2) };
-    struct recommend_query q = { .history = history, .history_n = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1,
-                                 .fallback = { RECOMMENDER_TRENDING }, .fallback_n = 1, .limit = 5 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 1,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION },
+                                 .mix_n = 1,
+                                 .fallback = { RECOMMENDER_TRENDING },
+                                 .fallback_n = 1,
+                                 .limit = 5 };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 5);
     the_list_is_sound(list, n);
@@ -287,7 +350,12 @@ static void recently_viewed_is_newest_first_and_once_each(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(7, 9000), viewed(8, 600), viewed(7, 500), viewed(9, 2) };
-    struct recommend_query q = { .history = history, .history_n = 4, .now_ms = NOW, .mix = { RECOMMENDER_RECENT }, .mix_n = 1, .limit = 10 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 4,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_RECENT },
+                                 .mix_n = 1,
+                                 .limit = 10 };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 3);
     assert_int_equal(list[0].item, 9);
@@ -304,8 +372,14 @@ static void products_and_content_share_one_engine_and_never_one_list(void **stat
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(1, 2) };
-    struct recommend_query q = { .history = history, .history_n = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC },
-                                 .mix_n = 2, .fallback = { RECOMMENDER_TRENDING }, .fallback_n = 1, .limit = 50 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 1,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC },
+                                 .mix_n = 2,
+                                 .fallback = { RECOMMENDER_TRENDING },
+                                 .fallback_n = 1,
+                                 .limit = 50 };
     isize n = recommend(m, &q, &a, &list);
     for (isize i = 0; i < n; i++) assert_true(list[i].item < CONTENT_FIRST);
     q.content = true;
@@ -321,7 +395,8 @@ static void what_rises_trends_above_what_always_sold(void **state)
 {
     (void)state;
     struct world *w = mem_new(sizeof *w);
-    for (u32 i = 0; i < 300; i++) did(w, i, 1, 100 * i, INTERACTION_VIEWED);        /* steady for three weeks */
+    for (u32 i = 0; i < 300; i++)
+        did(w, i, 1, 100 * i, INTERACTION_VIEWED); /* steady for three weeks */
     for (u32 i = 0; i < 60; i++) did(w, 1000 + i, 2, 10 * i, INTERACTION_VIEWED);   /* since this morning */
     struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL);
     arena a = { 0 };
@@ -343,8 +418,14 @@ static void an_empty_model_gives_empty_lists(void **state)
     arena a = { 0 };
     struct recommended *list;
     struct history_entry history[] = { viewed(1, 2), viewed(390, 1) };
-    struct recommend_query q = { .history = history, .history_n = 2, .product = 391, .now_ms = NOW, .limit = 10,
-                                 .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_POPULAR, RECOMMENDER_BESTSELLERS }, .mix_n = 4 };
+    struct recommend_query q = { .history = history,
+                                 .history_n = 2,
+                                 .product = 391,
+                                 .now_ms = NOW,
+                                 .limit = 10,
+                                 .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC,
+                                          RECOMMENDER_POPULAR, RECOMMENDER_BESTSELLERS },
+                                 .mix_n = 4 };
     struct model *m = model_build(NULL, 0, 0, NOW, NULL);
     assert_int_equal(recommend(m, &q, &a, &list), 0);
     model_free(m);
@@ -363,7 +444,8 @@ static void any_order_of_interactions_gives_the_same_lists(void **state)
     struct rng rng = rng_seed(7);
     struct world *w = mem_new(sizeof *w);
     for (isize i = 0; i < countof(w->at); i++)
-        did(w, rng_below(&rng, 900), 1 + rng_below(&rng, 60), (i64)rng_below(&rng, 5000), (u8)rng_below(&rng, 3));
+        did(w, rng_below(&rng, 900), 1 + rng_below(&rng, 60), (i64)rng_below(&rng, 5000),
+            (u8)rng_below(&rng, 3));
     struct recommend_options options = recommend_defaults();
     options.sessions_per_item = 40;
     options.neighbours = 30;
@@ -378,9 +460,15 @@ static void any_order_of_interactions_gives_the_same_lists(void **state)
     struct model *second = model_build(w->at, w->n, ITEMS, NOW, &options);
     arena a = { 0 };
     for (u32 i = 1; i <= 60; i++) {
-        struct history_entry history[] = { viewed(1 + (i * 7) % 60, 9), viewed(1 + (i * 11) % 60, 5), viewed(i, 1) };
-        struct recommend_query q = { .history = history, .history_n = 3, .now_ms = NOW, .limit = 30, .mix_n = 4,
-                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS } };
+        struct history_entry history[] = { viewed(1 + (i * 7) % 60, 9),
+                                           viewed(1 + (i * 11) % 60, 5), viewed(i, 1) };
+        struct recommend_query q = { .history = history,
+                                     .history_n = 3,
+                                     .now_ms = NOW,
+                                     .limit = 30,
+                                     .mix_n = 4,
+                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC,
+                                              RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS } };
         struct recommended *one, *two;
         isize n = recommend(first, &q, &a, &one);
         assert_int_equal(n, recommend(second, &q, &a, &two));

@@ -21,7 +21,8 @@ struct tally tally_new(arena *a, isize most)
 {
     isize slots = 16;
     while (slots < 2 * most) slots *= 2;
-    return (struct tally){ arena_new(a, u32, slots), slots - 1, arena_new(a, struct scored, slots / 2 + 1), 0 };
+    return (struct tally){ arena_new(a, u32, slots), slots - 1,
+                           arena_new(a, struct scored, slots / 2 + 1), 0 };
 }
 
 /* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
@@ -75,8 +76,8 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     return out;
 }
 
-/* The part of a neighbour that is read: up to DISTANCE_MAX items either side of where it meets us. A basket of a
- * hundred lines is not a hundred times as telling, and would cost so. */
+/* The part of a neighbour that is read: up to DISTANCE_MAX items either side of where it meets us.
+ * A basket of a hundred lines is not a hundred times as telling, and would cost so. */
 struct stretch { const u32 *items; isize from, to, at; f64 weight; };
 
 static struct stretch stretch_of(const struct model *m, const struct neighbour *near)
@@ -95,7 +96,8 @@ static f64 stretch_score(const struct model *m, const struct stretch *s, isize j
     return s->weight * m->distance_weight[distance] * (f64)m->idf[s->items[j]];
 }
 
-struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items, bool content, arena *a)
+struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items,
+                        bool content, arena *a)
 {
     isize most = 0;
     for (isize i = 0; i < near->n; i++) {
