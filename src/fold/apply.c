@@ -633,12 +633,27 @@ static str keep(str s)
     return (str){ copy, s.len };
 }
 
+static void dead_replayed(struct fold *fold, str ref)
+{
+    i64 number;
+    if (!str_to_i64(ref, &number)) return;
+    for (isize i = fold->dead.n - 1; i >= 0; i--) {
+        if (fold->dead.at[i].ref != (u64)number) continue;
+        fold->dead.at[i].replayed = true;
+        fold->dead_flushed = min_isize(fold->dead_flushed, i);      /* its row is written again */
+    }
+}
+
 static void apply_dead(struct fold *fold, str bytes, u64 ref, i64 now_ms)
 {
     struct codec c = codec_reader(bytes, NULL);
     struct dead_letter v = { 0 };
     visit_dead(&c, &v);
     if (c.failed) return;
+    if (v.replayed) {
+        dead_replayed(fold, v.raw);
+        return;
+    }
     struct source_count *source = source_slot(fold, v.source);
     source->dead++;
     source->last_at_ms = now_ms;

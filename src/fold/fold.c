@@ -86,6 +86,13 @@ isize fold_decided_of(const struct fold *fold, person_id person, const struct de
     return n;
 }
 
+i64 fold_decided_since(const struct fold *fold, i64 at_ms)
+{
+    isize oldest = max_isize(0, fold->decided_n - DECIDED_MAX), i = fold->decided_n;
+    while (i > oldest && fold->decided[(i - 1) % DECIDED_MAX].decision.at_ms >= at_ms) i--;
+    return fold->decided_n - i;
+}
+
 str fold_event_name(const struct fold *fold, u16 type)
 {
     if (type < EVENT_CUSTOM_FIRST) return str_of(event_type_name(type));
@@ -316,11 +323,7 @@ static void take_group(void *ctx, struct log_group *group) { work_push(ctx, (str
 static void run_group(struct fold *fold, struct log_group *group)
 {
     fold_apply(fold, &group->record);
-    for (isize i = 0; i < group->appends_n; i++) {
-        struct append *append = group->appends[i];
-        if (append->done) append->done(append, ERR_OK, append->first);
-    }
-    log_group_release(fold->writer, group);
+    log_group_release(fold->writer, group);             /* acknowledges: folded and durable */
 }
 
 static void tick_done(struct append *append, enum err err, u64 first)

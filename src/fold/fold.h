@@ -51,6 +51,7 @@ void refusal_encode(const struct refusal *refusal, struct buf *out);
 enum people_op { PEOPLE_MERGE, PEOPLE_SPLIT };
 struct people_order { u8 op; u32 a, b, link; str who; };
 void people_order_encode(const struct people_order *order, struct buf *out);
+/* An entry with `replayed` set is no new letter: it says that the letter whose ref stands in `raw`, in decimal, was taken after all. */
 void dead_letter_encode(const struct dead_letter *letter, struct buf *out);
 
 /* ---- what decisions left ---------------------------------------------------------------------------- */
@@ -133,6 +134,7 @@ isize fold_dead(const struct fold *fold);               /* kept in RAM, oldest f
 const struct dead_letter *fold_dead_at(const struct fold *fold, isize i);
 const struct decided *fold_decided(const struct fold *fold, u64 key);
 isize fold_decided_of(const struct fold *fold, person_id person, const struct decided **out, isize max);    /* newest first */
+i64 fold_decided_since(const struct fold *fold, i64 at_ms);       /* decisions of that instant or later, of those kept */
 str fold_event_name(const struct fold *fold, u16 type); /* our names, and a shop's own */
 struct latest { i64 at_ms; person_id person; u16 type; u8 channel; u32 item; };
 isize fold_latest(const struct fold *fold, struct latest *out, isize max);      /* newest first */
