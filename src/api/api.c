@@ -22,7 +22,9 @@ static const struct route routes[] = {
 #define EDITOR WHO_EDITOR
 #define ADMIN WHO_ADMIN
 #define ROUTE(method, path, run, who, text) { METHOD_##method, S_INIT(path), run, who, text },
+#define ALSO ROUTE
 #include "api/route.def"
+#undef ALSO
 #undef ROUTE
 };
 

@@ -207,6 +207,44 @@ enum err api_collect(const struct api_inside *inside, const struct json *body, a
     return c.entries_n ? fold_submit_wait(inside->fold, c.entries, c.entries_n, NULL) : ERR_OK;
 }
 
+struct after { void (*then)(void *ctx, struct http_request *req); void *ctx; };
+
+static void run_after(void *arg)
+{
+    struct call *call = arg;
+    const struct after *after = call->own;
+    after->then(after->ctx, call->req);
+}
+
+static void collected_after(struct append *append, enum err err, u64 first)
+{
+    struct call *call = append->ctx;
+    (void)err;
+    (void)first;
+    (void)http_post(call->req->loop, run_after, call);
+}
+
+void api_collect_then(struct api *api, struct http_request *req, str body, str source,
+                      void (*then)(void *ctx, struct http_request *req), void *ctx)
+{
+    struct call *call = arena_new(req->scratch, struct call, 1);
+    struct after *after = arena_new(req->scratch, struct after, 1);
+    struct collected *c = arena_new(req->scratch, struct collected, 1);
+    struct diag diag = { .arena = req->scratch };
+    *after = (struct after){ then, ctx };
+    *call = (struct call){ .api = api, .a = req->scratch, .source_key = source, .secret = true, .own = after };
+    enum err err = json_parse(call->a, body, &call->body, &diag);
+    if (!err) err = collect_events(call, S(""), call->body, c, &diag);
+    call->req = req;
+    if (!err && c->entries_n) {
+        call->append = (struct append){ .entries = c->entries, .entries_n = c->entries_n, .done = collected_after, .ctx = call };
+        http_hold(req);
+        err = fold_submit(api->fold, &call->append);
+        if (!err) return;
+    }
+    then(ctx, req);
+}
+
 /* ---- the routes ------------------------------------------------------------------------------------------------ */
 
 static void answer(struct call *call)

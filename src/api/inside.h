@@ -97,7 +97,9 @@ struct admin *admin_new(struct api *api);
 void admin_free(struct admin *admin);   /* its threads end: the fold must still run */
 
 #define ROUTE(method, path, run, who, text) handler run;
+#define ALSO(method, path, run, who, text)
 #include "api/route.def"
+#undef ALSO
 #undef ROUTE
 
 #endif

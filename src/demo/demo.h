@@ -62,6 +62,13 @@ const struct demo_product *demo_product_by_key(const struct demo_catalogue *c, s
 void demo_catalogue_write(const struct demo_catalogue *c, struct buf *out);
 void demo_content_write(arena *scratch, struct buf *out);
 
+/* ---- what a shop's people would author ------------------------------------------------------- */
+
+/* Definitions in an order in which each finds what it refers to: settings, segments, strategies, placements, campaigns. */
+struct demo_definition { const char *kind, *key, *document; };
+extern const struct demo_definition demo_setup[];
+extern const isize demo_setup_n;
+
 /* ---- pictures ----------------------------------------------------------------------------- */
 
 /* SVG, 360 x 480, under 3 KB, whole in itself; in `scratch`. */

@@ -6,21 +6,13 @@
  * held back for long; guests' baskets, which no profile has, it asks the fold for. The model is made anew from what is
  * there, so a person who withdrew or was erased is not in the next one.
  */
-#include <time.h>
-
 #include "base/logline.h"
 #include "base/rcu.h"
 #include "fold/inside.h"
 
 enum { PEOPLE_PER_BRACKET = 2000, INTERACTIONS_MAX = 50 << 20 };
 
-struct builder {
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t stop;
-    bool stopping;
-    u64 built_ref;
-};
+struct builder { pthread_t thread; struct queue *stop; u64 built_ref; };     /* nothing is ever queued; closing it ends the wait */
 
 struct learning {
     struct fold *fold;
@@ -119,27 +111,14 @@ void fold_train(struct fold *fold)
     rcu_thread_stop();
 }
 
-static bool wait_a_while(struct builder *b, i64 ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
-    pthread_mutex_lock(&b->lock);
-    while (!b->stopping && pthread_cond_timedwait(&b->stop, &b->lock, &until) == 0) continue;
-    bool stopping = b->stopping;
-    pthread_mutex_unlock(&b->lock);
-    return !stopping;
-}
-
 static void *builder_thread(void *ctx)
 {
     struct fold *fold = ctx;
     struct builder *b = fold->builder;
     rcu_thread_start();
     i64 wait_ms = 0;
-    while (wait_a_while(b, wait_ms)) {
+    void *nothing;
+    while (queue_take(b->stop, &nothing, 1, wait_ms) >= 0) {
         i64 began = clock_monotonic_us();
         u64 seen = atomic_load(&fold->live.folded);
         if (seen != b->built_ref) b->built_ref = train(fold);
@@ -153,8 +132,7 @@ static void *builder_thread(void *ctx)
 void builder_start(struct fold *fold)
 {
     struct builder *b = mem_new(sizeof *b);
-    pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->stop, NULL);
+    b->stop = queue_new(1);
     fold->builder = b;
     pthread_create(&b->thread, NULL, builder_thread, fold);
 }
@@ -162,11 +140,9 @@ void builder_start(struct fold *fold)
 void builder_stop(struct fold *fold)
 {
     struct builder *b = fold->builder;
-    pthread_mutex_lock(&b->lock);
-    b->stopping = true;
-    pthread_cond_signal(&b->stop);
-    pthread_mutex_unlock(&b->lock);
+    queue_close(b->stop);
     pthread_join(b->thread, NULL);
+    queue_free(b->stop);
     mem_free(b);
     fold->builder = NULL;
 }

@@ -474,18 +474,30 @@ static void print_digest(struct buf *out, const char *name, struct hash128 h)
     buf_printf(out, "%-12s %016llx%016llx\n", name, (unsigned long long)h.hi, (unsigned long long)h.lo);
 }
 
+static enum err digest_of(const struct fold_options *options, struct fold_digest *digest, u64 *ref, struct diag *diag)
+{
+    struct fold *fold = NULL;
+    enum err err = fold_open(options, &fold, diag);
+    if (!err) {
+        *digest = fold_digest(fold);
+        *ref = fold->ref;
+    }
+    fold_close(fold);
+    return err;
+}
+
 enum err fold_verify(const struct fold_options *options, struct buf *report, struct diag *diag)
 {
     struct fold_options kept = *options, fresh = *options;
-    struct fold *stored = NULL, *replayed = NULL;
     struct log_totals totals = { 0 };
     fresh.store_path = NULL;
     enum err err = log_verify(options->log_uri, options->config, &totals, diag);
-    if (!err) err = fold_open(&kept, &stored, diag);
-    if (!err) err = fold_open(&fresh, &replayed, diag);
+    struct fold_digest a = { 0 }, b = { 0 };
+    u64 refs[2] = { 0 };
+    if (!err) err = digest_of(&kept, &a, &refs[0], diag);
+    if (!err) err = digest_of(&fresh, &b, &refs[1], diag);
     if (!err) {
-        struct fold_digest a = fold_digest(stored), b = fold_digest(replayed);
-        buf_printf(report, "entries      %llu\nrecords      %lld\nbytes        %lld\n", (unsigned long long)stored->ref,
+        buf_printf(report, "entries      %llu\nrecords      %lld\nbytes        %lld\n", (unsigned long long)refs[0],
                    (long long)totals.records, (long long)totals.bytes);
         const char *names[] = { "identity", "people", "catalog", "denials", "definitions", "orders", "cells", "rest" };
         const struct hash128 *sa = &a.identity, *sb = &b.identity;
@@ -494,10 +506,8 @@ enum err fold_verify(const struct fold_options *options, struct buf *report, str
             if (!hash128_eq(sa[i], sb[i])) print_digest(report, "  replayed", sb[i]);
         }
         print_digest(report, "state", a.all);
-        bool same = hash128_eq(a.all, b.all);
+    bool same = hash128_eq(a.all, b.all);
         if (!same) err = diag_set(diag, ERR_DAMAGED, "the stored state differs from a replay of the log");
     }
-    if (stored) fold_close(stored);
-    if (replayed) fold_close(replayed);
     return err;
 }

@@ -20,7 +20,7 @@ static enum err copy(sqlite3 *from, sqlite3 *to, struct store_progress progress,
     enum err err = execute(from, "BEGIN; SELECT count(*) FROM sqlite_schema", diag);
     if (err) return err;
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-    if (!backup) return fail(to, sqlite3_errcode(to), diag);
+    if (!backup) return store_fail(to, sqlite3_errcode(to), diag);
     int code;
     bool go_on = true;
     do {
@@ -29,9 +29,9 @@ static enum err copy(sqlite3 *from, sqlite3 *to, struct store_progress progress,
         if (progress.report) go_on = progress.report(progress.ctx, pages - sqlite3_backup_remaining(backup), pages);
     } while (go_on && code == SQLITE_OK);
     int finished = sqlite3_backup_finish(backup);
-    if (code == SQLITE_DONE) return fail(to, finished, diag);
+    if (code == SQLITE_DONE) return store_fail(to, finished, diag);
     if (code == SQLITE_OK) return diag_set(diag, ERR_CONFLICT, "the backup was stopped");
-    return fail(to, code, diag);
+    return store_fail(to, code, diag);
 }
 
 /* The copy is whole and on disk before it gets its name. */

@@ -120,5 +120,5 @@ enum err store_wal_truncate(struct store *store, struct diag *diag)
     assert(store->checkpointer && !store->begun);
     int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     if (code == SQLITE_OK) store->wal_pages = 0;
-    return fail(store->db, code, diag);
+    return store_fail(store->db, code, diag);
 }

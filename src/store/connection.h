@@ -34,7 +34,7 @@ struct store {
 MUST_USE enum err connect_to(const char *path, int flags, sqlite3 **out, struct diag *diag);
 enum err err_of(int code);
 /* The error of `code`, and what the connection says about it. */
-enum err fail(sqlite3 *db, int code, struct diag *diag);
+enum err store_fail(sqlite3 *db, int code, struct diag *diag);
 MUST_USE enum err execute(sqlite3 *db, const char *sql, struct diag *diag);
 
 MUST_USE enum err checkpointer_start(struct store *store, struct diag *diag);

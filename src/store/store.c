@@ -31,7 +31,7 @@ enum err err_of(int code)
     }
 }
 
-enum err fail(sqlite3 *db, int code, struct diag *diag)
+enum err store_fail(sqlite3 *db, int code, struct diag *diag)
 {
     enum err err = err_of(code);
     return err ? diag_set(diag, err, "%s", db ? sqlite3_errmsg(db) : sqlite3_errstr(code)) : ERR_OK;
@@ -39,7 +39,7 @@ enum err fail(sqlite3 *db, int code, struct diag *diag)
 
 enum err execute(sqlite3 *db, const char *sql, struct diag *diag)
 {
-    return fail(db, sqlite3_exec(db, sql, NULL, NULL, NULL), diag);
+    return store_fail(db, sqlite3_exec(db, sql, NULL, NULL, NULL), diag);
 }
 
 enum err connect_to(const char *path, int flags, sqlite3 **out, struct diag *diag)
@@ -85,7 +85,7 @@ static enum err want_wal(struct store *store, struct diag *diag)
     sqlite3_stmt *s = NULL;
     int code = sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &s, NULL);
     if (code == SQLITE_OK) code = sqlite3_step(s);
-    enum err err = fail(store->db, code, diag);
+    enum err err = store_fail(store->db, code, diag);
     if (!err && strcmp((const char *)sqlite3_column_text(s, 0), "wal") != 0)
         err = diag_set(diag, ERR_DISK, "%s: this file system cannot share memory between processes", store->path);
     (void)sqlite3_finalize(s);

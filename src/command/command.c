@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "command/inside.h"
+
+static const struct { const char *name; int (*run)(struct args *args); const char *usage, *text; } commands[] = {
+#define COMMAND(name, run, usage, text) { #name, run, usage, text },
+#include "command/command.def"
+#undef COMMAND
+};
+
+/* Options that take no value. */
+static const char *const flags[] = { "json", "dry-run", "null", "help", "explain", "openapi", "fresh" };
+
+int command_fail(int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)fputs("opmaat: ", stderr);
+    (void)vfprintf(stderr, format, args);
+    (void)fputc('\n', stderr);
+    va_end(args);
+    return code;
+}
+
+str option(const struct args *args, const char *name, const char *otherwise)
+{
+    for (isize i = args->options_n - 1; i >= 0; i--)
+        if (str_eq(args->options[i].name, str_of(name))) return args->options[i].value;
+    return str_of(otherwise);
+}
+
+bool flag(const struct args *args, const char *name)
+{
+    for (isize i = 0; i < args->options_n; i++)
+        if (str_eq(args->options[i].name, str_of(name))) return true;
+    return false;
+}
+
+static bool is_flag(str name)
+{
+    for (isize i = 0; i < countof(flags); i++)
+        if (str_eq(name, str_of(flags[i]))) return true;
+    return false;
+}
+
+static bool read_words(struct args *args, int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        str word = str_of(argv[i]);
+        if (!str_starts(word, S("--")) || word.len == 2) {
+            if (args->words_n == countof(args->words)) return false;
+            args->words[args->words_n++] = word;
+            continue;
+        }
+        struct str_cut pair = str_cut(str_from(word, 2), '=');
+        if (args->options_n == countof(args->options)) return false;
+        str value = pair.tail;
+        if (!pair.found && !is_flag(pair.head)) {
+            if (i + 1 == argc) return false;
+            value = str_of(argv[++i]);
+        }
+        args->options[args->options_n].name = pair.head;
+        args->options[args->options_n++].value = value;
+    }
+    return true;
+}
+
+static str read_file(arena *a, const char *path, bool *found)
+{
+    struct buf out = { .arena = a };
+    FILE *f = fopen(path, "rbe");
+    *found = f != NULL;
+    if (!f) return S("");
+    char block[65536];
+    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) buf_add(&out, (str){ block, (isize)n });
+    (void)fclose(f);
+    return buf_str(&out);
+}
+
+/* Flag over environment over file over default. */
+static bool read_config(struct args *args)
+{
+    struct diag diag = { .arena = args->a };
+    bool found = true;
+    args->config = config_default();
+    str path = option(args, "config", "");
+    if (path.len) {
+        str text = read_file(args->a, arena_z(args->a, path), &found);
+        if (!found) { (void)command_fail(USAGE, "%.*s cannot be read", STR_FMT(path)); return false; }
+        if (config_file(&args->config, text, &diag)) {
+            (void)command_fail(USAGE, "%.*s, line %lld: %.*s", STR_FMT(path), (long long)diag.line, STR_FMT(diag.what));
+            return false;
+        }
+    }
+    if (config_environment(&args->config, args->environment, &diag)) { (void)command_fail(USAGE, "%.*s", STR_FMT(diag.what)); return false; }
+    for (isize i = 0; i < args->options_n; i++) {
+        for (isize k = 0; k < config_rows_n; k++) {
+            if (!str_eq(args->options[i].name, str_of(config_rows[k].name))) continue;
+            if (config_set(&args->config, args->options[i].name, args->options[i].value, &diag) == ERR_OK) continue;
+            (void)command_fail(USAGE, "%.*s", STR_FMT(diag.what));
+            return false;
+        }
+    }
+    return true;
+}
+
+static int help(void)
+{
+    (void)puts("opmaat decides what each shopper sees.\n\nusage: opmaat COMMAND [WORDS] [--OPTIONS]\n");
+    for (isize i = 0; i < countof(commands); i++) (void)printf("  %-10s %s\n", commands[i].name, commands[i].text);
+    (void)puts("\n  opmaat COMMAND --help says more. Any setting (opmaat config) is an option too: --flush_ms=500.\n"
+               "  --data DIR is the data folder, ./data unless said.");
+    return DONE;
+}
+
+int command_run(int argc, char **argv, char **environment)
+{
+    arena a = { 0 };
+    struct args args = { .a = &a, .environment = environment, .program = argv[0], .raw = argv, .raw_n = argc };
+    if (sodium_init() < 0) return command_fail(FAILED, "libsodium does not start");
+    str name = argc > 1 ? str_of(argv[1]) : S("help");
+    if (str_eq(name, S("help")) || str_eq(name, S("--help")) || str_eq(name, S("-h"))) return help();
+    if (str_eq(name, S("--version")) || str_eq(name, S("version"))) return puts("opmaat 0.1.0") < 0 ? FAILED : DONE;
+    for (isize i = 0; i < countof(commands); i++) {
+        if (!str_eq(name, str_of(commands[i].name))) continue;
+        args.usage = commands[i].usage;
+        if (!read_words(&args, argc, argv)) return command_fail(USAGE, "usage: opmaat %s", args.usage);
+        if (flag(&args, "help")) {
+            (void)printf("opmaat %s\n\n%s\n", args.usage, commands[i].text);
+            return DONE;
+        }
+        if (!read_config(&args)) return USAGE;
+        int code = commands[i].run(&args);
+        arena_fini(&a);
+        return code;
+    }
+    const char *near = commands[0].name;
+    for (isize i = 1; i < countof(commands); i++)
+        if (str_distance(name, str_of(commands[i].name)) < str_distance(name, str_of(near))) near = commands[i].name;
+    return command_fail(USAGE, "there is no command \"%.*s\"; did you mean %s?", STR_FMT(name), near);
+}
+
+/* ---- data folders ------------------------------------------------------------------------------------ */
+
+struct fold_options folder_options(struct args *args, str path)
+{
+    return (struct fold_options){
+        .config = &args->config, .clock = clock_system(),
+        .log_uri = arena_printf(args->a, "file:%.*s/log", STR_FMT(path)).ptr,
+        .store_path = arena_printf(args->a, "%.*s/opmaat.db", STR_FMT(path)).ptr,
+    };
+}
+
+bool folder_lock(str path, arena *a, int *fd)
+{
+    const char *file = arena_printf(a, "%.*s/lock", STR_FMT(path)).ptr;
+    if (mkdir(arena_z(a, path), 0700) != 0 && errno != EEXIST) {
+        (void)command_fail(FAILED, "the folder %.*s cannot be made", STR_FMT(path));
+        return false;
+    }
+    *fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0) { (void)command_fail(FAILED, "%s cannot be opened", file); return false; }
+    /* A worker that was just killed may still be letting go. */
+    for (int i = 0; i < 100; i++) {
+        if (flock(*fd, LOCK_EX | LOCK_NB) == 0) return true;
+        (void)usleep(20000);
+    }
+    (void)command_fail(FAILED, "another process works on %.*s", STR_FMT(path));
+    (void)close(*fd);
+    return false;
+}
+
+bool folder_open(struct args *args, struct folder *out)
+{
+    struct diag diag = { .arena = args->a };
+    *out = (struct folder){ .path = option(args, "data", "data"), .lock_fd = -1, .a = args->a };
+    if (!folder_lock(out->path, args->a, &out->lock_fd)) return false;
+    out->options = folder_options(args, out->path);
+    enum err err = fold_open(&out->options, &out->fold, &diag);
+    if (!err) return true;
+    (void)command_fail(FAILED, "%.*s: %.*s", STR_FMT(out->path), STR_FMT(diag.what));
+    (void)close(out->lock_fd);
+    return false;
+}
+
+void folder_close(struct folder *folder)
+{
+    fold_close(folder->fold);
+    (void)close(folder->lock_fd);
+}
+
+bool person_option(const struct args *args, struct identifier *out)
+{
+    str text = option(args, "person", "");
+    struct str_cut cut = str_cut(text, ':');
+    *out = (struct identifier){ IDENTIFIER_USER_ID, true, text };
+    if (cut.found && identifier_kind_of(cut.head, &out->kind)) out->value = cut.tail;
+    return out->value.len > 0;
+}
+
+bool time_option(const struct args *args, i64 *at_ms)
+{
+    str text = option(args, "at", "");
+    *at_ms = clock_now(clock_system());
+    return text.len == 0 || time_parse(text, at_ms);
+}

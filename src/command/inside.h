@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * inside.h - what the commands share: arguments, settings, and a data folder opened and locked. */
+#ifndef COMMAND_INSIDE_H
+#define COMMAND_INSIDE_H
+
+#include "api/api.h"
+
+enum { DONE = 0, FAILED = 1, USAGE = 2 };
+
+struct args {
+    arena *a;
+    char **environment;
+    const char *program;            /* argv[0] */
+    char **raw; int raw_n;          /* all of argv, for starting a worker with the same words */
+    const char *usage;
+    str words[64]; isize words_n;   /* what is no option */
+    struct { str name, value; } options[64]; isize options_n;
+    struct config config;
+};
+
+/* --name VALUE or --name=VALUE; empty when not given. */
+str option(const struct args *args, const char *name, const char *otherwise);
+bool flag(const struct args *args, const char *name);
+int PRINTF_LIKE(2, 3) command_fail(int code, const char *format, ...);
+
+/* A data folder, locked against a second process. */
+struct folder { str path; int lock_fd; struct fold *fold; struct fold_options options; arena *a; };
+/* Makes the folder when it is not there. Says why and returns false when it cannot be had. */
+bool folder_open(struct args *args, struct folder *out);
+void folder_close(struct folder *folder);
+/* "file:DATA/log" and "DATA/opmaat.db" of a folder. */
+struct fold_options folder_options(struct args *args, str path);
+bool folder_lock(str path, arena *a, int *fd);
+
+/* "user_id:ana-77", "email:…", or a bare value: a user id. */
+bool person_option(const struct args *args, struct identifier *out);
+bool time_option(const struct args *args, i64 *at_ms);
+
+#define COMMAND(name, run, usage, text) int run(struct args *args);
+#include "command/command.def"
+#undef COMMAND
+
+/* serve.c: runs an HTTP server over a fold until told to stop, then closes all. `other` as api.h's. */
+struct serving {
+    struct args *args;
+    struct folder *folder;
+    bool (*other)(void *ctx, struct http_request *req);
+    void *ctx;
+    void (*started)(void *ctx, struct api *api);        /* null: nothing to start beside it */
+    void (*stopping)(void *ctx);
+};
+int serve_until_stopped(const struct serving *serving);
+/* Holds the listening socket and keeps one worker running behind it: returns -1 in a worker (go on), else the exit code. */
+int supervise(struct args *args);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * serve.c - the server as two processes: one holds the socket, one works.
+ *
+ * The parent opens the listening socket and does nothing but start a worker behind it, again whenever one ends
+ * that was not told to. While none runs, connections wait in the socket's queue: neither a kill -9 nor an
+ * upgrade refuses one. SIGHUP ends the worker in good order and starts the next from the file on disk, which
+ * may be a newer program; SIGTERM ends both.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/logline.h"
+#include "command/inside.h"
+#include "console/console.h"
+
+enum { DRAIN_MS = 5000, CRASHES_IN_A_MINUTE_MAX = 30 };
+#define LISTEN_ENV "OPMAAT_LISTEN_FD"
+
+/* ---- the parent -------------------------------------------------------------------------------------- */
+
+static bool listen_address(struct args *args, str *host, i32 *port)
+{
+    str text = option(args, "listen", "127.0.0.1:8080");
+    isize colon = text.len;
+    while (colon > 0 && text.ptr[colon - 1] != ':') colon--;
+    i64 n;
+    if (colon == 0 || !str_to_i64(str_from(text, colon), &n) || n < 0 || n > 65535) return false;
+    *host = str_slice(text, 0, colon - 1);
+    if (str_starts(*host, S("["))) *host = str_slice(*host, 1, host->len - 1);
+    *port = (i32)n;
+    return true;
+}
+
+static pid_t start_worker(struct args *args, int fd)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);             /* a worker without its parent would keep the folder locked */
+    if (getppid() != parent) _exit(1);
+    char number[16];
+    (void)snprintf(number, sizeof number, "%d", fd);
+    (void)setenv(LISTEN_ENV, number, 1);
+    (void)fcntl(fd, F_SETFD, 0);
+    execv("/proc/self/exe", args->raw);
+    execvp(args->program, args->raw);
+    _exit(127);
+}
+
+static int hold(struct args *args, int fd)
+{
+    sigset_t watched;
+    sigemptyset(&watched);
+    const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+    for (isize i = 0; i < countof(signals); i++) sigaddset(&watched, signals[i]);
+    (void)sigprocmask(SIG_BLOCK, &watched, NULL);
+    int sfd = signalfd(-1, &watched, SFD_CLOEXEC);
+    if (sfd < 0) return command_fail(FAILED, "signals cannot be watched");
+    pid_t worker = start_worker(args, fd);
+    bool stopping = false, restarting = false;
+    i64 crashes[CRASHES_IN_A_MINUTE_MAX] = { 0 };
+    isize crashed = 0;
+    for (;;) {
+        struct signalfd_siginfo info;
+        if (read(sfd, &info, sizeof info) != sizeof info) continue;
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            stopping = true;
+            (void)kill(worker, SIGTERM);
+        } else if (info.ssi_signo == SIGHUP) {
+            restarting = true;
+            (void)kill(worker, SIGTERM);
+        }
+        int status;
+        if (waitpid(worker, &status, WNOHANG) != worker) continue;
+        int code = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+        if (stopping) return code;
+        if (WIFEXITED(status) && !restarting) return code;      /* it said why: starting again would say it again */
+        if (!restarting) {
+            i64 now = clock_monotonic_us();
+            log_error("worker.died signal=%d", WTERMSIG(status));
+            i64 *slot = &crashes[crashed++ % CRASHES_IN_A_MINUTE_MAX];
+            if (*slot && now - *slot < 60000000) return command_fail(FAILED, "the worker died %d times in a minute", CRASHES_IN_A_MINUTE_MAX);
+            *slot = now;
+        }
+        restarting = false;
+        worker = start_worker(args, fd);
+        if (worker < 0) return command_fail(FAILED, "no worker could be started");
+    }
+}
+
+int supervise(struct args *args)
+{
+    if (getenv(LISTEN_ENV)) return -1;
+    struct diag diag = { .arena = args->a };
+    str host;
+    i32 port;
+    int fd;
+    if (!listen_address(args, &host, &port)) return command_fail(USAGE, "--listen takes ADDRESS:PORT, such as 127.0.0.1:8080");
+    if (http_listen(host, port, &fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    return hold(args, fd);
+}
+
+/* ---- the worker ------------------------------------------------------------------------------------------ */
+
+static bool console_file(struct http_request *req)
+{
+    struct console_asset asset;
+    if (req->method != METHOD_GET && req->method != METHOD_HEAD) return false;
+    if (!console_asset(req->path, &asset)) return false;
+    bool packed = asset.gzip.len > 0 && str_find(http_header(req, S("accept-encoding")), S("gzip")) >= 0;
+    bool page = str_eq(req->path, S("/"));
+    bool fresh = str_eq(http_header(req, S("if-none-match")), asset.etag);
+    struct http_header extra[] = {
+        { S("ETag"), asset.etag }, { S("Cache-Control"), asset.cache_control }, { S("X-Content-Type-Options"), S("nosniff") },
+        { S("Access-Control-Allow-Origin"), S("*") }, { S("Vary"), S("Accept-Encoding") },
+        { packed && !fresh ? S("Content-Encoding") : S("X-Robots-Tag"), packed && !fresh ? S("gzip") : S("noindex") },
+        { page ? S("Content-Security-Policy") : S("Referrer-Policy"), page ? S(CONSOLE_CSP) : S("same-origin") },
+    };
+    http_reply(req, fresh ? 304 : 200, asset.content_type, fresh ? S("") : packed ? asset.gzip : asset.bytes, extra, countof(extra));
+    return true;
+}
+
+static bool other(void *ctx, struct http_request *req)
+{
+    const struct serving *serving = ctx;
+    if (serving->other && serving->other(serving->ctx, req)) return true;
+    return console_file(req);
+}
+
+static void wait_for_the_word(void)
+{
+    sigset_t watched;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
+    int signal_number;
+    (void)sigwait(&watched, &signal_number);
+    log_note("serve.stopping signal=%d", signal_number);
+}
+
+int serve_until_stopped(const struct serving *serving)
+{
+    struct args *args = serving->args;
+    struct diag diag = { .arena = args->a };
+    sigset_t watched;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &watched, NULL);       /* before any thread: all inherit it, sigwait takes them */
+    const char *number = getenv(LISTEN_ENV);
+    i64 fd = -1;
+    if (!number || !str_to_i64(str_of(number), &fd)) return command_fail(FAILED, "there is no socket to listen on");
+    (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    fold_start(serving->folder->fold);
+    struct api_options api_options = { .config = &args->config, .clock = clock_system(), .fold = serving->folder->fold,
+                                       .other = other, .ctx = (void *)(uintptr_t)serving };
+    struct api *api = api_new(&api_options);
+    struct http_options http = http_options(&args->config);
+    http.listen_fd = (int)fd;
+    http.ctx = api;
+    http.handle = api_handle;
+    struct http_server *server;
+    if (http_server_start(&http, &server, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    api_server(api, server);
+    api_ready(api, true);
+    log_note("serve.listening port=%d data=%.*s", http_port((int)fd), STR_FMT(serving->folder->path));
+    if (serving->started) serving->started(serving->ctx, api);
+    wait_for_the_word();
+    api_ready(api, false);
+    if (serving->stopping) serving->stopping(serving->ctx);
+    http_server_stop(server, DRAIN_MS);
+    fold_stop(serving->folder->fold);
+    api_free(api);
+    http_server_free(server);
+    return DONE;
+}
+
+int command_serve(struct args *args)
+{
+    int code = supervise(args);
+    if (code >= 0) return code;
+    struct folder folder;
+    if (!folder_open(args, &folder)) return FAILED;
+    code = serve_until_stopped(&(struct serving){ .args = args, .folder = &folder });
+    folder_close(&folder);
+    return code;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * setup.c - what the demo shop's people have authored: the documents as they would type them. */
+#include "demo/demo.h"
+
+const struct demo_definition demo_setup[] = {
+    { "settings", "shop", "{\"kind\":\"settings\",\"key\":\"shop\",\"holdout\":\"10%\",\"discount_quiet_days\":14,\"repurchase_days\":180,"
+      "\"currency\":\"EUR\",\"zone_minutes\":60}" },
+
+    { "segment", "jeans_women", "{\"kind\":\"segment\",\"key\":\"jeans_women\",\"title\":\"Interested in women's jeans\",\"owner\":\"kari@demo.shop\","
+      "\"rule\":\"count(product_viewed where category under \\\"Women > Jeans\\\", last 30 days) >= 3\"}" },
+    { "segment", "jeans_men", "{\"kind\":\"segment\",\"key\":\"jeans_men\",\"title\":\"Interested in men's jeans\",\"owner\":\"kari@demo.shop\","
+      "\"rule\":\"count(product_viewed where category under \\\"Men > Jeans\\\", last 30 days) >= 3\"}" },
+    { "segment", "coffee_and_tea", "{\"kind\":\"segment\",\"key\":\"coffee_and_tea\",\"title\":\"Coffee and tea people\",\"owner\":\"kari@demo.shop\","
+      "\"rule\":\"count(product_viewed where category under \\\"coffee\\\" or category under \\\"tea\\\", last 30 days) >= 3\"}" },
+    { "segment", "loyal", "{\"kind\":\"segment\",\"key\":\"loyal\",\"title\":\"Two orders in 60 days\",\"owner\":\"kari@demo.shop\","
+      "\"rule\":\"count(order_completed, last 60 days) >= 2\"}" },
+    { "segment", "cart_left", "{\"kind\":\"segment\",\"key\":\"cart_left\",\"title\":\"Left something in the cart\",\"owner\":\"kari@demo.shop\","
+      "\"rule\":\"sequence(product_added then not order_completed within 2 hours)\"}" },
+    { "segment", "just_looking", "{\"kind\":\"segment\",\"key\":\"just_looking\",\"title\":\"Five views this week, no order in 60 days\","
+      "\"owner\":\"kari@demo.shop\",\"rule\":\"count(product_viewed, last 7 days) >= 5 and not did(order_completed, last 60 days)\"}" },
+
+    { "strategy", "for_you", "{\"kind\":\"strategy\",\"key\":\"for_you\",\"title\":\"For you\",\"mix\":[\"session\",\"cooc\",\"trending\"],"
+      "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_category\":4},\"fallback\":[\"trending\",\"bestsellers\"]}" },
+    { "strategy", "goes_with", "{\"kind\":\"strategy\",\"key\":\"goes_with\",\"title\":\"Goes with this\",\"mix\":[\"cooc\",\"session\"],"
+      "\"filter\":\"item.in_stock\",\"fallback\":[\"trending\",\"bestsellers\"]}" },
+    { "strategy", "guides", "{\"kind\":\"strategy\",\"key\":\"guides\",\"title\":\"To read\",\"kind_of_item\":\"content\",\"mix\":[\"session\",\"trending\"],"
+      "\"fallback\":[\"trending\",\"bestsellers\"]}" },
+
+    { "placement", "home_hero", "{\"kind\":\"placement\",\"key\":\"home_hero\",\"title\":\"Banner on the home page\",\"channel\":\"web\","
+      "\"schema\":{\"headline\":\"text\",\"text\":\"text?\",\"button\":\"text?\",\"image\":\"url?\",\"link\":\"url?\"},"
+      "\"default\":{\"headline\":{\"en\":\"Made for long winters\",\"nb-NO\":\"Laget for lange vintre\"},"
+      "\"text\":{\"en\":\"Clothes and things that last, from the fjords.\",\"nb-NO\":\"Klær og ting som varer, fra fjordene.\"},"
+      "\"image\":\"/shop/img/hero-fjord.svg\",\"link\":\"/shop/c/women-jackets\"}}" },
+    { "placement", "home_recs", "{\"kind\":\"placement\",\"key\":\"home_recs\",\"title\":\"Row on the home page\",\"channel\":\"web\",\"strategy\":\"for_you\","
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"For you\",\"nb-NO\":\"For deg\"}}}" },
+    { "placement", "product_recs", "{\"kind\":\"placement\",\"key\":\"product_recs\",\"title\":\"Row on a product page\",\"channel\":\"web\",\"strategy\":\"goes_with\","
+      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"You may also like\",\"nb-NO\":\"Du liker kanskje også\"}}}" },
+    { "placement", "cart_recs", "{\"kind\":\"placement\",\"key\":\"cart_recs\",\"title\":\"Row in the cart\",\"channel\":\"web\",\"strategy\":\"goes_with\","
+      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"Goes well with your cart\",\"nb-NO\":\"Passer til handlekurven\"}}}" },
+    { "placement", "thanks_recs", "{\"kind\":\"placement\",\"key\":\"thanks_recs\",\"title\":\"Row after an order\",\"channel\":\"web\",\"strategy\":\"for_you\","
+      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"For next time\",\"nb-NO\":\"Til neste gang\"}}}" },
+    { "placement", "guide_recs", "{\"kind\":\"placement\",\"key\":\"guide_recs\",\"title\":\"Guides\",\"channel\":\"web\",\"strategy\":\"guides\","
+      "\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"To read\",\"nb-NO\":\"Å lese\"}}}" },
+
+    { "campaign", "jeans", "{\"kind\":\"campaign\",\"key\":\"jeans\",\"title\":\"Jeans for those who look for jeans\",\"placement\":\"home_hero\",\"owner\":\"kari@demo.shop\","
+      "\"goal\":\"find jeans that fit, quickly\",\"metric\":\"order_rate\",\"priority\":20,\"experiences\":["
+      "{\"key\":\"women\",\"target\":\"in segment \\\"jeans_women\\\"\",\"choose\":\"experiment\",\"variations\":["
+      "{\"key\":\"as_before\",\"share\":\"34%\",\"render\":\"passthrough\"},"
+      "{\"key\":\"fit\",\"share\":\"33%\",\"content\":{\"headline\":{\"en\":\"Jeans that fit you, {{first_name|friend}}\",\"nb-NO\":\"Jeans som passer deg, {{first_name|venn}}\"},"
+      "\"button\":{\"en\":\"See them\",\"nb-NO\":\"Se dem\"},\"image\":\"/shop/img/hero-women-jeans.svg\",\"link\":\"/shop/c/women-jeans\"}},"
+      "{\"key\":\"new\",\"share\":\"33%\",\"content\":{\"headline\":{\"en\":\"New in: jeans\",\"nb-NO\":\"Nytt: jeans\"},"
+      "\"button\":{\"en\":\"See what is new\",\"nb-NO\":\"Se nyhetene\"},\"image\":\"/shop/img/hero-women-jeans.svg\",\"link\":\"/shop/c/women-jeans\"}}]},"
+      "{\"key\":\"men\",\"target\":\"in segment \\\"jeans_men\\\"\",\"choose\":\"fixed\",\"variations\":["
+      "{\"key\":\"fit\",\"content\":{\"headline\":{\"en\":\"Jeans that keep their shape\",\"nb-NO\":\"Jeans som holder fasongen\"},"
+      "\"button\":{\"en\":\"See them\",\"nb-NO\":\"Se dem\"},\"image\":\"/shop/img/hero-men-jeans.svg\",\"link\":\"/shop/c/men-jeans\"}}]}]}" },
+    { "campaign", "welcome_offer", "{\"kind\":\"campaign\",\"key\":\"welcome_offer\",\"title\":\"Ten per cent for those who hesitate\",\"placement\":\"home_hero\","
+      "\"owner\":\"kari@demo.shop\",\"goal\":\"make the first order easier\",\"metric\":\"order_rate\",\"priority\":10,\"discount\":true,"
+      "\"cap\":{\"times\":3,\"per\":\"1 day\"},\"experiences\":[{\"key\":\"hesitating\",\"target\":\"in segment \\\"just_looking\\\"\",\"choose\":\"experiment\",\"variations\":["
+      "{\"key\":\"as_before\",\"share\":\"50%\",\"render\":\"passthrough\"},"
+      "{\"key\":\"ten_percent\",\"share\":\"50%\",\"content\":{\"headline\":{\"en\":\"10 % off your first order\",\"nb-NO\":\"10 % på første ordre\"},"
+      "\"text\":{\"en\":\"Take your time. The offer waits a week.\",\"nb-NO\":\"Ta deg tid. Tilbudet venter en uke.\"},"
+      "\"button\":{\"en\":\"Have a look\",\"nb-NO\":\"Se deg om\"},\"image\":\"/shop/img/hero-fjord.svg\",\"link\":\"/shop/c/women-knitwear\"}}]}]}" },
+};
+const isize demo_setup_n = countof(demo_setup);
