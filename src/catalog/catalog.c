@@ -101,7 +101,8 @@ static struct hash128 path_hash(const struct catalog *c, str path)
 static const struct category *category_of(const struct catalog *c, category_id id)
 {
     if (id.v == 0 || id.v > CATEGORIES_MAX) return NULL;
-    _Atomic(struct category *) *chunk = atomic_load_explicit(&c->categories[id.v / CATEGORY_CHUNK], memory_order_acquire);
+    _Atomic(struct category *) *chunk =
+        atomic_load_explicit(&c->categories[id.v / CATEGORY_CHUNK], memory_order_acquire);
     return chunk ? atomic_load_explicit(&chunk[id.v % CATEGORY_CHUNK], memory_order_acquire) : NULL;
 }
 
@@ -195,7 +196,9 @@ static void category_settle(struct catalog *c, struct item_state *state)
         if (name.len == 0) continue;
         name.len = min_isize(name.len, NAME_MAX_BYTES);
         const struct category *parent = category_of(c, at);
-        str path = parent ? arena_printf(&c->scratch, "%.*s > %.*s", STR_FMT(parent->path), STR_FMT(name)) : name;
+        str path =
+            parent ? arena_printf(&c->scratch, "%.*s > %.*s", STR_FMT(parent->path), STR_FMT(name))
+                   : name;
         category_id found = catalog_category(c, path);
         if (found.v == 0) {
             if (catalog_categories(c) >= CATEGORIES_MAX) break;
@@ -218,7 +221,8 @@ bool item_under(const struct catalog *c, const struct item *item, str category)
     category_id wanted = is_path ? catalog_category(c, category) : (category_id){ 0 };
     category_id id = item->category_id;
     for (isize depth = 0; at && depth < CATEGORY_DEPTH_MAX; depth++) {
-        if (is_path ? id.v == wanted.v : str_eq_nocase(at->name, category) || str_eq_nocase(at->slug, category))
+        if (is_path ? id.v == wanted.v
+                    : str_eq_nocase(at->name, category) || str_eq_nocase(at->slug, category))
             return true;
         id = at->parent;
         at = category_of(c, id);
@@ -248,7 +252,10 @@ const struct item *catalog_item(const struct catalog *c, item_id id)
 }
 
 isize catalog_count(const struct catalog *c) { return atomic_load_explicit(&c->count, memory_order_acquire); }
-bool catalog_described(const struct catalog *c) { return atomic_load_explicit(&c->described, memory_order_acquire) > 0; }
+bool catalog_described(const struct catalog *c)
+{
+    return atomic_load_explicit(&c->described, memory_order_acquire) > 0;
+}
 
 item_id catalog_find(const struct catalog *c, str key)
 {
@@ -293,13 +300,17 @@ item_id catalog_dirty_next(struct catalog *c)
     return id;
 }
 
-static bool counts_as_described(const struct item *item) { return item->kind == ITEM_PRODUCT && !item->hidden; }
+static bool counts_as_described(const struct item *item)
+{
+    return item->kind == ITEM_PRODUCT && !item->hidden;
+}
 
 static void variants_unclaim(struct catalog *c, const struct item *before, const struct item *now)
 {
     for (isize i = 0; i < before->variants_n; i++) {
         bool kept = false;
-        for (isize k = 0; k < now->variants_n && !kept; k++) kept = str_eq(before->variants[i].key, now->variants[k].key);
+        for (isize k = 0; k < now->variants_n && !kept; k++)
+            kept = str_eq(before->variants[i].key, now->variants[k].key);
         struct hash128 h = hash128(before->variants[i].key, c->seed);
         if (!kept && map_get(c->variants, h, 0) == before->id.v) (void)map_remove(c->variants, h);
     }
@@ -500,7 +511,8 @@ static void stock_sum(struct catalog *c, struct item *item)
     item->stock_n = n;
 }
 
-static void prices_merge(struct catalog *c, struct price **list, isize *n, const struct price *more, isize more_n)
+static void prices_merge(struct catalog *c, struct price **list, isize *n, const struct price *more,
+                         isize more_n)
 {
     struct price *merged = arena_new(&c->scratch, struct price, *n + more_n);
     isize total = 0;
@@ -516,7 +528,8 @@ static void prices_merge(struct catalog *c, struct price **list, isize *n, const
     *n = total;
 }
 
-static void stock_merge(struct catalog *c, struct stock **list, isize *n, const struct stock *more, isize more_n)
+static void stock_merge(struct catalog *c, struct stock **list, isize *n, const struct stock *more,
+                        isize more_n)
 {
     struct stock *merged = arena_new(&c->scratch, struct stock, *n + more_n);
     isize total = 0;
@@ -583,7 +596,8 @@ static void variants_unique(struct catalog *c, struct item *item)
     isize n = 0;
     for (isize i = 0; i < item->variants_n; i++) {
         bool repeated = item->variants[i].key.len == 0;
-        for (isize k = 0; k < n && !repeated; k++) repeated = str_eq(item->variants[k].key, item->variants[i].key);
+        for (isize k = 0; k < n && !repeated; k++)
+            repeated = str_eq(item->variants[k].key, item->variants[i].key);
         if (!repeated) item->variants[n++] = item->variants[i];
     }
     item->variants_n = n;
@@ -605,7 +619,10 @@ static void put(struct catalog *c, struct item_state *state, const struct item *
         struct variant *v = &it->variants[i];
         const struct variant *old = variant_of(&before, v->key);
         if (old && v->stock_n == 0) { v->stock = old->stock; v->stock_n = old->stock_n; }
-        if (old && v->prices_n == 0 && it->prices_n == 0) { v->prices = old->prices; v->prices_n = old->prices_n; }
+        if (old && v->prices_n == 0 && it->prices_n == 0) {
+            v->prices = old->prices;
+            v->prices_n = old->prices_n;
+        }
     }
     if (it->stock_n == 0) { it->stock = before.stock; it->stock_n = before.stock_n; }
     if (it->prices_n == 0 && own_prices) { it->prices = before.prices; it->prices_n = before.prices_n; }
@@ -638,7 +655,8 @@ item_id catalog_apply(struct catalog *c, const struct item_change *change, i64 a
 {
     const struct item *said = &change->item;
     struct hash128 h = hash128(said->key, c->seed);
-    item_id found = change->kind == ITEM_PUT ? (item_id){ (u32)map_get(c->keys, h, 0) } : catalog_find(c, said->key);
+    item_id found = change->kind == ITEM_PUT ? (item_id){ (u32)map_get(c->keys, h, 0) }
+                                             : catalog_find(c, said->key);
     if (said->key.len == 0 || (change->kind == ITEM_REMOVE && found.v == 0)) return (item_id){ 0 };
     struct item_state state;
     if (!state_open(c, said->key, found, &state)) return (item_id){ 0 };

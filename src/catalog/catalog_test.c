@@ -98,8 +98,14 @@ static i64 lowest(struct catalog *c, item_id id) { return catalog_item(c, id)->p
 
 static item_id price(struct catalog *c, i64 minor, i64 list, i64 day)
 {
-    return put(c, arena_printf(&a, "{\"product_key\":\"x\",\"price\":{\"minor\":%lld,\"currency\":\"EUR\"},"
-               "\"list\":{\"minor\":%lld,\"currency\":\"EUR\"}}", (long long)minor, (long long)list).ptr, T0 + day * DAY_MS);
+    return put(
+        c,
+        arena_printf(&a,
+                     "{\"product_key\":\"x\",\"price\":{\"minor\":%lld,\"currency\":\"EUR\"},"
+                     "\"list\":{\"minor\":%lld,\"currency\":\"EUR\"}}",
+                     (long long)minor, (long long)list)
+            .ptr,
+        T0 + day * DAY_MS);
 }
 
 static void the_lowest_price_of_30_days_before_the_present_one_is_kept(void **state)
@@ -121,7 +127,8 @@ static void the_lowest_price_of_30_days_before_the_present_one_is_kept(void **st
     price(c, 9000, 9500, 131);
     assert_int_equal(lowest(c, x), 9500);               /* 7000 ended 31 days before */
     price(c, 9000, 9900, 132);
-    assert_int_equal(lowest(c, x), 9000);               /* a list price beside an unchanged price is an announcement */
+    assert_int_equal(lowest(c, x),
+                     9000); /* a list price beside an unchanged price is an announcement */
     catalog_free(c);
 }
 
@@ -151,7 +158,11 @@ static void an_event_may_name_a_product_before_its_description_comes(void **stat
 {
     (void)state;
     struct catalog *c = catalog_new();
-    struct event_item seen = { .product_key = S("new-1"), .title = S("Seen"), .url = S("javascript:alert(1)"), .priced = true, .price_minor = 500 };
+    struct event_item seen = { .product_key = S("new-1"),
+                               .title = S("Seen"),
+                               .url = S("javascript:alert(1)"),
+                               .priced = true,
+                               .price_minor = 500 };
     item_id id = catalog_see(c, &seen, currency_of(S("EUR")), T0);
     const struct item *it = catalog_item(c, id);
     assert_int_equal(it->kind, ITEM_SEEN);
@@ -177,7 +188,11 @@ static void a_variant_named_first_by_an_event_ends_at_its_product(void **state)
     item_id id = put(c, jeans, T0);
     assert_true(sku.v != id.v);
     assert_int_equal(catalog_find(c, S("p-1-m")).v, id.v);
-    assert_int_equal(catalog_see(c, &(struct event_item){ .product_key = S("507f"), .variant_key = S("p-1-s") }, (currency){ 0 }, T0).v, id.v);
+    assert_int_equal(
+        catalog_see(c, &(struct event_item){ .product_key = S("507f"), .variant_key = S("p-1-s") },
+                    (currency){ 0 }, T0)
+            .v,
+        id.v);
     item_id taken = put(c, "{\"product_key\":\"p-2\",\"variants\":[{\"variant_key\":\"p-1-m\"}]}", T0 + 1);
     assert_int_equal(catalog_find(c, S("p-1-m")).v, taken.v);
     assert_int_equal(catalog_item(c, id)->variants_n, 1);
@@ -196,7 +211,8 @@ static void removing_and_hiding_act_at_once_and_ids_stay(void **state)
     assert_true(item_showable(c, catalog_item(c, id)));
     put(c, "{\"product_key\":\"p-1\",\"hidden\":true}", T0 + 3);
     assert_false(item_showable(c, catalog_item(c, id)));
-    assert_int_equal(catalog_apply(c, &(struct item_change){ ITEM_REMOVE, { .key = S("unknown") } }, T0).v, 0);
+    assert_int_equal(
+        catalog_apply(c, &(struct item_change){ ITEM_REMOVE, { .key = S("unknown") } }, T0).v, 0);
     catalog_free(c);
 }
 
@@ -204,8 +220,11 @@ static void prices_change_by_themselves_and_variants_set_the_from_price(void **s
 {
     (void)state;
     struct catalog *c = catalog_new();
-    item_id id = put(c, "{\"product_key\":\"v\",\"currency\":\"EUR\",\"variants\":[{\"variant_key\":\"v-1\",\"price\":\"30.00\"},"
-                        "{\"variant_key\":\"v-2\",\"price\":\"20.00\"}]}", T0);
+    item_id id = put(
+        c,
+        "{\"product_key\":\"v\",\"currency\":\"EUR\",\"variants\":[{\"variant_key\":\"v-1\",\"price\":\"30.00\"},"
+        "{\"variant_key\":\"v-2\",\"price\":\"20.00\"}]}",
+        T0);
     assert_int_equal(item_price(catalog_item(c, id), S(""))->minor, 2000);
     struct price up[] = { { .currency = currency_of(S("EUR")), .minor = 4000 } };
     struct item_change change = { ITEM_PRICES, { .key = S("v-2"), .prices = up, .prices_n = 1 } };
@@ -221,14 +240,21 @@ static void a_loaded_catalogue_is_the_one_that_was_folded(void **state)
 {
     (void)state;
     struct catalog *c = catalog_new(), *loaded = catalog_new();
-    catalog_see(c, &(struct event_item){ .product_key = S("p-1-m"), .category = S("Women > Old") }, (currency){ 0 }, T0);
+    catalog_see(c, &(struct event_item){ .product_key = S("p-1-m"), .category = S("Women > Old") },
+                (currency){ 0 }, T0);
     put(c, jeans, T0);
-    put(c, "{\"content_key\":\"guide\",\"kind\":\"article\",\"title\":\"How to wash\",\"category\":\"Women > Jeans\"}", T0);
+    put(c,
+        "{\"content_key\":\"guide\",\"kind\":\"article\",\"title\":\"How to wash\",\"category\":\"Women > Jeans\"}",
+        T0);
     price(c, 10000, 0, 0);
     price(c, 8000, 9000, 3);
-    put(c, "{\"product_key\":\"p-1\",\"category\":\"Sale\",\"variants\":[{\"variant_key\":\"p-1-s\"}]}", T0 + 9);
+    put(c,
+        "{\"product_key\":\"p-1\",\"category\":\"Sale\",\"variants\":[{\"variant_key\":\"p-1-s\"}]}",
+        T0 + 9);
     put(c, "{\"product_key\":\"p-3\",\"category\":\"Sale > Last chance\"}", T0 + 9);
-    put(c, "{\"content_key\":\"guide\",\"title\":\"Moved\",\"category\":\"Sale > Last chance > Reading\"}", T0 + 9);
+    put(c,
+        "{\"content_key\":\"guide\",\"title\":\"Moved\",\"category\":\"Sale > Last chance > Reading\"}",
+        T0 + 9);
 
     isize seen = 0;
     for (item_id id; (id = catalog_dirty_next(c)).v;) {
@@ -245,7 +271,8 @@ static void a_loaded_catalogue_is_the_one_that_was_folded(void **state)
         str path = catalog_category_path(c, (category_id){ i });
         assert_true(str_eq(path, catalog_category_path(loaded, (category_id){ i })));
         assert_int_equal(catalog_category(loaded, path).v, i);
-        assert_int_equal(catalog_category_parent(loaded, (category_id){ i }).v, catalog_category_parent(c, (category_id){ i }).v);
+        assert_int_equal(catalog_category_parent(loaded, (category_id){ i }).v,
+                         catalog_category_parent(c, (category_id){ i }).v);
     }
     static const char *const keys[] = { "p-1", "p-1-m", "p-1-s", "x", "guide", "p-3" };
     for (isize i = 0; i < countof(keys); i++)
@@ -263,9 +290,21 @@ static void any_field_that_changes_changes_the_digest(void **state)
 {
     (void)state;
     static const char *const fields[] = {
-        "\"title\":\"b\"", "\"description\":\"b\"", "\"url\":\"/b\"", "\"image\":\"/b\"", "\"brand\":\"b\"", "\"colour\":\"b\"",
-        "\"gender\":\"b\"", "\"category\":\"b\"", "\"price\":{\"minor\":2,\"currency\":\"EUR\"}", "\"stock\":3",
-        "\"variants\":[{\"variant_key\":\"v\"}]", "\"fit\":\"b\"", "\"repurchase_days\":2", "\"hidden\":true", "\"published_at\":\"2020-01-01\"",
+        "\"title\":\"b\"",
+        "\"description\":\"b\"",
+        "\"url\":\"/b\"",
+        "\"image\":\"/b\"",
+        "\"brand\":\"b\"",
+        "\"colour\":\"b\"",
+        "\"gender\":\"b\"",
+        "\"category\":\"b\"",
+        "\"price\":{\"minor\":2,\"currency\":\"EUR\"}",
+        "\"stock\":3",
+        "\"variants\":[{\"variant_key\":\"v\"}]",
+        "\"fit\":\"b\"",
+        "\"repurchase_days\":2",
+        "\"hidden\":true",
+        "\"published_at\":\"2020-01-01\"",
     };
     struct catalog *plain = catalog_new();
     put(plain, "{\"product_key\":\"k\"}", T0);
@@ -284,12 +323,18 @@ static void what_is_wrong_with_an_item_is_named(void **state)
     check_str(refusal("{\"title\":\"x\"}"), "product_key (or content_key) is missing");
     check_str(refusal("{\"product_key\":\"x\",\"price\":\"19.99\"}"),
               "price has no currency: put \"currency\" (three letters) in or beside it");
-    check_str(refusal("{\"product_key\":\"x\",\"currency\":\"EUR\",\"price\":\"cheap\"}"), "price \"cheap\" is not a decimal amount");
-    check_str(refusal("{\"product_key\":\"x\",\"variants\":[{\"variant_key\":\"a\"},{}]}"), "variants[1].variant_key is missing");
-    check_str(refusal("{\"product_key\":\"x\",\"prices\":[{\"market\":\"no\"}]}"), "prices[0].price is missing");
-    check_str(refusal("{\"product_key\":\"x\",\"stock\":{\"web\":\"many\"}}"), "stock must be a whole number");
-    check_str(refusal("{\"product_key\":\"x\",\"title\":[1]}"), "title must be text, or an object of texts by language");
-    check_str(refusal("{\"product_key\":\"x\",\"published_at\":\"soon\"}"), "published_at \"soon\" is not a time");
+    check_str(refusal("{\"product_key\":\"x\",\"currency\":\"EUR\",\"price\":\"cheap\"}"),
+              "price \"cheap\" is not a decimal amount");
+    check_str(refusal("{\"product_key\":\"x\",\"variants\":[{\"variant_key\":\"a\"},{}]}"),
+              "variants[1].variant_key is missing");
+    check_str(refusal("{\"product_key\":\"x\",\"prices\":[{\"market\":\"no\"}]}"),
+              "prices[0].price is missing");
+    check_str(refusal("{\"product_key\":\"x\",\"stock\":{\"web\":\"many\"}}"),
+              "stock must be a whole number");
+    check_str(refusal("{\"product_key\":\"x\",\"title\":[1]}"),
+              "title must be text, or an object of texts by language");
+    check_str(refusal("{\"product_key\":\"x\",\"published_at\":\"soon\"}"),
+              "published_at \"soon\" is not a time");
     check_str(refusal("[]"), "expected an object with product_key or content_key");
 }
 
@@ -297,14 +342,19 @@ static void an_item_prints_as_the_api_says(void **state)
 {
     (void)state;
     struct catalog *c = catalog_new();
-    item_id id = put(c, "{\"product_key\":\"x\",\"title\":\"T\",\"url\":\"/x\",\"currency\":\"EUR\",\"price\":19.99,\"list\":\"25\",\"stock\":1}", T0);
+    item_id id = put(
+        c,
+        "{\"product_key\":\"x\",\"title\":\"T\",\"url\":\"/x\",\"currency\":\"EUR\",\"price\":19.99,\"list\":\"25\",\"stock\":1}",
+        T0);
     struct buf out = { .arena = &a };
     struct jsonw w = { .out = &out };
     jsonw_begin(&w, '{');
     item_print(catalog_item(c, id), S(""), S("en"), &w);
     jsonw_end(&w, '}');
-    check_str(buf_str(&out), "{\"product_key\":\"x\",\"title\":\"T\",\"url\":\"/x\",\"in_stock\":true,"
-              "\"price\":{\"price\":{\"minor\":1999,\"currency\":\"EUR\"},\"list\":{\"minor\":2500,\"currency\":\"EUR\"}}}");
+    check_str(
+        buf_str(&out),
+        "{\"product_key\":\"x\",\"title\":\"T\",\"url\":\"/x\",\"in_stock\":true,"
+        "\"price\":{\"price\":{\"minor\":1999,\"currency\":\"EUR\"},\"list\":{\"minor\":2500,\"currency\":\"EUR\"}}}");
     catalog_free(c);
 }
 

@@ -121,7 +121,7 @@ void item_state_visit(struct codec *c, struct item_state *state)
 void item_change_encode(const struct item_change *change, struct buf *out)
 {
     struct codec c = codec_writer(out);
-    struct item_change copy = *change;                  /* the visitor takes it writable; writing leaves it be */
+    struct item_change copy = *change; /* the visitor takes it writable; writing leaves it be */
     visit_format(&c);
     codec_u8(&c, &copy.kind);
     visit_item(&c, &copy.item);
@@ -176,7 +176,11 @@ static void move_text(struct room *r, struct text *v) { move_str(r, &v->locale);
 static void move_price(struct room *r, struct price *v) { move_str(r, &v->market); }
 static void move_stock(struct room *r, struct stock *v) { move_str(r, &v->store); }
 static void move_fact(struct room *r, struct fact *v) { move_str(r, &v->name); move_str(r, &v->text); }
-static void move_point(struct room *r, struct price_point *v) { move_str(r, &v->variant); move_str(r, &v->market); }
+static void move_point(struct room *r, struct price_point *v)
+{
+    move_str(r, &v->variant);
+    move_str(r, &v->market);
+}
 static void move_born(struct room *r, struct born *v) { move_str(r, &v->path); }
 
 static void move_variant(struct room *r, struct variant *v)
@@ -274,7 +278,7 @@ static i64 series_settle(struct points *p, const struct price_point *now)
     struct price_point *last = series_last(p, now);
     bool same = last && last->minor == now->minor && last->list_minor == now->list_minor;
     if (!same && last && last->from_ms >= now->from_ms) {
-        last->minor = now->minor;                       /* changed twice in one instant: the first never stood */
+        last->minor = now->minor; /* changed twice in one instant: the first never stood */
         last->list_minor = now->list_minor;
     } else if (!same) {
         assert(p->n < p->cap);
@@ -285,14 +289,16 @@ static i64 series_settle(struct points *p, const struct price_point *now)
     i64 lowest = 0;
     for (isize i = series_next(p, now, 0), next; (next = series_next(p, now, i + 1)) < p->n; i = next) {
         i64 minor = p->at[i].minor;
-        if (minor > 0 && (lowest == 0 || minor < lowest)) lowest = minor;   /* free is no price to compare with */
+        if (minor > 0 && (lowest == 0 || minor < lowest))
+            lowest = minor; /* free is no price to compare with */
     }
     return lowest;
 }
 
 static void prices_settle(struct points *p, str variant, struct price *prices, isize n, i64 at_ms)
 {
-    for (isize i = p->n - 1; i >= 0; i--) {             /* what was offered and no longer is; trimming shifts what is behind i */
+    for (isize i = p->n - 1; i >= 0;
+         i--) { /* what was offered and no longer is; trimming shifts what is behind i */
         struct price_point *it = &p->at[i];
         if (it->minor < 0 || !str_eq(it->variant, variant) || series_last(p, it) != it) continue;
         bool offered = false;
@@ -322,7 +328,8 @@ void item_prices_settle(struct item_state *state, i64 at_ms, arena *a)
     for (isize i = 0; i < p.n; i++) p.at[i] = state->points[i];
     for (isize i = p.n - 1; i >= 0; i--) {              /* a variant that is gone takes its history along */
         bool known = p.at[i].variant.len == 0;
-        for (isize k = 0; k < it->variants_n && !known; k++) known = str_eq(it->variants[k].key, p.at[i].variant);
+        for (isize k = 0; k < it->variants_n && !known; k++)
+            known = str_eq(it->variants[k].key, p.at[i].variant);
         if (!known) point_drop(&p, i);
     }
     prices_settle(&p, S(""), it->prices, it->prices_n, at_ms);
@@ -381,7 +388,9 @@ static const char *kind_name(u8 kind)
 
 static struct item_field field_money(i64 minor, currency c)
 {
-    return (struct item_field){ .kind = FACT_NUMBER, .is_money = true, .money = { minor, c }, .n = (f64)minor };
+    return (struct item_field){
+        .kind = FACT_NUMBER, .is_money = true, .money = { minor, c }, .n = (f64)minor
+    };
 }
 
 static struct item_field field_number(f64 n) { return (struct item_field){ .kind = FACT_NUMBER, .n = n }; }
@@ -397,7 +406,8 @@ static struct item_field field_price(const struct item *item, str name, str mark
     const struct price *p = item_price(item, market);
     if (!p) return (struct item_field){ 0 };
     if (str_eq(name, S("price"))) return field_money(p->minor, p->currency);
-    if (str_eq(name, S("list_price"))) return field_money(p->list_minor ? p->list_minor : p->minor, p->currency);
+    if (str_eq(name, S("list_price")))
+        return field_money(p->list_minor ? p->list_minor : p->minor, p->currency);
     if (str_eq(name, S("lowest_30d")))
         return p->lowest_30d_minor ? field_money(p->lowest_30d_minor, p->currency) : (struct item_field){ 0 };
     if (str_eq(name, S("discount"))) {
@@ -405,24 +415,26 @@ static struct item_field field_price(const struct item *item, str name, str mark
         return field_number(reduced ? (f64)(p->list_minor - p->minor) / (f64)p->list_minor : 0);
     }
     bool known = item->cost_minor > 0 && p->minor > 0 && p->currency.v == item->prices[0].currency.v;
-    return known ? field_number((f64)(p->minor - item->cost_minor) / (f64)p->minor) : (struct item_field){ 0 };
+    return known ? field_number((f64)(p->minor - item->cost_minor) / (f64)p->minor)
+                 : (struct item_field){ 0 };
 }
 
 static bool is_price_field(str name)
 {
-    static const str names[] = { S_INIT("price"), S_INIT("list_price"), S_INIT("lowest_30d"), S_INIT("discount"),
-                                 S_INIT("margin") };
+    static const str names[] = { S_INIT("price"), S_INIT("list_price"), S_INIT("lowest_30d"),
+                                 S_INIT("discount"), S_INIT("margin") };
     for (isize i = 0; i < countof(names); i++)
         if (str_eq(name, names[i])) return true;
     return false;
 }
 
-struct item_field item_field(const struct catalog *catalog, const struct item *item, str name, str key, str market,
-                             i64 now_ms)
+struct item_field item_field(const struct catalog *catalog, const struct item *item, str name,
+                             str key, str market, i64 now_ms)
 {
     (void)catalog;
     if (is_price_field(name)) return field_price(item, name, market);
-    if (str_eq(name, S("stock"))) return item->stock_n ? field_number((f64)item_stock(item, key)) : (struct item_field){ 0 };
+    if (str_eq(name, S("stock")))
+        return item->stock_n ? field_number((f64)item_stock(item, key)) : (struct item_field){ 0 };
     if (str_eq(name, S("in_stock"))) return field_bool(item_stock(item, key) > 0);
     if (str_eq(name, S("brand"))) return field_text(item->brand);
     if (str_eq(name, S("colour")) || str_eq(name, S("color"))) return field_text(item->colour);
@@ -439,7 +451,8 @@ struct item_field item_field(const struct catalog *catalog, const struct item *i
     }
     for (isize i = 0; i < item->attributes_n; i++) {
         const struct fact *f = &item->attributes[i];
-        if (str_eq(f->name, name)) return (struct item_field){ .kind = f->kind, .n = f->n, .b = f->b, .text = f->text };
+        if (str_eq(f->name, name))
+            return (struct item_field){ .kind = f->kind, .n = f->n, .b = f->b, .text = f->text };
     }
     return (struct item_field){ 0 };
 }

@@ -33,13 +33,15 @@ static bool absent(const struct json *v) { return !v || v->kind == JSON_NULL; }
 static enum err read_word(struct reader *r, const struct json *v, const char *path, isize most, str *out)
 {
     if (absent(v)) return ERR_OK;
-    if (v->kind != JSON_STR && v->kind != JSON_INT && v->kind != JSON_NUM) return refuse(r, "%s must be text", path);
+    if (v->kind != JSON_STR && v->kind != JSON_INT && v->kind != JSON_NUM)
+        return refuse(r, "%s must be text", path);
     *out = str_trim(json_text(r->a, v));
     if (out->len > most) return refuse(r, "%s is %td bytes, the limit is %td", path, out->len, most);
     return ERR_OK;
 }
 
-static enum err read_texts(struct reader *r, const struct json *v, const char *path, struct text **out, isize *n)
+static enum err read_texts(struct reader *r, const struct json *v, const char *path,
+                           struct text **out, isize *n)
 {
     if (absent(v)) return ERR_OK;
     bool many = v->kind == JSON_OBJ;
@@ -48,8 +50,10 @@ static enum err read_texts(struct reader *r, const struct json *v, const char *p
     struct text *texts = arena_new(r->a, struct text, count);
     for (isize i = 0; i < count; i++) {
         const struct json *one = many ? &v->list.at[i] : v;
-        if (!json_is(one, JSON_STR)) return refuse(r, "%s must be text, or an object of texts by language", path);
-        if (one->s.len > TEXT_BYTES_MAX) return refuse(r, "%s is %td bytes, the limit is %d", path, one->s.len, TEXT_BYTES_MAX);
+        if (!json_is(one, JSON_STR))
+            return refuse(r, "%s must be text, or an object of texts by language", path);
+        if (one->s.len > TEXT_BYTES_MAX)
+            return refuse(r, "%s is %td bytes, the limit is %d", path, one->s.len, TEXT_BYTES_MAX);
         texts[i] = (struct text){ many ? one->key : S(""), one->s };
         if (texts[i].locale.len > WORD_BYTES_MAX) return refuse(r, "%s names a language too long", path);
     }
@@ -72,14 +76,19 @@ static enum err read_money(struct reader *r, const struct json *v, const char *p
         if (!is_minor) amount = json_get(v, S("amount"));
     }
     out->currency = currency_of(code);
-    if (out->currency.v == 0) return refuse(r, "%s has no currency: put \"currency\" (three letters) in or beside it", path);
+    if (out->currency.v == 0)
+        return refuse(r, "%s has no currency: put \"currency\" (three letters) in or beside it",
+                      path);
     if (is_minor) {
         out->minor = json_int(amount, -1);
-        if (out->minor < 0) return refuse(r, "%s.minor must be a whole number of minor units, 0 or more", path);
+        if (out->minor < 0)
+            return refuse(r, "%s.minor must be a whole number of minor units, 0 or more", path);
         return ERR_OK;
     }
     if (!json_is(amount, JSON_STR) && !json_is(amount, JSON_INT) && !json_is(amount, JSON_NUM))
-        return refuse(r, "%s must be {\"minor\": 1999, \"currency\": \"EUR\"} or a decimal like \"19.99\"", path);
+        return refuse(
+            r, "%s must be {\"minor\": 1999, \"currency\": \"EUR\"} or a decimal like \"19.99\"",
+            path);
     str text = str_trim(json_text(r->a, amount));
     if (!str_to_minor(text, currency_digits(out->currency), &out->minor) || out->minor < 0)
         return refuse(r, "%s \"%.*s\" is not a decimal amount", path, STR_FMT(text));
@@ -87,29 +96,38 @@ static enum err read_money(struct reader *r, const struct json *v, const char *p
 }
 
 /* "price" and "list" of v as one price of a market. */
-static enum err read_price(struct reader *r, const struct json *v, const char *path, str market, struct price *out, bool *given)
+static enum err read_price(struct reader *r, const struct json *v, const char *path, str market,
+                           struct price *out, bool *given)
 {
     struct money price = { 0 }, list = { 0 };
     str before = r->currency;
     r->currency = json_str(json_get(v, S("currency")), r->currency);
     *given = !absent(json_get(v, S("price")));
     const char *of = path[0] ? "." : "";
-    enum err err = read_money(r, json_get(v, S("price")), arena_printf(r->a, "%s%sprice", path, of).ptr, &price);
-    if (!err) err = read_money(r, json_get(v, S("list")), arena_printf(r->a, "%s%slist", path, of).ptr, &list);
+    enum err err = read_money(r, json_get(v, S("price")),
+                              arena_printf(r->a, "%s%sprice", path, of).ptr, &price);
+    if (!err)
+        err = read_money(r, json_get(v, S("list")), arena_printf(r->a, "%s%slist", path, of).ptr,
+                         &list);
     r->currency = before;
     if (err) return err;
     if (list.minor && *given && list.currency.v != price.currency.v)
         return refuse(r, "%s%slist is in another currency than price", path, of);
-    *out = (struct price){ .market = market, .currency = price.currency, .minor = price.minor, .list_minor = list.minor };
+    *out = (struct price){
+        .market = market, .currency = price.currency, .minor = price.minor, .list_minor = list.minor
+    };
     return ERR_OK;
 }
 
-static enum err read_prices(struct reader *r, const struct json *v, const char *path, struct price **out, isize *n)
+static enum err read_prices(struct reader *r, const struct json *v, const char *path,
+                            struct price **out, isize *n)
 {
     const struct json *more = json_get(v, S("prices"));
     const char *of = path[0] ? "." : "";
     if (!absent(more) && more->kind != JSON_ARR) return refuse(r, "%s%sprices must be a list", path, of);
-    if (json_len(more) >= PRICES_MAX) return refuse(r, "%s%sprices has %td entries, the limit is %d", path, of, json_len(more), PRICES_MAX - 1);
+    if (json_len(more) >= PRICES_MAX)
+        return refuse(r, "%s%sprices has %td entries, the limit is %d", path, of, json_len(more),
+                      PRICES_MAX - 1);
     struct price *prices = arena_new(r->a, struct price, json_len(more) + 1);
     isize count = 0;
     bool given;
@@ -125,7 +143,8 @@ static enum err read_prices(struct reader *r, const struct json *v, const char *
         if (err) return err;
         if (!given) return refuse(r, "%s.price is missing", at);
         for (isize k = 0; k < count; k++)
-            if (str_eq(prices[k].market, market)) return refuse(r, "%s names the market \"%.*s\" a second time", at, STR_FMT(market));
+            if (str_eq(prices[k].market, market))
+                return refuse(r, "%s names the market \"%.*s\" a second time", at, STR_FMT(market));
         count++;
     }
     *out = prices;
@@ -143,7 +162,8 @@ static enum err read_quantity(struct reader *r, const struct json *v, const char
     return ERR_OK;
 }
 
-static enum err read_stock(struct reader *r, const struct json *v, const char *path, struct stock **out, isize *n)
+static enum err read_stock(struct reader *r, const struct json *v, const char *path,
+                           struct stock **out, isize *n)
 {
     if (absent(v)) return ERR_OK;
     bool many = v->kind == JSON_OBJ;
@@ -187,11 +207,12 @@ static struct fact fact_of(arena *a, const struct json *v)
 static bool is_ours(str field)
 {
     static const str ours[] = {
-        S_INIT("product_key"), S_INIT("content_key"), S_INIT("kind"), S_INIT("title"), S_INIT("description"), S_INIT("url"),
-        S_INIT("image"), S_INIT("brand"), S_INIT("colour"), S_INIT("color"), S_INIT("gender"), S_INIT("category"),
-        S_INIT("price"), S_INIT("list"), S_INIT("cost"), S_INIT("currency"), S_INIT("prices"), S_INIT("stock"),
-        S_INIT("variants"), S_INIT("attributes"), S_INIT("repurchase_days"), S_INIT("published_at"), S_INIT("hidden"),
-        S_INIT("removed"),
+        S_INIT("product_key"),     S_INIT("content_key"),  S_INIT("kind"),     S_INIT("title"),
+        S_INIT("description"),     S_INIT("url"),          S_INIT("image"),    S_INIT("brand"),
+        S_INIT("colour"),          S_INIT("color"),        S_INIT("gender"),   S_INIT("category"),
+        S_INIT("price"),           S_INIT("list"),         S_INIT("cost"),     S_INIT("currency"),
+        S_INIT("prices"),          S_INIT("stock"),        S_INIT("variants"), S_INIT("attributes"),
+        S_INIT("repurchase_days"), S_INIT("published_at"), S_INIT("hidden"),   S_INIT("removed"),
     };
     for (isize i = 0; i < countof(ours); i++)
         if (str_eq(field, ours[i])) return true;
@@ -214,7 +235,8 @@ static enum err read_attributes(struct reader *r, const struct json *doc, struct
     if (n > ATTRIBUTES_MAX) return refuse(r, "there are %td attributes, the limit is %d", n, ATTRIBUTES_MAX);
     for (isize i = 0; i < n; i++)
         if (facts[i].name.len > WORD_BYTES_MAX || facts[i].text.len > TEXT_BYTES_MAX)
-            return refuse(r, "attribute \"%.*s\" is too long", (int)min_isize(facts[i].name.len, 64), facts[i].name.ptr);
+            return refuse(r, "attribute \"%.*s\" is too long",
+                          (int)min_isize(facts[i].name.len, 64), facts[i].name.ptr);
     item->attributes = facts;
     item->attributes_n = n;
     return ERR_OK;
@@ -234,7 +256,8 @@ static enum err read_category(struct reader *r, const struct json *v, str *out)
         buf_add(&path, str_trim(level->s));
     }
     *out = buf_str(&path);
-    if (out->len > URL_BYTES_MAX) return refuse(r, "category is %td bytes, the limit is %d", out->len, URL_BYTES_MAX);
+    if (out->len > URL_BYTES_MAX)
+        return refuse(r, "category is %td bytes, the limit is %d", out->len, URL_BYTES_MAX);
     return ERR_OK;
 }
 
@@ -242,7 +265,8 @@ static enum err read_variants(struct reader *r, const struct json *v, struct ite
 {
     if (absent(v)) return ERR_OK;
     if (v->kind != JSON_ARR) return refuse(r, "variants must be a list");
-    if (v->list.n > VARIANTS_MAX) return refuse(r, "there are %td variants, the limit is %d", v->list.n, VARIANTS_MAX);
+    if (v->list.n > VARIANTS_MAX)
+        return refuse(r, "there are %td variants, the limit is %d", v->list.n, VARIANTS_MAX);
     item->variants = arena_new(r->a, struct variant, v->list.n);
     item->variants_n = v->list.n;
     for (isize i = 0; i < v->list.n; i++) {
@@ -253,8 +277,12 @@ static enum err read_variants(struct reader *r, const struct json *v, struct ite
         enum err err = read_word(r, json_get(from, S("variant_key")), path, ITEM_KEY_MAX, &to->key);
         if (!err && to->key.len == 0) return refuse(r, "%s.variant_key is missing", path);
         if (!err) err = read_word(r, json_get(from, S("size")), path, WORD_BYTES_MAX, &to->size);
-        if (!err) err = read_word(r, colour ? colour : json_get(from, S("color")), path, WORD_BYTES_MAX, &to->colour);
-        if (!err) err = read_stock(r, json_get(from, S("stock")), arena_printf(r->a, "%s.stock", path).ptr, &to->stock, &to->stock_n);
+        if (!err)
+            err = read_word(r, colour ? colour : json_get(from, S("color")), path, WORD_BYTES_MAX,
+                            &to->colour);
+        if (!err)
+            err = read_stock(r, json_get(from, S("stock")),
+                             arena_printf(r->a, "%s.stock", path).ptr, &to->stock, &to->stock_n);
         if (!err) err = read_prices(r, from, path, &to->prices, &to->prices_n);
         if (err) return err;
     }
@@ -311,9 +339,12 @@ enum err item_change_from_json(arena *a, const struct json *doc, struct item_cha
         { colour ? colour : json_get(doc, S("color")), "colour", WORD_BYTES_MAX, &item->colour },
         { json_get(doc, S("gender")), "gender", WORD_BYTES_MAX, &item->gender },
     };
-    for (isize i = 0; i < countof(words) && !err; i++) err = read_word(r, words[i].v, words[i].name, words[i].most, words[i].to);
+    for (isize i = 0; i < countof(words) && !err; i++)
+        err = read_word(r, words[i].v, words[i].name, words[i].most, words[i].to);
     if (!err) err = read_texts(r, json_get(doc, S("title")), "title", &item->titles, &item->titles_n);
-    if (!err) err = read_texts(r, json_get(doc, S("description")), "description", &item->descriptions, &item->descriptions_n);
+    if (!err)
+        err = read_texts(r, json_get(doc, S("description")), "description", &item->descriptions,
+                         &item->descriptions_n);
     if (!err) err = read_category(r, json_get(doc, S("category")), &item->category);
     if (!err) err = read_prices(r, doc, "", &item->prices, &item->prices_n);
     if (!err) err = read_stock(r, json_get(doc, S("stock")), "stock", &item->stock, &item->stock_n);

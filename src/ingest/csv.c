@@ -24,7 +24,9 @@ struct csv {
 struct csv *csv_new(struct gz *gz)
 {
     struct csv *csv = mem_new(sizeof *csv);
-    *csv = (struct csv){ .gz = gz, .window = mem_new(WINDOW_BYTES), .cap = WINDOW_BYTES, .line = 1, .separator = ',' };
+    *csv = (struct csv){
+        .gz = gz, .window = mem_new(WINDOW_BYTES), .cap = WINDOW_BYTES, .line = 1, .separator = ','
+    };
     return csv;
 }
 
@@ -146,9 +148,11 @@ static enum err cut_row(struct csv *csv, str row, arena *a, struct csv_row *out,
     bool quoted = false;
     for (isize i = 0; i <= row.len; i++) {
         if (i < row.len && row.ptr[i] == '"' && (quoted || i == start)) quoted = !quoted;
-        else if (i < row.len && row.ptr[i] == '"' && row.ptr[start] == '"') quoted = !quoted;   /* the second of two */
+        else if (i < row.len && row.ptr[i] == '"' && row.ptr[start] == '"')
+            quoted = !quoted; /* the second of two */
         if (i < row.len && (quoted || row.ptr[i] != csv->separator)) continue;
-        if (n == CSV_COLUMNS_MAX) return diag_set(diag, ERR_BAD_INPUT, "there are more than %d columns", CSV_COLUMNS_MAX);
+        if (n == CSV_COLUMNS_MAX)
+            return diag_set(diag, ERR_BAD_INPUT, "there are more than %d columns", CSV_COLUMNS_MAX);
         fields[n++] = field_text(a, str_slice(row, start, i));
         start = i + 1;
     }
@@ -183,7 +187,8 @@ enum err csv_next(struct csv *csv, arena *a, struct csv_row *out, bool *found, s
         return diag_set(diag, ERR_BAD_INPUT, "%s", wrong);
     }
     str row = without_break((str){ csv->window + csv->at, w.n });
-    err = str_is_utf8(row) ? cut_row(csv, row, a, out, diag) : diag_set(diag, ERR_BAD_INPUT, "the line is not UTF-8");
+    err = str_is_utf8(row) ? cut_row(csv, row, a, out, diag)
+                           : diag_set(diag, ERR_BAD_INPUT, "the line is not UTF-8");
     csv->at += w.n;
     csv->line += w.breaks;
     return err;

@@ -29,7 +29,8 @@ static str read_all(str bytes, char separator)
         if (err) buf_printf(&out, "%lld!%.*s\n", (long long)diag.line, STR_FMT(diag.what));
         else {
             buf_printf(&out, "%lld:", (long long)row.line);
-            for (isize i = 0; i < row.n; i++) buf_printf(&out, "%s%.*s", i ? "|" : "", STR_FMT(row.fields[i]));
+            for (isize i = 0; i < row.n; i++)
+                buf_printf(&out, "%s%.*s", i ? "|" : "", STR_FMT(row.fields[i]));
             buf_byte(&out, '\n');
         }
     }
@@ -49,7 +50,8 @@ static void rows_are_read_as_rfc_4180_says(void **state)
     check(read_all(S("a,b,c\r\n1,2,3\r\n"), ','), "1:a|b|c\n2:1|2|3\n");
     check(read_all(S("a,b\n1,2"), ','), "1:a|b\n2:1|2\n");
     check(read_all(S("\xef\xbb\xbf" "a,b\n,\n"), ','), "1:a|b\n2:|\n");
-    check(read_all(S("\"a,1\",\"say \"\"hi\"\"\",\"two\nlines\"\nx,y,z\n"), ','), "1:a,1|say \"hi\"|two\nlines\n3:x|y|z\n");
+    check(read_all(S("\"a,1\",\"say \"\"hi\"\"\",\"two\nlines\"\nx,y,z\n"), ','),
+          "1:a,1|say \"hi\"|two\nlines\n3:x|y|z\n");
     check(read_all(S("\"\",\"\"\"\"\n"), ','), "1:|\"\n");
     check(read_all(S("5\" pipe,2\" nail\n"), ','), "1:5\" pipe|2\" nail\n");
     check(read_all(S("a\tb\tc\n\"x\ty\"\t\t2\n"), '\t'), "1:a|b|c\n2:x\ty||2\n");

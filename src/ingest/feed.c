@@ -76,7 +76,8 @@ static void add_text(struct members *m, arena *a, const char *key, str text)
     v->s = text;
 }
 
-static void add_list(struct members *m, arena *a, const char *key, enum json_kind kind, const struct members *list)
+static void add_list(struct members *m, arena *a, const char *key, enum json_kind kind,
+                     const struct members *list)
 {
     struct json *v = member(m, a, str_of(key));
     v->kind = kind;
@@ -117,7 +118,9 @@ static str either(str a, str b) { return a.len ? a : b; }
 static bool scoped(struct entry *e, isize i, const char *name, str *scope)
 {
     str prefix = str_of(name), column = e->names[i];
-    if (!str_starts(column, prefix) || column.len <= prefix.len + 1 || column.ptr[prefix.len] != ':') return false;
+    if (!str_starts(column, prefix) || column.len <= prefix.len + 1
+        || column.ptr[prefix.len] != ':')
+        return false;
     str original = e->record->names[i];
     *scope = str_trim(str_from(original, original.len - (column.len - prefix.len - 1)));
     e->used[i] = true;
@@ -157,13 +160,16 @@ static bool in_force(str dates, i64 now_ms)
 {
     struct str_cut cut = str_cut(dates, '/');
     i64 from_ms, to_ms;
-    if (!cut.found || !time_parse(str_trim(cut.head), &from_ms) || !time_parse(str_trim(cut.tail), &to_ms)) return true;
+    if (!cut.found || !time_parse(str_trim(cut.head), &from_ms)
+        || !time_parse(str_trim(cut.tail), &to_ms))
+        return true;
     return now_ms >= from_ms && now_ms <= to_ms;
 }
 
 static void add_prices(struct entry *e, struct members *out, i64 now_ms, str beside)
 {
-    str price = take(e, "price"), list = take(e, "list"), sale = take(e, "sale_price"), dates = take(e, "sale_price_effective_date");
+    str price = take(e, "price"), list = take(e, "list"), sale = take(e, "sale_price"),
+        dates = take(e, "sale_price_effective_date");
     if (sale.len && in_force(dates, now_ms)) {
         list = either(list, price);
         price = sale;
@@ -193,9 +199,11 @@ static void add_prices(struct entry *e, struct members *out, i64 now_ms, str bes
 
 static str pieces_of(str availability)
 {
-    static const struct { str said, pieces; } words[] = {
-        { S_INIT("in_stock"), S_INIT("1") }, { S_INIT("in stock"), S_INIT("1") }, { S_INIT("preorder"), S_INIT("1") },
-        { S_INIT("backorder"), S_INIT("1") }, { S_INIT("out_of_stock"), S_INIT("0") }, { S_INIT("out of stock"), S_INIT("0") },
+    static const struct { str said, pieces;
+    } words[] = {
+        { S_INIT("in_stock"), S_INIT("1") },     { S_INIT("in stock"), S_INIT("1") },
+        { S_INIT("preorder"), S_INIT("1") },     { S_INIT("backorder"), S_INIT("1") },
+        { S_INIT("out_of_stock"), S_INIT("0") }, { S_INIT("out of stock"), S_INIT("0") },
     };
     for (isize i = 0; i < countof(words); i++)
         if (str_eq_nocase(availability, words[i].said)) return words[i].pieces;
@@ -341,12 +349,14 @@ static struct json json_keep(arena *a, const struct json *v)
     if (v->kind == JSON_STR) copy.s = arena_str(a, v->s);
     if (v->kind != JSON_ARR && v->kind != JSON_OBJ) return copy;
     struct json *list = arena_new(a, struct json, v->list.n);
-    for (isize i = 0; i < v->list.n; i++) list[i] = json_keep(a, &v->list.at[i]);   /* built here: three levels */
+    for (isize i = 0; i < v->list.n; i++)
+        list[i] = json_keep(a, &v->list.at[i]); /* built here: three levels */
     copy.list.at = list;
     return copy;
 }
 
-static void group_take(struct feed *feed, str product, const struct members *doc, const struct members *variant, i64 line)
+static void group_take(struct feed *feed, str product, const struct members *doc,
+                       const struct members *variant, i64 line)
 {
     arena *keep = feed->im->keep;
     struct hash128 h = hash128(product, 0);
@@ -367,8 +377,14 @@ void feed_take(struct feed *feed, const struct record *record)
 {
     struct importing *im = feed->im;
     im->totals->lines++;
-    if (record->n > COLUMNS_MAX) { import_refuse(im, record->line, S("the entry has more than 1,000 fields"), 0); return; }
-    if (im->keep->used > HELD_BYTES_MAX) { import_refuse(im, record->line, S("the feed's variants do not fit in memory"), 0); return; }
+    if (record->n > COLUMNS_MAX) {
+        import_refuse(im, record->line, S("the entry has more than 1,000 fields"), 0);
+        return;
+    }
+    if (im->keep->used > HELD_BYTES_MAX) {
+        import_refuse(im, record->line, S("the feed's variants do not fit in memory"), 0);
+        return;
+    }
     struct entry *e = arena_new(im->scratch, struct entry, 1);
     e->a = im->scratch;
     e->record = record;

@@ -22,11 +22,14 @@ static void on_event(void *ctx, const struct event *e)
 /* Any file of any kind: every line is accepted or refused, or the file as a whole is. */
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-    static const char *const kinds[] = { "products", "prices", "stock", "content", "orders", "customers", "events" };
+    static const char *const kinds[] = { "products", "prices",    "stock", "content",
+                                         "orders",   "customers", "events" };
     if (size == 0) return 0;
     static arena a;
     struct gz *gz = gz_memory((str){ (const char *)data + 1, (isize)size - 1 });
-    struct import import = { .kind = str_of(kinds[data[0] % countof(kinds)]), .received_ms = 1795000000000, .currency = currency_of(S("EUR")) };
+    struct import import = { .kind = str_of(kinds[data[0] % countof(kinds)]),
+                             .received_ms = 1795000000000,
+                             .currency = currency_of(S("EUR")) };
     struct import_sink sink = { &a, on_event, on_item, NULL, NULL };
     struct import_totals totals;
     struct diag diag = { .arena = &a };

@@ -38,7 +38,8 @@ static void on_event(void *ctx, const struct event *e)
 
 static struct heard listen(void) { return (struct heard){ catalog_new(), { .arena = &a }, { .arena = &a } }; }
 
-static enum err load(struct heard *h, const char *kind, str bytes, struct import_totals *totals, struct diag *diag)
+static enum err load(struct heard *h, const char *kind, str bytes, struct import_totals *totals,
+                     struct diag *diag)
 {
     struct gz *gz = gz_memory(bytes);
     struct import import = { .kind = str_of(kind), .received_ms = NOW, .source = S("feed") };
@@ -88,9 +89,12 @@ static void ndjson_lines_are_items(void **state)
 {
     (void)state;
     struct heard h = listen();
-    struct import_totals t = loaded(&h, "products", S("{\"product_key\":\"a\",\"title\":\"A\"}\n\n{\"title\":\"keyless\"}\nnot json\n{\"content_key\":\"c\",\"title\":\"C\"}\n"));
+    struct import_totals t = loaded(
+        &h, "products",
+        S("{\"product_key\":\"a\",\"title\":\"A\"}\n\n{\"title\":\"keyless\"}\nnot json\n{\"content_key\":\"c\",\"title\":\"C\"}\n"));
     assert_int_equal(t.accepted, 2);
-    assert_true(str_starts(buf_str(&h.refusals), S("3: product_key (or content_key) is missing\n4: this is not JSON: ")));
+    assert_true(str_starts(buf_str(&h.refusals),
+                           S("3: product_key (or content_key) is missing\n4: this is not JSON: ")));
     assert_int_equal(catalog_item(h.catalog, catalog_find(h.catalog, S("c")))->kind, ITEM_CONTENT);
     catalog_free(h.catalog);
 }
@@ -99,10 +103,14 @@ static void our_own_columns_carry_languages_markets_and_stores(void **state)
 {
     (void)state;
     struct heard h = listen();
-    loaded(&h, "products", S("product_key;title;title:nb-NO;price;currency;price:no;stock;stock:oslo-1;category;fit\n"
-           "j-1;Jeans;Bukse;49,90;EUR;599 NOK;12;3;Women > Jeans;slim\n"));
-    check(shown(&h, "j-1"), "{\"product_key\":\"j-1\",\"title\":\"Jeans\",\"category\":\"Women > Jeans\",\"in_stock\":true,"
-          "\"price\":{\"price\":{\"minor\":4990,\"currency\":\"EUR\"}}}");
+    loaded(
+        &h, "products",
+        S("product_key;title;title:nb-NO;price;currency;price:no;stock;stock:oslo-1;category;fit\n"
+          "j-1;Jeans;Bukse;49,90;EUR;599 NOK;12;3;Women > Jeans;slim\n"));
+    check(
+        shown(&h, "j-1"),
+        "{\"product_key\":\"j-1\",\"title\":\"Jeans\",\"category\":\"Women > Jeans\",\"in_stock\":true,"
+        "\"price\":{\"price\":{\"minor\":4990,\"currency\":\"EUR\"}}}");
     const struct item *it = catalog_item(h.catalog, catalog_find(h.catalog, S("j-1")));
     check(item_text(it->titles, it->titles_n, S("nb-NO")), "Bukse");
     assert_int_equal(item_price(it, S("no"))->minor, 59900);
@@ -111,25 +119,32 @@ static void our_own_columns_carry_languages_markets_and_stores(void **state)
     catalog_free(h.catalog);
 }
 
-#define GOOGLE_TSV "id\ttitle\tdescription\tlink\timage link\tprice\tsale price\tavailability\tbrand\titem group id\tcolor\tsize\tproduct type\tgtin\n"
+#define GOOGLE_TSV \
+    "id\ttitle\tdescription\tlink\timage link\tprice\tsale price\tavailability\tbrand\titem group id\tcolor\tsize\tproduct type\tgtin\n"
 
 static void a_google_feed_in_tsv_groups_its_variants(void **state)
 {
     (void)state;
     struct heard h = listen();
-    struct import_totals t = loaded(&h, "products", S(GOOGLE_TSV
-        "s-1-m\tShirt\tSoft\thttps://s/1\thttps://s/1.jpg\t29.99 EUR\t19.99 EUR\tin_stock\tAcme\ts-1\tblue\tM\tMen > Shirts\t123\n"
-        "hat\tHat\tWarm\thttps://s/2\thttps://s/2.jpg\t9.00 EUR\t\tout of stock\tAcme\t\tred\t\tMen > Hats\t\n"
-        "s-1-l\tShirt\tSoft\thttps://s/1\thttps://s/1.jpg\t29.99 EUR\t\tout_of_stock\tAcme\ts-1\tblue\tL\tMen > Shirts\t124\n"
-        "bad\tX\tY\thttps://s/3\t\tfree\t\tin_stock\t\t\t\t\t\t\n"
-        "short\tline\n"));
+    struct import_totals t = loaded(
+        &h, "products",
+        S(GOOGLE_TSV
+          "s-1-m\tShirt\tSoft\thttps://s/1\thttps://s/1.jpg\t29.99 EUR\t19.99 EUR\tin_stock\tAcme\ts-1\tblue\tM\tMen > Shirts\t123\n"
+          "hat\tHat\tWarm\thttps://s/2\thttps://s/2.jpg\t9.00 EUR\t\tout of stock\tAcme\t\tred\t\tMen > Hats\t\n"
+          "s-1-l\tShirt\tSoft\thttps://s/1\thttps://s/1.jpg\t29.99 EUR\t\tout_of_stock\tAcme\ts-1\tblue\tL\tMen > Shirts\t124\n"
+          "bad\tX\tY\thttps://s/3\t\tfree\t\tin_stock\t\t\t\t\t\t\n"
+          "short\tline\n"));
     assert_int_equal(t.lines, 5);
     assert_int_equal(t.items, 2);
-    check(shown(&h, "s-1"), "{\"product_key\":\"s-1\",\"title\":\"Shirt\",\"description\":\"Soft\",\"url\":\"https://s/1\",\"image\":\"https://s/1.jpg\","
-          "\"brand\":\"Acme\",\"category\":\"Men > Shirts\",\"in_stock\":true,\"price\":{\"price\":{\"minor\":1999,\"currency\":\"EUR\"},\"list\":{\"minor\":2999,\"currency\":\"EUR\"}}}");
+    check(
+        shown(&h, "s-1"),
+        "{\"product_key\":\"s-1\",\"title\":\"Shirt\",\"description\":\"Soft\",\"url\":\"https://s/1\",\"image\":\"https://s/1.jpg\","
+        "\"brand\":\"Acme\",\"category\":\"Men > Shirts\",\"in_stock\":true,\"price\":{\"price\":{\"minor\":1999,\"currency\":\"EUR\"},\"list\":{\"minor\":2999,\"currency\":\"EUR\"}}}");
     assert_int_equal(catalog_find(h.catalog, S("s-1-l")).v, catalog_find(h.catalog, S("s-1")).v);
     assert_int_equal(item_stock(catalog_item(h.catalog, catalog_find(h.catalog, S("hat"))), S("")), 0);
-    check(buf_str(&h.refusals), "5: price has no currency: put \"currency\" (three letters) in or beside it\n6: the line has 2 fields, the header 14\n");
+    check(
+        buf_str(&h.refusals),
+        "5: price has no currency: put \"currency\" (three letters) in or beside it\n6: the line has 2 fields, the header 14\n");
     catalog_free(h.catalog);
 }
 
@@ -150,20 +165,27 @@ static void rss_and_atom_feeds_are_read(void **state)
     (void)state;
     struct heard h = listen();
     loaded(&h, "products", str_of(rss));
-    check(shown(&h, "a1"), "{\"product_key\":\"a1\",\"title\":\"Caf\xc3\xa9 & cups\",\"description\":\"Nice <b>cups</b>\",\"url\":\"https://s/a1\","
-          "\"category\":\"Kitchen > Cups\",\"in_stock\":true,\"price\":{\"price\":{\"minor\":1250,\"currency\":\"EUR\"}}}");
+    check(
+        shown(&h, "a1"),
+        "{\"product_key\":\"a1\",\"title\":\"Caf\xc3\xa9 & cups\",\"description\":\"Nice <b>cups</b>\",\"url\":\"https://s/a1\","
+        "\"category\":\"Kitchen > Cups\",\"in_stock\":true,\"price\":{\"price\":{\"minor\":1250,\"currency\":\"EUR\"}}}");
     check(buf_str(&h.refusals), "3: product_key (or content_key) is missing\n");
     loaded(&h, "products", str_of(atom));
-    check(shown(&h, "b1"), "{\"product_key\":\"b1\",\"title\":\"Lamp\",\"description\":\"Light\",\"url\":\"https://s/b1\",\"in_stock\":true,"
-          "\"price\":{\"price\":{\"minor\":4000,\"currency\":\"EUR\"}}}");
+    check(
+        shown(&h, "b1"),
+        "{\"product_key\":\"b1\",\"title\":\"Lamp\",\"description\":\"Light\",\"url\":\"https://s/b1\",\"in_stock\":true,"
+        "\"price\":{\"price\":{\"minor\":4000,\"currency\":\"EUR\"}}}");
     catalog_free(h.catalog);
 }
 
 static void xml_that_would_explode_or_breaks_off_is_refused(void **state)
 {
     (void)state;
-    check(failure("products", S("<!DOCTYPE r [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;\">]><rss><channel><item><title>&b;</title></item></channel></rss>")),
-          "the XML declares entities, which is refused");
+    check(
+        failure(
+            "products",
+            S("<!DOCTYPE r [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;\">]><rss><channel><item><title>&b;</title></item></channel></rss>")),
+        "the XML declares entities, which is refused");
     check(failure("products", S("<rss><channel><item>")), "the XML is broken: no element found");
     check(failure("orders", S("<rss/>")), "only product feeds come as XML");
     check(failure("products", S("")), "the file is empty");
@@ -175,7 +197,9 @@ static void prices_and_stock_have_feeds_of_their_own(void **state)
 {
     (void)state;
     struct heard h = listen();
-    loaded(&h, "products", S(GOOGLE_TSV "s-1-m\tShirt\tSoft\t\t\t29.99 EUR\t\tin_stock\tAcme\ts-1\tblue\tM\tMen\t\n"));
+    loaded(
+        &h, "products",
+        S(GOOGLE_TSV "s-1-m\tShirt\tSoft\t\t\t29.99 EUR\t\tin_stock\tAcme\ts-1\tblue\tM\tMen\t\n"));
     loaded(&h, "prices", S("variant_key,price,currency\ns-1-m,25.00,EUR\n"));
     loaded(&h, "stock", S("product_key,variant_key,stock,stock:oslo-1\ns-1,s-1-m,7,2\n"));
     const struct item *it = catalog_item(h.catalog, catalog_find(h.catalog, S("s-1")));
@@ -198,12 +222,17 @@ static void people_and_calls_are_imported_too(void **state)
     check(buf_str(&h.refusals), "3: the line has no identifier\n4: user_id \"guest\" identifies nobody\n");
     str said = buf_str(&h.events);
     assert_true(str_find(said, S("\"at\":\"2024-01-01T00:00:00.000Z\"")) > 0);
-    assert_true(str_find(said, S("\"traits\":{\"First name\":\"Ana\",\"zip\":\"0150\",\"age\":34,\"vip\":true}")) > 0);
+    assert_true(
+        str_find(said,
+                 S("\"traits\":{\"First name\":\"Ana\",\"zip\":\"0150\",\"age\":34,\"vip\":true}"))
+        > 0);
     assert_true(str_find(said, S("{\"kind\":\"email\",\"value\":\"ana@x.no\",\"verified\":true}")) > 0);
 
     h.events.len = 0;
-    loaded(&h, "events", S("{\"type\":\"track\",\"event\":\"Product Viewed\",\"userId\":\"u1\",\"timestamp\":\"2019-01-01T00:00:00Z\",\"sentAt\":\"2019-01-01T00:00:09Z\","
-                           "\"properties\":{\"product_id\":\"p\"}}\n{\"type\":\"track\"}\n"));
+    loaded(
+        &h, "events",
+        S("{\"type\":\"track\",\"event\":\"Product Viewed\",\"userId\":\"u1\",\"timestamp\":\"2019-01-01T00:00:00Z\",\"sentAt\":\"2019-01-01T00:00:09Z\","
+          "\"properties\":{\"product_id\":\"p\"}}\n{\"type\":\"track\"}\n"));
     said = buf_str(&h.events);
     assert_true(str_find(said, S("\"at\":\"2019-01-01T00:00:00.000Z\"")) > 0);
     assert_true(str_find(said, S("\"event_key\":\"")) > 0);

@@ -55,7 +55,9 @@ static void XMLCALL on_start(void *ctx, const XML_Char *element, const XML_Char 
     struct reader *r = ctx;
     str name = local_name(element);
     if (++r->depth > DEPTH_MAX) { stop(r, "the XML is nested more than 32 levels deep"); return; }
-    bool begins = r->entry_depth == 0 && (str_eq(name, S("item")) || str_eq(name, S("entry")) || str_eq(name, S("product")));
+    bool begins =
+        r->entry_depth == 0
+        && (str_eq(name, S("item")) || str_eq(name, S("entry")) || str_eq(name, S("product")));
     if (begins) {
         r->entry_depth = r->depth;
         r->n = r->bytes = 0;
@@ -102,10 +104,19 @@ static void XMLCALL on_end(void *ctx, const XML_Char *element)
     r->depth--;
 }
 
-static void XMLCALL on_entity(void *ctx, const XML_Char *name, int is_parameter, const XML_Char *value, int n,
-                              const XML_Char *base, const XML_Char *system_id, const XML_Char *public_id, const XML_Char *notation)
+static void XMLCALL on_entity(void *ctx, const XML_Char *name, int is_parameter,
+                              const XML_Char *value, int n, const XML_Char *base,
+                              const XML_Char *system_id, const XML_Char *public_id,
+                              const XML_Char *notation)
 {
-    (void)name; (void)is_parameter; (void)value; (void)n; (void)base; (void)system_id; (void)public_id; (void)notation;
+    (void)name;
+    (void)is_parameter;
+    (void)value;
+    (void)n;
+    (void)base;
+    (void)system_id;
+    (void)public_id;
+    (void)notation;
     stop(ctx, "the XML declares entities, which is refused");
 }
 
@@ -120,7 +131,8 @@ static enum err parse_all(struct reader *r, struct csv *csv)
         im->diag->line = (i64)XML_GetCurrentLineNumber(r->parser);
         if (r->wrong) return diag_set(im->diag, ERR_BAD_INPUT, "%s", r->wrong);
         if (status != XML_STATUS_OK)
-            return diag_set(im->diag, ERR_BAD_INPUT, "the XML is broken: %s", XML_ErrorString(XML_GetErrorCode(r->parser)));
+            return diag_set(im->diag, ERR_BAD_INPUT, "the XML is broken: %s",
+                            XML_ErrorString(XML_GetErrorCode(r->parser)));
         if (piece.len == 0) return ERR_OK;
     }
 }

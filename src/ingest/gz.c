@@ -25,7 +25,9 @@ enum err gz_open(const char *path, struct gz **out, struct diag *diag)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
-    if (fd < 0) return diag_set(diag, errno == ENOENT ? ERR_NOT_FOUND : ERR_DISK, "%s cannot be opened", path);
+    if (fd < 0)
+        return diag_set(diag, errno == ENOENT ? ERR_NOT_FOUND : ERR_DISK, "%s cannot be opened",
+                        path);
     if (fstat(fd, &about) != 0 || S_ISDIR(about.st_mode)) {
         (void)close(fd);
         return diag_set(diag, ERR_BAD_INPUT, "%s is no file", path);
@@ -113,7 +115,8 @@ static enum err read_packed(struct gz *gz, void *to, isize n, isize *got, struct
         int z = inflate(&gz->z, Z_NO_FLUSH);
         gz->at = gz->end - (isize)gz->z.avail_in;
         gz->member_done = z == Z_STREAM_END;
-        if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR) return diag_set(diag, ERR_BAD_INPUT, "the gzip file is damaged");
+        if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
+            return diag_set(diag, ERR_BAD_INPUT, "the gzip file is damaged");
     }
     *got = (isize)(room - gz->z.avail_out);
     return ERR_OK;

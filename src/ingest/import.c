@@ -5,7 +5,8 @@
 #include "ingest/rows.h"
 
 static const str kinds[] = {
-    S_INIT("orders"), S_INIT("customers"), S_INIT("events"), S_INIT("products"), S_INIT("prices"), S_INIT("stock"), S_INIT("content"),
+    S_INIT("orders"), S_INIT("customers"), S_INIT("events"),  S_INIT("products"),
+    S_INIT("prices"), S_INIT("stock"),     S_INIT("content"),
 };
 
 bool import_kind_known(str kind)
@@ -46,7 +47,8 @@ void import_progress(struct importing *im)
 
 str import_source(const struct importing *im)
 {
-    return im->import->source.len ? im->import->source : json_str(json_get(im->import->map, S("source")), S("import"));
+    return im->import->source.len ? im->import->source
+                                  : json_str(json_get(im->import->map, S("source")), S("import"));
 }
 
 currency import_currency(const struct importing *im)
@@ -60,8 +62,13 @@ currency import_currency(const struct importing *im)
 static enum err event_take(struct importing *im, str line)
 {
     struct ingest_envelope v = {
-        .received_ms = im->import->received_ms, .source = import_source(im), .currency = import_currency(im), .verified = true,
-        .imported = true, .test = im->import->test, .event_bytes = CSV_ROW_BYTES_MAX,
+        .received_ms = im->import->received_ms,
+        .source = import_source(im),
+        .currency = import_currency(im),
+        .verified = true,
+        .imported = true,
+        .test = im->import->test,
+        .event_bytes = CSV_ROW_BYTES_MAX,
     };
     const struct json *doc;
     struct event e;
@@ -95,13 +102,16 @@ static enum err import_events(struct importing *im, struct csv *csv)
     }
 }
 
-enum err import_run(struct gz *gz, const struct import *import, const struct import_sink *sink, struct import_totals *totals,
-                    struct diag *diag)
+enum err import_run(struct gz *gz, const struct import *import, const struct import_sink *sink,
+                    struct import_totals *totals, struct diag *diag)
 {
     assert(import->received_ms > 0);
     *totals = (struct import_totals){ 0 };
-    if (!import_kind_known(import->kind)) return diag_set(diag, ERR_BAD_INPUT, "there is no import kind \"%.*s\"", STR_FMT(import->kind));
-    if (import->map && import->map->kind != JSON_OBJ) return diag_set(diag, ERR_BAD_INPUT, "a map is an object");
+    if (!import_kind_known(import->kind))
+        return diag_set(diag, ERR_BAD_INPUT, "there is no import kind \"%.*s\"",
+                        STR_FMT(import->kind));
+    if (import->map && import->map->kind != JSON_OBJ)
+        return diag_set(diag, ERR_BAD_INPUT, "a map is an object");
     arena keep = { 0 }, scratch = { 0 };
     struct diag inside = { .arena = &scratch };
     struct importing im = { gz, import, sink, totals, &keep, &scratch, &inside, -1 };

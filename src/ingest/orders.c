@@ -28,12 +28,31 @@
 #include <stdlib.h>
 
 enum field {
-    ORDER_KEY, PRODUCT_KEY, VARIANT_KEY, TITLE, CATEGORY, BRAND, QUANTITY, AT, PRICE, CURRENCY, USER_ID, EMAIL, PHONE, MEMBER_ID,
-    ANONYMOUS_ID, COUNTRY, CHANNEL, STORE, COUPON, FIELDS
+    ORDER_KEY,
+    PRODUCT_KEY,
+    VARIANT_KEY,
+    TITLE,
+    CATEGORY,
+    BRAND,
+    QUANTITY,
+    AT,
+    PRICE,
+    CURRENCY,
+    USER_ID,
+    EMAIL,
+    PHONE,
+    MEMBER_ID,
+    ANONYMOUS_ID,
+    COUNTRY,
+    CHANNEL,
+    STORE,
+    COUPON,
+    FIELDS
 };
 static const char *const names[FIELDS] = {
-    "order_key", "product_key", "variant_key", "title", "category", "brand", "quantity", "at", "price", "currency", "user_id",
-    "email", "phone", "member_id", "anonymous_id", "country", "channel", "store", "coupon",
+    "order_key",    "product_key", "variant_key", "title",   "category", "brand", "quantity",
+    "at",           "price",       "currency",    "user_id", "email",    "phone", "member_id",
+    "anonymous_id", "country",     "channel",     "store",   "coupon",
 };
 #define LINES_BYTES_MAX ((isize)4 << 30)
 
@@ -65,9 +84,13 @@ static enum err map_read(struct orders *o, const struct rows *rows)
     static const enum field needed[] = { ORDER_KEY, PRODUCT_KEY, QUANTITY, AT, PRICE };
     for (isize i = 0; i < countof(needed); i++)
         if (!o->columns[needed[i]].given)
-            return diag_set(im->diag, ERR_BAD_INPUT, "no column for %s: name it in the map's columns", names[needed[i]]);
+            return diag_set(im->diag, ERR_BAD_INPUT,
+                            "no column for %s: name it in the map's columns", names[needed[i]]);
     o->zone = json_str(json_get(map, S("time_zone")), S("UTC"));
-    if (!zone_known(o->zone)) return diag_set(im->diag, ERR_BAD_INPUT, "map: time_zone \"%.*s\" is not known; an offset like \"+01:00\" always is", STR_FMT(o->zone));
+    if (!zone_known(o->zone))
+        return diag_set(im->diag, ERR_BAD_INPUT,
+                        "map: time_zone \"%.*s\" is not known; an offset like \"+01:00\" always is",
+                        STR_FMT(o->zone));
     o->refund_prefix = json_str(json_path(map, "refunds.order_key_prefix"), S(""));
     o->adjustment_prefix = json_str(json_path(map, "adjustments.order_key_prefix"), S(""));
     o->not_goods = json_get(map, S("not_goods"));
@@ -144,20 +167,30 @@ static str line_check(struct orders *o, const str *f, struct line *line)
     arena *a = o->im->scratch;
     if (f[ORDER_KEY].len == 0) return S("the order's key is empty");
     if (f[ORDER_KEY].len > EVENT_KEY_BYTES_MAX) return S("the order's key is longer than 255 bytes");
-    bool quantified = read_quantity(f[QUANTITY], &line->quantity), priced = read_micro(f[PRICE], &line->price_micro);
-    if (quantified && priced && __builtin_mul_overflow(line->price_micro, (i64)line->quantity, &line->amount_micro)) {
+    bool quantified = read_quantity(f[QUANTITY], &line->quantity),
+         priced = read_micro(f[PRICE], &line->price_micro);
+    if (quantified && priced
+        && __builtin_mul_overflow(line->price_micro, (i64)line->quantity, &line->amount_micro)) {
         line->amount_micro = 0;
         return S("price times quantity is more than can be counted");
     }
     if (!quantified) return arena_printf(a, "quantity \"%.*s\" is not a whole number", STR_FMT(f[QUANTITY]));
-    if (!priced) return arena_printf(a, "price \"%.*s\" is not an amount of at most 6 decimals", STR_FMT(f[PRICE]));
-    if (!read_at(f[AT], o->zone, &line->at_ms) || line->at_ms <= 0) return arena_printf(a, "at \"%.*s\" is not a time", STR_FMT(f[AT]));
-    if (line->at_ms > o->im->import->received_ms) return arena_printf(a, "at \"%.*s\" lies in the future", STR_FMT(f[AT]));
+    if (!priced)
+        return arena_printf(a, "price \"%.*s\" is not an amount of at most 6 decimals",
+                            STR_FMT(f[PRICE]));
+    if (!read_at(f[AT], o->zone, &line->at_ms) || line->at_ms <= 0)
+        return arena_printf(a, "at \"%.*s\" is not a time", STR_FMT(f[AT]));
+    if (line->at_ms > o->im->import->received_ms)
+        return arena_printf(a, "at \"%.*s\" lies in the future", STR_FMT(f[AT]));
     if (f[PRODUCT_KEY].len == 0) return S("the product's key is empty");
-    if (f[PRODUCT_KEY].len > IDENTIFIER_BYTES_MAX || f[VARIANT_KEY].len > IDENTIFIER_BYTES_MAX) return S("the product's key is longer than 255 bytes");
-    if (o->adjustment_prefix.len && str_starts(f[ORDER_KEY], o->adjustment_prefix)) return S("an adjustment of the books, not an order");
-    if (o->refuse_unpaid_strangers && line->price_micro == 0 && !has_person(f)) return S("a note of the stock room: nobody bought it and nothing was paid");
-    if (f[CURRENCY].len && currency_of(f[CURRENCY]).v == 0) return arena_printf(a, "currency \"%.*s\" is not a currency code", STR_FMT(f[CURRENCY]));
+    if (f[PRODUCT_KEY].len > IDENTIFIER_BYTES_MAX || f[VARIANT_KEY].len > IDENTIFIER_BYTES_MAX)
+        return S("the product's key is longer than 255 bytes");
+    if (o->adjustment_prefix.len && str_starts(f[ORDER_KEY], o->adjustment_prefix))
+        return S("an adjustment of the books, not an order");
+    if (o->refuse_unpaid_strangers && line->price_micro == 0 && !has_person(f))
+        return S("a note of the stock room: nobody bought it and nothing was paid");
+    if (f[CURRENCY].len && currency_of(f[CURRENCY]).v == 0)
+        return arena_printf(a, "currency \"%.*s\" is not a currency code", STR_FMT(f[CURRENCY]));
     if (f[CURRENCY].len == 0 && o->currency.v == 0) return S("no currency: name it in the map");
     return S("");
 }
@@ -180,7 +213,8 @@ static void service_note(struct orders *o, const str *f)
         (void)map_put(o->services_known, h, at);
         vec_push(&o->services, (struct service){ f[PRODUCT_KEY], f[TITLE] });
     }
-    str *title = &o->services.at[at].title;             /* the first in the alphabet, whatever the lines' order */
+    str *title =
+        &o->services.at[at].title; /* the first in the alphabet, whatever the lines' order */
     if (f[TITLE].len && (title->len == 0 || str_cmp(f[TITLE], *title) < 0)) *title = f[TITLE];
 }
 
@@ -264,7 +298,8 @@ static void order_identify(struct orders *o, const str *f, struct event *e)
     e->identifiers = arena_new(a, struct identifier, countof(ids));
     for (isize i = 0; i < countof(ids); i++) {
         str value = ingest_identifier(a, ids[i].kind, f[ids[i].field]);
-        if (value.len && value.len <= IDENTIFIER_BYTES_MAX) e->identifiers[e->identifiers_n++] = (struct identifier){ ids[i].kind, true, value };
+        if (value.len && value.len <= IDENTIFIER_BYTES_MAX)
+            e->identifiers[e->identifiers_n++] = (struct identifier){ ids[i].kind, true, value };
     }
     if (e->identifiers_n == 0) { o->im->totals->guests++; return; }
     struct hash128 h = hash128(event_strongest(e)->value, event_strongest(e)->kind);
@@ -278,9 +313,14 @@ static void order_identify(struct orders *o, const str *f, struct event *e)
 static struct event_item item_of(const str *f, const struct line *line, currency c)
 {
     return (struct event_item){
-        .product_key = f[PRODUCT_KEY], .variant_key = str_eq(f[VARIANT_KEY], f[PRODUCT_KEY]) ? S("") : f[VARIANT_KEY],
-        .title = line->price_micro ? f[TITLE] : S(""),  /* beside a price of nothing stand notes, not titles */
-        .category = f[CATEGORY], .brand = f[BRAND], .priced = true, .price_minor = minor_of(line->price_micro, c),
+        .product_key = f[PRODUCT_KEY],
+        .variant_key = str_eq(f[VARIANT_KEY], f[PRODUCT_KEY]) ? S("") : f[VARIANT_KEY],
+        .title = line->price_micro ? f[TITLE]
+                                   : S(""), /* beside a price of nothing stand notes, not titles */
+        .category = f[CATEGORY],
+        .brand = f[BRAND],
+        .priced = true,
+        .price_minor = minor_of(line->price_micro, c),
         .quantity = line->quantity,
     };
 }
@@ -312,7 +352,8 @@ static void order_emit(struct orders *o, const struct order *order)
         if (!same_person(f, first)) wrong = S("the order belongs to another person");
         else if (!str_eq(f[CURRENCY], first[CURRENCY])) wrong = S("the order is in another currency");
         else if (e.items_n == EVENT_ITEMS_MAX) wrong = S("the order has more than 20,000 lines");
-        else if (__builtin_add_overflow(sum, line->amount_micro, &with)) wrong = S("the order's sum is more than can be counted");
+        else if (__builtin_add_overflow(sum, line->amount_micro, &with))
+            wrong = S("the order's sum is more than can be counted");
         if (wrong.len) {
             import_refuse(im, line->number, wrong, line->amount_micro);
             continue;
@@ -343,8 +384,14 @@ static void services_emit(struct orders *o)
     for (isize i = 0; i < o->services.n; i++) {
         struct text title = { S(""), o->services.at[i].title };
         struct fact service = { .name = S("service"), .kind = FACT_BOOL, .b = true };
-        struct item_change change = { ITEM_PUT, { .kind = ITEM_PRODUCT, .hidden = true, .key = o->services.at[i].key, .titles = &title,
-            .titles_n = title.value.len ? 1 : 0, .attributes = &service, .attributes_n = 1 } };
+        struct item_change change = { ITEM_PUT,
+                                      { .kind = ITEM_PRODUCT,
+                                        .hidden = true,
+                                        .key = o->services.at[i].key,
+                                        .titles = &title,
+                                        .titles_n = title.value.len ? 1 : 0,
+                                        .attributes = &service,
+                                        .attributes_n = 1 } };
         import_item(o->im, &change);
     }
 }
@@ -378,14 +425,19 @@ static enum err read_all(struct orders *o, struct rows *rows)
         arena_clear(im->scratch);
         import_progress(im);
         if (im->keep->used > LINES_BYTES_MAX || o->lines.n >= INT32_MAX)
-            return diag_set(im->diag, ERR_TOO_BIG, "the file holds more lines than fit in memory; split it by date");
+            return diag_set(im->diag, ERR_TOO_BIG,
+                            "the file holds more lines than fit in memory; split it by date");
     }
     return err;
 }
 
 enum err import_orders(struct importing *im, struct rows *rows)
 {
-    struct orders o = { .im = im, .known = map_new(1024), .contents = map_new(1024), .people = map_new(1024), .services_known = map_new(16) };
+    struct orders o = { .im = im,
+                        .known = map_new(1024),
+                        .contents = map_new(1024),
+                        .people = map_new(1024),
+                        .services_known = map_new(16) };
     enum err err = read_all(&o, rows);
     if (!err) orders_emit(&o);
     map_free(o.known);

@@ -59,7 +59,9 @@ static void on_refused(void *ctx, i64 line, str reason, i64 amount_micro)
     struct heard *h = ctx;
     assert_true(reason.len > 0);
     h->lines_refused++;
-    if (h->print) buf_printf(&h->refusals, "%lld %lld %.*s\n", (long long)line, (long long)amount_micro, STR_FMT(reason));
+    if (h->print)
+        buf_printf(&h->refusals, "%lld %lld %.*s\n", (long long)line, (long long)amount_micro,
+                   STR_FMT(reason));
 }
 
 static str file(const char *path)
@@ -93,10 +95,12 @@ static const struct json *online_retail_map(void)
 static const char *shared(const char *name)
 {
     const char *at = getenv("OPMAAT_SHARED"), *root = getenv("OPMAAT_ROOT");
-    return at ? arena_printf(&a, "%s/%s", at, name).ptr : arena_printf(&a, "%s/../shared/%s", root ? root : ".", name).ptr;
+    return at ? arena_printf(&a, "%s/%s", at, name).ptr
+              : arena_printf(&a, "%s/../shared/%s", root ? root : ".", name).ptr;
 }
 
-static enum err run(struct gz *gz, const struct json *map, struct heard *h, struct import_totals *totals, struct diag *diag)
+static enum err run(struct gz *gz, const struct json *map, struct heard *h,
+                    struct import_totals *totals, struct diag *diag)
 {
     struct import import = { .kind = S("orders"), .map = map, .received_ms = NOW };
     struct import_sink sink = { h, on_event, on_item, on_refused, NULL };
@@ -117,7 +121,10 @@ static struct import_totals loaded(str text, const struct json *map, struct hear
 
 static struct heard listen(void)
 {
-    return (struct heard){ .keys = { .arena = &a }, .printed = { .arena = &a }, .refusals = { .arena = &a }, .print = true };
+    return (struct heard){ .keys = { .arena = &a },
+                           .printed = { .arena = &a },
+                           .refusals = { .arena = &a },
+                           .print = true };
 }
 
 static void check(str is, const char *expected)
@@ -136,10 +143,15 @@ static void lines_become_one_event_an_order(void **state)
 {
     (void)state;
     struct heard h = listen();
-    struct import_totals t = loaded(S(HEADER C1 L1 G1 L2 L1 L3
-        "A1,B,Adjust,1,2011-07-03 09:00:00,-11062.06,,United Kingdom\n" "536368,22,damaged,-10,2011-07-03 09:00:00,0.0,,United Kingdom\n"
-        "536369,22,X,many,2011-07-03 09:00:00,1.0,,United Kingdom\n" "536369,22,X,1,soon,1.0,,UK\n" "536369,22\n"), online_retail_map(), &h);
-    check(buf_str(&h.printed),
+    struct import_totals t = loaded(
+        S(HEADER C1 L1 G1 L2 L1 L3 "A1,B,Adjust,1,2011-07-03 09:00:00,-11062.06,,United Kingdom\n"
+                                   "536368,22,damaged,-10,2011-07-03 09:00:00,0.0,,United Kingdom\n"
+                                   "536369,22,X,many,2011-07-03 09:00:00,1.0,,United Kingdom\n"
+                                   "536369,22,X,1,soon,1.0,,UK\n"
+                                   "536369,22\n"),
+        online_retail_map(), &h);
+    check(
+        buf_str(&h.printed),
         "{\"type\":\"order_completed\",\"name\":\"Order Completed\",\"event_key\":\"02ec26633239a6c69b3c82c4a3e3a321\",\"source\":\"online-retail\","
         "\"at\":\"2011-07-01T07:26:00.000Z\",\"channel\":\"web\",\"identifiers\":[{\"kind\":\"user_id\",\"value\":\"17850\",\"verified\":true}],"
         "\"order_key\":\"536365\",\"currency\":\"GBP\",\"value_minor\":5094,\"items\":[{\"product_key\":\"71053\",\"title\":\"LANTERN\",\"price_minor\":339,\"quantity\":6},"
@@ -150,8 +162,10 @@ static void lines_become_one_event_an_order(void **state)
         "\"items\":[{\"product_key\":\"71053\",\"title\":\"LANTERN\",\"price_minor\":339,\"quantity\":-2}],\"traits\":{\"country\":\"United Kingdom\"}}\n"
         "{\"type\":\"order_completed\",\"name\":\"Order Completed\",\"event_key\":\"dbf6c32c3f84712173d399b10ed81d5c\",\"source\":\"online-retail\",\"at\":\"2011-07-03T08:00:00.000Z\",\"channel\":\"web\","
         "\"identifiers\":[],\"order_key\":\"536367\",\"currency\":\"GBP\",\"value_minor\":700,\"items\":[{\"product_key\":\"71053\",\"title\":\"LANTERN\",\"price_minor\":700,\"quantity\":1}]}\n");
-    check(buf_str(&h.refusals), "8 -11062060000 an adjustment of the books, not an order\n9 0 a note of the stock room: nobody bought it and nothing was paid\n"
-          "10 0 quantity \"many\" is not a whole number\n11 1000000 at \"soon\" is not a time\n12 0 the line has 2 fields, the header 8\n");
+    check(
+        buf_str(&h.refusals),
+        "8 -11062060000 an adjustment of the books, not an order\n9 0 a note of the stock room: nobody bought it and nothing was paid\n"
+        "10 0 quantity \"many\" is not a whole number\n11 1000000 at \"soon\" is not a time\n12 0 the line has 2 fields, the header 8\n");
     assert_int_equal(t.repeated, 1);
     assert_int_equal(t.accepted_micro, 2 * 15300000 + 20340000 + 1000 - 6780000 + 7000000);
     assert_int_equal(t.people, 1);
@@ -195,10 +209,13 @@ static str failure(const char *text, const char *map)
 static void a_map_that_does_not_fit_is_explained(void **state)
 {
     (void)state;
-    check(failure(HEADER, "{\"columns\":{\"order_key\":\"Invoice\"}}"),
-          "the file has no column \"Invoice\"; it has InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country");
-    check(failure(HEADER, "{\"columns\":{\"orderkey\":\"InvoiceNo\"}}"), "map: there is no field \"orderkey\"; did you mean order_key?");
-    check(failure(HEADER, "{\"columns\":{\"order_key\":\"InvoiceNo\"}}"), "no column for product_key: name it in the map's columns");
+    check(
+        failure(HEADER, "{\"columns\":{\"order_key\":\"Invoice\"}}"),
+        "the file has no column \"Invoice\"; it has InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country");
+    check(failure(HEADER, "{\"columns\":{\"orderkey\":\"InvoiceNo\"}}"),
+          "map: there is no field \"orderkey\"; did you mean order_key?");
+    check(failure(HEADER, "{\"columns\":{\"order_key\":\"InvoiceNo\"}}"),
+          "no column for product_key: name it in the map's columns");
     check(failure("order_key,product_key,quantity,at,price\n", "{\"time_zone\":\"Mars\"}"),
           "map: time_zone \"Mars\" is not known; an offset like \"+01:00\" always is");
 }
@@ -211,20 +228,25 @@ static void real_order_lines_are_all_accounted_for(void **state)
     struct gz *gz;
     struct import_totals t;
     struct diag diag = { .arena = &a };
-    if (gz_open(shared("data/online-retail/online_retail.csv.gz"), &gz, &diag)) fail_msg("%.*s", STR_FMT(diag.what));
+    if (gz_open(shared("data/online-retail/online_retail.csv.gz"), &gz, &diag))
+        fail_msg("%.*s", STR_FMT(diag.what));
     if (run(gz, online_retail_map(), &h, &t, &diag)) fail_msg("%.*s", STR_FMT(diag.what));
     assert_int_equal(t.lines, 541909);
     assert_int_equal(t.accepted + t.refused, 541909);
-    assert_int_equal(t.accepted_micro + t.refused_micro, 9747747934000);    /* four prices have three decimals */
+    assert_int_equal(t.accepted_micro + t.refused_micro,
+                     9747747934000); /* four prices have three decimals */
     assert_int_equal((t.accepted_micro + t.refused_micro + 5000) / 10000, 974774793);
     assert_int_equal(t.people, 4372);
     assert_int_equal(t.repeated, 5268);
-    assert_int_equal(t.refused_micro, -11062060000);    /* three adjustments; the stock room's notes are worth nothing */
+    assert_int_equal(
+        t.refused_micro,
+        -11062060000); /* three adjustments; the stock room's notes are worth nothing */
     assert_int_equal(h.value_minor, 974774793 + 1106206);
     assert_int_equal(h.items, t.accepted);
     assert_int_equal(h.events, t.orders + t.refunds);
-    printf("# orders=%lld refunds=%lld guests=%lld refused=%lld services=%lld\n", (long long)t.orders, (long long)t.refunds,
-           (long long)t.guests, (long long)t.refused, (long long)h.services);
+    printf("# orders=%lld refunds=%lld guests=%lld refused=%lld services=%lld\n",
+           (long long)t.orders, (long long)t.refunds, (long long)t.guests, (long long)t.refused,
+           (long long)h.services);
 }
 
 static void a_real_sample_shuffled_gives_the_same_events(void **state)

@@ -20,7 +20,8 @@ struct people { struct importing *im; struct column columns[FIELDS]; const struc
 static struct fact fact_of(str name, str text)
 {
     struct fact f = { .name = name, .kind = FACT_TEXT, .text = text };
-    bool plain = text.len <= 15 && !(text.len > 1 && text.ptr[0] == '0' && text.ptr[1] != '.') && text.ptr[0] != '+';
+    bool plain = text.len <= 15 && !(text.len > 1 && text.ptr[0] == '0' && text.ptr[1] != '.')
+                 && text.ptr[0] != '+';
     if (str_eq(text, S("true")) || str_eq(text, S("false"))) {
         f.kind = FACT_BOOL;
         f.b = text.len == 4;
@@ -45,7 +46,8 @@ static void read_traits(const struct people *p, const struct record *record, str
         bool wanted = !p->traits && !is_identifying(p, name);
         json_each(one, p->traits)
             if (str_eq(json_str(one, S("")), record->names[i])) { name = one->key; wanted = true; }
-        if (wanted && name.len && text.len && e->traits_n < EVENT_TRAITS_MAX) e->traits[e->traits_n++] = fact_of(name, text);
+        if (wanted && name.len && text.len && e->traits_n < EVENT_TRAITS_MAX)
+            e->traits[e->traits_n++] = fact_of(name, text);
     }
 }
 
@@ -54,8 +56,11 @@ static str person_take(struct people *p, const struct record *record)
     struct importing *im = p->im;
     arena *a = im->scratch;
     struct event e = {
-        .type = EVENT_IDENTIFIED, .flags = EVENT_IMPORTED | (im->import->test ? EVENT_TEST : 0), .at_ms = im->import->received_ms,
-        .source = import_source(im), .channel = CHANNEL_SERVER,
+        .type = EVENT_IDENTIFIED,
+        .flags = EVENT_IMPORTED | (im->import->test ? EVENT_TEST : 0),
+        .at_ms = im->import->received_ms,
+        .source = import_source(im),
+        .channel = CHANNEL_SERVER,
     };
     e.identifiers = arena_new(a, struct identifier, FIELDS);
     for (isize i = FIRST_ID; i < FIELDS; i++) {
@@ -63,13 +68,17 @@ static str person_take(struct people *p, const struct record *record)
         str value = column_text(&p->columns[i], record, a);
         if (value.len == 0 || !identifier_kind_of(str_of(names[i]), &kind)) continue;
         str id = ingest_identifier(a, kind, value);
-        if (id.len == 0) return arena_printf(a, "%s \"%.*s\" identifies nobody", names[i], (int)min_isize(value.len, 60), value.ptr);
-        if (id.len > IDENTIFIER_BYTES_MAX) return arena_printf(a, "%s is longer than %d bytes", names[i], IDENTIFIER_BYTES_MAX);
+        if (id.len == 0)
+            return arena_printf(a, "%s \"%.*s\" identifies nobody", names[i],
+                                (int)min_isize(value.len, 60), value.ptr);
+        if (id.len > IDENTIFIER_BYTES_MAX)
+            return arena_printf(a, "%s is longer than %d bytes", names[i], IDENTIFIER_BYTES_MAX);
         e.identifiers[e.identifiers_n++] = (struct identifier){ kind, true, id };
     }
     if (e.identifiers_n == 0) return S("the line has no identifier");
     str at = column_text(&p->columns[AT], record, a);
-    if (at.len && (!time_parse(at, &e.at_ms) || e.at_ms <= 0)) return arena_printf(a, "at \"%.*s\" is not a time", (int)min_isize(at.len, 60), at.ptr);
+    if (at.len && (!time_parse(at, &e.at_ms) || e.at_ms <= 0))
+        return arena_printf(a, "at \"%.*s\" is not a time", (int)min_isize(at.len, 60), at.ptr);
     e.at_ms = min_i64(e.at_ms, im->import->received_ms);
     read_traits(p, record, &e);
     struct buf content = { .arena = a };

@@ -36,7 +36,9 @@ enum err rows_open(struct csv *csv, arena *keep, struct rows **out, struct diag 
         header.fields[i] = str_trim(header.fields[i]);
         for (isize k = 0; k < i; k++)
             if (header.fields[i].len && str_eq(header.fields[i], header.fields[k]))
-                return diag_set(diag, ERR_BAD_INPUT, "the column \"%.*s\" stands in the header twice", STR_FMT(header.fields[i]));
+                return diag_set(diag, ERR_BAD_INPUT,
+                                "the column \"%.*s\" stands in the header twice",
+                                STR_FMT(header.fields[i]));
     }
     rows->names = header.fields;
     rows->n = header.n;
@@ -102,7 +104,8 @@ str rows_header(const struct rows *rows, arena *a)
 
 /* ---- columns ------------------------------------------------------------------------------- */
 
-static enum err column_read(const struct importing *im, const struct rows *rows, const struct json *v, struct column *out)
+static enum err column_read(const struct importing *im, const struct rows *rows,
+                            const struct json *v, struct column *out)
 {
     *out = (struct column){ .given = true };
     if (json_is(v, JSON_STR)) {
@@ -114,27 +117,33 @@ static enum err column_read(const struct importing *im, const struct rows *rows,
         out->upper = json_bool(json_get(v, S("upper")), false);
     }
     if (out->name.len == 0 && out->value.len == 0)
-        return diag_set(im->diag, ERR_BAD_INPUT, "map: columns.%.*s names neither a column nor a value", STR_FMT(v->key));
+        return diag_set(im->diag, ERR_BAD_INPUT,
+                        "map: columns.%.*s names neither a column nor a value", STR_FMT(v->key));
     if (out->name.len && !rows_has(rows, out->name))
-        return diag_set(im->diag, ERR_BAD_INPUT, "the file has no column \"%.*s\"; it has %.*s", STR_FMT(out->name),
-                        STR_FMT(rows_header(rows, im->keep)));
+        return diag_set(im->diag, ERR_BAD_INPUT, "the file has no column \"%.*s\"; it has %.*s",
+                        STR_FMT(out->name), STR_FMT(rows_header(rows, im->keep)));
     return ERR_OK;
 }
 
-static enum err columns_known(const struct importing *im, const struct json *columns, const char *const *fields, isize n)
+static enum err columns_known(const struct importing *im, const struct json *columns,
+                              const char *const *fields, isize n)
 {
     json_each(one, columns) {
         isize near = 0;
         for (isize i = 0; i < n; i++)
-            if (str_distance(one->key, str_of(fields[i])) < str_distance(one->key, str_of(fields[near]))) near = i;
+            if (str_distance(one->key, str_of(fields[i]))
+                < str_distance(one->key, str_of(fields[near])))
+                near = i;
         if (!str_eq(one->key, str_of(fields[near])))
-            return diag_set(im->diag, ERR_BAD_INPUT, "map: there is no field \"%.*s\"; did you mean %s?", STR_FMT(one->key), fields[near]);
+            return diag_set(im->diag, ERR_BAD_INPUT,
+                            "map: there is no field \"%.*s\"; did you mean %s?", STR_FMT(one->key),
+                            fields[near]);
     }
     return ERR_OK;
 }
 
-enum err columns_read(const struct importing *im, const struct rows *rows, const char *const *fields, isize n, bool loose,
-                      struct column *out)
+enum err columns_read(const struct importing *im, const struct rows *rows,
+                      const char *const *fields, isize n, bool loose, struct column *out)
 {
     const struct json *columns = json_get(im->import->map, S("columns"));
     enum err err = columns_known(im, columns, fields, n);
@@ -143,7 +152,8 @@ enum err columns_read(const struct importing *im, const struct rows *rows, const
         str field = str_of(fields[i]);
         const struct json *v = json_get(columns, field);
         if (v) err = column_read(im, rows, v, &out[i]);
-        else if ((!columns || loose) && rows_has(rows, field)) out[i] = (struct column){ .name = field, .given = true };
+        else if ((!columns || loose) && rows_has(rows, field))
+            out[i] = (struct column){ .name = field, .given = true };
     }
     return err;
 }
@@ -154,9 +164,11 @@ str column_text(const struct column *column, const struct record *record, arena 
     str text = column->value;
     for (isize i = 0; column->name.len && i < record->n; i++)
         if (str_eq(record->names[i], column->name)) { text = str_trim(record->values[i]); break; }
-    if (column->strip_suffix.len && str_ends(text, column->strip_suffix)) text.len -= column->strip_suffix.len;
+    if (column->strip_suffix.len && str_ends(text, column->strip_suffix))
+        text.len -= column->strip_suffix.len;
     if (!column->upper) return text;
     char *up = arena_new(a, char, text.len + 1);
-    for (isize i = 0; i < text.len; i++) up[i] = text.ptr[i] >= 'a' && text.ptr[i] <= 'z' ? (char)(text.ptr[i] - 32) : text.ptr[i];
+    for (isize i = 0; i < text.len; i++)
+        up[i] = text.ptr[i] >= 'a' && text.ptr[i] <= 'z' ? (char)(text.ptr[i] - 32) : text.ptr[i];
     return (str){ up, text.len };
 }

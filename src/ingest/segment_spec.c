@@ -58,10 +58,14 @@ static isize json_bytes(const struct json *v)
 
 /* ---- type and name ------------------------------------------------------------------------- */
 
-static const struct { str name, letter; u16 type; } calls[] = {
-    { S_INIT("track"), S_INIT("t"), EVENT_NONE },       { S_INIT("identify"), S_INIT("i"), EVENT_IDENTIFIED },
-    { S_INIT("page"), S_INIT("p"), EVENT_PAGE_VIEWED }, { S_INIT("screen"), S_INIT("s"), EVENT_SCREEN_VIEWED },
-    { S_INIT("group"), S_INIT("g"), EVENT_GROUPED },    { S_INIT("alias"), S_INIT("a"), EVENT_ALIASED },
+static const struct { str name, letter; u16 type;
+} calls[] = {
+    { S_INIT("track"), S_INIT("t"), EVENT_NONE },
+    { S_INIT("identify"), S_INIT("i"), EVENT_IDENTIFIED },
+    { S_INIT("page"), S_INIT("p"), EVENT_PAGE_VIEWED },
+    { S_INIT("screen"), S_INIT("s"), EVENT_SCREEN_VIEWED },
+    { S_INIT("group"), S_INIT("g"), EVENT_GROUPED },
+    { S_INIT("alias"), S_INIT("a"), EVENT_ALIASED },
 };
 
 /* Ours to make: a sender who uses such a name means something of their own. */
@@ -79,7 +83,9 @@ static enum err read_type(struct reading *r)
     while (at < countof(calls) && !str_eq(said, calls[at].name) && !str_eq(said, calls[at].letter)) at++;
     if (said.len == 0) return reading_refuse(r, "type is missing");
     if (at == countof(calls))
-        return reading_refuse(r, "type \"%.*s\" is none of track, identify, page, screen, group, alias", (int)min_isize(said.len, 40), said.ptr);
+        return reading_refuse(
+            r, "type \"%.*s\" is none of track, identify, page, screen, group, alias",
+            (int)min_isize(said.len, 40), said.ptr);
     struct event *e = r->out;
     e->type = calls[at].type;
     if (e->type == EVENT_PAGE_VIEWED || e->type == EVENT_SCREEN_VIEWED) {
@@ -91,7 +97,9 @@ static enum err read_type(struct reading *r)
         e->type = event_type_of(e->name);
         if (e->type == EVENT_NONE || is_derived(e->type)) e->type = EVENT_CUSTOM_FIRST;
     }
-    if (e->name.len > NAME_BYTES_MAX) return reading_refuse(r, "the event's name is %td bytes, the limit is %d", e->name.len, NAME_BYTES_MAX);
+    if (e->name.len > NAME_BYTES_MAX)
+        return reading_refuse(r, "the event's name is %td bytes, the limit is %d", e->name.len,
+                              NAME_BYTES_MAX);
     return ERR_OK;
 }
 
@@ -156,8 +164,8 @@ static bool opted_out(struct reading *r)
     return !json_bool(json_either(own, json_get(r->envelope->integrations, us)), true);
 }
 
-enum err ingest_event(arena *a, const struct json *event, const struct ingest_envelope *envelope, struct event *out,
-                      struct diag *why)
+enum err ingest_event(arena *a, const struct json *event, const struct ingest_envelope *envelope,
+                      struct event *out, struct diag *why)
 {
     assert(envelope->received_ms > 0);
     *out = (struct event){ .source = envelope->source };
@@ -165,11 +173,13 @@ enum err ingest_event(arena *a, const struct json *event, const struct ingest_en
     struct reading *r = &reading;
     if (!json_is(event, JSON_OBJ)) return reading_refuse(r, "an event must be an object");
     isize bytes = json_bytes(event), most = envelope->event_bytes ? envelope->event_bytes : EVENT_BYTES;
-    if (bytes > most) return diag_set(why, ERR_TOO_BIG, "the event is %td bytes, the limit is %td", bytes, most);
+    if (bytes > most)
+        return diag_set(why, ERR_TOO_BIG, "the event is %td bytes, the limit is %td", bytes, most);
     if (opted_out(r)) return diag_set(why, ERR_REFUSED, "its integrations.Opmaat is false");
     r->properties = json_get(event, S("properties"));
     if (r->properties && r->properties->kind == JSON_NULL) r->properties = NULL;
-    if (r->properties && r->properties->kind != JSON_OBJ) return reading_refuse(r, "properties must be an object");
+    if (r->properties && r->properties->kind != JSON_OBJ)
+        return reading_refuse(r, "properties must be an object");
     if (envelope->test) out->flags |= EVENT_TEST;
     if (envelope->imported) out->flags |= EVENT_IMPORTED;
 
@@ -179,7 +189,8 @@ enum err ingest_event(arena *a, const struct json *event, const struct ingest_en
     if (!err) err = read_who(r);
     if (!err) err = read_commerce(r);
     if (err) return err;
-    if (out->type == EVENT_GROUPED) {                   /* the group and what is said of it, for whoever reads properties */
+    if (out->type
+        == EVENT_GROUPED) { /* the group and what is said of it, for whoever reads properties */
         struct buf text = { .arena = a };
         struct jsonw w = { .out = &text };
         jsonw_begin(&w, '{');
@@ -189,7 +200,8 @@ enum err ingest_event(arena *a, const struct json *event, const struct ingest_en
         jsonw_value(&w, traits);
         jsonw_end(&w, '}');
         out->properties = buf_str(&text);
-        if (text_of(r, json_any(event, "groupId group_id")).len == 0) return reading_refuse(r, "groupId is missing");
+        if (text_of(r, json_any(event, "groupId group_id")).len == 0)
+            return reading_refuse(r, "groupId is missing");
     }
     read_surroundings(r);
     if (out->type != EVENT_GROUPED) keep_properties(r);
@@ -236,6 +248,7 @@ str ingest_write_key(const struct json *body)
 {
     const struct json *key = json_any(body, "writeKey write_key");
     const struct json *batch = json_is(body, JSON_ARR) ? body : json_get(body, S("batch"));
-    if (!key && json_is(batch, JSON_ARR) && batch->list.n) key = json_any(batch->list.at, "writeKey write_key");
+    if (!key && json_is(batch, JSON_ARR) && batch->list.n)
+        key = json_any(batch->list.at, "writeKey write_key");
     return json_str(key, S(""));
 }

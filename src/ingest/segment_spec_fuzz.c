@@ -27,7 +27,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     const struct json *body;
     struct diag why = { .arena = &a };
     if (json_parse(&a, (str){ (const char *)data, (isize)size }, &body, &why) == ERR_OK) {
-        struct ingest_envelope v = { .received_ms = 1795000000000, .source = S("fuzz"), .type = S("track"), .currency = currency_of(S("EUR")) };
+        struct ingest_envelope v = { .received_ms = 1795000000000,
+                                     .source = S("fuzz"),
+                                     .type = S("track"),
+                                     .currency = currency_of(S("EUR")) };
         struct ingest_sink sink = { &a, take, refuse };
         err_ignore(ingest_batch(&a, body, &v, &sink, &why), "any answer will do, a crash will not");
     }

@@ -28,7 +28,10 @@ static const struct json *parse(const char *text)
 static struct ingest_envelope envelope(void)
 {
     counts = (struct ingest_counts){ 0 };
-    return (struct ingest_envelope){ .received_ms = RECEIVED, .source = S("shop"), .currency = currency_of(S("EUR")), .counts = &counts };
+    return (struct ingest_envelope){ .received_ms = RECEIVED,
+                                     .source = S("shop"),
+                                     .currency = currency_of(S("EUR")),
+                                     .counts = &counts };
 }
 
 static struct event read_with(const char *text, const struct ingest_envelope *v)
@@ -70,7 +73,9 @@ static str printed(const struct event *e)
 
 struct example { const char *sent, *ours; };
 
-#define TRACK(name) "{\"type\":\"track\",\"event\":\"" name "\",\"messageId\":\"m1\",\"anonymousId\":\"a1\",\"userId\":null,\"properties\":"
+#define TRACK(name) \
+    "{\"type\":\"track\",\"event\":\"" name \
+    "\",\"messageId\":\"m1\",\"anonymousId\":\"a1\",\"userId\":null,\"properties\":"
 
 static const struct example examples[] = {
 #include "ingest/segment_spec_cases.h"
@@ -114,10 +119,14 @@ static void the_time_is_corrected_by_the_senders_own_clock(void **state)
     (void)state;
     struct ingest_envelope v = envelope();
     /* the sender's clock is an hour ahead; the event waited 10 s */
-    struct event e = read_with("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"timestamp\":\"2026-11-18T12:06:30Z\",\"sentAt\":\"2026-11-18T12:06:40Z\"}", &v);
+    struct event e = read_with(
+        "{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"timestamp\":\"2026-11-18T12:06:30Z\",\"sentAt\":\"2026-11-18T12:06:40Z\"}",
+        &v);
     assert_int_equal(e.at_ms, RECEIVED - 10000);
     assert_int_equal(e.flags, 0);
-    e = read_with("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"originalTimestamp\":\"2020-01-01T00:00:00Z\",\"timestamp\":\"1999-01-01\",\"sentAt\":\"2020-01-01T00:00:05Z\"}", &v);
+    e = read_with(
+        "{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"originalTimestamp\":\"2020-01-01T00:00:00Z\",\"timestamp\":\"1999-01-01\",\"sentAt\":\"2020-01-01T00:00:05Z\"}",
+        &v);
     assert_int_equal(e.at_ms, RECEIVED - 5000);
     v.sent_at_ms = RECEIVED + 1000;                     /* the batch's */
     e = read_with("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"timestamp\":1794999999000}", &v);
@@ -129,16 +138,35 @@ static void the_time_is_corrected_by_the_senders_own_clock(void **state)
     assert_int_equal(e.at_ms, RECEIVED);
     assert_int_equal(e.flags, EVENT_CLAMPED);
     assert_int_equal(counts.clocks_clamped, 1);
-    check(refusal("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"timestamp\":\"yesterday\"}"), "timestamp \"yesterday\" is not a time");
+    check(refusal(
+              "{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"timestamp\":\"yesterday\"}"),
+          "timestamp \"yesterday\" is not a time");
 }
 
 static void ids_that_name_nobody_are_dropped_and_counted(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "\"guest\"", "\"anonymous\"", "\"null\"", "\"undefined\"", "0", "\"0\"", "\"NaN\"", "\"[object Object]\"", "\"'null'\"",
-        "\"\\\"Guest\\\"\"", "\"00000000-0000-0000-0000-000000000000\"", "\"-1\"", "{\"a\":1}", "true", "\"NONE\"" };
+    static const char *const bad[] = { "\"guest\"",
+                                       "\"anonymous\"",
+                                       "\"null\"",
+                                       "\"undefined\"",
+                                       "0",
+                                       "\"0\"",
+                                       "\"NaN\"",
+                                       "\"[object Object]\"",
+                                       "\"'null'\"",
+                                       "\"\\\"Guest\\\"\"",
+                                       "\"00000000-0000-0000-0000-000000000000\"",
+                                       "\"-1\"",
+                                       "{\"a\":1}",
+                                       "true",
+                                       "\"NONE\"" };
     for (isize i = 0; i < countof(bad); i++) {
-        struct event e = read(arena_printf(&a, "{\"type\":\"track\",\"event\":\"x\",\"anonymousId\":\"a1\",\"userId\":%s}", bad[i]).ptr);
+        struct event e = read(
+            arena_printf(
+                &a, "{\"type\":\"track\",\"event\":\"x\",\"anonymousId\":\"a1\",\"userId\":%s}",
+                bad[i])
+                .ptr);
         assert_int_equal(e.identifiers_n, 1);
         assert_int_equal(e.identifiers[0].kind, IDENTIFIER_ANONYMOUS_ID);
         assert_int_equal(counts.ids_illegal, 1);
@@ -146,7 +174,11 @@ static void ids_that_name_nobody_are_dropped_and_counted(void **state)
     char longest[400];
     memset(longest, 'x', sizeof longest);
     longest[300] = 0;
-    struct event e = read(arena_printf(&a, "{\"type\":\"track\",\"event\":\"x\",\"anonymousId\":\"a1\",\"userId\":\"%s\"}", longest).ptr);
+    struct event e = read(
+        arena_printf(
+            &a, "{\"type\":\"track\",\"event\":\"x\",\"anonymousId\":\"a1\",\"userId\":\"%s\"}",
+            longest)
+            .ptr);
     assert_int_equal(e.identifiers_n, 1);
     assert_int_equal(counts.ids_long, 1);
     check(ingest_identifier(&a, IDENTIFIER_EMAIL, S(" Ana@Shop.NO ")), "ana@shop.no");
@@ -166,15 +198,21 @@ static void only_a_secret_key_or_a_proof_makes_an_identity_verified(void **state
     (void)state;
     struct ingest_envelope v = envelope();
     v.proves = proves;
-    struct event e = read_with("{\"type\":\"identify\",\"userId\":\"ana\",\"anonymousId\":\"a1\",\"traits\":{\"email\":\"A@b.c\"},\"context\":{\"user_hash\":\"bad\"}}", &v);
+    struct event e = read_with(
+        "{\"type\":\"identify\",\"userId\":\"ana\",\"anonymousId\":\"a1\",\"traits\":{\"email\":\"A@b.c\"},\"context\":{\"user_hash\":\"bad\"}}",
+        &v);
     assert_false(e.identifiers[0].verified);
-    e = read_with("{\"type\":\"identify\",\"userId\":\"ana\",\"anonymousId\":\"a1\",\"traits\":{\"email\":\"A@b.c\"},\"context\":{\"user_hash\":\"good\"}}", &v);
+    e = read_with(
+        "{\"type\":\"identify\",\"userId\":\"ana\",\"anonymousId\":\"a1\",\"traits\":{\"email\":\"A@b.c\"},\"context\":{\"user_hash\":\"good\"}}",
+        &v);
     assert_true(e.identifiers[0].verified);
     assert_false(e.identifiers[1].verified);
     assert_false(e.identifiers[2].verified);            /* the hash vouches for the user id alone */
     v.verified = true;
-    e = read_with("{\"type\":\"identify\",\"userId\":\"ana\",\"traits\":{\"email\":\"A@b.c\",\"phone\":\"+47 90123456\"},"
-                  "\"context\":{\"externalIds\":[{\"id\":\"L-7\",\"type\":\"member_id\"},{\"id\":\"x\",\"type\":\"shoe_size\"}]}}", &v);
+    e = read_with(
+        "{\"type\":\"identify\",\"userId\":\"ana\",\"traits\":{\"email\":\"A@b.c\",\"phone\":\"+47 90123456\"},"
+        "\"context\":{\"externalIds\":[{\"id\":\"L-7\",\"type\":\"member_id\"},{\"id\":\"x\",\"type\":\"shoe_size\"}]}}",
+        &v);
     assert_int_equal(e.identifiers_n, 4);
     for (isize i = 0; i < e.identifiers_n; i++) assert_true(e.identifiers[i].verified);
     assert_int_equal(counts.ids_surplus, 1);
@@ -193,20 +231,28 @@ static void consent_objects_of_every_dialect_are_understood(void **state)
           P(ANALYTICS) | P(PERSONALISATION), P(ADS_SHARING), "segment", false },
         { "{\"consent\":{\"categoryPreferences\":{\"Analytics\":true,\"Functional\":true,\"Advertising\":true,\"Weather\":true}}}",
           P(ANALYTICS) | P(PERSONALISATION), P(ADS_SHARING), "segment", true },
-        { "{\"consent\":{\"categoryPreferences\":{\"C0001\":true,\"C0002\":false,\"C0004\":false}}}", P(NECESSARY), P(ANALYTICS) | P(ADS_SHARING), "segment", false },
+        { "{\"consent\":{\"categoryPreferences\":{\"C0001\":true,\"C0002\":false,\"C0004\":false}}}",
+          P(NECESSARY), P(ANALYTICS) | P(ADS_SHARING), "segment", false },
         { "{\"consentManagement\":{\"provider\":\"custom\",\"allowedConsentIds\":[\"analytics\",\"marketing_email\"],\"deniedConsentIds\":[\"advertising\"]}}",
           P(ANALYTICS) | P(MARKETING_EMAIL), P(ADS_SHARING), "rudderstack", false },
         { "{\"consent\":{\"google\":{\"ad_storage\":\"granted\",\"ad_user_data\":\"denied\",\"ad_personalization\":\"granted\",\"analytics_storage\":\"granted\"}}}",
           P(ANALYTICS), P(ADS_SHARING), "google", false },
-        { "{\"library\":{\"name\":\"opmaat-tag\"},\"consent\":{\"categoryPreferences\":{\"analytics\":false}}}", 0, P(ANALYTICS), "tag", false },
-        { "{\"consent\":{\"categoryPreferences\":{\"statistics\":true,\"performance\":false}}}", 0, P(ANALYTICS), "segment", false },
+        { "{\"library\":{\"name\":\"opmaat-tag\"},\"consent\":{\"categoryPreferences\":{\"analytics\":false}}}",
+          0, P(ANALYTICS), "tag", false },
+        { "{\"consent\":{\"categoryPreferences\":{\"statistics\":true,\"performance\":false}}}", 0,
+          P(ANALYTICS), "segment", false },
     };
     for (isize i = 0; i < countof(cases); i++) {
         struct ingest_envelope v = envelope();
         v.sec_gpc = cases[i].gpc;
-        struct event e = read_with(arena_printf(&a, "{\"type\":\"page\",\"anonymousId\":\"a1\",\"context\":%s}", cases[i].context).ptr, &v);
+        struct event e =
+            read_with(arena_printf(&a, "{\"type\":\"page\",\"anonymousId\":\"a1\",\"context\":%s}",
+                                   cases[i].context)
+                          .ptr,
+                      &v);
         if (e.consent_granted != cases[i].granted || e.consent_denied != cases[i].denied)
-            fail_msg("%s: granted %x denied %x", cases[i].context, (unsigned)e.consent_granted, (unsigned)e.consent_denied);
+            fail_msg("%s: granted %x denied %x", cases[i].context, (unsigned)e.consent_granted,
+                     (unsigned)e.consent_denied);
         check(e.consent_source, cases[i].source);
     }
 }
@@ -214,8 +260,9 @@ static void consent_objects_of_every_dialect_are_understood(void **state)
 static void an_order_knows_its_worth_whatever_it_is_called(void **state)
 {
     (void)state;
-    struct event e = read(TRACK("Order Completed") "{\"order_id\":\"o1\",\"total\":\"30.00\",\"revenue\":25.5,\"tax\":\"4.5\",\"shipping\":5,\"discount\":1.25,"
-                          "\"coupon\":\"C\",\"currency\":\"NOK\",\"products\":[{\"sku\":\"s\",\"price\":\"12.75\",\"quantity\":\"2\"}]}}");
+    struct event e = read(TRACK(
+        "Order Completed") "{\"order_id\":\"o1\",\"total\":\"30.00\",\"revenue\":25.5,\"tax\":\"4.5\",\"shipping\":5,\"discount\":1.25,"
+                           "\"coupon\":\"C\",\"currency\":\"NOK\",\"products\":[{\"sku\":\"s\",\"price\":\"12.75\",\"quantity\":\"2\"}]}}");
     assert_int_equal(e.value_minor, 2550);
     assert_int_equal(e.tax_minor, 450);
     assert_int_equal(e.shipping_minor, 500);
@@ -223,7 +270,8 @@ static void an_order_knows_its_worth_whatever_it_is_called(void **state)
     e = read(TRACK("Order Completed") "{\"orderId\":77,\"total\":\"30.00\"}}");
     assert_int_equal(e.value_minor, 3000);
     check(e.order_key, "77");
-    e = read(TRACK("order completed") "{\"order_id\":\"o\",\"products\":[{\"product_id\":\"p\",\"price\":10,\"quantity\":3},{\"product_id\":\"q\",\"price\":\"0.5\"}]}}");
+    e = read(TRACK(
+        "order completed") "{\"order_id\":\"o\",\"products\":[{\"product_id\":\"p\",\"price\":10,\"quantity\":3},{\"product_id\":\"q\",\"price\":\"0.5\"}]}}");
     assert_int_equal(e.value_minor, 3050);
     e = read(TRACK("Order Refunded") "{\"order_id\":\"o\"}}");
     assert_false(e.valued);
@@ -238,9 +286,10 @@ static void an_order_knows_its_worth_whatever_it_is_called(void **state)
 static void pages_campaigns_and_devices_are_read_from_the_context(void **state)
 {
     (void)state;
-    struct event e = read("{\"type\":\"page\",\"anonymousId\":\"a1\",\"context\":{\"page\":{\"url\":\"https://s/x?utm_source=news%20letter&gclid=abc#top\",\"referrer\":\"$direct\"},"
-                          "\"campaign\":{\"name\":\"spring\"},\"locale\":\"nb-NO\",\"sessionId\":1700000000123,\"userAgent\":\"Mozilla/5.0 (iPhone; CPU iPhone OS) Mobile/15E\","
-                          "\"market\":\"no\",\"library\":{\"name\":\"@segment/analytics-next\"}}}");
+    struct event e = read(
+        "{\"type\":\"page\",\"anonymousId\":\"a1\",\"context\":{\"page\":{\"url\":\"https://s/x?utm_source=news%20letter&gclid=abc#top\",\"referrer\":\"$direct\"},"
+        "\"campaign\":{\"name\":\"spring\"},\"locale\":\"nb-NO\",\"sessionId\":1700000000123,\"userAgent\":\"Mozilla/5.0 (iPhone; CPU iPhone OS) Mobile/15E\","
+        "\"market\":\"no\",\"library\":{\"name\":\"@segment/analytics-next\"}}}");
     check(e.utm_source, "news letter");
     check(e.utm_campaign, "spring");
     check(e.click_id, "gclid=abc");
@@ -249,9 +298,11 @@ static void pages_campaigns_and_devices_are_read_from_the_context(void **state)
     check(e.device, "mobile");
     check(e.market, "no");
     assert_int_equal(e.channel, CHANNEL_WEB);
-    e = read("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"channel\":\"server\",\"context\":{\"library\":{\"name\":\"@rudderstack/rudder-sdk-node\"}}}");
+    e = read(
+        "{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"channel\":\"server\",\"context\":{\"library\":{\"name\":\"@rudderstack/rudder-sdk-node\"}}}");
     assert_int_equal(e.channel, CHANNEL_SERVER);
-    e = read("{\"type\":\"track\",\"event\":\"Order Completed\",\"userId\":\"u\",\"properties\":{\"order_id\":\"1\",\"channel\":\"phone\"}}");
+    e = read(
+        "{\"type\":\"track\",\"event\":\"Order Completed\",\"userId\":\"u\",\"properties\":{\"order_id\":\"1\",\"channel\":\"phone\"}}");
     assert_int_equal(e.channel, CHANNEL_PHONE);
     e = read("{\"type\":\"screen\",\"name\":\"Home\",\"userId\":\"u\"}");
     assert_int_equal(e.channel, CHANNEL_APP);
@@ -267,17 +318,28 @@ static void what_is_refused_says_why(void **state)
     (void)state;
     check(refusal("[]"), "an event must be an object");
     check(refusal("{\"event\":\"x\",\"userId\":\"u\"}"), "type is missing");
-    check(refusal("{\"type\":\"shout\",\"userId\":\"u\"}"), "type \"shout\" is none of track, identify, page, screen, group, alias");
+    check(refusal("{\"type\":\"shout\",\"userId\":\"u\"}"),
+          "type \"shout\" is none of track, identify, page, screen, group, alias");
     check(refusal("{\"type\":\"track\",\"userId\":\"u\"}"), "event (the name of what happened) is missing");
-    check(refusal("{\"type\":\"track\",\"event\":\"x\",\"userId\":null}"), "userId or anonymousId is missing");
-    check(refusal("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"properties\":[1]}"), "properties must be an object");
+    check(refusal("{\"type\":\"track\",\"event\":\"x\",\"userId\":null}"),
+          "userId or anonymousId is missing");
+    check(refusal("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"properties\":[1]}"),
+          "properties must be an object");
     check(refusal(TRACK("Order Completed") "{\"revenue\":1}}"), "properties.order_id is missing");
-    check(refusal(TRACK("Product Viewed") "{\"product_id\":\"p\",\"price\":\"cheap\"}}"), "properties.price \"cheap\" is not an amount");
-    check(refusal(TRACK("Cart Viewed") "{\"products\":[{\"sku\":\"a\"},{\"sku\":\"b\",\"quantity\":1.5}]}}"), "properties.products[1].quantity must be a whole number");
-    check(refusal(TRACK("Product Viewed") "{\"currency\":\"EURO\"}}"), "properties.currency \"EURO\" is not a currency code");
-    check(refusal("{\"type\":\"alias\",\"userId\":\"u\",\"previousId\":\"null\"}"), "previousId is missing, too long or names nobody");
+    check(refusal(TRACK("Product Viewed") "{\"product_id\":\"p\",\"price\":\"cheap\"}}"),
+          "properties.price \"cheap\" is not an amount");
+    check(refusal(TRACK(
+              "Cart Viewed") "{\"products\":[{\"sku\":\"a\"},{\"sku\":\"b\",\"quantity\":1.5}]}}"),
+          "properties.products[1].quantity must be a whole number");
+    check(refusal(TRACK("Product Viewed") "{\"currency\":\"EURO\"}}"),
+          "properties.currency \"EURO\" is not a currency code");
+    check(refusal("{\"type\":\"alias\",\"userId\":\"u\",\"previousId\":\"null\"}"),
+          "previousId is missing, too long or names nobody");
     check(refusal("{\"type\":\"group\",\"userId\":\"u\",\"groupId\":\"\"}"), "groupId is missing");
-    check(refusal("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"integrations\":{\"Opmaat\":false}}"), "its integrations.Opmaat is false");
+    check(
+        refusal(
+            "{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"integrations\":{\"Opmaat\":false}}"),
+        "its integrations.Opmaat is false");
     struct buf big = { .arena = &a };
     buf_add(&big, S("{\"type\":\"track\",\"event\":\"x\",\"userId\":\"u\",\"properties\":{\"t\":\""));
     for (int i = 0; i < 33000; i++) buf_byte(&big, 'x');
@@ -313,7 +375,8 @@ static void a_poisonous_event_does_not_harm_its_batch(void **state)
     struct ingest_envelope v = envelope();
     struct ingest_sink sink = { &seen, take, refuse };
     struct diag why = { .arena = &a };
-    const struct json *body = parse("{\"writeKey\":\"wk\",\"context\":{\"locale\":\"nb\",\"page\":{\"url\":\"/\"}},\"sentAt\":\"2026-11-18T11:06:40Z\",\"batch\":["
+    const struct json *body = parse(
+        "{\"writeKey\":\"wk\",\"context\":{\"locale\":\"nb\",\"page\":{\"url\":\"/\"}},\"sentAt\":\"2026-11-18T11:06:40Z\",\"batch\":["
         "{\"type\":\"track\",\"event\":\"a\",\"userId\":\"u\"},{\"type\":\"track\"},{\"type\":\"track\",\"event\":\"b\",\"userId\":\"u\",\"context\":{\"locale\":\"sv\"}},"
         "{\"type\":\"track\",\"event\":\"c\",\"userId\":\"u\",\"context\":{\"ip\":\"::1\"}}]}");
     assert_int_equal(ingest_batch(&a, body, &v, &sink, &why), ERR_OK);

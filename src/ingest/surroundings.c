@@ -40,7 +40,8 @@ static u16 purpose_bit(str name)
 #undef ALIAS
     };
     for (isize i = 0; name.len && i < countof(aliases); i++)
-        if (lower(aliases[i].name[0]) == lower(name.ptr[0]) && same_word(aliases[i].name, name)) return (u16)(1 << aliases[i].purpose);
+        if (lower(aliases[i].name[0]) == lower(name.ptr[0]) && same_word(aliases[i].name, name))
+            return (u16)(1 << aliases[i].purpose);
     return 0;
 }
 
@@ -49,8 +50,12 @@ static int answer_of(const struct json *v)
 {
     if (json_is(v, JSON_BOOL)) return v->b ? 1 : -1;
     str word = json_str(v, S(""));
-    if (str_eq_nocase(word, S("granted")) || str_eq_nocase(word, S("true")) || str_eq_nocase(word, S("yes"))) return 1;
-    if (str_eq_nocase(word, S("denied")) || str_eq_nocase(word, S("false")) || str_eq_nocase(word, S("no"))) return -1;
+    if (str_eq_nocase(word, S("granted")) || str_eq_nocase(word, S("true"))
+        || str_eq_nocase(word, S("yes")))
+        return 1;
+    if (str_eq_nocase(word, S("denied")) || str_eq_nocase(word, S("false"))
+        || str_eq_nocase(word, S("no")))
+        return -1;
     return 0;
 }
 
@@ -83,7 +88,8 @@ static bool by_names(const struct json *list, u16 *set)
 str ingest_consent(const struct json *context, u16 *granted, u16 *denied)
 {
     str dialect = S("");
-    const struct json *consent = json_get(context, S("consent")), *management = json_get(context, S("consentManagement"));
+    const struct json *consent = json_get(context, S("consent")),
+                      *management = json_get(context, S("consentManagement"));
     if (by_answers(json_get(consent, S("google")), granted, denied)) dialect = S("google");
     if (by_answers(consent, granted, denied)) dialect = S("google");
     bool named = by_names(json_get(management, S("allowedConsentIds")), granted);
@@ -98,7 +104,8 @@ static void read_consent(struct reading *r)
 {
     struct event *e = r->out;
     str dialect = ingest_consent(r->context, &e->consent_granted, &e->consent_denied);
-    if (dialect.len == 0) dialect = ingest_consent(r->envelope->context, &e->consent_granted, &e->consent_denied);
+    if (dialect.len == 0)
+        dialect = ingest_consent(r->envelope->context, &e->consent_granted, &e->consent_denied);
     bool ours = str_starts(json_str(context_get(r, "library.name"), S("")), S("opmaat"));
     e->consent_source = dialect.len && ours ? S("tag") : dialect;
     if (!r->envelope->sec_gpc) return;
@@ -122,13 +129,24 @@ static str lowered(str s, char out[AGENT_BYTES_MAX])
 
 enum agent_says { SAYS_BOT = 1, SAYS_TABLET = 2, SAYS_MOBILE = 4, SAYS_ANDROID = 8 };
 
-static const struct { str word; u32 says; } agent_words[] = {
-    { S_INIT("crawler"), SAYS_BOT }, { S_INIT("spider"), SAYS_BOT }, { S_INIT("slurp"), SAYS_BOT },
-    { S_INIT("facebookexternalhit"), SAYS_BOT }, { S_INIT("mediapartners-google"), SAYS_BOT },
-    { S_INIT("lighthouse"), SAYS_BOT }, { S_INIT("pingdom"), SAYS_BOT }, { S_INIT("bingpreview"), SAYS_BOT },
-    { S_INIT("google-read-aloud"), SAYS_BOT }, { S_INIT("feedfetcher"), SAYS_BOT }, { S_INIT("bot"), SAYS_BOT },
-    { S_INIT("ipad"), SAYS_TABLET }, { S_INIT("tablet"), SAYS_TABLET }, { S_INIT("mobi"), SAYS_MOBILE },
-    { S_INIT("iphone"), SAYS_MOBILE }, { S_INIT("android"), SAYS_ANDROID },
+static const struct { str word; u32 says;
+} agent_words[] = {
+    { S_INIT("crawler"), SAYS_BOT },
+    { S_INIT("spider"), SAYS_BOT },
+    { S_INIT("slurp"), SAYS_BOT },
+    { S_INIT("facebookexternalhit"), SAYS_BOT },
+    { S_INIT("mediapartners-google"), SAYS_BOT },
+    { S_INIT("lighthouse"), SAYS_BOT },
+    { S_INIT("pingdom"), SAYS_BOT },
+    { S_INIT("bingpreview"), SAYS_BOT },
+    { S_INIT("google-read-aloud"), SAYS_BOT },
+    { S_INIT("feedfetcher"), SAYS_BOT },
+    { S_INIT("bot"), SAYS_BOT },
+    { S_INIT("ipad"), SAYS_TABLET },
+    { S_INIT("tablet"), SAYS_TABLET },
+    { S_INIT("mobi"), SAYS_MOBILE },
+    { S_INIT("iphone"), SAYS_MOBILE },
+    { S_INIT("android"), SAYS_ANDROID },
 };
 
 /* "googlebot/2.1", "gptbot;": the word ends there; and "cubot" is a telephone. */
@@ -148,7 +166,9 @@ static u32 agent_says(str agent)
         if (c < 'a' || c > 'z' || !(begins >> (c - 'a') & 1)) continue;
         for (isize k = 0; k < countof(agent_words); k++) {
             str word = agent_words[k].word;
-            if (word.ptr[0] != c || word.ptr[1] != agent.ptr[i + 1] || !str_starts(str_from(agent, i), word)) continue;
+            if (word.ptr[0] != c || word.ptr[1] != agent.ptr[i + 1]
+                || !str_starts(str_from(agent, i), word))
+                continue;
             if (word.len > 3 || ends_as_bot(agent, i)) says |= agent_words[k].says;
         }
     }
@@ -171,9 +191,11 @@ static str device_of(str agent, u32 says)
 
 static bool channel_named(str name, u8 *out)
 {
-    static const struct { str name; u8 channel; } more[] = {
-        { S_INIT("mobile"), CHANNEL_APP }, { S_INIT("browser"), CHANNEL_WEB }, { S_INIT("in_store"), CHANNEL_POS },
-        { S_INIT("store"), CHANNEL_POS }, { S_INIT("client"), CHANNEL_WEB },
+    static const struct { str name; u8 channel;
+    } more[] = {
+        { S_INIT("mobile"), CHANNEL_APP },   { S_INIT("browser"), CHANNEL_WEB },
+        { S_INIT("in_store"), CHANNEL_POS }, { S_INIT("store"), CHANNEL_POS },
+        { S_INIT("client"), CHANNEL_WEB },
     };
     if (name.len == 0) return false;
     if (channel_of(name, out) && *out != CHANNEL_UNKNOWN) return true;
@@ -185,12 +207,23 @@ static bool channel_named(str name, u8 *out)
 /* By what SDKs call themselves in context.library.name. */
 static u8 channel_of_library(str library)
 {
-    static const struct { str part; u8 channel; } known[] = {
-        { S_INIT("node"), CHANNEL_SERVER }, { S_INIT("python"), CHANNEL_SERVER }, { S_INIT("java-"), CHANNEL_SERVER },
-        { S_INIT("ruby"), CHANNEL_SERVER }, { S_INIT("php"), CHANNEL_SERVER }, { S_INIT("analytics-go"), CHANNEL_SERVER },
-        { S_INIT("ios"), CHANNEL_APP }, { S_INIT("android"), CHANNEL_APP }, { S_INIT("react-native"), CHANNEL_APP },
-        { S_INIT("flutter"), CHANNEL_APP }, { S_INIT("swift"), CHANNEL_APP }, { S_INIT("kotlin"), CHANNEL_APP },
-        { S_INIT("javascript"), CHANNEL_WEB }, { S_INIT("analytics.js"), CHANNEL_WEB }, { S_INIT("analytics-next"), CHANNEL_WEB },
+    static const struct { str part; u8 channel;
+    } known[] = {
+        { S_INIT("node"), CHANNEL_SERVER },
+        { S_INIT("python"), CHANNEL_SERVER },
+        { S_INIT("java-"), CHANNEL_SERVER },
+        { S_INIT("ruby"), CHANNEL_SERVER },
+        { S_INIT("php"), CHANNEL_SERVER },
+        { S_INIT("analytics-go"), CHANNEL_SERVER },
+        { S_INIT("ios"), CHANNEL_APP },
+        { S_INIT("android"), CHANNEL_APP },
+        { S_INIT("react-native"), CHANNEL_APP },
+        { S_INIT("flutter"), CHANNEL_APP },
+        { S_INIT("swift"), CHANNEL_APP },
+        { S_INIT("kotlin"), CHANNEL_APP },
+        { S_INIT("javascript"), CHANNEL_WEB },
+        { S_INIT("analytics.js"), CHANNEL_WEB },
+        { S_INIT("analytics-next"), CHANNEL_WEB },
         { S_INIT("opmaat-tag"), CHANNEL_WEB },
     };
     char text[AGENT_BYTES_MAX];
@@ -227,28 +260,36 @@ static str percent_decoded(arena *a, str s)
     isize n = 0;
     for (isize i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        bool escape = c == '%' && i + 2 < s.len && hex_digit(s.ptr[i + 1]) >= 0 && hex_digit(s.ptr[i + 2]) >= 0;
-        text[n++] = escape ? (char)(hex_digit(s.ptr[i + 1]) * 16 + hex_digit(s.ptr[i + 2])) : c == '+' ? ' ' : c;
+        bool escape = c == '%' && i + 2 < s.len && hex_digit(s.ptr[i + 1]) >= 0
+                      && hex_digit(s.ptr[i + 2]) >= 0;
+        text[n++] = escape     ? (char)(hex_digit(s.ptr[i + 1]) * 16 + hex_digit(s.ptr[i + 2]))
+                    : c == '+' ? ' '
+                               : c;
         if (escape) i += 2;
     }
     return str_is_utf8((str){ text, n }) ? (str){ text, n } : S("");
 }
 
 static const str clicks[] = {
-    S_INIT("gclid"), S_INIT("fbclid"), S_INIT("msclkid"), S_INIT("ttclid"), S_INIT("wbraid"), S_INIT("gbraid"),
+    S_INIT("gclid"),  S_INIT("fbclid"), S_INIT("msclkid"),
+    S_INIT("ttclid"), S_INIT("wbraid"), S_INIT("gbraid"),
 };
 
 static void click_said(struct reading *r, str kind, str id)
 {
-    if (id.len && r->out->click_id.len == 0) r->out->click_id = arena_printf(r->a, "%.*s=%.*s", STR_FMT(kind), STR_FMT(id));
+    if (id.len && r->out->click_id.len == 0)
+        r->out->click_id = arena_printf(r->a, "%.*s=%.*s", STR_FMT(kind), STR_FMT(id));
 }
 
 /* What the page's address carries of a campaign, where the context did not say. */
 static void read_query(struct reading *r)
 {
     struct event *e = r->out;
-    struct { str name; str *to; } utm[] = {
-        { S("utm_source"), &e->utm_source }, { S("utm_medium"), &e->utm_medium }, { S("utm_campaign"), &e->utm_campaign },
+    struct { str name; str *to;
+    } utm[] = {
+        { S("utm_source"), &e->utm_source },
+        { S("utm_medium"), &e->utm_medium },
+        { S("utm_campaign"), &e->utm_campaign },
     };
     str rest = str_cut(str_cut(e->url, '#').head, '?').tail;
     while (rest.len > 0) {
@@ -256,7 +297,8 @@ static void read_query(struct reading *r)
         rest = pair.tail;
         struct str_cut one = str_cut(pair.head, '=');
         for (isize i = 0; i < countof(utm); i++)
-            if (utm[i].to->len == 0 && str_eq(one.head, utm[i].name)) *utm[i].to = percent_decoded(r->a, one.tail);
+            if (utm[i].to->len == 0 && str_eq(one.head, utm[i].name))
+                *utm[i].to = percent_decoded(r->a, one.tail);
         for (isize i = 0; i < countof(clicks); i++)
             if (str_eq(one.head, clicks[i])) click_said(r, clicks[i], percent_decoded(r->a, one.tail));
     }
@@ -271,7 +313,9 @@ static void read_campaign(struct reading *r)
     e->utm_campaign = text_of(r, json_get(campaign, S("name")));
     read_query(r);
     for (isize i = 0; i < countof(clicks) && e->click_id.len == 0; i++)
-        click_said(r, clicks[i], text_of(r, json_either(json_get(r->properties, clicks[i]), json_get(campaign, clicks[i]))));
+        click_said(r, clicks[i],
+                   text_of(r, json_either(json_get(r->properties, clicks[i]),
+                                          json_get(campaign, clicks[i]))));
 }
 
 void read_surroundings(struct reading *r)
@@ -282,14 +326,16 @@ void read_surroundings(struct reading *r)
     str own = text_of(r, json_get(p, S("url"))), around = text_of(r, context_get(r, "page.url"));
     e->url = page && own.len ? own : around;            /* a product event's own url is the product's */
     if (e->url.len == 0 && e->items_n == 0) e->url = own;
-    e->referrer = text_of(r, json_either(page ? json_get(p, S("referrer")) : NULL, context_get(r, "page.referrer")));
+    e->referrer = text_of(
+        r, json_either(page ? json_get(p, S("referrer")) : NULL, context_get(r, "page.referrer")));
     if (str_eq(e->referrer, S("$direct"))) e->referrer = S("");
     read_campaign(r);
     e->session = text_of(r, json_either(context_get(r, "sessionId"), context_get(r, "session_id")));
     e->locale = text_of(r, context_get(r, "locale"));
     e->market = text_of(r, json_either(context_get(r, "market"), json_get(p, S("market"))));
     e->country = text_of(r, json_either(context_get(r, "location.country"), context_get(r, "country")));
-    if (e->country.len == 0 && e->type == EVENT_IDENTIFIED) e->country = text_of(r, json_path(r->event, "traits.address.country"));
+    if (e->country.len == 0 && e->type == EVENT_IDENTIFIED)
+        e->country = text_of(r, json_path(r->event, "traits.address.country"));
     e->store = text_of(r, json_either(context_get(r, "store"), json_any(p, "store store_id")));
     e->channel = channel_of_event(r);
 
@@ -298,7 +344,9 @@ void read_surroundings(struct reading *r)
     str kind = text_of(r, context_get(r, "device.type"));
     bool ours = str_eq(kind, S("mobile")) || str_eq(kind, S("tablet")) || str_eq(kind, S("desktop"));
     u32 says = agent_says(agent);
-    e->device = ours ? kind : kind.len ? S("mobile") : device_of(agent, says);    /* mobile SDKs say "ios", "android" */
+    e->device = ours       ? kind
+                : kind.len ? S("mobile")
+                           : device_of(agent, says); /* mobile SDKs say "ios", "android" */
     if (agent.len == 0 && !r->envelope->verified) says = agent_says(lowered(r->envelope->user_agent, text));
     if (says & SAYS_BOT) {
         e->flags |= EVENT_BOT;

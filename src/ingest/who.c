@@ -11,10 +11,19 @@
 
 /* Alone they name nobody, in any case and in quotes. */
 static const str illegal[] = {
-    S_INIT("anonymous"), S_INIT("anon"), S_INIT("guest"), S_INIT("visitor"), S_INIT("unknown"), S_INIT("undefined"), S_INIT("null"),
-    S_INIT("nil"), S_INIT("none"), S_INIT("nan"), S_INIT("n/a"), S_INIT("true"), S_INIT("false"), S_INIT("[object object]"),
-    S_INIT("id"), S_INIT("user_id"), S_INIT("userid"), S_INIT("user"), S_INIT("email"), S_INIT("distinct_id"), S_INIT("distinctid"),
-    S_INIT("not_authenticated"), S_INIT("-1"), S_INIT("{}"), S_INIT("[]"), S_INIT("test@example.com"),
+    S_INIT("anonymous"),  S_INIT("anon"),
+    S_INIT("guest"),      S_INIT("visitor"),
+    S_INIT("unknown"),    S_INIT("undefined"),
+    S_INIT("null"),       S_INIT("nil"),
+    S_INIT("none"),       S_INIT("nan"),
+    S_INIT("n/a"),        S_INIT("true"),
+    S_INIT("false"),      S_INIT("[object object]"),
+    S_INIT("id"),         S_INIT("user_id"),
+    S_INIT("userid"),     S_INIT("user"),
+    S_INIT("email"),      S_INIT("distinct_id"),
+    S_INIT("distinctid"), S_INIT("not_authenticated"),
+    S_INIT("-1"),         S_INIT("{}"),
+    S_INIT("[]"),         S_INIT("test@example.com"),
 };
 
 static str unquote(str s)
@@ -38,7 +47,8 @@ static bool is_illegal(str value)
 static str lower_case(arena *a, str s)
 {
     char *text = arena_new(a, char, s.len + 1);
-    for (isize i = 0; i < s.len; i++) text[i] = s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] + 32) : s.ptr[i];
+    for (isize i = 0; i < s.len; i++)
+        text[i] = s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] + 32) : s.ptr[i];
     return (str){ text, s.len };
 }
 
@@ -120,7 +130,8 @@ static void identify_by_external_ids(struct reading *r)
     if (!json_is(list, JSON_ARR)) return;
     json_each(one, list) {
         u8 kind;
-        if (external_kind(text_of(r, json_get(one, S("type"))), &kind)) identify_by(r, kind, json_get(one, S("id")), r->envelope->verified);
+        if (external_kind(text_of(r, json_get(one, S("type"))), &kind))
+            identify_by(r, kind, json_get(one, S("id")), r->envelope->verified);
         else count_one(r, ids_surplus);
     }
 }
@@ -179,7 +190,8 @@ static void trait_add(struct event *e, struct fact fact)
 static enum err read_traits(struct reading *r)
 {
     const struct json *own = json_get(r->event, S("traits")), *more = context_get(r, "traits");
-    if (own && own->kind != JSON_OBJ && own->kind != JSON_NULL) return reading_refuse(r, "traits must be an object");
+    if (own && own->kind != JSON_OBJ && own->kind != JSON_NULL)
+        return reading_refuse(r, "traits must be an object");
     isize n = json_len(own) + (json_is(more, JSON_OBJ) ? json_len(more) : 0);
     struct event *e = r->out;
     e->traits = arena_new(r->a, struct fact, n);
@@ -187,7 +199,8 @@ static enum err read_traits(struct reading *r)
     if (json_is(more, JSON_OBJ))
         json_each(one, more) trait_add(e, fact_of(r->a, trait_name(one->key), one));
     if (e->traits_n > EVENT_TRAITS_MAX)
-        return diag_set(r->why, ERR_TOO_BIG, "there are %td traits, the limit is %d", e->traits_n, EVENT_TRAITS_MAX);
+        return diag_set(r->why, ERR_TOO_BIG, "there are %td traits, the limit is %d", e->traits_n,
+                        EVENT_TRAITS_MAX);
     for (isize i = 0; i < e->traits_n; i++)
         if (e->traits[i].name.len == 0 || e->traits[i].name.len > IDENTIFIER_BYTES_MAX)
             return reading_refuse(r, "a trait's name must have 1 to %d bytes", IDENTIFIER_BYTES_MAX);
@@ -200,7 +213,8 @@ static enum err read_quiz(struct reading *r)
     str question = text_of(r, json_get(r->properties, S("question")));
     if (question.len == 0) question = text_of(r, json_get(r->properties, S("quiz")));
     const struct json *answer = json_get(r->properties, S("answer"));
-    if (question.len == 0 || question.len > 200) return reading_refuse(r, "properties.question (or quiz) must have 1 to 200 bytes");
+    if (question.len == 0 || question.len > 200)
+        return reading_refuse(r, "properties.question (or quiz) must have 1 to 200 bytes");
     if (!answer) return reading_refuse(r, "properties.answer is missing");
     r->out->traits = arena_new(r->a, struct fact, 1);
     r->out->traits[0] = fact_of(r->a, arena_printf(r->a, "quiz.%.*s", STR_FMT(question)), answer);
@@ -226,13 +240,16 @@ enum err read_who(struct reading *r)
     const struct json *traits = json_get(r->event, S("traits"));
     if (e->type != EVENT_GROUPED) identify_by_traits(r, traits);    /* a group's e-mail is not its member's */
     identify_by_traits(r, context_get(r, "traits"));
-    if (order_or_checkout(e->type)) identify_by(r, IDENTIFIER_EMAIL, json_get(r->properties, S("email")), r->envelope->verified);
+    if (order_or_checkout(e->type))
+        identify_by(r, IDENTIFIER_EMAIL, json_get(r->properties, S("email")),
+                    r->envelope->verified);
     identify_by_external_ids(r);
     bool other = !given && e->identifiers_n == 0;
     if (other) return reading_refuse(r, "userId or anonymousId is missing");
 
     if (e->type == EVENT_ALIASED) {
-        e->previous_id = ingest_identifier(r->a, IDENTIFIER_USER_ID, text_of(r, json_any(r->event, "previousId previous_id")));
+        e->previous_id = ingest_identifier(
+            r->a, IDENTIFIER_USER_ID, text_of(r, json_any(r->event, "previousId previous_id")));
         if (e->previous_id.len == 0 || e->previous_id.len > IDENTIFIER_BYTES_MAX)
             return reading_refuse(r, "previousId is missing, too long or names nobody");
     }

@@ -13,18 +13,41 @@
 #include "ingest/ingest.h"
 
 enum rule { NONE, EU, US };
-static const struct { str name; i32 minutes; enum rule rule; } zones[] = {
-    { S_INIT("UTC"), 0, NONE }, { S_INIT("GMT"), 0, NONE }, { S_INIT("Z"), 0, NONE }, { S_INIT("Atlantic/Reykjavik"), 0, NONE },
-    { S_INIT("Europe/London"), 0, EU }, { S_INIT("Europe/Dublin"), 0, EU }, { S_INIT("Europe/Lisbon"), 0, EU },
-    { S_INIT("Europe/Oslo"), 60, EU }, { S_INIT("Europe/Stockholm"), 60, EU }, { S_INIT("Europe/Copenhagen"), 60, EU },
-    { S_INIT("Europe/Berlin"), 60, EU }, { S_INIT("Europe/Paris"), 60, EU }, { S_INIT("Europe/Amsterdam"), 60, EU },
-    { S_INIT("Europe/Brussels"), 60, EU }, { S_INIT("Europe/Madrid"), 60, EU }, { S_INIT("Europe/Rome"), 60, EU },
-    { S_INIT("Europe/Vienna"), 60, EU }, { S_INIT("Europe/Zurich"), 60, EU }, { S_INIT("Europe/Warsaw"), 60, EU },
-    { S_INIT("Europe/Prague"), 60, EU }, { S_INIT("Europe/Budapest"), 60, EU }, { S_INIT("Europe/Luxembourg"), 60, EU },
-    { S_INIT("Europe/Helsinki"), 120, EU }, { S_INIT("Europe/Tallinn"), 120, EU }, { S_INIT("Europe/Riga"), 120, EU },
-    { S_INIT("Europe/Vilnius"), 120, EU }, { S_INIT("Europe/Athens"), 120, EU }, { S_INIT("Europe/Sofia"), 120, EU },
-    { S_INIT("Europe/Bucharest"), 120, EU }, { S_INIT("America/New_York"), -300, US }, { S_INIT("America/Chicago"), -360, US },
-    { S_INIT("America/Denver"), -420, US }, { S_INIT("America/Los_Angeles"), -480, US },
+static const struct { str name; i32 minutes; enum rule rule;
+} zones[] = {
+    { S_INIT("UTC"), 0, NONE },
+    { S_INIT("GMT"), 0, NONE },
+    { S_INIT("Z"), 0, NONE },
+    { S_INIT("Atlantic/Reykjavik"), 0, NONE },
+    { S_INIT("Europe/London"), 0, EU },
+    { S_INIT("Europe/Dublin"), 0, EU },
+    { S_INIT("Europe/Lisbon"), 0, EU },
+    { S_INIT("Europe/Oslo"), 60, EU },
+    { S_INIT("Europe/Stockholm"), 60, EU },
+    { S_INIT("Europe/Copenhagen"), 60, EU },
+    { S_INIT("Europe/Berlin"), 60, EU },
+    { S_INIT("Europe/Paris"), 60, EU },
+    { S_INIT("Europe/Amsterdam"), 60, EU },
+    { S_INIT("Europe/Brussels"), 60, EU },
+    { S_INIT("Europe/Madrid"), 60, EU },
+    { S_INIT("Europe/Rome"), 60, EU },
+    { S_INIT("Europe/Vienna"), 60, EU },
+    { S_INIT("Europe/Zurich"), 60, EU },
+    { S_INIT("Europe/Warsaw"), 60, EU },
+    { S_INIT("Europe/Prague"), 60, EU },
+    { S_INIT("Europe/Budapest"), 60, EU },
+    { S_INIT("Europe/Luxembourg"), 60, EU },
+    { S_INIT("Europe/Helsinki"), 120, EU },
+    { S_INIT("Europe/Tallinn"), 120, EU },
+    { S_INIT("Europe/Riga"), 120, EU },
+    { S_INIT("Europe/Vilnius"), 120, EU },
+    { S_INIT("Europe/Athens"), 120, EU },
+    { S_INIT("Europe/Sofia"), 120, EU },
+    { S_INIT("Europe/Bucharest"), 120, EU },
+    { S_INIT("America/New_York"), -300, US },
+    { S_INIT("America/Chicago"), -360, US },
+    { S_INIT("America/Denver"), -420, US },
+    { S_INIT("America/Los_Angeles"), -480, US },
 };
 
 /* "+01:00", "-0330". */
