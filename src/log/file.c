@@ -2,32 +2,37 @@
  *
  * file.c - file:DIR, the log as files in a folder.
  *
- * A log file is named after the number of its first entry, twenty digits and ".log", and holds records (record.c) one after
- * another from byte 0. Only the last one is written to. It is given its whole size at once, log_file_bytes of zeros, so that
- * a commit changes data and no metadata: that is worth 1.5 times on the sync. When the next append would not fit, the file is
- * cut to what it holds, synced, and a new one begun; an append never spans two files, so one fdatasync makes it durable. An
- * append larger than a whole file makes that one file larger.
+ * A log file is named after the number of its first entry, twenty digits and ".log", and holds
+ * records (record.c) one after another from byte 0. Only the last one is written to. It is given
+ * its whole size at once, log_file_bytes of zeros, so that a commit changes data and no
+ * metadata: that is worth 1.5 times on the sync. When the next append would not fit, the file is
+ * cut to what it holds, synced, and a new one begun; an append never spans two files, so one
+ * fdatasync makes it durable. An append larger than a whole file makes that one file larger.
  *
  * What may be found on opening, and what is done:
  *
  *   zeros after the last record             room that was not used
- *   an invalid tail in the last file        what a crash tore: zeroed, and the bytes said. No one was told it was safe
- *   an invalid record, and after it a       ERR_DAMAGED. What comes after proves that it once was whole: a record is only
- *   whole one of a later append             written after everything before its append was synced
+ *   an invalid tail in the last file        what a crash tore: zeroed, and the bytes said. Nobody was
+ *                                           told that it was safe
+ *   an invalid record, and after it a       ERR_DAMAGED. What comes after proves that it once was whole:
+ *   whole one of a later append             an append is only written when the one before was synced
  *   a record that does not follow the one   ERR_DAMAGED
  *   before, a file missing in between
  *   NAME.log.new                            a rewrite that was not finished: removed
  *
- * Opening reads the last two files and whatever else fits in OPEN_BYTES, since a start must not take longer the older the shop
- * is; of the older ones it checks the first record. Everything read later is checked when it is read, and log_verify checks all.
+ * Opening reads the last two files and whatever else fits in OPEN_BYTES, since a start must not
+ * take longer the older the shop is; of the older ones it checks the first record. Everything
+ * read later is checked when it is read, and log_verify checks all.
  *
- * The last append is written once more when the log is opened, then synced. After a failed fdatasync the kernel may hold pages
- * that it believes written and that are not on disk; we abort then, and on the restart a mere sync would say all is well.
- * Everything before the last append was synced before that one was written.
+ * The last append is written once more when the log is opened, then synced. After a failed
+ * fdatasync the kernel may hold pages that it believes written and that are not on disk; we
+ * abort then, and on the restart a mere sync would say all is well. Everything before the last
+ * append was synced before that one was written.
  *
- * Entries are found by marks: the number and place of one record every MARK_BYTES, kept in memory for the file being written
- * and made by walking for an older one, when it is first read. A reader holds the file it reads (refs), so that trimming and
- * rewriting never wait for it. Order of locks: maintain, put, lock. */
+ * Entries are found by marks: the number and place of one record every MARK_BYTES, kept in
+ * memory for the file being written and made by walking for an older one, when it is first read.
+ * A reader holds the file it reads (refs), so that trimming and rewriting never wait for it.
+ * Order of locks: maintain, put, lock. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,14 +46,15 @@
 
 #include "base/logline.h"
 #include "log/medium.h"
+#include "log/window.h"
 
-enum { MARK_BYTES = 64 << 10, WINDOW_BYTES = 1 << 20, OPEN_BYTES = 256 << 20, NAME_DIGITS = 20 };
+enum { MARK_BYTES = 64 << 10, COPY_BYTES = 1 << 20, OPEN_BYTES = 256 << 20, NAME_DIGITS = 20 };
 
 struct mark { u64 first; i64 at; };
 
 struct log_file {
     u64 first, ordinal;             /* of its first record */
-    int fd, refs;                   /* fd: -1 while nobody reads it, so that a long history needs no more of them */
+    int fd, refs; /* fd: -1 while nobody reads it, so that a long history needs no more of them */
     bool retired;                   /* trimmed or replaced: only those who hold it know it */
     i64 end;                        /* bytes of records; what follows is zeros */
     struct { struct mark *at; isize n, cap; } marks;
@@ -61,7 +67,7 @@ struct file_medium {
     bool owns;                      /* may write */
     i64 file_bytes;
     pthread_mutex_t maintain;       /* trim and rewrite, one at a time */
-    pthread_mutex_t put;            /* the file that is written, and what comes next in it: entry and record */
+    pthread_mutex_t put; /* the file that is written, and what comes next in it: entry and record */
     struct log_file *active;
     u64 next, next_ordinal;
     pthread_mutex_t lock;           /* everything below; held for a few instructions */
@@ -96,90 +102,6 @@ static enum err disk_err(struct diag *diag, const char *dir, const char *what, c
     return diag_set(diag, ERR_DISK, "%s/%s: cannot %s: %s", dir, name, what, strerror(errno));
 }
 
-/* ---- reading: a window that slides over a file ---------------------------------------------- */
-struct window { int fd; i64 size, at; struct buf held; bool failed; };
-
-static bool read_all(int fd, char *to, isize n, i64 at)
-{
-    while (n > 0) {
-        isize got = pread(fd, to, (size_t)n, at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        to += got;
-        at += got;
-        n -= got;
-    }
-    return true;
-}
-
-/* At least `n` bytes at `at`, which the file has; more when at hand. */
-static str window_at(struct window *w, i64 at, isize n)
-{
-    assert(at >= 0 && at + n <= w->size);
-    if (at < w->at || at + n > w->at + w->held.len) {
-        isize want = min_i64(max_isize(n, WINDOW_BYTES), w->size - at);
-        w->held.len = 0;
-        buf_reserve(&w->held, want);
-        w->failed |= !read_all(w->fd, w->held.ptr, want, at);
-        if (w->failed) return (str){ 0 };
-        w->at = at;
-        w->held.len = want;
-    }
-    return str_from(buf_str(&w->held), at - w->at);
-}
-
-/* The record at `at`, as much of it as there is. */
-static enum record_state window_record(struct window *w, i64 at, struct record_head *head, str *bytes)
-{
-    isize left = w->size - at;
-    str s = window_at(w, at, min_isize(left, RECORD_HEADER));
-    if (w->failed || s.len < RECORD_HEADER || !record_peek(s.ptr, head) || head->bytes > left) return RECORD_INVALID;
-    isize size = head->bytes;
-    s = window_at(w, at, size);
-    if (w->failed) return RECORD_INVALID;
-    *bytes = str_slice(s, 0, size);
-    return record_check(*bytes, head);
-}
-
-static bool all_zeros(str s) { return s.len == 0 || (s.ptr[0] == 0 && memcmp(s.ptr, s.ptr + 1, (size_t)s.len - 1) == 0); }
-
-/* Where the last byte that is not zero stands after `at`, plus one; `at` when there is none. */
-static i64 window_used(struct window *w, i64 at)
-{
-    i64 used = at;
-    while (at < w->size && !w->failed) {
-        str s = window_at(w, at, 1);
-        for (isize i = all_zeros(s) ? 0 : s.len; i > 0; i--)
-            if (s.ptr[i - 1]) {
-                used = at + i;
-                break;
-            }
-        at += s.len;
-    }
-    return used;
-}
-
-/* Whether a whole record of an append later than entry `tail`'s stands after `at`. */
-static bool window_holds_later(struct window *w, i64 at, u64 tail)
-{
-    static const char magic[] = { '\xff', 'O', 'P', '\xfe' };
-    while (w->size - at >= RECORD_HEADER + ENTRY_HEADER && !w->failed) {
-        str s = window_at(w, at, RECORD_HEADER);
-        const char *hit = memmem(s.ptr, (size_t)s.len, magic, sizeof magic);
-        if (!hit) {
-            at += s.len - (isize)sizeof magic + 1;
-            continue;
-        }
-        at += hit - s.ptr;
-        struct record_head head;
-        str bytes;
-        enum record_state state = window_record(w, at, &head, &bytes);
-        if (state == RECORD_NEWER || (state == RECORD_VALID && head.commit > tail)) return true;
-        at++;
-    }
-    return false;
-}
-
 /* ---- one file, from its beginning ----------------------------------------------------------- */
 struct scan {
     const char *dir;
@@ -198,8 +120,10 @@ static void mark_add(struct log_file *file, u64 first, i64 at)
 
 static enum err scan_damaged(struct scan *s, const char *why, struct diag *diag)
 {
-    return diag_set(diag, ERR_DAMAGED, "%s/%s: the record of entry %" PRIu64 " at byte %" PRId64 " %s", s->dir,
-                    file_name(s->file->first, "").z, s->chain.known ? s->chain.tail : s->file->first, s->file->end, why);
+    return diag_set(diag, ERR_DAMAGED,
+                    "%s/%s: the record of entry %" PRIu64 " at byte %" PRId64 " %s", s->dir,
+                    file_name(s->file->first, "").z,
+                    s->chain.known ? s->chain.tail : s->file->first, s->file->end, why);
 }
 
 static enum err scan_records(struct scan *s, struct window *w, struct diag *diag)
@@ -210,7 +134,9 @@ static enum err scan_records(struct scan *s, struct window *w, struct diag *diag
     for (file->end = 0; file->end < w->size; file->end += head.bytes) {
         enum record_state state = window_record(w, file->end, &head, &bytes);
         if (state == RECORD_NEWER)
-            return diag_set(diag, ERR_REFUSED, "%s/%s: byte %" PRId64 " is in a format of a newer version of this program",
+            return diag_set(diag, ERR_REFUSED,
+                            "%s/%s: byte %" PRId64
+                            " is in a format of a newer version of this program",
                             s->dir, file_name(file->first, "").z, file->end);
         if (state != RECORD_VALID) break;
         if (!chain_fits(&s->chain, &head) || (file->end == 0 && head.first != file->first))
@@ -232,7 +158,8 @@ static enum err scan_records(struct scan *s, struct window *w, struct diag *diag
 static enum err scan_file(struct scan *s, struct diag *diag)
 {
     struct stat st;
-    if (fstat(s->file->fd, &st) < 0) return disk_err(diag, s->dir, "look at it", file_name(s->file->first, "").z);
+    if (fstat(s->file->fd, &st) < 0)
+        return disk_err(diag, s->dir, "look at it", file_name(s->file->first, "").z);
     struct window w = { .fd = s->file->fd, .size = st.st_size };
     if (s->chain.known && s->chain.tail != s->file->first) {
         s->file->end = 0;
@@ -246,7 +173,8 @@ static enum err scan_file(struct scan *s, struct diag *diag)
         else if (s->torn > 0 && window_holds_later(&w, s->file->end + 1, tail))
             err = scan_damaged(s, "is not whole, and whole records come after it", diag);
     }
-    if (!err && s->file->end == 0 && !s->last) err = scan_damaged(s, "is not whole, and a later file exists", diag);
+    if (!err && s->file->end == 0 && !s->last)
+        err = scan_damaged(s, "is not whole, and a later file exists", diag);
     if (w.failed) err = disk_err(diag, s->dir, "read", file_name(s->file->first, "").z);
     buf_fini(&w.held);
     return err;
@@ -264,7 +192,8 @@ static enum err glance(const char *dir, struct log_file *file, struct diag *diag
     buf_fini(&w.held);
     if (w.failed) return disk_err(diag, dir, "read", file_name(file->first, "").z);
     if (state != RECORD_VALID || head.first != file->first)
-        return diag_set(diag, ERR_DAMAGED, "%s/%s: the record of entry %" PRIu64 " at byte 0 is not whole", dir,
+        return diag_set(diag, ERR_DAMAGED,
+                        "%s/%s: the record of entry %" PRIu64 " at byte 0 is not whole", dir,
                         file_name(file->first, "").z, file->first);
     file->ordinal = head.ordinal;
     file->end = st.st_size;
@@ -280,7 +209,10 @@ static int by_first(const void *a, const void *b)
 }
 
 /* With the lock held. */
-static struct log_file *last_file(struct file_medium *m) { return m->files.n ? m->files.at[m->files.n - 1] : NULL; }
+static struct log_file *last_file(struct file_medium *m)
+{
+    return m->files.n ? m->files.at[m->files.n - 1] : NULL;
+}
 
 static struct log_file *file_new(u64 first, int fd)
 {
@@ -302,7 +234,9 @@ static void file_free(struct log_file *file)
 static void file_rest(struct file_medium *m, struct log_file *file)
 {
     /* One hold is the table's, unless it is retired: then it is a reader's. */
-    if (file->retired || file->refs != 1 || file->fd < 0 || file == last_file(m) || file == m->hint.file) return;
+    if (file->retired || file->refs != 1 || file->fd < 0 || file == last_file(m)
+        || file == m->hint.file)
+        return;
     (void)close(file->fd);
     file->fd = -1;
 }
@@ -424,7 +358,8 @@ static bool write_all(int fd, str bytes, i64 at)
     return true;
 }
 
-/* Gives a file its zeros. A file system that cannot do so in advance makes commits slower, not wrong. */
+/* Gives a file its zeros. A file system that cannot do so in advance makes commits slower, not
+ * wrong. */
 static bool allocate(int fd, i64 bytes)
 {
     int failed;
@@ -441,7 +376,8 @@ static bool clear_after(struct file_medium *m, struct log_file *file)
         && fsync(file->fd) == 0;
 }
 
-/* No room, or no descriptor, is a thing that passes; anything else a disk says about a write does not. */
+/* No room, or no descriptor, is a thing that passes; anything else a disk says about a write
+ * does not. */
 static enum log_appended put_failed(const char *what)
 {
     bool passes = errno == ENOSPC || errno == EDQUOT || errno == EMFILE || errno == ENFILE;
@@ -521,7 +457,8 @@ static enum err settle(struct file_medium *m, const struct scan *s, struct diag 
     isize n = file->end - s->append.at;
     buf_reserve(&again, n);
     bool done = read_all(file->fd, again.ptr, n, s->append.at)
-             && write_all(file->fd, (str){ again.ptr, n }, s->append.at) && fsync(file->fd) == 0 && folder_sync(m);
+                && write_all(file->fd, (str){ again.ptr, n }, s->append.at) && fsync(file->fd) == 0
+                && folder_sync(m);
     buf_fini(&again);
     return done ? ERR_OK : disk_err(diag, m->dir, "settle", file_name(file->first, "").z);
 }
@@ -563,8 +500,11 @@ static enum err scan_all(struct file_medium *m, struct scan *s, struct diag *dia
     }
     if (err || s->chain.known) return err;
     if (m->files.n > 0)
-        return diag_set(diag, ERR_DAMAGED, "%s/%s: the record of entry %" PRIu64 " at byte 0 is not whole, and what came "
-                        "before it is not here", m->dir, file_name(s->file->first, "").z, s->file->first);
+        return diag_set(diag, ERR_DAMAGED,
+                        "%s/%s: the record of entry %" PRIu64
+                        " at byte 0 is not whole, and what came "
+                        "before it is not here",
+                        m->dir, file_name(s->file->first, "").z, s->file->first);
     s->chain = chain_start();
     return ERR_OK;
 }
@@ -576,7 +516,8 @@ static enum err recover(struct file_medium *m, struct log_end *end, struct diag 
     for (isize i = max_isize(m->files.n - 2, 0); i < m->files.n && !err; i++) {
         /* The last stays open to be written; the one before may hold the last append. */
         (void)pthread_mutex_lock(&m->lock);
-        if (!file_hold(m, m->files.at[i])) err = disk_err(diag, m->dir, "open", file_name(m->files.at[i]->first, "").z);
+        if (!file_hold(m, m->files.at[i]))
+            err = disk_err(diag, m->dir, "open", file_name(m->files.at[i]->first, "").z);
         (void)pthread_mutex_unlock(&m->lock);
     }
     if (err) return err;
@@ -591,8 +532,8 @@ static enum err recover(struct file_medium *m, struct log_end *end, struct diag 
 }
 
 /* ---- reading one record --------------------------------------------------------------------- */
-/* The file that holds entry `from`, held, and the nearest place at or before it that is known. Null when it was trimmed or
- * cannot be opened. */
+/* The file that holds entry `from`, held, and the nearest place at or before it that is known.
+ * Null when it was trimmed or cannot be opened. */
 static struct log_file *find(struct file_medium *m, u64 from, i64 *at, i64 *end)
 {
     struct log_file *file = NULL;
@@ -637,8 +578,8 @@ static void remember(struct file_medium *m, struct log_file *file, const struct 
     (void)pthread_mutex_unlock(&m->lock);
 }
 
-static enum err get_from(struct file_medium *m, struct log_file *file, u64 from, i64 at, i64 end, arena *a, str *bytes,
-                         struct diag *diag)
+static enum err get_from(struct file_medium *m, struct log_file *file, u64 from, i64 at, i64 end,
+                         arena *a, str *bytes, struct diag *diag)
 {
     char top[RECORD_HEADER];
     struct record_head head;
@@ -669,7 +610,9 @@ static enum err file_get(struct medium *medium, u64 from, arena *a, str *bytes, 
     struct file_medium *m = (struct file_medium *)medium;
     i64 at, end;
     struct log_file *file = find(m, from, &at, &end);
-    if (!file) return diag_set(diag, ERR_NOT_FOUND, "%s: the file with entry %" PRIu64 " is not there", m->dir, from);
+    if (!file)
+        return diag_set(diag, ERR_NOT_FOUND, "%s: the file with entry %" PRIu64 " is not there",
+                        m->dir, from);
     enum err err = get_from(m, file, from, at, end, a, bytes, diag);
     file_leave(m, file);
     return err;
@@ -722,8 +665,8 @@ isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch
 /* Entries of one file that are to go, as ascending numbers. */
 struct doomed { u64 *at; isize n, cap; };
 
-static enum err doom(struct file_medium *m, struct log_file *file, i64 end, u64 tail, log_erase *erase, void *ctx,
-                     struct doomed *doomed, struct diag *diag)
+static enum err doom(struct file_medium *m, struct log_file *file, i64 end, u64 tail,
+                     log_erase *erase, void *ctx, struct doomed *doomed, struct diag *diag)
 {
     struct window w = { .fd = file->fd, .size = end };
     struct record_head head;
@@ -732,9 +675,12 @@ static enum err doom(struct file_medium *m, struct log_file *file, i64 end, u64 
     enum err err = ERR_OK;
     for (i64 at = 0; at < end && !err; at += head.bytes) {
         if (window_record(&w, at, &head, &bytes) != RECORD_VALID) {
-            err = w.failed ? disk_err(diag, m->dir, "read", file_name(file->first, "").z)
-                           : diag_set(diag, ERR_DAMAGED, "%s/%s: the record at byte %" PRId64 " does not agree with its "
-                                      "checksum", m->dir, file_name(file->first, "").z, at);
+            err = w.failed
+                      ? disk_err(diag, m->dir, "read", file_name(file->first, "").z)
+                      : diag_set(diag, ERR_DAMAGED,
+                                 "%s/%s: the record at byte %" PRId64 " does not agree with its "
+                                 "checksum",
+                                 m->dir, file_name(file->first, "").z, at);
             break;
         }
         bool *gone;
@@ -769,7 +715,7 @@ static bool copy_without(struct log_file *from, const struct doomed *doomed, str
             any = gone[doomed->at[next] - head.first] = true;
         if (any) record_erase(&out, bytes, gone);
         else buf_add(&out, bytes);
-        if (out.len < WINDOW_BYTES && at + head.bytes < from->end) continue;
+        if (out.len < COPY_BYTES && at + head.bytes < from->end) continue;
         well = write_all(to->fd, buf_str(&out), written);
         written += out.len;
         out.len = 0;
@@ -781,14 +727,16 @@ static bool copy_without(struct log_file *from, const struct doomed *doomed, str
     return well;
 }
 
-static enum err replace(struct file_medium *m, struct log_file *file, const struct doomed *doomed, struct diag *diag)
+static enum err replace(struct file_medium *m, struct log_file *file, const struct doomed *doomed,
+                        struct diag *diag)
 {
     struct name name = file_name(file->first, ""), made = file_name(file->first, ".new");
     int fd = openat(m->dir_fd, made.z, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return disk_err(diag, m->dir, "create", made.z);
     struct log_file *fresh = file_new(file->first, fd);
     fresh->ordinal = file->ordinal;
-    if (!copy_without(file, doomed, fresh) || fsync(fd) < 0 || renameat(m->dir_fd, made.z, m->dir_fd, name.z) < 0) {
+    if (!copy_without(file, doomed, fresh) || fsync(fd) < 0
+        || renameat(m->dir_fd, made.z, m->dir_fd, name.z) < 0) {
         enum err err = disk_err(diag, m->dir, "rewrite", name.z);
         (void)unlinkat(m->dir_fd, made.z, 0);
         file_free(fresh);
@@ -804,18 +752,22 @@ static enum err replace(struct file_medium *m, struct log_file *file, const stru
     return folder_sync(m) ? ERR_OK : disk_err(diag, m->dir, "sync", ".");
 }
 
-/* Ends the file that is being written, so that it can be replaced while the writer goes on in the next one. */
+/* Ends the file that is being written, so that it can be replaced while the writer goes on in
+ * the next one. */
 static enum err step_aside(struct file_medium *m, struct log_file *file, struct diag *diag)
 {
     enum log_appended rolled = LOG_OK;
     (void)pthread_mutex_lock(&m->put);
     if (m->active == file) rolled = roll(m, 0);
     (void)pthread_mutex_unlock(&m->put);
-    if (rolled == LOG_FATAL) abort();                   /* as the writer would: a sync failed, nobody tries again */
-    return rolled == LOG_OK ? ERR_OK : disk_err(diag, m->dir, "begin a new file after", file_name(file->first, "").z);
+    if (rolled == LOG_FATAL) abort(); /* as the writer would: a sync failed, nobody tries again */
+    return rolled == LOG_OK
+               ? ERR_OK
+               : disk_err(diag, m->dir, "begin a new file after", file_name(file->first, "").z);
 }
 
-static enum err file_rewrite(struct medium *medium, u64 tail, log_erase *erase, void *ctx, i64 *erased, struct diag *diag)
+static enum err file_rewrite(struct medium *medium, u64 tail, log_erase *erase, void *ctx,
+                             i64 *erased, struct diag *diag)
 {
     struct file_medium *m = (struct file_medium *)medium;
     enum err err = ERR_OK;
@@ -865,7 +817,8 @@ static const struct medium_ops file_ops = {
     file_put, file_get, file_trim, file_rewrite, file_disk_free, file_totals, file_close,
 };
 
-enum err file_open(str dir, const struct config *config, struct medium **out, struct log_end *end, struct diag *diag)
+enum err file_open(str dir, const struct config *config, struct medium **out, struct log_end *end,
+                   struct diag *diag)
 {
     struct file_medium *m = mem_new(sizeof *m);
     m->medium.ops = &file_ops;

@@ -2,7 +2,8 @@
  *
  * log.c - the numbers and the chain, over a medium that keeps the bytes.
  *
- * The whole of an append is built in one buffer, kept from call to call, and handed to the medium at once. */
+ * The whole of an append is built in one buffer, kept from call to call, and handed to the
+ * medium at once. */
 #include "log/log.h"
 
 #include <pthread.h>
@@ -31,7 +32,8 @@ enum err log_open(const char *uri, const struct config *config, struct log **out
     enum err err;
     *out = NULL;
     if (sodium_init() < 0) return diag_set(diag, ERR_INTERNAL, "libsodium does not start");
-    if (str_starts(where, S("file:")) && where.len > 5) err = file_open(str_from(where, 5), config, &medium, &end, diag);
+    if (str_starts(where, S("file:")) && where.len > 5)
+        err = file_open(str_from(where, 5), config, &medium, &end, diag);
     else if (str_starts(where, S("mem:"))) err = mem_open(str_from(where, 4), &medium, &end);
     else return diag_set(diag, ERR_BAD_INPUT, "a log is file:FOLDER or mem:NAME, not %s", uri);
     if (err) return err;
@@ -80,7 +82,8 @@ static void fill_salts(struct log *log, struct record *records, isize n)
     log->salts.len = 0;
     buf_reserve(&log->salts, 8 * entries);
     /* Up to 256 bytes the kernel gives whole, whatever signal comes. */
-    for (isize at = 0; at < 8 * entries; at += 256) rng_system(log->salts.ptr + at, min_isize(256, 8 * entries - at));
+    for (isize at = 0; at < 8 * entries; at += 256)
+        rng_system(log->salts.ptr + at, min_isize(256, 8 * entries - at));
 }
 
 static enum log_appended append(struct log *log, struct record *records, isize n)
@@ -141,13 +144,15 @@ enum err log_trim(struct log *log, u64 before)
     return log->medium->ops->trim(log->medium, before);
 }
 
-enum err log_rewrite(struct log *log, bool (*erase)(void *ctx, u64 number, const struct entry *entry), void *ctx,
+enum err log_rewrite(struct log *log,
+                     bool (*erase)(void *ctx, u64 number, const struct entry *entry), void *ctx,
                      i64 *erased, struct diag *diag)
 {
     return log->medium->ops->rewrite(log->medium, log_tail(log), erase, ctx, erased, diag);
 }
 
-enum err log_verify(const char *uri, const struct config *config, struct log_totals *totals, struct diag *diag)
+enum err log_verify(const char *uri, const struct config *config, struct log_totals *totals,
+                    struct diag *diag)
 {
     (void)config;
     str where = str_of(uri);

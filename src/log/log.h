@@ -20,17 +20,17 @@
 #include "base/hash.h"
 
 enum entry_kind {
-    ENTRY_ERASED,                   /* what stood here was erased; its salted hash keeps the chain whole */
-    ENTRY_EVENT,                    /* event_encode */
-    ENTRY_TICK,                     /* time passed: nothing in it, the record's time is the message */
-    ENTRY_DEFINITION,               /* something people author changed */
-    ENTRY_CATALOG,                  /* an item, its prices or its stock changed */
-    ENTRY_DECISION,                 /* what we answered */
-    ENTRY_REFUSAL,                  /* counts of what the consent gate refused, and keyed hashes of denials; no identifiers */
-    ENTRY_DEAD,                     /* an event that could not be taken, with its reason */
-    ENTRY_PEOPLE,                   /* merge, split, erase, suppress: what was ordered about people */
-    ENTRY_SKIP,                     /* a record that the fold could not survive is passed over */
-    ENTRY_DIGEST,                   /* the state's digest after the entry before */
+    ENTRY_ERASED,     /* what stood here was erased; its salted hash keeps the chain whole */
+    ENTRY_EVENT,      /* event_encode */
+    ENTRY_TICK,       /* time passed: nothing in it, the record's time is the message */
+    ENTRY_DEFINITION, /* something people author changed */
+    ENTRY_CATALOG,    /* an item, its prices or its stock changed */
+    ENTRY_DECISION,   /* what we answered */
+    ENTRY_REFUSAL, /* counts of what the consent gate refused, and keyed hashes of denials; no identifiers */
+    ENTRY_DEAD,   /* an event that could not be taken, with its reason */
+    ENTRY_PEOPLE, /* merge, split, erase, suppress: what was ordered about people */
+    ENTRY_SKIP,   /* a record that the fold could not survive is passed over */
+    ENTRY_DIGEST, /* the state's digest after the entry before */
     ENTRY_KINDS
 };
 
@@ -49,8 +49,9 @@ struct record {
 struct log;
 enum log_appended { LOG_OK, LOG_CONFLICT, LOG_UNKNOWN, LOG_RETRY, LOG_FATAL };
 
-/* Opens or creates. An invalid tail with nothing valid after it is cut and the bytes dropped are said (cut_bytes, and a log
- * line); any other damage is ERR_DAMAGED and diag names the file and record. */
+/* Opens or creates. An invalid tail with nothing valid after it is cut and the bytes dropped are
+ * said (cut_bytes, and a log line); any other damage is ERR_DAMAGED and diag names the file and
+ * record. */
 MUST_USE enum err log_open(const char *uri, const struct config *config, struct log **out, struct diag *diag);
 void log_close(struct log *log);
 u64 log_tail(const struct log *log);                    /* number of the next entry; 1 when empty */
@@ -60,51 +61,63 @@ i64 log_disk_free(const struct log *log);               /* bytes; INT64_MAX in m
 struct log_totals { i64 records, entries, bytes, files; };
 struct log_totals log_totals(const struct log *log);    /* from any thread */
 
-/* Appends several records and makes them durable with one fdatasync, if the tail is still `tail` (else LOG_CONFLICT).
- * Fills first, hash. An fdatasync error is LOG_FATAL: the caller aborts, nobody retries. */
+/* Appends several records and makes them durable with one fdatasync, if the tail is still `tail`
+ * (else LOG_CONFLICT). Fills first, hash. An fdatasync error is LOG_FATAL: the caller aborts,
+ * nobody retries. */
 MUST_USE enum log_appended log_append(struct log *log, u64 tail, struct record *records, isize n);
 
-/* The record that holds entry `from` or, at the tail, nothing: *found false. Strings live in `a`. */
-MUST_USE enum err log_read(struct log *log, u64 from, arena *a, struct record *out, bool *found, struct diag *diag);
+/* The record that holds entry `from` or, at the tail, nothing: *found false. Strings live in
+ * `a`. */
+MUST_USE enum err log_read(struct log *log, u64 from, arena *a, struct record *out, bool *found,
+                           struct diag *diag);
 
 /* Files that hold nothing at or after `before` may go. The last file with a record in it stays. */
 MUST_USE enum err log_trim(struct log *log, u64 before);
 
-/* Replaces the bytes of the entries for which `erase` says so by nothing (kind ENTRY_ERASED), file by file: new file, fsync,
- * rename. The chain of hashes stays valid. `erased` counts. */
-MUST_USE enum err log_rewrite(struct log *log, bool (*erase)(void *ctx, u64 number, const struct entry *entry), void *ctx,
-                              i64 *erased, struct diag *diag);
+/* Replaces the bytes of the entries for which `erase` says so by nothing (kind ENTRY_ERASED),
+ * file by file: new file, fsync, rename. The chain of hashes stays valid. `erased` counts. */
+MUST_USE enum err log_rewrite(struct log *log,
+                              bool (*erase)(void *ctx, u64 number, const struct entry *entry),
+                              void *ctx, i64 *erased, struct diag *diag);
 
 /* Checks every byte of every record and the chain; ERR_DAMAGED names file and record. */
-MUST_USE enum err log_verify(const char *uri, const struct config *config, struct log_totals *totals, struct diag *diag);
+MUST_USE enum err log_verify(const char *uri, const struct config *config,
+                             struct log_totals *totals, struct diag *diag);
 
 /* ---- the writer ----------------------------------------------------------------------------- */
 
-/* One caller's entries. The bytes must stay until `done` has been called. `done` runs on the thread that calls
- * log_group_release (the fold), after the record is durable and folded; `first` is the number the first entry got. Only when the
- * disk had no room does it run on the writer's thread, with ERR_DISK: then nothing of it is in the log. */
+/* One caller's entries. The bytes must stay until `done` has been called. `done` runs on the
+ * thread that calls log_group_release (the fold), after the record is durable and folded;
+ * `first` is the number the first entry got. Only when the disk had no room does it run on the
+ * writer's thread, with ERR_DISK: then nothing of it is in the log. */
 struct append {
     const struct entry *entries;
     isize entries_n;
-    void (*done)(struct append *append, enum err err, u64 first);   /* null: nobody waits (decisions, pixels) */
+    void (*done)(struct append *append, enum err err,
+                 u64 first); /* null: nobody waits (decisions, pixels) */
     void *ctx;
     u64 first;
 };
 
 struct log_writer;
-struct log_writer_totals { i64 commits, records, appends, entries, refused, retried, waiting, commit_us, commit_us_max; };
-/* Starts the writer thread. Durable groups are handed to `fold` in order, on the writer's thread: it should only queue them
- * (a bounded queue: while it is full the writer waits). The group is given back with log_group_release. */
+struct log_writer_totals {
+    i64 commits, records, appends, entries, refused, retried, waiting, commit_us, commit_us_max;
+};
+/* Starts the writer thread. Durable groups are handed to `fold` in order, on the writer's
+ * thread: it should only queue them (a bounded queue: while it is full the writer waits). The
+ * group is given back with log_group_release. */
 struct log_group { struct record record; struct append **appends; isize appends_n; arena arena; };
 struct log_writer *log_writer_start(struct log *log, const struct config *config, struct clock clock,
                                     void (*fold)(void *ctx, struct log_group *group), void *ctx);
-/* Queues without blocking. Waiting appends (done != null) make a commit after commit_wait_us or commit_bytes; those nobody
- * waits for are written with the next commit, within a second at most; they and their bytes are copied at once.
- * ERR_OVERLOADED when the queue is full or, except for ticks, definitions, orders about people, skips and digests, when the disk
- * has less than disk_free_bytes; ERR_TOO_BIG above 64 MiB; ERR_NOT_READY once stopping. */
+/* Queues without blocking. Waiting appends (done != null) make a commit after commit_wait_us or
+ * commit_bytes; those nobody waits for are written with the next commit, within a second at
+ * most; they and their bytes are copied at once. ERR_OVERLOADED when the queue is full or,
+ * except for ticks, definitions, orders about people, skips and digests, when the disk has less
+ * than disk_free_bytes; ERR_TOO_BIG above 64 MiB; ERR_NOT_READY once stopping. */
 MUST_USE enum err log_submit(struct log_writer *writer, struct append *append);
 void log_group_release(struct log_writer *writer, struct log_group *group);
-/* From any thread: counts since the start, what waits now, and how long commits took (sum and longest). */
+/* From any thread: counts since the start, what waits now, and how long commits took (sum and
+ * longest). */
 struct log_writer_totals log_writer_totals(struct log_writer *writer);
 /* Takes over the settings that may change while running. */
 void log_writer_reload(struct log_writer *writer, const struct config *config);

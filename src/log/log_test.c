@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what was appended is read back; what a crash tore is cut and said; what was damaged is found and named; what was
- * erased is gone, and nothing else is.
- * Method: small logs, of which every byte is broken in turn where there are few enough, and at random where not. Whatever can
+ * Goal: what was appended is read back; what a crash tore is cut and said; what was damaged is
+ * found and named; what was erased is gone, and nothing else is. Method: small logs, of which
+ * every byte is broken in turn where there are few enough, and at random where not. Whatever can
  * be asked of files is asked of memory too. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -57,7 +57,12 @@ static struct log *open_log(const char *where)
 static enum log_appended add(struct log *log, i64 at_ms, str body)
 {
     struct entry entry = { ENTRY_EVENT, body };
-    struct record record = { .at_ms = at_ms, .partition = 3, .epoch = 7, .fold_version = 9, .entries = &entry, .entries_n = 1 };
+    struct record record = { .at_ms = at_ms,
+                             .partition = 3,
+                             .epoch = 7,
+                             .fold_version = 9,
+                             .entries = &entry,
+                             .entries_n = 1 };
     return log_append(log, log_tail(log), &record, 1);
 }
 
@@ -82,7 +87,10 @@ static bool says(const char *needle) { return str_find(diag.what, str_of(needle)
 /* ---- files, as bytes ------------------------------------------------------------------------ */
 struct image { char name[64]; char *ptr; isize len; };
 
-static void path_of(char *to, isize n, const char *name) { (void)snprintf(to, (size_t)n, "%s/log/%s", folder, name); }
+static void path_of(char *to, isize n, const char *name)
+{
+    (void)snprintf(to, (size_t)n, "%s/log/%s", folder, name);
+}
 
 static struct image load(const char *name)
 {
@@ -162,7 +170,9 @@ static void appends_and_reads(const char *where)
     assert_int_equal(log_read(log, 1, &a, &none, &found, &diag), ERR_OK);
     assert_false(found);
 
-    struct entry entries[] = { { ENTRY_EVENT, S("first") }, { ENTRY_TICK, S("") }, { ENTRY_DECISION, S("third") } };
+    struct entry entries[] = { { ENTRY_EVENT, S("first") },
+                               { ENTRY_TICK, S("") },
+                               { ENTRY_DECISION, S("third") } };
     struct record two[] = {
         { .at_ms = 10, .partition = 1, .epoch = 2, .fold_version = 3, .entries = entries, .entries_n = 3 },
         { .at_ms = 11, .entries = entries, .entries_n = 1 },
@@ -237,11 +247,13 @@ static void memory_equals_files(void **state)
         isize n = 1 + rng_below(&rng, 3);
         memset(body, 'a' + round % 26, sizeof body);
         for (isize i = 0; i < countof(entries); i++)
-            entries[i] = (struct entry){ (u8)(1 + rng_below(&rng, ENTRY_KINDS - 1)), { body, rng_below(&rng, sizeof body) } };
+            entries[i] = (struct entry){ (u8)(1 + rng_below(&rng, ENTRY_KINDS - 1)),
+                                         { body, rng_below(&rng, sizeof body) } };
         for (isize i = 0; i < n; i++)
             records[i] = (struct record){ .at_ms = round, .epoch = rng_below(&rng, 9), .entries = entries,
                                           .entries_n = 1 + rng_below(&rng, 8) };
-        for (int l = 0; l < 2; l++) assert_int_equal(log_append(logs[l], log_tail(logs[l]), records, n), LOG_OK);
+        for (int l = 0; l < 2; l++)
+            assert_int_equal(log_append(logs[l], log_tail(logs[l]), records, n), LOG_OK);
     }
     assert_int_equal(log_tail(logs[0]), log_tail(logs[1]));
     assert_true(log_totals(logs[0]).files > 5);
@@ -250,7 +262,8 @@ static void memory_equals_files(void **state)
 
     struct arena_mark mark = arena_mark(&a);
     for (int read = 0; read < 6000; read++) {           /* in order, then anywhere */
-        u64 tail = log_tail(logs[0]), from = read < (int)tail - 1 ? (u64)read + 1 : 1 + rng_next(&rng) % (tail - 1);
+        u64 tail = log_tail(logs[0]),
+            from = read < (int)tail - 1 ? (u64)read + 1 : 1 + rng_next(&rng) % (tail - 1);
         arena_reset(&a, mark);
         struct record x = read_at(logs[0], from), y = read_at(logs[1], from);
         assert_int_equal(x.first, y.first);
@@ -311,7 +324,8 @@ static void a_torn_last_record_is_cut_and_said_at_every_byte(void **state)
         if (at > from) opens_with(3, used - from);
 
         memcpy(torn.ptr, whole.ptr, (size_t)whole.len);
-        memset(torn.ptr + from, 0, (size_t)(at - from));        /* the suffix arrived, not what was before it */
+        memset(torn.ptr + from, 0,
+               (size_t)(at - from)); /* the suffix arrived, not what was before it */
         save(&torn, torn.len);
         if (at > from) opens_with(3, to - from);
 
@@ -334,7 +348,8 @@ static void a_torn_append_of_several_records_is_no_damage(void **state)
     assert_int_equal(add(log, 1, S("before")), LOG_OK);
     struct entry entry = { ENTRY_EVENT, S("one of three") };
     struct record three[3];
-    for (isize i = 0; i < 3; i++) three[i] = (struct record){ .at_ms = 2 + i, .entries = &entry, .entries_n = 1 };
+    for (isize i = 0; i < 3; i++)
+        three[i] = (struct record){ .at_ms = 2 + i, .entries = &entry, .entries_n = 1 };
     assert_int_equal(log_append(log, 2, three, 3), LOG_OK);
     log_close(log);
     struct image f = load(FIRST_FILE);
@@ -362,8 +377,8 @@ static void any_bit_flipped_in_an_earlier_record_is_found_and_named(void **state
         f.ptr[at] = (char)(f.ptr[at] ^ (1 << bit));
         save(&f, f.len);
         arena_clear(&a);
-        (void)snprintf(expect, sizeof expect, FIRST_FILE ": the record of entry %d at byte %d ", (int)(at / each) + 1,
-                       (int)(at / each * each));
+        (void)snprintf(expect, sizeof expect, FIRST_FILE ": the record of entry %d at byte %d ",
+                       (int)(at / each) + 1, (int)(at / each * each));
         diag.what = (str){ 0 };
         assert_int_equal(log_open(uri, &config, &log, &diag), ERR_DAMAGED);
         if (!says(expect)) fail_msg("byte %d: %.*s", (int)at, STR_FMT(diag.what));
@@ -502,7 +517,9 @@ static void erases(const char *where)
         char ours[600], theirs[600];
         (void)snprintf(ours, sizeof ours, "%d ana@example.com %0400d", i, i);
         (void)snprintf(theirs, sizeof theirs, "%d ben@example.com %0400d", i, i);
-        struct entry entries[] = { { ENTRY_EVENT, str_of(theirs) }, { ENTRY_EVENT, str_of(ours) }, { ENTRY_EVENT, str_of(theirs) } };
+        struct entry entries[] = { { ENTRY_EVENT, str_of(theirs) },
+                                   { ENTRY_EVENT, str_of(ours) },
+                                   { ENTRY_EVENT, str_of(theirs) } };
         struct record record = { .at_ms = i, .entries = entries, .entries_n = i % 10 == 9 ? 3 : 1 };
         assert_int_equal(log_append(log, log_tail(log), &record, 1), LOG_OK);
         hashes[i] = record.hash;
@@ -565,7 +582,9 @@ struct busy { struct log *log; _Atomic bool stop; _Atomic i64 reads; };
 static void *append_meanwhile(void *ctx)
 {
     struct busy *b = ctx;
-    for (int i = 0; !b->stop || i < 100; i++) assert_int_equal(add(b->log, i, i % 3 ? S("ben, who stays") : S("ana@example.com")), LOG_OK);
+    for (int i = 0; !b->stop || i < 100; i++)
+        assert_int_equal(add(b->log, i, i % 3 ? S("ben, who stays") : S("ana@example.com")),
+                         LOG_OK);
     return NULL;
 }
 

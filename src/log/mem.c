@@ -2,8 +2,9 @@
  *
  * mem.c - mem:NAME, the log in memory, for simulations.
  *
- * The same bytes as in a file (record.c), one run of them a record. They outlive log_close, as a disk would, until the
- * process ends, so that a simulated crash is a close without a stop; mem: without a name is private and goes with its log. */
+ * The same bytes as in a file (record.c), one run of them a record. They outlive log_close, as a
+ * disk would, until the process ends, so that a simulated crash is a close without a stop; mem:
+ * without a name is private and goes with its log. */
 #include <pthread.h>
 
 #include "log/medium.h"
@@ -64,7 +65,9 @@ static enum err mem_get(struct medium *medium, u64 from, arena *a, str *bytes, s
     }
     if (low > 0) *bytes = arena_str(a, m->records.at[low - 1].bytes);
     (void)pthread_mutex_unlock(&m->lock);
-    return low > 0 ? ERR_OK : diag_set(diag, ERR_NOT_FOUND, "mem:%s: entry %" PRIu64 " was trimmed", m->name, from);
+    return low > 0 ? ERR_OK
+                   : diag_set(diag, ERR_NOT_FOUND, "mem:%s: entry %" PRIu64 " was trimmed", m->name,
+                              from);
 }
 
 /* A record stands for a file, except that files go only whole and the last one stays. */
@@ -83,7 +86,8 @@ static enum err mem_trim(struct medium *medium, u64 before)
     return ERR_OK;
 }
 
-static enum err mem_rewrite(struct medium *medium, u64 tail, log_erase *erase, void *ctx, i64 *erased, struct diag *diag)
+static enum err mem_rewrite(struct medium *medium, u64 tail, log_erase *erase, void *ctx,
+                            i64 *erased, struct diag *diag)
 {
     (void)diag;
     struct mem_medium *m = (struct mem_medium *)medium;
@@ -161,9 +165,11 @@ static enum err walk(struct mem_medium *m, struct chain *chain, bool prove, stru
     for (isize i = 0; i < m->records.n; i++) {
         struct record_head head;
         str bytes = m->records.at[i].bytes;
-        if (record_check(bytes, &head) != RECORD_VALID || !chain_fits(chain, &head) || (prove && !record_prove(bytes)))
-            return diag_set(diag, ERR_DAMAGED, "mem:%s: the record of entry %" PRIu64 " is not what was written", m->name,
-                            m->records.at[i].first);
+        if (record_check(bytes, &head) != RECORD_VALID || !chain_fits(chain, &head)
+            || (prove && !record_prove(bytes)))
+            return diag_set(diag, ERR_DAMAGED,
+                            "mem:%s: the record of entry %" PRIu64 " is not what was written",
+                            m->name, m->records.at[i].first);
         chain_step(chain, &head);
     }
     return ERR_OK;

@@ -5,7 +5,8 @@
  * All integers are little-endian. A record is a header and its entries, without padding:
  *
  *    offset  size  field
- *         0     4  FF 4F 50 FE. FF and FE never stand in UTF-8, so no text that a stranger sent looks like a record
+ *         0     4  FF 4F 50 FE. FF and FE never stand in UTF-8, so no text that a stranger
+ *                     sent looks like a record
  *         4     2  format, 1
  *         6     2  kind of record, 1: a batch of entries
  *         8     4  partition
@@ -31,21 +32,25 @@
  *        32     1  kind
  *        33     n  body
  *
- * A record is valid if and only if (1) it begins with the four bytes, (2) its length is that of a header and one entry at
- * least, within RECORD_BYTES_MAX and within what there is, (3) the checksum agrees, (4) the format and kind are known and (5)
- * the entries' lengths add up to the record's. It follows the one before if its first number and ordinal are the next ones and
- * it names that record's hash. Every later format keeps the first six bytes, the length and the checksum where they are, so
- * that an older program can tell "newer" from "damaged".
+ * A record is valid if and only if (1) it begins with the four bytes, (2) its length is that of
+ * a header and one entry at least, within RECORD_BYTES_MAX and within what there is, (3) the
+ * checksum agrees, (4) the format and kind are known and (5) the entries' lengths add up to the
+ * record's. It follows the one before if its first number and ordinal are the next ones and it
+ * names that record's hash. Every later format keeps the first six bytes, the length and the
+ * checksum where they are, so that an older program can tell "newer" from "damaged".
  *
- * There are two sums because there are two questions. "Was it written whole?" is asked of each record at every start and
- * read, so it must cost nothing: XXH3, over everything. "Is it what was acknowledged?" is asked by `opmaat verify`: a chain
- * of BLAKE2b hashes. That chain is over the entries' hashes and not their bytes, so an erased entry (body, kind and salt gone,
- * hash kept) leaves every hash of the chain as it was; and because 64 random bits went into that hash and are gone with the
- * body, trying out all likely bodies does not tell what it was. The own hash leaves out what erasing changes (length,
- * checksum) and what storage alone cares about (the append).
+ * There are two sums because there are two questions. "Was it written whole?" is asked of each
+ * record at every start and read, so it must cost nothing: XXH3, over everything. "Is it what
+ * was acknowledged?" is asked by `opmaat verify`: a chain of BLAKE2b hashes. That chain is over
+ * the entries' hashes and not their bytes, so an erased entry (body, kind and salt gone, hash
+ * kept) leaves every hash of the chain as it was; and because 64 random bits went into that hash
+ * and are gone with the body, trying out all likely bodies does not tell what it was. The own
+ * hash leaves out what erasing changes (length, checksum) and what storage alone cares about
+ * (the append).
  *
- * Why the append's first number: its records are made durable by one sync, which may fail at any byte of any of them.
- * Recovery must not take a whole later record of the same append for proof that an earlier torn one is damage. */
+ * Why the append's first number: its records are made durable by one sync, which may fail at any
+ * byte of any of them. Recovery must not take a whole later record of the same append for proof
+ * that an earlier torn one is damage. */
 #include "log/record.h"
 
 #include <sodium.h>
@@ -172,7 +177,8 @@ enum record_state record_check(str bytes, struct record_head *head)
     if (!record_peek(bytes.ptr, head)) return RECORD_INVALID;
     if (bytes.len < head->bytes) return RECORD_SHORT;
     if (load_u64le(bytes.ptr + 96) != checksum(bytes.ptr, head->bytes)) return RECORD_INVALID;
-    if (load_u16le(bytes.ptr + 4) > RECORD_FORMAT || load_u16le(bytes.ptr + 6) > KIND_BATCH) return RECORD_NEWER;
+    if (load_u16le(bytes.ptr + 4) > RECORD_FORMAT || load_u16le(bytes.ptr + 6) > KIND_BATCH)
+        return RECORD_NEWER;
     if (load_u16le(bytes.ptr + 4) == 0 || load_u16le(bytes.ptr + 6) == 0) return RECORD_INVALID;
     return lengths_add_up(bytes.ptr, head) ? RECORD_VALID : RECORD_INVALID;
 }

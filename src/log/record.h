@@ -33,18 +33,22 @@ struct record_link { struct hash128 before; u64 ordinal, commit; };
 
 /* Bytes that record_write will take. */
 i64 record_size(const struct record *record);
-/* Adds the bytes to `out`, which takes salts from `salts` (8 bytes an entry), and sets record->hash. */
+/* Adds the bytes to `out`, which takes salts from `salts` (8 bytes an entry), and sets
+ * record->hash. */
 void record_write(struct buf *out, struct record *record, struct record_link link, const u8 *salts);
 /* Whether `bytes` begin with a whole record whose checksum agrees, and its header. */
 enum record_state record_check(str bytes, struct record_head *head);
-/* Whether the header alone could be one; needs RECORD_HEADER bytes. The checksum is not looked at. */
+/* Whether the header alone could be one; needs RECORD_HEADER bytes. The checksum is not looked
+ * at. */
 bool record_peek(const char *bytes, struct record_head *head);
-/* The bytes of a valid record as entries that point into them, in `a`. False when the lengths of the entries do not add up,
- * which a valid record's always do. */
+/* The bytes of a valid record as entries that point into them, in `a`. False when the lengths of
+ * the entries do not add up, which a valid record's always do. */
 bool record_read(str bytes, arena *a, struct record *out);
-/* Checks each entry's hash and the record's own, slower than the checksum. False when one does not agree. */
+/* Checks each entry's hash and the record's own, slower than the checksum. False when one does
+ * not agree. */
 bool record_prove(str bytes);
-/* Adds to `out` the record without the entries for which gone[i]; their hashes and all others' stay. */
+/* Adds to `out` the record without the entries for which gone[i]; their hashes and all others'
+ * stay. */
 void record_erase(struct buf *out, str bytes, const bool *gone);
 
 static inline bool record_begins(const char *p)

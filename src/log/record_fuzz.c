@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes at all: reading them as a record stays within them, and a record that is taken can be erased from and is still one.
- * The checksum would stop nearly every input at the door, so each is tried once as it is and once with its checksum put right. */
+ * Any bytes at all: reading them as a record stays within them, and a record that is taken can
+ * be erased from and is still one. The checksum would stop nearly every input at the door, so
+ * each is tried once as it is and once with its checksum put right. */
 #include "log/record.h"
 
 static void put_right(char *p, isize n)
@@ -30,7 +31,8 @@ static void take(str bytes)
     struct buf out = { .arena = &a };
     record_erase(&out, whole, gone);
     assert(record_check(buf_str(&out), &after) == RECORD_VALID);
-    assert(after.entries_n == head.entries_n && after.first == head.first && hash128_eq(after.hash, head.hash));
+    assert(after.entries_n == head.entries_n && after.first == head.first
+           && hash128_eq(after.hash, head.hash));
     arena_fini(&a);
 }
 

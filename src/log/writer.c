@@ -2,23 +2,27 @@
  *
  * writer.c - the thread that makes things durable, many at a time.
  *
- * Appends are put straight into the group that will be written: an array of entries and of appends, and an arena for the bytes
- * of those that nobody waits for. One mutex guards it; a hand-in is a few copies under it and no allocation, so HTTP threads
- * queue there for less than a microsecond. The writer takes the whole list of groups at once, makes each a record, and writes
- * all of them with one append and one sync. While it is in the sync the next groups fill: the slower the disk, the bigger the
- * groups, which is the point of a group commit.
+ * Appends are put straight into the group that will be written: an array of entries and of
+ * appends, and an arena for the bytes of those that nobody waits for. One mutex guards it; a
+ * hand-in is a few copies under it and no allocation, so HTTP threads queue there for less than
+ * a microsecond. The writer takes the whole list of groups at once, makes each a record, and
+ * writes all of them with one append and one sync. While it is in the sync the next groups fill:
+ * the slower the disk, the bigger the groups, which is the point of a group commit.
  *
  *   nobody waits             it looks every IDLE_US, and writes what lies there
- *   one append waits         commit_wait_us later, or once commit_bytes are there, or at once if that much time has passed
- *   a group has GROUP_BYTES  the next append begins another, so that the fold gets pieces of a size and acks flow
+ *   one append waits         commit_wait_us after it came, or once commit_bytes are there
+ *   a group has GROUP_BYTES  the next append begins another, so that acks flow
  *
- * Time: only this thread stamps it. A clock that goes backwards stands still until it has caught up, also over a restart.
+ * Time: only this thread stamps it. A clock that goes backwards stands still until it has caught
+ * up, also over a restart.
  *
- * When the disk has no room for an append (LOG_RETRY) its appends fail with ERR_DISK and nothing of them is in the log. When
- * the disk fails, or somebody else wrote to our log, what is on disk is not known: abort, and let recovery find out.
+ * When the disk has no room for an append (LOG_RETRY) its appends fail with ERR_DISK and nothing
+ * of them is in the log. When the disk fails, or somebody else wrote to our log, what is on disk
+ * is not known: abort, and let recovery find out.
  *
- * The disk is looked at once a second. Below disk_free_bytes, what strangers send is refused; what we or the operator must
- * write to get out of there (time, definitions, orders to erase) is not. */
+ * The disk is looked at once a second. Below disk_free_bytes, what strangers send is refused;
+ * what we or the operator must write to get out of there (time, definitions, orders to erase) is
+ * not. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -191,7 +195,8 @@ static void look_at_disk(struct log_writer *w)
     if (changed && !full) log_note("log.disk free_bytes=%" PRId64 " collecting=taken", free_bytes);
 }
 
-/* Everything there is, once it is time. Null: the disk is to be looked at, or (*done) all is written. */
+/* Everything there is, once it is time. Null: the disk is to be looked at, or (*done) all is
+ * written. */
 static struct group *wait_for_work(struct log_writer *w, i64 look_us, bool *done)
 {
     struct group *groups = NULL;
@@ -250,7 +255,9 @@ static struct group *commit(struct log_writer *w, struct group *groups)
     i64 at_ms = max_i64(clock_now(w->clock), log_last_ms(w->log));
     for (; groups && n < GROUPS_MAX && bytes < COMMIT_BYTES_MAX; groups = groups->next) {
         list[n] = groups;
-        records[n++] = (struct record){ .at_ms = at_ms, .entries = groups->entries.at, .entries_n = groups->entries.n };
+        records[n++] = (struct record){ .at_ms = at_ms,
+                                        .entries = groups->entries.at,
+                                        .entries_n = groups->entries.n };
         entries += groups->entries.n;
         appends += groups->appends.n;
         bytes += groups->bytes;
@@ -310,7 +317,8 @@ struct log_writer *log_writer_start(struct log *log, const struct config *config
                                     void (*fold)(void *ctx, struct log_group *group), void *ctx)
 {
     struct log_writer *w = mem_new(sizeof *w);
-    *w = (struct log_writer){ .log = log, .clock = clock, .fold = fold, .ctx = ctx, .queue = config->log_queue };
+    *w = (struct log_writer){ .log = log, .clock = clock, .fold = fold, .ctx = ctx };
+    w->queue = config->log_queue;
     pthread_condattr_t attr;
     (void)pthread_mutex_init(&w->lock, NULL);
     (void)pthread_condattr_init(&attr);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: everything handed in is acknowledged exactly once, in order, after it is durable and folded; the writer says no when
- * it must, and ends with nothing left over.
- * Method: real threads and real files, a fold that only checks and counts; a small model of what must have arrived. */
+ * Goal: everything handed in is acknowledged exactly once, in order, after it is durable and
+ * folded; the writer says no when it must, and ends with nothing left over. Method: real threads
+ * and real files, a fold that only checks and counts; a small model of what must have arrived. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,7 +104,14 @@ static void world_free(struct world *w)
 /* ---- many threads --------------------------------------------------------------------------- */
 enum { THREADS = 4 };
 
-struct sent { struct append append; struct entry entry; char text[40]; _Atomic int acks; u64 first; struct sender *by; };
+struct sent {
+    struct append append;
+    struct entry entry;
+    char text[40];
+    _Atomic int acks;
+    u64 first;
+    struct sender *by;
+};
 struct sender {
     struct world *world;
     struct sent *sent;
@@ -159,7 +166,8 @@ static void send_from_threads(struct world *w, isize n, bool lazy)
     assert_int_equal(w->fold.entries, THREADS * n);
     assert_int_equal(totals.appends, THREADS * n);
 
-    /* Each acknowledged once, its number the place where its bytes now stand, each thread's in its order. */
+    /* Each acknowledged once, its number the place where its bytes now stand, each thread's in
+     * its order. */
     arena a = { 0 };
     struct diag diag = { .arena = &a };
     struct log *log;
@@ -235,7 +243,9 @@ static void one_acked(struct append *append, enum err err, u64 first)
 static enum err one_send(struct world *w, struct one *one, u8 kind, bool wait)
 {
     *one = (struct one){ .entry = { kind, S("one") } };
-    one->append = (struct append){ .entries = &one->entry, .entries_n = 1, .ctx = one, .done = wait ? one_acked : NULL };
+    one->append = (struct append){
+        .entries = &one->entry, .entries_n = 1, .ctx = one, .done = wait ? one_acked : NULL
+    };
     enum err err = log_submit(w->writer, &one->append);
     while (!err && wait && !one->acks) (void)usleep(50);
     return err;
@@ -264,7 +274,9 @@ static void stopping_commits_what_is_queued_and_takes_no_more(void **state)
     struct one ones[50];
     for (isize i = 0; i < countof(ones); i++) {
         ones[i] = (struct one){ .entry = { ENTRY_EVENT, S("one") } };
-        ones[i].append = (struct append){ .entries = &ones[i].entry, .entries_n = 1, .ctx = &ones[i], .done = one_acked };
+        ones[i].append = (struct append){
+            .entries = &ones[i].entry, .entries_n = 1, .ctx = &ones[i], .done = one_acked
+        };
         assert_int_equal(log_submit(w->writer, &ones[i].append), ERR_OK);
     }
     log_writer_stop(w->writer);

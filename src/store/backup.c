@@ -2,9 +2,10 @@
  *
  * backup.c - a copy of the file while it is used.
  *
- * SQLite's backup starts over whenever somebody else writes, which here is every second. So the source connection keeps one
- * read transaction open from the first page to the last: in WAL mode that is a view of one moment, which nobody's writing
- * changes. The price: the WAL cannot begin anew until the copy is made. */
+ * SQLite's backup starts over whenever somebody else writes, which here is every second. So the
+ * source connection keeps one read transaction open from the first page to the last: in WAL mode
+ * that is a view of one moment, which nobody's writing changes. The price: the WAL cannot begin
+ * anew until the copy is made. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ static enum err copy(sqlite3 *from, sqlite3 *to, struct store_progress progress,
     do {
         code = sqlite3_backup_step(backup, PAGES_A_STEP);
         i64 pages = sqlite3_backup_pagecount(backup);
-        if (progress.report) go_on = progress.report(progress.ctx, pages - sqlite3_backup_remaining(backup), pages);
+        if (progress.report)
+            go_on = progress.report(progress.ctx, pages - sqlite3_backup_remaining(backup), pages);
     } while (go_on && code == SQLITE_OK);
     int finished = sqlite3_backup_finish(backup);
     if (code == SQLITE_DONE) return store_fail(to, finished, diag);
@@ -51,7 +53,8 @@ static enum err settle(const char *made, const char *path, struct diag *diag)
     return err;
 }
 
-enum err store_backup(struct store *store, const char *path, struct store_progress progress, struct diag *diag)
+enum err store_backup(struct store *store, const char *path, struct store_progress progress,
+                      struct diag *diag)
 {
     sqlite3 *from = NULL, *to = NULL;
     isize n = (isize)strlen(path);
@@ -65,7 +68,8 @@ enum err store_backup(struct store *store, const char *path, struct store_progre
     if (!err) err = connect_to(store->path, SQLITE_OPEN_READWRITE, &from, diag);
     if (!err) err = connect_to(made, SQLITE_OPEN_READWRITE, &to, diag);
     if (!err) err = copy(from, to, progress, diag);
-    /* As one file, so that it can be moved: without this it would be opened with a WAL beside it. */
+    /* As one file, so that it can be moved: without this it would be opened with a WAL beside
+     * it. */
     if (!err) err = execute(to, "PRAGMA journal_mode = DELETE", diag);
     (void)sqlite3_close(to);
     (void)sqlite3_close(from);

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * checkpoint.c - moving what was committed from the write-ahead log into the file, out of the writer's way.
+ * checkpoint.c - moving what was committed from the write-ahead log into the file, out of the
+ * writer's way.
  *
- * A thread with a connection of its own runs a PASSIVE checkpoint every 100 ms: it moves what it can and waits for nobody. When
- * it has moved everything and nobody reads the WAL any more, the next commit begins the WAL anew and it stays short. Under
- * steady writing that moment may never come; so above WAL_BYTES_MAX the writer itself runs a RESTART, which waits for readers a
- * little. Measured, 2,000 events a second: p99 of a commit 5 ms, where checkpoints by the writer alone gave 61 ms.
+ * A thread with a connection of its own runs a PASSIVE checkpoint every 100 ms: it moves what it
+ * can and waits for nobody. When it has moved everything and nobody reads the WAL any more, the
+ * next commit begins the WAL anew and it stays short. Under steady writing that moment may never
+ * come; so above WAL_BYTES_MAX the writer itself runs a RESTART, which waits for readers a
+ * little. Measured, 2,000 events a second: p99 of a commit 5 ms, where checkpoints by the writer
+ * alone gave 61 ms.
  *
- * The connection must have read something before its first checkpoint: SQLite does not know the file is in WAL mode until then
- * and the call does nothing, and says so to nobody. Without that one read the WAL grew past 4 GB. */
+ * The connection must have read something before its first checkpoint: SQLite does not know the
+ * file is in WAL mode until then and the call does nothing, and says so to nobody. Without that
+ * one read the WAL grew past 4 GB. */
 #include <pthread.h>
 #include <time.h>
 
@@ -110,7 +114,8 @@ void checkpoint_if_long(struct store *store)
         store->restarts++;
         return;
     }
-    /* A reader looks at the past (a backup, say). Do not stall every commit for it: ask again an eighth later. */
+    /* A reader looks at the past (a backup, say). Do not stall every commit for it: ask again an
+     * eighth later. */
     store->restarts_blocked++;
     store->restart_pages = pages + bound / 8;
 }

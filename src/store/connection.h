@@ -24,7 +24,10 @@ struct store {
     sqlite3 *db;
     char *path;
     bool reader, begun;             /* begun: by store_begin, and not committed or aborted since */
-    struct { struct statement **slots; isize n, cap; } cache;       /* by the address of the literal; cap a power of 2 */
+    struct {
+        struct statement **slots;
+        isize n, cap;
+    } cache; /* by the address of the literal; cap a power of 2 */
     struct checkpointer *checkpointer;                              /* null for a reader */
     i64 restart_pages;              /* the writer's next RESTART is due above this many pages of WAL */
     _Atomic i64 commits, wal_pages, checkpoints, checkpoints_failed, restarts, restarts_blocked;

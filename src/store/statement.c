@@ -2,8 +2,9 @@
  *
  * statement.c - one prepared statement a call site, found by the address of its SQL.
  *
- * Preparing costs ten times what running does. The literal's address is the key, so that finding one is a hash of eight bytes;
- * the statement remembers its text, and another text at the same address (a buffer that was used again) asserts. */
+ * Preparing costs ten times what running does. The literal's address is the key, so that finding
+ * one is a hash of eight bytes; the statement remembers its text, and another text at the same
+ * address (a buffer that was used again) asserts. */
 #include "base/hash.h"
 #include "store/connection.h"
 
@@ -36,7 +37,8 @@ struct statement *store_statement(struct store *store, const char *sql)
         s = mem_new(sizeof *s);
         *s = (struct statement){ .sql = sql, .store = store };
         int code = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
-        /* The disk may fail while the schema is read; then the first step says so. Anything else is our mistake. */
+        /* The disk may fail while the schema is read; then the first step says so. Anything else
+         * is our mistake. */
         assert(code == SQLITE_OK || err_of(code) != ERR_INTERNAL);
         if (code != SQLITE_OK) {
             mem_free(s);

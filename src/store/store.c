@@ -2,12 +2,14 @@
  *
  * store.c - connections, schema, transactions.
  *
- * The settings, and why: WAL, so that readers and the writer do not wait for each other. synchronous=FULL: a commit is one
- * sync of the WAL, and what was committed survives a power cut, because the log may be trimmed below it. Automatic
- * checkpoints off: they would stall whoever commits (checkpoint.c does them). secure_delete: what is deleted is overwritten.
- * No mmap: reads beside a writer were slower with it (137 instead of 236 thousand a second), and a bad pointer of ours could
- * write to the file. 4 KiB pages: bigger ones write more per small commit and gained nothing. trusted_schema off and
- * cell_size_check on: the file may come from a backup that somebody else had.
+ * The settings, and why: WAL, so that readers and the writer do not wait for each other.
+ * synchronous=FULL: a commit is one sync of the WAL, and what was committed survives a power
+ * cut, because the log may be trimmed below it. Automatic checkpoints off: they would stall
+ * whoever commits (checkpoint.c does them). secure_delete: what is deleted is overwritten. No
+ * mmap: reads beside a writer were slower with it (137 instead of 236 thousand a second), and a
+ * bad pointer of ours could write to the file. 4 KiB pages: bigger ones write more per small
+ * commit and gained nothing. trusted_schema off and cell_size_check on: the file may come from a
+ * backup that somebody else had.
  *
  * Each connection belongs to one thread at a time, so SQLite's own mutex is off. */
 #include <errno.h>
@@ -46,13 +48,18 @@ enum err connect_to(const char *path, int flags, sqlite3 **out, struct diag *dia
 {
     *out = NULL;
     int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
-    enum err err = code == SQLITE_OK ? ERR_OK : diag_set(diag, err_of(code), "%s: %s", path, sqlite3_errstr(code));
+    enum err err = code == SQLITE_OK
+                       ? ERR_OK
+                       : diag_set(diag, err_of(code), "%s: %s", path, sqlite3_errstr(code));
     if (!err) {
         (void)sqlite3_extended_result_codes(*out, 1);
         (void)sqlite3_busy_timeout(*out, BUSY_MS);
-        err = execute(*out, "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                            "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-                            "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0;", diag);
+        err = execute(
+            *out,
+            "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+            "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0;",
+            diag);
     }
     if (err) {
         (void)sqlite3_close(*out);
@@ -61,7 +68,8 @@ enum err connect_to(const char *path, int flags, sqlite3 **out, struct diag *dia
     return err;
 }
 
-/* Made before SQLite would, which lets the group and others read; its companion files take the same mode. */
+/* Made before SQLite would, which lets the group and others read; its companion files take the
+ * same mode. */
 static enum err make_file(const char *path, struct diag *diag)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -87,7 +95,8 @@ static enum err want_wal(struct store *store, struct diag *diag)
     if (code == SQLITE_OK) code = sqlite3_step(s);
     enum err err = store_fail(store->db, code, diag);
     if (!err && strcmp((const char *)sqlite3_column_text(s, 0), "wal") != 0)
-        err = diag_set(diag, ERR_DISK, "%s: this file system cannot share memory between processes", store->path);
+        err = diag_set(diag, ERR_DISK, "%s: this file system cannot share memory between processes",
+                       store->path);
     (void)sqlite3_finalize(s);
     return err;
 }
@@ -104,16 +113,23 @@ enum err store_open(const char *path, enum store_mode mode, struct store **out, 
     store->restart_pages = WAL_BYTES_MAX / PAGE_BYTES;
     if (store->reader && access(path, F_OK) < 0) err = diag_set(diag, ERR_NOT_FOUND, "%s is not there", path);
     if (!err && !store->reader) err = make_file(path, diag);
-    /* A reader is opened for writing too: it may have to recover the WAL of a writer that was killed. */
+    /* A reader is opened for writing too: it may have to recover the WAL of a writer that was
+     * killed. */
     if (!err) err = connect_to(path, SQLITE_OPEN_READWRITE, &store->db, diag);
     if (!err && !store->reader) {
-        err = execute(store->db, "PRAGMA page_size = 4096; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864", diag);
+        err = execute(
+            store->db,
+            "PRAGMA page_size = 4096; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864",
+            diag);
         if (!err) err = want_wal(store, diag);
         if (!err) err = checkpointer_start(store, diag);
         (void)sqlite3_wal_hook(store->db, committed, store);
     }
     if (!err && store->reader)
-        err = execute(store->db, "PRAGMA query_only = ON; PRAGMA cache_size = -8192; SELECT count(*) FROM sqlite_schema", diag);
+        err = execute(
+            store->db,
+            "PRAGMA query_only = ON; PRAGMA cache_size = -8192; SELECT count(*) FROM sqlite_schema",
+            diag);
     if (err) {
         store_close(store);
         return err;
@@ -164,8 +180,10 @@ enum err store_migrate(struct store *store, const struct migration *rows, isize 
     if (version < 0) return store_why(store, ERR_DISK, diag);
     for (isize i = 0; i < n; i++) assert(rows[i].version == i + 1);
     if (version > n)
-        return diag_set(diag, ERR_REFUSED, "%s was written by a newer version: its schema is %d, this program knows %d",
-                        store->path, version, (int)n);
+        return diag_set(
+            diag, ERR_REFUSED,
+            "%s was written by a newer version: its schema is %d, this program knows %d",
+            store->path, version, (int)n);
     for (isize i = version; i < n; i++) {
         enum err err = migrate(store, &rows[i], diag);
         if (err) return err;
@@ -185,7 +203,8 @@ enum err store_begin(struct store *store)
 enum err store_commit(struct store *store)
 {
     assert(store->begun);
-    /* A failure within may have ended the transaction already: then nothing of it is in the file, and this says so. */
+    /* A failure within may have ended the transaction already: then nothing of it is in the
+     * file, and this says so. */
     if (sqlite3_get_autocommit(store->db)) return ERR_DISK;
     enum err err = statement_run(store_statement(store, "COMMIT"));
     store->begun = err != ERR_OK;
@@ -199,10 +218,14 @@ void store_abort(struct store *store)
 {
     store->begun = false;
     if (!store->db || sqlite3_get_autocommit(store->db)) return;
-    err_ignore(statement_run(store_statement(store, "ROLLBACK")), "SQLite rolls back by itself when it cannot");
+    err_ignore(statement_run(store_statement(store, "ROLLBACK")),
+               "SQLite rolls back by itself when it cannot");
 }
 
-enum err store_run(struct store *store, const char *sql, struct diag *diag) { return execute(store->db, sql, diag); }
+enum err store_run(struct store *store, const char *sql, struct diag *diag)
+{
+    return execute(store->db, sql, diag);
+}
 i64 store_last_id(struct store *store) { return sqlite3_last_insert_rowid(store->db); }
 i64 store_changes(struct store *store) { return sqlite3_changes64(store->db); }
 
@@ -214,8 +237,11 @@ enum err store_why(struct store *store, enum err err, struct diag *diag)
 struct store_totals store_totals(struct store *store)
 {
     return (struct store_totals){
-        .commits = store->commits, .wal_bytes = store->wal_pages * (PAGE_BYTES + 24), .checkpoints = store->checkpoints,
-        .checkpoints_failed = store->checkpoints_failed, .restarts = store->restarts,
+        .commits = store->commits,
+        .wal_bytes = store->wal_pages * (PAGE_BYTES + 24),
+        .checkpoints = store->checkpoints,
+        .checkpoints_failed = store->checkpoints_failed,
+        .restarts = store->restarts,
         .restarts_blocked = store->restarts_blocked,
     };
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what was committed is there after any end, what was deleted is not, and the write-ahead log stays short while people
- * read and write.
- * Method: real files; the bytes of the file and its WAL are looked at, not only what SQLite says about them. */
+ * Goal: what was committed is there after any end, what was deleted is not, and the write-ahead
+ * log stays short while people read and write. Method: real files; the bytes of the file and its
+ * WAL are looked at, not only what SQLite says about them. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -26,7 +26,9 @@ static char folder[64], path[128];
 
 static const struct migration schema[] = {
     { 1, "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, data BLOB);" },
-    { 2, "CREATE TABLE visit (person INTEGER NOT NULL REFERENCES person, at_ms INTEGER); CREATE INDEX visit_at ON visit (at_ms);" },
+    { 2,
+      "CREATE TABLE visit (person INTEGER NOT NULL REFERENCES person, at_ms INTEGER);"
+      "CREATE INDEX visit_at ON visit (at_ms);" },
     { 3, "ALTER TABLE person ADD COLUMN worth REAL" },
 };
 
@@ -203,7 +205,8 @@ static void what_is_bound_comes_back(void **state)
     assert_int_equal(n, 2);
     assert_int_equal(insert(store, 7, S("again"), S("")), ERR_CONFLICT);
     well(store_run(store, "INSERT INTO visit VALUES (7, 1)", &diag));
-    assert_int_equal(store_run(store, "INSERT INTO visit VALUES (8, 1)", &diag), ERR_CONFLICT);     /* foreign keys */
+    assert_int_equal(store_run(store, "INSERT INTO visit VALUES (8, 1)", &diag),
+                     ERR_CONFLICT); /* foreign keys */
     store_close(store);
 }
 
@@ -246,8 +249,10 @@ static void what_was_committed_survives_a_kill(void **state)
     pid_t child = fork();
     if (child == 0) {
         struct store *store;
-        if (store_open(path, STORE_WRITER, &store, NULL) || store_begin(store) || insert(store, 1, S("ana"), S(""))
-            || store_commit(store) || store_begin(store) || insert(store, 2, S("ben"), S(""))) _exit(1);
+        if (store_open(path, STORE_WRITER, &store, NULL) || store_begin(store)
+            || insert(store, 1, S("ana"), S("")) || store_commit(store) || store_begin(store)
+            || insert(store, 2, S("ben"), S("")))
+            _exit(1);
         (void)raise(SIGKILL);
     }
     int status;
@@ -357,7 +362,8 @@ static void a_reader_of_the_past_delays_checkpoints_and_no_more(void **state)
     assert_int_equal(store_wal_truncate(store, &diag), ERR_OVERLOADED);
     assert_int_equal(ask(reader, "SELECT count(*) FROM person"), 64);
     well(store_commit(reader));
-    for (int i = 0; i < 20 && store_totals(store).wal_bytes > 48 << 20; i++) write_much(store, &id, 10, &longest);
+    for (int i = 0; i < 20 && store_totals(store).wal_bytes > 48 << 20; i++)
+        write_much(store, &id, 10, &longest);
     assert_true(store_totals(store).wal_bytes < 48 << 20);      /* short again, by writing on alone */
     well(store_wal_truncate(store, &diag));
     assert_int_equal(size_of("-wal"), 0);
@@ -375,8 +381,9 @@ static void *write_on(void *ctx)
         char one[32], two[32];
         (void)snprintf(one, sizeof one, "one %" PRId64, id);
         (void)snprintf(two, sizeof two, "two %" PRId64, id);
-        if (store_begin(m->store) || insert(m->store, id, str_of(one), S("x")) || insert(m->store, id + 1, str_of(two), S("x"))
-            || store_commit(m->store)) return m;
+        if (store_begin(m->store) || insert(m->store, id, str_of(one), S("x"))
+            || insert(m->store, id + 1, str_of(two), S("x")) || store_commit(m->store))
+            return m;
         m->written += 2;
     }
     return NULL;
@@ -413,7 +420,8 @@ static void a_backup_beside_writes_opens_and_is_of_one_moment(void **state)
     write_much(m.store, &id, 20, &longest);
     assert_int_equal(pthread_create(&thread, NULL, write_on, &m), 0);
     well(store_backup(m.store, copy, (struct store_progress){ reported, &m }, &diag));
-    assert_int_equal(store_backup(m.store, copy, (struct store_progress){ stopped, NULL }, &diag), ERR_CONFLICT);
+    assert_int_equal(store_backup(m.store, copy, (struct store_progress){ stopped, NULL }, &diag),
+                     ERR_CONFLICT);
     m.stop = true;
     assert_int_equal(pthread_join(thread, &failed), 0);
     assert_null(failed);
@@ -426,7 +434,8 @@ static void a_backup_beside_writes_opens_and_is_of_one_moment(void **state)
     struct store *store = open_store(STORE_READER);
     assert_int_equal(ask(store, "SELECT count(*) FROM person WHERE id < 1000000"), id);
     assert_int_equal(ask(store, "SELECT count(*) % 2 FROM person"), 0);
-    assert_int_equal(ask(store, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check != 'ok'"), 0);
+    assert_int_equal(
+        ask(store, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check != 'ok'"), 0);
     store_close(store);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * unsynced-rollback [--torn SEED] DIR - after a kill, leaves in DIR what a power cut may have left.
+ * unsynced-rollback [--torn SEED] DIR - after a kill, leaves in DIR what a power cut may have
+ * left.
  *
- * Takes back all that undo.h's folder knows of: first the bytes of each file, last to first, then the names, last to first, then
- * removes what is derived (-shm). With --torn each 4 KiB page that was written and not synced, and each file's size, is taken back
- * or not by the seed, as a disk does that was in the middle of it; names are all taken back. Prints what it did. Nothing
- * may run in DIR. */
+ * Takes back all that undo.h's folder knows of: first the bytes of each file, last to first,
+ * then the names, last to first, then removes what is derived (-shm). With --torn each 4 KiB
+ * page that was written and not synced, and each file's size, is taken back or not by the seed,
+ * as a disk does that was in the middle of it; names are all taken back. Prints what it did.
+ * Nothing may run in DIR. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +114,9 @@ static void take_back_file(ino_t inode, const char *name)
     for (size_t i = n; i-- > 0;) {
         struct undo u;
         memcpy(&u, all + at[i], sizeof u);
-        if (u.kind != UNDO_BASE) put_back(out, inode, u.offset, u.kind == UNDO_OLD ? all + at[i] + sizeof u : NULL, u.length);
+        if (u.kind != UNDO_BASE)
+            put_back(out, inode, u.offset, u.kind == UNDO_OLD ? all + at[i] + sizeof u : NULL,
+                     u.length);
         else if (takes_back(inode, UINT64_MAX) && ftruncate(out, (off_t)u.length) < 0) die(file);
     }
     did.files += n > 0;
@@ -200,7 +204,9 @@ int main(int n, char **arguments)
         return 2;
     }
     if (!realpath(arguments[n - 1], root)) die(arguments[n - 1]);
-    if ((where ? snprintf(undo, sizeof undo, "%s", where) : snprintf(undo, sizeof undo, "%s.undo", root)) >= PATH_BYTES - 300)
+    if ((where ? snprintf(undo, sizeof undo, "%s", where)
+               : snprintf(undo, sizeof undo, "%s.undo", root))
+        >= PATH_BYTES - 300)
         die("the name of the undo folder is too long");
     struct stat st;
     if (stat(undo, &st) == 0) {

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * unsynced.c - a power cut for processes: preloaded, it notes how to take back every write that was not synced.
+ * unsynced.c - a power cut for processes: preloaded, it notes how to take back every write that
+ * was not synced.
  *
  *   LD_PRELOAD=.../unsynced.so OPMAAT_SHIM_DIR=DIR program ...
  *   kill -9 the program, then: unsynced-rollback DIR
  *
- * kill -9 alone proves little about disks, because what a process wrote is in the kernel's memory and outlives it. With this
- * library the program sees its own writes as always, while undo.h's folder gathers the bytes that they replaced. fsync and
- * fdatasync of a file forget them; fsync of a folder forgets the names changed in it. After a kill the rollback puts back what
- * is still there, which leaves exactly what was synced: the least that a disk may keep.
+ * kill -9 alone proves little about disks, because what a process wrote is in the kernel's
+ * memory and outlives it. With this library the program sees its own writes as always, while
+ * undo.h's folder gathers the bytes that they replaced. fsync and fdatasync of a file forget
+ * them; fsync of a folder forgets the names changed in it. After a kill the rollback puts back
+ * what is still there, which leaves exactly what was synced: the least that a disk may keep.
  *
- * Strict where POSIX is: a new file whose folder was not synced is gone, synced or not. Writes through mmap and stdio are not
- * seen; SQLite's -shm is the only mapped file, and it is derived.
+ * Strict where POSIX is: a new file whose folder was not synced is gone, synced or not. Writes
+ * through mmap and stdio are not seen; SQLite's -shm is the only mapped file, and it is derived.
  *
- * Calls are told apart by asking the kernel each time (fstat, /proc/self/fd), not by keeping a table of descriptors, so that
- * dup, fork and exec need no care. Real calls are made with syscall(), so nothing here can meet itself. One lock a slot of
- * inodes is held from the note to the end of the write, and through a sync, else a write could slip in between the sync and
- * the forgetting. It is a mutex for our threads and a record lock for other processes. */
+ * Calls are told apart by asking the kernel each time (fstat, /proc/self/fd), not by keeping a
+ * table of descriptors, so that dup, fork and exec need no care. Real calls are made with
+ * syscall(), so nothing here can meet itself. One lock a slot of inodes is held from the note to
+ * the end of the write, and through a sync, else a write could slip in between the sync and the
+ * forgetting. It is a mutex for our threads and a record lock for other processes. */
 #undef _FORTIFY_SOURCE
 #undef _FILE_OFFSET_BITS
 #include <errno.h>
@@ -58,7 +61,8 @@ static void start(void)
     char path[PATH_BYTES];
     for (int i = 0; i <= SLOTS; i++) (void)pthread_mutex_init(&locks[i], NULL);
     if (!dir || !realpath(dir, path)) return;
-    int n = where ? snprintf(undo, sizeof undo, "%s", where) : snprintf(undo, sizeof undo, "%.4000s.undo", path);
+    int n = where ? snprintf(undo, sizeof undo, "%s", where)
+                  : snprintf(undo, sizeof undo, "%.4000s.undo", path);
     if (n >= (int)sizeof undo - 64) give_up("the name of the undo folder is too long");
     if (syscall(SYS_mkdirat, AT_FDCWD, undo, 0700) < 0 && errno != EEXIST) give_up(undo);
     char lock[PATH_BYTES + 8];
@@ -74,7 +78,8 @@ static void hold(int slot)
 {
     (void)pthread_mutex_lock(&locks[slot]);
     struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1 };
-    /* EDEADLK: the kernel counts processes, and two threads each of two processes may look like a circle to it. */
+    /* EDEADLK: the kernel counts processes, and two threads each of two processes may look like
+     * a circle to it. */
     while (syscall(SYS_fcntl, lock_fd, F_SETLKW, &l) < 0)
         if (errno != EINTR && errno != EDEADLK) give_up("lock");
 }
@@ -117,7 +122,10 @@ static void write_out(int fd, const void *bytes, size_t n)
 /* A file of ours that is about to change, with its slot held. */
 struct change { int fd, read_fd, undo_fd, slot; struct stat st; uint64_t base; };
 
-static void undo_name(char *to, size_t n, ino_t inode) { (void)snprintf(to, n, "%s/%ju", undo, (uintmax_t)inode); }
+static void undo_name(char *to, size_t n, ino_t inode)
+{
+    (void)snprintf(to, n, "%s/%ju", undo, (uintmax_t)inode);
+}
 
 /* False: not ours, nothing is held. errno is as it was. */
 static bool is_ours(int fd, struct stat *st)
@@ -151,8 +159,8 @@ static bool change_begin(struct change *c, int fd)
         if (syscall(SYS_ftruncate, c->undo_fd, 0) < 0) give_up(name);
         write_out(c->undo_fd, &base, sizeof base);
     }
-    /* A descriptor of our own only where the caller's cannot read: closing it would drop the record locks that the process has
-     * on the file, which SQLite lives by. SQLite's can read. */
+    /* A descriptor of our own only where the caller's cannot read: closing it would drop the
+     * record locks that the process has on the file, which SQLite lives by. SQLite's can read. */
     if ((syscall(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
         (void)snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
         c->read_fd = (int)syscall(SYS_openat, AT_FDCWD, own, O_RDONLY | O_CLOEXEC);
@@ -325,7 +333,8 @@ static int opening(int dir_fd, const char *path, int flags, mode_t mode)
     int fd = (int)syscall(SYS_openat, dir_fd, path, flags, mode);
     int keep = errno;
     struct stat st;
-    if (makes && fd >= 0 && fstat(fd, &st) == 0) forget_file(st.st_ino);    /* of another file that had this inode */
+    if (makes && fd >= 0 && fstat(fd, &st) == 0)
+        forget_file(st.st_ino); /* of another file that had this inode */
     let_go(NAMES);
     errno = keep;
     return fd;
@@ -367,8 +376,14 @@ int __open_2(const char *path, int flags) { return opening(AT_FDCWD, path, flags
 int __open64_2(const char *path, int flags) { return opening(AT_FDCWD, path, flags, 0); }
 int __openat_2(int dir_fd, const char *path, int flags) { return opening(dir_fd, path, flags, 0); }
 int __openat64_2(int dir_fd, const char *path, int flags) { return opening(dir_fd, path, flags, 0); }
-int creat(const char *path, mode_t mode) { return opening(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode); }
-int creat64(const char *path, mode_t mode) { return opening(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode); }
+int creat(const char *path, mode_t mode)
+{
+    return opening(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
+int creat64(const char *path, mode_t mode)
+{
+    return opening(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
 
 /* ---- writing -------------------------------------------------------------------------------- */
 static uint64_t position(const struct change *c)
@@ -442,7 +457,8 @@ int truncate64(const char *path, off64_t size) { return truncating_path(path, si
 
 static int allocating(int fd, int mode, off_t from, off_t n)
 {
-    /* Plain allocation changes no byte; punching, zeroing, collapsing do, the last up to the end. */
+    /* Plain allocation changes no byte; punching, zeroing, collapsing do, the last up to the
+     * end. */
     bool plain = (mode & ~FALLOC_FL_KEEP_SIZE) == 0;
     uint64_t start = plain ? UINT64_MAX : (uint64_t)from;
     CHANGING(int, start, UINT64_MAX, syscall(SYS_fallocate, fd, mode, from, n));
@@ -508,8 +524,10 @@ static int renaming(int from_fd, const char *from, int to_fd, const char *to, un
     }
     if (a.ours && a.exists) {
         char saved[PATH_BYTES + 64] = "-";
-        if (b.exists && S_ISREG(b.st.st_mode) && b.st.st_ino != a.st.st_ino) save_link(&b, saved, sizeof saved);
-        note_name("R\t%ju\t%ju\t%s\t%s\t%s\n", (uintmax_t)b.folder, (uintmax_t)a.st.st_ino, a.path, b.path, saved);
+        if (b.exists && S_ISREG(b.st.st_mode) && b.st.st_ino != a.st.st_ino)
+            save_link(&b, saved, sizeof saved);
+        note_name("R\t%ju\t%ju\t%s\t%s\t%s\n", (uintmax_t)b.folder, (uintmax_t)a.st.st_ino, a.path,
+                  b.path, saved);
     }
     int did = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags), keep = errno;
     let_go(NAMES);
@@ -518,7 +536,10 @@ static int renaming(int from_fd, const char *from, int to_fd, const char *to, un
 }
 
 int rename(const char *from, const char *to) { return renaming(AT_FDCWD, from, AT_FDCWD, to, 0); }
-int renameat(int from_fd, const char *from, int to_fd, const char *to) { return renaming(from_fd, from, to_fd, to, 0); }
+int renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    return renaming(from_fd, from, to_fd, to, 0);
+}
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
     return renaming(from_fd, from, to_fd, to, flags);

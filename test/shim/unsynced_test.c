@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: after a kill and a rollback exactly what was synced is there; and what the log and the store acknowledged is.
- * Method: first the shim itself against the dullest possible model of a disk, over random calls. Then the log's writer and the
- * store under it, killed at random moments, again and again over the same folder: as little as a disk may keep, or torn pages.
+ * Goal: after a kill and a rollback exactly what was synced is there; and what the log and the
+ * store acknowledged is. Method: first the shim itself against the dullest possible model of a
+ * disk, over random calls. Then the log's writer and the store under it, killed at random
+ * moments, again and again over the same folder: as little as a disk may keep, or torn pages.
  *
- * The program is its own child: with the name of a job it does that until it is killed. UNSYNCED_SHIM and UNSYNCED_ROLLBACK say
- * where the library and the rollback are; UNSYNCED_ROUNDS how many kills. */
+ * The program is its own child: with the name of a job it does that until it is killed.
+ * UNSYNCED_SHIM and UNSYNCED_ROLLBACK say where the library and the rollback are;
+ * UNSYNCED_ROUNDS how many kills. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -114,13 +116,15 @@ static i64 rounds(i64 otherwise)
 }
 
 /* ---- against a model of a disk --------------------------------------------------------------- */
-/* An inode has bytes now and bytes at its last sync; a name leads to an inode now and at the folder's last sync. */
+/* An inode has bytes now and bytes at its last sync; a name leads to an inode now and at the
+ * folder's last sync. */
 enum { NAMES = 4, INODES = 400, BYTES_MAX = 20000, STEPS = 300 };
 
 struct inode { char now[BYTES_MAX], synced[BYTES_MAX]; isize now_n, synced_n; };
 struct disk { struct inode *inodes; int inodes_n; int now[NAMES], synced[NAMES]; };      /* 0: no such name */
 
-/* One random step on the model; when `real` also on the folder. The same numbers are drawn either way. */
+/* One random step on the model; when `real` also on the folder. The same numbers are drawn
+ * either way. */
 static void step(struct disk *d, struct rng *rng, bool real)
 {
     static char bytes[BYTES_MAX], zeros[BYTES_MAX];
@@ -133,7 +137,7 @@ static void step(struct disk *d, struct rng *rng, bool real)
     (void)snprintf(name, sizeof name, "f%d", i);
     (void)snprintf(other, sizeof other, "f%d", j);
     int fd = -1;
-    if (what <= 8) {                                    /* something is done to a file, made when it is not there */
+    if (what <= 8) { /* something is done to a file, made when it is not there */
         if (!d->now[i]) d->now[i] = ++d->inodes_n;
         assert(d->inodes_n < INODES);
         if (real) fd = open(name, (how == 1 ? O_WRONLY : O_RDWR) | O_CREAT, 0600);
@@ -142,14 +146,20 @@ static void step(struct disk *d, struct rng *rng, bool real)
     struct inode *f = &d->inodes[d->now[i]];
     switch (what) {
     case 0: case 1: case 2: case 3:
-        if (real && (how < 2 ? pwrite(fd, bytes, (size_t)n, at) : lseek(fd, at, SEEK_SET) == at ? write(fd, bytes, (size_t)n) : 0) != n)
+        if (real
+            && (how < 2                         ? pwrite(fd, bytes, (size_t)n, at)
+                : lseek(fd, at, SEEK_SET) == at ? write(fd, bytes, (size_t)n)
+                                                : 0)
+                   != n)
             _exit(6);
         if (at > f->now_n) memcpy(f->now + f->now_n, zeros, (size_t)(at - f->now_n));
         memcpy(f->now + at, bytes, (size_t)n);
         f->now_n = max_isize(f->now_n, at + n);
         break;
     case 4: case 5:
-        if (real && (how == 3 ? fallocate(fd, 0, 0, at) : ftruncate(fd, at)) < 0 && !(how == 3 && at == 0)) _exit(7);
+        if (real && (how == 3 ? fallocate(fd, 0, 0, at) : ftruncate(fd, at)) < 0
+            && !(how == 3 && at == 0))
+            _exit(7);
         if (how == 3 && at <= f->now_n) break;
         if (at > f->now_n) memcpy(f->now + f->now_n, zeros, (size_t)(at - f->now_n));
         f->now_n = at;
@@ -187,7 +197,10 @@ static void play(struct disk *d, u64 seed, bool real)
     for (u32 i = 0; i < steps; i++) step(d, &rng, real);
 }
 
-static struct disk disk_new(void) { return (struct disk){ .inodes = mem_new(INODES * (isize)sizeof(struct inode)) }; }
+static struct disk disk_new(void)
+{
+    return (struct disk){ .inodes = mem_new(INODES * (isize)sizeof(struct inode)) };
+}
 
 static void job_model(const char *data, u64 seed)
 {
@@ -215,10 +228,12 @@ static void what_a_model_of_a_disk_kept_is_there_and_nothing_else(void **state)
             (void)snprintf(path, sizeof path, "%s/data/f%d", folder, i);
             int fd = open(path, O_RDONLY);
             const struct inode *f = &d.inodes[d.synced[i]];
-            if ((fd >= 0) != (d.synced[i] > 0)) fail_msg("seed %d: f%d is %s", (int)seed, i, fd >= 0 ? "there" : "not there");
+            if ((fd >= 0) != (d.synced[i] > 0))
+                fail_msg("seed %d: f%d is %s", (int)seed, i, fd >= 0 ? "there" : "not there");
             if (fd < 0) continue;
             isize n = read(fd, bytes, sizeof bytes);
-            if (n != f->synced_n || memcmp(bytes, f->synced, (size_t)n) != 0) fail_msg("seed %d: f%d differs", (int)seed, i);
+            if (n != f->synced_n || memcmp(bytes, f->synced, (size_t)n) != 0)
+                fail_msg("seed %d: f%d differs", (int)seed, i);
             (void)close(fd);
             assert_int_equal(unlink(path), 0);
         }
@@ -273,7 +288,8 @@ static void job_log(const char *data, u64 seed)
     writer = log_writer_start(log, &config, clock_system(), release_at_once, NULL);
     for (u64 i = 0;; i++) {
         struct note *note = mem_new(sizeof *note);
-        int n = snprintf(note->text, sizeof note->text, "%s %" PRIu64 " %040u", i % 5 ? "ben" : "ana", i, rng_below(&rng, 9));
+        int n = snprintf(note->text, sizeof note->text, "%s %" PRIu64 " %040u",
+                         i % 5 ? "ben" : "ana", i, rng_below(&rng, 9));
         note->entry = (struct entry){ ENTRY_EVENT, { note->text, n } };
         note->append = (struct append){ .entries = &note->entry, .entries_n = 1, .done = acked, .ctx = note };
         in_flight++;
@@ -315,7 +331,9 @@ static void what_the_log_acknowledged_survives_a_power_cut(void **state)
         roll_back(round % 2, rng_next(&rng));
         struct log *log;
         if (log_open(uri, &config, &log, &diag)) fail_msg("round %d: %.*s", (int)round, STR_FMT(diag.what));
-        if (log_tail(log) <= last) fail_msg("round %d: %d was acknowledged, the log ends at %d", (int)round, (int)last, (int)log_tail(log));
+        if (log_tail(log) <= last)
+            fail_msg("round %d: %d was acknowledged, the log ends at %d", (int)round, (int)last,
+                     (int)log_tail(log));
         log_close(log);
         struct log_totals t;
         if (log_verify(uri, &config, &t, &diag)) fail_msg("round %d: %.*s", (int)round, STR_FMT(diag.what));
@@ -326,7 +344,9 @@ static void what_the_log_acknowledged_survives_a_power_cut(void **state)
 
 /* ---- the store ------------------------------------------------------------------------------- */
 static const struct migration schema[] = {
-    { 1, "CREATE TABLE step (id INTEGER PRIMARY KEY, data BLOB); CREATE TABLE total (n INTEGER); INSERT INTO total VALUES (0)" },
+    { 1,
+      "CREATE TABLE step (id INTEGER PRIMARY KEY, data BLOB);"
+      "CREATE TABLE total (n INTEGER); INSERT INTO total VALUES (0)" },
 };
 
 static void job_store(const char *data, u64 seed)
@@ -337,22 +357,30 @@ static void job_store(const char *data, u64 seed)
     struct rng rng = rng_seed(seed);
     (void)snprintf(path, sizeof path, "%s/state.db", data);
     (void)snprintf(copy, sizeof copy, "%s/copy.db", data);
-    if (store_open(path, STORE_WRITER, &store, NULL) || store_migrate(store, schema, countof(schema), NULL)) _exit(17);
+    if (store_open(path, STORE_WRITER, &store, NULL)
+        || store_migrate(store, schema, countof(schema), NULL))
+        _exit(17);
     for (;;) {
         bool row;
         struct statement *s = store_statement(store, "INSERT INTO step (data) VALUES (?)");
         bind_blob(s, 1, (str){ blob, rng_below(&rng, sizeof blob) });
         if (store_begin(store) || statement_run(s)) _exit(18);
         u64 id = (u64)store_last_id(store);
-        s = store_statement(store, "DELETE FROM step WHERE id = ?");        /* now and then, so that pages are used again */
+        s = store_statement(
+            store,
+            "DELETE FROM step WHERE id = ?"); /* now and then, so that pages are used again */
         bind_i64(s, 1, rng_below(&rng, 8) == 0 ? 1 + rng_below(&rng, (u32)id) : 0);
-        if (statement_run(s) || statement_run(store_statement(store, "UPDATE total SET n = n + 1")) || store_commit(store)) _exit(19);
+        if (statement_run(s) || statement_run(store_statement(store, "UPDATE total SET n = n + 1"))
+            || store_commit(store))
+            _exit(19);
         s = store_statement(store, "SELECT n FROM total");
         if (statement_step(s, &row) || !row) _exit(20);
         say((u64)column_i64(s, 0));
         statement_reset(s);
         if (rng_below(&rng, 60) == 0 && store_wal_truncate(store, NULL)) _exit(21);
-        if (rng_below(&rng, 400) == 0 && store_backup(store, copy, (struct store_progress){ 0 }, NULL)) _exit(22);
+        if (rng_below(&rng, 400) == 0
+            && store_backup(store, copy, (struct store_progress){ 0 }, NULL))
+            _exit(22);
         if (rng_below(&rng, 400) == 0) {
             store_close(store);
             if (store_open(path, STORE_WRITER, &store, NULL)) _exit(23);
@@ -387,9 +415,12 @@ static void what_the_store_committed_survives_a_power_cut(void **state)
         struct store *store;
         assert_int_equal(store_open(path, STORE_WRITER, &store, NULL), ERR_OK);
         i64 total = ask(store, "SELECT n FROM total");
-        if (total < (i64)last || total > (i64)last + 1) fail_msg("round %d: %d of %d", (int)round, (int)total, (int)last);
+        if (total < (i64)last || total > (i64)last + 1)
+            fail_msg("round %d: %d of %d", (int)round, (int)total, (int)last);
         assert_int_equal(ask(store, "SELECT max(id) <= (SELECT n FROM total) FROM step"), 1);
-        assert_int_equal(ask(store, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check != 'ok'"), 0);
+        assert_int_equal(
+            ask(store, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check != 'ok'"),
+            0);
         store_close(store);
     }
 }
@@ -404,9 +435,12 @@ int main(int n, char **arguments)
         return 2;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_a_model_of_a_disk_kept_is_there_and_nothing_else, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_the_log_acknowledged_survives_a_power_cut, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_the_store_committed_survives_a_power_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_model_of_a_disk_kept_is_there_and_nothing_else,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_log_acknowledged_survives_a_power_cut, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_the_store_committed_survives_a_power_cut, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("unsynced", tests, NULL, NULL);
 }
