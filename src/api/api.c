@@ -46,11 +46,19 @@ struct api *api_new(const struct api_options *options)
     return api;
 }
 
+void api_stop(struct api *api)
+{
+    if (!api->jobs) return;
+    admin_stop(api->admin);
+    jobs_free(api->jobs);
+    api->jobs = NULL;
+}
+
 void api_free(struct api *api)
 {
     if (!api) return;
+    api_stop(api);
     admin_free(api->admin);
-    jobs_free(api->jobs);
     sessions_free(api->sessions);
     mem_free(api);
 }

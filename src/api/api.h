@@ -24,6 +24,8 @@ struct api_options {
 
 struct api;
 struct api *api_new(const struct api_options *options);
+/* After the HTTP server has stopped and while the fold still runs: ends the threads that ask it. */
+void api_stop(struct api *api);
 void api_free(struct api *api);                         /* after the HTTP server has stopped */
 void api_handle(void *api, struct http_request *req);   /* for http_options.handle */
 void api_ready(struct api *api, bool ready);            /* what /readyz says */

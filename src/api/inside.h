@@ -94,7 +94,8 @@ bool session_of(struct api *api, struct http_request *req, enum who *role, str *
 
 /* admin.c */
 struct admin *admin_new(struct api *api);
-void admin_free(struct admin *admin);   /* its threads end: the fold must still run */
+void admin_stop(struct admin *admin);   /* its threads end: the fold must still run */
+void admin_free(struct admin *admin);
 
 #define ROUTE(method, path, run, who, text) handler run;
 #define ALSO(method, path, run, who, text)

@@ -23,7 +23,7 @@
 #include "console/console.h"
 
 enum { DRAIN_MS = 5000, CRASHES_IN_A_MINUTE_MAX = 30 };
-#define LISTEN_ENV "OPMAAT_LISTEN_FD"
+#define LISTEN_ENV "_OPMAAT_LISTEN_FD"
 
 /* ---- the parent -------------------------------------------------------------------------------------- */
 
@@ -181,6 +181,7 @@ int serve_until_stopped(const struct serving *serving)
     api_ready(api, false);
     if (serving->stopping) serving->stopping(serving->ctx);
     http_server_stop(server, DRAIN_MS);
+    api_stop(api);
     fold_stop(serving->folder->fold);
     api_free(api);
     http_server_free(server);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * admin.c - what the console's routes share: people's names, as-of facts, and the list of what was done. */
+#include "api/admin.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/rcu.h"
+
+enum { DEEDS_MAX = 1000 };
+
+struct deeds { pthread_mutex_t lock; struct deed at[DEEDS_MAX]; isize n; /* ever */ };
+
+struct admin *admin_new(struct api *api)
+{
+    struct admin *admin = mem_new(sizeof *admin);
+    admin->deeds = mem_new(sizeof *admin->deeds);
+    pthread_mutex_init(&admin->deeds->lock, NULL);
+    admin->imports = imports_new(api);
+    admin->streams = streams_new(api);
+    return admin;
+}
+
+void admin_stop(struct admin *admin)
+{
+    streams_stop(admin->streams);
+    imports_stop(admin->imports);
+}
+
+void admin_free(struct admin *admin)
+{
+    if (!admin) return;
+    streams_free(admin->streams);
+    imports_free(admin->imports);
+    pthread_mutex_destroy(&admin->deeds->lock);
+    mem_free(admin->deeds);
+    mem_free(admin);
+}
+
+/* ---- deeds ------------------------------------------------------------------------------------- */
+
+static void copy_text(char *to, isize size, str s)
+{
+    isize n = min_isize(s.len, size - 1);
+    while (n > 0 && n < s.len && ((u8)s.ptr[n] & 0xc0) == 0x80) n--;        /* not inside a letter */
+    if (n) memcpy(to, s.ptr, (size_t)n);
+    to[n] = 0;
+}
+
+void note_deed(struct admin *admin, i64 at_ms, str who, const char *what, str object)
+{
+    struct deeds *deeds = admin->deeds;
+    pthread_mutex_lock(&deeds->lock);
+    struct deed *d = &deeds->at[deeds->n++ % DEEDS_MAX];
+    d->at_ms = at_ms;
+    copy_text(d->who, sizeof d->who, who);
+    copy_text(d->what, sizeof d->what, str_of(what));
+    copy_text(d->object, sizeof d->object, object);
+    pthread_mutex_unlock(&deeds->lock);
+}
+
+isize deeds_of(struct admin *admin, arena *a, const struct deed **out)
+{
+    struct deeds *deeds = admin->deeds;
+    pthread_mutex_lock(&deeds->lock);
+    isize n = min_isize(deeds->n, DEEDS_MAX);
+    struct deed *list = arena_new(a, struct deed, n);
+    for (isize i = 0; i < n; i++) list[i] = deeds->at[(deeds->n - 1 - i) % DEEDS_MAX];
+    pthread_mutex_unlock(&deeds->lock);
+    *out = list;
+    return n;
+}
+
+/* ---- calls --------------------------------------------------------------------------------------- */
+
+void call_fail(struct call *call, enum err err, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    call->err = err;
+    call->out.len = 0;
+    buf_add(&call->out, str_of(text));
+}
+
+struct visit { struct call *call; void (*answer)(struct call *call, struct fold *fold); };
+
+static void run_visit(void *ctx, struct fold *fold)
+{
+    struct visit *visit = ctx;
+    visit->answer(visit->call, fold);
+}
+
+void on_fold(struct call *call, void (*answer)(struct call *call, struct fold *fold))
+{
+    struct visit visit = { call, answer };
+    fold_ask_wait(call->api->fold, run_visit, &visit);
+}
+
+isize query_limit(struct call *call, isize otherwise, isize most)
+{
+    i64 n;
+    if (!str_to_i64(http_query(call->req, S("limit"), S("")), &n)) return otherwise;
+    return (isize)min_i64(max_i64(n, 1), most);
+}
+
+str body_text(const struct call *call, const char *name) { return json_str(json_get(call->body, str_of(name)), S("")); }
+
+/* ---- words ------------------------------------------------------------------------------------------ */
+
+void print_money(struct jsonw *w, struct money money)
+{
+    char code[4];
+    jsonw_begin(w, '{');
+    jsonw_key_int(w, "minor", money.minor);
+    jsonw_key_str(w, "currency", currency_code(money.currency, code));
+    jsonw_end(w, '}');
+}
+
+void print_person_id(struct jsonw *w, const char *key, person_id id)
+{
+    char text[16];
+    int n = snprintf(text, sizeof text, "p_%u", id.v);
+    jsonw_key(w, str_of(key));
+    if (id.v) jsonw_str(w, (str){ text, n });
+    else jsonw_null(w);
+}
+
+bool person_id_read(str text, person_id *out)
+{
+    i64 n;
+    if (!str_starts(text, S("p_")) || !str_to_i64(str_from(text, 2), &n) || n < 1 || n > UINT32_MAX) return false;
+    out->v = (u32)n;
+    return true;
+}
+
+static str text_trait(const struct profile *p, str name)
+{
+    const struct trait *t = profile_trait(p, name);
+    return t && t->fact.kind == FACT_TEXT ? str_trim(t->fact.text) : S("");
+}
+
+static isize first_letter(str s)
+{
+    isize n = s.len ? 1 : 0;
+    while (n < s.len && ((u8)s.ptr[n] & 0xc0) == 0x80) n++;
+    return n;
+}
+
+static str email_of(const struct live *live, person_id id)
+{
+    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    isize n = identity_identifiers(live->identity, id, links, countof(links));
+    for (isize i = 0; i < n; i++)
+        if (links[i]->verified && links[i]->identifier.kind == IDENTIFIER_EMAIL) return links[i]->identifier.value;
+    return S("");
+}
+
+str person_display(const struct live *live, const struct profile *p, arena *a)
+{
+    str first = text_trait(p, S("first_name")), last = text_trait(p, S("last_name"));
+    if (p->known && first.len && last.len)
+        return arena_printf(a, "%.*s %.*s.", STR_FMT(first), (int)first_letter(last), last.ptr);
+    if (p->known && first.len) return first;
+    if (p->known && last.len) return last;
+    str local = p->known ? str_cut(email_of(live, p->id), '@').head : S("");
+    if (local.len) return local;
+    u32 id = p->id.v;
+    return arena_printf(a, "anonymous %04x", (u32)(hash64((str){ (const char *)&id, sizeof id }, 0) & 0xffff));
+}
+
+void print_item_named(const struct live *live, u32 item, struct jsonw *w)
+{
+    const struct item *i = catalog_item(live->catalog, (item_id){ item });
+    if (!i) return;
+    jsonw_key_str(w, "item", i->key);
+    str title = item_text(i->titles, i->titles_n, S("en"));
+    if (title.len) jsonw_key_str(w, "title", title);
+}
+
+/* ---- rules ------------------------------------------------------------------------------------------ */
+
+static enum tri segment_as_of(const void *ctx, segment_id id)
+{
+    const struct as_of *at = ctx;
+    const struct segment *segment = id.v < SEGMENTS_MAX ? at->set->by_id[id.v] : NULL;
+    if (!segment || at->depth >= RULE_DEPTH_MAX) return TRI_FALSE;
+    struct as_of deeper = *at;
+    deeper.depth++;
+    struct rule_facts facts = facts_as_of(&deeper);
+    return rule_run(segment->rule, &facts).is;
+}
+
+struct rule_facts facts_as_of(const struct as_of *at)
+{
+    struct rule_facts facts = profile_facts(&at->world);
+    facts.segment_ctx = at;
+    facts.in_segment = segment_as_of;
+    return facts;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
+void print_why(struct call *call, const struct fold *fold, const struct rule_trace *t)
+{
+    static const char *const names[] = { "false", "true", "unknown" };
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "text", t->text);
+    jsonw_key_str(w, "result", str_of(names[t->is]));
+    if (t->value.len) jsonw_key_str(w, "value", t->value);
+    jsonw_key_time(w, "next_change_at", t->next_change_at_ms);
+    jsonw_key_begin(w, "events", '[');
+    for (isize i = 0; i < t->events_n; i++) {
+        jsonw_begin(w, '{');
+        jsonw_key_time(w, "at", t->events[i].at_ms);
+        jsonw_key_str(w, "type", fold_event_name(fold, t->events[i].type));
+        print_item_named(call->api->live, t->events[i].item, w);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_key_begin(w, "children", '[');
+    for (isize i = 0; i < t->children_n; i++) print_why(call, fold, &t->children[i]);
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}

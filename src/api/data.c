@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * data.c - what comes in and what is there: sources, dead letters, keys, the catalogue, links to look at a variation, and
+ * the counters for a monitor.
+ *
+ * A source is green when something of it was folded in the last minute, red when it has been silent for longer, and idle
+ * when nothing ever came. A shop that sends once a night is red by day: what is expected of a source is not said anywhere yet.
+ */
+#include <stdio.h>
+
+#include "api/admin.h"
+#include "base/rcu.h"
+
+/* ---- sources ---------------------------------------------------------------------------------------- */
+
+static void print_basis(struct jsonw *w, const struct source *source)
+{
+    jsonw_key_begin(w, "basis", '{');
+    for (int p = 0; source && p < PURPOSES; p++)
+        if (source->basis.of[p] != BASIS_NONE) jsonw_key_str(w, purpose_name(p), str_of(basis_name(source->basis.of[p])));
+    jsonw_end(w, '}');
+}
+
+static void print_source(struct call *call, str key, str title, str owner, const struct source *source, struct source_count n)
+{
+    struct jsonw *w = &call->w;
+    i64 now_ms = clock_now(call->api->clock), lag_ms = max_i64(now_ms - n.last_at_ms, 0);
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "key", key);
+    jsonw_key_str(w, "title", title);
+    jsonw_key_str(w, "owner", owner);
+    jsonw_key_time(w, "last_at", n.last_at_ms);
+    jsonw_key_int(w, "lag_ms", n.last_at_ms ? lag_ms : 0);
+    jsonw_key_int(w, "accepted", n.accepted);
+    jsonw_key_int(w, "refused", n.dead);
+    jsonw_key_int(w, "duplicates", n.duplicates);
+    jsonw_key_int(w, "no_consent", n.no_consent);
+    jsonw_key_str(w, "state", n.last_at_ms == 0 ? S("idle") : lag_ms <= MINUTE_MS ? S("green") : S("red"));
+    print_basis(w, source);
+    jsonw_end(w, '}');
+}
+
+static struct source_count count_of(const struct fold *fold, u16 number)
+{
+    isize n;
+    const struct source_count *counts = fold_sources(fold, &n);
+    for (isize i = 0; i < n; i++)
+        if (counts[i].source == number) return counts[i];
+    return (struct source_count){ .source = number };
+}
+
+static void answer_sources(struct call *call, struct fold *fold)
+{
+    const struct book *book = atomic_load(&call->api->live->book);
+    const struct definition *def;
+    jsonw_begin(&call->w, '{');
+    jsonw_key_begin(&call->w, "sources", '[');
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("source"), &at));) {
+        if (def->archived) continue;
+        const struct source *s = book_source(book, def->key);
+        print_source(call, def->key, s ? s->title : def->key, s ? s->owner : S(""), s, count_of(fold, def->number));
+    }
+    struct source_count other = count_of(fold, 0);
+    if (other.last_at_ms) print_source(call, S("(unnamed)"), S("Without a source definition"), S(""), NULL, other);
+    jsonw_end(&call->w, ']');
+    jsonw_end(&call->w, '}');
+}
+
+void sources_get(struct call *call) { ask_fold(call, answer_sources); }
+
+/* ---- dead letters -------------------------------------------------------------------------------------- */
+
+static void print_letter(struct call *call, const struct dead_letter *letter)
+{
+    struct jsonw *w = &call->w;
+    const struct json *event;
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "id", arena_printf(call->a, "dl_%llu", (unsigned long long)letter->ref));
+    jsonw_key_time(w, "at", letter->at_ms);
+    jsonw_key_str(w, "source", letter->source);
+    jsonw_key_str(w, "reason", letter->reason);
+    jsonw_key(w, S("event"));
+    if (letter->raw.len == 0) jsonw_str(w, S("(not kept: there was no consent to)"));
+    else if (json_parse(call->a, letter->raw, &event, NULL) == ERR_OK) jsonw_value(w, event);
+    else jsonw_str(w, letter->raw);
+    jsonw_end(w, '}');
+}
+
+static void answer_letters(struct call *call, struct fold *fold)
+{
+    str source = http_query(call->req, S("source"), S(""));
+    isize limit = query_limit(call, 50, 1000);
+    i64 total = 0;
+    jsonw_begin(&call->w, '{');
+    jsonw_key_begin(&call->w, "dead_letters", '[');
+    for (isize i = fold_dead(fold) - 1; i >= 0; i--) {
+        const struct dead_letter *letter = fold_dead_at(fold, i);
+        if (letter->replayed || (source.len && !str_eq(source, letter->source))) continue;
+        if (total++ < limit) print_letter(call, letter);
+    }
+    jsonw_end(&call->w, ']');
+    jsonw_key_int(&call->w, "total", total);
+    jsonw_end(&call->w, '}');
+}
+
+void dead_letters_get(struct call *call) { ask_fold(call, answer_letters); }
+
+struct replaying { u64 ref; str raw, source; bool verified; };
+
+static void find_letter(struct call *call, struct fold *fold)
+{
+    struct replaying *r = call->own;
+    i64 ref;
+    str id = call->params[0];
+    const struct dead_letter *letter = NULL;
+    bool named = str_starts(id, S("dl_")) && str_to_i64(str_from(id, 3), &ref);
+    for (isize i = fold_dead(fold) - 1; named && i >= 0 && !letter; i--)
+        if (fold_dead_at(fold, i)->ref == (u64)ref) letter = fold_dead_at(fold, i);
+    if (!letter) { call_fail(call, ERR_NOT_FOUND, "there is no dead letter \"%.*s\"", STR_FMT(id)); return; }
+    if (letter->replayed) { call_fail(call, ERR_CONFLICT, "it was taken already"); return; }
+    *r = (struct replaying){ letter->ref, arena_str(call->a, letter->raw), arena_str(call->a, letter->source), false };
+    /* What it says of identity is believed only where everything of its source is: when all its keys are secret ones. */
+    const struct book *book = atomic_load(&call->api->live->book);
+    isize keys = 0, open = 0;
+    for (isize i = 0; i < book->keys_n; i++) {
+        if (!book->keys[i].source || !str_eq(book->keys[i].source->key, r->source)) continue;
+        keys++;
+        open += !book->keys[i].secret;
+    }
+    r->verified = keys > 0 && open == 0;
+}
+
+/* A call to /v1/track had its type in the path. */
+static str type_of(const struct json *event)
+{
+    if (json_get(event, S("type")) || json_get(event, S("batch"))) return S("");
+    return json_get(event, S("event")) ? S("track") : json_get(event, S("traits")) ? S("identify") : S("page");
+}
+
+static enum err take_letter(struct call *call, const struct replaying *r, const struct collected *c)
+{
+    struct buf mark = { .arena = call->a };
+    struct entry *entries = arena_new(call->a, struct entry, c->entries_n + 1);
+    struct dead_letter taken = { .source = r->source, .reason = call->author, .replayed = true,
+                                 .raw = arena_printf(call->a, "%llu", (unsigned long long)r->ref) };
+    dead_letter_encode(&taken, &mark);
+    if (c->entries_n) memcpy(entries, c->entries, (size_t)c->entries_n * sizeof *entries);
+    entries[c->entries_n] = (struct entry){ ENTRY_DEAD, buf_str(&mark) };
+    return fold_submit_wait(call->api->fold, entries, c->entries_n + 1, NULL);
+}
+
+static void replay(struct call *call)
+{
+    struct replaying r = { 0 };
+    struct diag diag = { .arena = call->a };
+    call->own = &r;
+    on_fold(call, find_letter);
+    if (call->err) return;
+    const struct json *event = json_get(call->body, S("event"));
+    if (!event && r.raw.len == 0) { call_fail(call, ERR_REFUSED, "nothing of it was kept: there was no consent to"); return; }
+    if (!event && json_parse(call->a, r.raw, &event, &diag)) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what)); return; }
+    /* A call of its own: what this request's headers say is of the person at the console. */
+    struct call own = { .api = call->api, .a = call->a, .source_key = r.source, .secret = r.verified };
+    struct collected *c = arena_new(call->a, struct collected, 1);
+    enum err err = collect_events(&own, type_of(event), event, c, &diag);
+    if (err) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what)); return; }
+    if (c->refused) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(c->reasons[0].reason)); return; }
+    if (take_letter(call, &r, c)) { call_fail(call, ERR_DISK, "the log could not take it"); return; }
+    note_deed(call->api->admin, clock_now(call->api->clock), call->author, "replay", call->params[0]);
+    jsonw_begin(&call->w, '{');
+    jsonw_key_int(&call->w, "accepted", c->accepted);
+    jsonw_key_int(&call->w, "no_consent", c->no_consent);
+    jsonw_end(&call->w, '}');
+}
+
+/* As it lies there, or mended: {"event": …}. */
+void dead_letter_replay(struct call *call) { ask_jobs(call, replay); }
+
+/* ---- keys ------------------------------------------------------------------------------------------------- */
+
+str api_key_make(arena *a, bool secret, str *prefix)
+{
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    u8 bytes[40];
+    char text[41] = { 0 };
+    static_assert(sizeof letters == 33, "five bits a letter");
+    rng_system(bytes, sizeof bytes);
+    for (isize i = 0; i < 40; i++) text[i] = letters[bytes[i] & 31];
+    *prefix = arena_printf(a, "%s_%.8s", secret ? "om_secret" : "om_write", text);
+    return arena_printf(a, "%.*s_%s", STR_FMT(*prefix), text + 8);
+}
+
+static void answer_keys(struct call *call, struct fold *fold)
+{
+    struct jsonw *w = &call->w;
+    const struct definition *def;
+    jsonw_begin(w, '{');
+    jsonw_key_begin(w, "keys", '[');
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("key"), &at));) {
+        const struct json *doc;
+        if (definition_published(def).len == 0 || json_parse(call->a, definition_published(def), &doc, NULL)) continue;
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "id", def->key);
+        jsonw_key_str(w, "kind", json_str(json_get(doc, S("kind")), S("")));
+        jsonw_key_str(w, "source", json_str(json_get(doc, S("source")), S("")));
+        jsonw_key_str(w, "owner", json_str(json_get(doc, S("owner")), S("")));
+        jsonw_key_time(w, "created_at", def->revisions[0].at_ms);
+        jsonw_key_bool(w, "paused", def->paused);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
+
+void keys_get(struct call *call) { ask_fold(call, answer_keys); }
+
+static void make_key(struct call *call)
+{
+    str prefix, source = body_text(call, "source"), owner = body_text(call, "owner");
+    bool secret = str_eq(body_text(call, "kind"), S("secret"));
+    str key = api_key_make(call->a, secret, &prefix);
+    rcu_read_begin();
+    bool known = book_source(atomic_load(&call->api->live->book), source) != NULL;
+    rcu_read_end();
+    if (!known) { call_fail(call, ERR_REFUSED, "there is no published source \"%.*s\"", STR_FMT(source)); return; }
+    str document = key_document(call->a, key, secret, source, owner.len ? owner : call->author);
+    struct definition_change changes[] = {
+        { .op = DEFINITION_DRAFT, .kind = S("key"), .key = prefix, .document = document, .author = call->author },
+        { .op = DEFINITION_PUBLISH, .kind = S("key"), .key = prefix, .author = call->author },
+    };
+    if (!define(call, changes, countof(changes))) return;
+    jsonw_begin(&call->w, '{');
+    jsonw_key_str(&call->w, "id", prefix);
+    jsonw_key_str(&call->w, "key", key);
+    jsonw_key_str(&call->w, "kind", secret ? S("secret") : S("write"));
+    jsonw_key_str(&call->w, "source", source);
+    jsonw_end(&call->w, '}');
+}
+
+/* {"kind": "write" or "secret", "source", "owner"}. The key stands in this answer and nowhere else. */
+void keys_post(struct call *call)
+{
+    str kind = body_text(call, "kind");
+    if (str_eq(kind, S("write")) || str_eq(kind, S("secret"))) ask_jobs(call, make_key);
+    else reply_problem(call, ERR_BAD_INPUT, "expected {\"kind\": \"write\" or \"secret\", \"source\"}");
+}
+
+static void revoke_key(struct call *call)
+{
+    struct definition_change change = { .op = DEFINITION_ARCHIVE, .kind = S("key"), .key = call->params[0], .author = call->author };
+    if (define(call, &change, 1)) buf_add(&call->out, S("{}"));
+}
+
+void keys_delete(struct call *call) { ask_jobs(call, revoke_key); }
+
+/* ---- the catalogue ------------------------------------------------------------------------------------------ */
+
+static bool holds_nocase(str text, str part)
+{
+    for (isize i = 0; i + part.len <= text.len; i++)
+        if (str_eq_nocase(str_slice(text, i, i + part.len), part)) return true;
+    return false;
+}
+
+static bool item_matches(const struct item *item, str q)
+{
+    if (q.len == 0 || holds_nocase(item->key, q) || holds_nocase(item->brand, q) || holds_nocase(item->category, q)) return true;
+    for (isize i = 0; i < item->titles_n; i++)
+        if (holds_nocase(item->titles[i].value, q)) return true;
+    return false;
+}
+
+static void print_item(struct call *call, const struct item *item)
+{
+    static const char *const kinds[] = { "seen", "product", "content" };
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    item_print(item, http_query(call->req, S("market"), S("")), http_query(call->req, S("locale"), S("en")), w);
+    jsonw_key_str(w, "kind", str_of(kinds[item->kind]));
+    if (item->hidden) jsonw_key_bool(w, "hidden", true);
+    if (item->removed) jsonw_key_bool(w, "removed", true);
+    jsonw_end(w, '}');
+}
+
+static void list_items(struct call *call)
+{
+    const struct catalog *catalog = call->api->live->catalog;
+    str q = str_trim(http_query(call->req, S("q"), S("")));
+    isize left = query_limit(call, 50, 1000);
+    i64 after = 0;
+    (void)str_to_i64(http_query(call->req, S("after"), S("")), &after);
+    u32 id = (u32)max_i64(min_i64(after, UINT32_MAX - 1), 0);
+    jsonw_begin(&call->w, '{');
+    jsonw_key_begin(&call->w, "items", '[');
+    while (left > 0 && id < (u32)catalog_count(catalog)) {
+        rcu_read_begin();
+        const struct item *item = catalog_item(catalog, (item_id){ ++id });
+        bool found = item && !item->removed && item_matches(item, q);
+        if (found) print_item(call, item);
+        rcu_read_end();
+        left -= found;
+    }
+    jsonw_end(&call->w, ']');
+    jsonw_key(&call->w, S("next"));
+    if (id < (u32)catalog_count(catalog)) jsonw_str(&call->w, arena_printf(call->a, "%u", id));
+    else jsonw_null(&call->w);
+    jsonw_end(&call->w, '}');
+}
+
+void items_get(struct call *call) { ask_jobs(call, list_items); }
+
+void item_get(struct call *call)
+{
+    const struct catalog *catalog = call->api->live->catalog;
+    rcu_read_begin();
+    const struct item *item = catalog_item(catalog, catalog_find(catalog, call->params[0]));
+    if (item) print_item(call, item);
+    rcu_read_end();
+    if (item) reply_json(call);
+    else reply_problem(call, ERR_NOT_FOUND, "there is no item \"%.*s\"", STR_FMT(call->params[0]));
+}
+
+/* ---- a link to look at one variation --------------------------------------------------------------------------- */
+
+static str preview_token(struct call *call, const struct book *book)
+{
+    str experience = body_text(call, "experience"), variation = body_text(call, "variation"), placement = body_text(call, "placement");
+    const struct campaign *c = book_campaign(book, body_text(call, "campaign"));
+    bool here = c && (placement.len == 0 || str_eq(book->placements[c->placement].key, placement));
+    for (isize x = 0; here && x < c->experiences_n; x++)
+        for (isize v = 0; str_eq(c->experiences[x].key, experience) && v < c->experiences[x].variations_n; v++)
+            if (str_eq(c->experiences[x].variations[v].key, variation))
+                return preview_make(call->a, book->secret, c->id, (u8)x, (u8)v, clock_now(call->api->clock));
+    return S("");
+}
+
+void preview_link(struct call *call)
+{
+    rcu_read_begin();
+    str token = preview_token(call, atomic_load(&call->api->live->book));
+    rcu_read_end();
+    if (token.len == 0) { reply_problem(call, ERR_NOT_FOUND, "no published campaign has that experience and variation there"); return; }
+    jsonw_begin(&call->w, '{');
+    jsonw_key_str(&call->w, "token", token);
+    jsonw_key_str(&call->w, "query", arena_printf(call->a, "opmaat_preview=%.*s", STR_FMT(percent_encode(call->a, token))));
+    jsonw_end(&call->w, '}');
+    reply_json(call);
+}
+
+/* ---- counters, in Prometheus' text form --------------------------------------------------------------------------- */
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, i64 value)
+{
+    buf_printf(out, "# HELP opmaat_%s %s\n# TYPE opmaat_%s %s\nopmaat_%s %lld\n", name, help, name, type, name, (long long)value);
+}
+
+static void print_http(struct buf *out, const struct http_counters *c)
+{
+    metric(out, "http_connections_total", "counter", "Connections accepted", (i64)c->connections);
+    metric(out, "http_connections_open", "gauge", "Connections open now", (i64)c->connections_open);
+    metric(out, "http_streams_open", "gauge", "Event streams open now", (i64)c->streams_open);
+    metric(out, "http_requests_total", "counter", "Requests handed to a handler", (i64)c->requests);
+    metric(out, "http_received_bytes_total", "counter", "Bytes received", (i64)c->bytes_in);
+    metric(out, "http_sent_bytes_total", "counter", "Bytes sent", (i64)c->bytes_out);
+    buf_add(out, S("# HELP opmaat_http_answers_total Answers by class of status\n# TYPE opmaat_http_answers_total counter\n"));
+    for (int i = 0; i < 5; i++) buf_printf(out, "opmaat_http_answers_total{class=\"%dxx\"} %llu\n", i + 1, (unsigned long long)c->answers[i]);
+    buf_add(out, S("# HELP opmaat_http_refused_total Requests refused before a handler saw them\n# TYPE opmaat_http_refused_total counter\n"));
+    for (int i = 0; i < HTTP_REFUSALS_N; i++)
+        buf_printf(out, "opmaat_http_refused_total{why=\"%s\"} %llu\n", http_refusal_name((enum http_refusal)i), (unsigned long long)c->refused[i]);
+}
+
+static void print_log(struct buf *out, struct log_totals log, struct log_writer_totals writer)
+{
+    metric(out, "log_records_total", "counter", "Records in the log", log.records);
+    metric(out, "log_bytes", "gauge", "Bytes of the log", log.bytes);
+    metric(out, "log_files", "gauge", "Files of the log", log.files);
+    metric(out, "log_commits_total", "counter", "Group commits since the start", writer.commits);
+    metric(out, "log_commit_us_total", "counter", "Microseconds spent in commits", writer.commit_us);
+    metric(out, "log_commit_us_max", "gauge", "The longest commit, in microseconds", writer.commit_us_max);
+    metric(out, "log_waiting", "gauge", "Appends that wait for the disk", writer.waiting);
+    metric(out, "log_refused_total", "counter", "Appends refused", writer.refused);
+}
+
+static void answer_metrics(struct call *call, struct fold *fold)
+{
+    const struct totals *t = fold_totals(fold);
+    const struct live *live = call->api->live;
+    struct buf *out = &call->out;
+    metric(out, "events_total", "counter", "Events taken", t->events);
+    metric(out, "events_duplicate_total", "counter", "Events that had come before", t->duplicates);
+    metric(out, "events_no_consent_total", "counter", "Events refused for want of consent", t->no_consent);
+    metric(out, "events_dead_total", "counter", "Events that went to the dead letters", t->dead);
+    metric(out, "decisions_total", "counter", "Decisions recorded", t->decisions);
+    metric(out, "orders_total", "counter", "Orders known", t->orders);
+    metric(out, "people", "gauge", "Profiles", people_count(live->people));
+    metric(out, "people_known", "gauge", "Profiles of known people", people_known(live->people));
+    metric(out, "items", "gauge", "Items of the catalogue", catalog_count(live->catalog));
+    metric(out, "fold_ref", "counter", "The last entry folded", (i64)fold_ref(fold));
+    metric(out, "uptime_seconds", "gauge", "Seconds since the start", (clock_now(call->api->clock) - call->api->started_at_ms) / SECOND_MS);
+    print_log(out, fold_log_totals(fold), log_writer_totals(fold_writer(fold)));
+    if (!call->api->server) return;
+    struct http_counters http;
+    http_server_counters(call->api->server, &http);
+    print_http(out, &http);
+}
+
+void metrics_get(struct call *call)
+{
+    call->type = S("text/plain; version=0.0.4; charset=utf-8");
+    ask_fold(call, answer_metrics);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * segments.c - groups of people: counts, members, overlaps, and rules tried before they stand. */
+#include "api/admin.h"
+#include "base/rcu.h"
+
+static void print_segment(struct call *call, const struct definition *def)
+{
+    struct jsonw *w = &call->w;
+    const struct json *doc = NULL;
+    str text = definition_published(def).len ? definition_published(def) : definition_latest(def);
+    if (json_parse(call->a, text, &doc, NULL)) doc = NULL;
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "key", def->key);
+    jsonw_key_str(w, "title", json_str(json_get(doc, S("title")), def->key));
+    jsonw_key_str(w, "rule", json_str(json_get(doc, S("rule")), S("")));
+    jsonw_key_int(w, "count", definition_published(def).len ? roll_count(call->api->live->roll, (segment_id){ def->number }) : 0);
+    jsonw_key_str(w, "state", definition_state(def));
+    jsonw_key_bool(w, "paused", def->paused);
+    jsonw_key_int(w, "revision", def->revisions_n);
+    if (def->published) jsonw_key_int(w, "published_revision", def->published);
+    jsonw_key_str(w, "owner", json_str(json_get(doc, S("owner")), def->revisions_n ? def->revisions[0].author : S("")));
+    jsonw_end(w, '}');
+}
+
+static void answer_all(struct call *call, struct fold *fold)
+{
+    const struct definition *def;
+    jsonw_begin(&call->w, '{');
+    jsonw_key_begin(&call->w, "segments", '[');
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("segment"), &at));)
+        if (!def->archived) print_segment(call, def);
+    jsonw_end(&call->w, ']');
+    jsonw_end(&call->w, '}');
+}
+
+void segments_list(struct call *call) { ask_fold(call, answer_all); }
+
+static void answer_one(struct call *call, struct fold *fold)
+{
+    const struct definition *def = definition_find(fold_definitions(fold), S("segment"), call->params[0]);
+    if (def) print_segment(call, def);
+    else call_fail(call, ERR_NOT_FOUND, "there is no segment \"%.*s\"", STR_FMT(call->params[0]));
+}
+
+void segment_get(struct call *call) { ask_fold(call, answer_one); }
+
+/* ---- members: NDJSON, one page a fold question, so that it is never held up long ------------------------------ */
+
+enum { MEMBERS_AT_ONCE = 1000, MEMBERS_MAX = 200000 };
+
+struct members { segment_id id; u32 next; isize left; bool more; };
+
+static void answer_members(struct call *call, struct fold *fold)
+{
+    struct members *m = call->own;
+    const struct live *live = fold_live(fold);
+    isize n = min_isize(m->left, MEMBERS_AT_ONCE);
+    i64 at = roll_next(live->roll, m->id, m->next);
+    for (; at > 0 && n > 0; at = roll_next(live->roll, m->id, (u32)at + 1)) {
+        const struct profile *p = people_get(live->people, (person_id){ (u32)at });
+        m->next = (u32)at + 1;
+        if (!p) continue;
+        const struct membership *of = profile_membership(p, m->id);
+        struct jsonw w = { .out = &call->out };
+        jsonw_begin(&w, '{');
+        print_person_id(&w, "person_id", p->id);
+        jsonw_key_str(&w, "display", person_display(live, p, call->a));
+        jsonw_key_time(&w, "entered_at", of ? of->entered_at_ms : 0);
+        jsonw_key_time(&w, "last_at", p->last_at_ms);
+        jsonw_end(&w, '}');
+        buf_byte(&call->out, '\n');
+        m->left--;
+        n--;
+    }
+    m->more = at > 0;
+}
+
+static void find_segment(struct call *call, struct fold *fold)
+{
+    struct members *m = call->own;
+    const struct book *book = atomic_load(&fold_live(fold)->book);
+    m->id = segment_find(book->segments, call->params[0]);
+    if (!m->id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
+}
+
+static void list_members(struct call *call)
+{
+    struct members m = { .next = 1, .left = query_limit(call, MEMBERS_MAX, MEMBERS_MAX) };
+    person_id after;
+    call->own = &m;
+    if (person_id_read(http_query(call->req, S("after"), S("")), &after)) m.next = after.v + 1;
+    on_fold(call, find_segment);
+    if (call->err) return;
+    call->type = S("application/x-ndjson");
+    do on_fold(call, answer_members); while (m.more && m.left > 0);
+}
+
+void segment_members(struct call *call) { ask_jobs(call, list_members); }
+
+/* ---- overlap: of each one, each pair, and all ------------------------------------------------------------------- */
+
+void segments_overlap(struct call *call)
+{
+    const struct live *live = call->api->live;
+    struct jsonw *w = &call->w;
+    str keys[BITSET_AND_MAX];
+    segment_id ids[BITSET_AND_MAX];
+    isize n = 0;
+    str missing = S("");
+    rcu_read_begin();
+    const struct book *book = atomic_load(&live->book);
+    for (struct str_cut cut = str_cut(http_query(call->req, S("keys"), S("")), ','); n < BITSET_AND_MAX; cut = str_cut(cut.tail, ',')) {
+        keys[n] = str_trim(cut.head);
+        ids[n] = segment_find(book->segments, keys[n]);
+        if (!ids[n].v) missing = keys[n];
+        n++;
+        if (!cut.found) break;
+    }
+    if (missing.len == 0 && n >= 1 && ids[0].v) {
+        jsonw_begin(w, '{');
+        jsonw_key_begin(w, "segments", '[');
+        for (isize i = 0; i < n; i++) {
+            jsonw_begin(w, '{');
+            jsonw_key_str(w, "key", keys[i]);
+            jsonw_key_int(w, "count", roll_count(live->roll, ids[i]));
+            jsonw_end(w, '}');
+        }
+        jsonw_end(w, ']');
+        jsonw_key_begin(w, "pairs", '[');
+        for (isize i = 0; i < n; i++)
+            for (isize k = i + 1; k < n; k++) {
+                const segment_id pair[] = { ids[i], ids[k] };
+                jsonw_begin(w, '{');
+                jsonw_key_begin(w, "keys", '[');
+                jsonw_str(w, keys[i]);
+                jsonw_str(w, keys[k]);
+                jsonw_end(w, ']');
+                jsonw_key_int(w, "count", roll_overlap(live->roll, pair, 2));
+                jsonw_end(w, '}');
+            }
+        jsonw_end(w, ']');
+        jsonw_key_int(w, "all", roll_overlap(live->roll, ids, n));
+        jsonw_end(w, '}');
+    }
+    rcu_read_end();
+    if (call->out.len) reply_json(call);
+    else reply_problem(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"", STR_FMT(missing));
+}
+
+/* ---- rules tried --------------------------------------------------------------------------------------------------- */
+
+struct trying { str text; const struct rule *rule; struct rule_errors errors; enum err err; };
+
+static void print_rule_errors(struct jsonw *w, const struct rule_errors *errors)
+{
+    jsonw_key_begin(w, "errors", '[');
+    for (isize i = 0; i < errors->n; i++) {
+        jsonw_begin(w, '{');
+        jsonw_key_int(w, "column", errors->at[i].column);
+        jsonw_key_int(w, "length", errors->at[i].length);
+        jsonw_key_str(w, "message", errors->at[i].message);
+        if (errors->at[i].hint.len) jsonw_key_str(w, "hint", errors->at[i].hint);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+}
+
+static void answer_check(struct call *call, struct fold *fold)
+{
+    static const str places[] = { S_INIT("segment"), S_INIT("target"), S_INIT("filter") };
+    struct rule_names names = fold_names(fold);
+    struct rule_errors errors = { 0 };
+    const struct rule *rule;
+    str in = body_text(call, "in");
+    isize place = 0;
+    while (place < countof(places) && !str_eq(in, places[place])) place++;
+    if (place == countof(places)) place = RULE_SEGMENT;
+    enum err err = rule_compile(call->a, body_text(call, "rule"), (enum rule_place)place, &names, &rule, &errors);
+    jsonw_begin(&call->w, '{');
+    jsonw_key_bool(&call->w, "ok", err == ERR_OK);
+    if (err) print_rule_errors(&call->w, &errors);
+    else {
+        jsonw_key_str(&call->w, "text", rule_print(call->a, rule));
+        jsonw_key_int(&call->w, "cost", rule_cost(rule));
+        jsonw_key(&call->w, S("tree"));
+        rule_to_json(rule, &call->w);
+    }
+    jsonw_end(&call->w, '}');
+}
+
+void rules_check(struct call *call) { ask_fold(call, answer_check); }
+
+static void compile(struct call *call, struct fold *fold)
+{
+    struct trying *t = call->own;
+    struct rule_names names = fold_names(fold);
+    t->err = rule_compile(call->a, t->text, RULE_SEGMENT, &names, &t->rule, &t->errors);
+}
+
+static void answer_sample(struct call *call, struct fold *fold)
+{
+    const struct segment_preview *found = call->own;
+    const struct live *live = fold_live(fold);
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_int(w, "count", found->count);
+    jsonw_key_begin(w, "sample", '[');
+    for (isize i = 0; i < found->sample_n; i++) {
+        const struct profile *p = people_get(live->people, found->sample[i]);
+        if (!p) continue;
+        jsonw_begin(w, '{');
+        print_person_id(w, "person_id", p->id);
+        jsonw_key_str(w, "display", person_display(live, p, call->a));
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_key_int(w, "took_us", found->took_us);
+    jsonw_end(w, '}');
+}
+
+/* Everybody is asked, on the jobs thread; the book cannot go while the bracket is open. */
+static void preview(struct call *call)
+{
+    struct trying t = { .text = body_text(call, "rule") };
+    call->own = &t;
+    on_fold(call, compile);
+    if (t.err) {
+        struct jsonw *w = &call->w;
+        call->status = err_http(ERR_REFUSED);
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "type", S("/problems/refused"));
+        jsonw_key_str(w, "title", str_of(err_title(ERR_REFUSED)));
+        jsonw_key_int(w, "status", call->status);
+        jsonw_key_str(w, "detail", t.errors.n ? t.errors.at[0].message : S("the rule does not compile"));
+        print_rule_errors(w, &t.errors);
+        jsonw_end(w, '}');
+        return;
+    }
+    const struct live *live = call->api->live;
+    rcu_read_begin();
+    const struct book *book = atomic_load(&live->book);
+    struct segment_preview found = segment_preview(live->people, live->catalog, t.rule, book->segments, clock_now(call->api->clock));
+    rcu_read_end();
+    call->own = &found;
+    on_fold(call, answer_sample);
+}
+
+void segments_preview(struct call *call) { ask_jobs(call, preview); }
