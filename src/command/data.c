@@ -307,6 +307,7 @@ int command_decide(struct args *args)
     str placement = option(args, "placement", "");
     if (!person_option(args, &who) || placement.len == 0 || !time_option(args, &at_ms)) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (!folder_open(args, &folder)) return FAILED;
+    rcu_thread_start();
     fold_train(folder.fold);
     struct live *live = fold_live(folder.fold);
     struct decide_world world = live_world(live);
@@ -321,6 +322,7 @@ int command_decide(struct args *args)
     struct jsonw w = { .out = &out };
     decide_print(&world, &request, &decision, 1, args->a, &w);
     (void)printf("%.*s\n", STR_FMT(buf_str(&out)));
+    rcu_thread_stop();
     folder_close(&folder);
     return DONE;
 }

@@ -510,16 +510,17 @@ static void give_tickets(struct asker *q, struct decision *d)
     }
 }
 
-static struct asker asker_of(const struct decide_world *world, const struct decide_request *request, arena *a)
+/* In place: it points into itself. */
+static void asker_init(struct asker *q, const struct decide_world *world, const struct decide_request *request, arena *a)
 {
-    struct asker q = { .world = world, .request = request, .a = a, .stored = !request->as_of };
-    ask_who(&q);
-    return q;
+    *q = (struct asker){ .world = world, .request = request, .a = a, .stored = !request->as_of };
+    ask_who(q);
 }
 
 void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out)
 {
-    struct asker q = asker_of(world, request, a);
+    struct asker q;
+    asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, request->placements_n * (limit_of(request) + 1));
     bool held_out = q.personal && holdout_contains(q.bucketing_id, world->book->settings.holdout);
     for (isize i = 0; i < request->placements_n; i++) {
@@ -539,7 +540,8 @@ void decide(const struct decide_world *world, const struct decide_request *reque
 isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
                        const struct rule *filter, arena *a, struct decided_item **out)
 {
-    struct asker q = asker_of(world, request, a);
+    struct asker q;
+    asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, limit_of(request) + 1);
     return pick_items(&q, strategy, filter, false, limit_of(request), out);
 }
@@ -547,7 +549,7 @@ isize decide_recommend(const struct decide_world *world, const struct decide_req
 struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a)
 {
     struct asker *q = arena_new(a, struct asker, 1);
-    *q = asker_of(world, request, a);
+    asker_init(q, world, request, a);
     return facts_of(q, (item_id){ 0 });
 }
 

@@ -704,6 +704,7 @@ static void person_facts(struct fold *fold, struct profile_edit *edit)
 {
     i64 began = TIME_NEVER;
     for (isize i = 0; i < edit->history.n; i++) began = min_i64(began, edit->history.at[i].at_ms);
+    for (isize i = 0; i < edit->added.n; i++) began = min_i64(began, edit->added.at[i].at_ms);
     for (isize i = 0; i < edit->traits.n; i++) began = min_i64(began, edit->traits.at[i].at_ms);
     for (isize i = 0; i < edit->consents.n; i++) began = min_i64(began, edit->consents.at[i].at_ms);
     edit->created_at_ms = began == TIME_NEVER ? edit->created_at_ms : began;

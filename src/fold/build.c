@@ -104,12 +104,7 @@ static u64 train(struct fold *fold)
     return l.ref;
 }
 
-void fold_train(struct fold *fold)
-{
-    rcu_thread_start();
-    (void)train(fold);
-    rcu_thread_stop();
-}
+void fold_train(struct fold *fold) { (void)train(fold); }
 
 static void *builder_thread(void *ctx)
 {

@@ -146,7 +146,7 @@ struct fold_digest { struct hash128 all, identity, people, catalog, denials, def
 struct fold_digest fold_digest(struct fold *fold);
 
 /* Builds the recommenders' model from all histories and orders and publishes it. fold_start has a thread that does it every train_ms when
- * something changed; tools call it once. */
+ * something changed; tools call it once, on a thread known to rcu. */
 void fold_train(struct fold *fold);
 
 /* Replays the whole log into fresh state and compares it with what the store says of the same entry. */

@@ -825,7 +825,7 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
     case NODE_TEST: return run_test(run, n);
     case NODE_DID: case NODE_SEQUENCE: return run_happened(run, n);
     case NODE_SEGMENT:
-        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->ctx, n->segment)
+        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->segment_ctx, n->segment)
                                               : TRI_UNKNOWN);
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
     case NODE_AFFINITY: case NODE_QUIZ: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
