@@ -230,20 +230,27 @@ static isize node_index(const u32 *nodes, isize n, u32 node)
     return -1;
 }
 
-void edit_keep_nodes(struct profile_edit *edit, const u32 *keep, isize keep_n, arena *a)
+static isize keep_entries(struct profile_edit *edit, struct history_entry *at, isize n, const u32 *keep, isize keep_n)
 {
-    isize n = 0;
-    edit_history(edit, a);
-    edit->last_at_ms = 0;
-    for (isize i = 0; i < edit->history.n; i++) {
-        struct history_entry entry = edit->history.at[i];
+    isize kept = 0;
+    for (isize i = 0; i < n; i++) {
+        struct history_entry entry = at[i];
         isize index = node_index(keep, keep_n, edit->nodes.at[entry.node]);
         if (index < 0) continue;
         entry.node = (u8)index;
-        edit->history.at[n++] = entry;
+        at[kept++] = entry;
         edit->last_at_ms = max_i64(edit->last_at_ms, entry.at_ms);
     }
-    edit->history.n = n;
+    return kept;
+}
+
+void edit_keep_nodes(struct profile_edit *edit, const u32 *keep, isize keep_n, arena *a)
+{
+    isize n;
+    edit_history(edit, a);
+    edit->last_at_ms = 0;
+    edit->history.n = keep_entries(edit, edit->history.at, edit->history.n, keep, keep_n);
+    edit->added.n = keep_entries(edit, edit->added.at, edit->added.n, keep, keep_n);       /* what was absorbed lies there */
     n = 0;
     for (isize i = 0; i < edit->traits.n; i++)
         if (node_index(keep, keep_n, edit->traits.at[i].node) >= 0) edit->traits.at[n++] = edit->traits.at[i];
