@@ -98,6 +98,14 @@ static void remember_denial(struct collected *c, const struct event *e)
     }
 }
 
+/* Whose ad somebody came from is told and kept only with their leave. */
+static bool may_share(const struct collected *c, const struct event *e)
+{
+    enum consent_state said = consent_said(e, PURPOSE_ADS_SHARING);
+    if (said == CONSENT_UNKNOWN) said = said_before(c->call->api, e, PURPOSE_ADS_SHARING);
+    return consent_allows(c->source->basis.of[PURPOSE_ADS_SHARING], said);
+}
+
 static void take(void *ctx, isize index, const struct event *event)
 {
     struct collected *c = ctx;
@@ -108,6 +116,7 @@ static void take(void *ctx, isize index, const struct event *event)
         rng_system(id, sizeof id);
         e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]);
     }
+    if (!may_share(c, &e)) e.click_id = S("");
     enum consent_state analytics = said_before(c->call->api, &e, PURPOSE_ANALYTICS);
     enum consent_state necessary = said_before(c->call->api, &e, PURPOSE_NECESSARY);
     switch (consent_collect(&c->source->basis, &e, analytics, necessary)) {

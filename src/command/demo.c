@@ -104,7 +104,7 @@ static enum err make_keys(struct demo *d, struct diag *diag)
     d->notes.password = random_hex(&d->perm, 6);
     str web = arena_printf(&d->perm, "{\"title\":\"Web shop\",\"owner\":\"kari@demo.shop\",\"channel\":\"web\",\"currency\":\"EUR\",\"identity_secret\":\"%.*s\","
                            "\"basis\":{\"analytics\":\"consent\",\"personalisation\":\"consent\",\"model_training\":\"consent\"}}", STR_FMT(d->notes.identity_secret));
-    str shop = S("{\"title\":\"Shop systems\",\"owner\":\"kari@demo.shop\",\"channel\":\"server\",\"currency\":\"EUR\","
+    str shop = S("{\"title\":\"Shop systems\",\"owner\":\"kari@demo.shop\",\"currency\":\"EUR\","
                  "\"basis\":{\"analytics\":\"consent\",\"personalisation\":\"consent\",\"model_training\":\"consent\"}}");
     enum err err = define(d, "source", S("web"), web, diag);
     if (!err) err = define(d, "source", S("shop"), shop, diag);

@@ -119,7 +119,7 @@ static void build_sources(struct building *b)
         *s = (struct source){ .key = b->def->key, .title = json_str(json_get(doc, S("title")), b->def->key),
                               .owner = text_of(doc, "owner"), .identity_secret = text_of(doc, "identity_secret"),
                               .test = str_eq(text_of(doc, "environment"), S("test")), .number = b->def->number,
-                              .currency = currency_of(text_of(doc, "currency")), .channel = CHANNEL_WEB };
+                              .currency = currency_of(text_of(doc, "currency")), .channel = CHANNEL_UNKNOWN };
         str channel = text_of(doc, "channel");
         if (channel.len && !channel_of(channel, &s->channel)) refuse(b, "channel", 0, "there is no channel \"%.*s\"", STR_FMT(channel));
         if (basis_from_json(json_get(doc, S("basis")), &s->basis, &diag)) refuse(b, "basis", 0, "%.*s", STR_FMT(diag.what));

@@ -491,7 +491,7 @@ static void decide_one(struct asker *q, struct decision *d)
     if (d->placed->strategy.len == 0) { show_default(d, why_default(d)); return; }
     d->strategy = book_strategy(book, d->placed->strategy);
     d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
-    bool enough = d->items_n > 0 && d->items_n >= d->placed->min_items;
+    bool enough = d->items_n > 0 && d->items_n >= min_isize(d->placed->min_items, limit_of(q->request));
     if (!enough) { d->items_n = 0; show_default(d, REASON_FALLBACK); return; }
     d->reason = REASON_STRATEGY;
     d->render = RENDER_CONTENT;

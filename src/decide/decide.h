@@ -35,7 +35,7 @@ enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, EXPERI
 struct source {
     str key, title, owner, identity_secret;
     struct basis_set basis;
-    u8 channel;
+    u8 channel;                     /* unknown: as each event says */
     currency currency;
     bool test;
     u16 number;                     /* of its definition: slot for counters */
