@@ -65,14 +65,27 @@ void identity_free(struct identity *identity)
     mem_free(identity);
 }
 
+static bool is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
+static bool may_speak(struct identifier v) { return v.verified || !is_strong(v.kind); }
+
+/* What is merely claimed is another name than what is proved, though it is spelled the same. */
 static struct hash128 identifier_hash(const struct identity *identity, struct identifier v)
 {
-    return hash128(v.value, identity->seed + v.kind);
+    return hash128(v.value, identity->seed + v.kind + (may_speak(v) ? 0 : 64));
 }
 
 static u32 node_find(const struct identity *identity, struct identifier v)
 {
     return (u32)map_get(identity->nodes_by_identifier, identifier_hash(identity, v), 0);
+}
+
+/* For who may ask about anybody: the proved person, else what was only ever claimed under that name. */
+static u32 node_look_up(const struct identity *identity, struct identifier v)
+{
+    u32 node = node_find(identity, v);
+    if (node || !v.verified || !is_strong(v.kind)) return node;
+    v.verified = false;
+    return node_find(identity, v);
 }
 
 static u32 person_of(const struct identity *identity, u32 node)
@@ -82,11 +95,11 @@ static u32 person_of(const struct identity *identity, u32 node)
 
 person_id identity_find(const struct identity *identity, struct identifier identifier)
 {
-    u32 node = node_find(identity, identifier);
+    u32 node = node_look_up(identity, identifier);
     return (person_id){ node ? person_of(identity, node) : 0 };
 }
 
-u32 identity_node(const struct identity *identity, struct identifier identifier) { return node_find(identity, identifier); }
+u32 identity_node(const struct identity *identity, struct identifier identifier) { return node_look_up(identity, identifier); }
 
 person_id identity_person(const struct identity *identity, u32 node)
 {
@@ -336,16 +349,22 @@ static int may_join(const struct identity *identity, person_id a, person_id b)
     return -1;
 }
 
-static bool is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
-static bool may_speak(struct identifier v) { return v.verified || !is_strong(v.kind); }
+static bool anyone_speaks(const struct event *e)
+{
+    for (isize i = 0; i < e->identifiers_n; i++)
+        if (may_speak(e->identifiers[i])) return true;
+    return false;
+}
 
-/* The node that speaks for the event: of its strongest identifier that may speak. */
+/* The node that speaks for the event: of its strongest identifier that may. When all are claims, the strongest claim, as
+ * somebody of that name: their history is kept apart from whoever proves to bear it. */
 static u32 speaker(struct identity *identity, const struct event *e, struct cause cause, bool *created)
 {
     const struct identifier *best = NULL, *best_known = NULL;
+    bool claims_only = !anyone_speaks(e);
     for (isize i = 0; i < e->identifiers_n; i++) {
         const struct identifier *v = &e->identifiers[i];
-        if (!may_speak(*v)) continue;
+        if (!may_speak(*v) && !claims_only) continue;
         if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
         bool usable = node_find(identity, *v) != 0;
         if (usable && (!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind)))
@@ -389,7 +408,9 @@ struct resolved identity_resolve(struct identity *identity, const struct event *
         struct identifier v = e->identifiers[i];
         u32 known = node_find(identity, v);
         if (!may_speak(v)) {
-            if (!known || person_of(identity, known) != person_of(identity, r.node))
+            if (!anyone_speaks(e)) {
+                if (!known) attach(identity, r.node, v, cause);
+            } else if (!known || person_of(identity, known) != person_of(identity, r.node))
                 refuse(identity, r.node, known, v, LINK_CLAIMED, cause);
         } else if (!known) {
             attach(identity, r.node, v, cause);

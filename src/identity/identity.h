@@ -8,7 +8,8 @@
  *
  * Trust: a verified identifier (secret key, or HMAC-signed identify) may merge; a claimed one
  * (anyone holding the public key can type it) never joins two people and never opens another
- * person's history. What is refused is kept in the ledger with its reason.
+ * person's history: events that carry nothing but claims gather under that claimed name, apart from the
+ * person who proves to bear it. What is refused is kept in the ledger with its reason.
  *
  *   reads    base/, event/
  *   feeds    consent/, profile/, fold/
@@ -46,7 +47,7 @@ struct identity;
 struct identity *identity_new(u64 seed);
 void identity_free(struct identity *identity);
 
-/* The person an identifier leads to; 0 when unknown. Any thread. */
+/* The person an identifier leads to; 0 when unknown. A verified one that nobody has proved finds what was claimed under it. Any thread. */
 person_id identity_find(const struct identity *identity, struct identifier identifier);
 u32 identity_node(const struct identity *identity, struct identifier identifier);       /* the node itself; 0 when unknown */
 /* The person that a node (or a merged-away person's id) now belongs to. Any thread. */
