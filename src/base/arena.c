@@ -130,6 +130,13 @@ void *mem_grow(void *p, isize size)
 
 void mem_free(void *p) { free(p); }
 
+str mem_str(str s)
+{
+    char *copy = mem_new(s.len + 1);
+    if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
+    return (str){ copy, s.len };
+}
+
 void buf_reserve(struct buf *b, isize more)
 {
     assert(more >= 0);

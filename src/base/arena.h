@@ -42,6 +42,8 @@ void arena_defer(arena *a, void (*give_back)(void *what), void *what);
 void *mem_new(isize size);
 void *mem_grow(void *p, isize size);                    /* what is new is not zeroed */
 void mem_free(void *p);
+str mem_str(str s);                                     /* a copy of its own, NUL after the last byte */
+static inline void mem_free_str(str s) { mem_free((void *)(uintptr_t)s.ptr); }
 
 /* A growing run of bytes. With an arena it grows there; without one it owns its memory. */
 struct buf { char *ptr; isize len, cap; arena *arena; };

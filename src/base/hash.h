@@ -15,6 +15,12 @@ struct hash128 { u64 hi, lo; };
 
 u64 hash64(str s, u64 seed);
 struct hash128 hash128(str s, u64 seed);
+/* A digest kept as a sum: putting a part in and taking it out again leaves what was. */
+static inline void hash128_sum(struct hash128 *sum, struct hash128 part, bool add)
+{
+    sum->hi += add ? part.hi : -part.hi;
+    sum->lo += add ? part.lo : -part.lo;
+}
 static inline bool hash128_eq(struct hash128 a, struct hash128 b) { return a.hi == b.hi && a.lo == b.lo; }
 
 /* map - open addressing, one writer, readers without locks.

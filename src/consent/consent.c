@@ -117,8 +117,7 @@ static void digest_row(struct denials *d, struct hash128 who, u16 denied, bool a
     store_u64le(row + 8, who.lo);
     store_u16le(row + 16, denied);
     struct hash128 h = hash128((str){ row, sizeof row }, 0);
-    d->digest.hi += add ? h.hi : -h.hi;
-    d->digest.lo += add ? h.lo : -h.lo;
+    hash128_sum(&d->digest, h, add);
 }
 
 void denials_set(struct denials *d, struct hash128 who, u16 denied)

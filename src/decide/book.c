@@ -137,13 +137,8 @@ static struct hash128 key_hash(str key)
 static bool hash_parse(str hex, struct hash128 *out)
 {
     u8 bytes[16];
-    if (hex.len != 32) return false;
-    for (isize i = 0; i < 32; i++) {
-        char c = hex.ptr[i];
-        int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (v < 0) return false;
-        bytes[i / 2] = (u8)(bytes[i / 2] << 4 | v);
-    }
+    size_t got;
+    if (sodium_hex2bin(bytes, sizeof bytes, hex.ptr, (size_t)hex.len, NULL, &got, NULL) != 0 || got != sizeof bytes) return false;
     *out = (struct hash128){ load_u64le(bytes), load_u64le(bytes + 8) };
     return true;
 }
@@ -157,7 +152,7 @@ str key_document(arena *a, str key, bool secret, str source, str owner)
     struct buf out = { .arena = a };
     struct jsonw w = { .out = &out };
     char hex[33];
-    for (isize i = 0; i < 16; i++) (void)snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "hash", (str){ hex, 32 });
     jsonw_key_str(&w, "kind", secret ? S("secret") : S("write"));

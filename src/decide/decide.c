@@ -36,11 +36,6 @@ struct asker {
     u32 *given; isize given_n;      /* items answered so far in this request */
 };
 
-static bool may_open(const struct identifier *v)
-{
-    return v->verified || v->kind == IDENTIFIER_ANONYMOUS_ID || v->kind == IDENTIFIER_DEVICE_ID;
-}
-
 /* The strongest identifier that may open a profile and leads to one; and the strongest of all, to bucket strangers by. */
 static const struct identifier *best_identifier(const struct decide_request *r, const struct identity *identity,
                                                 const struct identifier **any)
@@ -50,7 +45,7 @@ static const struct identifier *best_identifier(const struct decide_request *r, 
     for (isize i = 0; i < r->identifiers_n; i++) {
         const struct identifier *v = &r->identifiers[i];
         if (!*any || identifier_strength(v->kind) > identifier_strength((*any)->kind)) *any = v;
-        if (!may_open(v)) continue;
+        if (!identifier_may_speak(*v)) continue;
         if (!opening || identifier_strength(v->kind) > identifier_strength(opening->kind)) opening = v;
         if (!identity_find(identity, *v).v) continue;
         if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;

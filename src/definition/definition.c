@@ -22,26 +22,17 @@ struct definitions *definitions_new(void)
     return d;
 }
 
-static str keep(str s)
-{
-    char *copy = mem_new(s.len + 1);
-    if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
-    return (str){ copy, s.len };
-}
-
-static void drop(str s) { mem_free((void *)(uintptr_t)s.ptr); }
-
 void definitions_free(struct definitions *d)
 {
     if (!d) return;
     for (isize i = 0; i < d->all.n; i++) {
         struct kept *k = d->all.at[i];
         for (isize j = 0; j < k->revisions.n; j++) {
-            drop(k->revisions.at[j].document);
-            drop(k->revisions.at[j].author);
+            mem_free_str(k->revisions.at[j].document);
+            mem_free_str(k->revisions.at[j].author);
         }
-        drop(k->def.kind);
-        drop(k->def.key);
+        mem_free_str(k->def.kind);
+        mem_free_str(k->def.key);
         vec_fini(&k->revisions);
         mem_free(k);
     }
@@ -143,15 +134,14 @@ static struct hash128 def_hash(const struct definition *def)
 static void digest_add(struct definitions *d, const struct definition *def, bool add)
 {
     struct hash128 h = def_hash(def);
-    d->digest.hi += add ? h.hi : -h.hi;
-    d->digest.lo += add ? h.lo : -h.lo;
+    hash128_sum(&d->digest, h, add);
 }
 
 static struct kept *make(struct definitions *d, str kind, str key)
 {
     struct kept *k = mem_new(sizeof *k);
     vec_push(&d->all, k);
-    k->def = (struct definition){ .id = (u32)d->all.n, .number = 1, .kind = keep(kind), .key = keep(key) };
+    k->def = (struct definition){ .id = (u32)d->all.n, .number = 1, .kind = mem_str(kind), .key = mem_str(key) };
     for (isize i = 0; i < d->all.n - 1; i++)
         if (str_eq(d->all.at[i]->def.kind, kind)) k->def.number++;
     map_put(d->by_key, name_hash(kind, key), (u64)d->all.n);
@@ -172,7 +162,7 @@ void definition_apply(struct definitions *d, const struct definition_change *cha
     else k = make(d, change->kind, change->key);
     switch ((enum definition_op)change->op) {
     case DEFINITION_DRAFT:
-        vec_push(&k->revisions, (struct revision){ keep(change->document), keep(change->author), at_ms });
+        vec_push(&k->revisions, (struct revision){ mem_str(change->document), mem_str(change->author), at_ms });
         k->def.revisions = k->revisions.at;
         k->def.revisions_n = k->revisions.n;
         break;
@@ -246,7 +236,7 @@ enum err definition_load(struct definitions *d, str bytes, arena *scratch)
     if (c.failed || c.in.len || v.id != (u32)d->all.n + 1) return ERR_DAMAGED;
     struct kept *k = make(d, v.kind, v.key);
     for (isize i = 0; i < v.revisions_n; i++)
-        vec_push(&k->revisions, (struct revision){ keep(revisions[i].document), keep(revisions[i].author), revisions[i].at_ms });
+        vec_push(&k->revisions, (struct revision){ mem_str(revisions[i].document), mem_str(revisions[i].author), revisions[i].at_ms });
     k->def.revisions = k->revisions.at;
     k->def.revisions_n = k->revisions.n;
     k->def.published = v.published;

@@ -125,6 +125,10 @@ u16 event_type_of(str name);
 const char *identifier_name(u8 kind);
 bool identifier_kind_of(str name, u8 *out);
 int identifier_strength(u8 kind);
+/* Names a person wherever they are; not a browser or a device. */
+static inline bool identifier_is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
+/* May decide whose an event is: proved, or a browser's own. A strong one that is only claimed may not. */
+static inline bool identifier_may_speak(struct identifier v) { return v.verified || !identifier_is_strong(v.kind); }
 int identifier_limit(u8 kind);
 const char *purpose_name(int purpose);
 const char *purpose_text(int purpose);

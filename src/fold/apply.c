@@ -6,6 +6,7 @@
  * history, orders, exposures -> which segments move -> the next version of the person is published.
  * Every step reads the record and the state only. The record's own time is "now".
  */
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "base/logline.h"
@@ -20,9 +21,7 @@ u16 fold_name_of(struct fold *fold, str name)
     u64 at = map_get(fold->names_by_text, key, 0);
     if (at) return (u16)(EVENT_CUSTOM_FIRST + at - 1);
     if (fold->names.n >= CUSTOM_NAMES_MAX) return EVENT_CUSTOM_FIRST + CUSTOM_NAMES_MAX;   /* "other" from here on */
-    char *text = mem_new(name.len + 1);
-    if (name.len) memcpy(text, name.ptr, (size_t)name.len);
-    vec_push(&fold->names, (str){ text, name.len });
+    vec_push(&fold->names, mem_str(name));
     map_put(fold->names_by_text, key, (u64)fold->names.n);
     fold->names_dirty = true;
     return (u16)(EVENT_CUSTOM_FIRST + fold->names.n - 1);
@@ -343,12 +342,10 @@ static void lift_denials(struct fold *fold, const struct event *e)
     }
 }
 
-static bool is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
-
 static bool has_verified_strong(const struct event *e)
 {
     for (isize i = 0; i < e->identifiers_n; i++)
-        if (e->identifiers[i].verified && is_strong(e->identifiers[i].kind)) return true;
+        if (e->identifiers[i].verified && identifier_is_strong(e->identifiers[i].kind)) return true;
     return false;
 }
 
@@ -442,16 +439,10 @@ static void apply_tick(struct fold *fold, i64 now_ms)
 
 /* ---- definitions ------------------------------------------------------------------------------------- */
 
-static bool hex_bytes(str text, u8 *out, isize n)
+static bool hex_bytes(str text, u8 *out, size_t n)
 {
-    if (text.len != 2 * n) return false;
-    for (isize i = 0; i < 2 * n; i++) {
-        char c = text.ptr[i];
-        int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (v < 0) return false;
-        out[i / 2] = (u8)(out[i / 2] << 4 | v);
-    }
-    return true;
+    size_t got;
+    return sodium_hex2bin(out, n, text.ptr, (size_t)text.len, NULL, &got, NULL) == 0 && got == n;
 }
 
 static void take_secrets(struct fold *fold)
@@ -547,11 +538,9 @@ static void apply_decision(struct fold *fold, str bytes, u64 ref)
     struct decided *slot = &fold->decided[fold->decided_n % DECIDED_MAX];
     if (slot->bytes.len) {
         map_remove(fold->decided_by_key, (struct hash128){ slot->decision.key, slot->decision.key });
-        mem_free((void *)(uintptr_t)slot->bytes.ptr);
+        mem_free_str(slot->bytes);
     }
-    char *copy = mem_new(bytes.len + 1);
-    memcpy(copy, bytes.ptr, (size_t)bytes.len);
-    *slot = (struct decided){ .decision = d, .bytes = { copy, bytes.len }, .ref = ref, .viewed = d.exposed };
+    *slot = (struct decided){ .decision = d, .bytes = mem_str(bytes), .ref = ref, .viewed = d.exposed };
     slot->decision.considered = NULL;
     slot->decision.items = NULL;
     slot->decision.considered_n = slot->decision.items_n = 0;
@@ -626,13 +615,6 @@ void dead_letter_encode(const struct dead_letter *letter, struct buf *out)
     visit_dead(&c, &copy);
 }
 
-static str keep(str s)
-{
-    char *copy = mem_new(s.len + 1);
-    if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
-    return (str){ copy, s.len };
-}
-
 static void dead_replayed(struct fold *fold, str ref)
 {
     i64 number;
@@ -659,13 +641,13 @@ static void apply_dead(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     source->last_at_ms = now_ms;
     fold->totals.dead++;
     fold->rest_dirty = true;
-    vec_push(&fold->dead, (struct dead_letter){ ref, now_ms, keep(v.source), keep(v.reason), keep(v.raw), false });
+    vec_push(&fold->dead, (struct dead_letter){ ref, now_ms, mem_str(v.source), mem_str(v.reason), mem_str(v.raw), false });
     if (fold->dead.n <= DEAD_MAX) return;
     isize half = DEAD_MAX / 2;                          /* the oldest stay in the log and the store */
     for (isize i = 0; i < half; i++) {
-        mem_free((void *)(uintptr_t)fold->dead.at[i].source.ptr);
-        mem_free((void *)(uintptr_t)fold->dead.at[i].reason.ptr);
-        mem_free((void *)(uintptr_t)fold->dead.at[i].raw.ptr);
+        mem_free_str(fold->dead.at[i].source);
+        mem_free_str(fold->dead.at[i].reason);
+        mem_free_str(fold->dead.at[i].raw);
     }
     memmove(fold->dead.at, fold->dead.at + half, (size_t)(fold->dead.n - half) * sizeof *fold->dead.at);
     fold->dead.n -= half;
@@ -711,7 +693,7 @@ static void person_facts(struct fold *fold, struct profile_edit *edit)
     const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(fold->live.identity, edit->id, links, countof(links));
     edit->known = false;
-    for (isize i = 0; i < n; i++) edit->known |= links[i]->verified && is_strong(links[i]->identifier.kind);
+    for (isize i = 0; i < n; i++) edit->known |= links[i]->verified && identifier_is_strong(links[i]->identifier.kind);
     edit->bucketing_id = bucketing_id(fold, edit->id);
 }
 

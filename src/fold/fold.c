@@ -182,15 +182,15 @@ static void state_free(struct fold *fold)
     vec_fini(&fold->seen.added);
     vec_fini(&fold->timers);
     vec_fini(&fold->sources);
-    for (isize i = 0; i < fold->names.n; i++) mem_free((void *)(uintptr_t)fold->names.at[i].ptr);
+    for (isize i = 0; i < fold->names.n; i++) mem_free_str(fold->names.at[i]);
     vec_fini(&fold->names);
     for (isize i = 0; i < fold->dead.n; i++) {
-        mem_free((void *)(uintptr_t)fold->dead.at[i].source.ptr);
-        mem_free((void *)(uintptr_t)fold->dead.at[i].reason.ptr);
-        mem_free((void *)(uintptr_t)fold->dead.at[i].raw.ptr);
+        mem_free_str(fold->dead.at[i].source);
+        mem_free_str(fold->dead.at[i].reason);
+        mem_free_str(fold->dead.at[i].raw);
     }
     vec_fini(&fold->dead);
-    for (isize i = 0; fold->decided && i < DECIDED_MAX; i++) mem_free((void *)(uintptr_t)fold->decided[i].bytes.ptr);
+    for (isize i = 0; fold->decided && i < DECIDED_MAX; i++) mem_free_str(fold->decided[i].bytes);
     mem_free(fold->decided);
     map_free(fold->decided_by_key);
     vec_fini(&fold->decided_touched);

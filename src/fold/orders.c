@@ -15,7 +15,7 @@ void orders_init(struct orders *orders) { orders->by_key = map_new(256); }
 
 static void order_free(struct order *o)
 {
-    mem_free((void *)(uintptr_t)o->key.ptr);
+    mem_free_str(o->key);
     mem_free(o->lines);
     mem_free(o);
 }
@@ -63,8 +63,7 @@ static void digest(struct orders *orders, const struct order *order, bool add)
     struct buf bytes = { 0 };
     order_encode(order, &bytes);
     struct hash128 h = hash128(buf_str(&bytes), 0);
-    orders->digest.hi += add ? h.hi : -h.hi;
-    orders->digest.lo += add ? h.lo : -h.lo;
+    hash128_sum(&orders->digest, h, add);
     buf_fini(&bytes);
 }
 
@@ -72,10 +71,8 @@ static struct order *order_new(struct orders *orders, str key)
 {
     struct order *o = mem_new(sizeof *o);
     vec_push(&orders->all, o);
-    char *text = mem_new(key.len + 1);
-    if (key.len) memcpy(text, key.ptr, (size_t)key.len);
     o->id = (order_id){ (u32)orders->all.n };
-    o->key = (str){ text, key.len };
+    o->key = mem_str(key);
     map_put(orders->by_key, hash128(key, 5), o->id.v);
     return o;
 }

@@ -52,8 +52,7 @@ static void digest(struct cells *cells, const struct cell *cell, bool add)
     struct buf bytes = { 0 };
     cell_encode(cell, &bytes);
     struct hash128 h = hash128(buf_str(&bytes), 0);
-    cells->digest.hi += add ? h.hi : -h.hi;
-    cells->digest.lo += add ? h.lo : -h.lo;
+    hash128_sum(&cells->digest, h, add);
     buf_fini(&bytes);
 }
 

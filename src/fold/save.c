@@ -420,17 +420,10 @@ static enum err load_seen(struct loading *l)
     return ERR_OK;
 }
 
-static str keep(str s)
-{
-    char *copy = mem_new(s.len + 1);
-    if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
-    return (str){ copy, s.len };
-}
-
 static enum err load_dead(struct loading *l)
 {
-    vec_push(&l->fold->dead, (struct dead_letter){ (u64)column_i64(l->s, 0), column_i64(l->s, 1), keep(column_str(l->s, 2)),
-                             keep(column_str(l->s, 3)), keep(column_blob(l->s, 4)), column_i64(l->s, 5) != 0 });
+    vec_push(&l->fold->dead, (struct dead_letter){ (u64)column_i64(l->s, 0), column_i64(l->s, 1), mem_str(column_str(l->s, 2)),
+                             mem_str(column_str(l->s, 3)), mem_str(column_blob(l->s, 4)), column_i64(l->s, 5) != 0 });
     return ERR_OK;
 }
 
@@ -445,7 +438,7 @@ static enum err load_decision(struct loading *l)
         fold->decided_by_key = map_new(1024);
     }
     struct decided *slot = &fold->decided[fold->decided_n % DECIDED_MAX];
-    *slot = (struct decided){ .decision = d, .bytes = keep(bytes), .ref = (u64)column_i64(l->s, 0),
+    *slot = (struct decided){ .decision = d, .bytes = mem_str(bytes), .ref = (u64)column_i64(l->s, 0),
                               .viewed = column_i64(l->s, 2) != 0, .clicked = column_i64(l->s, 3) != 0 };
     slot->decision.considered = NULL;
     slot->decision.items = NULL;

@@ -23,8 +23,7 @@ static struct hash128 row_hash(struct hash128 key, i32 day)
 static void digest(struct seen *seen, struct hash128 key, i32 day, bool add)
 {
     struct hash128 h = row_hash(key, day);
-    seen->digest.hi += add ? h.hi : -h.hi;
-    seen->digest.lo += add ? h.lo : -h.lo;
+    hash128_sum(&seen->digest, h, add);
 }
 
 static void sweep(struct seen *seen, i32 oldest)

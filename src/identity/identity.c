@@ -65,13 +65,10 @@ void identity_free(struct identity *identity)
     mem_free(identity);
 }
 
-static bool is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
-static bool may_speak(struct identifier v) { return v.verified || !is_strong(v.kind); }
-
 /* What is merely claimed is another name than what is proved, though it is spelled the same. */
 static struct hash128 identifier_hash(const struct identity *identity, struct identifier v)
 {
-    return hash128(v.value, identity->seed + v.kind + (may_speak(v) ? 0 : 64));
+    return hash128(v.value, identity->seed + v.kind + (identifier_may_speak(v) ? 0 : 64));
 }
 
 static u32 node_find(const struct identity *identity, struct identifier v)
@@ -83,7 +80,7 @@ static u32 node_find(const struct identity *identity, struct identifier v)
 static u32 node_look_up(const struct identity *identity, struct identifier v)
 {
     u32 node = node_find(identity, v);
-    if (node || !v.verified || !is_strong(v.kind)) return node;
+    if (node || !v.verified || !identifier_is_strong(v.kind)) return node;
     v.verified = false;
     return node_find(identity, v);
 }
@@ -144,12 +141,6 @@ static struct hash128 link_hash(const struct link *link)
     return h;
 }
 
-static void digest_add(struct identity *identity, struct hash128 h, bool add)
-{
-    identity->digest.hi += add ? h.hi : -h.hi;
-    identity->digest.lo += add ? h.lo : -h.lo;
-}
-
 /* Keeps a copy with its strings behind it, in one block. */
 static struct link *link_keep(struct identity *identity, const struct link *from)
 {
@@ -164,7 +155,7 @@ static struct link *link_keep(struct identity *identity, const struct link *from
     link->source.ptr = text;
     vec_push(&identity->links, link);
     assert(link->id == (u32)identity->links.n);
-    digest_add(identity, link_hash(link), true);
+    hash128_sum(&identity->digest, link_hash(link), true);
     return link;
 }
 
@@ -352,7 +343,7 @@ static int may_join(const struct identity *identity, person_id a, person_id b)
 static bool anyone_speaks(const struct event *e)
 {
     for (isize i = 0; i < e->identifiers_n; i++)
-        if (may_speak(e->identifiers[i])) return true;
+        if (identifier_may_speak(e->identifiers[i])) return true;
     return false;
 }
 
@@ -364,14 +355,14 @@ static u32 speaker(struct identity *identity, const struct event *e, struct caus
     bool claims_only = !anyone_speaks(e);
     for (isize i = 0; i < e->identifiers_n; i++) {
         const struct identifier *v = &e->identifiers[i];
-        if (!may_speak(*v) && !claims_only) continue;
+        if (!identifier_may_speak(*v) && !claims_only) continue;
         if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
         bool usable = node_find(identity, *v) != 0;
         if (usable && (!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind)))
             best_known = v;
     }
     if (!best) return 0;
-    if (best_known && (is_strong(best_known->kind) || !is_strong(best->kind))) return node_find(identity, *best_known);
+    if (best_known && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind))) return node_find(identity, *best_known);
     u32 node = node_new(identity);
     *created = true;
     bool attached = attach(identity, node, *best, cause);
@@ -403,18 +394,18 @@ struct resolved identity_resolve(struct identity *identity, const struct event *
     if (r.node == 0) return r;
     bool verified_speaker = false;
     for (isize i = 0; i < e->identifiers_n; i++)
-        verified_speaker |= e->identifiers[i].verified && is_strong(e->identifiers[i].kind);
+        verified_speaker |= e->identifiers[i].verified && identifier_is_strong(e->identifiers[i].kind);
     for (isize i = 0; i < e->identifiers_n; i++) {
         struct identifier v = e->identifiers[i];
         u32 known = node_find(identity, v);
-        if (!may_speak(v)) {
+        if (!identifier_may_speak(v)) {
             if (!anyone_speaks(e)) {
                 if (!known) attach(identity, r.node, v, cause);
             } else if (!known || person_of(identity, known) != person_of(identity, r.node))
                 refuse(identity, r.node, known, v, LINK_CLAIMED, cause);
         } else if (!known) {
             attach(identity, r.node, v, cause);
-        } else if (verified_speaker || !is_strong(v.kind)) {
+        } else if (verified_speaker || !identifier_is_strong(v.kind)) {
             merge_into(identity, &r, known, v, LINK_SAME_EVENT, cause);
         }
     }
@@ -502,9 +493,9 @@ enum err identity_split(struct identity *identity, u32 link_id, u64 ref, i64 at_
     if (link->undone) return ERR_CONFLICT;
     u32 nodes[NODES_PER_PERSON_MAX];
     isize n = identity_nodes(identity, (person_id){ person_of(identity, link->a) }, nodes, countof(nodes));
-    digest_add(identity, link_hash(link), false);
+    hash128_sum(&identity->digest, link_hash(link), false);
     link->undone = true;
-    digest_add(identity, link_hash(link), true);
+    hash128_sum(&identity->digest, link_hash(link), true);
     vec_push(&identity->dirty, link_id);
     redraw(identity, nodes, n, out);
     ledger_add(identity, (struct link){ .kind = LINK_SPLIT, .reason = LINK_ORDERED, .a = link->a, .b = link->b,
