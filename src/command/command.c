@@ -13,14 +13,17 @@
 
 #include "command/inside.h"
 
-static const struct { const char *name; int (*run)(struct args *args); const char *usage, *text; } commands[] = {
-#define COMMAND(name, run, usage, text) { #name, run, usage, text },
+struct command { const char *name; int (*run)(struct args *args); const char *usage, *text, *options, *example; };
+static const struct command commands[] = {
+#define COMMAND(name, run, usage, text, options, example) { #name, run, usage, text, options, example },
 #include "command/command.def"
 #undef COMMAND
 };
 
 /* Options that take no value. */
-static const char *const flags[] = { "json", "dry-run", "null", "help", "explain", "openapi", "fresh" };
+static const char *const flags[] = { "json", "dry-run", "null", "help", "explain", "openapi" };
+/* What every command takes, beside the settings. */
+static const char everywhere[] = "data config json help";
 
 int command_fail(int code, const char *format, ...)
 {
@@ -59,15 +62,15 @@ static bool read_words(struct args *args, int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         str word = str_of(argv[i]);
         if (!str_starts(word, S("--")) || word.len == 2) {
-            if (args->words_n == countof(args->words)) return false;
+            if (args->words_n == countof(args->words)) { (void)command_fail(USAGE, "that is more than %d words", (int)countof(args->words)); return false; }
             args->words[args->words_n++] = word;
             continue;
         }
         struct str_cut pair = str_cut(str_from(word, 2), '=');
-        if (args->options_n == countof(args->options)) return false;
+        if (args->options_n == countof(args->options)) { (void)command_fail(USAGE, "that is more than %d options", (int)countof(args->options)); return false; }
         str value = pair.tail;
         if (!pair.found && !is_flag(pair.head)) {
-            if (i + 1 == argc) return false;
+            if (i + 1 == argc) { (void)command_fail(USAGE, "--%.*s needs a value\nusage: opmaat %s", STR_FMT(pair.head), args->usage); return false; }
             value = str_of(argv[++i]);
         }
         args->options[args->options_n].name = pair.head;
@@ -76,7 +79,31 @@ static bool read_words(struct args *args, int argc, char **argv)
     return true;
 }
 
-static str read_file(arena *a, const char *path, bool *found)
+static bool among(str name, str list, str *near)
+{
+    for (struct str_cut cut = str_cut(list, ' ');; cut = str_cut(cut.tail, ' ')) {
+        if (cut.head.len && str_eq(cut.head, name)) return true;
+        if (cut.head.len && str_distance(name, cut.head) < str_distance(name, *near)) *near = cut.head;
+        if (!cut.found) return false;
+    }
+}
+
+/* An option nobody reads is a mistake in the command line, and is told with the nearest that there is. */
+static bool options_known(const struct args *args, const struct command *command)
+{
+    for (isize i = 0; i < args->options_n; i++) {
+        str name = args->options[i].name, near = S("help");
+        bool known = among(name, str_of(command->options), &near) || among(name, str_of(everywhere), &near);
+        for (isize k = 0; !known && k < config_rows_n; k++) known = among(name, str_of(config_rows[k].name), &near);
+        if (known) continue;
+        (void)command_fail(USAGE, "%s has no option --%.*s; did you mean --%.*s?\nusage: opmaat %s", command->name, STR_FMT(name),
+                           STR_FMT(near), command->usage);
+        return false;
+    }
+    return true;
+}
+
+str read_file(arena *a, const char *path, bool *found)
 {
     struct buf out = { .arena = a };
     FILE *f = fopen(path, "rbe");
@@ -115,6 +142,18 @@ static bool read_config(struct args *args)
     return true;
 }
 
+static void help_of(const struct command *command)
+{
+    str none = S("");
+    (void)printf("opmaat %s\n\n%s\n", command->usage, command->text);
+    if (among(S("at"), str_of(command->options), &none))
+        (void)puts("\n--at TIME is one instant: RFC 3339 (2011-12-10T00:00:00Z) or epoch seconds or milliseconds. A bare date\n"
+                   "is the instant at which that day begins in UTC. (Inside a rule a date is a whole day in the market's zone.)");
+    if (among(S("person"), str_of(command->options), &none))
+        (void)puts("\n--person KIND:VALUE names somebody, as email:ana@shop.example; without KIND: it is a user id.");
+    (void)printf("\nexample:\n  %s\n", command->example);
+}
+
 static int help(void)
 {
     (void)puts("opmaat decides what each shopper sees.\n\nusage: opmaat COMMAND [WORDS] [--OPTIONS]\n");
@@ -130,16 +169,20 @@ int command_run(int argc, char **argv, char **environment)
     struct args args = { .a = &a, .environment = environment, .program = argv[0], .raw = argv, .raw_n = argc };
     if (sodium_init() < 0) return command_fail(FAILED, "libsodium does not start");
     str name = argc > 1 ? str_of(argv[1]) : S("help");
-    if (str_eq(name, S("help")) || str_eq(name, S("--help")) || str_eq(name, S("-h"))) return help();
+    if (str_eq(name, S("--help")) || str_eq(name, S("-h")) || (str_eq(name, S("help")) && argc <= 2)) return help();
+    if (str_eq(name, S("help"))) {                      /* opmaat help import: as opmaat import --help */
+        static char asked[] = "--help";
+        char *turned[] = { argv[0], argv[2], asked, NULL };
+        return command_run(3, turned, environment);
+    }
     if (str_eq(name, S("--version")) || str_eq(name, S("version"))) return puts("opmaat 0.1.0") < 0 ? FAILED : DONE;
     for (isize i = 0; i < countof(commands); i++) {
         if (!str_eq(name, str_of(commands[i].name))) continue;
         args.usage = commands[i].usage;
-        if (!read_words(&args, argc, argv)) return command_fail(USAGE, "usage: opmaat %s", args.usage);
-        if (flag(&args, "help")) {
-            (void)printf("opmaat %s\n\n%s\n", args.usage, commands[i].text);
-            return DONE;
-        }
+        if (argc == 3 && str_eq(str_of(argv[2]), S("--help"))) { help_of(&commands[i]); return DONE; }
+        if (!read_words(&args, argc, argv)) return USAGE;
+        if (flag(&args, "help")) { help_of(&commands[i]); return DONE; }
+        if (!options_known(&args, &commands[i])) return USAGE;
         if (!read_config(&args)) return USAGE;
         int code = commands[i].run(&args);
         arena_fini(&a);

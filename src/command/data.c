@@ -91,21 +91,10 @@ static void import_progress(void *ctx, struct gz_progress at)
     (void)fprintf(stderr, "\r[%s] %3.0f %%", bar, share * 100);
 }
 
-static str slurp(arena *a, str path, bool *found)
-{
-    struct buf out = { .arena = a };
-    FILE *f = fopen(arena_z(a, path), "rbe");
-    *found = f != NULL;
-    char block[65536];
-    for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;) buf_add(&out, (str){ block, (isize)n });
-    if (f) (void)fclose(f);
-    return buf_str(&out);
-}
-
 /* A file's source: declared by the import itself when nobody has, on the basis of contract: these are the shop's own books. */
 static enum err need_source(struct importing *im, str key, struct diag *diag)
 {
-    const struct source *known = book_source(atomic_load(&fold_live(im->folder->fold)->book), key);
+    const struct source *known = im->folder->fold ? book_source(atomic_load(&fold_live(im->folder->fold)->book), key) : NULL;
     if (known) {
         im->basis = known->basis;
         return ERR_OK;
@@ -142,15 +131,35 @@ static void print_totals(const struct args *args, const struct import_totals *t,
     (void)printf("%s in %.1f s\n", im->dry ? "dry run: nothing was written" : "done", (f64)took_ms / 1000);
 }
 
-static enum err import_file(struct importing *im, const struct import *import, str path, struct import_totals *totals, struct diag *diag)
+/* People are counted file by file: who stands in two files is counted twice. */
+static void add_totals(struct import_totals *all, const struct import_totals *one)
+{
+    all->lines += one->lines;
+    all->accepted += one->accepted;
+    all->refused += one->refused;
+    all->accepted_micro += one->accepted_micro;
+    all->refused_micro += one->refused_micro;
+    all->repeated += one->repeated;
+    all->orders += one->orders;
+    all->refunds += one->refunds;
+    all->people += one->people;
+    all->guests += one->guests;
+    all->events += one->events;
+    all->items += one->items;
+}
+
+static enum err import_file(struct importing *im, const struct import *import, str path, struct import_totals *all, struct diag *diag)
 {
     struct gz *gz;
     enum err err = gz_open(arena_z(im->args->a, path), &gz, diag);
     if (err) return err;
     struct import_sink sink = { im, import_event, import_item, import_refused, import_progress };
-    err = import_run(gz, import, &sink, totals, diag);
+    struct import_totals totals;
+    err = import_run(gz, import, &sink, &totals, diag);
     gz_close(gz);
     if (!err) import_commit(im);
+    add_totals(all, &totals);
+    if (err) err = diag_set(diag, err, "%.*s: %.*s", STR_FMT(path), STR_FMT(arena_str(im->args->a, diag->what)));
     if (im->terminal) (void)fprintf(stderr, "\r%60s\r", "");
     return err ? err : im->err;
 }
@@ -158,29 +167,36 @@ static enum err import_file(struct importing *im, const struct import *import, s
 int command_import(struct args *args)
 {
     struct diag diag = { .arena = args->a };
-    struct folder folder = { .lock_fd = -1 };
+    struct folder folder = { .lock_fd = -1 };           /* no fold in it until it is opened */
     struct importing im = { .args = args, .folder = &folder, .dry = flag(args, "dry-run"), .terminal = isatty(STDERR_FILENO) };
     struct import import = { .kind = args->words_n ? args->words[0] : S(""), .source = option(args, "source", ""),
                              .received_ms = clock_now(clock_system()) };
-    if (args->words_n < 2 || !import_kind_known(import.kind)) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (args->words_n < 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (!import_kind_known(import.kind))
+        return command_fail(USAGE, "there is no import kind \"%.*s\": orders products customers events prices stock content", STR_FMT(import.kind));
+    if (args->words_n < 2) return command_fail(USAGE, "which file?\nusage: opmaat %s", args->usage);
     str map = option(args, "map", "");
     if (map.len) {
         bool found;
-        str text = slurp(args->a, map, &found);
+        str text = read_file(args->a, arena_z(args->a, map), &found);
         if (!found) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(map));
         if (json_parse(args->a, text, &import.map, &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(map), STR_FMT(diag.what));
     }
     if (import.source.len == 0) import.source = json_str(json_get(import.map, S("source")), S("import"));
     str refusals = option(args, "refusals", "");
     if (refusals.len && !(im.refusals = fopen(arena_z(args->a, refusals), "we"))) return command_fail(FAILED, "%.*s cannot be written", STR_FMT(refusals));
-    if (!folder_open(args, &folder)) return FAILED;
-    fold_start(folder.fold);
+    for (isize i = 1; i < args->words_n; i++)           /* before the folder is made */
+        if (access(arena_z(args->a, args->words[i]), R_OK) != 0) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(args->words[i]));
+    /* A dry run opens the folder that is there, for what its source declares, and makes none. */
+    bool opens = !im.dry || access(arena_printf(args->a, "%.*s/opmaat.db", STR_FMT(option(args, "data", "data"))).ptr, R_OK) == 0;
+    if (opens && !folder_open(args, &folder)) return FAILED;
+    if (!im.dry) fold_start(folder.fold);
     i64 began = clock_monotonic_us();
     struct import_totals totals = { 0 };
     enum err err = need_source(&im, import.source, &diag);
     for (isize i = 1; !err && i < args->words_n; i++) err = import_file(&im, &import, args->words[i], &totals, &diag);
-    fold_stop(folder.fold);
-    folder_close(&folder);
+    if (!im.dry) fold_stop(folder.fold);
+    if (opens) folder_close(&folder);
     if (im.refusals) (void)fclose(im.refusals);
     arena_fini(&im.batch);
     vec_fini(&im.entries);
@@ -329,46 +345,69 @@ int command_decide(struct args *args)
 
 /* ---- apply ---------------------------------------------------------------------------------------------------- */
 
-static int apply_one(struct args *args, struct fold *fold, str path)
+struct document { str path, text, kind, key; int rank; };
+
+static int read_document(struct args *args, str path, struct document *out)
 {
+    /* Kinds that others refer to come first. */
+    static const char *const order[] = { "settings", "source", "segment", "strategy", "placement", "campaign" };
     bool found;
     struct diag diag = { .arena = args->a };
     const struct json *doc;
-    str text = slurp(args->a, path, &found);
-    if (json_parse(args->a, text, &doc, &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(path), STR_FMT(diag.what));
-    str kind = json_str(json_get(doc, S("kind")), S("")), key = json_str(json_get(doc, S("key")), S(""));
-    if (api_define(fold, kind, key, text, S("apply"), &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(path), STR_FMT(diag.what));
-    (void)printf("%.*s %.*s\n", STR_FMT(kind), STR_FMT(key));
+    *out = (struct document){ .path = path, .text = read_file(args->a, arena_z(args->a, path), &found) };
+    if (!found) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(path));
+    if (json_parse(args->a, out->text, &doc, &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(path), STR_FMT(diag.what));
+    out->kind = json_str(json_get(doc, S("kind")), S(""));
+    out->key = json_str(json_get(doc, S("key")), S(""));
+    if (out->kind.len == 0 || out->key.len == 0) return command_fail(FAILED, "%.*s: a definition needs \"kind\" and \"key\"", STR_FMT(path));
+    while (out->rank < countof(order) && !str_eq(out->kind, str_of(order[out->rank]))) out->rank++;
     return DONE;
 }
 
-/* Kinds others refer to come first. */
-static int kind_rank(str text)
+static int by_rank(const void *x, const void *y)
 {
-    static const char *const order[] = { "settings", "source", "segment", "strategy", "placement", "campaign" };
-    for (int i = 0; i < countof(order); i++)
-        if (str_find(text, S("\"kind\"")) >= 0 && str_find(text, str_of(order[i])) >= 0 && str_find(str_from(text, str_find(text, S("\"kind\""))), str_of(order[i])) < 30)
-            return i;
-    return countof(order);
+    const struct document *a = x, *b = y;
+    return a->rank != b->rank ? a->rank - b->rank : str_cmp(a->path, b->path);
+}
+
+/* All are read before the first is written, so that a file that does not parse leaves everything as it was. */
+static int read_documents(struct args *args, str dir, struct document **out, isize *out_n)
+{
+    struct dirent **names;
+    int n = scandir(arena_z(args->a, dir), &names, NULL, alphasort);
+    int code = DONE;
+    isize count = 0;
+    if (n < 0) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(dir));
+    struct document *documents = arena_new(args->a, struct document, n);
+    for (int i = 0; i < n; i++) {
+        if (code == DONE && str_ends(str_of(names[i]->d_name), S(".json")))
+            code = read_document(args, arena_printf(args->a, "%.*s/%s", STR_FMT(dir), names[i]->d_name), &documents[count++]);
+        free(names[i]);
+    }
+    free(names);
+    if (code == DONE && count == 0) code = command_fail(FAILED, "there is no *.json in %.*s", STR_FMT(dir));
+    qsort(documents, (size_t)count, sizeof *documents, by_rank);
+    *out = documents;
+    *out_n = count;
+    return code;
 }
 
 int command_apply(struct args *args)
 {
     struct folder folder;
-    struct dirent **names;
+    struct document *documents;
+    struct diag diag = { .arena = args->a };
+    isize n;
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
-    int n = scandir(arena_z(args->a, args->words[0]), &names, NULL, alphasort);
-    if (n < 0) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(args->words[0]));
+    int code = read_documents(args, args->words[0], &documents, &n);
+    if (code) return code;
     if (!folder_open(args, &folder)) return FAILED;
     fold_start(folder.fold);
-    int code = DONE;
-    for (int rank = 0; rank <= 6; rank++)
-        for (int i = 0; i < n && code == DONE; i++) {
-            if (!str_ends(str_of(names[i]->d_name), S(".json"))) continue;
-            bool found;
-            str path = arena_printf(args->a, "%.*s/%s", STR_FMT(args->words[0]), names[i]->d_name);
-            if (kind_rank(slurp(args->a, path, &found)) == rank) code = apply_one(args, folder.fold, path);
-        }
+    for (isize i = 0; i < n && code == DONE; i++) {
+        const struct document *d = &documents[i];
+        if (api_define(folder.fold, d->kind, d->key, d->text, S("apply"), &diag)) code = command_fail(FAILED, "%.*s: %.*s", STR_FMT(d->path), STR_FMT(diag.what));
+        else (void)printf("%.*s %.*s\n", STR_FMT(d->kind), STR_FMT(d->key));
+    }
     fold_stop(folder.fold);
     folder_close(&folder);
     return code;

@@ -24,6 +24,9 @@ str option(const struct args *args, const char *name, const char *otherwise);
 bool flag(const struct args *args, const char *name);
 int PRINTF_LIKE(2, 3) command_fail(int code, const char *format, ...);
 
+/* All of a file; *found false when it cannot be opened. */
+str read_file(arena *a, const char *path, bool *found);
+
 /* A data folder, locked against a second process. */
 struct folder { str path; int lock_fd; struct fold *fold; struct fold_options options; arena *a; };
 /* Makes the folder when it is not there. Says why and returns false when it cannot be had. */
@@ -37,7 +40,7 @@ bool folder_lock(str path, arena *a, int *fd);
 bool person_option(const struct args *args, struct identifier *out);
 bool time_option(const struct args *args, i64 *at_ms);
 
-#define COMMAND(name, run, usage, text) int run(struct args *args);
+#define COMMAND(name, run, usage, text, options, example) int run(struct args *args);
 #include "command/command.def"
 #undef COMMAND
 
