@@ -29,22 +29,31 @@ static u64 bounded(struct codec *c, u64 v, u64 most)
     return 0;
 }
 
-void codec_u8(struct codec *c, u8 *v) { *v = (u8)bounded(c, *v, UINT8_MAX); }
-void codec_u16(struct codec *c, u16 *v) { *v = (u16)bounded(c, *v, UINT16_MAX); }
-void codec_u32(struct codec *c, u32 *v) { *v = (u32)bounded(c, *v, UINT32_MAX); }
-void codec_bool(struct codec *c, bool *v) { *v = bounded(c, *v, 1) != 0; }
+/* What is written may be read by others at this moment, so writing stores nothing: not even the same value. */
+#define CODEC_SMALL(name, T, most)                                                          \
+    void name(struct codec *c, T *v)                                                        \
+    {                                                                                       \
+        u64 wide = bounded(c, codec_reads(c) ? 0 : *v, most);                               \
+        if (codec_reads(c)) *v = (T)wide;                                                   \
+    }
+CODEC_SMALL(codec_u8, u8, UINT8_MAX)
+CODEC_SMALL(codec_u16, u16, UINT16_MAX)
+CODEC_SMALL(codec_u32, u32, UINT32_MAX)
+CODEC_SMALL(codec_bool, bool, 1)
 
 void codec_i64(struct codec *c, i64 *v)
 {
-    u64 zigzag = ((u64)*v << 1) ^ (u64)(*v >> 63);
+    i64 from = codec_reads(c) ? 0 : *v;
+    u64 zigzag = ((u64)from << 1) ^ (u64)(from >> 63);
     codec_u64(c, &zigzag);
-    *v = (i64)(zigzag >> 1) ^ -(i64)(zigzag & 1);
+    if (codec_reads(c)) *v = (i64)(zigzag >> 1) ^ -(i64)(zigzag & 1);
 }
 
 void codec_i32(struct codec *c, i32 *v)
 {
-    i64 wide = *v;
+    i64 wide = codec_reads(c) ? 0 : *v;
     codec_i64(c, &wide);
+    if (!codec_reads(c)) return;
     if (wide < INT32_MIN || wide > INT32_MAX) {
         c->failed = true;
         wide = 0;
