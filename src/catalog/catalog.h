@@ -8,7 +8,7 @@
  * once (kind ITEM_SEEN) and its description when the feed brings it.
  *
  *   reads    base/, event/
- *   feeds    profile/, segment/, search/, recommend/, decide/
+ *   feeds    profile/, segment/, recommend/, decide/
  *   threads  the fold writes; anyone reads inside rcu_read_begin/end
  *   memory   one block an item, freed after a grace period
  */

@@ -8,7 +8,7 @@
  * until the person says no.
  *
  *   reads    base/, event/, identity/
- *   feeds    profile/, decide/, deliver/, api/
+ *   feeds    profile/, decide/, api/
  *   threads  pure functions; struct denials: fold writes, any thread reads
  */
 #ifndef CONSENT_CONSENT_H

@@ -10,7 +10,7 @@
  * comes back empty: each placement ends in its default.
  *
  *   reads    base/, math/, event/, rule/, definition/, identity/, consent/, catalog/, profile/, segment/, recommend/, experiment/
- *   feeds    deliver/, measure/, fold/, api/
+ *   feeds    fold/, api/
  *   threads  the fold builds books; decide from any thread inside rcu brackets; struct caps is atomic
  *   memory   a book in its own arena; a decision in the request's
  */
@@ -167,6 +167,7 @@ struct decided_item {
     f64 score;
     u8 source;                      /* enum recommender; RECOMMENDERS: pinned */
     u32 because[2]; isize because_n;
+    bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
     str ticket;
 };
 struct decision {

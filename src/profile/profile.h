@@ -7,7 +7,7 @@
  * only ever added behind the count that older versions know, or the array is replaced.
  *
  *   reads    base/, math/, event/, rule/, identity/, consent/, catalog/
- *   feeds    segment/, recommend/, predict/, decide/, measure/
+ *   feeds    segment/, recommend/, decide/, fold/
  *   threads  the fold writes; anyone reads inside rcu_read_begin/end
  *   memory   blocks of their own, given back after a grace period
  */

@@ -9,7 +9,7 @@
  *   lex -> parse -> check -> compile -> run | explain | print
  *
  *   reads    base/, event/ (types and the compact history)
- *   feeds    segment/, decide/, recommend/, search/, experiment/
+ *   feeds    segment/, decide/, api/
  *   threads  a compiled rule is immutable; run and explain from anywhere
  *   memory   rule_compile's arena holds all of the rule
  *
