@@ -318,6 +318,20 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     return query;
 }
 
+/* What the person did with an item that is given as a reason: bought it, and never merely looked. */
+static bool bought_only(const struct asker *q, u32 item)
+{
+    const struct profile *p = q->facts.profile;
+    bool bought = false;
+    for (isize i = 0; p && i < p->history_n; i++) {
+        const struct history_entry *e = &p->history[i];
+        if (e->item != item || e->at_ms > q->request->now_ms) continue;
+        if (e->type == EVENT_PRODUCT_VIEWED) return false;
+        bought |= e->type == EVENT_PRODUCT_PURCHASED;
+    }
+    return bought;
+}
+
 static isize put_pins(struct asker *q, struct picking *p, struct decided_item *items, isize n, isize limit)
 {
     for (isize i = 0; p->strategy && i < p->strategy->pins_n; i++) {
@@ -350,6 +364,7 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
         items[i] = (struct decided_item){ .item = { found[i].item }, .score = found[i].score, .source = found[i].source,
                                           .because_n = found[i].because_n };
         memcpy(items[i].because, found[i].because, sizeof items[i].because);
+        items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
     n = put_pins(q, &p, items, n, limit);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
@@ -383,6 +398,12 @@ static void show(struct asker *q, struct decision *d, const struct variation *v)
     if (v->render != RENDER_CONTENT || v->strategy.len == 0) return;
     d->strategy = book_strategy(q->world->book, v->strategy);
     d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
+}
+
+/* A campaign speaks in its placement and in the others of its family: the same offer at the till as on the web. */
+static bool speaks_in(const struct book *book, const struct campaign *c, const struct placement *p)
+{
+    return str_eq(book->placements[c->placement].family, p->family);
 }
 
 /* True when the campaign speaks for this placement. Guards and caps come after the target, so that what is recorded as
@@ -426,7 +447,7 @@ static bool previewed(struct asker *q, struct decision *d)
     if (!preview_read(book->secret, q->request->preview, q->request->now_ms, &campaign, &experience, &variation)) return false;
     for (isize i = 0; i < book->campaigns_n; i++) {
         const struct campaign *c = &book->campaigns[i];
-        bool here = c->id == campaign && &book->placements[c->placement] == d->placed && experience < c->experiences_n
+        bool here = c->id == campaign && speaks_in(book, c, d->placed) && experience < c->experiences_n
                  && variation < c->experiences[experience].variations_n;
         if (!here) continue;
         d->campaign = c->id;
@@ -478,7 +499,7 @@ static void decide_one(struct asker *q, struct decision *d)
     bool won = false;
     for (isize i = 0; i < book->campaigns_n; i++) {
         const struct campaign *c = &book->campaigns[i];
-        if (&book->placements[c->placement] != d->placed) continue;
+        if (!speaks_in(book, c, d->placed)) continue;
         if (!won) won = try_campaign(q, d, c);
         else consider(d, c, 0, OUTCOME_LOST);
     }

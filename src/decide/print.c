@@ -103,6 +103,8 @@ static str because_text(const struct printing *p, const struct decided_item *it)
     bool nb = str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
     if (it->because_n && it->source == RECOMMENDER_COOC)
         return arena_printf(p->a, nb ? "Passer med %.*s" : "Goes with %.*s", STR_FMT(title_of(p, it->because[0])));
+    if (it->because_n && it->bought)
+        return arena_printf(p->a, nb ? "Fordi du kjøpte %.*s" : "Because you bought %.*s", STR_FMT(title_of(p, it->because[0])));
     if (it->because_n)
         return arena_printf(p->a, nb ? "Fordi du så på %.*s" : "Because you viewed %.*s", STR_FMT(title_of(p, it->because[0])));
     switch (it->source) {
