@@ -463,7 +463,7 @@ void fold_rebuild_book(struct fold *fold)
     struct definition_errors errors = { 0 };
     struct rule_names names = fold_names(fold);
     take_secrets(fold);
-    enum err err = book_build(fold->definitions, NULL, &names, fold->live.secret, fold->ref, &book, &errors);
+    enum err err = book_build(fold->definitions, NULL, &names, fold->live.secret, fold->book_ref, &book, &errors);
     if (err) {                                          /* what did compile stays in force */
         log_error("definition.refused kind=%.*s key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].kind),
                   STR_FMT(errors.at[0].key), STR_FMT(errors.at[0].message));
@@ -500,6 +500,7 @@ static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
     if (definition_change_decode(bytes, &change) || definition_check(fold->definitions, &change, 0, NULL)) return;
     definition_apply(fold->definitions, &change, now_ms);
     if (change.op == DEFINITION_DRAFT) return;
+    fold->book_ref = fold->ref;
     fold_rebuild_book(fold);
     if (str_eq(change.kind, S("segment"))) recompute_segments(fold, now_ms);
 }

@@ -118,6 +118,8 @@ static struct hash128 rest_digest(const struct fold *fold)
         codec_i64(&c, &t.revenue[i].minor);
         codec_u16(&c, &t.revenue[i].currency.v);
     }
+    u64 book_ref = fold->book_ref;
+    codec_u64(&c, &book_ref);
     for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
     for (isize i = 0; i < fold->sources.n; i++) {
         struct source_count s = fold->sources.at[i];

@@ -66,6 +66,7 @@ struct fold {
     struct latest latest[LATEST_MAX];
     isize latest_n;                                     /* ever */
     u64 ref;
+    u64 book_ref;                                       /* of the entry that last changed what is published: the book's version */
     i64 now_ms;
     u64 flushed_ref;
     i64 flushed_at_us;

@@ -290,6 +290,8 @@ static void gather(struct fold *fold)
     meta_add(b, "digest", &t);
     buf_add(&t, (str){ (const char *)&fold->ref, sizeof fold->ref });
     meta_add(b, "ref", &t);
+    buf_add(&t, (str){ (const char *)&fold->book_ref, sizeof fold->book_ref });
+    meta_add(b, "book", &t);
     buf_add(&t, (str){ (const char *)&fold->now_ms, sizeof fold->now_ms });
     meta_add(b, "now", &t);
     buf_fini(&t);
@@ -454,6 +456,7 @@ static enum err load_meta(struct loading *l)
     str key = column_str(l->s, 0), value = column_blob(l->s, 1);
     struct codec c = codec_reader(value, &l->a);
     if (str_eq(key, S("ref")) && value.len == (isize)sizeof fold->ref) memcpy(&fold->ref, value.ptr, sizeof fold->ref);
+    if (str_eq(key, S("book")) && value.len == (isize)sizeof fold->book_ref) memcpy(&fold->book_ref, value.ptr, sizeof fold->book_ref);
     if (str_eq(key, S("now")) && value.len == (isize)sizeof fold->now_ms) memcpy(&fold->now_ms, value.ptr, sizeof fold->now_ms);
     if (str_eq(key, S("totals"))) visit_totals(&c, &fold->totals);
     while (str_eq(key, S("names")) && c.in.len && !c.failed) {
