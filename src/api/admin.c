@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * admin.c - what the console's routes share: people's names, as-of facts, and the list of what was done. */
+ * admin.c - what the console's routes share: people's names, as-of facts, and the list of what was
+ * done. */
 #include "api/admin.h"
 
 #include <pthread.h>
@@ -39,7 +40,7 @@ void admin_free(struct admin *admin)
     mem_free(admin);
 }
 
-/* ---- deeds ------------------------------------------------------------------------------------- */
+/* ---- deeds ---------------------------------------------------------------------------------- */
 
 static void copy_text(char *to, isize size, str s)
 {
@@ -73,7 +74,7 @@ isize deeds_of(struct admin *admin, arena *a, const struct deed **out)
     return n;
 }
 
-/* ---- calls --------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 void call_fail(struct call *call, enum err err, const char *format, ...)
 {
@@ -108,9 +109,12 @@ isize query_limit(struct call *call, isize otherwise, isize most)
     return (isize)min_i64(max_i64(n, 1), most);
 }
 
-str body_text(const struct call *call, const char *name) { return json_str(json_get(call->body, str_of(name)), S("")); }
+str body_text(const struct call *call, const char *name)
+{
+    return json_str(json_get(call->body, str_of(name)), S(""));
+}
 
-/* ---- words ------------------------------------------------------------------------------------------ */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 void print_money(struct jsonw *w, struct money money)
 {
@@ -133,7 +137,8 @@ void print_person_id(struct jsonw *w, const char *key, person_id id)
 bool person_id_read(str text, person_id *out)
 {
     i64 n;
-    if (!str_starts(text, S("p_")) || !str_to_i64(str_from(text, 2), &n) || n < 1 || n > UINT32_MAX) return false;
+    if (!str_starts(text, S("p_")) || !str_to_i64(str_from(text, 2), &n) || n < 1 || n > UINT32_MAX)
+        return false;
     out->v = (u32)n;
     return true;
 }
@@ -156,7 +161,8 @@ static str email_of(const struct live *live, person_id id)
     const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(live->identity, id, links, countof(links));
     for (isize i = 0; i < n; i++)
-        if (links[i]->verified && links[i]->identifier.kind == IDENTIFIER_EMAIL) return links[i]->identifier.value;
+        if (links[i]->verified && links[i]->identifier.kind == IDENTIFIER_EMAIL)
+            return links[i]->identifier.value;
     return S("");
 }
 
@@ -170,7 +176,8 @@ str person_display(const struct live *live, const struct profile *p, arena *a)
     str local = p->known ? str_cut(email_of(live, p->id), '@').head : S("");
     if (local.len) return local;
     u32 id = p->id.v;
-    return arena_printf(a, "anonymous %04x", (u32)(hash64((str){ (const char *)&id, sizeof id }, 0) & 0xffff));
+    return arena_printf(a, "anonymous %04x",
+                        (u32)(hash64((str){ (const char *)&id, sizeof id }, 0) & 0xffff));
 }
 
 void print_item_named(const struct live *live, u32 item, struct jsonw *w)
@@ -182,7 +189,7 @@ void print_item_named(const struct live *live, u32 item, struct jsonw *w)
     if (title.len) jsonw_key_str(w, "title", title);
 }
 
-/* ---- rules ------------------------------------------------------------------------------------------ */
+/* ---- rules ---------------------------------------------------------------------------------- */
 
 static enum tri segment_as_of(const void *ctx, segment_id id)
 {

@@ -6,9 +6,10 @@
 
 #include "api/inside.h"
 
-/* ---- admin.c ----------------------------------------------------------------------------------- */
+/* ---- admin.c -------------------------------------------------------------------------------- */
 
-/* Sets the call's error and its reason in place of what was written. On any thread, for ask_fold and ask_jobs. */
+/* Sets the call's error and its reason in place of what was written. On any thread, for ask_fold
+ * and ask_jobs. */
 void PRINTF_LIKE(3, 4) call_fail(struct call *call, enum err err, const char *format, ...);
 /* From a job: runs `answer` on the fold's thread and waits for it. */
 void on_fold(struct call *call, void (*answer)(struct call *call, struct fold *fold));
@@ -29,29 +30,31 @@ str person_display(const struct live *live, const struct profile *p, arena *a);
 /* "p-1" and "Slim jeans"; nothing for item 0. */
 void print_item_named(const struct live *live, u32 item, struct jsonw *w);
 
-/* The facts of a person at another instant: segments a rule names are worked out too. Stays put while the facts are used. */
+/* The facts of a person at another instant: segments a rule names are worked out too. Stays put
+ * while the facts are used. */
 struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
 struct rule_facts facts_as_of(const struct as_of *at);
 /* A rule's trace as WEBAPI's tree, items by key and events by name. On the fold's thread. */
 void print_why(struct call *call, const struct fold *fold, const struct rule_trace *trace);
 
-/* ---- definitions.c ------------------------------------------------------------------------------ */
-/* Steps of definitions, tried and then taken, from a job; false after call_fail(), or after a 422 with its reasons was written. */
+/* ---- definitions.c -------------------------------------------------------------------------- */
+/* Steps of definitions, tried and then taken, from a job; false after call_fail(), or after a 422
+ * with its reasons was written. */
 bool define(struct call *call, const struct definition_change *changes, isize n);
 str definition_state(const struct definition *def);
 bool kind_hidden(str kind, str key);
 void print_definition(struct call *call, const struct definition *def);         /* without its secrets */
 
-/* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ---- */
+/* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct profile *p);
 
-/* ---- imports.c ------------------------------------------------------------------------------------ */
+/* ---- imports.c ------------------------------------------------------------------------------ */
 struct imports;
 struct imports *imports_new(struct api *api);
 void imports_stop(struct imports *imports);
 void imports_free(struct imports *imports);
 
-/* ---- overview.c ------------------------------------------------------------------------------------ */
+/* ---- overview.c ----------------------------------------------------------------------------- */
 struct streams;
 struct streams *streams_new(struct api *api);
 void streams_stop(struct streams *streams);

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * data.c - what comes in and what is there: sources, dead letters, keys, the catalogue, links to look at a variation, and
- * the counters for a monitor.
+ * data.c - what comes in and what is there: sources, dead letters, keys, the catalogue, links to
+ * look at a variation, and the counters for a monitor.
  *
- * A source is green when something of it was folded in the last minute, red when it has been silent for longer, and idle
- * when nothing ever came. A shop that sends once a night is red by day: what is expected of a source is not said anywhere yet.
+ * A source is green when something of it was folded in the last minute, red when it has been
+ * silent for longer, and idle when nothing ever came. A shop that sends once a night is red by
+ * day: what is expected of a source is not said anywhere yet.
  */
 #include <stdio.h>
 
 #include "api/admin.h"
 #include "base/rcu.h"
 
-/* ---- sources ---------------------------------------------------------------------------------------- */
+/* ---- sources -------------------------------------------------------------------------------- */
 
 static void print_basis(struct jsonw *w, const struct source *source)
 {
     jsonw_key_begin(w, "basis", '{');
     for (int p = 0; source && p < PURPOSES; p++)
-        if (source->basis.of[p] != BASIS_NONE) jsonw_key_str(w, purpose_name(p), str_of(basis_name(source->basis.of[p])));
+        if (source->basis.of[p] != BASIS_NONE)
+            jsonw_key_str(w, purpose_name(p), str_of(basis_name(source->basis.of[p])));
     jsonw_end(w, '}');
 }
 
-static void print_source(struct call *call, str key, str title, str owner, const struct source *source, struct source_count n)
+static void print_source(struct call *call, str key, str title, str owner,
+                         const struct source *source, struct source_count n)
 {
     struct jsonw *w = &call->w;
     i64 now_ms = clock_now(call->api->clock), lag_ms = max_i64(now_ms - n.last_at_ms, 0);
@@ -58,17 +61,19 @@ static void answer_sources(struct call *call, struct fold *fold)
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("source"), &at));) {
         if (def->archived) continue;
         const struct source *s = book_source(book, def->key);
-        print_source(call, def->key, s ? s->title : def->key, s ? s->owner : S(""), s, count_of(fold, def->number));
+        print_source(call, def->key, s ? s->title : def->key, s ? s->owner : S(""), s,
+                     count_of(fold, def->number));
     }
     struct source_count other = count_of(fold, 0);
-    if (other.last_at_ms) print_source(call, S("(unnamed)"), S("Without a source definition"), S(""), NULL, other);
+    if (other.last_at_ms)
+        print_source(call, S("(unnamed)"), S("Without a source definition"), S(""), NULL, other);
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
 }
 
 void sources_get(struct call *call) { ask_fold(call, answer_sources); }
 
-/* ---- dead letters -------------------------------------------------------------------------------------- */
+/* ---- dead letters --------------------------------------------------------------------------- */
 
 static void print_letter(struct call *call, const struct dead_letter *letter)
 {
@@ -116,10 +121,14 @@ static void find_letter(struct call *call, struct fold *fold)
     bool named = str_starts(id, S("dl_")) && str_to_i64(str_from(id, 3), &ref);
     for (isize i = fold_dead(fold) - 1; named && i >= 0 && !letter; i--)
         if (fold_dead_at(fold, i)->ref == (u64)ref) letter = fold_dead_at(fold, i);
-    if (!letter) { call_fail(call, ERR_NOT_FOUND, "there is no dead letter \"%.*s\"", STR_FMT(id)); return; }
+    if (!letter) {
+        call_fail(call, ERR_NOT_FOUND, "there is no dead letter \"%.*s\"", STR_FMT(id));
+        return;
+    }
     if (letter->replayed) { call_fail(call, ERR_CONFLICT, "it was taken already"); return; }
     *r = (struct replaying){ letter->ref, arena_str(call->a, letter->raw), arena_str(call->a, letter->source), false };
-    /* What it says of identity is believed only where everything of its source is: when all its keys are secret ones. */
+    /* What it says of identity is believed only where everything of its source is: when all its
+     * keys are secret ones. */
     const struct book *book = atomic_load(&call->api->live->book);
     isize keys = 0, open = 0;
     for (isize i = 0; i < book->keys_n; i++) {
@@ -134,7 +143,9 @@ static void find_letter(struct call *call, struct fold *fold)
 static str type_of(const struct json *event)
 {
     if (json_get(event, S("type")) || json_get(event, S("batch"))) return S("");
-    return json_get(event, S("event")) ? S("track") : json_get(event, S("traits")) ? S("identify") : S("page");
+    return json_get(event, S("event"))    ? S("track")
+           : json_get(event, S("traits")) ? S("identify")
+                                          : S("page");
 }
 
 static enum err take_letter(struct call *call, const struct replaying *r, const struct collected *c)
@@ -157,11 +168,20 @@ static void replay(struct call *call)
     on_fold(call, find_letter);
     if (call->err) return;
     const struct json *event = json_get(call->body, S("event"));
-    bool mended = event != NULL;                        /* then it is the editor who says it, and an editor may join people anyway */
-    if (!event && r.raw.len == 0) { call_fail(call, ERR_REFUSED, "nothing of it was kept: there was no consent to"); return; }
-    if (!event && json_parse(call->a, r.raw, &event, &diag)) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what)); return; }
+    bool mended =
+        event != NULL; /* then it is the editor who says it, and an editor may join people anyway */
+    if (!event && r.raw.len == 0) {
+        call_fail(call, ERR_REFUSED, "nothing of it was kept: there was no consent to");
+        return;
+    }
+    if (!event && json_parse(call->a, r.raw, &event, &diag)) {
+        call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what));
+        return;
+    }
     /* A call of its own: what this request's headers say is of the person at the console. */
-    struct call own = { .api = call->api, .a = call->a, .source_key = r.source, .secret = r.verified || mended };
+    struct call own = {
+        .api = call->api, .a = call->a, .source_key = r.source, .secret = r.verified || mended
+    };
     struct collected *c = arena_new(call->a, struct collected, 1);
     enum err err = collect_events(&own, type_of(event), event, c, &diag);
     if (err) { call_fail(call, ERR_REFUSED, "%.*s", STR_FMT(diag.what)); return; }
@@ -177,7 +197,7 @@ static void replay(struct call *call)
 /* As it lies there, or mended: {"event": …}. */
 void dead_letter_replay(struct call *call) { ask_jobs(call, replay); }
 
-/* ---- keys ------------------------------------------------------------------------------------------------- */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 str api_key_make(arena *a, bool secret, str *prefix)
 {
@@ -199,7 +219,9 @@ static void answer_keys(struct call *call, struct fold *fold)
     jsonw_key_begin(w, "keys", '[');
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("key"), &at));) {
         const struct json *doc;
-        if (definition_published(def).len == 0 || json_parse(call->a, definition_published(def), &doc, NULL)) continue;
+        if (definition_published(def).len == 0
+            || json_parse(call->a, definition_published(def), &doc, NULL))
+            continue;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "id", def->key);
         jsonw_key_str(w, "kind", json_str(json_get(doc, S("kind")), S("")));
@@ -223,10 +245,17 @@ static void make_key(struct call *call)
     rcu_read_begin();
     bool known = book_source(atomic_load(&call->api->live->book), source) != NULL;
     rcu_read_end();
-    if (!known) { call_fail(call, ERR_REFUSED, "there is no published source \"%.*s\"", STR_FMT(source)); return; }
+    if (!known) {
+        call_fail(call, ERR_REFUSED, "there is no published source \"%.*s\"", STR_FMT(source));
+        return;
+    }
     str document = key_document(call->a, key, secret, source, owner.len ? owner : call->author);
     struct definition_change changes[] = {
-        { .op = DEFINITION_DRAFT, .kind = S("key"), .key = prefix, .document = document, .author = call->author },
+        { .op = DEFINITION_DRAFT,
+          .kind = S("key"),
+          .key = prefix,
+          .document = document,
+          .author = call->author },
         { .op = DEFINITION_PUBLISH, .kind = S("key"), .key = prefix, .author = call->author },
     };
     if (!define(call, changes, countof(changes))) return;
@@ -248,13 +277,15 @@ void keys_post(struct call *call)
 
 static void revoke_key(struct call *call)
 {
-    struct definition_change change = { .op = DEFINITION_ARCHIVE, .kind = S("key"), .key = call->params[0], .author = call->author };
+    struct definition_change change = {
+        .op = DEFINITION_ARCHIVE, .kind = S("key"), .key = call->params[0], .author = call->author
+    };
     if (define(call, &change, 1)) buf_add(&call->out, S("{}"));
 }
 
 void keys_delete(struct call *call) { ask_jobs(call, revoke_key); }
 
-/* ---- the catalogue ------------------------------------------------------------------------------------------ */
+/* ---- the catalogue -------------------------------------------------------------------------- */
 
 static bool holds_nocase(str text, str part)
 {
@@ -265,7 +296,9 @@ static bool holds_nocase(str text, str part)
 
 static bool item_matches(const struct item *item, str q)
 {
-    if (q.len == 0 || holds_nocase(item->key, q) || holds_nocase(item->brand, q) || holds_nocase(item->category, q)) return true;
+    if (q.len == 0 || holds_nocase(item->key, q) || holds_nocase(item->brand, q)
+        || holds_nocase(item->category, q))
+        return true;
     for (isize i = 0; i < item->titles_n; i++)
         if (holds_nocase(item->titles[i].value, q)) return true;
     return false;
@@ -276,7 +309,8 @@ static void print_item(struct call *call, const struct item *item)
     static const char *const kinds[] = { "seen", "product", "content" };
     struct jsonw *w = &call->w;
     jsonw_begin(w, '{');
-    item_print(item, http_query(call->req, S("market"), S("")), http_query(call->req, S("locale"), S("en")), w);
+    item_print(item, http_query(call->req, S("market"), S("")),
+               http_query(call->req, S("locale"), S("en")), w);
     jsonw_key_str(w, "kind", str_of(kinds[item->kind]));
     if (item->hidden) jsonw_key_bool(w, "hidden", true);
     if (item->removed) jsonw_key_bool(w, "removed", true);
@@ -321,17 +355,20 @@ void item_get(struct call *call)
     else reply_problem(call, ERR_NOT_FOUND, "there is no item \"%.*s\"", STR_FMT(call->params[0]));
 }
 
-/* ---- a link to look at one variation --------------------------------------------------------------------------- */
+/* ---- a link to look at one variation -------------------------------------------------------- */
 
 static str preview_token(struct call *call, const struct book *book)
 {
-    str experience = body_text(call, "experience"), variation = body_text(call, "variation"), placement = body_text(call, "placement");
+    str experience = body_text(call, "experience"), variation = body_text(call, "variation"),
+        placement = body_text(call, "placement");
     const struct campaign *c = book_campaign(book, body_text(call, "campaign"));
     bool here = c && (placement.len == 0 || str_eq(book->placements[c->placement].key, placement));
     for (isize x = 0; here && x < c->experiences_n; x++)
-        for (isize v = 0; str_eq(c->experiences[x].key, experience) && v < c->experiences[x].variations_n; v++)
+        for (isize v = 0;
+             str_eq(c->experiences[x].key, experience) && v < c->experiences[x].variations_n; v++)
             if (str_eq(c->experiences[x].variations[v].key, variation))
-                return preview_make(call->a, book->secret, c->id, (u8)x, (u8)v, clock_now(call->api->clock));
+                return preview_make(call->a, book->secret, c->id, (u8)x, (u8)v,
+                                    clock_now(call->api->clock));
     return S("");
 }
 
@@ -340,19 +377,26 @@ void preview_link(struct call *call)
     rcu_read_begin();
     str token = preview_token(call, atomic_load(&call->api->live->book));
     rcu_read_end();
-    if (token.len == 0) { reply_problem(call, ERR_NOT_FOUND, "no published campaign has that experience and variation there"); return; }
+    if (token.len == 0) {
+        reply_problem(call, ERR_NOT_FOUND,
+                      "no published campaign has that experience and variation there");
+        return;
+    }
     jsonw_begin(&call->w, '{');
     jsonw_key_str(&call->w, "token", token);
-    jsonw_key_str(&call->w, "query", arena_printf(call->a, "opmaat_preview=%.*s", STR_FMT(percent_encode(call->a, token))));
+    jsonw_key_str(
+        &call->w, "query",
+        arena_printf(call->a, "opmaat_preview=%.*s", STR_FMT(percent_encode(call->a, token))));
     jsonw_end(&call->w, '}');
     reply_json(call);
 }
 
-/* ---- counters, in Prometheus' text form --------------------------------------------------------------------------- */
+/* ---- counters, in Prometheus' text form ----------------------------------------------------- */
 
 static void metric(struct buf *out, const char *name, const char *type, const char *help, i64 value)
 {
-    buf_printf(out, "# HELP opmaat_%s %s\n# TYPE opmaat_%s %s\nopmaat_%s %lld\n", name, help, name, type, name, (long long)value);
+    buf_printf(out, "# HELP opmaat_%s %s\n# TYPE opmaat_%s %s\nopmaat_%s %lld\n", name, help, name,
+               type, name, (long long)value);
 }
 
 static void print_http(struct buf *out, const struct http_counters *c)
@@ -363,11 +407,18 @@ static void print_http(struct buf *out, const struct http_counters *c)
     metric(out, "http_requests_total", "counter", "Requests handed to a handler", (i64)c->requests);
     metric(out, "http_received_bytes_total", "counter", "Bytes received", (i64)c->bytes_in);
     metric(out, "http_sent_bytes_total", "counter", "Bytes sent", (i64)c->bytes_out);
-    buf_add(out, S("# HELP opmaat_http_answers_total Answers by class of status\n# TYPE opmaat_http_answers_total counter\n"));
-    for (int i = 0; i < 5; i++) buf_printf(out, "opmaat_http_answers_total{class=\"%dxx\"} %llu\n", i + 1, (unsigned long long)c->answers[i]);
-    buf_add(out, S("# HELP opmaat_http_refused_total Requests refused before a handler saw them\n# TYPE opmaat_http_refused_total counter\n"));
+    buf_add(
+        out,
+        S("# HELP opmaat_http_answers_total Answers by class of status\n# TYPE opmaat_http_answers_total counter\n"));
+    for (int i = 0; i < 5; i++)
+        buf_printf(out, "opmaat_http_answers_total{class=\"%dxx\"} %llu\n", i + 1,
+                   (unsigned long long)c->answers[i]);
+    buf_add(
+        out,
+        S("# HELP opmaat_http_refused_total Requests refused before a handler saw them\n# TYPE opmaat_http_refused_total counter\n"));
     for (int i = 0; i < HTTP_REFUSALS_N; i++)
-        buf_printf(out, "opmaat_http_refused_total{why=\"%s\"} %llu\n", http_refusal_name((enum http_refusal)i), (unsigned long long)c->refused[i]);
+        buf_printf(out, "opmaat_http_refused_total{why=\"%s\"} %llu\n",
+                   http_refusal_name((enum http_refusal)i), (unsigned long long)c->refused[i]);
 }
 
 static void print_log(struct buf *out, struct log_totals log, struct log_writer_totals writer)
@@ -397,7 +448,8 @@ static void answer_metrics(struct call *call, struct fold *fold)
     metric(out, "people_known", "gauge", "Profiles of known people", people_known(live->people));
     metric(out, "items", "gauge", "Items of the catalogue", catalog_count(live->catalog));
     metric(out, "fold_ref", "counter", "The last entry folded", (i64)fold_ref(fold));
-    metric(out, "uptime_seconds", "gauge", "Seconds since the start", (clock_now(call->api->clock) - call->api->started_at_ms) / SECOND_MS);
+    metric(out, "uptime_seconds", "gauge", "Seconds since the start",
+           (clock_now(call->api->clock) - call->api->started_at_ms) / SECOND_MS);
     print_log(out, fold_log_totals(fold), log_writer_totals(fold_writer(fold)));
     if (!call->api->server) return;
     struct http_counters http;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * definitions.c - drafts, publishing that may be refused, pausing, revisions and their differences; the audit.
+ * definitions.c - drafts, publishing that may be refused, pausing, revisions and their
+ * differences; the audit.
  *
- * A step is tried on the fold's thread against all that is published, then appended, and answered once it is
- * folded: from then on it holds. All steps go through the one jobs thread, so nothing changes between the trial and the step.
+ * A step is tried on the fold's thread against all that is published, then appended, and answered
+ * once it is folded: from then on it holds. All steps go through the one jobs thread, so nothing
+ * changes between the trial and the step.
  *
- * Accounts, keys and the data folder's secrets are definitions too, and are not shown here. Of a source the identity secret is
- * not shown; a draft that says SECRET_KEPT in its place keeps the one there was.
+ * Accounts, keys and the data folder's secrets are definitions too, and are not shown here. Of a
+ * source the identity secret is not shown; a draft that says SECRET_KEPT in its place keeps the
+ * one there was.
  */
 #include <stdlib.h>
 
@@ -17,7 +20,8 @@
 enum { DIFF_LINES_MAX = 3000 };
 
 static const str kinds_shown[] = {
-    S_INIT("source"), S_INIT("segment"), S_INIT("placement"), S_INIT("strategy"), S_INIT("campaign"), S_INIT("settings"),
+    S_INIT("source"),   S_INIT("segment"),  S_INIT("placement"),
+    S_INIT("strategy"), S_INIT("campaign"), S_INIT("settings"),
 };
 
 bool kind_hidden(str kind, str key)
@@ -32,7 +36,7 @@ str definition_state(const struct definition *def)
     return def->archived ? S("archived") : def->published ? S("published") : S("draft");
 }
 
-/* ---- a step ------------------------------------------------------------------------------------------- */
+/* ---- a step --------------------------------------------------------------------------------- */
 
 struct steps {
     struct call *call;
@@ -44,7 +48,8 @@ struct steps {
     struct diag diag;
 };
 
-/* Rules are compiled against the names that stand, so of a segment that leaves it is asked who names it. */
+/* Rules are compiled against the names that stand, so of a segment that leaves it is asked who
+ * names it. */
 static bool names_segment(const struct rule *rule, u16 segment)
 {
     segment_id named[64];
@@ -58,19 +63,24 @@ static void needs(struct steps *s, const char *kind, str key)
 {
     str message = arena_printf(s->diag.arena, "%s \"%.*s\" refers to it", kind, STR_FMT(key));
     if (s->errors.n < countof(s->errors.at))
-        s->errors.at[s->errors.n++] = (struct definition_error){ .kind = str_of(kind), .key = arena_str(s->diag.arena, key), .message = message };
+        s->errors.at[s->errors.n++] = (struct definition_error){
+            .kind = str_of(kind), .key = arena_str(s->diag.arena, key), .message = message
+        };
 }
 
 static void who_names_segment(struct steps *s, const struct book *book, u16 number)
 {
     for (isize i = 0; i < book->segments->n; i++)
-        if (names_segment(book->segments->at[i].rule, number)) needs(s, "segment", book->segments->at[i].key);
+        if (names_segment(book->segments->at[i].rule, number))
+            needs(s, "segment", book->segments->at[i].key);
     for (isize i = 0; i < book->campaigns_n; i++)
         for (isize k = 0; k < book->campaigns[i].experiences_n; k++)
-            if (names_segment(book->campaigns[i].experiences[k].target, number)) needs(s, "campaign", book->campaigns[i].key);
+            if (names_segment(book->campaigns[i].experiences[k].target, number))
+                needs(s, "campaign", book->campaigns[i].key);
     for (isize i = 0; i < book->strategies_n; i++) {
         bool names = names_segment(book->strategies[i].filter, number);
-        for (isize k = 0; k < book->strategies[i].boosts_n; k++) names |= names_segment(book->strategies[i].boosts[k].rule, number);
+        for (isize k = 0; k < book->strategies[i].boosts_n; k++)
+            names |= names_segment(book->strategies[i].boosts[k].rule, number);
         if (names) needs(s, "strategy", book->strategies[i].key);
     }
 }
@@ -104,7 +114,8 @@ static void try_steps(void *ctx, struct fold *fold)
         s->err = definition_check(definitions, c, s->expected, &s->diag);
         const struct definition *def = definition_find(definitions, c->kind, c->key);
         if (!s->err && c->op == DEFINITION_PUBLISH) s->err = fold_try(fold, c, &s->errors, s->diag.arena);
-        if (!s->err && c->op == DEFINITION_ARCHIVE && definition_published(def).len) try_leaving(s, fold, def);
+        if (!s->err && c->op == DEFINITION_ARCHIVE && definition_published(def).len)
+            try_leaving(s, fold, def);
     }
 }
 
@@ -155,7 +166,11 @@ static const char *const op_names[] = { "draft", "publish", "pause", "resume", "
 
 bool define(struct call *call, const struct definition_change *changes, isize n)
 {
-    struct steps s = { .call = call, .changes = changes, .n = n, .expected = if_match(call), .diag = { .arena = call->a } };
+    struct steps s = { .call = call,
+                       .changes = changes,
+                       .n = n,
+                       .expected = if_match(call),
+                       .diag = { .arena = call->a } };
     fold_ask_wait(call->api->fold, try_steps, &s);
     if (s.err == ERR_REFUSED && s.errors.n) { print_refusal(call, &s); return false; }
     if (!s.err && take_steps(call->api->fold, changes, n, call->a)) {
@@ -174,9 +189,14 @@ bool define(struct call *call, const struct definition_change *changes, isize n)
 enum err api_define(struct fold *fold, str kind, str key, str document, str author, struct diag *diag)
 {
     arena a = { 0 };
-    struct definition_change draft = { .op = DEFINITION_DRAFT, .kind = kind, .key = key, .document = document, .author = author };
-    struct definition_change publish = { .op = DEFINITION_PUBLISH, .kind = kind, .key = key, .author = author };
-    struct steps first = { .changes = &draft, .n = 1, .diag = { .arena = &a } }, then = { .changes = &publish, .n = 1, .diag = { .arena = &a } };
+    struct definition_change draft = {
+        .op = DEFINITION_DRAFT, .kind = kind, .key = key, .document = document, .author = author
+    };
+    struct definition_change publish = {
+        .op = DEFINITION_PUBLISH, .kind = kind, .key = key, .author = author
+    };
+    struct steps first = { .changes = &draft, .n = 1, .diag = { .arena = &a } },
+                 then = { .changes = &publish, .n = 1, .diag = { .arena = &a } };
     struct steps *at = &first;
     fold_ask_wait(fold, try_steps, at);
     enum err err = at->err ? at->err : take_steps(fold, &draft, 1, &a);
@@ -187,8 +207,9 @@ enum err api_define(struct fold *fold, str kind, str key, str document, str auth
     }
     if (err && at->errors.n) {
         const struct definition_error *e = &at->errors.at[0];
-        err = diag_set(diag, err, "%.*s/%.*s %.*s: %.*s (column %lld)", STR_FMT(e->kind), STR_FMT(e->key), STR_FMT(e->path),
-                       STR_FMT(e->message), (long long)e->column);
+        err =
+            diag_set(diag, err, "%.*s/%.*s %.*s: %.*s (column %lld)", STR_FMT(e->kind),
+                     STR_FMT(e->key), STR_FMT(e->path), STR_FMT(e->message), (long long)e->column);
     } else if (err) {
         err = diag_set(diag, err, "%.*s", STR_FMT(at->diag.what));
     }
@@ -196,7 +217,7 @@ enum err api_define(struct fold *fold, str kind, str key, str document, str auth
     return err;
 }
 
-/* ---- showing ---------------------------------------------------------------------------------------------- */
+/* ---- showing -------------------------------------------------------------------------------- */
 
 static void print_document(struct call *call, str kind, str text)
 {
@@ -229,7 +250,8 @@ void print_definition(struct call *call, const struct definition *def)
     jsonw_key_bool(w, "paused", def->paused);
     jsonw_key_int(w, "revision", latest);
     if (def->published) jsonw_key_int(w, "published_revision", def->published);
-    jsonw_key_str(w, "owner", json_str(json_get(doc, S("owner")), latest ? def->revisions[0].author : S("")));
+    jsonw_key_str(w, "owner",
+                  json_str(json_get(doc, S("owner")), latest ? def->revisions[0].author : S("")));
     jsonw_key_time(w, "updated_at", def->changed_at_ms);
     jsonw_key(w, S("document"));
     print_document(call, def->kind, standing);
@@ -257,9 +279,13 @@ void definitions_get(struct call *call) { ask_fold(call, print_all); }
 
 static const struct definition *named(struct call *call, struct fold *fold)
 {
-    const struct definition *def = kind_hidden(call->params[0], call->params[1]) ? NULL
-                                 : definition_find(fold_definitions(fold), call->params[0], call->params[1]);
-    if (!def) call_fail(call, ERR_NOT_FOUND, "there is no %.*s \"%.*s\"", STR_FMT(call->params[0]), STR_FMT(call->params[1]));
+    const struct definition *def =
+        kind_hidden(call->params[0], call->params[1])
+            ? NULL
+            : definition_find(fold_definitions(fold), call->params[0], call->params[1]);
+    if (!def)
+        call_fail(call, ERR_NOT_FOUND, "there is no %.*s \"%.*s\"", STR_FMT(call->params[0]),
+                  STR_FMT(call->params[1]));
     return def;
 }
 
@@ -294,7 +320,7 @@ static void print_revisions(struct call *call, struct fold *fold)
 
 void definition_revisions(struct call *call) { ask_fold(call, print_revisions); }
 
-/* ---- differences: lines of the documents as they are read ----------------------------------------------------- */
+/* ---- differences: lines of the documents as they are read ----------------------------------- */
 
 static void indent(struct buf *out, isize depth)
 {
@@ -337,7 +363,8 @@ static isize lines_of(struct call *call, const struct definition *def, i64 revis
     pretty(&text, doc, 0);
     str *lines = arena_new(call->a, str, DIFF_LINES_MAX);
     isize n = 0;
-    for (struct str_cut cut = str_cut(buf_str(&text), '\n'); n < DIFF_LINES_MAX; cut = str_cut(cut.tail, '\n')) {
+    for (struct str_cut cut = str_cut(buf_str(&text), '\n'); n < DIFF_LINES_MAX;
+         cut = str_cut(cut.tail, '\n')) {
         lines[n++] = cut.head;
         if (!cut.found) break;
     }
@@ -362,11 +389,14 @@ static void print_lines(struct call *call, const str *a, isize an, const str *b,
     for (isize i = an - 1; i >= 0; i--)
         for (isize j = bn - 1; j >= 0; j--) {
             u16 down = same[(i + 1) * stride + j], right = same[i * stride + j + 1];
-            same[i * stride + j] = str_eq(a[i], b[j]) ? (u16)(same[(i + 1) * stride + j + 1] + 1) : down > right ? down : right;
+            same[i * stride + j] = str_eq(a[i], b[j]) ? (u16)(same[(i + 1) * stride + j + 1] + 1)
+                                   : down > right     ? down
+                                                      : right;
         }
     for (isize i = 0, j = 0; i < an || j < bn;) {
-        if (i < an && j < bn && str_eq(a[i], b[j])) { print_line(w, " ", a[i++]); j++; }
-        else if (j == bn || (i < an && same[(i + 1) * stride + j] >= same[i * stride + j + 1])) print_line(w, "-", a[i++]);
+        if (i < an && j < bn && str_eq(a[i], b[j])) { print_line(w, " ", a[i++]); j++;
+        } else if (j == bn || (i < an && same[(i + 1) * stride + j] >= same[i * stride + j + 1]))
+            print_line(w, "-", a[i++]);
         else print_line(w, "+", b[j++]);
     }
 }
@@ -379,7 +409,8 @@ static void print_diff(struct call *call, struct fold *fold)
     if (!str_to_i64(http_query(call->req, S("from"), S("")), &from)) from = def->published;
     if (!str_to_i64(http_query(call->req, S("to"), S("")), &to)) to = def->revisions_n;
     if (from < 1 || to < 1 || from > def->revisions_n || to > def->revisions_n) {
-        call_fail(call, ERR_NOT_FOUND, "%.*s has the revisions 1 to %lld", STR_FMT(def->key), (long long)def->revisions_n);
+        call_fail(call, ERR_NOT_FOUND, "%.*s has the revisions 1 to %lld", STR_FMT(def->key),
+                  (long long)def->revisions_n);
         return;
     }
     str *a = NULL, *b = NULL;
@@ -395,14 +426,15 @@ static void print_diff(struct call *call, struct fold *fold)
 
 void definition_diff(struct call *call) { ask_fold(call, print_diff); }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /* Sources and settings say what may be kept of people: an admin's. */
 static bool may_change(struct call *call)
 {
     bool guarded = str_eq(call->params[0], S("source")) || str_eq(call->params[0], S("settings"));
     if (kind_hidden(call->params[0], call->params[1])) {
-        reply_problem(call, ERR_NOT_FOUND, "there is no kind \"%.*s\" to write here", STR_FMT(call->params[0]));
+        reply_problem(call, ERR_NOT_FOUND, "there is no kind \"%.*s\" to write here",
+                      STR_FMT(call->params[0]));
         return false;
     }
     if (!guarded || call->who == WHO_ADMIN) return true;
@@ -412,7 +444,8 @@ static bool may_change(struct call *call)
 
 static void keep_secret(struct call *call, struct fold *fold)
 {
-    const struct definition *def = definition_find(fold_definitions(fold), call->params[0], call->params[1]);
+    const struct definition *def =
+        definition_find(fold_definitions(fold), call->params[0], call->params[1]);
     const struct json *before;
     if (!def || json_parse(call->a, definition_latest(def), &before, NULL)) return;
     str *out = call->own;
@@ -424,7 +457,8 @@ static str document_of(struct call *call)
     struct buf out = { .arena = call->a };
     struct jsonw w = { .out = &out };
     str secret = S("");
-    bool kept = str_eq(call->params[0], S("source")) && str_eq(body_text(call, "identity_secret"), S(SECRET_KEPT));
+    bool kept = str_eq(call->params[0], S("source"))
+                && str_eq(body_text(call, "identity_secret"), S(SECRET_KEPT));
     call->own = &secret;
     if (kept) on_fold(call, keep_secret);
     jsonw_begin(&w, '{');
@@ -439,7 +473,9 @@ static str document_of(struct call *call)
 
 static struct definition_change change_of(struct call *call, enum definition_op op)
 {
-    return (struct definition_change){ .op = (u8)op, .kind = call->params[0], .key = call->params[1], .author = call->author };
+    return (struct definition_change){
+        .op = (u8)op, .kind = call->params[0], .key = call->params[1], .author = call->author
+    };
 }
 
 static void change_and_show(struct call *call, struct definition_change change)
@@ -458,9 +494,16 @@ void definition_put(struct call *call)
 {
     str kind = body_text(call, "kind"), key = body_text(call, "key");
     if (!may_change(call)) return;
-    if (!json_is(call->body, JSON_OBJ)) { reply_problem(call, ERR_BAD_INPUT, "expected the definition as a JSON object"); return; }
+    if (!json_is(call->body, JSON_OBJ)) {
+        reply_problem(call, ERR_BAD_INPUT, "expected the definition as a JSON object");
+        return;
+    }
     bool other = (kind.len && !str_eq(kind, call->params[0])) || (key.len && !str_eq(key, call->params[1]));
-    if (other) { reply_problem(call, ERR_BAD_INPUT, "the document says %.*s/%.*s, the path says otherwise", STR_FMT(kind), STR_FMT(key)); return; }
+    if (other) {
+        reply_problem(call, ERR_BAD_INPUT, "the document says %.*s/%.*s, the path says otherwise",
+                      STR_FMT(kind), STR_FMT(key));
+        return;
+    }
     ask_jobs(call, draft);
 }
 
@@ -485,7 +528,10 @@ void definition_rollback(struct call *call)
 {
     i64 revision = json_int(json_get(call->body, S("revision")), 0);
     if (!may_change(call)) return;
-    if (revision < 1 || revision > REVISIONS_MAX) { reply_problem(call, ERR_BAD_INPUT, "expected {\"revision\": 1 …}"); return; }
+    if (revision < 1 || revision > REVISIONS_MAX) {
+        reply_problem(call, ERR_BAD_INPUT, "expected {\"revision\": 1 …}");
+        return;
+    }
     ask_jobs(call, rollback);
 }
 
@@ -496,21 +542,28 @@ static void validate(struct call *call, struct fold *fold)
     struct buf text = { .arena = call->a };
     struct jsonw w = { .out = &text };
     jsonw_value(&w, call->body);
-    struct definition_change change = { .op = DEFINITION_PUBLISH, .kind = body_text(call, "kind"), .key = body_text(call, "key"),
+    struct definition_change change = { .op = DEFINITION_PUBLISH,
+                                        .kind = body_text(call, "kind"),
+                                        .key = body_text(call, "key"),
                                         .document = buf_str(&text) };
     bool drafted = definition_find(fold_definitions(fold), change.kind, change.key) != NULL;
-    if (!drafted) { call_fail(call, ERR_NOT_FOUND, "draft %.*s/%.*s first", STR_FMT(change.kind), STR_FMT(change.key)); return; }
+    if (!drafted) {
+        call_fail(call, ERR_NOT_FOUND, "draft %.*s/%.*s first", STR_FMT(change.kind),
+                  STR_FMT(change.key));
+        return;
+    }
     if (fold_try(fold, &change, &s.errors, call->a)) print_refusal(call, &s);
     else buf_add(&call->out, S("{\"ok\":true}"));
 }
 
 void definition_validate(struct call *call)
 {
-    if (kind_hidden(body_text(call, "kind"), body_text(call, "key"))) reply_problem(call, ERR_BAD_INPUT, "expected a document with its kind and key");
+    if (kind_hidden(body_text(call, "kind"), body_text(call, "key")))
+        reply_problem(call, ERR_BAD_INPUT, "expected a document with its kind and key");
     else ask_fold(call, validate);
 }
 
-/* ---- the audit: revisions (for ever), and steps and log-ins since the start -------------------------------------- */
+/* ---- the audit: revisions (for ever), and steps and log-ins since the start ----------------- */
 
 struct line { i64 at_ms; str who, what, object; };
 
@@ -527,13 +580,15 @@ static void print_audit(struct call *call, struct fold *fold)
     isize deeds_n = deeds_of(call->api->admin, call->a, &deeds);
     const struct definition *def;
     for (isize i = 0; i < deeds_n; i++)
-        vec_push(&lines, (struct line){ deeds[i].at_ms, str_of(deeds[i].who), str_of(deeds[i].what), str_of(deeds[i].object) });
+        vec_push(&lines, (struct line){ deeds[i].at_ms, str_of(deeds[i].who), str_of(deeds[i].what),
+                                        str_of(deeds[i].object) });
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S(""), &at));) {
         str object = arena_printf(call->a, "%.*s/%.*s", STR_FMT(def->kind), STR_FMT(def->key));
         for (isize i = 0; i < def->revisions_n; i++) {
             bool new_key = str_eq(def->kind, S("key"));
             str what = new_key ? S("create_key") : i == 0 ? S("create") : S("edit");
-            vec_push(&lines, (struct line){ def->revisions[i].at_ms, def->revisions[i].author, what, object });
+            vec_push(&lines, (struct line){ def->revisions[i].at_ms, def->revisions[i].author, what,
+                                            object });
         }
     }
     if (lines.n) qsort(lines.at, (size_t)lines.n, sizeof *lines.at, newest_first);

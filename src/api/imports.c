@@ -2,8 +2,9 @@
  *
  * imports.c - files in by HTTP, one after the other on a thread of their own, and NDJSON out.
  *
- * A body is copied, answered with a job, and read through ingest's import_run as a file would be. Its entries go to the log
- * in chunks; when the log's queue is full the import waits, live traffic does not. A job is kept until 64 newer ones are.
+ * A body is copied, answered with a job, and read through ingest's import_run as a file would be.
+ * Its entries go to the log in chunks; when the log's queue is full the import waits, live traffic
+ * does not. A job is kept until 64 newer ones are.
  */
 #include <pthread.h>
 #include <time.h>
@@ -11,7 +12,14 @@
 #include "api/admin.h"
 #include "base/rcu.h"
 
-enum { JOBS_MAX = 64, WAITING_MAX = 4, REFUSALS_MAX = 100, REASON_MAX = 200, CHUNK_ENTRIES = 500, CHUNK_BYTES = 1 << 20 };
+enum {
+    JOBS_MAX = 64,
+    WAITING_MAX = 4,
+    REFUSALS_MAX = 100,
+    REASON_MAX = 200,
+    CHUNK_ENTRIES = 500,
+    CHUNK_BYTES = 1 << 20
+};
 
 enum state { JOB_WAITS, JOB_RUNS, JOB_DONE, JOB_FAILED };
 static const char *const state_names[] = { "waiting", "running", "done", "failed" };
@@ -65,7 +73,7 @@ static str keep(str s)
     return (str){ copy, s.len };
 }
 
-/* ---- running one ------------------------------------------------------------------------------------------ */
+/* ---- running one ---------------------------------------------------------------------------- */
 
 static void commit(struct running *r)
 {
@@ -144,7 +152,8 @@ static void take_progress(void *ctx, struct gz_progress at)
     pthread_mutex_unlock(&r->imports->lock);
 }
 
-/* A source nobody declared is declared by its first file, on the basis of contract: these are the shop's own books. */
+/* A source nobody declared is declared by its first file, on the basis of contract: these are the
+ * shop's own books. */
 static enum err need_source(struct running *r, struct diag *diag)
 {
     str key = str_of(r->job->source);
@@ -154,9 +163,14 @@ static enum err need_source(struct running *r, struct diag *diag)
         if (known) r->basis = known->basis;
         rcu_read_end();
         if (known) return ERR_OK;
-        enum err err = tries ? ERR_REFUSED : api_define(r->imports->api->fold, S("source"), key,
-            S("{\"title\":\"Imported files\",\"channel\":\"server\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\","
-              "\"model_training\":\"contract\"}}"), str_of(r->job->author), diag);
+        enum err err =
+            tries
+                ? ERR_REFUSED
+                : api_define(
+                    r->imports->api->fold, S("source"), key,
+                    S("{\"title\":\"Imported files\",\"channel\":\"server\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\","
+                      "\"model_training\":\"contract\"}}"),
+                    str_of(r->job->author), diag);
         if (err) return err;
     }
     return diag_set(diag, ERR_REFUSED, "the source \"%s\" does not compile", r->job->source);
@@ -165,7 +179,9 @@ static enum err need_source(struct running *r, struct diag *diag)
 static enum err run_import(struct running *r, arena *a, struct import_totals *totals, struct diag *diag)
 {
     struct job *job = r->job;
-    struct import import = { .kind = str_of(job->kind), .source = str_of(job->source), .currency = job->currency,
+    struct import import = { .kind = str_of(job->kind),
+                             .source = str_of(job->source),
+                             .currency = job->currency,
                              .received_ms = clock_now(r->imports->api->clock) };
     const struct import_sink sink = { r, take_event, take_item, take_refusal, take_progress };
     enum err err = job->map.len ? json_parse(a, job->map, &import.map, diag) : ERR_OK;
@@ -174,8 +190,9 @@ static enum err run_import(struct running *r, arena *a, struct import_totals *to
     struct gz *gz = gz_memory(job->body);
     err = import_run(gz, &import, &sink, totals, diag);
     gz_close(gz);
-    commit(r);                                          /* what was read stands, even when the file ends in the middle */
-    if (!err && r->err) err = diag_set(diag, r->err, "the log took only a part; the same file can be sent again");
+    commit(r); /* what was read stands, even when the file ends in the middle */
+    if (!err && r->err)
+        err = diag_set(diag, r->err, "the log took only a part; the same file can be sent again");
     return err;
 }
 
@@ -239,13 +256,14 @@ void imports_free(struct imports *imports)
     mem_free(imports);
 }
 
-/* ---- the routes ----------------------------------------------------------------------------------------------- */
+/* ---- the routes ----------------------------------------------------------------------------- */
 
 static bool key_fits(str key)
 {
     for (isize i = 0; i < key.len; i++) {
         char c = key.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.')) return false;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+            return false;
     }
     return key.len > 0 && key.len <= DEFINITION_KEY_BYTES_MAX;
 }
@@ -261,19 +279,40 @@ static struct job *place(struct imports *imports)
 void import_post(struct call *call)
 {
     struct imports *imports = call->api->admin->imports;
-    str kind = call->params[0], source = http_query(call->req, S("source"), S("import")), map = http_query(call->req, S("map"), S(""));
-    str mode = http_query(call->req, S("mode"), S("upsert")), code = http_query(call->req, S("currency"), S(""));
-    if (!import_kind_known(kind)) { reply_problem(call, ERR_NOT_FOUND, "there is no import kind \"%.*s\"", STR_FMT(kind)); return; }
-    if (!str_eq(mode, S("upsert"))) { reply_problem(call, ERR_REFUSED, "only mode=upsert is known"); return; }
-    if (!key_fits(source)) { reply_problem(call, ERR_BAD_INPUT, "a source's key is a-z 0-9 _ - ."); return; }
-    if (code.len && !currency_of(code).v) { reply_problem(call, ERR_BAD_INPUT, "currency is three letters such as EUR"); return; }
-    if (call->req->body.len == 0) { reply_problem(call, ERR_BAD_INPUT, "the body is the file, and it is empty"); return; }
+    str kind = call->params[0], source = http_query(call->req, S("source"), S("import")),
+        map = http_query(call->req, S("map"), S(""));
+    str mode = http_query(call->req, S("mode"), S("upsert")),
+        code = http_query(call->req, S("currency"), S(""));
+    if (!import_kind_known(kind)) {
+        reply_problem(call, ERR_NOT_FOUND, "there is no import kind \"%.*s\"", STR_FMT(kind));
+        return;
+    }
+    if (!str_eq(mode, S("upsert"))) {
+        reply_problem(call, ERR_REFUSED, "only mode=upsert is known");
+        return;
+    }
+    if (!key_fits(source)) {
+        reply_problem(call, ERR_BAD_INPUT, "a source's key is a-z 0-9 _ - .");
+        return;
+    }
+    if (code.len && !currency_of(code).v) {
+        reply_problem(call, ERR_BAD_INPUT, "currency is three letters such as EUR");
+        return;
+    }
+    if (call->req->body.len == 0) {
+        reply_problem(call, ERR_BAD_INPUT, "the body is the file, and it is empty");
+        return;
+    }
     pthread_mutex_lock(&imports->lock);
     struct job *job = place(imports);
     u64 id = 0;
     if (job) {
-        *job = (struct job){ .id = ++imports->ids, .currency = currency_of(code), .body = keep(call->req->body), .map = keep(map),
-                             .began_ms = clock_now(call->api->clock), .progress = { 0, call->req->body.len } };
+        *job = (struct job){ .id = ++imports->ids,
+                             .currency = currency_of(code),
+                             .body = keep(call->req->body),
+                             .map = keep(map),
+                             .began_ms = clock_now(call->api->clock),
+                             .progress = { 0, call->req->body.len } };
         copy_z(job->kind, sizeof job->kind, kind);
         copy_z(job->source, sizeof job->source, source);
         copy_z(job->author, sizeof job->author, call->author);
@@ -306,9 +345,12 @@ static void print_job(struct call *call, const struct job *job)
     jsonw_key_time(w, "began_at", job->began_ms);
     jsonw_key_time(w, "ended_at", job->ended_ms);
     if (job->error[0]) jsonw_key_str(w, "error", str_of(job->error));
-    const struct { const char *name; i64 n; } numbers[] = {
-        { "written", job->written }, { "lines", t->lines }, { "accepted", t->accepted }, { "refused", t->refused }, { "orders", t->orders },
-        { "refunds", t->refunds }, { "people", t->people }, { "events", t->events }, { "items", t->items }, { "no_consent", job->no_consent },
+    const struct { const char *name; i64 n;
+    } numbers[] = {
+        { "written", job->written },       { "lines", t->lines },   { "accepted", t->accepted },
+        { "refused", t->refused },         { "orders", t->orders }, { "refunds", t->refunds },
+        { "people", t->people },           { "events", t->events }, { "items", t->items },
+        { "no_consent", job->no_consent },
     };
     for (isize i = 0; i < countof(numbers); i++) jsonw_key_int(w, numbers[i].name, numbers[i].n);
     jsonw_key_begin(w, "refusals", '[');
@@ -337,7 +379,9 @@ void job_get(struct call *call)
     }
     pthread_mutex_unlock(&imports->lock);
     if (found) reply_json(call);
-    else reply_problem(call, ERR_NOT_FOUND, "there is no job \"%.*s\" (the latest %d are kept)", STR_FMT(id), JOBS_MAX);
+    else
+        reply_problem(call, ERR_NOT_FOUND, "there is no job \"%.*s\" (the latest %d are kept)",
+                      STR_FMT(id), JOBS_MAX);
 }
 
 void jobs_get(struct call *call)
@@ -346,18 +390,23 @@ void jobs_get(struct call *call)
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "jobs", '[');
     pthread_mutex_lock(&imports->lock);
-    for (u64 id = imports->ids; id > 0 && id + JOBS_MAX > imports->ids; id--) print_job(call, &imports->jobs[(id - 1) % JOBS_MAX]);
+    for (u64 id = imports->ids; id > 0 && id + JOBS_MAX > imports->ids; id--)
+        print_job(call, &imports->jobs[(id - 1) % JOBS_MAX]);
     pthread_mutex_unlock(&imports->lock);
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
     reply_json(call);
 }
 
-/* ---- out: NDJSON, a page a question -------------------------------------------------------------------------------- */
+/* ---- out: NDJSON, a page a question --------------------------------------------------------- */
 
 enum { EXPORT_AT_ONCE = 500, EXPORT_ROWS_MAX = 100000, EXPORT_BYTES_MAX = 256 << 20 };
 
-struct exporting { isize next, left; bool more; void (*page)(struct call *call, struct fold *fold, struct exporting *x); };
+struct exporting {
+    isize next, left;
+    bool more;
+    void (*page)(struct call *call, struct fold *fold, struct exporting *x);
+};
 
 static void row_end(struct call *call, struct exporting *x)
 {
@@ -409,9 +458,10 @@ static void print_prices(struct jsonw *w, const struct price *prices, isize n)
 
 static void print_words(struct jsonw *w, const struct item *item)
 {
-    const struct { const char *name; str value; } words[] = {
-        { "url", item->url }, { "image", item->image }, { "brand", item->brand }, { "colour", item->colour }, { "gender", item->gender },
-        { "category", item->category },
+    const struct { const char *name; str value;
+    } words[] = {
+        { "url", item->url },       { "image", item->image },   { "brand", item->brand },
+        { "colour", item->colour }, { "gender", item->gender }, { "category", item->category },
     };
     for (isize i = 0; i < countof(words); i++)
         if (words[i].value.len) jsonw_key_str(w, words[i].name, words[i].value);
@@ -502,7 +552,9 @@ static void print_order(struct call *call, struct fold *fold, const struct order
     jsonw_key_str(w, "state", str_of(states[order->state]));
     jsonw_key_time(w, "at", order->at_ms);
     jsonw_key_str(w, "channel", str_of(channel_name(order->channel)));
-    print_person_id(w, "person_id", order->node ? identity_person(fold_live(fold)->identity, order->node) : (person_id){ 0 });
+    print_person_id(w, "person_id",
+                    order->node ? identity_person(fold_live(fold)->identity, order->node)
+                                : (person_id){ 0 });
     jsonw_key(w, S("value"));
     print_money(w, (struct money){ order->value_minor, order->currency });
     jsonw_key(w, S("refunded"));
@@ -535,7 +587,9 @@ static void export_definitions(struct call *call, struct fold *fold, struct expo
 {
     const struct definition *def;
     isize n = EXPORT_AT_ONCE;
-    for (; n > 0 && x->left > 0 && (def = definition_by_id(fold_definitions(fold), (u32)x->next + 1)); n--) {
+    for (;
+         n > 0 && x->left > 0 && (def = definition_by_id(fold_definitions(fold), (u32)x->next + 1));
+         n--) {
         x->next++;
         if (kind_hidden(def->kind, def->key)) continue;
         print_definition(call, def);
@@ -556,7 +610,8 @@ static void export(struct call *call)
     struct exporting *x = call->own;
     i64 after;
     x->left = query_limit(call, EXPORT_ROWS_MAX, EXPORT_ROWS_MAX);
-    if (str_to_i64(http_query(call->req, S("after"), S("")), &after)) x->next = (isize)max_i64(min_i64(after, UINT32_MAX - 1), 0);
+    if (str_to_i64(http_query(call->req, S("after"), S("")), &after))
+        x->next = (isize)max_i64(min_i64(after, UINT32_MAX - 1), 0);
     call->type = S("application/x-ndjson");
     do on_fold(call, answer_export); while (x->more && x->left > 0 && call->out.len < EXPORT_BYTES_MAX);
     if (x->more) buf_printf(&call->out, "{\"next\":\"%lld\"}\n", (long long)x->next);
@@ -565,8 +620,13 @@ static void export(struct call *call)
 
 void export_get(struct call *call)
 {
-    static const struct { str kind; void (*page)(struct call *call, struct fold *fold, struct exporting *x); } kinds[] = {
-        { S_INIT("products"), export_products }, { S_INIT("people"), export_people }, { S_INIT("orders"), export_orders },
+    static const struct {
+        str kind;
+        void (*page)(struct call *call, struct fold *fold, struct exporting *x);
+    } kinds[] = {
+        { S_INIT("products"), export_products },
+        { S_INIT("people"), export_people },
+        { S_INIT("orders"), export_orders },
         { S_INIT("definitions"), export_definitions },
     };
     struct exporting *x = arena_new(call->a, struct exporting, 1);

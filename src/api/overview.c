@@ -2,18 +2,18 @@
  *
  * overview.c - the shop as it happens: one object, and the same once a second as a stream.
  *
- * However many watch, the fold is asked once a second: a thread asks while anybody watches, and posts a copy to each
- * stream's own loop. A stream belongs to its loop; the table only says which request sits where, and a number that is never
- * used twice tells a late copy that its reader has gone.
+ * However many watch, the fold is asked once a second: a thread asks while anybody watches, and
+ * posts a copy to each stream's own loop. A stream belongs to its loop; the table only says which
+ * request sits where, and a number that is never used twice tells a late copy that its reader has
+ * gone.
  */
 #include "api/admin.h"
 
 #include <pthread.h>
-#include <time.h>
 
 enum { STREAMS_MAX = 64, LATEST = 20 };
 
-/* ---- the object ---------------------------------------------------------------------------------------- */
+/* ---- the object ----------------------------------------------------------------------------- */
 
 /* The last 60 seconds, oldest first; seconds nothing was folded in are empty. */
 static i64 print_seconds(struct jsonw *w, const struct totals *t, i64 now_ms)
@@ -36,7 +36,8 @@ static void print_latest(const struct fold *fold, const struct live *live, struc
     isize n = fold_latest(fold, latest, LATEST);
     jsonw_key_begin(w, "latest", '[');
     for (isize i = 0; i < n; i++) {
-        person_id person = latest[i].person.v ? identity_person(live->identity, latest[i].person.v) : (person_id){ 0 };
+        person_id person = latest[i].person.v ? identity_person(live->identity, latest[i].person.v)
+                                              : (person_id){ 0 };
         jsonw_begin(w, '{');
         jsonw_key_time(w, "at", latest[i].at_ms);
         jsonw_key_str(w, "type", fold_event_name(fold, latest[i].type));
@@ -52,7 +53,8 @@ static isize standing(const struct fold *fold, str kind)
 {
     isize n = 0;
     const struct definition *def;
-    for (isize at = 0; (def = definition_next(fold_definitions(fold), kind, &at));) n += definition_published(def).len > 0;
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), kind, &at));)
+        n += definition_published(def).len > 0;
     return n;
 }
 
@@ -100,22 +102,30 @@ static void print_overview(const struct api *api, const struct fold *fold, struc
     jsonw_end(w, '}');
 }
 
-static void answer_overview(struct call *call, struct fold *fold) { print_overview(call->api, fold, &call->w); }
+static void answer_overview(struct call *call, struct fold *fold)
+{
+    print_overview(call->api, fold, &call->w);
+}
 
 void overview_get(struct call *call) { ask_fold(call, answer_overview); }
 
-/* ---- the stream ------------------------------------------------------------------------------------------- */
+/* ---- the stream ----------------------------------------------------------------------------- */
 
-#define STREAM_MS ((i64)15 * MINUTE_MS)                 /* then it ends, and a browser asks again: may it still? */
+#define STREAM_MS ((i64)15 * MINUTE_MS) /* then it ends, and a browser asks again: may it still? */
 
-struct stream { struct http_request *req; struct http_loop *loop; u64 id; i64 ends_at_ms; };    /* id 0: a free seat */
+struct stream {
+    struct http_request *req;
+    struct http_loop *loop;
+    u64 id;
+    i64 ends_at_ms;
+}; /* id 0: a free seat */
 
 struct streams {
     struct api *api;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    struct queue
+        *wake; /* of nothing: who sits down pushes, and the thread need not wait out its second */
     pthread_t thread;
-    bool stopping;
     struct stream at[STREAMS_MAX];
     isize n;
     u64 ids;
@@ -182,27 +192,25 @@ static void send_all(struct streams *streams)
     pthread_mutex_unlock(&streams->lock);
     i64 now_ms = clock_now(streams->api->clock);
     for (isize i = 0; i < STREAMS_MAX; i++)
-        if (now[i].id) send_to(streams, i, &now[i], now_ms < now[i].ends_at_ms ? buf_str(&streams->text) : S(""));
+        if (now[i].id)
+            send_to(streams, i, &now[i],
+                    now_ms < now[i].ends_at_ms ? buf_str(&streams->text) : S(""));
+}
+
+static isize watchers(struct streams *streams)
+{
+    pthread_mutex_lock(&streams->lock);
+    isize n = streams->n;
+    pthread_mutex_unlock(&streams->lock);
+    return n;
 }
 
 static void *streams_thread(void *ctx)
 {
     struct streams *streams = ctx;
-    pthread_mutex_lock(&streams->lock);
-    while (!streams->stopping) {
-        if (streams->n == 0) {
-            pthread_cond_wait(&streams->wake, &streams->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&streams->lock);
+    void *nothing;
+    while (queue_take(streams->wake, &nothing, 1, watchers(streams) ? SECOND_MS : -1) >= 0)
         send_all(streams);
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);          /* a span to wait, not a time that is kept */
-        until.tv_sec++;
-        pthread_mutex_lock(&streams->lock);
-        if (!streams->stopping) pthread_cond_timedwait(&streams->wake, &streams->lock, &until);
-    }
-    pthread_mutex_unlock(&streams->lock);
     return NULL;
 }
 
@@ -210,24 +218,21 @@ struct streams *streams_new(struct api *api)
 {
     struct streams *streams = mem_new(sizeof *streams);
     streams->api = api;
+    streams->wake = queue_new(STREAMS_MAX);
     pthread_mutex_init(&streams->lock, NULL);
-    pthread_cond_init(&streams->wake, NULL);
     pthread_create(&streams->thread, NULL, streams_thread, streams);
     return streams;
 }
 
 void streams_stop(struct streams *streams)
 {
-    pthread_mutex_lock(&streams->lock);
-    streams->stopping = true;
-    pthread_cond_signal(&streams->wake);
-    pthread_mutex_unlock(&streams->lock);
+    queue_close(streams->wake);
     pthread_join(streams->thread, NULL);
 }
 
 void streams_free(struct streams *streams)
 {
-    pthread_cond_destroy(&streams->wake);
+    queue_free(streams->wake);
     pthread_mutex_destroy(&streams->lock);
     buf_fini(&streams->text);
     mem_free(streams);
@@ -252,11 +257,13 @@ void stream_get(struct call *call)
 {
     struct streams *streams = call->api->admin->streams;
     if (call->req->method == METHOD_HEAD) { reply_bytes(call, 200, S("text/event-stream"), S("")); return; }
-    if (!sit_down(streams, call->req, clock_now(call->api->clock))) { reply_problem(call, ERR_OVERLOADED, "%d watch already", STREAMS_MAX); return; }
-    const struct http_header extra[] = { { S("Cache-Control"), S("no-store") }, { S("X-Accel-Buffering"), S("no") } };
+    if (!sit_down(streams, call->req, clock_now(call->api->clock))) {
+        reply_problem(call, ERR_OVERLOADED, "%d watch already", STREAMS_MAX);
+        return;
+    }
+    const struct http_header extra[] = { { S("Cache-Control"), S("no-store") },
+                                         { S("X-Accel-Buffering"), S("no") } };
     http_stream_begin(call->req, 200, S("text/event-stream"), extra, countof(extra));
     http_on_gone(call->req, gone, streams);
-    pthread_mutex_lock(&streams->lock);
-    pthread_cond_signal(&streams->wake);
-    pthread_mutex_unlock(&streams->lock);
+    (void)queue_push(streams->wake, streams);           /* full: the thread is woken already */
 }

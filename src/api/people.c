@@ -2,8 +2,9 @@
  *
  * people.c - everybody, and one person: who they are, what they did, what they were shown and why.
  *
- * A list is picked on the jobs thread, under an rcu bracket, so that a million people do not hold up the fold; what needs
- * the identity ledger (names, identifiers, merges) is then read on the fold's thread for those picked alone.
+ * A list is picked on the jobs thread, under an rcu bracket, so that a million people do not hold
+ * up the fold; what needs the identity ledger (names, identifiers, merges) is then read on the
+ * fold's thread for those picked alone.
  */
 #include "api/admin.h"
 
@@ -25,7 +26,7 @@ static const struct profile *person_named(struct call *call, struct fold *fold)
     return p;
 }
 
-/* ---- all --------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------ */
 
 struct page { u32 *ids; f64 *at; isize n; bool more; };
 
@@ -34,7 +35,8 @@ static void print_segments_of(struct call *call, const struct profile *p)
     const struct book *book = atomic_load(&call->api->live->book);
     jsonw_key_begin(&call->w, "segments", '[');
     for (isize i = 0; i < p->memberships_n; i++) {
-        const struct segment *s = p->memberships[i].member ? book->segments->by_id[p->memberships[i].segment] : NULL;
+        const struct segment *s =
+            p->memberships[i].member ? book->segments->by_id[p->memberships[i].segment] : NULL;
         if (s) jsonw_str(&call->w, s->key);
     }
     jsonw_end(&call->w, ']');
@@ -66,7 +68,9 @@ static void print_page(struct call *call, struct fold *fold)
     }
     jsonw_end(w, ']');
     jsonw_key(w, S("next"));
-    if (page->more) jsonw_str(w, arena_printf(call->a, "%lld-%u", (long long)page->at[page->n - 1], page->ids[page->n - 1]));
+    if (page->more)
+        jsonw_str(w, arena_printf(call->a, "%lld-%u", (long long)page->at[page->n - 1],
+                                  page->ids[page->n - 1]));
     else jsonw_null(w);
     jsonw_end(w, '}');
 }
@@ -125,7 +129,11 @@ void people_lookup(struct call *call)
     }
     bool there = found.v && people_get(live->people, found);
     rcu_read_end();
-    if (!asked) { reply_problem(call, ERR_BAD_INPUT, "expected {\"email\": …}, or another identifier, or {\"person_id\": …}"); return; }
+    if (!asked) {
+        reply_problem(call, ERR_BAD_INPUT,
+                      "expected {\"email\": …}, or another identifier, or {\"person_id\": …}");
+        return;
+    }
     if (!there) { reply_problem(call, ERR_NOT_FOUND, "nobody has that identifier"); return; }
     jsonw_begin(&call->w, '{');
     print_person_id(&call->w, "person_id", found);
@@ -133,7 +141,7 @@ void people_lookup(struct call *call)
     reply_json(call);
 }
 
-/* ---- one ------------------------------------------------------------------------------------------------ */
+/* ---- one ------------------------------------------------------------------------------------ */
 
 static void print_identifiers(struct call *call, const struct profile *p)
 {
@@ -183,7 +191,8 @@ static void print_traits(struct call *call, const struct profile *p)
     jsonw_end(w, ']');
 }
 
-/* The basis a purpose stands on: of the source that said it; when a banner said it, what the sources agree on. */
+/* The basis a purpose stands on: of the source that said it; when a banner said it, what the
+ * sources agree on. */
 static u8 basis_for(const struct book *book, const struct consent_entry *c)
 {
     const struct source *said = book_source(book, c->source);
@@ -270,10 +279,14 @@ static str why_linked(const struct link *link, arena *a)
 {
     str kind = str_of(identifier_name(link->identifier.kind));
     switch ((enum link_reason)link->reason) {
-    case LINK_SAME_EVENT: return arena_printf(a, "one event of %.*s named both (%.*s)", STR_FMT(link->source), STR_FMT(kind));
+    case LINK_SAME_EVENT:
+        return arena_printf(a, "one event of %.*s named both (%.*s)", STR_FMT(link->source),
+                            STR_FMT(kind));
     case LINK_ALIAS: return arena_printf(a, "an alias call of %.*s", STR_FMT(link->source));
     case LINK_ORDERED: return arena_printf(a, "ordered by %.*s", STR_FMT(link->source));
-    case LINK_CLAIMED: return arena_printf(a, "%.*s was only claimed, by %.*s", STR_FMT(kind), STR_FMT(link->source));
+    case LINK_CLAIMED:
+        return arena_printf(a, "%.*s was only claimed, by %.*s", STR_FMT(kind),
+                            STR_FMT(link->source));
     case LINK_OVER_LIMIT: return arena_printf(a, "too many of %.*s for one person", STR_FMT(kind));
     case LINK_OTHER_PERSON: return arena_printf(a, "%.*s belongs to somebody else", STR_FMT(kind));
     case LINK_TOO_MANY: return S("too many parts for one person");
@@ -328,11 +341,12 @@ static void answer_person(struct call *call, struct fold *fold)
 
 void person_get(struct call *call) { ask_fold(call, answer_person); }
 
-/* ---- what they did ------------------------------------------------------------------------------------------ */
+/* ---- what they did -------------------------------------------------------------------------- */
 
 static void print_order_of(struct call *call, const struct fold *fold, const struct history_entry *e)
 {
-    const struct order *order = e->flags & HISTORY_ORDER ? fold_order(fold, (order_id){ (u32)e->ref }) : NULL;
+    const struct order *order =
+        e->flags & HISTORY_ORDER ? fold_order(fold, (order_id){ (u32)e->ref }) : NULL;
     if (!order) return;
     struct str_cut key = str_cut(order->key, ':');
     jsonw_key_str(&call->w, "order", key.tail);
@@ -361,7 +375,8 @@ static void print_entry(struct call *call, const struct fold *fold, const struct
     jsonw_end(w, '}');
 }
 
-/* Newest first. `before` is "<at_ms>.<how many of that instant were shown>": it stays right while events arrive. */
+/* Newest first. `before` is "<at_ms>.<how many of that instant were shown>": it stays right while
+ * events arrive. */
 static void answer_history(struct call *call, struct fold *fold)
 {
     const struct profile *p = person_named(call, fold);
@@ -383,7 +398,9 @@ static void answer_history(struct call *call, struct fold *fold)
     }
     jsonw_end(&call->w, ']');
     jsonw_key(&call->w, S("next"));
-    if (i >= 0) jsonw_str(&call->w, arena_printf(call->a, "%lld.%lld", (long long)last, (long long)of_last));
+    if (i >= 0)
+        jsonw_str(&call->w,
+                  arena_printf(call->a, "%lld.%lld", (long long)last, (long long)of_last));
     else jsonw_null(&call->w);
     jsonw_key_int(&call->w, "older", p->older_events);
     jsonw_end(&call->w, '}');
@@ -391,7 +408,7 @@ static void answer_history(struct call *call, struct fold *fold)
 
 void person_history(struct call *call) { ask_fold(call, answer_history); }
 
-/* ---- what they were shown ------------------------------------------------------------------------------------- */
+/* ---- what they were shown ------------------------------------------------------------------- */
 
 static const struct placement *placement_by_number(const struct book *book, u16 number)
 {
@@ -414,15 +431,19 @@ static void print_decided(struct call *call, const struct fold *fold, const stru
     const struct decision *of = &d->decision;
     const struct placement *placement = placement_by_number(book, of->placement);
     const struct campaign *campaign = campaign_by_id(book, of->campaign);
-    const struct definition *def = of->campaign ? definition_by_id(fold_definitions(fold), of->campaign) : NULL;
+    const struct definition *def =
+        of->campaign ? definition_by_id(fold_definitions(fold), of->campaign) : NULL;
     struct jsonw *w = &call->w;
     jsonw_key_str(w, "decision_key", arena_printf(call->a, "d_%016llx", (unsigned long long)of->key));
     jsonw_key_time(w, "at", of->at_ms);
     jsonw_key_str(w, "placement", placement ? placement->key : S("(archived)"));
     if (def) jsonw_key_str(w, "campaign", def->key);
-    const struct experience *x = campaign && of->experience < campaign->experiences_n ? &campaign->experiences[of->experience] : NULL;
+    const struct experience *x = campaign && of->experience < campaign->experiences_n
+                                     ? &campaign->experiences[of->experience]
+                                     : NULL;
     if (x) jsonw_key_str(w, "experience", x->key);
-    if (x && of->variation < x->variations_n) jsonw_key_str(w, "variation", x->variations[of->variation].key);
+    if (x && of->variation < x->variations_n)
+        jsonw_key_str(w, "variation", x->variations[of->variation].key);
     jsonw_key_str(w, "reason", str_of(decide_reason_name(of->reason)));
     jsonw_key_str(w, "render", str_of(renders[of->render < countof(renders) ? of->render : 0]));
     jsonw_key_bool(w, "viewed", d->viewed || d->clicked);
@@ -458,13 +479,15 @@ static void print_candidates(struct call *call, const struct decision *d)
         jsonw_begin(w, '{');
         print_item_named(call->api->live, it->item.v, w);
         jsonw_key_num(w, "score", it->score);
-        jsonw_key_str(w, "source", it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : S("pin"));
+        jsonw_key_str(w, "source",
+                      it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : S("pin"));
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
 }
 
-/* The targets are asked again as of then. What the request's context said is not kept, so conditions on it are unknown. */
+/* The targets are asked again as of then. What the request's context said is not kept, so
+ * conditions on it are unknown. */
 static void answer_decision(struct call *call, struct fold *fold)
 {
     str key = call->params[0];
@@ -484,8 +507,12 @@ static void answer_decision(struct call *call, struct fold *fold)
     struct live *live = fold_live(fold);
     struct decide_world world = live_world(live);
     person_id person = d.person.v ? identity_person(live->identity, d.person.v) : d.person;
-    struct as_of at = { { .profile = person.v ? people_get(live->people, person) : NULL, .catalog = live->catalog, .now_ms = d.at_ms,
-                          .impersonal = !d.personal }, world.book->segments, 0 };
+    struct as_of at = { { .profile = person.v ? people_get(live->people, person) : NULL,
+                          .catalog = live->catalog,
+                          .now_ms = d.at_ms,
+                          .impersonal = !d.personal },
+                        world.book->segments,
+                        0 };
     struct rule_facts facts = facts_as_of(&at);
     jsonw_begin(&call->w, '{');
     print_decided(call, fold, found);
@@ -500,7 +527,7 @@ static void answer_decision(struct call *call, struct fold *fold)
 
 void decision_get(struct call *call) { ask_fold(call, answer_decision); }
 
-/* ---- segments and why ------------------------------------------------------------------------------------------- */
+/* ---- segments and why ----------------------------------------------------------------------- */
 
 static bool query_at(struct call *call, i64 *at_ms)
 {
@@ -517,7 +544,9 @@ static void answer_segments(struct call *call, struct fold *fold)
     const struct profile *p = person_named(call, fold);
     if (!p || !query_at(call, &at_ms)) return;
     const struct book *book = atomic_load(&call->api->live->book);
-    struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms }, book->segments, 0 };
+    struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
+                        book->segments,
+                        0 };
     struct rule_facts facts = facts_as_of(&at);
     jsonw_begin(&call->w, '{');
     jsonw_key_time(&call->w, "at", at_ms);
@@ -552,12 +581,18 @@ static void answer_explain(struct call *call, struct fold *fold)
         struct rule_names names = fold_names(fold);
         struct rule_errors errors = { 0 };
         if (rule_compile(call->a, text, RULE_SEGMENT, &names, &rule, &errors)) {
-            call_fail(call, ERR_REFUSED, "column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
+            call_fail(call, ERR_REFUSED, "column %lld: %.*s", (long long)errors.at[0].column,
+                      STR_FMT(errors.at[0].message));
             return;
         }
     }
-    if (!rule) { call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(key)); return; }
-    struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms }, book->segments, 0 };
+    if (!rule) {
+        call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(key));
+        return;
+    }
+    struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
+                        book->segments,
+                        0 };
     struct rule_facts facts = facts_as_of(&at);
     const struct rule_trace *trace = rule_explain(call->a, rule, &facts, 20);
     jsonw_begin(&call->w, '{');
@@ -569,7 +604,7 @@ static void answer_explain(struct call *call, struct fold *fold)
 
 void person_explain(struct call *call) { ask_fold(call, answer_explain); }
 
-/* ---- merge and split --------------------------------------------------------------------------------------------- */
+/* ---- merge and split ------------------------------------------------------------------------ */
 
 static void check_merge(struct call *call, struct fold *fold)
 {
@@ -578,16 +613,20 @@ static void check_merge(struct call *call, struct fold *fold)
     const struct profile *p = person_named(call, fold);
     const struct identity *identity = call->api->live->identity;
     if (!p) return;
-    bool there = person_id_read(body_text(call, "with"), &other) && (isize)other.v <= identity_people(identity);
+    bool there = person_id_read(body_text(call, "with"), &other)
+                 && (isize)other.v <= identity_people(identity);
     if (!there || !people_get(call->api->live->people, identity_person(identity, other.v))) {
         call_fail(call, ERR_NOT_FOUND, "with: there is no such person");
         return;
     }
     *order = (struct people_order){ .op = PEOPLE_MERGE, .a = p->id.v, .b = identity_person(identity, other.v).v, .who = call->author };
     u32 nodes[NODES_PER_PERSON_MAX];
-    isize n = identity_nodes(identity, p->id, nodes, countof(nodes)) + identity_nodes(identity, (person_id){ order->b }, nodes, countof(nodes));
+    isize n = identity_nodes(identity, p->id, nodes, countof(nodes))
+              + identity_nodes(identity, (person_id){ order->b }, nodes, countof(nodes));
     if (order->a == order->b) call_fail(call, ERR_CONFLICT, "they are one person already");
-    else if (n > NODES_PER_PERSON_MAX) call_fail(call, ERR_REFUSED, "together they would have %lld parts, the most is %d", (long long)n, NODES_PER_PERSON_MAX);
+    else if (n > NODES_PER_PERSON_MAX)
+        call_fail(call, ERR_REFUSED, "together they would have %lld parts, the most is %d",
+                  (long long)n, NODES_PER_PERSON_MAX);
 }
 
 static void check_split(struct call *call, struct fold *fold)
@@ -598,7 +637,8 @@ static void check_split(struct call *call, struct fold *fold)
     str text = body_text(call, "merge_id");
     i64 id = 0;
     if (!p) return;
-    bool named = str_starts(text, S("m_")) && str_to_i64(str_from(text, 2), &id) && id > 0 && id <= identity_links_n(identity);
+    bool named = str_starts(text, S("m_")) && str_to_i64(str_from(text, 2), &id) && id > 0
+                 && id <= identity_links_n(identity);
     const struct link *link = named ? identity_link(identity, (u32)id) : NULL;
     bool own = link && link->kind == LINK_MERGE && identity_person(identity, link->a).v == p->id.v;
     *order = (struct people_order){ .op = PEOPLE_SPLIT, .link = (u32)id, .who = call->author };
@@ -619,7 +659,8 @@ static void answer_ordered(struct call *call, struct fold *fold)
     print_person_id(&call->w, "person_id", identity_person(identity, a));
     jsonw_key_begin(&call->w, "people", '[');
     const person_id both[] = { identity_person(identity, a), identity_person(identity, b) };
-    for (isize i = 0; i < (both[0].v == both[1].v ? 1 : 2); i++) jsonw_str(&call->w, arena_printf(call->a, "p_%u", both[i].v));
+    for (isize i = 0; i < (both[0].v == both[1].v ? 1 : 2); i++)
+        jsonw_str(&call->w, arena_printf(call->a, "p_%u", both[i].v));
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
 }
@@ -635,7 +676,8 @@ static void order_people(struct call *call, void (*check)(struct call *call, str
     struct entry entry = { ENTRY_PEOPLE, buf_str(&bytes) };
     enum err err = fold_submit_wait(call->api->fold, &entry, 1, NULL);
     if (err) { call_fail(call, err, "the log could not take it"); return; }
-    note_deed(call->api->admin, clock_now(call->api->clock), call->author, order.op == PEOPLE_MERGE ? "merge" : "split", call->params[0]);
+    note_deed(call->api->admin, clock_now(call->api->clock), call->author,
+              order.op == PEOPLE_MERGE ? "merge" : "split", call->params[0]);
     on_fold(call, answer_ordered);
 }
 

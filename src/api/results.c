@@ -2,10 +2,11 @@
  *
  * results.c - what a campaign was worth, and the programme as a whole.
  *
- * Cells are the fold's sums by campaign, experience, variation, currency and day of first exposure; everything here
- * follows from them. Comparisons are always-valid (stats_sequential), so a look a day costs nothing. Each experience is an experiment of its
- * own: its variations are compared with its own control. "versus_holdout" is the same for every page: everybody treated
- * by any campaign against the people the programme holds out.
+ * Cells are the fold's sums by campaign, experience, variation, currency and day of first
+ * exposure; everything here follows from them. Comparisons are always-valid (stats_sequential), so
+ * a look a day costs nothing. Each experience is an experiment of its own: its variations are
+ * compared with its own control. "versus_holdout" is the same for every page: everybody treated by
+ * any campaign against the people the programme holds out.
  */
 #include "api/results.h"
 
@@ -14,7 +15,7 @@
 
 #include "api/admin.h"
 
-/* ---- sums ------------------------------------------------------------------------------------------- */
+/* ---- sums ----------------------------------------------------------------------------------- */
 
 currency results_currency(const struct cell *cells, isize n, u32 campaign, currency otherwise)
 {
@@ -41,7 +42,8 @@ static int by_arm(const void *x, const void *y)
     return a->experience != b->experience ? a->experience - b->experience : a->variation - b->variation;
 }
 
-isize results_arms(const struct cell *cells, isize n, u32 campaign, currency in, arena *a, struct result_arm **out)
+isize results_arms(const struct cell *cells, isize n, u32 campaign, currency in, arena *a,
+                   struct result_arm **out)
 {
     struct result_arm *arms = arena_new(a, struct result_arm, RESULT_ARMS_MAX);
     isize count = 0;
@@ -51,7 +53,9 @@ isize results_arms(const struct cell *cells, isize n, u32 campaign, currency in,
         isize k = 0;
         while (k < count && (arms[k].experience != c->experience || arms[k].variation != c->variation)) k++;
         if (k == RESULT_ARMS_MAX) continue;
-        if (k == count) arms[count++] = (struct result_arm){ .experience = c->experience, .variation = c->variation };
+        if (k == count)
+            arms[count++] =
+                (struct result_arm){ .experience = c->experience, .variation = c->variation };
         arms[k].exposed += c->exposed;
         arms[k].clicked += c->clicked;
         arms[k].clicks += c->clicks;
@@ -69,7 +73,7 @@ isize results_arms(const struct cell *cells, isize n, u32 campaign, currency in,
     return count;
 }
 
-/* ---- judgement ---------------------------------------------------------------------------------------- */
+/* ---- judgement ------------------------------------------------------------------------------ */
 
 const char *metric_name(int metric)
 {
@@ -79,18 +83,30 @@ const char *metric_name(int metric)
 
 static f64 metric_sum(const struct result_arm *arm, int metric)
 {
-    return (f64)(metric == METRIC_ORDER_RATE ? arm->buyers : metric == METRIC_CLICK_RATE ? arm->clicked : arm->revenue_minor);
+    return (f64)(metric == METRIC_ORDER_RATE   ? arm->buyers
+                 : metric == METRIC_CLICK_RATE ? arm->clicked
+                                               : arm->revenue_minor);
 }
 
-f64 metric_value(const struct result_arm *arm, int metric) { return arm->exposed ? metric_sum(arm, metric) / (f64)arm->exposed : 0; }
-
-struct comparison results_compare(int metric, const struct result_arm *control, const struct result_arm *variation)
+f64 metric_value(const struct result_arm *arm, int metric)
 {
-    struct stats_settings s = { .kind = metric == METRIC_REVENUE ? STATS_MEAN : STATS_PROPORTION, .alpha = RESULT_ALPHA,
+    return arm->exposed ? metric_sum(arm, metric) / (f64)arm->exposed : 0;
+}
+
+struct comparison results_compare(int metric, const struct result_arm *control,
+                                  const struct result_arm *variation)
+{
+    struct stats_settings s = { .kind = metric == METRIC_REVENUE ? STATS_MEAN : STATS_PROPORTION,
+                                .alpha = RESULT_ALPHA,
                                 .tuning_n = RESULT_TUNING_N };
-    const struct stats_sums a = { .n = (f64)control->exposed, .sum = metric_sum(control, metric), .sum_sq = control->revenue_sq };
-    const struct stats_sums b = { .n = (f64)variation->exposed, .sum = metric_sum(variation, metric), .sum_sq = variation->revenue_sq };
-    struct stats_effect effect = stats_effect(&s, (struct stats_arm){ &a, 1 }, (struct stats_arm){ &b, 1 }, NULL, 0);
+    const struct stats_sums a = { .n = (f64)control->exposed,
+                                  .sum = metric_sum(control, metric),
+                                  .sum_sq = control->revenue_sq };
+    const struct stats_sums b = { .n = (f64)variation->exposed,
+                                  .sum = metric_sum(variation, metric),
+                                  .sum_sq = variation->revenue_sq };
+    struct stats_effect effect =
+        stats_effect(&s, (struct stats_arm){ &a, 1 }, (struct stats_arm){ &b, 1 }, NULL, 0);
     struct comparison c = { .problem = effect.problem, .p = 1 };
     if (effect.problem) return c;
     struct stats_interval interval = stats_sequential(&s, &effect);
@@ -98,7 +114,8 @@ struct comparison results_compare(int metric, const struct result_arm *control, 
     c.low = interval.low;
     c.high = interval.high;
     c.p = interval.p;
-    c.significant = interval.p <= RESULT_ALPHA && min_i64(control->exposed, variation->exposed) >= RESULT_PEOPLE_MIN;
+    c.significant = interval.p <= RESULT_ALPHA
+                    && min_i64(control->exposed, variation->exposed) >= RESULT_PEOPLE_MIN;
     s.relative = true;
     effect = stats_effect(&s, (struct stats_arm){ &a, 1 }, (struct stats_arm){ &b, 1 }, NULL, 0);
     c.relative = c.relative_low = c.relative_high = (f64)NAN;
@@ -121,7 +138,7 @@ struct stats_srm results_srm(const struct result_arm *const *arms, const i32 *sh
     return stats_srm(people, expected, n, 1);
 }
 
-/* ---- printing --------------------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------- */
 
 struct showing {
     struct call *call;
@@ -134,7 +151,9 @@ struct showing {
 
 static const struct experience *experience_of(const struct showing *s, const struct result_arm *arm)
 {
-    return s->compiled && arm->experience < s->compiled->experiences_n ? &s->compiled->experiences[arm->experience] : NULL;
+    return s->compiled && arm->experience < s->compiled->experiences_n
+               ? &s->compiled->experiences[arm->experience]
+               : NULL;
 }
 
 static str arm_key(const struct showing *s, const struct result_arm *arm)
@@ -148,14 +167,17 @@ static str arm_key(const struct showing *s, const struct result_arm *arm)
 static str experience_key(const struct showing *s, const struct result_arm *arm)
 {
     const struct experience *x = experience_of(s, arm);
-    return s->campaign == 0 ? S("programme") : x ? x->key : arena_printf(s->call->a, "#%d", arm->experience + 1);
+    return s->campaign == 0 ? S("programme")
+           : x              ? x->key
+                            : arena_printf(s->call->a, "#%d", arm->experience + 1);
 }
 
 static bool is_control(const struct showing *s, const struct result_arm *arm)
 {
     const struct experience *x = experience_of(s, arm);
     if (s->campaign == 0) return arm->variation == 1;
-    return x && arm->variation < x->variations_n ? x->variations[arm->variation].control : arm->variation == 0;
+    return x && arm->variation < x->variations_n ? x->variations[arm->variation].control
+                                                 : arm->variation == 0;
 }
 
 static void print_arms(const struct showing *s)
@@ -182,7 +204,8 @@ static void print_arms(const struct showing *s)
     jsonw_end(w, ']');
 }
 
-static void print_comparison(struct jsonw *w, int metric, str experience, str variation, str against, const struct comparison *c)
+static void print_comparison(struct jsonw *w, int metric, str experience, str variation,
+                             str against, const struct comparison *c)
 {
     jsonw_begin(w, '{');
     jsonw_key_str(w, "metric", str_of(metric_name(metric)));
@@ -210,7 +233,10 @@ static void compare_with_control(const struct showing *s, const struct result_ar
             struct comparison c = results_compare(m, control, arm);
             if (!c.problem != judged) continue;
             str experience = s->campaign ? experience_key(s, arm) : S("");
-            if (judged) { print_comparison(w, m, experience, arm_key(s, arm), arm_key(s, control), &c); continue; }
+            if (judged) {
+                print_comparison(w, m, experience, arm_key(s, arm), arm_key(s, control), &c);
+                continue;
+            }
             jsonw_begin(w, '{');
             jsonw_key_str(w, "metric", str_of(metric_name(m)));
             jsonw_key_str(w, "variation", arm_key(s, arm));
@@ -228,7 +254,8 @@ static void print_comparisons(const struct showing *s, const char *name, bool ju
     jsonw_end(&s->call->w, ']');
 }
 
-static bool srm_of_experience(const struct showing *s, const struct experience *x, isize index, struct stats_srm *out)
+static bool srm_of_experience(const struct showing *s, const struct experience *x, isize index,
+                              struct stats_srm *out)
 {
     static const struct result_arm none;
     const struct result_arm *arms[EXPERIENCE_VARIATIONS_MAX];
@@ -293,7 +320,8 @@ static int by_day(const void *x, const void *y)
     return (*a)->variation - (*b)->variation;
 }
 
-/* People by the day they were first exposed. "orders" are people who ordered, so that orders / exposed is the order rate. */
+/* People by the day they were first exposed. "orders" are people who ordered, so that orders /
+ * exposed is the order rate. */
 static void print_series(const struct showing *s)
 {
     struct jsonw *w = &s->call->w;
@@ -311,12 +339,16 @@ static void print_series(const struct showing *s)
         jsonw_key_begin(w, "arms", '{');
         while (i < n && own[i]->day == day) {
             struct result_arm arm = { .experience = own[i]->experience, .variation = own[i]->variation };
-            for (; i < n && own[i]->day == day && own[i]->experience == arm.experience && own[i]->variation == arm.variation; i++) {
+            for (; i < n && own[i]->day == day && own[i]->experience == arm.experience
+                   && own[i]->variation == arm.variation;
+                 i++) {
                 arm.exposed += own[i]->exposed;             /* one cell a currency */
                 arm.buyers += own[i]->buyers;
             }
             str key = arm_key(s, &arm);
-            if (!one) key = arena_printf(s->call->a, "%.*s/%.*s", STR_FMT(experience_key(s, &arm)), STR_FMT(key));
+            if (!one)
+                key = arena_printf(s->call->a, "%.*s/%.*s", STR_FMT(experience_key(s, &arm)),
+                                   STR_FMT(key));
             jsonw_key(w, key);
             jsonw_begin(w, '{');
             jsonw_key_int(w, "exposed", arm.exposed);
@@ -333,11 +365,13 @@ static i64 since(const struct showing *s, i64 otherwise)
 {
     i64 at = TIME_NEVER;
     for (isize i = 0; i < s->cells_n; i++)
-        if (s->cells[i].campaign == s->campaign && s->cells[i].exposed) at = min_i64(at, s->cells[i].day * DAY_MS);
+        if (s->cells[i].campaign == s->campaign && s->cells[i].exposed)
+            at = min_i64(at, s->cells[i].day * DAY_MS);
     return at == TIME_NEVER ? otherwise : at;
 }
 
-static struct showing showing_of(struct call *call, struct fold *fold, u32 campaign, const struct campaign *compiled)
+static struct showing showing_of(struct call *call, struct fold *fold, u32 campaign,
+                                 const struct campaign *compiled)
 {
     const struct book *book = atomic_load(&call->api->live->book);
     struct showing s = { .call = call, .campaign = campaign, .compiled = compiled };
@@ -369,7 +403,10 @@ static void answer_campaign(struct call *call, struct fold *fold)
 {
     struct jsonw *w = &call->w;
     const struct definition *def = definition_find(fold_definitions(fold), S("campaign"), call->params[0]);
-    if (!def) { call_fail(call, ERR_NOT_FOUND, "there is no campaign \"%.*s\"", STR_FMT(call->params[0])); return; }
+    if (!def) {
+        call_fail(call, ERR_NOT_FOUND, "there is no campaign \"%.*s\"", STR_FMT(call->params[0]));
+        return;
+    }
     const struct campaign *c = book_campaign(atomic_load(&call->api->live->book), def->key);
     struct showing s = showing_of(call, fold, def->id, c), programme = showing_of(call, fold, 0, NULL);
     jsonw_begin(w, '{');
@@ -405,7 +442,8 @@ static void answer_programme(struct call *call, struct fold *fold)
 void results_programme(struct call *call) { ask_fold(call, answer_programme); }
 
 /* One metric over the programme and every campaign: the same numbers as their pages. */
-static void print_metric_of(struct call *call, struct fold *fold, int metric, u32 id, const struct campaign *c, str name)
+static void print_metric_of(struct call *call, struct fold *fold, int metric, u32 id,
+                            const struct campaign *c, str name)
 {
     struct showing s = showing_of(call, fold, id, c);
     struct jsonw *w = &call->w;
@@ -423,12 +461,16 @@ static void print_metric_of(struct call *call, struct fold *fold, int metric, u3
 static void answer_metric(struct call *call, struct fold *fold)
 {
     static const char *const said[] = {
-        "people who ordered inside the exposure window, of the people exposed", "people who clicked, of the people exposed",
+        "people who ordered inside the exposure window, of the people exposed",
+        "people who clicked, of the people exposed",
         "revenue inside the exposure window, in minor units, by the people exposed",
     };
     int metric = 0;
     while (metric < METRICS && !str_eq(call->params[0], str_of(metric_name(metric)))) metric++;
-    if (metric == METRICS) { call_fail(call, ERR_NOT_FOUND, "metrics are order_rate, click_rate and revenue_per_person"); return; }
+    if (metric == METRICS) {
+        call_fail(call, ERR_NOT_FOUND, "metrics are order_rate, click_rate and revenue_per_person");
+        return;
+    }
     const struct definition *def;
     const struct book *book = atomic_load(&call->api->live->book);
     jsonw_begin(&call->w, '{');

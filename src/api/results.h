@@ -36,7 +36,8 @@ f64 metric_value(const struct result_arm *arm, int metric);    /* 0 when nobody 
 struct comparison { enum stats_problem problem; f64 estimate, relative, low, high, relative_low, relative_high, p; bool significant; };
 struct comparison results_compare(int metric, const struct result_arm *control, const struct result_arm *variation);
 
-/* people[i] against shares[i]. p: chi-square; the alarm is by the sequential p, which may be looked at any day. */
+/* people[i] against shares[i]. p: chi-square; the alarm is by the sequential p, which may be looked
+ * at any day. */
 struct stats_srm results_srm(const struct result_arm *const *arms, const i32 *shares, isize n);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what a results page says follows from the cells, by hand and by `opmaat stats`.
- * Method: a few cells with sums that can be checked on paper; intervals against measure_stats_json, which reads the same
- * sums by another way. */
+ * Goal: what a results page says follows from the cells, by hand and by `opmaat stats`. Method: a
+ * few cells with sums that can be checked on paper; intervals against measure_stats_json, which
+ * reads the same sums by another way. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <setjmp.h>
@@ -18,20 +18,66 @@
 
 #define near(value, expected, by) assert_true(fabs((value) - (expected)) <= (by))
 
-/* Campaign 7: a is variation 0 of experience 0, b its variation 1, over two days and, of b, two currencies. */
+/* Campaign 7: a is variation 0 of experience 0, b its variation 1, over two days and, of b, two
+ * currencies. */
 static const struct cell cells[] = {
     { .campaign = 7, .day = 100, .currency = 0, .exposed = 900, .clicked = 20, .clicks = 30 },
-    { .campaign = 7, .day = 100, .currency = EUR, .exposed = 60, .clicked = 5, .clicks = 6, .buyers = 60, .orders = 70, .revenue_minor = 60000,
+    { .campaign = 7,
+      .day = 100,
+      .currency = EUR,
+      .exposed = 60,
+      .clicked = 5,
+      .clicks = 6,
+      .buyers = 60,
+      .orders = 70,
+      .revenue_minor = 60000,
       .revenue_sq = (i128)60 * 1000 * 1000 },
-    { .campaign = 7, .day = 101, .currency = EUR, .exposed = 40, .buyers = 40, .orders = 40, .revenue_minor = 40000, .revenue_sq = (i128)40 * 1000 * 1000 },
-    { .campaign = 7, .variation = 1, .day = 100, .currency = 0, .exposed = 850, .clicked = 60, .clicks = 60 },
-    { .campaign = 7, .variation = 1, .day = 100, .currency = EUR, .exposed = 140, .buyers = 140, .orders = 140, .revenue_minor = 140000,
+    { .campaign = 7,
+      .day = 101,
+      .currency = EUR,
+      .exposed = 40,
+      .buyers = 40,
+      .orders = 40,
+      .revenue_minor = 40000,
+      .revenue_sq = (i128)40 * 1000 * 1000 },
+    { .campaign = 7,
+      .variation = 1,
+      .day = 100,
+      .currency = 0,
+      .exposed = 850,
+      .clicked = 60,
+      .clicks = 60 },
+    { .campaign = 7,
+      .variation = 1,
+      .day = 100,
+      .currency = EUR,
+      .exposed = 140,
+      .buyers = 140,
+      .orders = 140,
+      .revenue_minor = 140000,
       .revenue_sq = (i128)140 * 1000 * 1000 },
-    { .campaign = 7, .variation = 1, .day = 101, .currency = NOK, .exposed = 10, .buyers = 10, .orders = 10, .revenue_minor = 99999, .revenue_sq = (i128)1 << 40 },
-    { .campaign = 8, .day = 100, .currency = NOK, .exposed = 5, .buyers = 5, .orders = 5, .revenue_minor = 500 },
+    { .campaign = 7,
+      .variation = 1,
+      .day = 101,
+      .currency = NOK,
+      .exposed = 10,
+      .buyers = 10,
+      .orders = 10,
+      .revenue_minor = 99999,
+      .revenue_sq = (i128)1 << 40 },
+    { .campaign = 8,
+      .day = 100,
+      .currency = NOK,
+      .exposed = 5,
+      .buyers = 5,
+      .orders = 5,
+      .revenue_minor = 500 },
 };
 
-static isize arms_of(arena *a, struct result_arm **arms) { return results_arms(cells, countof(cells), 7, (currency){ EUR }, a, arms); }
+static isize arms_of(arena *a, struct result_arm **arms)
+{
+    return results_arms(cells, countof(cells), 7, (currency){ EUR }, a, arms);
+}
 
 static void arms_are_the_cells_of_one_campaign_summed(void **state)
 {
@@ -86,15 +132,20 @@ static f64 answered(const struct json *out, const char *field)
 }
 
 /* The same sums through `opmaat stats`. */
-static void agrees_with_stats(arena *a, const char *kind, bool relative, const struct result_arm arms[2], int metric, f64 effect, f64 low, f64 high, f64 p)
+static void agrees_with_stats(arena *a, const char *kind, bool relative,
+                              const struct result_arm arms[2], int metric, f64 effect, f64 low,
+                              f64 high, f64 p)
 {
     struct buf out = { .arena = a };
     struct diag diag = { .arena = a };
     const struct json *in, *answer;
     f64 sums[2] = { metric_value(&arms[0], metric) * 1000, metric_value(&arms[1], metric) * 1000 };
-    str text = arena_printf(a, "{\"method\":\"sequential\",\"alpha\":0.05,\"relative\":%s,\"tuning_n\":5000,\"metrics\":[{\"key\":\"m\",\"kind\":\"%s\",\"arms\":["
-                            "{\"key\":\"a\",\"n\":1000,\"sum\":%.17g,\"sum_sq\":%.17g},{\"key\":\"b\",\"n\":1000,\"sum\":%.17g,\"sum_sq\":%.17g}]}]}",
-                            relative ? "true" : "false", kind, sums[0], arms[0].revenue_sq, sums[1], arms[1].revenue_sq);
+    str text = arena_printf(
+        a,
+        "{\"method\":\"sequential\",\"alpha\":0.05,\"relative\":%s,\"tuning_n\":5000,\"metrics\":[{\"key\":\"m\",\"kind\":\"%s\",\"arms\":["
+        "{\"key\":\"a\",\"n\":1000,\"sum\":%.17g,\"sum_sq\":%.17g},{\"key\":\"b\",\"n\":1000,\"sum\":%.17g,\"sum_sq\":%.17g}]}]}",
+        relative ? "true" : "false", kind, sums[0], arms[0].revenue_sq, sums[1],
+        arms[1].revenue_sq);
     assert_int_equal(json_parse(a, text, &in, &diag), ERR_OK);
     assert_int_equal(measure_stats_json(in, &out, &diag), ERR_OK);
     assert_int_equal(json_parse(a, buf_str(&out), &answer, &diag), ERR_OK);
@@ -115,11 +166,14 @@ static void a_comparison_is_the_difference_in_the_metrics_unit_and_of_the_contro
     near(rate.estimate, 0.05, 1e-12);
     near(rate.relative, 0.5, 1e-12);
     assert_true(rate.low < 0.05 && 0.05 < rate.high);
-    agrees_with_stats(&a, "proportion", false, arms, METRIC_ORDER_RATE, rate.estimate, rate.low, rate.high, rate.p);
-    agrees_with_stats(&a, "proportion", true, arms, METRIC_ORDER_RATE, rate.relative, rate.relative_low, rate.relative_high, rate.p);
+    agrees_with_stats(&a, "proportion", false, arms, METRIC_ORDER_RATE, rate.estimate, rate.low,
+                      rate.high, rate.p);
+    agrees_with_stats(&a, "proportion", true, arms, METRIC_ORDER_RATE, rate.relative,
+                      rate.relative_low, rate.relative_high, rate.p);
     struct comparison money = results_compare(METRIC_REVENUE, &arms[0], &arms[1]);
     near(money.estimate, 40, 1e-9);
-    agrees_with_stats(&a, "mean", false, arms, METRIC_REVENUE, money.estimate, money.low, money.high, money.p);
+    agrees_with_stats(&a, "mean", false, arms, METRIC_REVENUE, money.estimate, money.low,
+                      money.high, money.p);
     arena_fini(&a);
 }
 

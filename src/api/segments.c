@@ -14,12 +14,17 @@ static void print_segment(struct call *call, const struct definition *def)
     jsonw_key_str(w, "key", def->key);
     jsonw_key_str(w, "title", json_str(json_get(doc, S("title")), def->key));
     jsonw_key_str(w, "rule", json_str(json_get(doc, S("rule")), S("")));
-    jsonw_key_int(w, "count", definition_published(def).len ? roll_count(call->api->live->roll, (segment_id){ def->number }) : 0);
+    jsonw_key_int(w, "count",
+                  definition_published(def).len
+                      ? roll_count(call->api->live->roll, (segment_id){ def->number })
+                      : 0);
     jsonw_key_str(w, "state", definition_state(def));
     jsonw_key_bool(w, "paused", def->paused);
     jsonw_key_int(w, "revision", def->revisions_n);
     if (def->published) jsonw_key_int(w, "published_revision", def->published);
-    jsonw_key_str(w, "owner", json_str(json_get(doc, S("owner")), def->revisions_n ? def->revisions[0].author : S("")));
+    jsonw_key_str(
+        w, "owner",
+        json_str(json_get(doc, S("owner")), def->revisions_n ? def->revisions[0].author : S("")));
     jsonw_end(w, '}');
 }
 
@@ -45,7 +50,7 @@ static void answer_one(struct call *call, struct fold *fold)
 
 void segment_get(struct call *call) { ask_fold(call, answer_one); }
 
-/* ---- members: NDJSON, one page a fold question, so that it is never held up long ------------------------------ */
+/* ---- members: NDJSON, one page a fold question, so that it is never held up long ------------ */
 
 enum { MEMBERS_AT_ONCE = 1000, MEMBERS_MAX = 200000 };
 
@@ -81,7 +86,9 @@ static void find_segment(struct call *call, struct fold *fold)
     struct members *m = call->own;
     const struct book *book = atomic_load(&fold_live(fold)->book);
     m->id = segment_find(book->segments, call->params[0]);
-    if (!m->id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
+    if (!m->id.v)
+        call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"",
+                  STR_FMT(call->params[0]));
 }
 
 static void list_members(struct call *call)
@@ -98,7 +105,7 @@ static void list_members(struct call *call)
 
 void segment_members(struct call *call) { ask_jobs(call, list_members); }
 
-/* ---- overlap: of each one, each pair, and all ------------------------------------------------------------------- */
+/* ---- overlap: of each one, each pair, and all ----------------------------------------------- */
 
 void segments_overlap(struct call *call)
 {
@@ -110,7 +117,8 @@ void segments_overlap(struct call *call)
     str missing = S("");
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
-    for (struct str_cut cut = str_cut(http_query(call->req, S("keys"), S("")), ','); n < BITSET_AND_MAX; cut = str_cut(cut.tail, ',')) {
+    for (struct str_cut cut = str_cut(http_query(call->req, S("keys"), S("")), ',');
+         n < BITSET_AND_MAX; cut = str_cut(cut.tail, ',')) {
         keys[n] = str_trim(cut.head);
         ids[n] = segment_find(book->segments, keys[n]);
         if (!ids[n].v) missing = keys[n];
@@ -145,10 +153,12 @@ void segments_overlap(struct call *call)
     }
     rcu_read_end();
     if (call->out.len) reply_json(call);
-    else reply_problem(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"", STR_FMT(missing));
+    else
+        reply_problem(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"",
+                      STR_FMT(missing));
 }
 
-/* ---- rules tried --------------------------------------------------------------------------------------------------- */
+/* ---- rules tried ---------------------------------------------------------------------------- */
 
 struct trying { str text; const struct rule *rule; struct rule_errors errors; enum err err; };
 
@@ -176,7 +186,8 @@ static void answer_check(struct call *call, struct fold *fold)
     isize place = 0;
     while (place < countof(places) && !str_eq(in, places[place])) place++;
     if (place == countof(places)) place = RULE_SEGMENT;
-    enum err err = rule_compile(call->a, body_text(call, "rule"), (enum rule_place)place, &names, &rule, &errors);
+    enum err err = rule_compile(call->a, body_text(call, "rule"), (enum rule_place)place, &names,
+                                &rule, &errors);
     jsonw_begin(&call->w, '{');
     jsonw_key_bool(&call->w, "ok", err == ERR_OK);
     if (err) print_rule_errors(&call->w, &errors);
@@ -240,7 +251,8 @@ static void preview(struct call *call)
     const struct live *live = call->api->live;
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
-    struct segment_preview found = segment_preview(live->people, live->catalog, t.rule, book->segments, clock_now(call->api->clock));
+    struct segment_preview found = segment_preview(live->people, live->catalog, t.rule,
+                                                   book->segments, clock_now(call->api->clock));
     rcu_read_end();
     call->own = &found;
     on_fold(call, answer_sample);

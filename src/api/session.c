@@ -2,13 +2,15 @@
  *
  * session.c - who sits at the console: log-in, cookie, CSRF, and the accounts.
  *
- * An account is a definition of kind "account", {"email","role","hash"}, hash an argon2id string (64 MiB, two
- * passes). A password is checked on the jobs thread; for an account that is not there the same work is done against a
- * hash nobody has the password of, so that the answer's time does not tell them apart, and the same tries are counted.
+ * An account is a definition of kind "account", {"email","role","hash"}, hash an argon2id string
+ * (64 MiB, two passes). A password is checked on the jobs thread; for an account that is not there
+ * the same work is done against a hash nobody has the password of, so that the answer's time does
+ * not tell them apart, and the same tries are counted.
  *
- * A session is 256 random bits in a cookie that scripts cannot read and other sites cannot send; in RAM stands only
- * its hash. What changes anything must carry X-CSRF too, and come from our own pages: a shop on a neighbouring host name is
- * the same site to a browser, so the cookie alone proves nothing.
+ * A session is 256 random bits in a cookie that scripts cannot read and other sites cannot send;
+ * in RAM stands only its hash. What changes anything must carry X-CSRF too, and come from our own
+ * pages: a shop on a neighbouring host name is the same site to a browser, so the cookie alone
+ * proves nothing.
  */
 #include "api/session.h"
 
@@ -65,7 +67,7 @@ const char *role_name(enum who role)
     return names[role];
 }
 
-/* ---- sessions --------------------------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------------- */
 
 static void hash_token(str token, u8 out[32])
 {
@@ -91,11 +93,13 @@ static struct session *find(struct sessions *sessions, str token, i64 now_ms)
     if (token.len != SESSION_TOKEN_LEN) return NULL;
     hash_token(token, hash);
     for (isize i = 0; i < SESSIONS_MAX; i++)
-        if (alive(&sessions->at[i], now_ms) && sodium_memcmp(sessions->at[i].hash, hash, 32) == 0) return &sessions->at[i];
+        if (alive(&sessions->at[i], now_ms) && sodium_memcmp(sessions->at[i].hash, hash, 32) == 0)
+            return &sessions->at[i];
     return NULL;
 }
 
-struct ticket_text session_open(struct sessions *sessions, str email, enum who role, i64 now_ms, struct seat *out)
+struct ticket_text session_open(struct sessions *sessions, str email, enum who role, i64 now_ms,
+                                struct seat *out)
 {
     struct ticket_text token;
     assert(email.len <= SESSION_EMAIL_MAX);
@@ -107,7 +111,8 @@ struct ticket_text session_open(struct sessions *sessions, str email, enum who r
     pthread_mutex_lock(&sessions->lock);
     struct session *slot = &sessions->at[0];
     for (isize i = 1; i < SESSIONS_MAX && alive(slot, now_ms); i++)
-        if (!alive(&sessions->at[i], now_ms) || sessions->at[i].last_ms < slot->last_ms) slot = &sessions->at[i];
+        if (!alive(&sessions->at[i], now_ms) || sessions->at[i].last_ms < slot->last_ms)
+            slot = &sessions->at[i];
     *slot = made;
     pthread_mutex_unlock(&sessions->lock);
     *out = made.seat;
@@ -132,7 +137,8 @@ void session_close(struct sessions *sessions, str token)
     hash_token(token, hash);
     pthread_mutex_lock(&sessions->lock);
     for (isize i = 0; i < SESSIONS_MAX; i++)
-        if (sessions->at[i].used && sodium_memcmp(sessions->at[i].hash, hash, 32) == 0) sodium_memzero(&sessions->at[i], sizeof sessions->at[i]);
+        if (sessions->at[i].used && sodium_memcmp(sessions->at[i].hash, hash, 32) == 0)
+            sodium_memzero(&sessions->at[i], sizeof sessions->at[i]);
     pthread_mutex_unlock(&sessions->lock);
 }
 
@@ -140,11 +146,12 @@ void sessions_drop(struct sessions *sessions, str email)
 {
     pthread_mutex_lock(&sessions->lock);
     for (isize i = 0; i < SESSIONS_MAX; i++)
-        if (str_eq(str_of(sessions->at[i].seat.email), email)) sodium_memzero(&sessions->at[i], sizeof sessions->at[i]);
+        if (str_eq(str_of(sessions->at[i].seat.email), email))
+            sodium_memzero(&sessions->at[i], sizeof sessions->at[i]);
     pthread_mutex_unlock(&sessions->lock);
 }
 
-/* ---- tries ------------------------------------------------------------------------------------------------- */
+/* ---- tries ---------------------------------------------------------------------------------- */
 
 static struct attempt *attempt_of(struct sessions *sessions, u64 who, i64 now_ms)
 {
@@ -196,7 +203,7 @@ void login_slot_give(struct sessions *sessions)
     pthread_mutex_unlock(&sessions->lock);
 }
 
-/* ---- a request's ------------------------------------------------------------------------------------------- */
+/* ---- a request's ---------------------------------------------------------------------------- */
 
 bool from_console(const struct http_request *req)
 {
@@ -226,20 +233,22 @@ bool session_of(struct api *api, struct http_request *req, enum who *role, str *
     return true;
 }
 
-/* ---- the routes ---------------------------------------------------------------------------------------------- */
+/* ---- the routes ----------------------------------------------------------------------------- */
 
 static str lower(arena *a, str s)
 {
     char *out = arena_new(a, char, s.len + 1);
-    for (isize i = 0; i < s.len; i++) out[i] = (char)(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? s.ptr[i] | 32 : s.ptr[i]);
+    for (isize i = 0; i < s.len; i++)
+        out[i] = (char)(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? s.ptr[i] | 32 : s.ptr[i]);
     return (str){ out, s.len };
 }
 
 static void set_cookie(struct call *call, str token, i64 seconds)
 {
     bool secure = str_eq_nocase(http_header(call->req, S("x-forwarded-proto")), S("https"));
-    call->cookie = arena_printf(call->a, "opmaat_session=%.*s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s", STR_FMT(token),
-                                (long long)seconds, secure ? "; Secure" : "");
+    call->cookie = arena_printf(
+        call->a, "opmaat_session=%.*s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s",
+        STR_FMT(token), (long long)seconds, secure ? "; Secure" : "");
 }
 
 static void print_seat(struct call *call, const struct seat *seat)
@@ -261,7 +270,8 @@ static void read_account(struct call *call, struct fold *fold)
     const struct json *doc;
     if (text.len == 0 || def->paused || json_parse(call->a, text, &doc, NULL)) return;
     login->hash = json_str(json_get(doc, S("hash")), S(""));
-    login->found = role_of(json_str(json_get(doc, S("role")), S("")), &login->role) && login->hash.len < crypto_pwhash_STRBYTES;
+    login->found = role_of(json_str(json_get(doc, S("role")), S("")), &login->role)
+                   && login->hash.len < crypto_pwhash_STRBYTES;
 }
 
 static void check_password(struct call *call)
@@ -270,7 +280,9 @@ static void check_password(struct call *call)
     i64 now_ms = clock_now(call->api->clock);
     on_fold(call, read_account);
     const char *hash = login->found ? arena_z(call->a, login->hash) : nobody;
-    bool right = crypto_pwhash_str_verify(hash, login->password.ptr, (unsigned long long)login->password.len) == 0;
+    bool right =
+        crypto_pwhash_str_verify(hash, login->password.ptr, (unsigned long long)login->password.len)
+        == 0;
     login_slot_give(call->api->sessions);
     if (!right || !login->found) {
         str who = login->found ? login->email : S("(unknown)");  /* what was typed there may be anything */
@@ -293,14 +305,22 @@ void login_post(struct call *call)
     login->email = lower(call->a, str_trim(body_text(call, "email")));
     login->password = body_text(call, "password");
     call->own = login;
-    if (!from_console(call->req)) { reply_problem(call, ERR_FORBIDDEN, "log in from the console's own page"); return; }
-    bool fits = login->email.len && login->email.len <= SESSION_EMAIL_MAX && login->password.len && login->password.len <= PASSWORD_BYTES_MAX;
-    if (!fits) { reply_problem(call, ERR_BAD_INPUT, "expected {\"email\", \"password\"}"); return; }
-    if (!attempt_begin(sessions, login->email, clock_now(call->api->clock))) {
-        reply_problem(call, ERR_OVERLOADED, "%d wrong passwords; try again in a quarter of an hour", ATTEMPTS);
+    if (!from_console(call->req)) {
+        reply_problem(call, ERR_FORBIDDEN, "log in from the console's own page");
         return;
     }
-    if (!login_slot_take(sessions)) { reply_problem(call, ERR_OVERLOADED, "many people are logging in; try again"); return; }
+    bool fits = login->email.len && login->email.len <= SESSION_EMAIL_MAX && login->password.len
+                && login->password.len <= PASSWORD_BYTES_MAX;
+    if (!fits) { reply_problem(call, ERR_BAD_INPUT, "expected {\"email\", \"password\"}"); return; }
+    if (!attempt_begin(sessions, login->email, clock_now(call->api->clock))) {
+        reply_problem(call, ERR_OVERLOADED, "%d wrong passwords; try again in a quarter of an hour",
+                      ATTEMPTS);
+        return;
+    }
+    if (!login_slot_take(sessions)) {
+        reply_problem(call, ERR_OVERLOADED, "many people are logging in; try again");
+        return;
+    }
     ask_jobs(call, check_password);
 }
 
@@ -319,7 +339,10 @@ void logout_post(struct call *call)
 {
     struct seat seat;
     i64 now_ms = clock_now(call->api->clock);
-    if (!seat_of(call->api->sessions, call->req, now_ms, &seat)) { reply_problem(call, ERR_UNAUTHORISED, "nobody is logged in"); return; }
+    if (!seat_of(call->api->sessions, call->req, now_ms, &seat)) {
+        reply_problem(call, ERR_UNAUTHORISED, "nobody is logged in");
+        return;
+    }
     session_close(call->api->sessions, http_cookie(call->req, S("opmaat_session")));
     note_deed(call->api->admin, now_ms, str_of(seat.email), "sign_out", str_of(seat.email));
     set_cookie(call, S(""), 0);
@@ -327,7 +350,7 @@ void logout_post(struct call *call)
     reply_json(call);
 }
 
-/* ---- accounts -------------------------------------------------------------------------------------------------- */
+/* ---- accounts ------------------------------------------------------------------------------- */
 
 static bool email_fits(str email)
 {
@@ -335,7 +358,8 @@ static bool email_fits(str email)
     if (at < 1 || at == email.len - 1 || email.len > SESSION_EMAIL_MAX) return false;
     for (isize i = 0; i < email.len; i++) {
         char c = email.ptr[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || (c == '@' && i == at);
+        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'
+                    || c == '.' || (c == '@' && i == at);
         if (!fits) return false;
     }
     return true;
@@ -347,14 +371,20 @@ enum err api_account_document(arena *a, str email, str role, str password, str *
     enum who who;
     str key = lower(a, email);
     if (!email_fits(key))
-        return diag_set(diag, ERR_BAD_INPUT, "\"%.*s\" is no e-mail address we can keep (letters, digits, . _ - and one @; at most %d bytes)",
-                        STR_FMT(email), SESSION_EMAIL_MAX);
-    if (!role_of(role, &who)) return diag_set(diag, ERR_BAD_INPUT, "a role is viewer, editor or admin, not \"%.*s\"", STR_FMT(role));
+        return diag_set(
+            diag, ERR_BAD_INPUT,
+            "\"%.*s\" is no e-mail address we can keep (letters, digits, . _ - and one @; at most %d bytes)",
+            STR_FMT(email), SESSION_EMAIL_MAX);
+    if (!role_of(role, &who))
+        return diag_set(diag, ERR_BAD_INPUT, "a role is viewer, editor or admin, not \"%.*s\"",
+                        STR_FMT(role));
     if (password.len < PASSWORD_BYTES_MIN || password.len > PASSWORD_BYTES_MAX)
-        return diag_set(diag, ERR_BAD_INPUT, "a password has %d to %d bytes", PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX);
+        return diag_set(diag, ERR_BAD_INPUT, "a password has %d to %d bytes", PASSWORD_BYTES_MIN,
+                        PASSWORD_BYTES_MAX);
     if (sodium_init() < 0) return diag_set(diag, ERR_INTERNAL, "no randomness");
-    int done = crypto_pwhash_str(hash, password.ptr, (unsigned long long)password.len, crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                                 crypto_pwhash_MEMLIMIT_INTERACTIVE);
+    int done =
+        crypto_pwhash_str(hash, password.ptr, (unsigned long long)password.len,
+                          crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE);
     if (done != 0) return diag_set(diag, ERR_OVERLOADED, "there is no memory to hash a password with");
     struct buf out = { .arena = a };
     struct jsonw w = { .out = &out };
@@ -375,7 +405,9 @@ static void print_accounts(struct call *call, struct fold *fold)
     jsonw_key_begin(w, "accounts", '[');
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("account"), &at));) {
         const struct json *doc;
-        if (definition_published(def).len == 0 || json_parse(call->a, definition_published(def), &doc, NULL)) continue;
+        if (definition_published(def).len == 0
+            || json_parse(call->a, definition_published(def), &doc, NULL))
+            continue;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "email", def->key);
         jsonw_key_str(w, "role", json_str(json_get(doc, S("role")), S("")));
@@ -393,10 +425,15 @@ static void make_account(struct call *call)
 {
     struct diag diag = { .arena = call->a };
     str email = lower(call->a, str_trim(body_text(call, "email"))), document;
-    enum err err = api_account_document(call->a, email, body_text(call, "role"), body_text(call, "password"), &document, &diag);
+    enum err err = api_account_document(call->a, email, body_text(call, "role"),
+                                        body_text(call, "password"), &document, &diag);
     if (err) { call_fail(call, err, "%.*s", STR_FMT(diag.what)); return; }
     struct definition_change changes[] = {
-        { .op = DEFINITION_DRAFT, .kind = S("account"), .key = email, .document = document, .author = call->author },
+        { .op = DEFINITION_DRAFT,
+          .kind = S("account"),
+          .key = email,
+          .document = document,
+          .author = call->author },
         { .op = DEFINITION_PUBLISH, .kind = S("account"), .key = email, .author = call->author },
     };
     if (!define(call, changes, countof(changes))) return;
@@ -407,13 +444,16 @@ static void make_account(struct call *call)
     jsonw_end(&call->w, '}');
 }
 
-/* {"email","role","password"}: a new account, or another role and password for one that is there. Its sessions end. */
+/* {"email","role","password"}: a new account, or another role and password for one that is there.
+ * Its sessions end. */
 void accounts_post(struct call *call) { ask_jobs(call, make_account); }
 
 static void end_account(struct call *call)
 {
     str email = lower(call->a, call->params[0]);
-    struct definition_change change = { .op = DEFINITION_ARCHIVE, .kind = S("account"), .key = email, .author = call->author };
+    struct definition_change change = {
+        .op = DEFINITION_ARCHIVE, .kind = S("account"), .key = email, .author = call->author
+    };
     if (!define(call, &change, 1)) return;
     sessions_drop(call->api->sessions, email);
     buf_add(&call->out, S("{}"));

@@ -2,7 +2,8 @@
  *
  * session.h - console log-ins, apart from HTTP; between the files of this room.
  *
- * Any thread. Times are arguments. Nothing here outlives the process: after a restart people log in again. */
+ * Any thread. Times are arguments. Nothing here outlives the process: after a restart people log
+ * in again. */
 #ifndef API_SESSION_H
 #define API_SESSION_H
 
@@ -27,7 +28,8 @@ struct ticket_text session_open(struct sessions *sessions, str email, enum who r
 bool session_find(struct sessions *sessions, str token, i64 now_ms, struct seat *out);
 void session_close(struct sessions *sessions, str token);
 void sessions_drop(struct sessions *sessions, str email);       /* the account changed */
-/* Counts a try against the account, known or not; false when it must wait. A log-in that succeeds forgets them. */
+/* Counts a try against the account, known or not; false when it must wait. A log-in that succeeds
+ * forgets them. */
 bool attempt_begin(struct sessions *sessions, str email, i64 now_ms);
 void attempt_passed(struct sessions *sessions, str email);
 bool login_slot_take(struct sessions *sessions);
@@ -35,7 +37,8 @@ void login_slot_give(struct sessions *sessions);
 
 bool role_of(str name, enum who *out);
 const char *role_name(enum who role);
-/* Whether the page that sent this is our own console: by Sec-Fetch-Site, else by Origin and Host; yes when neither is there. */
+/* Whether the page that sent this is our own console: by Sec-Fetch-Site, else by Origin and Host;
+ * yes when neither is there. */
 bool from_console(const struct http_request *req);
 /* Writes the seat when the cookie stands for one and, for anything but GET, X-CSRF agrees with it. */
 bool seat_of(struct sessions *sessions, const struct http_request *req, i64 now_ms, struct seat *out);

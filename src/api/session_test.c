@@ -66,7 +66,8 @@ static void a_session_ends_twelve_hours_after_the_log_in_however_busy(void **sta
 {
     struct bench *b = *state;
     struct seat seat;
-    for (i64 at = 0; at < SESSION_MS; at += HOUR_MS) assert_true(session_find(b->sessions, token_of(b), NOW + at, &seat));
+    for (i64 at = 0; at < SESSION_MS; at += HOUR_MS)
+        assert_true(session_find(b->sessions, token_of(b), NOW + at, &seat));
     assert_true(session_find(b->sessions, token_of(b), NOW + SESSION_MS - 1, &seat));
     assert_false(session_find(b->sessions, token_of(b), NOW + SESSION_MS, &seat));
 }
@@ -101,20 +102,26 @@ static void one_session_too_many_ends_the_one_idle_longest(void **state)
     struct bench *b = *state;
     struct seat seat;
     struct ticket_text tokens[SESSIONS_MAX];
-    for (isize i = 0; i < SESSIONS_MAX - 1; i++) tokens[i] = session_open(b->sessions, S("per@shop.test"), WHO_VIEWER, NOW + 1 + i, &seat);
-    assert_true(session_find(b->sessions, token_of(b), NOW + SESSIONS_MAX, &seat));     /* the oldest is in use */
+    for (isize i = 0; i < SESSIONS_MAX - 1; i++)
+        tokens[i] = session_open(b->sessions, S("per@shop.test"), WHO_VIEWER, NOW + 1 + i, &seat);
+    assert_true(session_find(b->sessions, token_of(b), NOW + SESSIONS_MAX,
+                             &seat)); /* the oldest is in use */
     (void)session_open(b->sessions, S("new@shop.test"), WHO_VIEWER, NOW + SESSIONS_MAX + 1, &seat);
     assert_true(session_find(b->sessions, token_of(b), NOW + SESSIONS_MAX + 2, &seat));
-    assert_false(session_find(b->sessions, (str){ tokens[0].at, SESSION_TOKEN_LEN }, NOW + SESSIONS_MAX + 2, &seat));
-    assert_true(session_find(b->sessions, (str){ tokens[1].at, SESSION_TOKEN_LEN }, NOW + SESSIONS_MAX + 2, &seat));
+    assert_false(session_find(b->sessions, (str){ tokens[0].at, SESSION_TOKEN_LEN },
+                              NOW + SESSIONS_MAX + 2, &seat));
+    assert_true(session_find(b->sessions, (str){ tokens[1].at, SESSION_TOKEN_LEN },
+                             NOW + SESSIONS_MAX + 2, &seat));
 }
 
-/* ---- requests --------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
-static bool seated(struct bench *b, enum http_method method, const char *csrf, const char *name, const char *value)
+static bool seated(struct bench *b, enum http_method method, const char *csrf, const char *name,
+                   const char *value)
 {
     struct http_header headers[4] = {
-        { S("Cookie"), arena_printf(&b->a, "theme=dark; opmaat_session=%s", b->token.at) }, { S("Host"), S("opmaat.shop.test") },
+        { S("Cookie"), arena_printf(&b->a, "theme=dark; opmaat_session=%s", b->token.at) },
+        { S("Host"), S("opmaat.shop.test") },
     };
     isize n = 2;
     if (csrf) headers[n++] = (struct http_header){ S("X-CSRF"), str_of(csrf) };
@@ -160,7 +167,7 @@ static void a_page_of_another_origin_is_refused_even_to_read(void **state)
     assert_false(seated(b, METHOD_POST, b->seat.csrf, "Origin", "https://www.shop.test"));
 }
 
-/* ---- tries -------------------------------------------------------------------------------------------------- */
+/* ---- tries ---------------------------------------------------------------------------------- */
 
 static void ten_tries_in_a_quarter_of_an_hour_and_a_success_forgets_them(void **state)
 {
@@ -169,7 +176,8 @@ static void ten_tries_in_a_quarter_of_an_hour_and_a_success_forgets_them(void **
     assert_false(attempt_begin(b->sessions, S("a@shop.test"), NOW + ATTEMPTS_MS - 1));
     assert_true(attempt_begin(b->sessions, S("b@shop.test"), NOW));
     assert_true(attempt_begin(b->sessions, S("a@shop.test"), NOW + ATTEMPTS_MS));
-    for (int i = 0; i < ATTEMPTS - 1; i++) assert_true(attempt_begin(b->sessions, S("a@shop.test"), NOW + ATTEMPTS_MS));
+    for (int i = 0; i < ATTEMPTS - 1; i++)
+        assert_true(attempt_begin(b->sessions, S("a@shop.test"), NOW + ATTEMPTS_MS));
     assert_false(attempt_begin(b->sessions, S("a@shop.test"), NOW + ATTEMPTS_MS));
     attempt_passed(b->sessions, S("a@shop.test"));
     assert_true(attempt_begin(b->sessions, S("a@shop.test"), NOW + ATTEMPTS_MS));
@@ -210,30 +218,46 @@ static void an_account_keeps_no_password(void **state)
     struct bench *b = *state;
     struct diag diag = { .arena = &b->a };
     str doc;
-    assert_int_equal(api_account_document(&b->a, S("Kari@Shop.test"), S("admin"), S("correct horse"), &doc, &diag), ERR_OK);
+    assert_int_equal(api_account_document(&b->a, S("Kari@Shop.test"), S("admin"),
+                                          S("correct horse"), &doc, &diag),
+                     ERR_OK);
     assert_true(str_find(doc, S("\"email\":\"kari@shop.test\"")) >= 0);
     assert_true(str_find(doc, S("$argon2id$")) >= 0);
     assert_true(str_find(doc, S("horse")) < 0);
-    const str wrong[][3] = { { S_INIT("kari"), S_INIT("admin"), S_INIT("correct horse") }, { S_INIT("a+b@shop.test"), S_INIT("admin"), S_INIT("correct horse") },
-                             { S_INIT("a@shop.test"), S_INIT("boss"), S_INIT("correct horse") }, { S_INIT("a@shop.test"), S_INIT("admin"), S_INIT("short") } };
+    const str wrong[][3] = { { S_INIT("kari"), S_INIT("admin"), S_INIT("correct horse") },
+                             { S_INIT("a+b@shop.test"), S_INIT("admin"), S_INIT("correct horse") },
+                             { S_INIT("a@shop.test"), S_INIT("boss"), S_INIT("correct horse") },
+                             { S_INIT("a@shop.test"), S_INIT("admin"), S_INIT("short") } };
     for (isize i = 0; i < countof(wrong); i++)
-        assert_int_equal(api_account_document(&b->a, wrong[i][0], wrong[i][1], wrong[i][2], &doc, &diag), ERR_BAD_INPUT);
+        assert_int_equal(
+            api_account_document(&b->a, wrong[i][0], wrong[i][1], wrong[i][2], &doc, &diag),
+            ERR_BAD_INPUT);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_session_gives_back_who_opened_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_token_that_differs_in_one_letter_opens_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_session_ends_twelve_hours_after_the_log_in_however_busy, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_session_ends_after_four_hours_without_a_request, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_log_out_ends_one_session_and_a_changed_account_all_of_its_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_session_too_many_ends_the_one_idle_longest, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(reading_needs_the_cookie_and_writing_the_csrf_token_too, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_csrf_token_of_another_session_does_not_serve, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_page_of_another_origin_is_refused_even_to_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(ten_tries_in_a_quarter_of_an_hour_and_a_success_forgets_them, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_flood_of_other_names_takes_no_more_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_token_that_differs_in_one_letter_opens_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_session_ends_twelve_hours_after_the_log_in_however_busy,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_session_ends_after_four_hours_without_a_request, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_log_out_ends_one_session_and_a_changed_account_all_of_its_own, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_session_too_many_ends_the_one_idle_longest, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(reading_needs_the_cookie_and_writing_the_csrf_token_too,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_csrf_token_of_another_session_does_not_serve, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_page_of_another_origin_is_refused_even_to_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            ten_tries_in_a_quarter_of_an_hour_and_a_success_forgets_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flood_of_other_names_takes_no_more_room, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(so_many_log_ins_at_once_and_no_more, set_up, tear_down),
         cmocka_unit_test(roles_have_an_order_and_a_name),
         cmocka_unit_test_setup_teardown(an_account_keeps_no_password, set_up, tear_down),
