@@ -279,20 +279,64 @@ static void build_variation(struct building *b, const struct json *doc, const st
     if (v->render == RENDER_CONTENT && p && v->strategy.len == 0) check_content(b, p, v->content, path);
 }
 
-static void allocate(struct building *b, struct experience *x, const char *path)
+/* What each arm gets; those that say nothing divide what is left. */
+static isize read_shares(const struct json *variations, i32 *shares)
+{
+    isize n = 0, silent = 0;
+    i32 left = BUCKETS;
+    json_each(v, variations) {
+        if (n == EXPERIENCE_VARIATIONS_MAX) break;
+        if (!share_parse(json_str(json_get(v, S("share")), S("")), &shares[n])) shares[n] = -1;
+        silent += shares[n] < 0;
+        if (shares[n] > 0) left -= shares[n];
+        n++;
+    }
+    for (isize i = 0; i < n; i++)
+        if (shares[i] < 0) shares[i] = left > 0 ? left / (i32)silent : 0;
+    return n;
+}
+
+static const struct json *experience_in(const struct json *doc, str key)
+{
+    json_each(x, json_get(doc, S("experiences")))
+        if (str_eq(text_of(x, "key"), key)) return x;
+    return NULL;
+}
+
+/* The same arms in the same places, perhaps with new ones behind them. */
+static bool continues(const struct json *before, const struct json *now)
+{
+    if (json_len(before) > json_len(now)) return false;
+    for (isize i = 0; i < json_len(before); i++)
+        if (!str_eq(text_of(&before->list.at[i], "key"), text_of(&now->list.at[i], "key"))) return false;
+    return true;
+}
+
+/* An arm's range keeps its start through every revision that was ever in force, so that a ramp moves only who must move. */
+static void allocate(struct building *b, struct experience *x, const struct json *now, const char *path)
 {
     i32 shares[EXPERIENCE_VARIATIONS_MAX];
-    i32 said = 0, left = 10000;
-    for (isize i = 0; i < x->variations_n; i++)
-        if (x->variations[i].share >= 0) { said++; left -= x->variations[i].share; }
-    for (isize i = 0; i < x->variations_n; i++) {       /* those without a share divide what is left */
-        struct variation *v = &x->variations[i];
-        i32 open = (i32)x->variations_n - said;
-        if (v->share < 0) v->share = left > 0 ? left / open : 0;
-        shares[i] = v->share;
-    }
     struct diag diag = { .arena = b->a };
-    if (experiment_allocate(b->a, shares, x->variations_n, &x->allocation, &diag)) refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
+    const struct json *before = NULL;
+    enum err err = ERR_OK;
+    for (isize i = 0; i <= b->def->publishes_n; i++) {
+        const struct json *doc, *variations = now;
+        if (i < b->def->publishes_n) {
+            str text = b->def->revisions[b->def->publishes[i] - 1].document;
+            if (json_parse(b->a, text, &doc, NULL)) continue;
+            variations = json_get(experience_in(doc, x->key), S("variations"));
+            if (!variations) continue;
+        }
+        isize n = read_shares(variations, shares);
+        struct allocation old = x->allocation;
+        err = before && continues(before, variations) ? experiment_reallocate(b->a, old, shares, n, &x->allocation, &diag)
+                                                      : experiment_allocate(b->a, shares, n, &x->allocation, &diag);
+        if (err && i < b->def->publishes_n) x->allocation = old;
+        else before = variations;
+    }
+    if (err) { refuse(b, path, 0, "%.*s", STR_FMT(diag.what)); return; }
+    (void)read_shares(now, shares);
+    for (isize i = 0; i < x->variations_n; i++) x->variations[i].share = shares[i];
 }
 
 static void build_experience(struct building *b, const struct json *doc, const struct campaign *c, const struct placement *p,
@@ -316,7 +360,7 @@ static void build_experience(struct building *b, const struct json *doc, const s
         str vpath = arena_printf(b->a, "%s.variations[%lld]", path, (long long)x->variations_n);
         build_variation(b, v, p, &x->variations[x->variations_n++], vpath.ptr);
     }
-    if (x->choose == CHOOSE_EXPERIMENT && !b->failed) allocate(b, x, path);
+    if (x->choose == CHOOSE_EXPERIMENT && !b->failed) allocate(b, x, variations, path);
     bool control_said = false;
     for (isize i = 0; i < x->variations_n; i++) control_said |= x->variations[i].control;
     if (!control_said && x->variations_n) x->variations[0].control = true;

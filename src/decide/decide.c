@@ -289,6 +289,14 @@ static void know_bought(struct picking *p, arena *a)
 
 static u32 item_of(const struct asker *q, str key) { return key.len ? catalog_find(q->world->catalog, key).v : 0; }
 
+/* What was ever looked at at all: the last that is asked, so that a row is short only when the catalogue is. */
+static void fall_back_on(struct recommend_query *query, u8 last)
+{
+    for (isize i = 0; i < query->fallback_n; i++)
+        if (query->fallback[i] == last) return;
+    if (query->fallback_n < RECOMMENDERS) query->fallback[query->fallback_n++] = last;
+}
+
 static struct recommend_query query_of(struct asker *q, struct picking *p, const struct strategy *strategy, isize limit)
 {
     static const u8 mix[] = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING };
@@ -298,6 +306,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     struct recommend_query query = strategy ? strategy->query : (struct recommend_query){ 0 };
     if (query.mix_n == 0) { memcpy(query.mix, mix, sizeof mix); query.mix_n = countof(mix); }
     if (query.fallback_n == 0) { memcpy(query.fallback, fallback, sizeof fallback); query.fallback_n = countof(fallback); }
+    fall_back_on(&query, RECOMMENDER_POPULAR);
     if (!q->personal && q->request->product.len == 0 && q->request->cart_n == 0) {
         memcpy(query.mix, impersonal, sizeof impersonal);
         query.mix_n = countof(impersonal);

@@ -194,7 +194,8 @@ struct decision {
 
 /* One decision for each placement asked, in order; items are never repeated between them. */
 void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);
-/* {"home_hero": {...}, …}: api.md's answer, tickets and explain included. Templates escape; {{name|otherwise}} shows verified facts only. */
+/* {"home_hero": {...}, …}: api.md's answer, tickets and explain included. {{name|otherwise}} shows verified facts only.
+ * Content is text, escaped for JSON and nothing else: whoever makes HTML of it escapes it there (print.c). */
 void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
                   isize n, arena *a, struct jsonw *w);
 /* What /v1/recommend answers: a strategy, a mix and filter given in the request, or a placement's. */
@@ -207,7 +208,8 @@ void decide_print_item(const struct decide_world *world, const struct decide_req
 struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a);
 /* What was considered and why each lost, with the targets asked again against `facts` (null: left out). */
 void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w);
-void decide_print_leaf(const struct rule_trace *trace, struct jsonw *w);
+/* One node of an explained rule: text, result, value, the events that made it so with their items' keys and titles, children. */
+void decide_print_leaf(const struct decide_world *world, const struct rule_trace *trace, struct jsonw *w);
 const char *decide_outcome_name(u8 outcome);
 
 void decision_encode(const struct decision *decision, struct buf *out);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * print.c - decisions as api.md's answer: content in the person's language, templates filled, items with
- * their reasons in words, and the trace for those who may see it. */
+ * print.c - decisions as the API answers them: content in the person's language, templates filled, items with
+ * their reasons in words, and the trace for those who may see it.
+ *
+ * A content field is text, and a fact goes into it as it is: it is escaped once, by JSON here, and by whoever puts it into
+ * a page there. The tag sets text as text, so "Anna & <b>" arrives on the page as that; escaping for HTML here as well
+ * would show the shopper "&amp;". Who builds HTML from an answer escapes the fields as any other text. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -24,20 +28,6 @@ static str verified_fact(const struct printing *p, str name)
     return S("");
 }
 
-static void escape_html(struct buf *out, str s)
-{
-    for (isize i = 0; i < s.len; i++) {
-        switch (s.ptr[i]) {
-        case '&': buf_add(out, S("&amp;")); break;
-        case '<': buf_add(out, S("&lt;")); break;
-        case '>': buf_add(out, S("&gt;")); break;
-        case '"': buf_add(out, S("&quot;")); break;
-        case '\'': buf_add(out, S("&#39;")); break;
-        default: buf_byte(out, s.ptr[i]);
-        }
-    }
-}
-
 /* "Hello {{first_name|there}}" */
 static str fill(const struct printing *p, str template)
 {
@@ -50,7 +40,7 @@ static str fill(const struct printing *p, str template)
         buf_add(&out, str_slice(template, 0, open));
         struct str_cut slot = str_cut(str_slice(template, open + 2, open + close), '|');
         str fact = p->request->secret || p->request->identifiers_n ? verified_fact(p, str_trim(slot.head)) : S("");
-        escape_html(&out, fact.len ? fact : slot.tail);
+        buf_add(&out, fact.len ? fact : slot.tail);
         template = str_from(template, open + close + 2);
     }
     buf_add(&out, template);
@@ -110,6 +100,7 @@ static str because_text(const struct printing *p, const struct decided_item *it)
     switch (it->source) {
     case RECOMMENDER_TRENDING: return nb ? S("Populært akkurat nå") : S("Popular right now");
     case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
+    case RECOMMENDER_POPULAR: return nb ? S("Mange har sett på denne") : S("Many have looked at this");
     case RECOMMENDER_RECENT: return nb ? S("Du så på denne") : S("You looked at this");
     case RECOMMENDERS: return nb ? S("Valgt av butikken") : S("Picked by the shop");
     default: return nb ? S("Kanskje noe for deg") : S("You may like this");
@@ -160,7 +151,7 @@ static const struct campaign *campaign_by_id(const struct book *book, u32 id)
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
-void decide_print_leaf(const struct rule_trace *t, struct jsonw *w)
+void decide_print_leaf(const struct decide_world *world, const struct rule_trace *t, struct jsonw *w)
 {
     static const char *const names[] = { "false", "true", "unknown" };
     jsonw_begin(w, '{');
@@ -173,12 +164,15 @@ void decide_print_leaf(const struct rule_trace *t, struct jsonw *w)
         jsonw_begin(w, '{');
         jsonw_key_time(w, "at", t->events[i].at_ms);
         jsonw_key_str(w, "type", str_of(event_type_name(t->events[i].type)));
-        jsonw_key_int(w, "item", t->events[i].item);
+        const struct item *item = catalog_item(world->catalog, (item_id){ t->events[i].item });
+        if (item) jsonw_key_str(w, "item", item->key);
+        str title = item ? item_text(item->titles, item->titles_n, S("en")) : S("");
+        if (title.len) jsonw_key_str(w, "title", title);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
     jsonw_key_begin(w, "children", '[');
-    for (isize i = 0; i < t->children_n; i++) decide_print_leaf(&t->children[i], w);
+    for (isize i = 0; i < t->children_n; i++) decide_print_leaf(world, &t->children[i], w);
     jsonw_end(w, ']');
     jsonw_end(w, '}');
 }
@@ -205,7 +199,7 @@ void decide_print_trace(const struct decide_world *world, const struct rule_fact
                 jsonw_key_str(w, "experience", e->key);
                 if (e->target) {
                     jsonw_key(w, S("rule"));
-                    decide_print_leaf(rule_explain(a, e->target, facts, 5), w);
+                    decide_print_leaf(world, rule_explain(a, e->target, facts, 5), w);
                 }
                 jsonw_end(w, '}');
             }

@@ -4,6 +4,7 @@
 struct kept {
     struct definition def;
     struct { struct revision *at; isize n, cap; } revisions;
+    struct { u32 *at; isize n, cap; } publishes;
     bool dirty;
 };
 
@@ -34,6 +35,7 @@ void definitions_free(struct definitions *d)
         mem_free_str(k->def.kind);
         mem_free_str(k->def.key);
         vec_fini(&k->revisions);
+        vec_fini(&k->publishes);
         mem_free(k);
     }
     vec_fini(&d->all);
@@ -168,6 +170,9 @@ void definition_apply(struct definitions *d, const struct definition_change *cha
         break;
     case DEFINITION_PUBLISH:
         k->def.published = change->revision ? change->revision : (u32)k->revisions.n;
+        if (k->publishes.n < REVISIONS_MAX) vec_push(&k->publishes, k->def.published);
+        k->def.publishes = k->publishes.at;
+        k->def.publishes_n = k->publishes.n;
         k->def.archived = false;
         break;
     case DEFINITION_PAUSE: k->def.paused = true; break;
@@ -206,7 +211,7 @@ static void visit_revision(struct codec *c, struct revision *v)
     codec_i64(c, &v->at_ms);
 }
 
-static void visit(struct codec *c, struct definition *v, struct revision **revisions)
+static void visit(struct codec *c, struct definition *v, struct revision **revisions, u32 **publishes)
 {
     codec_u32(c, &v->id);
     codec_u16(c, &v->number);
@@ -214,6 +219,7 @@ static void visit(struct codec *c, struct definition *v, struct revision **revis
     codec_str(c, &v->key);
     codec_list(c, struct revision, *revisions, v->revisions_n, REVISIONS_MAX, visit_revision);
     codec_u32(c, &v->published);
+    codec_list(c, u32, *publishes, v->publishes_n, REVISIONS_MAX, codec_u32);
     codec_bool(c, &v->archived);
     codec_bool(c, &v->paused);
     codec_i64(c, &v->changed_at_ms);
@@ -224,7 +230,8 @@ void definition_encode(const struct definition *def, struct buf *out)
     struct codec c = codec_writer(out);
     struct definition copy = *def;
     struct revision *revisions = (struct revision *)(uintptr_t)def->revisions;
-    visit(&c, &copy, &revisions);
+    u32 *publishes = (u32 *)(uintptr_t)def->publishes;
+    visit(&c, &copy, &revisions, &publishes);
 }
 
 enum err definition_load(struct definitions *d, str bytes, arena *scratch)
@@ -232,11 +239,15 @@ enum err definition_load(struct definitions *d, str bytes, arena *scratch)
     struct codec c = codec_reader(bytes, scratch);
     struct definition v = { 0 };
     struct revision *revisions = NULL;
-    visit(&c, &v, &revisions);
+    u32 *publishes = NULL;
+    visit(&c, &v, &revisions, &publishes);
     if (c.failed || c.in.len || v.id != (u32)d->all.n + 1) return ERR_DAMAGED;
     struct kept *k = make(d, v.kind, v.key);
     for (isize i = 0; i < v.revisions_n; i++)
         vec_push(&k->revisions, (struct revision){ mem_str(revisions[i].document), mem_str(revisions[i].author), revisions[i].at_ms });
+    for (isize i = 0; i < v.publishes_n; i++) vec_push(&k->publishes, publishes[i]);
+    k->def.publishes = k->publishes.at;
+    k->def.publishes_n = k->publishes.n;
     k->def.revisions = k->revisions.at;
     k->def.revisions_n = k->revisions.n;
     k->def.published = v.published;

@@ -41,6 +41,7 @@ struct definition {
     str kind, key;
     const struct revision *revisions; isize revisions_n;    /* revision 1 is [0] */
     u32 published;                  /* revision; 0: never */
+    const u32 *publishes; isize publishes_n;            /* every revision that was ever put in force, in that order */
     bool archived, paused;
     i64 changed_at_ms;
 };
