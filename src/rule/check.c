@@ -192,6 +192,7 @@ static void check_scan(struct checker *c, struct scan *s)
     if (s->window.kind != WINDOW_ALL && s->window.kind != WINDOW_SINCE) c->rule->depends |= RULE_ON_TIME;
     if (s->window.kind == WINDOW_SESSION) c->rule->any_type = true;
     s->nets_returns = s->tally == TALLY_SUM;
+    if (s->nets_returns && s->type == EVENT_ORDER_COMPLETED) c->rule->types |= (u64)1 << (EVENT_ORDER_REFUNDED & 63);
     vec_push(&c->scans, s);
 }
 

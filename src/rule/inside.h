@@ -95,6 +95,13 @@ struct scan {
     struct window window;
 };
 
+/* Is an entry of the kind that is asked for? A return that stands by itself (its order is not known) nets a sum of orders. */
+static inline bool scan_of_type(const struct scan *s, const struct history_entry *e)
+{
+    if (e->type == s->type) return true;
+    return s->nets_returns && s->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED && e->value_minor < 0;
+}
+
 enum { SEQUENCE_STEPS_MAX = 8, LIST_MAX = 256, DISTINCT_MAX = 256, FORM_LEVELS_MAX = JSON_DEPTH_MAX - 8 };
 
 struct node {

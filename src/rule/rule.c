@@ -59,7 +59,7 @@ isize rule_segments(const struct rule *rule, segment_id *out, isize max)
 /* What an open `where` asks of the person or the candidate differs from one to the next: the type decides. */
 static bool scan_touched(const struct run *run, const struct scan *s, const struct history_entry *e)
 {
-    if (s->type != e->type) return false;
+    if (!scan_of_type(s, e)) return false;
     return !s->where || s->open_where || rule_where(run, s->where, e) != TRI_FALSE;
 }
 

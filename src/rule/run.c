@@ -19,8 +19,9 @@
  * stays anything else until the first of its parts moves. `or` is its mirror. An answer is never
  * announced too late, and each instant announced lies ahead, so a timer always makes progress.
  *
- * Returns (entries with a negative quantity or value, of orders and purchases) are netted by sums
- * and passed over by all other questions: a pair of shoes sent back is no second purchase.
+ * Returns (entries with a negative quantity or value, of orders and purchases, and refunds whose
+ * order is not known) are netted by sums and passed over by all other questions: a pair of shoes
+ * sent back is no second purchase.
  *
  * Nothing here allocates. History is walked newest first; windows are found by bisection. */
 #include "rule/inside.h"
@@ -300,7 +301,7 @@ static bool is_return(const struct history_entry *e)
 
 static bool scan_takes(const struct run *run, const struct scan *s, const struct history_entry *e)
 {
-    if (e->type != s->type || e->flags & HISTORY_BOT) return false;
+    if (!scan_of_type(s, e) || e->flags & HISTORY_BOT) return false;
     if (!s->nets_returns && is_return(e)) return false;
     if (s->candidate && e->item != run->facts->candidate.v) return false;
     return !s->where || rule_where(run, s->where, e) == TRI_TRUE;
@@ -507,8 +508,8 @@ static i64 sums_next(const struct leaf *l, const struct node *condition, struct 
     const struct history_entry *h = l->run->history;
     isize leaves = in.from, comes = in.to;
     while (true) {
-        while (comes < l->run->seen && h[comes].type != l->scan->type) comes++;
-        while (leaves < comes && h[leaves].type != l->scan->type) leaves++;
+        while (comes < l->run->seen && !scan_of_type(l->scan, &h[comes])) comes++;
+        while (leaves < comes && !scan_of_type(l->scan, &h[leaves])) leaves++;
         i64 leave = r.far != AGE_MAX && leaves < comes ? h[leaves].at_ms + r.far : TIME_NEVER;
         i64 come = comes < l->run->seen ? h[comes].at_ms + r.near : TIME_NEVER;
         i64 at = min_i64(min_i64(leave, come), r.reset);

@@ -42,7 +42,8 @@ static bool dull_takes(const struct dull *d, const struct scan *s, isize i)
 {
     const struct history_entry *e = &d->f->history[i];
     bool returned = (e->type == EVENT_ORDER_COMPLETED || e->type == EVENT_PRODUCT_PURCHASED) && (e->value_minor < 0 || e->quantity < 0);
-    if (e->at_ms > d->now || e->type != s->type || e->flags & HISTORY_BOT) return false;
+    bool refund = s->tally == TALLY_SUM && s->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED && e->value_minor < 0;
+    if (e->at_ms > d->now || (e->type != s->type && !refund) || e->flags & HISTORY_BOT) return false;
     if (returned && s->tally != TALLY_SUM) return false;
     if (s->candidate && e->item != d->f->candidate.v) return false;
     return !s->where || rule_where(&d->run, s->where, e) == TRI_TRUE;
@@ -356,7 +357,7 @@ enum { ENTRIES_MAX = 24, HOURS = 40 };
 static isize random_history(struct rng *r, i64 start, struct history_entry *h)
 {
     static const u16 types[] = { EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_ADDED, EVENT_ORDER_COMPLETED, EVENT_PRODUCT_PURCHASED,
-                                 EVENT_PAGE_VIEWED, WORLD_CUSTOM, EVENT_SEGMENT_ENTERED };
+                                 EVENT_PAGE_VIEWED, WORLD_CUSTOM, EVENT_SEGMENT_ENTERED, EVENT_ORDER_REFUNDED };
     isize n = rng_below(r, ENTRIES_MAX + 1);
     bool dense = rng_below(r, 2), whole = rng_below(r, 2);
     for (isize i = 0; i < n; i++) {
