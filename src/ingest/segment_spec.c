@@ -42,17 +42,29 @@ void reading_count(const struct reading *r, isize offset)
     if (r->envelope->counts) ++*(i64 *)(void *)((char *)r->envelope->counts + offset);
 }
 
-/* Bytes of the event as JSON, near enough for a limit, without printing it. */
+static isize digits(i64 i)
+{
+    isize n = i < 0 ? 2 : 1;
+    while (i /= 10) n++;
+    return n;
+}
+
+/* Bytes of the event as JSON, without spaces, near enough for a limit, without printing it. */
 static isize json_bytes(const struct json *v)
 {
     switch (v->kind) {
-    case JSON_NULL: case JSON_BOOL: return 5;
-    case JSON_INT: case JSON_NUM: return 8;
+    case JSON_NULL: return 4;
+    case JSON_BOOL: return v->b ? 4 : 5;
+    case JSON_INT: return digits(v->i);
+    case JSON_NUM: return 8;
     case JSON_STR: return v->s.len + 2;
     case JSON_ARR: case JSON_OBJ: break;
     }
-    isize n = 2;
-    json_each(child, v) n += child->key.len + (v->kind == JSON_OBJ ? 3 : 0) + json_bytes(child) + 1;
+    isize n = 2, count = 0;
+    json_each(child, v) {
+        n += json_bytes(child) + (count++ > 0);
+        if (v->kind == JSON_OBJ) n += child->key.len + 3;
+    }
     return n;                                           /* as deep as json_parse let it be */
 }
 

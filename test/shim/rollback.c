@@ -196,7 +196,7 @@ static void take_back_names(void)
 int main(int n, char **arguments)
 {
     char root[PATH_BYTES];
-    const char *where = getenv("OPMAAT_SHIM_UNDO");
+    const char *where = getenv("UNSYNCED_UNDO");
     torn = n == 4 && strcmp(arguments[1], "--torn") == 0;
     if (torn) seed = strtoull(arguments[2], NULL, 10);
     if (n != 2 && !torn) {

@@ -3,7 +3,7 @@
  * undo.h - what the shim writes down and the rollback reads: how to take back every write not
  * yet synced.
  *
- * The undo folder, DIR.undo beside DIR unless OPMAAT_SHIM_UNDO names another on the same file
+ * The undo folder, DIR.undo beside DIR unless UNSYNCED_UNDO names another on the same file
  * system, holds
  *
  *   lock        one byte a slot, locked while a file of that slot or (the last byte) a name is changed

@@ -3,7 +3,7 @@
  * unsynced.c - a power cut for processes: preloaded, it notes how to take back every write that
  * was not synced.
  *
- *   LD_PRELOAD=.../unsynced.so OPMAAT_SHIM_DIR=DIR program ...
+ *   LD_PRELOAD=.../unsynced.so UNSYNCED_DIR=DIR program ...
  *   kill -9 the program, then: unsynced-rollback DIR
  *
  * kill -9 alone proves little about disks, because what a process wrote is in the kernel's
@@ -57,7 +57,7 @@ static _Noreturn void give_up(const char *what)
 static void start(void) __attribute__((constructor));
 static void start(void)
 {
-    const char *dir = getenv("OPMAAT_SHIM_DIR"), *where = getenv("OPMAAT_SHIM_UNDO");
+    const char *dir = getenv("UNSYNCED_DIR"), *where = getenv("UNSYNCED_UNDO");
     char path[PATH_BYTES];
     for (int i = 0; i <= SLOTS; i++) (void)pthread_mutex_init(&locks[i], NULL);
     if (!dir || !realpath(dir, path)) return;

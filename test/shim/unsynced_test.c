@@ -71,7 +71,7 @@ static pid_t spawn(const char *job, u64 seed, int *out)
         (void)close(pipes[0]);
         (void)close(pipes[1]);
         (void)setenv("LD_PRELOAD", shim, 1);
-        (void)setenv("OPMAAT_SHIM_DIR", data, 1);
+        (void)setenv("UNSYNCED_DIR", data, 1);
         (void)setenv("ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0", 1);
         (void)execl("/proc/self/exe", "unsynced_test", job, data, number, (char *)NULL);
         _exit(4);
