@@ -9,6 +9,7 @@
  */
 #include "api/admin.h"
 
+#include <math.h>
 #include <pthread.h>
 
 enum { STREAMS_MAX = 64, LATEST = 20 };
@@ -96,6 +97,10 @@ static void print_overview(const struct api *api, const struct fold *fold, struc
     jsonw_end(w, '}');
     jsonw_key_int(w, "segments", standing(fold, S("segment")));
     jsonw_key_int(w, "campaigns", standing(fold, S("campaign")));
+    jsonw_key_begin(w, "tag", '{');
+    f64 tag_ms = fold_tag_ms(fold);
+    if (tag_ms >= 0) jsonw_key_num(w, "main_ms", round(tag_ms * 10) / 10);
+    jsonw_end(w, '}');
     jsonw_key_time(w, "started_at", api->started_at_ms);
     jsonw_key_str(w, "version", S("0.1.0"));
     print_latest(fold, live, w);

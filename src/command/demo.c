@@ -289,15 +289,29 @@ static i64 first_day(const struct demo *d, i64 now_ms)
     return (now_ms / DAY_MS - (days < 1 ? 1 : days > 400 ? 400 : days)) * DAY_MS;
 }
 
+/* Somebody's data, or a demo that was interrupted while it was made. */
+static bool holds_something(const struct demo *d)
+{
+    isize at = 0;
+    return definition_next(fold_definitions(d->folder->fold), S("source"), &at) != NULL;
+}
+
 static enum err set_up(struct demo *d, i64 now_ms)
 {
     struct diag diag = { .arena = &d->perm };
+    if (holds_something(d)) {
+        (void)command_fail(FAILED, "%.*s holds something already that is no whole demo: remove it, or give another folder with --data",
+                           STR_FMT(d->folder->path));
+        return ERR_CONFLICT;
+    }
     (void)fprintf(stderr, "making the demo shop in %.*s\n", STR_FMT(d->folder->path));
     fold_start(d->folder->fold);
+    fold_bulk(d->folder->fold, true);                   /* who finds no demo.json begins with an empty folder */
     rcu_thread_start();
     enum err err = make_keys(d, &diag);
     if (!err) err = make_shop(d, &diag);
     if (!err) live_past(d, first_day(d, now_ms), now_ms);
+    fold_bulk(d->folder->fold, false);
     if (!err && !write_notes(d)) err = diag_set(&diag, ERR_DISK, "demo.json cannot be written");
     rcu_thread_stop();
     fold_stop(d->folder->fold);

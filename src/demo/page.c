@@ -473,7 +473,8 @@ str page_login(struct view *v)
     }
     html(&v->out, "</ul></form>");
     if (v->person) html(&v->out, "<form method=\"post\" action=\"/shop/logout\"><button>{}</button></form>", say(v, "Log out", "Logg ut"));
-    if (v->shop->console_hint.len) html(&v->out, "<p class=\"hint\">{}</p>", v->shop->console_hint);
+    if (v->shop->console_hint.len) html(&v->out, "<p class=\"hint\">{}<a href=\"/\">{}</a>{}{}</p>", say(v, "The shop's own people see all of this in ", "Butikkens egne folk ser alt dette i "),
+        say(v, "the console", "konsollen"), S(": "), v->shop->console_hint);
     return say(v, "Log in", "Logg inn");
 }
 

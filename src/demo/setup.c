@@ -33,15 +33,15 @@ const struct demo_definition demo_setup[] = {
       "\"text\":{\"en\":\"Clothes and things that last, from the fjords.\",\"nb-NO\":\"Klær og ting som varer, fra fjordene.\"},"
       "\"image\":\"/shop/img/hero-fjord.svg\",\"link\":\"/shop/c/women-jackets\"}}" },
     { "placement", "home_recs", "{\"kind\":\"placement\",\"key\":\"home_recs\",\"title\":\"Row on the home page\",\"channel\":\"web\",\"strategy\":\"for_you\","
-      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"For you\",\"nb-NO\":\"For deg\"}}}" },
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "product_recs", "{\"kind\":\"placement\",\"key\":\"product_recs\",\"title\":\"Row on a product page\",\"channel\":\"web\",\"strategy\":\"goes_with\","
-      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"You may also like\",\"nb-NO\":\"Du liker kanskje også\"}}}" },
+      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "cart_recs", "{\"kind\":\"placement\",\"key\":\"cart_recs\",\"title\":\"Row in the cart\",\"channel\":\"web\",\"strategy\":\"goes_with\","
-      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"Goes well with your cart\",\"nb-NO\":\"Passer til handlekurven\"}}}" },
+      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "thanks_recs", "{\"kind\":\"placement\",\"key\":\"thanks_recs\",\"title\":\"Row after an order\",\"channel\":\"web\",\"strategy\":\"for_you\","
-      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"For next time\",\"nb-NO\":\"Til neste gang\"}}}" },
-    { "placement", "guide_recs", "{\"kind\":\"placement\",\"key\":\"guide_recs\",\"title\":\"Guides\",\"channel\":\"web\",\"strategy\":\"guides\","
-      "\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"To read\",\"nb-NO\":\"Å lese\"}}}" },
+      "\"min_items\":2,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "guide_recs", "{\"kind\":\"placement\",\"key\":\"guide_recs\",\"title\":\"Row under a guide\",\"channel\":\"web\",\"strategy\":\"for_you\","
+      "\"schema\":{\"headline\":\"text?\"}}" },
 
     { "campaign", "jeans", "{\"kind\":\"campaign\",\"key\":\"jeans\",\"title\":\"Jeans for those who look for jeans\",\"placement\":\"home_hero\",\"owner\":\"kari@demo.shop\","
       "\"goal\":\"find jeans that fit, quickly\",\"metric\":\"order_rate\",\"priority\":20,\"experiences\":["

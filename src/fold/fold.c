@@ -40,6 +40,22 @@ isize fold_dead(const struct fold *fold) { return fold->dead.n; }
 const struct dead_letter *fold_dead_at(const struct fold *fold, isize i) { return &fold->dead.at[i]; }
 u64 fold_ref(const struct fold *fold) { return fold->ref; }
 i64 fold_now(const struct fold *fold) { return fold->now_ms; }
+
+static int by_cost(const void *x, const void *y)
+{
+    const f32 *a = x, *b = y;
+    return (*a > *b) - (*a < *b);
+}
+
+f64 fold_tag_ms(const struct fold *fold)
+{
+    f32 sorted[TAG_PAGES_MAX];
+    isize n = min_isize(fold->tag_pages, TAG_PAGES_MAX);
+    if (n == 0) return -1;
+    memcpy(sorted, fold->tag_ms, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_cost);
+    return (f64)sorted[n / 2];
+}
 struct log_totals fold_log_totals(const struct fold *fold) { return log_totals(fold->log); }
 
 const struct source_count *fold_sources(const struct fold *fold, isize *n)
@@ -467,6 +483,16 @@ void fold_ask_wait(struct fold *fold, void (*ask)(void *ctx, struct fold *fold),
     struct waiting w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, .ask = ask, .ctx = ctx };
     fold_ask(fold, asked, &w);
     waiting_wait(&w);
+}
+
+void fold_bulk(struct fold *fold, bool on)
+{
+    struct config config = *fold->config;
+    if (on) config.commit_wait_us = 0;
+    log_writer_reload(fold->writer, &config);
+    if (log_bulk(fold->log, on) == LOG_OK) return;
+    log_error("fold.bulk what is on disk is not known");
+    abort();
 }
 
 /* ---- verify ------------------------------------------------------------------------------------------------ */

@@ -108,6 +108,9 @@ void fold_close(struct fold *fold);
 
 struct live *fold_live(struct fold *fold);
 struct log_writer *fold_writer(struct fold *fold);
+/* While on, nothing waits for the disk: for making a new folder that is thrown away if that does not come to its end. Off makes
+ * everything so far durable. */
+void fold_bulk(struct fold *fold, bool on);
 i64 fold_cut_bytes(const struct fold *fold);            /* thrown away at opening: an unfinished last write */
 
 /* Submits entries and waits on another thread's behalf: see log_submit. */
@@ -141,6 +144,10 @@ isize fold_latest(const struct fold *fold, struct latest *out, isize max);      
 struct log_totals fold_log_totals(const struct fold *fold);
 u64 fold_ref(const struct fold *fold);                  /* the last entry folded */
 i64 fold_now(const struct fold *fold);                  /* the last record's time */
+/* What our tag cost a page: the median of the last TAG_PAGES_MAX pages that said so, milliseconds of main thread; below 0: none did.
+ * For the overview; not state. */
+enum { TAG_PAGES_MAX = 200 };
+f64 fold_tag_ms(const struct fold *fold);
 
 struct fold_digest { struct hash128 all, identity, people, catalog, denials, definitions, orders, cells, rest; };
 struct fold_digest fold_digest(struct fold *fold);

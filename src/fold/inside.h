@@ -65,6 +65,7 @@ struct fold {
     struct { u64 *at; isize n, cap; } decided_touched;  /* keys seen or clicked since the last flush */
     struct latest latest[LATEST_MAX];
     isize latest_n;                                     /* ever */
+    f32 tag_ms[TAG_PAGES_MAX]; isize tag_pages;         /* a ring; ever */
     u64 ref;
     u64 book_ref;                                       /* of the entry that last changed what is published: the book's version */
     i64 now_ms;

@@ -70,6 +70,7 @@ struct file_medium {
     pthread_mutex_t put; /* the file that is written, and what comes next in it: entry and record */
     struct log_file *active;
     u64 next, next_ordinal;
+    bool bulk;                      /* puts are not synced */
     pthread_mutex_t lock;           /* everything below; held for a few instructions */
     struct { struct log_file **at; isize n, cap; } files;
     struct { u64 first; struct log_file *file; i64 at; } hint;      /* where the next read in order begins */
@@ -428,7 +429,7 @@ static enum log_appended put_bytes(struct file_medium *m, const struct put *put)
         enum log_appended failed = put_failed("write");
         return failed == LOG_RETRY && clear_after(m, file) ? LOG_RETRY : LOG_FATAL;
     }
-    if (fdatasync(file->fd) < 0) return sync_failed();
+    if (!m->bulk && fdatasync(file->fd) < 0) return sync_failed();
     (void)pthread_mutex_lock(&m->lock);
     if (file->end == 0) file->ordinal = m->next_ordinal;
     for (isize i = 0; i < put->n; i++) mark_add(file, put->places[i].first, file->end + put->places[i].at);
@@ -813,8 +814,19 @@ static struct log_totals file_totals(struct medium *medium)
     return t;
 }
 
+/* Files before the active one were synced when it was begun. */
+static enum log_appended file_bulk(struct medium *medium, bool on)
+{
+    struct file_medium *m = (struct file_medium *)medium;
+    (void)pthread_mutex_lock(&m->put);
+    bool synced = on || !m->active || fdatasync(m->active->fd) == 0;
+    m->bulk = on;
+    (void)pthread_mutex_unlock(&m->put);
+    return synced ? LOG_OK : sync_failed();
+}
+
 static const struct medium_ops file_ops = {
-    file_put, file_get, file_trim, file_rewrite, file_disk_free, file_totals, file_close,
+    file_put, file_get, file_trim, file_rewrite, file_disk_free, file_bulk, file_totals, file_close,
 };
 
 enum err file_open(str dir, const struct config *config, struct medium **out, struct log_end *end,

@@ -65,6 +65,7 @@ u64 log_tail(const struct log *log) { return atomic_load(&log->tail); }
 i64 log_last_ms(const struct log *log) { return atomic_load(&log->at_ms); }
 i64 log_cut_bytes(const struct log *log) { return log->cut_bytes; }
 i64 log_disk_free(const struct log *log) { return log->medium->ops->disk_free(log->medium); }
+enum log_appended log_bulk(struct log *log, bool on) { return log->medium->ops->bulk(log->medium, on); }
 
 struct log_totals log_totals(const struct log *log)
 {

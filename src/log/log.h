@@ -71,6 +71,10 @@ MUST_USE enum log_appended log_append(struct log *log, u64 tail, struct record *
 MUST_USE enum err log_read(struct log *log, u64 from, arena *a, struct record *out, bool *found,
                            struct diag *diag);
 
+/* While on, appends are written but not synced: for making a folder that is thrown away if that does
+ * not come to its end. Off syncs all of them and is LOG_OK or LOG_FATAL, as an append is. */
+MUST_USE enum log_appended log_bulk(struct log *log, bool on);
+
 /* Files that hold nothing at or after `before` may go. The last file with a record in it stays. */
 MUST_USE enum err log_trim(struct log *log, u64 before);
 

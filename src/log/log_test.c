@@ -631,7 +631,25 @@ static void erasing_goes_on_beside_appends_and_reads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+static void what_was_appended_in_bulk_is_read_back(void **state)
+{
+    (void)state;
+    struct log *log = open_log(uri);
+    assert_int_equal(log_bulk(log, true), LOG_OK);
+    for (i64 i = 0; i < 300; i++)                       /* over several files */
+        assert_int_equal(add(log, 1000 + i, arena_printf(&a, "%0200lld", (long long)i)), LOG_OK);
+    assert_int_equal(log_bulk(log, false), LOG_OK);
+    assert_int_equal(add(log, 2000, S("after")), LOG_OK);
+    log_close(log);
+    verify_says(uri, 301);
+    log = open_log(uri);
+    assert_int_equal(log_cut_bytes(log), 0);
+    assert_true(str_eq(read_at(log, 301).entries[0].bytes, S("after")));
+    log_close(log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(what_was_appended_in_bulk_is_read_back),
         TEST(what_is_appended_is_read_back_also_after_reopening),
         TEST(a_log_has_one_writer),
         TEST(memory_equals_files),

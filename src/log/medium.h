@@ -36,6 +36,8 @@ struct medium_ops {
     enum err (*rewrite)(struct medium *m, u64 tail, log_erase *erase, void *ctx, i64 *erased,
                         struct diag *diag);
     i64 (*disk_free)(struct medium *m);
+    /* From now on puts are not synced; `false` syncs them, and later ones again each. */
+    enum log_appended (*bulk)(struct medium *m, bool on);
     /* files, bytes, and what the first record kept is: its ordinal in records, its number in
      * entries. */
     struct log_totals (*totals)(struct medium *m);

@@ -148,8 +148,16 @@ static void mem_close(struct medium *medium)
     mem_free(m);
 }
 
+/* Memory is never synced. */
+static enum log_appended mem_bulk(struct medium *medium, bool on)
+{
+    (void)medium;
+    (void)on;
+    return LOG_OK;
+}
+
 static const struct medium_ops mem_ops = {
-    mem_put, mem_get, mem_trim, mem_rewrite, mem_disk_free, mem_totals, mem_close,
+    mem_put, mem_get, mem_trim, mem_rewrite, mem_disk_free, mem_bulk, mem_totals, mem_close,
 };
 
 static struct mem_medium *named(str name)

@@ -71,7 +71,7 @@ export function Chart({
                     width: node.clientWidth,
                     height,
                     legend: { show: false },
-                    padding: [12, 8, 0, 0],
+                    padding: [12, 30, 0, 0],
                     cursor: { y: false, points: { size: 7 } },
                     scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
                     axes: [

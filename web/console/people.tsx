@@ -403,6 +403,16 @@ function Membership({ id, s }: { id: string; s: Facts["segments"][number] }) {
 }
 
 /* ---- one -------------------------------------------------------------------------------------- */
+/* What several browsers of one person said alike is said once, as it was said last. */
+function newest<T extends { at: string }>(all: T[], same: (one: T) => string): T[] {
+    const kept = new Map<string, T>();
+    for (const one of all) {
+        const held = kept.get(same(one));
+        if (!held || held.at < one.at) kept.set(same(one), one);
+    }
+    return [...kept.values()];
+}
+
 const name = (p: Facts) => {
     const trait = (key: string) => p.traits.find((t) => t.name === key)?.value;
     return (
@@ -515,7 +525,7 @@ export function Person({ id }: { id: string }) {
                                 {({ traits }) =>
                                     traits.length ? (
                                         <dl class="facts">
-                                            {traits.map((t) => (
+                                            {newest(traits, (t) => `${t.name} ${t.value}`).map((t) => (
                                                 <>
                                                     <dt>{sentence(t.name)}</dt>
                                                     <dd>
@@ -579,7 +589,7 @@ export function Person({ id }: { id: string }) {
                                 {({ consent }) =>
                                     consent.length ? (
                                         <dl class="facts">
-                                            {consent.map((c) => (
+                                            {newest(consent, (c) => `${c.purpose} ${c.state}`).map((c) => (
                                                 <>
                                                     <dt>{sentence(c.purpose)}</dt>
                                                     <dd>
