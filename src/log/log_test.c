@@ -628,9 +628,6 @@ static void erasing_goes_on_beside_appends_and_reads(void **state)
     verify_says(uri, entries);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
 static void what_was_appended_in_bulk_is_read_back(void **state)
 {
     (void)state;
@@ -648,6 +645,9 @@ static void what_was_appended_in_bulk_is_read_back(void **state)
     log_close(log);
 }
 
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(what_was_appended_in_bulk_is_read_back),
         TEST(what_is_appended_is_read_back_also_after_reopening),
