@@ -118,12 +118,34 @@ static int exposure_order(const void *x, const void *y)
     return (a->node > b->node) - (a->node < b->node);
 }
 
+/* Which segments each of two people was in, and since when: a split gives it back. */
+struct memo { u32 people[2]; struct membership *memberships[2]; isize n[2]; };
+
+static void visit_memo(struct codec *c, struct memo *v)
+{
+    for (int i = 0; i < 2; i++) {
+        codec_u32(c, &v->people[i]);
+        memberships_visit(c, &v->memberships[i], &v->n[i]);
+    }
+}
+
+static void remember(struct change *c, const struct profile *other, u32 link)
+{
+    struct buf bytes = { .arena = c->a };
+    struct codec w = codec_writer(&bytes);
+    struct memo memo = { { c->edit.id.v, other->id.v }, { c->edit.memberships.at, (struct membership *)(uintptr_t)other->memberships },
+                         { c->edit.memberships.n, other->memberships_n } };
+    visit_memo(&w, &memo);
+    identity_memo(c->fold->live.identity, link, buf_str(&bytes));
+}
+
 /* A person who ceased: what they were counted for goes, what they are goes into this one. */
-static void absorb(struct change *c, person_id gone)
+static void absorb(struct change *c, person_id gone, u32 link)
 {
     struct fold *fold = c->fold;
     const struct profile *other = people_get(fold->live.people, gone);
     if (!other) return;
+    remember(c, other, link);
     cells_count(fold, other->exposures, other->exposures_n, -1);
     for (isize i = 0; i < other->memberships_n; i++)
         roll_put(fold->live.roll, (segment_id){ other->memberships[i].segment }, gone, false);
@@ -377,7 +399,7 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     struct change c;
     change_begin(&c, fold, who->person, now_ms);
     for (isize i = 0; i < who->merged_n; i++)
-        if (who->merged[i].v != who->person.v) absorb(&c, who->merged[i]);
+        if (who->merged[i].v != who->person.v) absorb(&c, who->merged[i], who->links[i]);
     u8 index = edit_node(&c.edit, who->node, c.a);
     if (c.edit.bucketing_id.len == 0 || who->merged_n) c.edit.bucketing_id = bucketing_id(fold, who->person);
     bool known = has_verified_strong(e);
@@ -689,7 +711,7 @@ static void merge_people(struct fold *fold, const struct people_order *order, u6
     if (r.merged_n == 0) return;
     struct change c;
     change_begin(&c, fold, r.person, now_ms);
-    absorb(&c, r.merged[0]);
+    absorb(&c, r.merged[0], r.links[0]);
     change_commit(&c);
 }
 
@@ -717,6 +739,11 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
     if (identity_split(fold->live.identity, order->link, ref, now_ms, order->who, &parts) || parts.n < 2) return;
     const struct profile *whole = people_get(fold->live.people, parts.people[0]);
     if (!whole) return;
+    struct memo memo = { 0 };
+    struct codec reader = codec_reader(identity_link(fold->live.identity, order->link)->memo, &fold->scratch);
+    visit_memo(&reader, &memo);
+    for (isize i = 0; i < whole->memberships_n; i++)
+        roll_put(fold->live.roll, (segment_id){ whole->memberships[i].segment }, whole->id, false);
     for (isize i = parts.n - 1; i >= 0; i--) {          /* the one that keeps the id goes last: `whole` is its version */
         struct change c;
         u32 nodes[NODES_PER_PERSON_MAX];
@@ -725,8 +752,16 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
         if (!c.edit.before) edit_absorb(&c.edit, whole, c.a);
         edit_keep_nodes(&c.edit, nodes, n, c.a);
         person_facts(fold, &c.edit);
+        for (int k = 0; k < 2; k++) {
+            if (memo.people[k] != parts.people[i].v) continue;
+            c.edit.memberships.at = memo.memberships[k];
+            c.edit.memberships.n = c.edit.memberships.cap = memo.n[k];
+        }
         c.all = c.facts = c.exposures = true;
         change_commit(&c);
+        const struct profile *part = people_get(fold->live.people, parts.people[i]);
+        for (isize k = 0; k < part->memberships_n; k++)
+            roll_put(fold->live.roll, (segment_id){ part->memberships[k].segment }, part->id, part->memberships[k].member);
     }
 }
 

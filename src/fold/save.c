@@ -156,7 +156,7 @@ static void gather_tables(struct fold *fold, struct batch *b, struct buf *t)
         row->n[1] = link->a;
         row->n[2] = link->kind;
         row->kind = str_of(identifier_name(link->identifier.kind));
-        row->key = link->identifier.value;
+        row->key = arena_str(&b->a, link->identifier.value);
         link_encode(link, t);
         row->bytes = encoded(b, t);
     }

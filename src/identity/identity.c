@@ -123,6 +123,7 @@ static void visit_link(struct codec *c, struct link *v)
     codec_bool(c, &v->identifier.verified);
     codec_str(c, &v->identifier.value);
     codec_str(c, &v->source);
+    codec_str(c, &v->memo);
 }
 
 void link_encode(const struct link *link, struct buf *out)
@@ -141,18 +142,24 @@ static struct hash128 link_hash(const struct link *link)
     return h;
 }
 
-/* Keeps a copy with its strings behind it, in one block. */
+/* A copy with its strings behind it, in one block. */
+static struct link *link_copy(const struct link *from)
+{
+    struct link *link = mem_new((isize)sizeof *from + from->identifier.value.len + from->source.len + from->memo.len);
+    *link = *from;
+    str *const strings[] = { &link->identifier.value, &link->source, &link->memo };
+    char *text = (char *)(link + 1);
+    for (isize i = 0; i < countof(strings); i++) {
+        if (strings[i]->len) memcpy(text, strings[i]->ptr, (size_t)strings[i]->len);
+        strings[i]->ptr = text;
+        text += strings[i]->len;
+    }
+    return link;
+}
+
 static struct link *link_keep(struct identity *identity, const struct link *from)
 {
-    isize bytes = (isize)sizeof *from + from->identifier.value.len + from->source.len;
-    struct link *link = mem_new(bytes);
-    *link = *from;
-    char *text = (char *)(link + 1);
-    if (from->identifier.value.len) memcpy(text, from->identifier.value.ptr, (size_t)from->identifier.value.len);
-    link->identifier.value.ptr = text;
-    text += from->identifier.value.len;
-    if (from->source.len) memcpy(text, from->source.ptr, (size_t)from->source.len);
-    link->source.ptr = text;
+    struct link *link = link_copy(from);
     vec_push(&identity->links, link);
     assert(link->id == (u32)identity->links.n);
     hash128_sum(&identity->digest, link_hash(link), true);
@@ -382,8 +389,8 @@ static void merge_into(struct identity *identity, struct resolved *r, u32 other,
     }
     ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = why, .a = r->node, .b = other, .verified = true,
                                         .ref = cause.ref, .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
-    u32 gone = join(identity, r->node, other);
-    r->merged[r->merged_n++] = (person_id){ gone };
+    r->links[r->merged_n] = (u32)identity->links.n;
+    r->merged[r->merged_n++] = (person_id){ join(identity, r->node, other) };
 }
 
 struct resolved identity_resolve(struct identity *identity, const struct event *e, u64 ref, i64 at_ms)
@@ -433,9 +440,22 @@ enum err identity_merge(struct identity *identity, person_id a, person_id b, u64
     if (refused == LINK_TOO_MANY) return ERR_REFUSED;   /* a person's order may join two user ids, never too many nodes */
     ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = LINK_ORDERED, .a = pa.v, .b = pb.v, .verified = true,
                                         .ref = ref, .at_ms = at_ms, .source = who });
+    out->links[out->merged_n] = (u32)identity->links.n;
     out->merged[out->merged_n++] = (person_id){ join(identity, pa.v, pb.v) };
     out->person = identity_person(identity, pa.v);
     return ERR_OK;
+}
+
+void identity_memo(struct identity *identity, u32 link, str memo)
+{
+    struct link *old = identity->links.at[link - 1], with = *old;
+    assert(old->kind == LINK_MERGE);
+    with.memo = memo;
+    hash128_sum(&identity->digest, link_hash(old), false);
+    identity->links.at[link - 1] = link_copy(&with);
+    hash128_sum(&identity->digest, link_hash(identity->links.at[link - 1]), true);
+    vec_push(&identity->dirty, link);
+    mem_free(old);
 }
 
 /* ---- splitting ------------------------------------------------------------------------------ */

@@ -41,6 +41,7 @@ struct link {
     i64 at_ms;
     struct identifier identifier;   /* attach and refused: which */
     str source;
+    str memo;                       /* merge: what the caller will want back at a split (identity_memo) */
 };
 
 struct identity;
@@ -59,6 +60,7 @@ struct resolved {
     u32 node;                       /* where its facts belong */
     bool created;
     person_id merged[EVENT_IDENTIFIERS_MAX];    /* people that ceased, joined into `person`, in order */
+    u32 links[EVENT_IDENTIFIERS_MAX];           /* the ledger lines that say so */
     isize merged_n;
 };
 /* Fold only. Makes a node when no identifier is known, attaches new ones, merges what verified ones join. */
@@ -67,6 +69,9 @@ struct resolved identity_resolve(struct identity *identity, const struct event *
 /* Fold only. Joins two people by order (a person with the right to). ERR_NOT_FOUND, or ERR_REFUSED over the node limit. */
 MUST_USE enum err identity_merge(struct identity *identity, person_id a, person_id b, u64 ref, i64 at_ms, str who,
                                  struct resolved *out);
+/* Fold only. Keeps bytes with a merge's ledger line; they are part of the state. */
+void identity_memo(struct identity *identity, u32 link, str memo);
+
 /* Fold only. Undoes a merge link. The parts: the nodes of each person that results, the first keeping the id.
  * ERR_NOT_FOUND when there is no such merge, ERR_CONFLICT when it was undone already. */
 struct parting { person_id people[NODES_PER_PERSON_MAX]; isize n; };

@@ -503,6 +503,11 @@ static void visit_membership(struct codec *c, struct membership *v)
     codec_i64(c, &v->next_change_at_ms);
 }
 
+void memberships_visit(struct codec *c, struct membership **at, isize *n)
+{
+    codec_list(c, struct membership, *at, *n, 1 << 16, visit_membership);
+}
+
 static void visit_exposure(struct codec *c, struct exposure *v)
 {
     codec_u32(c, &v->campaign);
@@ -533,7 +538,7 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
     codec_list(c, u32, v->nodes.at, v->nodes.n, NODES_PER_PERSON_MAX, codec_u32);
     codec_list(c, struct trait, v->traits.at, v->traits.n, 1 << 16, visit_trait);
     codec_list(c, struct consent_entry, v->consents.at, v->consents.n, 1 << 16, visit_consent);
-    codec_list(c, struct membership, v->memberships.at, v->memberships.n, 1 << 16, visit_membership);
+    memberships_visit(c, &v->memberships.at, &v->memberships.n);
     codec_list(c, struct exposure, v->exposures.at, v->exposures.n, 1 << 16, visit_exposure);
     codec_str(c, history);
 }

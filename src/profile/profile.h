@@ -127,6 +127,8 @@ void people_remove(struct people *people, person_id id);
 void edit_absorb(struct profile_edit *into, const struct profile *other, arena *a);
 void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n, arena *a);
 
+/* A list of memberships alone, for keeping one aside. */
+void memberships_visit(struct codec *c, struct membership **at, isize *n);
 void profile_encode(const struct profile *p, struct buf *out);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
 person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends (may name removed people) */
