@@ -87,7 +87,11 @@ class Shop {
     }
 }
 const shops = new Set();
-after(() => { for (const one of shops) one.child.kill('SIGKILL'); });
+const servers = new Set();
+after(async () => {
+    for (const one of shops) one.child.kill('SIGKILL');
+    for (const one of servers) one.signalAll('SIGKILL');
+});
 
 /** How often each event of the shops stands in the log, by messageId; the first that counts. No server may run. */
 async function logged(data) {
@@ -128,6 +132,7 @@ async function assertExactlyOnce(server, acknowledged) {
 
 test('kill -9 of the worker under load: hosts live, each acknowledged event is there once', { timeout: rounds * 6000 + 60_000 }, async (t) => {
     const server = await startServer({ config, data: newFolder() });
+    servers.add(server);
     const two = [new Shop('segment', server.url, server.secret, 's'), new Shop('rudder', server.url, server.secret, 'r')];
     const count = () => two.reduce((sum, one) => sum + one.acknowledged.size, 0);
     await eventually('the first are acknowledged', () => two.every((one) => one.acknowledged.size > 0));
@@ -160,6 +165,7 @@ test('a power cut under load: what was not synced is gone, what was acknowledged
     const data = newFolder();
     const port = await freePort();
     const server = await startServer({ config, data, port });
+    servers.add(server);
     await server.stop();
     server.env = { LD_PRELOAD: shim, UNSYNCED_DIR: data };
     const acknowledged = new Set();
@@ -185,6 +191,7 @@ test('a power cut under load: what was not synced is gone, what was acknowledged
 
 test('a restart by SIGHUP refuses no connection', { timeout: 60_000 }, async () => {
     const server = await startServer({ config, data: newFolder() });
+    servers.add(server);
     let going = true, answered = 0;
     const statuses = new Map();
     // A connection of its own for each call: what is asked is whether one is ever refused or cut off.

@@ -114,7 +114,7 @@ struct http_loop {
     isize date_len;
 
     bool stopping;
-    i64 stop_at;
+    i64 stop_at, idle_stop_at;
     struct loop_counters counters;
 };
 

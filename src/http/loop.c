@@ -27,7 +27,7 @@
 
 enum {
     BACKLOG = 4096, ACCEPTS_A_WAKE = 32, LINGER_MS = 1000, LOOPS_MAX = 64,
-    SPARE_BLOCK_BYTES = 8 << 20, TICK_MS_LEAST = 10, TICK_MS_MOST = 250,
+    SPARE_BLOCK_BYTES = 8 << 20, TICK_MS_LEAST = 10, TICK_MS_MOST = 250, IDLE_STOP_MS = 200,
 };
 
 struct http_server {
@@ -182,12 +182,7 @@ static struct http_loop *least_loaded(struct http_loop *self)
 static void receive(void *arg)
 {
     struct newcomer *new = arg;
-    if (new->loop->stopping) {
-        (void)close(new->fd);
-        loop_conn_freed(new->loop);
-    } else {
-        conn_start(new->loop, new->fd, new->peer);
-    }
+    conn_start(new->loop, new->fd, new->peer);          /* also when stopping: it was accepted, so it is answered */
     mem_free(new);
 }
 
@@ -231,8 +226,9 @@ static void welcome(struct http_loop *self, int fd, const struct sockaddr_storag
     memcpy(new->peer, peer, sizeof peer);
     if (!http_post(loop, receive, new)) {               /* it has just stopped */
         atomic_fetch_sub_explicit(&loop->counters.connections_open, 1, memory_order_relaxed);
-        (void)close(fd);
+        atomic_fetch_add_explicit(&self->counters.connections_open, 1, memory_order_relaxed);
         mem_free(new);
+        conn_start(self, fd, peer);
     }
 }
 
@@ -268,7 +264,7 @@ static void accept_on(struct http_loop *loop)
 /* ---- ticking and stopping ------------------------------------------------------------------ */
 static void end_if_empty(struct http_loop *loop)
 {
-    if (!loop->stopping || loop->conns || loop->closed) return;
+    if (!loop->stopping || loop->conns || connections_open(loop) > 0 || loop->closed) return;
     pthread_mutex_lock(&loop->lock);
     loop->closed = true;
     pthread_mutex_unlock(&loop->lock);
@@ -282,6 +278,11 @@ void loop_conn_freed(struct http_loop *loop)
     end_if_empty(loop);
 }
 
+static bool is_idle(const struct conn *c)
+{
+    return !c->exchange && !c->is_flying && !c->lingering && c->at == c->len;
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct http_loop *loop = tick->data;
@@ -293,23 +294,25 @@ static void on_tick(uv_timer_t *tick)
         }
     }
     if (loop->accept_paused && !loop->stopping) accept_on(loop);
-    if (loop->stopping && now >= loop->stop_at) {
-        for (struct conn *c = loop->conns; c; c = c->next) conn_close(c);
-    }
+    for (struct conn *c = loop->stopping && now >= loop->idle_stop_at ? loop->conns : NULL; c; c = c->next)
+        if (now >= loop->stop_at || is_idle(c)) conn_close(c);
     end_if_empty(loop);
 }
 
+/* A connection without a request may have one under way to us: it is left a moment to arrive, and is answered with
+ * "Connection: close". Closed at once it would be cut off, which a client cannot tell from a crash. */
 static void begin_stop(void *arg)
 {
     struct http_loop *loop = arg;
     loop->stopping = true;
     uv_update_time(&loop->uv);
-    loop->stop_at = (i64)uv_now(&loop->uv) + loop->server->stop_wait_ms;
+    i64 now = (i64)uv_now(&loop->uv);
+    loop->stop_at = now + loop->server->stop_wait_ms;
+    loop->idle_stop_at = now + min_i64(loop->server->stop_wait_ms, IDLE_STOP_MS);
     uv_close((uv_handle_t *)&loop->listener, NULL);
-    for (struct conn *c = loop->conns; c; c = c->next) {
-        bool idle = !c->exchange && !c->is_flying && !c->lingering && c->at == c->len;
-        if (idle || (c->exchange && c->exchange->stream)) conn_close(c);
-    }
+    (void)uv_timer_start(&loop->tick, on_tick, TICK_MS_LEAST, TICK_MS_LEAST);
+    for (struct conn *c = loop->conns; c; c = c->next)
+        if (c->exchange && c->exchange->stream) conn_close(c);
     end_if_empty(loop);
 }
 
