@@ -70,8 +70,8 @@ static bool read_words(struct args *args, int argc, char **argv)
         if (args->options_n == countof(args->options)) { (void)command_fail(USAGE, "that is more than %d options", (int)countof(args->options)); return false; }
         str value = pair.tail;
         if (!pair.found && !is_flag(pair.head)) {
-            if (i + 1 == argc) { (void)command_fail(USAGE, "--%.*s needs a value\nusage: opmaat %s", STR_FMT(pair.head), args->usage); return false; }
-            value = str_of(argv[++i]);
+            if (i + 1 == argc) args->lacking = pair.head;
+            else value = str_of(argv[++i]);
         }
         args->options[args->options_n].name = pair.head;
         args->options[args->options_n++].value = value;
@@ -183,6 +183,7 @@ int command_run(int argc, char **argv, char **environment)
         if (!read_words(&args, argc, argv)) return USAGE;
         if (flag(&args, "help")) { help_of(&commands[i]); return DONE; }
         if (!options_known(&args, &commands[i])) return USAGE;
+        if (args.lacking.len) return command_fail(USAGE, "--%.*s needs a value\nusage: opmaat %s", STR_FMT(args.lacking), args.usage);
         if (!read_config(&args)) return USAGE;
         int code = commands[i].run(&args);
         arena_fini(&a);
@@ -256,5 +257,7 @@ bool time_option(const struct args *args, i64 *at_ms)
 {
     str text = option(args, "at", "");
     *at_ms = clock_now(clock_system());
-    return text.len == 0 || time_parse(text, at_ms);
+    if (text.len == 0 || time_parse(text, at_ms)) return true;
+    (void)command_fail(USAGE, "--at %.*s is no time: expected RFC 3339, such as 2011-12-10 or 2011-12-10T09:30:00Z, or epoch milliseconds", STR_FMT(text));
+    return false;
 }

@@ -74,7 +74,9 @@ static void import_refused(void *ctx, i64 line, str reason, i64 amount_micro)
     struct importing *im = ctx;
     FILE *to = im->refusals ? im->refusals : stderr;
     if (!im->refusals && im->shown++ >= 20) return;
-    (void)fprintf(to, "line %lld: %.*s (%.2f)\n", (long long)line, STR_FMT(reason), (f64)amount_micro / IMPORT_MICRO);
+    (void)fprintf(to, "line %lld: %.*s", (long long)line, STR_FMT(reason));
+    if (amount_micro) (void)fprintf(to, " (%.2f)", (f64)amount_micro / IMPORT_MICRO);
+    (void)fputc('\n', to);
     if (!im->refusals && im->shown == 20) (void)fprintf(to, "… more; --refusals FILE writes all of them\n");
 }
 
@@ -202,7 +204,7 @@ int command_import(struct args *args)
     vec_fini(&im.entries);
     if (err) return command_fail(FAILED, "%.*s", STR_FMT(diag.what.len ? diag.what : str_of(err_title(err))));
     print_totals(args, &totals, &im, (clock_monotonic_us() - began) / 1000);
-    return DONE;
+    return totals.accepted == 0 && totals.refused > 0 ? command_fail(FAILED, "every line was refused") : DONE;
 }
 
 /* ---- segment, rule -------------------------------------------------------------------------------------- */
@@ -249,8 +251,9 @@ int command_segment(struct args *args)
     struct folder folder;
     i64 at_ms;
     bool members = args->words_n == 2 && str_eq(args->words[0], S("members"));
-    if (args->words_n != 2 || (!members && !str_eq(args->words[0], S("count"))) || !time_option(args, &at_ms))
+    if (args->words_n != 2 || (!members && !str_eq(args->words[0], S("count"))))
         return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (!time_option(args, &at_ms)) return USAGE;
     if (!folder_open(args, &folder)) return FAILED;
     struct live *live = fold_live(folder.fold);
     const struct rule *rule = rule_of(args, folder.fold, args->words[1]);
@@ -297,8 +300,9 @@ int command_rule(struct args *args)
     struct folder folder;
     i64 at_ms;
     bool explain = args->words_n == 2 && str_eq(args->words[0], S("explain"));
-    if (args->words_n != 2 || (!explain && !str_eq(args->words[0], S("check"))) || !time_option(args, &at_ms))
+    if (args->words_n != 2 || (!explain && !str_eq(args->words[0], S("check"))))
         return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (!time_option(args, &at_ms)) return USAGE;
     if (!folder_open(args, &folder)) return FAILED;
     struct rule_errors errors = { 0 };
     struct rule_names names = fold_names(folder.fold);
@@ -321,7 +325,8 @@ int command_decide(struct args *args)
     struct identifier who;
     i64 at_ms;
     str placement = option(args, "placement", "");
-    if (!person_option(args, &who) || placement.len == 0 || !time_option(args, &at_ms)) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (!person_option(args, &who) || placement.len == 0) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (!time_option(args, &at_ms)) return USAGE;
     if (!folder_open(args, &folder)) return FAILED;
     rcu_thread_start();
     fold_train(folder.fold);

@@ -16,6 +16,7 @@ struct args {
     const char *usage;
     str words[64]; isize words_n;   /* what is no option */
     struct { str name, value; } options[64]; isize options_n;
+    str lacking;                    /* the option at the very end that was given no value; empty: none */
     struct config config;
 };
 

@@ -307,6 +307,7 @@ enum err fold_open(const struct fold_options *options, struct fold **out, struct
                         (unsigned long long)loaded);
     err = tail == 1 ? found_folder(fold, diag) : replay(fold, tail - 1, diag);
     if (err) return err;
+    atomic_store(&fold->live.folded, fold->ref);        /* what came whole from the store is folded too: models are built from it */
     log_note("fold.open entries=%llu loaded=%llu people=%lld ms=%lld", (unsigned long long)fold->ref,
              (unsigned long long)loaded, (long long)people_count(fold->live.people),
              (long long)(clock_monotonic_us() - began) / 1000);
