@@ -121,9 +121,12 @@ export interface Comparison {
     variation: string;
     against: string;
     estimate: number;
-    relative: number;
     low: number;
     high: number;
+    /* of the control's own value; null while that is not told from nothing */
+    relative: number | null;
+    relative_low: number | null;
+    relative_high: number | null;
     p: number;
     significant: boolean;
 }

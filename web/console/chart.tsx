@@ -5,7 +5,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Comparison } from "./api";
 import { signed } from "./words";
 
 /* A canvas needs a colour as it comes out, not as it is written. */
@@ -144,8 +143,15 @@ export const Legend = ({ names }: { names: string[] }) => (
     </div>
 );
 
+export interface Relative {
+    relative: number;
+    low: number;
+    high: number;
+    significant: boolean;
+}
+
 /** An estimate and its interval on a line with zero in the middle, all rows of a table on one scale. */
-export function Interval({ of, reach }: { of: Comparison; reach: number }) {
+export function Interval({ of, reach }: { of: Relative; reach: number }) {
     const x = (v: number) => 50 + 48 * Math.max(-1, Math.min(1, v / (reach || 1)));
     const tone = of.significant ? (of.relative > 0 ? "var(--good)" : "var(--bad)") : "var(--chart-5)";
     return (

@@ -4,14 +4,19 @@
  * Intervals are valid at any time, so looking every day costs nothing.
  */
 import { Comparison, Definition, Money, Results, part } from "./api";
-import { Chart, Interval, Legend } from "./chart";
+import { Chart, Interval, Legend, Relative } from "./chart";
 import { Asked, Asking, Badge, Card, Empty, Page, Wrong, useGet } from "./ui";
 import { count, money, moment, percent, plural, sentence, signed } from "./words";
 
-/* An interval comes in the metric's own unit; people compare in per cent of the control. */
-function relative(c: Comparison): Comparison {
-    const k = c.estimate ? c.relative / c.estimate : 0;
-    return k ? { ...c, low: c.low * k, high: c.high * k } : c;
+/* People compare in per cent of the control; the metric's own unit stays with the API. */
+function relative(c: Comparison): Relative | null {
+    if (c.relative == null || c.relative_low == null || c.relative_high == null) return null;
+    return {
+        relative: c.relative,
+        low: c.relative_low,
+        high: c.relative_high,
+        significant: c.significant,
+    };
 }
 
 function Comparisons({
@@ -24,10 +29,10 @@ function Comparisons({
     alpha?: number;
 }) {
     if (!rows.length) return <Empty title={empty} />;
-    const all = rows.map(relative);
+    const all = rows.map((row) => ({ ...row, of: relative(row) }));
     const reach = Math.min(
         2,
-        Math.max(0.02, ...all.map((c) => Math.max(Math.abs(c.low), Math.abs(c.high)))),
+        Math.max(0.02, ...all.map(({ of }) => (of ? Math.max(Math.abs(of.low), Math.abs(of.high)) : 0))),
     );
     return (
         <div class="scroll">
@@ -54,20 +59,24 @@ function Comparisons({
                                 <div class="soft small">against {c.against}</div>
                             </td>
                             <td class="num">
-                                <strong>{signed(c.relative)}</strong>
+                                <strong>{c.of ? signed(c.of.relative) : "–"}</strong>
                             </td>
                             <td>
-                                <Interval of={c} reach={reach} />
+                                {c.of && <Interval of={c.of} reach={reach} />}
                             </td>
                             <td class="num soft small">
-                                {signed(c.low)}
-                                <br />
-                                {signed(c.high)}
+                                {c.of && (
+                                    <>
+                                        {signed(c.of.low)}
+                                        <br />
+                                        {signed(c.of.high)}
+                                    </>
+                                )}
                             </td>
                             <td>
                                 {c.significant ? (
-                                    <Badge tone={c.relative > 0 ? "good" : "bad"}>
-                                        {c.relative > 0 ? "Better" : "Worse"}
+                                    <Badge tone={c.estimate > 0 ? "good" : "bad"}>
+                                        {c.estimate > 0 ? "Better" : "Worse"}
                                     </Badge>
                                 ) : (
                                     <Badge>Too early to say</Badge>

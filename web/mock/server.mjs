@@ -447,6 +447,8 @@ export function mock() {
         relative: rel,
         low: estimate - half,
         high: estimate + half,
+        relative_low: (rel * (estimate - half)) / estimate,
+        relative_high: (rel * (estimate + half)) / estimate,
         p,
         significant: Math.abs(estimate) > half,
     });
