@@ -122,9 +122,12 @@ static void print_person(struct call *call, const struct decide_world *world, co
     if (!call->secret || !p) return;
     jsonw_key_str(&call->w, "person_id", arena_printf(call->a, "p_%u", person.v));
     jsonw_key_begin(&call->w, "segments", '[');
+    struct rule_facts then = decide_facts(world, &asked->request, call->a);     /* of another instant: worked out from the history */
     for (isize i = 0; i < world->book->segments->n; i++) {
         const struct segment *s = &world->book->segments->at[i];
-        if (segment_member(world->book->segments, world->catalog, p, s->id, asked->request.now_ms)) jsonw_str(&call->w, s->key);
+        bool in = asked->request.as_of ? then.in_segment(then.segment_ctx, s->id) == TRI_TRUE
+                                       : segment_member(world->book->segments, world->catalog, p, s->id, asked->request.now_ms);
+        if (in) jsonw_str(&call->w, s->key);
     }
     jsonw_end(&call->w, ']');
 }
