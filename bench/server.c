@@ -133,7 +133,7 @@ static bool is_ready(i32 port)
 f64 server_start(struct server *server)
 {
     char address[32];
-    if (!server->port) server->port = free_port();
+    server->port = free_port();
     (void)snprintf(address, sizeof address, "127.0.0.1:%d", server->port);
     i64 began = clock_monotonic_us();
     server->parent = fork();

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/codec.h"
 
+enum { U64_BYTES_MAX = 10 };                            /* seven bits a byte */
+
 void codec_u64(struct codec *c, u64 *v)
 {
     if (c->out) {
         u64 left = *v;
-        for (; left >= 0x80; left >>= 7) buf_byte(c->out, (char)(left | 0x80));
-        buf_byte(c->out, (char)left);
+        buf_reserve(c->out, U64_BYTES_MAX);
+        char *at = c->out->ptr + c->out->len;
+        for (; left >= 0x80; left >>= 7) *at++ = (char)(left | 0x80);
+        *at++ = (char)left;
+        c->out->len = at - c->out->ptr;
         return;
     }
     *v = 0;

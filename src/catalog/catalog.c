@@ -30,7 +30,15 @@ enum {
 };
 
 struct slot { _Atomic(struct held *) held; bool dirty; };
-struct category { category_id parent; str name, slug, path; };
+struct category { category_id parent; str name, slug, path; u32 name_sign, slug_sign; };
+
+/* Differs for most names that differ, however their letters are cased: asked before the names are compared. */
+static u32 sign_of(str name)
+{
+    if (name.len == 0) return 0;
+    u8 first = (u8)(name.ptr[0] | 32), middle = (u8)(name.ptr[name.len / 2] | 32), last = (u8)(name.ptr[name.len - 1] | 32);
+    return (u32)(name.len & 255) << 24 | (u32)first << 16 | (u32)middle << 8 | last;
+}
 
 struct catalog {
     _Atomic(struct slot *) chunks[CHUNKS];
@@ -141,6 +149,8 @@ static void category_place(struct catalog *c, const struct born *born)
     made->name = copy_into(&at, name);
     made->slug = copy_into(&at, slug);
     made->path = copy_into(&at, born->path);
+    made->name_sign = sign_of(name);
+    made->slug_sign = sign_of(slug);
     u32 chunk_at = born->id.v / CATEGORY_CHUNK;
     _Atomic(struct category *) *chunk = atomic_load(&c->categories[chunk_at]);
     if (!chunk) {
@@ -220,9 +230,11 @@ bool item_under(const struct catalog *c, const struct item *item, str category)
     bool is_path = str_find_char(category, '>') >= 0;
     category_id wanted = is_path ? catalog_category(c, category) : (category_id){ 0 };
     category_id id = item->category_id;
+    u32 sign = sign_of(category);
     for (isize depth = 0; at && depth < CATEGORY_DEPTH_MAX; depth++) {
         if (is_path ? id.v == wanted.v
-                    : str_eq_nocase(at->name, category) || str_eq_nocase(at->slug, category))
+                    : (at->name_sign == sign && str_eq_nocase(at->name, category))
+                      || (at->slug_sign == sign && str_eq_nocase(at->slug, category)))
             return true;
         id = at->parent;
         at = category_of(c, id);

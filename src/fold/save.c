@@ -13,7 +13,8 @@
 #include "fold/inside.h"
 #include "store/store.h"
 
-static const struct migration schema[] = { { 1,
+static const struct migration schema[] = {
+    { 1,
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE person(id INTEGER PRIMARY KEY, last_at INTEGER, known INTEGER, bytes BLOB NOT NULL);"
     "CREATE TABLE history_page(id INTEGER PRIMARY KEY, person INTEGER, first_at INTEGER, last_at INTEGER, entries BLOB NOT NULL);"
@@ -29,7 +30,13 @@ static const struct migration schema[] = { { 1,
     "CREATE TABLE dead_letter(ref INTEGER PRIMARY KEY, at INTEGER, source TEXT, reason TEXT, raw TEXT, replayed INTEGER);"
     "CREATE TABLE decision(ref INTEGER PRIMARY KEY, key INTEGER, person INTEGER, at INTEGER, placement INTEGER, campaign INTEGER,"
     " experience INTEGER, variation INTEGER, reason TEXT, viewed INTEGER, clicked INTEGER, bytes BLOB NOT NULL);"
-    "CREATE INDEX decision_person ON decision(person, at);" } };
+    "CREATE INDEX decision_person ON decision(person, at);" },
+    /* Keys come by the thousand, in no order, and are never looked up here: a row for each cost more than the people did. */
+    { 2,
+    "CREATE TABLE seen_page(id INTEGER PRIMARY KEY, day INTEGER NOT NULL, keys BLOB NOT NULL);"
+    "CREATE INDEX seen_page_day ON seen_page(day);"
+    "INSERT INTO seen_page(day, keys) SELECT day, key FROM seen;"
+    "DROP TABLE seen;" } };
 
 enum table { META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DECISION, DECISION_MARK };
 
@@ -45,8 +52,8 @@ static const char *const statements[] = {
     [CELL] = "INSERT OR REPLACE INTO cell(id, campaign, day, bytes) VALUES(?1, ?2, ?3, ?6)",
     [DENIALS_CLEAR] = "DELETE FROM denial",
     [DENIAL] = "INSERT OR REPLACE INTO denial(who, purposes) VALUES(?6, ?1)",
-    [SEEN] = "INSERT OR REPLACE INTO seen(key, day) VALUES(?6, ?1)",
-    [SEEN_OLD] = "DELETE FROM seen WHERE day < ?1",
+    [SEEN] = "INSERT INTO seen_page(day, keys) VALUES(?1, ?6)",
+    [SEEN_OLD] = "DELETE FROM seen_page WHERE day < ?1",
     [DEAD] = "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
                  " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
@@ -199,16 +206,24 @@ static void gather_tables(struct fold *fold, struct batch *b, struct buf *t)
     }
 }
 
+/* A row holds the keys of one day that came since the last flush. */
+static void gather_seen(struct fold *fold, struct batch *b)
+{
+    const struct hash128 *keys = fold->seen.added.at;
+    for (isize from = 0, to; from < fold->seen.added.n; from = to) {
+        u64 day = map_get(fold->seen.days, keys[from], 0);
+        for (to = from + 1; to < fold->seen.added.n && map_get(fold->seen.days, keys[to], 0) == day;) to++;
+        struct row *row = row_add(b, SEEN);
+        row->n[0] = (i64)day;
+        row->bytes = arena_str(&b->a, (str){ (const char *)&keys[from], (to - from) * (isize)sizeof *keys });
+    }
+    fold->seen.added.n = 0;
+}
+
 static void gather_keys(struct fold *fold, struct batch *b)
 {
     struct flush *flush = fold->flush;
-    for (isize i = 0; i < fold->seen.added.n; i++) {
-        struct hash128 key = fold->seen.added.at[i];
-        struct row *row = row_add(b, SEEN);
-        row->n[0] = (i64)map_get(fold->seen.days, key, 0);
-        row->bytes = arena_str(&b->a, (str){ (const char *)&key, sizeof key });
-    }
-    fold->seen.added.n = 0;
+    gather_seen(fold, b);
     if (fold->seen.today != flush->swept) {
         row_add(b, SEEN_OLD)->n[0] = fold->seen.today - fold->config->dedup_days;
         flush->swept = fold->seen.today;
@@ -418,8 +433,10 @@ static enum err load_denial(struct loading *l)
 
 static enum err load_seen(struct loading *l)
 {
-    seen_load(&l->fold->seen, key_of(column_blob(l->s, 0)), (i32)column_i64(l->s, 1));
-    return ERR_OK;
+    str keys = column_blob(l->s, 0);
+    for (isize each = (isize)sizeof(struct hash128); keys.len >= each; keys = str_from(keys, each))
+        seen_load(&l->fold->seen, key_of(str_slice(keys, 0, each)), (i32)column_i64(l->s, 1));
+    return keys.len ? ERR_DAMAGED : ERR_OK;
 }
 
 static enum err load_dead(struct loading *l)
@@ -499,7 +516,7 @@ enum err save_load(struct fold *fold, struct diag *diag)
         { "SELECT bytes FROM shop_order ORDER BY id", load_order },
         { "SELECT bytes FROM cell ORDER BY id", load_cell },
         { "SELECT who, purposes FROM denial", load_denial },
-        { "SELECT key, day FROM seen", load_seen },
+        { "SELECT keys, day FROM seen_page", load_seen },
         { "SELECT ref, at, source, reason, raw, replayed FROM dead_letter WHERE ref > (SELECT coalesce(max(ref), 0) FROM dead_letter) - 20000"
           " ORDER BY ref", load_dead },
         { "SELECT ref, bytes, viewed, clicked FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },

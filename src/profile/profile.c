@@ -92,45 +92,71 @@ static bool item_matches(const struct catalog *catalog, const struct item *item,
 
 #define AFFINITY_HALF_LIFE_MS (30 * DAY_MS)
 
-f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
+bool profile_is_liking(const struct history_entry *e)
+{
+    return e->item && e->quantity >= 0 && !(e->flags & HISTORY_BOT) && type_weight(e->type) > 0;
+}
+
+/* All fade alike, so shares are the same whichever instant weights are counted back from: the last entry's. */
+
+isize profile_likings(const struct profile *p, const struct catalog *catalog, arena *a, struct liking **out)
+{
+    struct liking *list = arena_new(a, struct liking, p->history_n + 1);
+    isize n = 0;
+    i64 last_ms = p->history_n ? p->history[p->history_n - 1].at_ms : 0;
+    for (isize i = 0; i < p->history_n; i++) {
+        const struct history_entry *e = &p->history[i];
+        if (!profile_is_liking(e)) continue;
+        const struct item *item = catalog_item(catalog, (item_id){ e->item });
+        if (item) list[n++] = (struct liking){ e->at_ms, item, decay(type_weight(e->type), last_ms - e->at_ms, AFFINITY_HALF_LIFE_MS) };
+    }
+    *out = list;
+    return n;
+}
+
+static f64 affinity_of(const struct liking *likings, isize n, const struct catalog *catalog, str dimension, str value, i64 now_ms)
 {
     int d = dimension_of(dimension);
     f64 all = 0, matching = 0;
-    for (isize i = 0; d >= 0 && i < p->history_n; i++) {
-        const struct history_entry *e = &p->history[i];
-        f64 weight = type_weight(e->type);
-        if (weight == 0 || e->at_ms > now_ms || e->item == 0 || e->quantity < 0 || (e->flags & HISTORY_BOT)) continue;
-        const struct item *item = catalog_item(catalog, (item_id){ e->item });
-        if (!item || item_value(item, d).len == 0) continue;
-        weight = decay(weight, now_ms - e->at_ms, AFFINITY_HALF_LIFE_MS);
-        all += weight;
-        if (item_matches(catalog, item, d, value)) matching += weight;
+    for (isize i = 0; d >= 0 && i < n; i++) {
+        const struct liking *l = &likings[i];
+        if (l->at_ms > now_ms || item_value(l->item, d).len == 0) continue;
+        all += l->weight;
+        if (item_matches(catalog, l->item, d, value)) matching += l->weight;
     }
     return all > 0 ? matching / all : 0;
+}
+
+f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
+{
+    arena a = { 0 };
+    struct liking *likings;
+    isize n = profile_likings(p, catalog, &a, &likings);
+    f64 share = affinity_of(likings, n, catalog, dimension, value, now_ms);
+    arena_fini(&a);
+    return share;
 }
 
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out)
 {
     enum { MAX = 64 };
+    struct liking *likings;
+    isize likings_n = profile_likings(p, catalog, a, &likings);
     struct affinity *list = arena_new(a, struct affinity, MAX);
     f64 all[DIMENSIONS] = { 0 };
     isize n = 0;
-    for (isize i = p->history_n - 1; i >= 0; i--) {
-        const struct history_entry *e = &p->history[i];
-        f64 weight = type_weight(e->type);
-        if (weight == 0 || e->at_ms > now_ms || e->item == 0 || e->quantity < 0 || (e->flags & HISTORY_BOT)) continue;
-        const struct item *item = catalog_item(catalog, (item_id){ e->item });
-        if (!item) continue;
-        weight = decay(weight, now_ms - e->at_ms, AFFINITY_HALF_LIFE_MS);
+    for (isize i = likings_n - 1; i >= 0; i--) {
+        const struct liking *l = &likings[i];
+        if (l->at_ms > now_ms) continue;
         for (int d = 0; d < DIMENSIONS; d++) {
-            str value = item_value(item, d);
+            str value = item_value(l->item, d);
             if (value.len == 0) continue;
-            all[d] += weight;
+            all[d] += l->weight;
             isize k = 0;
             while (k < n && !(str_eq(list[k].dimension, str_of(dimension_names[d])) && str_eq(list[k].value, value))) k++;
             if (k == MAX) continue;
             if (k == n) list[n++] = (struct affinity){ str_of(dimension_names[d]), value, 0 };
-            list[k].score += weight;
+            list[k].score += l->weight;
         }
     }
     for (isize k = 0; k < n; k++) list[k].score /= all[dimension_of(list[k].dimension)];
@@ -202,7 +228,9 @@ static struct value ask_affinity(const void *ctx, str dimension, str value, i64 
     const struct profile_world *w = ctx;
     const struct profile *p = speaking(w);
     if (!p) return (struct value){ VALUE_UNKNOWN };
-    return (struct value){ VALUE_NUMBER, .n = profile_affinity(p, w->catalog, dimension, value, now_ms) };
+    f64 share = w->likings ? affinity_of(w->likings, w->likings_n, w->catalog, dimension, value, now_ms)
+                           : profile_affinity(p, w->catalog, dimension, value, now_ms);
+    return (struct value){ VALUE_NUMBER, .n = share };
 }
 
 static struct value ask_quiz(const void *ctx, str question)

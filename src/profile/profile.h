@@ -70,6 +70,12 @@ f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str
 struct affinity { str dimension, value; f64 score; };
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out);
 
+/* What shares are computed from, when many of the same person are asked for: the entries that say what they like, oldest first,
+ * with their weights as of the last entry. */
+struct liking { i64 at_ms; const struct item *item; f64 weight; };
+isize profile_likings(const struct profile *p, const struct catalog *catalog, arena *a, struct liking **out);
+bool profile_is_liking(const struct history_entry *e);
+
 struct order_totals { i64 orders, items; struct money revenue[4]; isize revenues_n; i64 first_at_ms, last_at_ms; };
 struct order_totals profile_orders(const struct profile *p, i64 now_ms);
 
@@ -82,6 +88,7 @@ struct profile_world {
     str market;
     i64 now_ms;
     bool impersonal;                        /* no consent to personalise: history, traits and segments stay unknown */
+    const struct liking *likings; isize likings_n;      /* profile_likings of the profile, or null */
 };
 struct rule_facts profile_facts(const struct profile_world *world);
 

@@ -8,8 +8,6 @@
  */
 #include "segment/segment.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 
 void definition_error_add(struct definition_errors *errors, struct definition_error error)
@@ -94,8 +92,13 @@ enum err segment_set_build(arena *a, const struct definitions *definitions, cons
     struct placing p = { found, n, arena_new(a, struct segment, n + 1), 0, arena_new(a, u8, n + 1), errors };
     for (isize i = 0; i < n; i++)
         if (place(&p, i)) return ERR_REFUSED;
+    u16 *by_number = arena_new(a, u16, n + 1);
+    for (isize id = 0, k = 0; id < SEGMENTS_MAX; id++)
+        for (isize i = 0; i < n; i++)
+            if (p.to[i].id.v == id) by_number[k++] = (u16)i;
     set->at = p.to;
     set->n = n;
+    set->by_number = by_number;
     for (isize i = 0; i < n; i++) set->by_id[p.to[i].id.v] = &p.to[i];
     *out = set;
     return ERR_OK;
@@ -111,7 +114,7 @@ segment_id segment_find(const struct segment_set *set, str key)
 /* ---- one person ------------------------------------------------------------------------------------ */
 
 /* The present state of every segment for one person, by index of the set while it is brought up to date. */
-struct state { const struct segment_ask *ask; struct membership *now; bool *moved; };
+struct state { const struct segment_ask *ask; struct membership *now; bool *moved, liked; };
 
 static isize position(const struct segment_set *set, u16 id)
 {
@@ -144,28 +147,27 @@ static bool must_ask(const struct state *s, isize i, const struct rule_facts *fa
     const struct segment *segment = &ask->set->at[i];
     if (ask->all || s->now[i].next_change_at_ms <= ask->now_ms) return true;
     if (ask->facts && segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ)) return true;
-    if (ask->touched_n && segment->depends & RULE_ON_AFFINITY) return true;
+    if (s->liked && segment->depends & RULE_ON_AFFINITY) return true;
     for (isize k = 0; k < ask->touched_n; k++)
         if (rule_touched_by(segment->rule, &ask->touched[k], facts)) return true;
     return depends_on_moved(s, segment);
-}
-
-static int by_segment(const void *x, const void *y)
-{
-    return (int)((const struct membership *)x)->segment - (int)((const struct membership *)y)->segment;
 }
 
 isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out)
 {
     const struct segment_set *set = ask->set;
     if (set->n == 0) { edit->memberships.n = 0; return 0; }
-    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n) };
+    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n), false };
     for (isize i = 0; i < set->n; i++) s.now[i] = (struct membership){ set->at[i].id.v, false, 0, TIME_NEVER };
     for (isize i = 0; i < edit->memberships.n; i++) {
         isize at = position(set, edit->memberships.at[i].segment);
         if (at >= 0) s.now[at] = edit->memberships.at[i];
     }
     struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms };
+    struct liking *likings;
+    world.likings_n = profile_likings(ask->profile, ask->catalog, a, &likings);
+    world.likings = likings;
+    for (isize i = 0; i < ask->touched_n; i++) s.liked |= profile_is_liking(&ask->touched[i]);
     struct rule_facts facts = profile_facts(&world);
     facts.segment_ctx = &s;
     facts.in_segment = in_segment;
@@ -183,9 +185,10 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     }
     isize n = 0;
     struct membership *kept = arena_new(a, struct membership, set->n);
-    for (isize i = 0; i < set->n; i++)
-        if (s.now[i].member || s.now[i].next_change_at_ms != TIME_NEVER) kept[n++] = s.now[i];
-    qsort(kept, (size_t)n, sizeof *kept, by_segment);                   /* so that the bytes are always the same */
+    for (isize k = 0; k < set->n; k++) {                /* by id, so that the bytes are always the same */
+        const struct membership *m = &s.now[set->by_number[k]];
+        if (m->member || m->next_change_at_ms != TIME_NEVER) kept[n++] = *m;
+    }
     edit->memberships.at = kept;
     edit->memberships.n = edit->memberships.cap = n;
     return changes;

@@ -25,6 +25,7 @@ enum { SEGMENTS_MAX = 4096 };
 struct segment { segment_id id; str key, title; const struct rule *rule; u32 depends; };
 struct segment_set {
     const struct segment *at; isize n;                  /* in evaluation order */
+    const u16 *by_number;                               /* the same n, as indexes of `at`: by rising id */
     const struct segment *by_id[SEGMENTS_MAX];          /* null: no such published segment */
 };
 
