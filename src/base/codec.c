@@ -14,15 +14,18 @@ void codec_u64(struct codec *c, u64 *v)
         c->out->len = at - c->out->ptr;
         return;
     }
-    *v = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-        if (c->in.len == 0) break;
-        u8 byte = (u8)c->in.ptr[0];
-        c->in = str_from(c->in, 1);
-        *v |= (u64)(byte & 0x7f) << shift;
-        if (byte < 0x80) return;
+    u64 sum = 0;
+    isize most = c->in.len < U64_BYTES_MAX ? c->in.len : U64_BYTES_MAX;
+    for (isize i = 0; i < most; i++) {
+        u8 byte = (u8)c->in.ptr[i];
+        sum |= (u64)(byte & 0x7f) << 7 * i;
+        if (byte >= 0x80) continue;
+        c->in = str_from(c->in, i + 1);
+        *v = sum;
+        return;
     }
     *v = 0;
+    c->in = str_from(c->in, most);
     c->failed = true;
 }
 

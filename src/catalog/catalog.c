@@ -224,22 +224,31 @@ static void category_settle(struct catalog *c, struct item_state *state)
     state->item.category = catalog_category_path(c, at);
 }
 
-bool item_under(const struct catalog *c, const struct item *item, str category)
+struct category_name catalog_name(const struct catalog *c, str category)
+{
+    bool is_path = str_find_char(category, '>') >= 0;
+    return (struct category_name){ category, sign_of(category), is_path ? catalog_category(c, category) : (category_id){ 0 }, is_path };
+}
+
+bool item_within(const struct catalog *c, const struct item *item, const struct category_name *name)
 {
     const struct category *at = category_of(c, item->category_id);
-    bool is_path = str_find_char(category, '>') >= 0;
-    category_id wanted = is_path ? catalog_category(c, category) : (category_id){ 0 };
     category_id id = item->category_id;
-    u32 sign = sign_of(category);
     for (isize depth = 0; at && depth < CATEGORY_DEPTH_MAX; depth++) {
-        if (is_path ? id.v == wanted.v
-                    : (at->name_sign == sign && str_eq_nocase(at->name, category))
-                      || (at->slug_sign == sign && str_eq_nocase(at->slug, category)))
+        if (name->is_path ? id.v == name->path.v
+                          : (at->name_sign == name->sign && str_eq_nocase(at->name, name->text))
+                            || (at->slug_sign == name->sign && str_eq_nocase(at->slug, name->text)))
             return true;
         id = at->parent;
         at = category_of(c, id);
     }
     return false;
+}
+
+bool item_under(const struct catalog *c, const struct item *item, str category)
+{
+    struct category_name name = catalog_name(c, category);
+    return item_within(c, item, &name);
 }
 
 /* ---- items --------------------------------------------------------------------------------- */

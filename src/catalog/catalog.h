@@ -94,6 +94,10 @@ str catalog_category_path(const struct catalog *catalog, category_id id);     /*
 isize catalog_categories(const struct catalog *catalog);
 /* The item's category or one above it bears this name (any case), its slug ("t-shirts") or is this path. */
 bool item_under(const struct catalog *catalog, const struct item *item, str category);
+/* The same, the name looked at once for asking about many items. */
+struct category_name { str text; u32 sign; category_id path; bool is_path; };
+struct category_name catalog_name(const struct catalog *catalog, str category);
+bool item_within(const struct catalog *catalog, const struct item *item, const struct category_name *name);
 /* A field by name, for rules: price, list_price, brand, colour, gender, category, in_stock, stock (key = store), margin, age_days, title, kind, product, any attribute. */
 struct item_field { enum fact_kind kind; f64 n; bool b; str text; struct money money; bool is_money; };
 struct item_field item_field(const struct catalog *catalog, const struct item *item, str name, str key, str market, i64 now_ms);

@@ -141,7 +141,7 @@ static void gather_people(struct fold *fold, struct batch *b, struct buf *t)
         if (!p) continue;
         row->n[1] = p->last_at_ms;
         row->n[2] = p->known;
-        profile_encode(p, t);
+        people_encode(fold->live.people, id, t);
         row->bytes = encoded(b, t);
     }
     while (people_page_next(fold->live.people, &page)) {

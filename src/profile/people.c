@@ -598,23 +598,33 @@ bool people_page_next(struct people *people, struct history_page *out)
     return true;
 }
 
+/* What a changed person counts for in the sum; null: nothing any more. */
+static void count_digest(struct people *people, struct slot *slot, const struct buf *bytes)
+{
+    struct hash128 now = bytes ? hash128(buf_str(bytes), 0) : (struct hash128){ 0 };
+    people->digest.hi += now.hi - slot->digest.hi;
+    people->digest.lo += now.lo - slot->digest.lo;
+    slot->digest = now;
+    slot->stale = false;
+}
+
+void people_encode(struct people *people, person_id id, struct buf *out)
+{
+    struct slot *slot = slot_at(people, id);
+    out->len = 0;
+    profile_encode(atomic_load(&slot->profile), out);
+    if (slot->stale) count_digest(people, slot, out);
+}
+
 struct hash128 people_digest(struct people *people)
 {
     struct buf bytes = { 0 };
     for (isize i = 0; i < people->stale.n; i++) {
         person_id id = people->stale.at[i];
         struct slot *slot = slot_at(people, id);
-        const struct profile *p = atomic_load(&slot->profile);
-        struct hash128 now = { 0 };
-        if (p) {
-            bytes.len = 0;
-            profile_encode(p, &bytes);
-            now = hash128(buf_str(&bytes), 0);
-        }
-        people->digest.hi += now.hi - slot->digest.hi;
-        people->digest.lo += now.lo - slot->digest.lo;
-        slot->digest = now;
-        slot->stale = false;
+        if (!slot->stale) continue;                     /* encoded since */
+        if (atomic_load(&slot->profile)) people_encode(people, id, &bytes);
+        else count_digest(people, slot, NULL);
     }
     people->stale.n = 0;
     buf_fini(&bytes);

@@ -84,12 +84,6 @@ static str item_value(const struct item *item, int dimension)
     }
 }
 
-static bool item_matches(const struct catalog *catalog, const struct item *item, int dimension, str value)
-{
-    if (dimension == DIMENSION_CATEGORY) return item_under(catalog, item, value);
-    return str_eq_nocase(item_value(item, dimension), value);
-}
-
 #define AFFINITY_HALF_LIFE_MS (30 * DAY_MS)
 
 bool profile_is_liking(const struct history_entry *e)
@@ -118,11 +112,13 @@ static f64 affinity_of(const struct liking *likings, isize n, const struct catal
 {
     int d = dimension_of(dimension);
     f64 all = 0, matching = 0;
+    struct category_name name = d == DIMENSION_CATEGORY ? catalog_name(catalog, value) : (struct category_name){ 0 };
     for (isize i = 0; d >= 0 && i < n; i++) {
         const struct liking *l = &likings[i];
         if (l->at_ms > now_ms || item_value(l->item, d).len == 0) continue;
         all += l->weight;
-        if (item_matches(catalog, l->item, d, value)) matching += l->weight;
+        bool matches = d == DIMENSION_CATEGORY ? item_within(catalog, l->item, &name) : str_eq_nocase(item_value(l->item, d), value);
+        if (matches) matching += l->weight;
     }
     return all > 0 ? matching / all : 0;
 }
@@ -272,6 +268,7 @@ struct rule_facts profile_facts(const struct profile_world *w)
     return (struct rule_facts){
         .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
         .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
+        .affinity_lasts = !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
         .quiz = ask_quiz, .item = ask_item, .item_under = ask_under,
     };
 }

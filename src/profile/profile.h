@@ -137,6 +137,8 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n,
 /* A list of memberships alone, for keeping one aside. */
 void memberships_visit(struct codec *c, struct membership **at, isize *n);
 void profile_encode(const struct profile *p, struct buf *out);
+/* The bytes of a person who is there, for the store; the digest takes note of them on the way. Replaces what is in out. */
+void people_encode(struct people *people, person_id id, struct buf *out);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
 person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends (may name removed people) */
 /* Entries that commits moved out of the hot history since last asked; false ends. The caller frees `entries` (mem_free). */

@@ -63,6 +63,8 @@ static bool scan_touched(const struct run *run, const struct scan *s, const stru
     return !s->where || s->open_where || rule_where(run, s->where, e) != TRI_FALSE;
 }
 
+u64 rule_types(const struct rule *rule) { return rule->any_type ? UINT64_MAX : rule->types; }
+
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,
                      const struct rule_facts *facts)
 {

@@ -71,6 +71,7 @@ struct rule_facts {
     /* May be asked of instants to come: with no event it only fades, or only grows, so that the instant it crosses
      * a bound can be found. */
     struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);
+    bool affinity_lasts;                                                            /* or: only an event moves it, no instant does */
     struct value (*quiz)(const void *ctx, str question);
     /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …; a `where` over the history also
      * asks for `product` (its key), `category` (its name), `brand` and `price`. */
@@ -92,6 +93,9 @@ enum rule_depends {
     RULE_ON_AFFINITY = 32, RULE_ON_QUIZ = 64, RULE_ON_TIME = 128,
 };
 u32 rule_depends_on(const struct rule *rule);
+/* A bit for each type of event that may touch the rule; types 64 apart share one. Quicker than asking for each entry. */
+u64 rule_types(const struct rule *rule);
+static inline u64 rule_type_bit(u16 type) { return (u64)1 << (type & 63); }
 /* False only when adding (or taking away) this entry cannot change the rule's answer for anyone: no leaf over the history
  * counts its type, or every such leaf's `where` on the item refuses it. Cheap: called for each event and segment. */
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts);

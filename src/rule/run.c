@@ -750,6 +750,7 @@ static struct rule_result affinity_crosses(const struct run *run, const struct n
 {
     i64 lo = run->facts->now_ms, hi = lo + 3650 * DAY_MS;
     enum tri is = affinity_at(run, t, op, right, lo);
+    if (run->facts->affinity_lasts) return lasting(is);
     if (affinity_at(run, t, op, right, hi) == is) return lasting(is);
     while (hi - lo > 1) {
         i64 mid = lo + (hi - lo) / 2;

@@ -47,6 +47,7 @@ static enum err compile_one(arena *a, const struct definition *def, str document
     out->key = def->key;
     out->title = json_str(json_get(doc, S("title")), def->key);
     out->depends = rule_depends_on(out->rule);
+    out->types = rule_types(out->rule);
     return ERR_OK;
 }
 
@@ -114,7 +115,7 @@ segment_id segment_find(const struct segment_set *set, str key)
 /* ---- one person ------------------------------------------------------------------------------------ */
 
 /* The present state of every segment for one person, by index of the set while it is brought up to date. */
-struct state { const struct segment_ask *ask; struct membership *now; bool *moved, liked; };
+struct state { const struct segment_ask *ask; struct membership *now; bool *moved, liked; u64 types; };
 
 static isize position(const struct segment_set *set, u16 id)
 {
@@ -148,7 +149,7 @@ static bool must_ask(const struct state *s, isize i, const struct rule_facts *fa
     if (ask->all || s->now[i].next_change_at_ms <= ask->now_ms) return true;
     if (ask->facts && segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ)) return true;
     if (s->liked && segment->depends & RULE_ON_AFFINITY) return true;
-    for (isize k = 0; k < ask->touched_n; k++)
+    for (isize k = 0; k < ask->touched_n && segment->types & s->types; k++)
         if (rule_touched_by(segment->rule, &ask->touched[k], facts)) return true;
     return depends_on_moved(s, segment);
 }
@@ -157,7 +158,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
 {
     const struct segment_set *set = ask->set;
     if (set->n == 0) { edit->memberships.n = 0; return 0; }
-    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n), false };
+    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n), false, 0 };
     for (isize i = 0; i < set->n; i++) s.now[i] = (struct membership){ set->at[i].id.v, false, 0, TIME_NEVER };
     for (isize i = 0; i < edit->memberships.n; i++) {
         isize at = position(set, edit->memberships.at[i].segment);
@@ -167,7 +168,10 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     struct liking *likings;
     world.likings_n = profile_likings(ask->profile, ask->catalog, a, &likings);
     world.likings = likings;
-    for (isize i = 0; i < ask->touched_n; i++) s.liked |= profile_is_liking(&ask->touched[i]);
+    for (isize i = 0; i < ask->touched_n; i++) {
+        s.liked |= profile_is_liking(&ask->touched[i]);
+        s.types |= rule_type_bit(ask->touched[i].type);
+    }
     struct rule_facts facts = profile_facts(&world);
     facts.segment_ctx = &s;
     facts.in_segment = in_segment;

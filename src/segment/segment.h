@@ -22,7 +22,7 @@
 
 enum { SEGMENTS_MAX = 4096 };
 
-struct segment { segment_id id; str key, title; const struct rule *rule; u32 depends; };
+struct segment { segment_id id; str key, title; const struct rule *rule; u32 depends; u64 types; };
 struct segment_set {
     const struct segment *at; isize n;                  /* in evaluation order */
     const u16 *by_number;                               /* the same n, as indexes of `at`: by rising id */
