@@ -118,14 +118,20 @@ static int exposure_order(const void *x, const void *y)
     return (a->node > b->node) - (a->node < b->node);
 }
 
-/* Which segments each of two people was in, and since when: a split gives it back. */
-struct memo { u32 people[2]; struct membership *memberships[2]; isize n[2]; };
+/* What a split cannot tell from what is left: when each of two people was first and last seen, and since when in which segments. */
+struct memo {
+    struct remembered { u32 person; i64 created_at_ms, last_at_ms, older_events; struct membership *memberships; isize n; } of[2];
+};
 
 static void visit_memo(struct codec *c, struct memo *v)
 {
-    for (int i = 0; i < 2; i++) {
-        codec_u32(c, &v->people[i]);
-        memberships_visit(c, &v->memberships[i], &v->n[i]);
+    for (isize i = 0; i < countof(v->of); i++) {
+        struct remembered *r = &v->of[i];
+        codec_u32(c, &r->person);
+        codec_i64(c, &r->created_at_ms);
+        codec_i64(c, &r->last_at_ms);
+        codec_i64(c, &r->older_events);
+        memberships_visit(c, &r->memberships, &r->n);
     }
 }
 
@@ -133,10 +139,30 @@ static void remember(struct change *c, const struct profile *other, u32 link)
 {
     struct buf bytes = { .arena = c->a };
     struct codec w = codec_writer(&bytes);
-    struct memo memo = { { c->edit.id.v, other->id.v }, { c->edit.memberships.at, (struct membership *)(uintptr_t)other->memberships },
-                         { c->edit.memberships.n, other->memberships_n } };
+    const struct profile_edit *mine = &c->edit;
+    struct memo memo = { {
+        { mine->id.v, mine->created_at_ms, mine->last_at_ms, mine->older_events, mine->memberships.at, mine->memberships.n },
+        { other->id.v, other->created_at_ms, other->last_at_ms, other->older_events,
+          (struct membership *)(uintptr_t)other->memberships, other->memberships_n },
+    } };
     visit_memo(&w, &memo);
     identity_memo(c->fold->live.identity, link, buf_str(&bytes));
+}
+
+/* Gives a part back what it was, and what came since. */
+static void recall(struct change *c, const struct remembered *r)
+{
+    struct profile_edit *edit = &c->edit;
+    edit->created_at_ms = r->created_at_ms;
+    edit->last_at_ms = r->last_at_ms;
+    edit->older_events = r->older_events;
+    for (isize i = 0; i < edit->history.n + edit->added.n; i++) {
+        i64 at_ms = i < edit->history.n ? edit->history.at[i].at_ms : edit->added.at[i - edit->history.n].at_ms;
+        edit->created_at_ms = min_i64(edit->created_at_ms, at_ms);
+        edit->last_at_ms = max_i64(edit->last_at_ms, at_ms);
+    }
+    edit->memberships.at = r->memberships;
+    edit->memberships.n = edit->memberships.cap = r->n;
 }
 
 /* A person who ceased: what they were counted for goes, what they are goes into this one. */
@@ -265,23 +291,47 @@ static void take_history(struct change *c, const struct event *e, const u32 *ite
     add_entry(c, entry);
 }
 
-/* Takes an order's old entries out of the edit and puts its present ones in. */
-static void take_order(struct change *c, const struct order_effect *effect, u8 node)
+/* Takes an order's old entries out of the edit. */
+static void order_out(struct change *c, order_id id)
 {
-    if (!effect->created) {
-        isize n = 0;
-        edit_history(&c->edit, c->a);
-        for (isize i = 0; i < c->edit.history.n; i++) {
-            struct history_entry entry = c->edit.history.at[i];
-            if (entry.flags & HISTORY_ORDER && entry.ref == effect->order->id.v) touch(c, entry);
-            else c->edit.history.at[n++] = entry;
-        }
-        c->edit.history.n = n;
+    isize n = 0;
+    edit_history(&c->edit, c->a);
+    for (isize i = 0; i < c->edit.history.n; i++) {
+        struct history_entry entry = c->edit.history.at[i];
+        if (entry.flags & HISTORY_ORDER && entry.ref == id.v) touch(c, entry);
+        else c->edit.history.at[n++] = entry;
     }
+    c->edit.history.n = n;
+    c->orders = true;
+}
+
+static void order_in(struct change *c, const struct order *order)
+{
     struct history_entry *entries = NULL;
-    isize n = order_entries(effect->order, node, c->a, &entries);
+    isize n = order_entries(order, edit_node(&c->edit, order->node, c->a), c->a, &entries);
     for (isize i = 0; i < n; i++) add_entry(c, entries[i]);
     c->orders = true;
+}
+
+/* Histories follow an order: out of its owner's before, into its owner's now. `here` is the change under way of whoever the event
+ * names; null when it names nobody, as a refund does that the back office keys in. */
+static void order_moves(struct fold *fold, const struct order_effect *effect, struct change *here, i64 now_ms)
+{
+    person_id here_id = here ? here->edit.id : (person_id){ 0 };
+    person_id was = { 0 }, is = identity_person(fold->live.identity, effect->order->node);
+    if (!effect->created) was = identity_person(fold->live.identity, effect->before.node);
+    person_id others[] = { was, is };
+    for (isize i = was.v == is.v; i < countof(others); i++) {
+        if (others[i].v == 0 || others[i].v == here_id.v || !people_get(fold->live.people, others[i])) continue;
+        struct change c;
+        change_begin(&c, fold, others[i], now_ms);
+        if (others[i].v == was.v) order_out(&c, effect->order->id);
+        if (others[i].v == is.v) order_in(&c, effect->order);
+        change_commit(&c);
+    }
+    if (!here) return;
+    if (here_id.v == was.v) order_out(here, effect->order->id);
+    if (here_id.v == is.v) order_in(here, effect->order);
 }
 
 static struct decided *decided_slot(struct fold *fold, u64 key)
@@ -410,7 +460,7 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     if (is_order(e->type)) {
         struct order_effect effect = orders_apply(fold, e, items, who->node, ref, c.a);
         if (effect.changed) {
-            take_order(&c, &effect, index);
+            order_moves(fold, &effect, &c, now_ms);
             count_order(fold, &effect);
         }
     } else if (e->type == EVENT_DECISION_VIEWED || e->type == EVENT_DECISION_CLICKED) {
@@ -420,6 +470,32 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     }
     if (c.edit.created_at_ms == 0) c.edit.created_at_ms = e->at_ms;
     change_commit(&c);
+}
+
+/* Somebody of that name has said no to being recorded, and the event itself does not say yes. */
+static bool said_no(const struct fold *fold, const struct event *e)
+{
+    enum consent_state said = consent_said(e, PURPOSE_ANALYTICS);
+    for (isize i = 0; said == CONSENT_UNKNOWN && i < e->identifiers_n; i++) {
+        const struct profile *p = people_get(fold->live.people, identity_find(fold->live.identity, e->identifiers[i]));
+        enum consent_state own = p ? profile_consent(p, PURPOSE_ANALYTICS) : CONSENT_UNKNOWN;
+        if (own == CONSENT_UNKNOWN && denials_count(fold->live.denials)
+            && denials_get(fold->live.denials, denial_hash(fold->live.denial_key, e->identifiers[i])) >> PURPOSE_ANALYTICS & 1)
+            own = CONSENT_DENIED;
+        if (own == CONSENT_DENIED) return true;
+    }
+    return said == CONSENT_DENIED;
+}
+
+/* The gate again, for what had passed it at the door before a no came in, and for files. False: the event is not taken.
+ * An order stays the shop's, without the person. */
+static bool passes_gate(struct fold *fold, struct event *e)
+{
+    if (e->type == EVENT_CONSENT_CHANGED || !said_no(fold, e)) return true;
+    if (!is_order(e->type)) return false;
+    e->identifiers_n = e->traits_n = 0;
+    e->previous_id = S("");
+    return true;
 }
 
 static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
@@ -437,6 +513,12 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
         fold->rest_dirty = true;
         return;
     }
+    if (!passes_gate(fold, &e)) {
+        source->no_consent++;
+        fold->totals.no_consent++;
+        fold->rest_dirty = true;
+        return;
+    }
     source->accepted++;
     if (e.type == EVENT_NONE || e.type >= EVENT_CUSTOM_FIRST) e.type = fold_name_of(fold, e.name);
     if (e.consent_granted && denials_count(fold->live.denials)) lift_denials(fold, &e);
@@ -449,7 +531,9 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     }
     if (!is_order(e.type)) return;
     struct order_effect effect = orders_apply(fold, &e, items, 0, ref, &fold->scratch);
-    if (effect.changed) count_order(fold, &effect);
+    if (!effect.changed) return;
+    order_moves(fold, &effect, NULL, now_ms);
+    count_order(fold, &effect);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------- */
@@ -500,6 +584,7 @@ void fold_rebuild_book(struct fold *fold)
     if (err) {                                          /* what did compile stays in force */
         log_error("definition.refused kind=%.*s key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].kind),
                   STR_FMT(errors.at[0].key), STR_FMT(errors.at[0].message));
+        book_free(book);
         return;
     }
     struct book *old = (struct book *)(uintptr_t)atomic_exchange(&fold->live.book, book);
@@ -752,11 +837,8 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
         if (!c.edit.before) edit_absorb(&c.edit, whole, c.a);
         edit_keep_nodes(&c.edit, nodes, n, c.a);
         person_facts(fold, &c.edit);
-        for (int k = 0; k < 2; k++) {
-            if (memo.people[k] != parts.people[i].v) continue;
-            c.edit.memberships.at = memo.memberships[k];
-            c.edit.memberships.n = c.edit.memberships.cap = memo.n[k];
-        }
+        for (isize k = 0; k < countof(memo.of); k++)
+            if (memo.of[k].person == parts.people[i].v) recall(&c, &memo.of[k]);
         c.all = c.facts = c.exposures = true;
         change_commit(&c);
         const struct profile *part = people_get(fold->live.people, parts.people[i]);
