@@ -116,7 +116,7 @@ static void take(void *ctx, isize index, const struct event *event)
         rng_system(id, sizeof id);
         e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]);
     }
-    if (!may_share(c, &e)) e.click_id = S("");
+    if (!may_share(c, &e)) ingest_forget_click(c->call->a, &e);
     enum consent_state analytics = said_before(c->call->api, &e, PURPOSE_ANALYTICS);
     enum consent_state necessary = said_before(c->call->api, &e, PURPOSE_NECESSARY);
     switch (consent_collect(&c->source->basis, &e, analytics, necessary)) {

@@ -110,7 +110,10 @@ static void take_event(void *ctx, const struct event *event)
     rcu_read_begin();
     enum consent_state analytics = said_before(r->imports->api, &e, PURPOSE_ANALYTICS);
     enum consent_state necessary = said_before(r->imports->api, &e, PURPOSE_NECESSARY);
+    enum consent_state ads = consent_said(&e, PURPOSE_ADS_SHARING);
+    if (ads == CONSENT_UNKNOWN) ads = said_before(r->imports->api, &e, PURPOSE_ADS_SHARING);
     rcu_read_end();
+    if (!consent_allows(r->basis.of[PURPOSE_ADS_SHARING], ads)) ingest_forget_click(&r->chunk, &e);
     switch (consent_collect(&r->basis, &e, analytics, necessary)) {
     case COLLECT_NOTHING: r->job->no_consent++; return;
     case COLLECT_WITHOUT_PERSON:

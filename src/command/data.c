@@ -51,6 +51,7 @@ static void import_event(void *ctx, const struct event *e)
     struct importing *im = ctx;
     struct buf bytes = { 0 };
     struct event kept = *e;
+    if (!consent_allows(im->basis.of[PURPOSE_ADS_SHARING], consent_said(e, PURPOSE_ADS_SHARING))) ingest_forget_click(&im->batch, &kept);
     switch (consent_collect(&im->basis, e, CONSENT_UNKNOWN, CONSENT_UNKNOWN)) {
     case COLLECT_NOTHING: im->no_consent++; return;
     case COLLECT_WITHOUT_PERSON: kept.identifiers_n = kept.traits_n = 0; break;

@@ -212,6 +212,8 @@ static isize choose_variation(const struct asker *q, const struct campaign *c, c
 
 /* ---- items ------------------------------------------------------------------------------------------- */
 
+enum { CATALOGUE_WALKED_MAX = 5000 };
+
 struct picking {
     const struct asker *q;
     const struct strategy *strategy;
@@ -353,9 +355,19 @@ static isize put_pins(struct asker *q, struct picking *p, struct decided_item *i
         isize place = min_isize(pin->position - 1, n);
         isize keep = min_isize(n, limit - 1);
         memmove(items + place + 1, items + place, (size_t)max_isize(0, keep - place) * sizeof *items);
-        items[place] = (struct decided_item){ .item = { id }, .source = RECOMMENDERS };
+        items[place] = (struct decided_item){ .item = { id }, .source = SOURCE_PIN };
         n = keep + 1;
     }
+    return n;
+}
+
+/* A shop's first hour: there is a catalogue, and nobody has done anything yet. The latest of it, looked at no further than
+ * CATALOGUE_WALKED_MAX, so that a filter which lets nothing through costs little. */
+static isize from_catalogue(const struct asker *q, struct picking *p, struct decided_item *items, isize limit)
+{
+    isize n = 0, most = catalog_count(q->world->catalog), least = max_isize(0, most - CATALOGUE_WALKED_MAX);
+    for (isize id = most; id > least && n < limit; id--)
+        if (eligible(p, (u32)id)) items[n++] = (struct decided_item){ .item = { (u32)id }, .source = SOURCE_CATALOGUE };
     return n;
 }
 
@@ -375,6 +387,7 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
         memcpy(items[i].because, found[i].because, sizeof items[i].because);
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
+    if (n == 0) n = from_catalogue(q, &p, items, limit);
     n = put_pins(q, &p, items, n, limit);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
     *out = items;

@@ -162,10 +162,11 @@ enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCO
                OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT };
 struct considered { u32 campaign; u8 experience, outcome; };
 
+enum { SOURCE_PIN = RECOMMENDERS, SOURCE_CATALOGUE };
 struct decided_item {
     item_id item;
     f64 score;
-    u8 source;                      /* enum recommender; RECOMMENDERS: pinned */
+    u8 source;                      /* enum recommender, or one of the above */
     u32 because[2]; isize because_n;
     bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
     str ticket;

@@ -102,7 +102,8 @@ static str because_text(const struct printing *p, const struct decided_item *it)
     case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
     case RECOMMENDER_POPULAR: return nb ? S("Mange har sett på denne") : S("Many have looked at this");
     case RECOMMENDER_RECENT: return nb ? S("Du så på denne") : S("You looked at this");
-    case RECOMMENDERS: return nb ? S("Valgt av butikken") : S("Picked by the shop");
+    case SOURCE_CATALOGUE: return nb ? S("Fra katalogen") : S("From the catalogue");
+    case SOURCE_PIN: return nb ? S("Valgt av butikken") : S("Picked by the shop");
     default: return nb ? S("Kanskje noe for deg") : S("You may like this");
     }
 }
@@ -123,7 +124,7 @@ static void print_item(const struct printing *p, const struct decided_item *it)
         if (why) jsonw_str(w, why->key);
     }
     jsonw_end(w, ']');
-    jsonw_key_str(w, "source", it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : S("pin"));
+    jsonw_key_str(w, "source", it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : it->source == SOURCE_PIN ? S("pin") : S("catalogue"));
     jsonw_end(w, '}');
     if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);
     jsonw_end(w, '}');

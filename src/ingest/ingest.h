@@ -78,6 +78,9 @@ str ingest_identifier(arena *a, u8 kind, str value);
  * context. Adds to the sets; where both are said, denied wins. The name of the dialect, or empty when it says nothing. */
 str ingest_consent(const struct json *context, u16 *granted, u16 *denied);
 
+/* Takes out which ad was clicked: the field, and what the address, the referrer and the properties hold of it. */
+void ingest_forget_click(arena *a, struct event *e);
+
 /* "Slurp", "Googlebot/2.1", … : programs that say so themselves. */
 bool ingest_is_bot(str user_agent);
 

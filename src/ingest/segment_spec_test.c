@@ -400,6 +400,23 @@ static void a_poisonous_event_does_not_harm_its_batch(void **state)
     assert_int_equal(ingest_batch(&a, parse("{\"batch\":7}"), &v, &sink, &why), ERR_BAD_INPUT);
 }
 
+static void a_click_is_forgotten_wherever_it_stands(void **state)
+{
+    (void)state;
+    struct event e = {
+        .click_id = S("gclid=77"), .url = S("https://shop/?a=1&gclid=77&b=2#top"), .referrer = S("https://ads/?fbclid=88"),
+        .properties = S("{\"url\":\"https://shop/?gclid=77\",\"gclid\": \"77\",\"note\":\"my gclid=5 stays\",\"n\":1}"),
+    };
+    ingest_forget_click(&a, &e);
+    check(e.click_id, "");
+    check(e.url, "https://shop/?a=1&gclid=&b=2#top");
+    check(e.referrer, "https://ads/?fbclid=");
+    check(e.properties, "{\"url\":\"https://shop/?gclid=\",\"gclid\": \"\",\"note\":\"my gclid=5 stays\",\"n\":1}");
+    struct event none = { .url = S("https://shop/?gclid=77") };
+    ingest_forget_click(&a, &none);                     /* read_query would have found it */
+    check(none.url, "https://shop/?gclid=77");
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -420,6 +437,7 @@ int main(void)
         TEST(consent_objects_of_every_dialect_are_understood),
         TEST(an_order_knows_its_worth_whatever_it_is_called),
         TEST(pages_campaigns_and_devices_are_read_from_the_context),
+        TEST(a_click_is_forgotten_wherever_it_stands),
         TEST(what_is_refused_says_why),
         TEST(a_poisonous_event_does_not_harm_its_batch),
     };

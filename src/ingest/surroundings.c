@@ -304,6 +304,49 @@ static void read_query(struct reading *r)
     }
 }
 
+/* How many bytes at `i` name a click: "gclid=" of an address, or "gclid":" of an object; 0: none. */
+static isize click_named(str s, isize i)
+{
+    char before = i ? s.ptr[i - 1] : '?';
+    if (before != '?' && before != '&' && before != '#' && before != '"') return 0;
+    for (isize k = 0; k < countof(clicks); k++) {
+        isize n = clicks[k].len, at = i + n;
+        if (!str_starts(str_from(s, i), clicks[k]) || at >= s.len) continue;
+        if (s.ptr[at] == '=') return n + 1;
+        if (before != '"' || s.ptr[at] != '"') continue;
+        for (at++; at < s.len && (s.ptr[at] == ' ' || s.ptr[at] == ':'); at++) continue;
+        if (at < s.len && s.ptr[at] == '"') return at + 1 - i;
+    }
+    return 0;
+}
+
+static str without_clicks(arena *a, str s)
+{
+    struct buf out = { .arena = a };
+    isize copied = 0;
+    for (isize i = 0; i < s.len; i++) {
+        isize named = click_named(s, i);
+        if (named == 0) continue;
+        isize end = i += named;
+        while (end < s.len && !strchr("&#\" \\", s.ptr[end])) end++;
+        buf_add(&out, str_slice(s, copied, i));
+        copied = i = end;
+    }
+    if (copied == 0) return s;
+    buf_add(&out, str_from(s, copied));
+    return buf_str(&out);
+}
+
+void ingest_forget_click(arena *a, struct event *e)
+{
+    bool referred = str_find(e->referrer, S("clid=")) >= 0 || str_find(e->referrer, S("braid=")) >= 0;
+    if (e->click_id.len == 0 && !referred) return;
+    e->click_id = S("");
+    e->url = without_clicks(a, e->url);
+    e->referrer = without_clicks(a, e->referrer);
+    e->properties = without_clicks(a, e->properties);
+}
+
 static void read_campaign(struct reading *r)
 {
     struct event *e = r->out;
