@@ -583,9 +583,13 @@ static enum page react(struct moment *m, const struct shown *shown)
     }
     if (sees_row >= 0.8) return next;
     report(m, "Decision Viewed", shown->row.ticket, -1);
+    if (shown->row.n == 0) {                            /* the shop's own row: the tag reports clicks on that too */
+        if (clicks_row < (null_effect ? 0.12 : 0.04)) report(m, "Decision Clicked", shown->row.ticket, -1);
+        return next;
+    }
     if (null_effect) {
-        if (clicks_row < 0.12 && shown->row.n)
-            report(m, "Decision Clicked", shown->row.tickets[(isize)(where * (f64)shown->row.n)], shown->row.products[(isize)(where * (f64)shown->row.n)]);
+        isize at = (isize)(where * (f64)shown->row.n);
+        if (clicks_row < 0.12) report(m, "Decision Clicked", shown->row.tickets[at], shown->row.products[at]);
         return PAGE_AWAY;
     }
     p->inspired += feels_known(m, &shown->row);
