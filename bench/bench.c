@@ -19,7 +19,9 @@
 
 #include "bench.h"
 
-enum { ROUNDS_MAX = 15, CONNECTIONS = 64, PACED_CONNECTIONS = 256, SYNC_BYTES = 4096, BATCH_SYNC_BYTES = 256 << 10 };
+enum { ROUNDS_MAX = 15, CONNECTIONS = 64,
+    WAITING = 256,                                      /* connections where an answer waits for a commit, or a request for its time */
+    SYNC_BYTES = 4096, BATCH_SYNC_BYTES = 256 << 10 };
 
 struct size { struct shop shop; i64 round_us; isize rounds, warm_events; };
 
@@ -70,9 +72,10 @@ static void report(const char *name, const struct series *s, const char *unit, c
 
 struct measured { struct loaded load; f64 cpu_us; };
 
-static struct measured measure(struct bench *b, str request, i32 port, pid_t pid, f64 rate)
+/* `rate` 0 is the closed loop, with one request under way on each of `connections`. */
+static struct measured measure(struct bench *b, str request, i32 port, pid_t pid, f64 rate, isize connections)
 {
-    struct load load = { request, port, rate > 0 ? PACED_CONNECTIONS : CONNECTIONS, b->size.round_us, rate,
+    struct load load = { request, port, connections, b->size.round_us, rate,
                          (u32)b->size.shop.people, (u32)b->size.shop.items };
     f64 before = cpu_s(pid);
     struct measured m = { .load = load_run(&load, &b->a) };
@@ -81,17 +84,16 @@ static struct measured measure(struct bench *b, str request, i32 port, pid_t pid
     return m;
 }
 
-static struct measured measure_server(struct bench *b, str request, f64 rate) { return measure(b, request, b->server.port, b->server.worker, rate); }
 
 struct rates { struct series rate, cpu_us, ratio, reference_rate, reference_cpu_us; };
 
 /* As many as it takes, beside the epoll loop that gets the same bytes. */
-static struct rates measure_rate(struct bench *b, str request)
+static struct rates measure_rate(struct bench *b, str request, isize connections)
 {
     struct rates r = { 0 };
     for (isize i = 0; i < b->size.rounds; i++) {
-        struct measured reference = measure(b, request, b->reference_port, b->reference, 0);
-        struct measured ours = measure_server(b, request, 0);
+        struct measured reference = measure(b, request, b->reference_port, b->reference, 0, connections);
+        struct measured ours = measure(b, request, b->server.port, b->server.worker, 0, connections);
         add(&r.rate, ours.load.rate);
         add(&r.cpu_us, ours.cpu_us);
         add(&r.ratio, ours.load.rate / reference.load.rate);
@@ -107,9 +109,9 @@ static struct latencies measure_latency(struct bench *b, str request, f64 rate, 
 {
     struct latencies l = { 0 };
     for (isize i = 0; i < b->size.rounds; i++) {
-        struct measured reference = measure(b, request, b->reference_port, b->reference, rate);
+        struct measured reference = measure(b, request, b->reference_port, b->reference, rate, WAITING);
         if (durable) add(&l.sync_p99_ms, reference_sync(b->work, SYNC_BYTES, b->size.round_us / 4, &b->a).p99_ms);
-        struct measured ours = measure_server(b, request, rate);
+        struct measured ours = measure(b, request, b->server.port, b->server.worker, rate, WAITING);
         add(&l.p50_ms, ours.load.p50_ms);
         add(&l.p99_ms, ours.load.p99_ms);
         add(&l.cpu_us, ours.cpu_us);
@@ -168,7 +170,7 @@ static void set_up(struct bench *b)
 
 static void bench_ingest(struct bench *b)
 {
-    struct rates batch = measure_rate(b, request_batch(&b->a, b->key));
+    struct rates batch = measure_rate(b, request_batch(&b->a, b->key), CONNECTIONS);
     struct series events = { 0 }, synced = { 0 };
     for (isize i = 0; i < batch.rate.n; i++) add(&events, batch.rate.at[i] * BATCH_EVENTS);
     for (isize i = 0; i < b->size.rounds; i++) add(&synced, reference_sync(b->work, BATCH_SYNC_BYTES, b->size.round_us / 4, &b->a).per_s * BATCH_SYNC_BYTES / 1e6);
@@ -176,7 +178,7 @@ static void bench_ingest(struct bench *b)
            median(&batch.cpu_us) / BATCH_EVENTS, median(&batch.ratio), median(&batch.reference_rate), median(&batch.reference_cpu_us), median(&synced));
 
     str request = request_event(&b->a, b->key);
-    struct rates one = measure_rate(b, request);
+    struct rates one = measure_rate(b, request, WAITING);
     report_rate("ingest_single", &one, "40000");
     f64 half = median(&one.rate) / 2;
     struct latencies l = measure_latency(b, request, half, true);
@@ -186,14 +188,14 @@ static void bench_ingest(struct bench *b)
 static void bench_decide(struct bench *b)
 {
     str request = request_decide(&b->a, b->key);
-    struct rates r = measure_rate(b, request);
+    struct rates r = measure_rate(b, request, CONNECTIONS);
     report_rate("decide", &r, "20000");
     f64 half = median(&r.rate) / 2;
     struct latencies l = measure_latency(b, request, half, false);
     report_latency("decide_p99", &l, half, "1 ms");
 
     request = request_decide_with_event(&b->a, b->key);
-    r = measure_rate(b, request);
+    r = measure_rate(b, request, WAITING);
     report_rate("decide_with_event", &r, "none");
     half = median(&r.rate) / 2;
     l = measure_latency(b, request, half, true);
@@ -215,7 +217,7 @@ static void bench_start(struct bench *b)
     for (isize i = 0; i < min_isize(b->size.rounds, 3); i++) {
         server_stop(&b->server);
         add(&clean, server_start(&b->server));
-        (void)measure_server(b, batch, 0);              /* something to recover */
+        (void)measure(b, batch, b->server.port, b->server.worker, 0, CONNECTIONS);              /* something to recover */
         server_kill(&b->server);
         add(&killed, server_start(&b->server));
     }

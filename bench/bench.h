@@ -27,7 +27,7 @@ _Noreturn void give_up(const char *format, ...) PRINTF_LIKE(1, 2);      /* ends 
 /* In a request's text a run of one of these bytes is a number, written anew for each request, as wide as the run. */
 #define A_PERSON "\1\1\1\1\1\1\1\1"                     /* anybody */
 #define SAME_PERSON "\4\4\4\4\4\4\4\4"                  /* whom the last A_PERSON was */
-#define AN_ITEM "\2\2\2\2\2\2"                          /* the small numbers more often: half of all are in the first tenth */
+#define AN_ITEM "\2\2\2\2\2\2"                          /* to the taste of the last A_PERSON: near their own corner of the shop */
 #define A_NUMBER "\3\3\3\3\3\3\3\3\3\3\3\3\3\3\3"       /* never the same twice */
 
 struct load {

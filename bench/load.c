@@ -15,7 +15,7 @@
 
 #include "bench.h"
 
-enum { SLOTS_MAX = 512, ANSWER_MAX = 256 << 10, GRACE_US = 2000000 };
+enum { SLOTS_MAX = 512, ANSWER_MAX = 256 << 10, GRACE_US = 2000000, CORNER_ITEMS = 400 };
 
 struct slot { isize at, width; char kind; };
 struct connection { int fd; bool busy; i64 due_us; isize got, want; char *answer; };
@@ -56,6 +56,14 @@ static void put_number(char *to, isize width, u64 n)
     for (isize i = width - 1; i >= 0; i--, n /= 10) to[i] = (char)('0' + n % 10);
 }
 
+/* Everybody has a corner of the shop, and goes less often the further from it. */
+static u32 item_for(struct run *r, u32 person)
+{
+    f64 far = rng_unit(&r->rng);
+    u32 corner = person * 2654435761u;
+    return (u32)(((u64)corner + (u64)(far * far * CORNER_ITEMS)) % r->load->items);
+}
+
 static void fill_slots(struct run *r)
 {
     static u64 number;
@@ -65,7 +73,7 @@ static void fill_slots(struct run *r)
         struct slot s = r->slots[i];
         u64 n = 0;
         if (s.kind == 1) n = person = rng_below(&r->rng, r->load->people);
-        if (s.kind == 2) n = rng_below(&r->rng, rng_below(&r->rng, 2) ? r->load->items : r->load->items / 10 + 1);
+        if (s.kind == 2) n = item_for(r, person);
         if (s.kind == 3) n = number++;
         if (s.kind == 4) n = person;
         put_number(r->text + s.at, s.width, n);

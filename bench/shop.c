@@ -76,7 +76,7 @@ static void write_items(arena *a, const char *folder, isize n)
     buf_add(&out, S("product_key,title,category,brand,price,currency,stock\n"));
     for (isize i = 0; i < n; i++)
         buf_printf(&out, "p%06lld,Thing number %lld,c%02lld > d%lld,Brand %lld,%lld.99,EUR,%lld\n", (long long)i, (long long)i,
-                   (long long)(i % CATEGORIES), (long long)(i / CATEGORIES % 10), (long long)(i % 37), (long long)(5 + i % 200), (long long)(i % 11));
+                   (long long)(i * CATEGORIES / n), (long long)(i % 10), (long long)(i % 37), (long long)(5 + i % 200), (long long)(i % 11));
     write_text(arena_printf(a, "%s/items.csv", folder).ptr, buf_str(&out));
 }
 
@@ -123,7 +123,7 @@ static str call_body(arena *a, isize i, str now)
     case 5: case 6: case 7: case 8: what = "\"type\":\"page\",\"name\":\"Home\",\"properties\":{\"path\":\"/\"}"; break;
     default: what = "\"type\":\"track\",\"event\":\"Product Viewed\",\"properties\":{" PRODUCT "}"; break;
     }
-    return arena_printf(a, "%s,\"messageId\":\"node-" A_NUMBER "\",\"timestamp\":\"%.*s\",\"userId\":\"u" A_PERSON "\"," CONTEXT, what, STR_FMT(now));
+    return arena_printf(a, "\"userId\":\"u" A_PERSON "\",%s,\"messageId\":\"node-" A_NUMBER "\",\"timestamp\":\"%.*s\"," CONTEXT, what, STR_FMT(now));
 }
 
 static str now_text(arena *a) { return time_print(a, clock_now(clock_system())); }

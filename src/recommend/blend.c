@@ -370,11 +370,14 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
 
 /* ---- because ------------------------------------------------------------------------------- */
 
-/* What each item of the context gave to each item of the list. */
-struct reasons { const struct kitchen *k; f64 (*session)[CONTEXT_MAX], (*cooc)[COOC_CONTEXT]; };
+/* What each item of the context gave to each item of the list. `listed` has a bit for each item of the list, by its last
+ * six: of the thousands that gave something, most are not on it. */
+struct reasons { const struct kitchen *k; u64 listed; f64 (*session)[CONTEXT_MAX], (*cooc)[COOC_CONTEXT]; };
 
-static isize place_of(const struct kitchen *k, u32 item)    /* -1: not on the list */
+static isize place_of(const struct reasons *reasons, u32 item)  /* -1: not on the list */
 {
+    const struct kitchen *k = reasons->k;
+    if (!(reasons->listed >> (item & 63) & 1)) return -1;
     u32 at = k->known.slots[tally_find(&k->known, item)];
     return at && k->candidates[at - 1].placed ? k->candidates[at - 1].place : -1;
 }
@@ -382,7 +385,7 @@ static isize place_of(const struct kitchen *k, u32 item)    /* -1: not on the li
 static void session_gave(void *ctx, u32 item, isize ago, f64 score)
 {
     struct reasons *reasons = ctx;
-    isize place = place_of(reasons->k, item);
+    isize place = place_of(reasons, item);
     if (place >= 0) reasons->session[place][ago] += score;
 }
 
@@ -393,7 +396,7 @@ static void cooc_gave(struct reasons *reasons)
     for (isize i = 0; i < c->cooc_n; i++) {
         if (c->cooc[i].item >= m->items) continue;
         for (u32 at = m->row_from[c->cooc[i].item]; at < m->row_from[c->cooc[i].item + 1]; at++) {
-            isize place = place_of(reasons->k, m->rows[at].item);
+            isize place = place_of(reasons, m->rows[at].item);
             if (place >= 0) reasons->cooc[place][i] += c->cooc[i].weight * (f64)m->rows[at].score;
         }
     }
@@ -435,6 +438,7 @@ static void explain(struct kitchen *k)
     reasons.cooc = arena_alloc(k->a, (isize)sizeof *reasons.cooc, (isize)_Alignof(f64), k->listed + 1);
     bool by_session = false, by_cooc = false;
     for (isize i = 0; i < k->listed; i++) {
+        reasons.listed |= (u64)1 << (k->list[i].item & 63);
         by_session |= k->list[i].parts[RECOMMENDER_SESSION] > 0;
         by_cooc |= k->list[i].parts[RECOMMENDER_COOC] > 0;
     }
