@@ -51,7 +51,7 @@ const as = (who, method, path, body, headers = {}) => server.request(method, pat
 });
 
 before(async () => {
-    server = await startServer({ config: { holdout_share: 0, flush_ms: 100 } });
+    server = await startServer({ config: { flush_ms: 100 } });
     const products = ['p-1', 'p-2', 'p-3'].map((product_key, i) => JSON.stringify({
         product_key, title: ['Slim jeans', 'Wide jeans', 'Kettle'][i], category: i < 2 ? 'Women > Jeans' : 'Kitchen',
         brand: i < 2 ? 'Acme' : 'Hearth', price: { minor: 4900 + i, currency: 'EUR' }, stock: { web: 5 },

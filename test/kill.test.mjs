@@ -20,7 +20,7 @@ import { binary, eventually, freePort, long, newFolder, opmaat, sleep, startServ
 
 const rounds = long ? 50 : 6;
 const shop = join(dirname(fileURLToPath(import.meta.url)), 'lib', 'shop.mjs');
-const config = { holdout_share: 0, flush_ms: 50, train_ms: 200 };
+const config = { flush_ms: 50, train_ms: 200 };
 
 /** A repeatable source of chance; the seed is in the first line of output. */
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1e9);

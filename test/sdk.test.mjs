@@ -15,7 +15,7 @@ const require = createRequire(import.meta.url);
 const { Analytics } = require('@segment/analytics-node');
 const RudderAnalytics = require('@rudderstack/rudder-sdk-node');
 
-const config = { holdout_share: 0, flush_ms: 100 };
+const config = { flush_ms: 100 };
 let server;
 before(async () => { server = await startServer({ config }); });
 after(() => server?.stop({ remove: true }));

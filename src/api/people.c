@@ -479,8 +479,7 @@ static void print_candidates(struct call *call, const struct decision *d)
         jsonw_begin(w, '{');
         print_item_named(call->api->live, it->item.v, w);
         jsonw_key_num(w, "score", it->score);
-        jsonw_key_str(w, "source",
-                      it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : S("pin"));
+        jsonw_key_str(w, "source", str_of(decide_source_name(it->source)));
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');

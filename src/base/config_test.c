@@ -54,8 +54,8 @@ static void an_unknown_name_is_refused_with_the_nearest_one(void **state)
     arena a = { 0 };
     struct diag diag = { .arena = &a };
     struct config c = config_default();
-    assert_int_equal(config_set(&c, S("holdout_shares"), S("1"), &diag), ERR_BAD_INPUT);
-    assert_true(str_find(diag.what, S("holdout_share?")) >= 0);
+    assert_int_equal(config_set(&c, S("exposure_dayz"), S("1"), &diag), ERR_BAD_INPUT);
+    assert_true(str_find(diag.what, S("exposure_days?")) >= 0);
     arena_fini(&a);
 }
 

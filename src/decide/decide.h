@@ -163,6 +163,7 @@ enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCO
 struct considered { u32 campaign; u8 experience, outcome; };
 
 enum { SOURCE_PIN = RECOMMENDERS, SOURCE_CATALOGUE };
+const char *decide_source_name(u8 source);      /* "session", …, "pin", "catalogue" */
 struct decided_item {
     item_id item;
     f64 score;

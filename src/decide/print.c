@@ -88,6 +88,12 @@ static str title_of(const struct printing *p, u32 id)
     return title.len ? title : item->key;
 }
 
+const char *decide_source_name(u8 source)
+{
+    if (source < RECOMMENDERS) return recommender_name(source);
+    return source == SOURCE_PIN ? "pin" : "catalogue";
+}
+
 static str because_text(const struct printing *p, const struct decided_item *it)
 {
     bool nb = str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
@@ -124,7 +130,7 @@ static void print_item(const struct printing *p, const struct decided_item *it)
         if (why) jsonw_str(w, why->key);
     }
     jsonw_end(w, ']');
-    jsonw_key_str(w, "source", it->source < RECOMMENDERS ? str_of(recommender_name(it->source)) : it->source == SOURCE_PIN ? S("pin") : S("catalogue"));
+    jsonw_key_str(w, "source", str_of(decide_source_name(it->source)));
     jsonw_end(w, '}');
     if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);
     jsonw_end(w, '}');
