@@ -130,6 +130,8 @@ static struct hash128 rest_digest(const struct fold *fold)
     struct totals t = fold->totals;
     i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
+    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n };    /* so that no list can pass for the next */
+    for (isize i = 0; i < countof(lengths); i++) codec_i64(&c, &lengths[i]);
     for (isize i = 0; i < t.revenues_n; i++) {
         codec_i64(&c, &t.revenue[i].minor);
         codec_u16(&c, &t.revenue[i].currency.v);
