@@ -93,32 +93,51 @@ bool profile_is_liking(const struct history_entry *e)
 
 /* All fade alike, so shares are the same whichever instant weights are counted back from: the last entry's. */
 
-isize profile_likings(const struct profile *p, const struct catalog *catalog, arena *a, struct liking **out)
+static void add_to_category(struct likings *l, const struct liking *one)
 {
-    struct liking *list = arena_new(a, struct liking, p->history_n + 1);
-    isize n = 0;
+    isize k = 0;
+    while (k < l->categories_n && l->categories[k].item->category_id.v != one->item->category_id.v) k++;
+    if (k == l->categories_n) l->categories[l->categories_n++] = (struct liking){ one->item, 0 };
+    l->categories[k].weight += one->weight;
+}
+
+struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a)
+{
+    struct likings l = { now_ms, arena_new(a, struct liking, p->history_n + 1), arena_new(a, struct liking, p->history_n + 1), 0, 0 };
     i64 last_ms = p->history_n ? p->history[p->history_n - 1].at_ms : 0;
     for (isize i = 0; i < p->history_n; i++) {
         const struct history_entry *e = &p->history[i];
-        if (!profile_is_liking(e)) continue;
-        const struct item *item = catalog_item(catalog, (item_id){ e->item });
-        if (item) list[n++] = (struct liking){ e->at_ms, item, decay(type_weight(e->type), last_ms - e->at_ms, AFFINITY_HALF_LIFE_MS) };
+        if (!profile_is_liking(e) || e->at_ms > now_ms) continue;
+        struct liking *one = &l.each[l.each_n];
+        *one = (struct liking){ catalog_item(catalog, (item_id){ e->item }), decay(type_weight(e->type), last_ms - e->at_ms, AFFINITY_HALF_LIFE_MS) };
+        if (!one->item) continue;
+        l.each_n++;
+        if (one->item->category.len) add_to_category(&l, one);
     }
-    *out = list;
-    return n;
+    return l;
 }
 
-static f64 affinity_of(const struct liking *likings, isize n, const struct catalog *catalog, str dimension, str value, i64 now_ms)
+static f64 share_of_category(const struct likings *l, const struct catalog *catalog, str category)
+{
+    struct category_name name = catalog_name(catalog, category);
+    f64 all = 0, matching = 0;
+    for (isize i = 0; i < l->categories_n; i++) {
+        all += l->categories[i].weight;
+        if (item_within(catalog, l->categories[i].item, &name)) matching += l->categories[i].weight;
+    }
+    return all > 0 ? matching / all : 0;
+}
+
+static f64 share_of(const struct likings *l, const struct catalog *catalog, str dimension, str value)
 {
     int d = dimension_of(dimension);
     f64 all = 0, matching = 0;
-    struct category_name name = d == DIMENSION_CATEGORY ? catalog_name(catalog, value) : (struct category_name){ 0 };
-    for (isize i = 0; d >= 0 && i < n; i++) {
-        const struct liking *l = &likings[i];
-        if (l->at_ms > now_ms || item_value(l->item, d).len == 0) continue;
-        all += l->weight;
-        bool matches = d == DIMENSION_CATEGORY ? item_within(catalog, l->item, &name) : str_eq_nocase(item_value(l->item, d), value);
-        if (matches) matching += l->weight;
+    if (d == DIMENSION_CATEGORY) return share_of_category(l, catalog, value);
+    for (isize i = 0; d >= 0 && i < l->each_n; i++) {
+        str has = item_value(l->each[i].item, d);
+        if (has.len == 0) continue;
+        all += l->each[i].weight;
+        if (str_eq_nocase(has, value)) matching += l->each[i].weight;
     }
     return all > 0 ? matching / all : 0;
 }
@@ -126,9 +145,8 @@ static f64 affinity_of(const struct liking *likings, isize n, const struct catal
 f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
 {
     arena a = { 0 };
-    struct liking *likings;
-    isize n = profile_likings(p, catalog, &a, &likings);
-    f64 share = affinity_of(likings, n, catalog, dimension, value, now_ms);
+    struct likings l = profile_likings(p, catalog, now_ms, &a);
+    f64 share = share_of(&l, catalog, dimension, value);
     arena_fini(&a);
     return share;
 }
@@ -136,14 +154,12 @@ f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out)
 {
     enum { MAX = 64 };
-    struct liking *likings;
-    isize likings_n = profile_likings(p, catalog, a, &likings);
+    struct likings likings = profile_likings(p, catalog, now_ms, a);
     struct affinity *list = arena_new(a, struct affinity, MAX);
     f64 all[DIMENSIONS] = { 0 };
     isize n = 0;
-    for (isize i = likings_n - 1; i >= 0; i--) {
-        const struct liking *l = &likings[i];
-        if (l->at_ms > now_ms) continue;
+    for (isize i = likings.each_n - 1; i >= 0; i--) {
+        const struct liking *l = &likings.each[i];
         for (int d = 0; d < DIMENSIONS; d++) {
             str value = item_value(l->item, d);
             if (value.len == 0) continue;
@@ -224,7 +240,7 @@ static struct value ask_affinity(const void *ctx, str dimension, str value, i64 
     const struct profile_world *w = ctx;
     const struct profile *p = speaking(w);
     if (!p) return (struct value){ VALUE_UNKNOWN };
-    f64 share = w->likings ? affinity_of(w->likings, w->likings_n, w->catalog, dimension, value, now_ms)
+    f64 share = w->likings && w->likings->now_ms == now_ms ? share_of(w->likings, w->catalog, dimension, value)
                            : profile_affinity(p, w->catalog, dimension, value, now_ms);
     return (struct value){ VALUE_NUMBER, .n = share };
 }

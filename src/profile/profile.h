@@ -70,10 +70,11 @@ f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str
 struct affinity { str dimension, value; f64 score; };
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out);
 
-/* What shares are computed from, when many of the same person are asked for: the entries that say what they like, oldest first,
- * with their weights as of the last entry. */
-struct liking { i64 at_ms; const struct item *item; f64 weight; };
-isize profile_likings(const struct profile *p, const struct catalog *catalog, arena *a, struct liking **out);
+/* What shares are computed from, when many of the same person are asked for: the entries up to now_ms that say what they like,
+ * oldest first, and their sums by category, each with an item of it. Weights are as of the last entry. */
+struct liking { const struct item *item; f64 weight; };
+struct likings { i64 now_ms; struct liking *each, *categories; isize each_n, categories_n; };
+struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a);
 bool profile_is_liking(const struct history_entry *e);
 
 struct order_totals { i64 orders, items; struct money revenue[4]; isize revenues_n; i64 first_at_ms, last_at_ms; };
@@ -88,7 +89,7 @@ struct profile_world {
     str market;
     i64 now_ms;
     bool impersonal;                        /* no consent to personalise: history, traits and segments stay unknown */
-    const struct liking *likings; isize likings_n;      /* profile_likings of the profile, or null */
+    const struct likings *likings;                      /* of the profile at now_ms, or null: for asking often */
 };
 struct rule_facts profile_facts(const struct profile_world *world);
 

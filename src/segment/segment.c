@@ -165,12 +165,14 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
         if (at >= 0) s.now[at] = edit->memberships.at[i];
     }
     struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms };
-    struct liking *likings;
-    world.likings_n = profile_likings(ask->profile, ask->catalog, a, &likings);
-    world.likings = likings;
     for (isize i = 0; i < ask->touched_n; i++) {
         s.liked |= profile_is_liking(&ask->touched[i]);
         s.types |= rule_type_bit(ask->touched[i].type);
+    }
+    struct likings likings;
+    if (s.liked || ask->all) {
+        likings = profile_likings(ask->profile, ask->catalog, ask->now_ms, a);
+        world.likings = &likings;
     }
     struct rule_facts facts = profile_facts(&world);
     facts.segment_ctx = &s;
