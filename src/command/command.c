@@ -206,10 +206,22 @@ struct fold_options folder_options(struct args *args, str path)
     };
 }
 
+/* A new folder is only there for good once its name is on disk. */
+static bool folder_make(const char *path)
+{
+    if (mkdir(path, 0700) != 0) return errno == EEXIST;
+    int made = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int above = made < 0 ? -1 : openat(made, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = above >= 0 && fsync(above) == 0;
+    if (above >= 0) (void)close(above);
+    if (made >= 0) (void)close(made);
+    return synced;
+}
+
 bool folder_lock(str path, arena *a, int *fd)
 {
     const char *file = arena_printf(a, "%.*s/lock", STR_FMT(path)).ptr;
-    if (mkdir(arena_z(a, path), 0700) != 0 && errno != EEXIST) {
+    if (!folder_make(arena_z(a, path))) {
         (void)command_fail(FAILED, "the folder %.*s cannot be made", STR_FMT(path));
         return false;
     }
