@@ -366,8 +366,7 @@ static void tick_when_due(struct fold *fold)
 static i64 wait_for(struct fold *fold)
 {
     i64 until_due = timers_next(&fold->timers) == TIME_NEVER ? 1000 : timers_next(&fold->timers) - clock_now(fold->clock);
-    i64 wait = min_i64(max_i64(until_due, fold->tick_asked ? 5 : 0), fold->config->flush_ms);
-    return max_i64(wait, 0);
+    return min_i64(until_due > 0 ? until_due : 5, fold->config->flush_ms);      /* due: the tick is on its way, or could not be taken */
 }
 
 static void *fold_thread(void *ctx)

@@ -77,7 +77,7 @@ struct fold {
     struct queue *queue;
     pthread_t thread;
     bool started;
-    bool tick_asked;
+    _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */
     struct append tick_append;
     struct builder *builder;
 };
