@@ -35,9 +35,13 @@ struct value trait_value(const struct trait *t)
 
 const struct membership *profile_membership(const struct profile *p, segment_id segment)
 {
-    for (isize i = 0; i < p->memberships_n; i++)
-        if (p->memberships[i].segment == segment.v) return &p->memberships[i];
-    return NULL;
+    isize from = 0, to = p->memberships_n;
+    while (from < to) {                                 /* they stand by segment */
+        isize mid = from + (to - from) / 2;
+        if (p->memberships[mid].segment < segment.v) from = mid + 1;
+        else to = mid;
+    }
+    return from < p->memberships_n && p->memberships[from].segment == segment.v ? &p->memberships[from] : NULL;
 }
 
 enum consent_state profile_consent(const struct profile *p, int purpose)
