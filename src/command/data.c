@@ -376,21 +376,22 @@ static int by_rank(const void *x, const void *y)
     return a->rank != b->rank ? a->rank - b->rank : str_cmp(a->path, b->path);
 }
 
+enum { DOCUMENTS_MAX = 10000 };
+
 /* All are read before the first is written, so that a file that does not parse leaves everything as it was. */
 static int read_documents(struct args *args, str dir, struct document **out, isize *out_n)
 {
-    struct dirent **names;
-    int n = scandir(arena_z(args->a, dir), &names, NULL, alphasort);
+    DIR *listing = opendir(arena_z(args->a, dir));
     int code = DONE;
     isize count = 0;
-    if (n < 0) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(dir));
-    struct document *documents = arena_new(args->a, struct document, n);
-    for (int i = 0; i < n; i++) {
-        if (code == DONE && str_ends(str_of(names[i]->d_name), S(".json")))
-            code = read_document(args, arena_printf(args->a, "%.*s/%s", STR_FMT(dir), names[i]->d_name), &documents[count++]);
-        free(names[i]);
+    if (!listing) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(dir));
+    struct document *documents = arena_new(args->a, struct document, DOCUMENTS_MAX);
+    for (const struct dirent *one; code == DONE && (one = readdir(listing)) != NULL;) {
+        if (!str_ends(str_of(one->d_name), S(".json"))) continue;
+        if (count == DOCUMENTS_MAX) code = command_fail(FAILED, "%.*s has more than %d documents", STR_FMT(dir), DOCUMENTS_MAX);
+        else code = read_document(args, arena_printf(args->a, "%.*s/%s", STR_FMT(dir), one->d_name), &documents[count++]);
     }
-    free(names);
+    (void)closedir(listing);
     if (code == DONE && count == 0) code = command_fail(FAILED, "there is no *.json in %.*s", STR_FMT(dir));
     qsort(documents, (size_t)count, sizeof *documents, by_rank);
     *out = documents;
