@@ -402,9 +402,9 @@ static int read_documents(struct args *args, str dir, struct document **out, isi
 int command_apply(struct args *args)
 {
     struct folder folder;
-    struct document *documents;
+    struct document *documents = NULL;
     struct diag diag = { .arena = args->a };
-    isize n;
+    isize n = 0;
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     int code = read_documents(args, args->words[0], &documents, &n);
     if (code) return code;
