@@ -329,7 +329,10 @@ test('every example rule compiles, and a wrong one says the column and what was 
         const { code, stderr } = await opmaat(['rule', 'check', rule, '--data', own], { ok: false });
         assert.deepEqual([code, Number(stderr.match(/column (\d+)/)?.[1])], [1, column], `${rule}: ${stderr}`);
         assert.match(stderr, says);
+        const told = json(await opmaat(['rule', 'check', rule, '--data', own, '--json'], { ok: false }));
+        assert.deepEqual([told.ok, told.errors[0].column], [false, column]);
     }
+    assert.equal(json(await opmaat(['rule', 'check', seven[0], '--data', own, '--json'])).ok, true);
     const server = await startServer({ data: own, source: 'web' });
     try {
         for (const [i, rule] of seven.entries()) {

@@ -220,6 +220,28 @@ static void print_rule_errors(str text, const struct rule_errors *errors)
     }
 }
 
+/* {"ok":true,"text":"…"} or {"ok":false,"errors":[{"column","length","message","hint"}]}, as POST /v1/rules/check says it. */
+static void print_checked(struct args *args, const struct rule *rule, const struct rule_errors *errors)
+{
+    struct buf out = { .arena = args->a };
+    struct jsonw w = { .out = &out };
+    jsonw_begin(&w, '{');
+    jsonw_key_bool(&w, "ok", rule != NULL);
+    if (rule) jsonw_key_str(&w, "text", rule_print(args->a, rule));
+    else jsonw_key_begin(&w, "errors", '[');
+    for (isize i = 0; !rule && i < errors->n; i++) {
+        jsonw_begin(&w, '{');
+        jsonw_key_int(&w, "column", errors->at[i].column);
+        jsonw_key_int(&w, "length", errors->at[i].length);
+        jsonw_key_str(&w, "message", errors->at[i].message);
+        if (errors->at[i].hint.len) jsonw_key_str(&w, "hint", errors->at[i].hint);
+        jsonw_end(&w, '}');
+    }
+    if (!rule) jsonw_end(&w, ']');
+    jsonw_end(&w, '}');
+    (void)printf("%.*s\n", STR_FMT(buf_str(&out)));
+}
+
 /* A published segment's rule by its key, or the text itself as a rule. */
 static const struct rule *rule_of(struct args *args, struct fold *fold, str text)
 {
@@ -311,7 +333,8 @@ int command_rule(struct args *args)
     /* Any rule may be checked: a segment's if it can be one, else a filter's. */
     enum err err = rule_compile(args->a, args->words[1], RULE_FILTER, &names, &rule, &errors);
     int code = err ? FAILED : DONE;
-    if (err) print_rule_errors(args->words[1], &errors);
+    if (flag(args, "json") && !explain) print_checked(args, err ? NULL : rule, &errors);
+    else if (err) print_rule_errors(args->words[1], &errors);
     else if (explain) code = rule_explain_for(args, &folder, rule, at_ms);
     else (void)printf("ok: %.*s\n", STR_FMT(rule_print(args->a, rule)));
     folder_close(&folder);
