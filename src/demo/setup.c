@@ -29,8 +29,9 @@ const struct demo_definition demo_setup[] = {
 
     { "placement", "home_hero", "{\"kind\":\"placement\",\"key\":\"home_hero\",\"title\":\"Banner on the home page\",\"channel\":\"web\","
       "\"schema\":{\"headline\":\"text\",\"text\":\"text?\",\"button\":\"text?\",\"image\":\"url?\",\"link\":\"url?\"},"
-      "\"default\":{\"headline\":{\"en\":\"Made for long winters\",\"nb-NO\":\"Laget for lange vintre\"},"
-      "\"text\":{\"en\":\"Clothes and things that last, from the fjords.\",\"nb-NO\":\"Klær og ting som varer, fra fjordene.\"},"
+      /* Word for word what the page says by itself (page.c), so that it does not change before the eyes of those for whom nothing was made. */
+      "\"default\":{\"headline\":{\"en\":\"Things that last, from the coast and the forest\",\"nb-NO\":\"Ting som varer, fra kysten og skogen\"},"
+      "\"text\":{\"en\":\"Clothes, home and good coffee. Free delivery over €50.\",\"nb-NO\":\"Klær, hjem og god kaffe. Fri frakt over 500 kr.\"},"
       "\"image\":\"/shop/img/hero-fjord.svg\",\"link\":\"/shop/c/women-jackets\"}}" },
     { "placement", "home_recs", "{\"kind\":\"placement\",\"key\":\"home_recs\",\"title\":\"Row on the home page\",\"channel\":\"web\",\"strategy\":\"for_you\","
       "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
