@@ -116,6 +116,25 @@ test('both clients say the same thing to the log', async () => {
     for (let i = 0; i < 8; i++) assert.deepEqual(plain(all[i + 8]), plain(all[i]), `call ${i}`);
 });
 
+test('what clients write differently means the same: nobody, traits, clocks', async () => {
+    const say = (...batch) => server.post('/v1/batch', { sentAt: new Date().toISOString(), batch });
+    const names = [{ userId: null }, { userId: '' }, {}];
+    for (const [i, name] of names.entries())
+        await say({ type: 'track', anonymousId: 'nameless', event: 'Product Viewed', messageId: `nameless-${i}`, ...name });
+    const nameless = await person({ anonymous_id: 'nameless' });
+    assert.equal((await events(nameless.person_id)).length, 3, 'no user id, however it is written');
+    await say({ type: 'identify', userId: 'traited', messageId: 'traited-1', context: { traits: { plan: 'silver' } } });
+    const traited = await person({ user_id: 'traited' });
+    assert.deepEqual(traited.traits.filter((one) => one.name === 'plan').map((one) => one.value), ['silver'], 'traits under context');
+    // A client whose clock is an hour ahead saw something two hours ago, by the difference to what it sent at.
+    const ahead = Date.now() + 3_600_000;
+    await server.post('/v1/batch', { sentAt: new Date(ahead).toISOString(), batch: [{
+        type: 'track', userId: 'ahead', event: 'Product Viewed', messageId: 'ahead-1', timestamp: new Date(ahead - 7_200_000).toISOString(),
+    }] });
+    const [seen] = await events((await person({ user_id: 'ahead' })).person_id);
+    assert.ok(Math.abs(Date.now() - 7_200_000 - Date.parse(seen.at)) < 5000, seen.at);
+});
+
 test('an order said twice, and corrected, stands once', async () => {
     const say = (event, properties) => server.post('/v1/batch', {
         batch: [{ type: 'track', userId: 'buyer', event, messageId: randomUUID(), properties }],
