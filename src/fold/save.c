@@ -60,6 +60,9 @@ static const char *const statements[] = {
     [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3 WHERE ref = ?1",
 };
 
+/* Encoding stops the fold, and acks wait for it: some thousands of people are some milliseconds, so a flush comes early rather than big. */
+enum { GATHER_PEOPLE = 2000 };
+
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
 static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 0 };
@@ -384,8 +387,8 @@ void save_tick(struct fold *fold, bool now)
         return;
     }
     i64 us = clock_monotonic_us();
-    bool due = fold->ref != fold->flushed_ref && us - fold->flushed_at_us >= fold->config->flush_ms * 1000;
-    if (!due || atomic_load(&flush->busy)) return;
+    bool due = us - fold->flushed_at_us >= fold->config->flush_ms * 1000 || people_dirty(fold->live.people) >= GATHER_PEOPLE;
+    if (!due || fold->ref == fold->flushed_ref || atomic_load(&flush->busy)) return;
     gather(fold);
     fold->flushed_ref = fold->ref;
     fold->flushed_at_us = us;

@@ -559,6 +559,15 @@ void profile_encode(const struct profile *p, struct buf *out)
     visit_edit(&c, &edit, &history);
 }
 
+/* What a changed person counts for in the sum; zero: nothing any more. */
+static void count_digest(struct people *people, struct slot *slot, struct hash128 now)
+{
+    people->digest.hi += now.hi - slot->digest.hi;
+    people->digest.lo += now.lo - slot->digest.lo;
+    slot->digest = now;
+    slot->stale = false;
+}
+
 enum err people_load(struct people *people, str bytes, arena *scratch)
 {
     struct codec c = codec_reader(bytes, scratch);
@@ -574,8 +583,11 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     edit.history.n = n;
     if (n) memcpy(edit.history.at, history.ptr, (size_t)history.len);
     people_commit(people, &edit, INT32_MAX);
+    count_digest(people, slot_at(people, edit.id), hash128(bytes, 0));  /* of this format, so what encoding would give */
     return ERR_OK;
 }
+
+isize people_dirty(const struct people *people) { return people->dirty.n - people->dirty_at; }
 
 person_id people_dirty_next(struct people *people)
 {
@@ -598,22 +610,12 @@ bool people_page_next(struct people *people, struct history_page *out)
     return true;
 }
 
-/* What a changed person counts for in the sum; null: nothing any more. */
-static void count_digest(struct people *people, struct slot *slot, const struct buf *bytes)
-{
-    struct hash128 now = bytes ? hash128(buf_str(bytes), 0) : (struct hash128){ 0 };
-    people->digest.hi += now.hi - slot->digest.hi;
-    people->digest.lo += now.lo - slot->digest.lo;
-    slot->digest = now;
-    slot->stale = false;
-}
-
 void people_encode(struct people *people, person_id id, struct buf *out)
 {
     struct slot *slot = slot_at(people, id);
     out->len = 0;
     profile_encode(atomic_load(&slot->profile), out);
-    if (slot->stale) count_digest(people, slot, out);
+    if (slot->stale) count_digest(people, slot, hash128(buf_str(out), 0));
 }
 
 struct hash128 people_digest(struct people *people)
@@ -624,7 +626,7 @@ struct hash128 people_digest(struct people *people)
         struct slot *slot = slot_at(people, id);
         if (!slot->stale) continue;                     /* encoded since */
         if (atomic_load(&slot->profile)) people_encode(people, id, &bytes);
-        else count_digest(people, slot, NULL);
+        else count_digest(people, slot, (struct hash128){ 0 });
     }
     people->stale.n = 0;
     buf_fini(&bytes);

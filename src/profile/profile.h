@@ -141,6 +141,7 @@ void profile_encode(const struct profile *p, struct buf *out);
 /* The bytes of a person who is there, for the store; the digest takes note of them on the way. Replaces what is in out. */
 void people_encode(struct people *people, person_id id, struct buf *out);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
+isize people_dirty(const struct people *people);        /* how many those will be */
 person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends (may name removed people) */
 /* Entries that commits moved out of the hot history since last asked; false ends. The caller frees `entries` (mem_free). */
 struct history_page { person_id person; struct history_entry *entries; isize entries_n; };
