@@ -25,7 +25,7 @@ enum { ROUNDS_MAX = 15, CONNECTIONS = 64,
 
 struct size { struct shop shop; i64 round_us; isize rounds, warm_events; };
 
-static const struct size full = { { 20000, 100000, 200, 20 }, 2000000, 5, 1000000 };
+static const struct size full = { { 20000, 100000, 200, 20 }, 2000000, 3, 1000000 };
 static const struct size tiny = { { 200, 100, 16, 4 }, 60000, 1, 400 };
 
 struct bench {
