@@ -90,7 +90,7 @@ before(async () => {
     await server.post('/v1/batch', { batch });
     await eventually('the recommenders know the crowd', async () => {
         const { decisions: { home_recs: row } } = await decide({ anonymous_id: 'warm-up' }, ['home_recs']);
-        return row.reason === 'strategy' && keys(row).includes('coffee');
+        return keys(row).includes('coffee') && row.items.every((item) => item.because.source !== 'catalogue');
     });
 });
 after(() => server?.stop({ remove: true }));
