@@ -9,7 +9,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -93,6 +93,7 @@ const servers = new Set();
 after(async () => {
     for (const one of shops) one.child.kill('SIGKILL');
     for (const one of servers) one.signalAll('SIGKILL');
+    for (const one of servers) rmSync(`${one.data}.undo`, { recursive: true, force: true });   // the shim's notes
 });
 
 /** How often each event of the shops stands in the log, by messageId; the first that counts. No server may run. */
@@ -122,13 +123,16 @@ async function assertExactlyOnce(server, acknowledged) {
     assert.equal(source.duplicates, entries - keys.size, 'what was sent again was seen to be');
     // And in the histories: one entry an event, of as many people as sent them.
     let views = 0;
-    const { people } = await server.get('/v1/people?limit=1000');
-    for (const { person_id } of people)
-        for (let before = ''; before !== null;) {
-            const page = await server.get(`/v1/people/${person_id}/history?limit=200${before && `&before=${before}`}`);
-            views += page.events.length;
-            before = page.next ?? null;
-        }
+    for (let after = ''; after !== null;) {
+        const page = await server.get(`/v1/people?limit=500${after && `&after=${after}`}`);
+        for (const { person_id } of page.people)
+            for (let before = ''; before !== null;) {
+                const some = await server.get(`/v1/people/${person_id}/history?limit=1000${before && `&before=${before}`}`);
+                views += some.events.length + (before ? 0 : some.older);
+                before = some.next;
+            }
+        after = page.next;
+    }
     assert.equal(views, keys.size, 'the histories hold each event once');
 }
 
