@@ -151,6 +151,7 @@ test('three jeans change the home banner and the row on the next page', async ()
     for (const key of walk.jeans) await open(page, `/shop/p/${key}`);
     await open(page, '/shop/');
     assert.equal(await banner(page), JEANS_BANNER);
+    assert.equal(await page.textContent('[data-opmaat-placement=home_hero] .opmaat-button'), 'See them');
     const now = await row(page, 'home_recs');
     assert.notDeepEqual(now, before);
     walk.titles = await Promise.all(walk.jeans.map(async (key) => (await demo.get(`/v1/catalog/items/${key}`)).title));

@@ -526,14 +526,16 @@ str page_missing(struct view *v)
 /* ---- around every page -------------------------------------------------------------------- */
 
 /* Tells the tag what the shop knows, before the tag is there: the choice about consent, who is
- * logged in (once a visit), what this page is about. Then it makes a change of mind reach the tag
- * before the page is left. Data comes from the JSON block, so the script itself never changes. */
+ * logged in (once a visit; a page that was left before the tag came has not told it), what this
+ * page is about. Then it makes a change of mind reach the tag before the page is left. Data comes
+ * from the JSON block, so the script itself never changes. */
 const char page_script[] =
     "(function(){var o=window.opmaat=window.opmaat||[],d=JSON.parse(document.getElementById('shop').textContent),"
     "c=function(y){o.push(['consent',{analytics:y,personalisation:y}])},s=function(){try{return sessionStorage}catch(e){return{}}}();"
     "if(d.consent!=null)c(d.consent);"
     "if(d.consent){var u=d.identify?d.identify[0]:'';if(u!==(s.ff_person||'')){"
-    "o.push(u?['identify'].concat(d.identify):['reset']);if(u)s.ff_person=u;else delete s.ff_person}}"
+    "o.push(u?['identify'].concat(d.identify):['reset']);"
+    "addEventListener('pagehide',function(){if(window.opmaat.tag){if(u)s.ff_person=u;else delete s.ff_person}})}}"
     "else if(d.consent===false&&s.ff_person)delete s.ff_person;"
     "d.events.forEach(function(e){o.push(e)});"
     "document.addEventListener('submit',function(e){var b=e.submitter;"

@@ -38,6 +38,7 @@ const STYLE = `.opmaat-banner{display:flex;position:relative;height:100%;color:i
 .opmaat-banner img{position:absolute;width:100%;height:100%;object-fit:cover}
 .opmaat-text{position:relative;align-self:end;padding:1.5rem}
 .opmaat-headline{display:block;font-size:1.5em;font-weight:700;margin:0 0 .5rem}
+.opmaat-button{display:inline-block;margin-top:.75rem;padding:.4em 1em;border:1px solid;border-radius:2em}
 .opmaat-row{display:flex;gap:1rem;margin:0;padding:0;list-style:none;overflow-x:auto}
 .opmaat-card{flex:0 0 11rem}
 .opmaat-card a{display:block;color:inherit;text-decoration:none}
@@ -107,6 +108,7 @@ function banner(content: Record<string, string>): HTMLElement {
     const text = make("div", "text");
     if (content.headline) text.append(make("strong", "headline", content.headline));
     if (content.text) text.append(make("span", "body", content.text));
+    if (content.button) text.append(make("span", "button", content.button));
     e.append(picture(content.image), text);
     return e;
 }
