@@ -36,7 +36,7 @@ static const f64 basket_weight = 2;                     /* bought together says 
 struct recommend_options recommend_defaults(void)
 {
     return (struct recommend_options){
-        .sessions_per_item = 5000, .neighbours = 500, .session_items = 10, .cooc_row = 100,
+        .sessions_per_item = 1000, .neighbours = 500, .session_items = 10, .cooc_row = 100,
         .session_decay_days = 30, .cooc_decay_days = 90, .cooc_shrink = 1, .idf = 1, .position_decay = 3,
     };
 }
