@@ -392,7 +392,7 @@ static void build_campaign(struct building *b, const struct json *doc, struct ca
     const struct placement *p = book_placement(book, placement);
     if (!p) refuse(b, "placement", 0, "there is no placement \"%.*s\"", STR_FMT(placement));
     else c->placement = (u16)(p - book->placements);
-    if (c->goal.len == 0) refuse(b, "goal", 0, "say in a few words what the customer gains from it");
+    if (c->goal.len == 0) refuse(b, "goal", 0, "say in a few words what the shopper gains from it");
     if (json_get(doc, S("discount_override")) && str_trim(c->discount_override).len == 0)
         refuse(b, "discount_override", 0, "say in a few words why this discount may follow a purchase");
     const struct json *cap = json_get(doc, S("cap"));
