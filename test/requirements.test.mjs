@@ -525,3 +525,16 @@ test('R100: who refuses leaves no identifier behind: not in the log, not in the 
         for (const secret of secrets) assert.ok(!bytes.includes(secret), `${secret} stands in ${file.name}`);
     }
 });
+
+// ---- a row's own wishes ----------------------------------------------------------------------------------------
+
+test('a placement that hides what was seen leaves it out, and another does not', async () => {
+    const who = { user_id: id('shopper') };
+    await server.publish({ kind: 'placement', key: 'fresh_recs', title: 'Fresh', channel: 'web', strategy: 'for_you', hide_seen: true, default: {} });
+    await server.post('/v1/batch', { batch: [viewed({ userId: who.user_id }, 'jeans-0'), viewed({ userId: who.user_id }, 'kettle-0')] });
+    const all = keys((await decide(who, ['home_recs'])).decisions.home_recs);
+    const fresh = keys((await decide(who, ['fresh_recs'])).decisions.fresh_recs);
+    assert.ok(all.includes('jeans-0'), 'what was looked at before the last may come back');
+    assert.ok(fresh.length >= 4);
+    assert.ok(!fresh.includes('jeans-0') && !fresh.includes('kettle-0'));
+});

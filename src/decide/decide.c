@@ -246,6 +246,17 @@ static bool excluded(const struct decide_request *r, const struct item *item)
     return false;
 }
 
+static bool seen_before(const struct picking *p, u32 id)
+{
+    const struct profile *profile = p->q->facts.profile;
+    for (isize i = 0; profile && i < profile->history_n; i++) {
+        const struct history_entry *e = &profile->history[i];
+        bool seen = e->type == EVENT_PRODUCT_VIEWED || e->type == EVENT_CONTENT_VIEWED;
+        if (seen && e->item == id && e->at_ms <= p->q->request->now_ms) return true;
+    }
+    return false;
+}
+
 static bool eligible(void *ctx, u32 id)
 {
     const struct picking *p = ctx;
@@ -255,6 +266,7 @@ static bool eligible(void *ctx, u32 id)
     if ((item->kind == ITEM_CONTENT) != p->content) return false;
     if (!p->content && item_stock(item, S("")) <= 0) return false;
     if (has(q->given, q->given_n, id) || excluded(q->request, item) || just_bought(p, item)) return false;
+    if (p->hide_seen && seen_before(p, id)) return false;
     if (p->strategy && !holds(q, p->strategy->filter, item->id)) return false;
     return holds(q, p->filter, item->id);
 }

@@ -74,7 +74,7 @@ struct placement {
     const struct json *schema, *content;    /* `default` of the definition */
     str strategy;                   /* for rows of items without a campaign */
     i32 min_items;
-    bool hide_seen;
+    bool hide_seen;                 /* rows leave out what the person has looked at */
 };
 struct strategy {
     str key;
