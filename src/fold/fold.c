@@ -32,14 +32,12 @@ struct decide_world live_world(const struct live *live)
 
 struct live *fold_live(struct fold *fold) { return &fold->live; }
 struct log_writer *fold_writer(struct fold *fold) { return fold->writer; }
-i64 fold_cut_bytes(const struct fold *fold) { return log_cut_bytes(fold->log); }
 const struct definitions *fold_definitions(const struct fold *fold) { return fold->definitions; }
 const struct totals *fold_totals(const struct fold *fold) { return &fold->totals; }
 isize fold_orders(const struct fold *fold) { return fold->orders.all.n; }
 isize fold_dead(const struct fold *fold) { return fold->dead.n; }
 const struct dead_letter *fold_dead_at(const struct fold *fold, isize i) { return &fold->dead.at[i]; }
 u64 fold_ref(const struct fold *fold) { return fold->ref; }
-i64 fold_now(const struct fold *fold) { return fold->now_ms; }
 
 static int by_cost(const void *x, const void *y)
 {
@@ -73,15 +71,6 @@ const struct cell *fold_cells(const struct fold *fold, isize *n)
 const struct order *fold_order(const struct fold *fold, order_id id)
 {
     return id.v > 0 && id.v <= (u32)fold->orders.all.n ? fold->orders.all.at[id.v - 1] : NULL;
-}
-
-const struct order *fold_order_find(const struct fold *fold, str source, str order_key)
-{
-    struct buf key = { 0 };
-    buf_printf(&key, "%.*s:%.*s", STR_FMT(source), STR_FMT(order_key));
-    u64 id = map_get(fold->orders.by_key, hash128(buf_str(&key), 5), 0);
-    buf_fini(&key);
-    return fold_order(fold, (order_id){ (u32)id });
 }
 
 const struct decided *fold_decided(const struct fold *fold, u64 key)

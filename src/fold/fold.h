@@ -111,7 +111,6 @@ struct log_writer *fold_writer(struct fold *fold);
 /* While on, nothing waits for the disk: for making a new folder that is thrown away if that does not come to its end. Off makes
  * everything so far durable. */
 void fold_bulk(struct fold *fold, bool on);
-i64 fold_cut_bytes(const struct fold *fold);            /* thrown away at opening: an unfinished last write */
 
 /* Submits entries and waits on another thread's behalf: see log_submit. */
 static inline enum err fold_submit(struct fold *fold, struct append *append) { return log_submit(fold_writer(fold), append); }
@@ -131,7 +130,6 @@ const struct totals *fold_totals(const struct fold *fold);
 const struct source_count *fold_sources(const struct fold *fold, isize *n);
 isize fold_orders(const struct fold *fold);
 const struct order *fold_order(const struct fold *fold, order_id id);
-const struct order *fold_order_find(const struct fold *fold, str source, str order_key);
 const struct cell *fold_cells(const struct fold *fold, isize *n);
 isize fold_dead(const struct fold *fold);               /* kept in RAM, oldest first; the log has all */
 const struct dead_letter *fold_dead_at(const struct fold *fold, isize i);
@@ -143,7 +141,6 @@ struct latest { i64 at_ms; person_id person; u16 type; u8 channel; u32 item; };
 isize fold_latest(const struct fold *fold, struct latest *out, isize max);      /* newest first */
 struct log_totals fold_log_totals(const struct fold *fold);
 u64 fold_ref(const struct fold *fold);                  /* the last entry folded */
-i64 fold_now(const struct fold *fold);                  /* the last record's time */
 /* What our tag cost a page: the median of the last TAG_PAGES_MAX pages that said so, milliseconds of main thread; below 0: none did.
  * For the overview; not state. */
 enum { TAG_PAGES_MAX = 200 };

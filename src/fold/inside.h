@@ -130,6 +130,5 @@ enum err save_load(struct fold *fold, struct diag *diag);
 void save_start(struct fold *fold);
 void save_tick(struct fold *fold, bool now);            /* hands what changed to the flush thread when it is time */
 void save_stop(struct fold *fold);
-enum err save_digest(struct fold *fold, u64 *ref, struct hash128 *digest);
 
 #endif
