@@ -27,20 +27,6 @@ int command_stats(struct args *args)
     return DONE;
 }
 
-int command_evaluate(struct args *args)
-{
-    struct diag diag = { .arena = args->a };
-    struct buf out = { .arena = args->a };
-    str what = args->words_n ? args->words[0] : S(""), train = option(args, "train", ""), test = option(args, "test", "");
-    if (!str_eq(what, S("session")) || train.len == 0 || test.len == 0) return command_fail(USAGE, "usage: opmaat %s", args->usage);
-    struct evaluate_options options = { .train = arena_z(args->a, train), .test = arena_z(args->a, test),
-                                        .algorithm = option(args, "algorithm", ""), .json = flag(args, "json") };
-    enum err err = evaluate_run(&options, &out, &diag);
-    if (err) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
-    (void)printf("%.*s\n", STR_FMT(str_trim(buf_str(&out))));
-    return DONE;
-}
-
 int command_config(struct args *args)
 {
     for (isize i = 0; i < config_rows_n; i++) {

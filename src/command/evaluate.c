@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * evaluate.c - `opmaat evaluate KIND`: one row a kind, each a pure function of files in the room that serves what it measures. */
+#include <stdio.h>
+
+#include "command/inside.h"
+#include "recommend/recommend.h"
+
+/* Fills `out` with a report, or one JSON object under --json. ERR_BAD_INPUT with usage when an option it needs is missing. */
+typedef enum err evaluation(struct args *args, struct buf *out, struct diag *diag);
+
+static enum err needs(struct args *args, const char *what, struct diag *diag)
+{
+    return diag_set(diag, ERR_BAD_INPUT, "evaluate %.*s needs %s; usage: opmaat %s", STR_FMT(args->words[0]), what, args->usage);
+}
+
+static enum err session(struct args *args, struct buf *out, struct diag *diag)
+{
+    str train = option(args, "train", ""), test = option(args, "test", "");
+    if (train.len == 0 || test.len == 0) return needs(args, "--train and --test", diag);
+    struct evaluate_options options = { .train = arena_z(args->a, train), .test = arena_z(args->a, test),
+                                        .algorithm = option(args, "algorithm", ""), .json = flag(args, "json") };
+    return evaluate_run(&options, out, diag);
+}
+
+static const struct { const char *name; evaluation *run; } kinds[] = {
+    { "session", session },
+};
+
+int command_evaluate(struct args *args)
+{
+    struct diag diag = { .arena = args->a };
+    struct buf out = { .arena = args->a };
+    for (isize i = 0; args->words_n > 0 && i < (isize)(sizeof kinds / sizeof kinds[0]); i++) {
+        if (!str_eq(args->words[0], str_of(kinds[i].name))) continue;
+        if (kinds[i].run(args, &out, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+        (void)printf("%.*s\n", STR_FMT(str_trim(buf_str(&out))));
+        return DONE;
+    }
+    return command_fail(USAGE, "usage: opmaat %s", args->usage);
+}
