@@ -46,6 +46,10 @@ struct api_inside { struct fold *fold; const struct config *config; struct clock
 struct api_taken { isize accepted, refused, no_consent; str first_reason; };
 MUST_USE enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a, struct api_taken *out, struct diag *diag);
 MUST_USE enum err api_decide(const struct api_inside *inside, const struct json *body, i64 at_ms, arena *a, struct buf *out, struct diag *diag);
+/* What GET /v1/export/{kind} gives, all of it, a piece at a time; events and log from since_ms on. ERR_NOT_FOUND: no such kind. Not on an HTTP
+ * thread. */
+MUST_USE enum err api_export(const struct api_inside *inside, str kind, i64 since_ms, void (*write)(void *ctx, str bytes), void *ctx,
+                             struct diag *diag);
 /* On an HTTP thread: takes the events of `body` as a trusted source's and runs then(ctx, req) on the request's loop once they are folded, whatever
  * became of them. The request is held meanwhile. */
 void api_collect_then(struct api *api, struct http_request *req, str body, str source,

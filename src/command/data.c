@@ -175,6 +175,7 @@ int command_import(struct args *args)
     struct import import = { .kind = args->words_n ? args->words[0] : S(""), .source = option(args, "source", ""),
                              .received_ms = clock_now(clock_system()) };
     if (args->words_n < 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (str_eq(import.kind, S("all"))) return import_archive(args);
     if (!import_kind_known(import.kind))
         return command_fail(USAGE, "there is no import kind \"%.*s\": orders products customers events prices stock content", STR_FMT(import.kind));
     if (args->words_n < 2) return command_fail(USAGE, "which file?\nusage: opmaat %s", args->usage);
@@ -569,7 +570,6 @@ int command_verify(struct args *args)
 
 static void print_entry(arena *a, u64 number, i64 at_ms, const struct entry *e)
 {
-    static const char *const kinds[] = { "erased", "event", "tick", "definition", "catalog", "decision", "refusal", "dead", "people", "skip", "digest" };
     struct buf out = { .arena = a };
     struct jsonw w = { .out = &out };
     struct event event;
@@ -578,7 +578,7 @@ static void print_entry(arena *a, u64 number, i64 at_ms, const struct entry *e)
     jsonw_begin(&w, '{');
     jsonw_key_int(&w, "ref", (i64)number);
     jsonw_key_time(&w, "at", at_ms);
-    jsonw_key_str(&w, "kind", str_of(kinds[e->kind]));
+    jsonw_key_str(&w, "kind", str_of(entry_kind_name(e->kind)));
     if (e->kind == ENTRY_EVENT && event_decode(e->bytes, a, &event) == ERR_OK) {
         jsonw_key(&w, S("event"));
         event_print(&event, &w);

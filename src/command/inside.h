@@ -45,6 +45,9 @@ bool time_option(const struct args *args, i64 *at_ms);
 #include "command/command.def"
 #undef COMMAND
 
+/* archive.c: `import all FILE`. */
+int import_archive(struct args *args);
+
 /* serve.c: runs an HTTP server over a fold until told to stop, then closes all. `other` as api.h's. */
 struct serving {
     struct args *args;

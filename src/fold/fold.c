@@ -56,6 +56,11 @@ f64 fold_tag_ms(const struct fold *fold)
 }
 struct log_totals fold_log_totals(const struct fold *fold) { return log_totals(fold->log); }
 
+enum err fold_read(const struct fold *fold, u64 from, arena *a, struct record *out, bool *found, struct diag *diag)
+{
+    return log_read(fold->log, from, a, out, found, diag);
+}
+
 const struct source_count *fold_sources(const struct fold *fold, isize *n)
 {
     *n = fold->sources.n;
@@ -525,7 +530,7 @@ enum err fold_verify(const struct fold_options *options, struct buf *report, str
             if (!hash128_eq(sa[i], sb[i])) print_digest(report, "  replayed", sb[i]);
         }
         print_digest(report, "state", a.all);
-    bool same = hash128_eq(a.all, b.all);
+        bool same = hash128_eq(a.all, b.all);
         if (!same) err = diag_set(diag, ERR_DAMAGED, "the stored state differs from a replay of the log");
     }
     return err;

@@ -141,6 +141,8 @@ struct latest { i64 at_ms; person_id person; u16 type; u8 channel; u32 item; };
 isize fold_latest(const struct fold *fold, struct latest *out, isize max);      /* newest first */
 struct log_totals fold_log_totals(const struct fold *fold);
 u64 fold_ref(const struct fold *fold);                  /* the last entry folded */
+/* The log's record that holds entry `from`, in `a`; at the end *found is false. From any thread. */
+MUST_USE enum err fold_read(const struct fold *fold, u64 from, arena *a, struct record *out, bool *found, struct diag *diag);
 /* What our tag cost a page: the median of the last TAG_PAGES_MAX pages that said so, milliseconds of main thread; below 0: none did.
  * For the overview; not state. */
 enum { TAG_PAGES_MAX = 200 };

@@ -34,6 +34,8 @@ enum entry_kind {
     ENTRY_KINDS
 };
 
+const char *entry_kind_name(u8 kind);                   /* "event"; "unknown" beyond the table */
+
 struct entry { u8 kind; str bytes; };
 
 struct record {
@@ -87,6 +89,18 @@ MUST_USE enum err log_rewrite(struct log *log,
 /* Checks every byte of every record and the chain; ERR_DAMAGED names file and record. */
 MUST_USE enum err log_verify(const char *uri, const struct config *config,
                              struct log_totals *totals, struct diag *diag);
+
+/* ---- as NDJSON, an entry a line, exact (archive.c) -------------------------------------------- */
+
+/* A record's lines. */
+void archive_print(const struct record *record, struct buf *out);
+/* Lines back into a log, records as they were. One thread; nobody else appends meanwhile. */
+struct archive;
+struct archive *archive_new(struct log *log);
+void archive_free(struct archive *archive);
+/* ERR_BAD_INPUT: no line of an archive, or not the one that comes next. ERR_DISK. */
+MUST_USE enum err archive_take(struct archive *archive, str line, struct diag *diag);
+MUST_USE enum err archive_end(struct archive *archive, struct diag *diag);     /* what is left is written */
 
 /* ---- the writer ----------------------------------------------------------------------------- */
 
