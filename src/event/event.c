@@ -28,6 +28,13 @@ static const struct { const char *name; int strength, limit; } identifiers[] = {
 #include "event/identifier.def"
 #undef IDENTIFIER
 };
+enum { SCORE_NUMBER, SCORE_MONEY };
+static const struct { const char *name; int kind; const char *text; } scores[] = {
+#define SCORE(id, name, kind, text) { name, SCORE_##kind, text },
+#include "event/score.def"
+#undef SCORE
+};
+
 static const struct { const char *name, *text; } purposes[] = {
 #define PURPOSE(id, name, text) { name, text },
 #include "event/purpose.def"
@@ -86,12 +93,22 @@ int identifier_strength(u8 kind) { return kind < IDENTIFIER_KINDS ? identifiers[
 int identifier_limit(u8 kind) { return kind < IDENTIFIER_KINDS ? identifiers[kind].limit : 0; }
 const char *purpose_name(int purpose) { return purposes[purpose].name; }
 const char *purpose_text(int purpose) { return purposes[purpose].text; }
+const char *score_name(int score) { return scores[score].name; }
+const char *score_text(int score) { return scores[score].text; }
+bool score_is_money(int score) { return scores[score].kind == SCORE_MONEY; }
 const char *channel_name(u8 channel) { return channel < CHANNELS ? channels[channel] : "unknown"; }
 
 bool identifier_kind_of(str name, u8 *out)
 {
     for (u8 i = 0; i < IDENTIFIER_KINDS; i++)
         if (str_eq(name, str_of(identifiers[i].name))) { *out = i; return true; }
+    return false;
+}
+
+bool score_of(str name, u8 *out)
+{
+    for (u8 i = 0; i < SCORES; i++)
+        if (str_eq(name, str_of(scores[i].name))) { *out = i; return true; }
     return false;
 }
 

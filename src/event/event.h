@@ -40,6 +40,13 @@ enum purpose {
     PURPOSES
 };
 
+enum score {
+#define SCORE(id, name, kind, text) SCORE_##id,
+#include "event/score.def"
+#undef SCORE
+    SCORES
+};
+
 enum channel {
 #define CHANNEL(id, name) CHANNEL_##id,
 #include "event/channel.def"
@@ -133,6 +140,10 @@ int identifier_limit(u8 kind);
 const char *purpose_name(int purpose);
 const char *purpose_text(int purpose);
 bool purpose_of(str name, u8 *out);
+const char *score_name(int score);
+const char *score_text(int score);
+bool score_is_money(int score);                         /* else a number */
+bool score_of(str name, u8 *out);
 const char *channel_name(u8 channel);
 bool channel_of(str name, u8 *out);
 

@@ -859,6 +859,33 @@ static void apply_people(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     }
 }
 
+static void take_card(struct fold *fold, const struct prediction *p)
+{
+    if (fold->cards.n == CARDS_MAX) {
+        mem_free_str(fold->cards.at[0].json);
+        memmove(fold->cards.at, fold->cards.at + 1, (CARDS_MAX - 1) * sizeof *fold->cards.at);
+        fold->cards.n--;
+    }
+    vec_push(&fold->cards, (struct card){ p->scores.version, mem_str(p->card) });
+    fold->cards_dirty = true;
+}
+
+/* A score is a fact like any other: it was logged, so whoever replays the log knows it from the same entry on. */
+static void apply_prediction(struct fold *fold, str bytes, i64 now_ms)
+{
+    struct prediction p;
+    if (prediction_decode(bytes, &fold->scratch, &p)) return;
+    if (p.person.v == 0) { take_card(fold, &p); return; }
+    if ((isize)p.person.v > identity_people(fold->live.identity)) return;
+    person_id person = identity_person(fold->live.identity, p.person.v);
+    if (!people_get(fold->live.people, person)) return;
+    struct change c;
+    change_begin(&c, fold, person, now_ms);
+    edit_scores(&c.edit, c.a, &p.scores);
+    c.facts = true;
+    change_commit(&c);
+}
+
 static void apply_catalog(struct fold *fold, str bytes, i64 now_ms)
 {
     struct item_change change;
@@ -881,6 +908,7 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_REFUSAL: apply_refusal(fold, entry->bytes, now_ms); break;
     case ENTRY_DEAD: apply_dead(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_PEOPLE: apply_people(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_PREDICTION: apply_prediction(fold, entry->bytes, now_ms); break;
     case ENTRY_ERASED: case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
     }
     arena_reset(&fold->scratch, mark);

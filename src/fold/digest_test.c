@@ -70,7 +70,7 @@ static void each_field_counts(struct hash128 (*digest_of)(isize i, struct fields
 
 /* ---- a person --------------------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct profile) == 160 && sizeof(struct trait) == 80 && sizeof(struct consent_entry) == 32
+static_assert(sizeof(struct profile) == 168 && sizeof(struct scores) == 104 && sizeof(struct trait) == 80 && sizeof(struct consent_entry) == 32
               && sizeof(struct membership) == 24 && sizeof(struct exposure) == 64 && sizeof(struct history_entry) == 40,
               "a new member belongs into profile_fields");
 
@@ -128,6 +128,15 @@ static void profile_fields(struct fields *f, struct profile_edit *e)
     FIELD(h->channel);
     FIELD(h->node);
     FIELD(h->flags);
+    FIELD(e->scores->at_ms);
+    FIELD(e->scores->version);
+    FIELD(e->scores->known);
+    FIELD(e->scores->currency);
+    for (isize i = 0; i < countof(e->scores->value); i++) FIELD(e->scores->value[i]);
+    FIELD(e->scores->reasons[1].score);
+    FIELD(e->scores->reasons[1].code);
+    FIELD(e->scores->reasons[1].number);
+    FIELD(e->scores->reasons_n);
     FIELD(e->traits.n);                                 /* one less, or one that was not there */
     FIELD(e->consents.n);
     FIELD(e->memberships.n);
@@ -159,6 +168,9 @@ static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
     e.memberships.at = SAMPLE(struct membership, 3, { { 2, true, 200, 900 }, { 4, false, 300, 800 }, { 6, true, 10, 20 } });
     e.exposures.at = SAMPLE(struct exposure, 3, { { .campaign = 2, .node = 4 }, { 4, 2, 2, 0, 6, 300, 400, 4, 2, 2, 5000, 7 }, { .campaign = 6 } });
     e.history.at = SAMPLE(struct history_entry, 3, { { .at_ms = 100, .ref = 10 }, { 200, 20, 4900, 6, 2, 4, 8, 2, 0, 2 }, { .at_ms = 900, .ref = 90 } });
+    e.scores = SAMPLE(struct scores, 1, { { .at_ms = 700, .version = 8, .known = (1 << SCORE_INTENT) - 1, .currency = 6,
+                                            .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2, .125f },
+                                            .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } }, .reasons_n = 3 } });
     e.nodes.n = e.traits.n = e.consents.n = e.memberships.n = e.exposures.n = e.history.n = 3;
     profile_fields(f, &e);
     if (i >= 0) field_change(f, i);

@@ -117,6 +117,12 @@ isize fold_latest(const struct fold *fold, struct latest *out, isize max)
     return n;
 }
 
+const struct card *fold_cards(const struct fold *fold, isize *n)
+{
+    *n = fold->cards.n;
+    return fold->cards.at;
+}
+
 static struct hash128 rest_digest(const struct fold *fold)
 {
     struct buf bytes = { 0 };
@@ -124,7 +130,7 @@ static struct hash128 rest_digest(const struct fold *fold)
     struct totals t = fold->totals;
     i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
-    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n };    /* so that no list can pass for the next */
+    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n };    /* so that no list can pass for the next */
     for (isize i = 0; i < countof(lengths); i++) codec_i64(&c, &lengths[i]);
     for (isize i = 0; i < t.revenues_n; i++) {
         codec_i64(&c, &t.revenue[i].minor);
@@ -139,6 +145,7 @@ static struct hash128 rest_digest(const struct fold *fold)
         i64 *const of[] = { &s.accepted, &s.duplicates, &s.no_consent, &s.dead, &s.last_at_ms };
         for (isize k = 0; k < countof(of); k++) codec_i64(&c, of[k]);
     }
+    for (isize i = 0; i < fold->cards.n; i++) codec_str(&c, &fold->cards.at[i].json);
     struct hash128 h = hash128(buf_str(&bytes), 9);
     buf_fini(&bytes);
     return (struct hash128){ h.hi + fold->seen.digest.hi, h.lo + fold->seen.digest.lo };
@@ -198,6 +205,8 @@ static void state_free(struct fold *fold)
     vec_fini(&fold->sources);
     for (isize i = 0; i < fold->names.n; i++) mem_free_str(fold->names.at[i]);
     vec_fini(&fold->names);
+    for (isize i = 0; i < fold->cards.n; i++) mem_free_str(fold->cards.at[i].json);
+    vec_fini(&fold->cards);
     for (isize i = 0; i < fold->dead.n; i++) {
         mem_free_str(fold->dead.at[i].source);
         mem_free_str(fold->dead.at[i].reason);

@@ -20,6 +20,7 @@
 #include "base/config.h"
 #include "decide/decide.h"
 #include "log/log.h"
+#include "predict/predict.h"
 
 /* ---- orders: upserted entities ------------------------------------------------------------------- */
 enum order_state { ORDER_COMPLETED, ORDER_CANCELLED, ORDER_RETURN };    /* RETURN: a refund that stands by itself */
@@ -150,6 +151,10 @@ f64 fold_tag_ms(const struct fold *fold);
 
 struct fold_digest { struct hash128 all, identity, people, catalog, denials, definitions, orders, cells, rest; };
 struct fold_digest fold_digest(struct fold *fold);
+
+/* The cards of the latest models that made scores, oldest first: JSON, as predict/ wrote them. */
+struct card { u32 version; str json; };
+const struct card *fold_cards(const struct fold *fold, isize *n);
 
 /* Builds the recommenders' model from all histories and orders and publishes it. fold_start has a thread that does it every train_ms when
  * something changed; tools call it once, on a thread known to rcu. */

@@ -9,7 +9,7 @@
 #include "base/queue.h"
 #include "fold/fold.h"
 
-enum { DECIDED_MAX = 100000, DEAD_MAX = 20000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096 };
+enum { DECIDED_MAX = 100000, DEAD_MAX = 20000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
 struct orders {
     struct { struct order **at; isize n, cap; } all;    /* [id - 1] */
@@ -56,7 +56,8 @@ struct fold {
     struct { struct source_count *at; isize n, cap; } sources;
     struct { str *at; isize n, cap; } names;            /* custom event names: type EVENT_CUSTOM_FIRST + index */
     struct map *names_by_text;
-    bool names_dirty, sources_dirty, rest_dirty;
+    struct { struct card *at; isize n, cap; } cards;    /* of the predictions' models, oldest first */
+    bool names_dirty, sources_dirty, cards_dirty, rest_dirty;
     struct { struct dead_letter *at; isize n, cap; } dead;
     isize dead_flushed;
     struct decided *decided;                            /* ring of DECIDED_MAX, allocated when first used */

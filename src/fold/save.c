@@ -289,10 +289,17 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
         for (isize i = 0; i < fold->sources.n; i++) visit_source(&c, &fold->sources.at[i]);
         meta_add(b, "sources", t);
     }
+    if (fold->cards_dirty) {
+        for (isize i = 0; i < fold->cards.n; i++) {
+            codec_u32(&c, &fold->cards.at[i].version);
+            codec_str(&c, &fold->cards.at[i].json);
+        }
+        meta_add(b, "cards", t);
+    }
     struct totals totals = fold->totals;
     visit_totals(&c, &totals);
     meta_add(b, "totals", t);
-    fold->names_dirty = fold->sources_dirty = fold->rest_dirty = false;
+    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->rest_dirty = false;
 }
 
 static void gather(struct fold *fold)
@@ -488,6 +495,12 @@ static enum err load_meta(struct loading *l)
         struct source_count source = { 0 };
         visit_source(&c, &source);
         vec_push(&fold->sources, source);
+    }
+    while (str_eq(key, S("cards")) && c.in.len && !c.failed) {
+        struct card card = { 0 };
+        codec_u32(&c, &card.version);
+        codec_str(&c, &card.json);
+        vec_push(&fold->cards, (struct card){ card.version, mem_str(card.json) });
     }
     return c.failed ? ERR_DAMAGED : ERR_OK;
 }

@@ -113,11 +113,18 @@ void people_edit(struct people *people, person_id id, arena *a, struct profile_e
     out->older_events = p->older_events;
     out->bucketing_id = p->bucketing_id;
     out->known = p->known;
+    if (p->scores) edit_scores(out, a, p->scores);
     edit_list(out->nodes, u32, p->nodes, p->nodes_n, a);
     edit_list(out->traits, struct trait, p->traits, p->traits_n, a);
     edit_list(out->consents, struct consent_entry, p->consents, p->consents_n, a);
     edit_list(out->memberships, struct membership, p->memberships, p->memberships_n, a);
     edit_list(out->exposures, struct exposure, p->exposures, p->exposures_n, a);
+}
+
+void edit_scores(struct profile_edit *edit, arena *a, const struct scores *scores)
+{
+    edit->scores = arena_new(a, struct scores, 1);
+    *edit->scores = *scores;
 }
 
 void edit_history(struct profile_edit *edit, arena *a)
@@ -218,6 +225,7 @@ void edit_absorb(struct profile_edit *into, const struct profile *other, arena *
     bool first = into->created_at_ms == 0 || other->created_at_ms < into->created_at_ms;
     if (first) into->created_at_ms = other->created_at_ms;
     if (into->bucketing_id.len == 0) into->bucketing_id = other->bucketing_id;
+    if (!into->scores && other->scores) edit_scores(into, a, other->scores);      /* until the next run */
     into->older_events += other->older_events;
     into->known |= other->known;
     into->last_at_ms = max_i64(into->last_at_ms, other->last_at_ms);
@@ -263,6 +271,7 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *keep, isize keep_n, a
     for (isize i = 0; i < edit->exposures.n; i++)
         if (node_index(keep, keep_n, edit->exposures.at[i].node) >= 0) edit->exposures.at[n++] = edit->exposures.at[i];
     edit->exposures.n = n;
+    edit->scores = NULL;                                /* they were of the whole person */
     edit->nodes.n = 0;
     for (isize i = 0; i < keep_n; i++) edit_push(edit->nodes, a, u32, keep[i]);
 }
@@ -368,9 +377,11 @@ static struct profile *profile_make(const struct profile_edit *edit)
     isize memberships = edit->memberships.n * (isize)sizeof(struct membership);
     isize exposures = edit->exposures.n * (isize)sizeof(struct exposure);
     isize nodes = edit->nodes.n * (isize)sizeof(u32);
-    struct profile *p = mem_new((isize)sizeof *p + traits + consents + memberships + exposures + nodes
+    isize scores = edit->scores ? (isize)sizeof *edit->scores : 0;
+    struct profile *p = mem_new((isize)sizeof *p + scores + traits + consents + memberships + exposures + nodes
                                 + strings_bytes(edit));
     char *at = (char *)(p + 1);
+    const struct scores *s = scores ? take(&at, edit->scores, scores) : NULL;
     struct trait *t = take(&at, edit->traits.at, traits);
     struct consent_entry *c = take(&at, edit->consents.at, consents);
     const struct membership *m = take(&at, edit->memberships.at, memberships);
@@ -387,7 +398,7 @@ static struct profile *profile_make(const struct profile_edit *edit)
         .bucketing_id = edit->bucketing_id, .nodes = node, .nodes_n = edit->nodes.n, .traits = t,
         .traits_n = edit->traits.n, .consents = c, .consents_n = edit->consents.n, .history = edit->made,
         .history_n = edit->made_n, .memberships = m, .memberships_n = edit->memberships.n, .exposures = x,
-        .exposures_n = edit->exposures.n, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
+        .exposures_n = edit->exposures.n, .scores = s, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
         .known = edit->known,
     };
     take_str(&at, &p->bucketing_id);
@@ -432,7 +443,7 @@ const struct profile *people_draft(struct people *people, struct profile_edit *e
         .traits = edit->traits.at, .traits_n = edit->traits.n, .consents = edit->consents.at,
         .consents_n = edit->consents.n, .history = edit->made, .history_n = edit->made_n,
         .memberships = edit->memberships.at, .memberships_n = edit->memberships.n,
-        .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .known = edit->known,
+        .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .scores = edit->scores, .known = edit->known,
         .older_events = edit->older_events, .next_change_at_ms = TIME_NEVER,
     };
     return p;
@@ -524,6 +535,30 @@ static void visit_exposure(struct codec *c, struct exposure *v)
     codec_u16(c, &v->currency);
 }
 
+static void visit_f32(struct codec *c, f32 *v)
+{
+    u32 bits = 0;
+    if (!codec_reads(c)) memcpy(&bits, v, sizeof bits);
+    codec_u32(c, &bits);
+    if (codec_reads(c)) memcpy(v, &bits, sizeof bits);
+}
+
+void scores_visit(struct codec *c, struct scores *v)
+{
+    codec_i64(c, &v->at_ms);
+    codec_u32(c, &v->version);
+    codec_u16(c, &v->known);
+    codec_u16(c, &v->currency);
+    for (isize i = 0; i < countof(v->value); i++)
+        if (v->known >> i & 1) visit_f32(c, &v->value[i]);
+    v->reasons_n = (u8)codec_count(c, v->reasons_n, countof(v->reasons));
+    for (isize i = 0; i < v->reasons_n; i++) {
+        codec_u8(c, &v->reasons[i].score);
+        codec_u8(c, &v->reasons[i].code);
+        visit_f32(c, &v->reasons[i].number);
+    }
+}
+
 static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
 {
     u8 format = FORMAT;
@@ -541,6 +576,8 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
     memberships_visit(c, &v->memberships.at, &v->memberships.n);
     codec_list(c, struct exposure, v->exposures.at, v->exposures.n, 1 << 16, visit_exposure);
     codec_str(c, history);
+    if (codec_reads(c) && c->in.len > 0 && !c->failed) v->scores = arena_new(c->arena, struct scores, 1);
+    if (v->scores) scores_visit(c, v->scores);          /* last, and only when there are any */
 }
 
 void profile_encode(const struct profile *p, struct buf *out)
@@ -553,6 +590,7 @@ void profile_encode(const struct profile *p, struct buf *out)
         .consents = { (struct consent_entry *)(uintptr_t)p->consents, p->consents_n, 0 },
         .memberships = { (struct membership *)(uintptr_t)p->memberships, p->memberships_n, 0 },
         .exposures = { (struct exposure *)(uintptr_t)p->exposures, p->exposures_n, 0 },
+        .scores = (struct scores *)(uintptr_t)p->scores,
     };
     str history = { (const char *)p->history, p->history_n * (isize)sizeof *p->history };
     struct codec c = codec_writer(out);

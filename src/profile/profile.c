@@ -259,6 +259,22 @@ static struct value ask_quiz(const void *ctx, str question)
     return trait_value(profile_trait(p, (str){ name, question.len + 5 }));
 }
 
+static struct value ask_predicted(const void *ctx, u8 score)
+{
+    const struct profile_world *w = ctx;
+    const struct profile *p = speaking(w);
+    if (!p) return (struct value){ VALUE_UNKNOWN };
+    if (score == SCORE_INTENT) {
+        f64 chance = w->intent ? w->intent(w->intent_model, p, w->now_ms) : -1;
+        return chance < 0 ? (struct value){ VALUE_UNKNOWN } : (struct value){ VALUE_NUMBER, .n = chance };
+    }
+    const struct scores *s = p->scores;
+    if (!s || !(s->known >> score & 1) || s->at_ms > w->now_ms) return (struct value){ VALUE_UNKNOWN };
+    f64 value = (f64)s->value[score];
+    if (!score_is_money(score)) return (struct value){ VALUE_NUMBER, .n = value };
+    return (struct value){ VALUE_MONEY, .money = { (i64)value, { s->currency } } };
+}
+
 static struct value ask_item(const void *ctx, item_id id, str field, str key)
 {
     const struct profile_world *w = ctx;
@@ -289,6 +305,6 @@ struct rule_facts profile_facts(const struct profile_world *w)
         .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
         .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
         .affinity_lasts = !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
-        .quiz = ask_quiz, .item = ask_item, .item_under = ask_under,
+        .quiz = ask_quiz, .predicted = ask_predicted, .item = ask_item, .item_under = ask_under,
     };
 }

@@ -27,6 +27,19 @@
 enum trait_origin { TRAIT_GIVEN, TRAIT_DECLARED, TRAIT_OBSERVED };
 struct trait { struct fact fact; str source; i64 at_ms; u32 node; u8 origin; };
 
+/* What a run of the predictions said of a person (predict/): of every score below SCORE_INTENT, those in `known`. Money is in minor
+ * units of `currency`. Only the fold writes it, from the log: a replay gives the same. */
+enum { SCORE_REASONS_MAX = 6 };
+struct score_reason { u8 score, code; f32 number; };    /* code: predict/reason.def */
+struct scores {
+    i64 at_ms;                      /* when it was worked out */
+    u32 version;                    /* of the models: the number of their card */
+    u16 known, currency;
+    f32 value[SCORE_INTENT];
+    struct score_reason reasons[SCORE_REASONS_MAX]; u8 reasons_n;
+};
+void scores_visit(struct codec *c, struct scores *v);
+
 struct membership { u16 segment; bool member; i64 entered_at_ms, next_change_at_ms; };
 
 /* What a person was shown of a campaign and what came of it. campaign 0 is the whole programme:
@@ -52,6 +65,7 @@ struct profile {
     const struct history_entry *history; isize history_n;
     const struct membership *memberships; isize memberships_n;  /* by segment */
     const struct exposure *exposures; isize exposures_n;        /* by campaign, then node */
+    const struct scores *scores;    /* null: nothing predicted */
     i64 next_change_at_ms;          /* earliest of the memberships'; TIME_NEVER */
     i64 older_events;               /* moved out of the hot history */
     bool known;                     /* holds more than anonymous and device identifiers */
@@ -89,6 +103,9 @@ struct profile_world {
     str market;
     i64 now_ms;
     bool impersonal;                        /* no consent to personalise: history, traits and segments stay unknown */
+    /* The chance that the visit under way ends in an order, below 0 when that cannot be said; null: nobody asks. */
+    f64 (*intent)(const void *model, const struct profile *p, i64 now_ms);
+    const void *intent_model;
     const struct likings *likings;                      /* of the profile at now_ms, or null: for asking often */
 };
 struct rule_facts profile_facts(const struct profile_world *world);
@@ -113,6 +130,7 @@ struct profile_edit {
     struct { struct history_entry *at; isize n, cap; } added;   /* new entries, to be merged in by history_cmp */
     struct { struct membership *at; isize n, cap; } memberships;
     struct { struct exposure *at; isize n, cap; } exposures;
+    struct scores *scores;          /* the arena's */
     bool known;
     bool history_replaced;
     const struct profile *before;
@@ -124,6 +142,7 @@ u8 edit_node(struct profile_edit *edit, u32 node, arena *a);        /* its index
 void edit_trait(struct profile_edit *edit, arena *a, struct trait trait);
 void edit_consent(struct profile_edit *edit, arena *a, struct consent_entry entry);
 void edit_entry(struct profile_edit *edit, arena *a, struct history_entry entry);
+void edit_scores(struct profile_edit *edit, arena *a, const struct scores *scores);
 /* Takes the whole history into the edit, so that entries can be removed. */
 void edit_history(struct profile_edit *edit, arena *a);
 /* The next version as it will be read, before anybody can: for asking which segments it belongs to. The history is settled; the edit may

@@ -85,6 +85,10 @@ static enum value_kind kind_of(const struct node *n)
         if (n->scans->tally == TALLY_COUNT || n->scans->tally == TALLY_DISTINCT) return VALUE_NUMBER;
         return n->scans->field == FIELD_OTHER ? VALUE_NUMBER : field_kind((enum field)n->scans->field);
     case NODE_AT: return VALUE_TIME;
+    case NODE_PREDICTED: {
+        u8 score;
+        return score_of(n->name, &score) && score_is_money(score) ? VALUE_MONEY : VALUE_NUMBER;
+    }
     case NODE_TRAIT: case NODE_QUIZ: return VALUE_UNKNOWN;
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
     case NODE_SEGMENT: case NODE_ERROR: break;
@@ -396,6 +400,19 @@ static void check_trait(struct checker *c, const struct node *n)
               best.name);
 }
 
+static void check_predicted(struct checker *c, const struct node *n)
+{
+    u8 score;
+    c->rule->depends |= RULE_ON_TRAITS;
+    if (!score_of(n->name, &score)) {
+        struct nearest best = { S("churn"), 4 };
+        for (int i = 0; i < SCORES; i++) nearest_try(&best, n->name, str_of(score_name(i)));
+        wrong(c, n, arena_printf(c->arena, "nothing called %.*s is predicted", STR_FMT(n->name)), best.name);
+    } else if (score == SCORE_INTENT && c->rule->place == RULE_SEGMENT) {
+        wrong(c, n, S("a segment holds with nobody looking, so it cannot ask what the visit under way will come to"), S("churn"));
+    }
+}
+
 static void check_context(struct checker *c, const struct node *n)
 {
     c->rule->depends |= RULE_ON_CONTEXT;
@@ -524,6 +541,7 @@ static void check_node(struct checker *c, struct node *n)
     case NODE_ITEM: check_item(c, n); break;
     case NODE_AFFINITY: check_affinity(c, n); break;
     case NODE_QUIZ: c->rule->depends |= RULE_ON_QUIZ; break;
+    case NODE_PREDICTED: check_predicted(c, n); break;
     case NODE_FIELD: case NODE_LITERAL: case NODE_ERROR: break;
     }
     n->cost = cost_of(n);

@@ -10,7 +10,7 @@
  *                            "same_product": true, "window": w}}
  *   value      12.5  "text"  true  {"money": "49.90 NOK"} {"date": "2026-01-31"} {"percent": 40}
  *              {"trait": "age"} ("quoted": true: as trait("age")) {"context": "hour"}
- *              {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"}
+ *              {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"} {"predicted": "churn"}
  *              {"affinity": "category", "value": "jeans"} {"count": scan} {"sum": scan} …
  *              {"days_since": scan} {"hours_since": …} {"minutes_since": …} {"at": scan}
  *   scan       {"event": "product_viewed", "field": "revenue", "pick": "first", "where": c, "window": w}
@@ -186,6 +186,7 @@ static void node_to_json(const struct node *n, struct jsonw *w)
     case NODE_FIELD: jsonw_key_str(w, "field", n->name); break;
     case NODE_AFFINITY: jsonw_key_str(w, "affinity", n->name); jsonw_key_str(w, "value", n->key); break;
     case NODE_QUIZ: jsonw_key_str(w, "quiz", n->name); break;
+    case NODE_PREDICTED: jsonw_key_str(w, "predicted", n->name); break;
     case NODE_TALLY: scan_to_json(rule_tally_names[n->scans->tally], n->scans, w); break;
     case NODE_SINCE: since_to_json(n, w); break;
     case NODE_AT: scan_to_json("at", n->scans, w); break;
@@ -459,6 +460,7 @@ static struct node *read_value(struct reader *r, const struct json *j)
     if (json_get(j, S("item"))) return read_item(r, j);
     if ((v = json_get(j, S("field")))) return read_named(r, NODE_FIELD, json_str(v, S("")), false);
     if ((v = json_get(j, S("quiz")))) return read_named(r, NODE_QUIZ, json_str(v, S("")), true);
+    if ((v = json_get(j, S("predicted")))) return read_named(r, NODE_PREDICTED, json_str(v, S("")), true);
     if ((v = json_get(j, S("affinity")))) {
         struct node *n = read_named(r, NODE_AFFINITY, json_str(v, S("")), false);
         n->key = json_str(json_get(j, S("value")), S(""));

@@ -43,7 +43,7 @@ enum node_kind {
     NODE_SEQUENCE,
     NODE_SEGMENT,
     NODE_ERROR,                     /* what could not be read; its error is known */
-    NODE_LITERAL, NODE_TRAIT, NODE_CONTEXT, NODE_ITEM, NODE_FIELD, NODE_AFFINITY, NODE_QUIZ,
+    NODE_LITERAL, NODE_TRAIT, NODE_CONTEXT, NODE_ITEM, NODE_FIELD, NODE_AFFINITY, NODE_QUIZ, NODE_PREDICTED,
     NODE_TALLY,                     /* count, sum, average, min, max, distinct */
     NODE_SINCE,                     /* days_since(last …) and kin */
     NODE_AT,                        /* at(first …) */

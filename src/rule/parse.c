@@ -17,7 +17,7 @@
  *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "true" | "false" | name
  *             | "trait" "(" text ")"
  *             | "context" "." name | "item" "." name [ "[" value "]" ]
- *             | "affinity" "(" name "," text ")" | "quiz" "(" text ")"
+ *             | "affinity" "(" name "," text ")" | "quiz" "(" text ")" | "predicted" "(" text ")"
  *             | "count" "(" scan [ "," window ] ")"
  *             | ( "sum" | "average" | "min" | "max" | "distinct" ) "(" event "." name [ "where" rule ]
  *               [ "," window ] ")"
@@ -454,6 +454,7 @@ static const struct { const char *word; enum node_kind kind; int detail; } calls
     { "at", NODE_AT, 0 },
     { "trait", NODE_TRAIT, 0 },
     { "quiz", NODE_QUIZ, 0 },
+    { "predicted", NODE_PREDICTED, 0 },
     { "affinity", NODE_AFFINITY, 0 },
 };
 
@@ -484,6 +485,7 @@ static struct node *parse_call_of(struct parser *p, isize call)
     case NODE_AT: return parse_instant(p, NODE_AT, UNIT_DAY);
     case NODE_TRAIT: return parse_text_call(p, NODE_TRAIT, "\"first_name\"");
     case NODE_QUIZ: return parse_text_call(p, NODE_QUIZ, "\"skin-type\"");
+    case NODE_PREDICTED: return parse_text_call(p, NODE_PREDICTED, "\"churn\"");
     case NODE_AFFINITY: return parse_affinity(p);
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_SEGMENT: case NODE_ERROR:
     case NODE_LITERAL: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: break;

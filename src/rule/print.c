@@ -254,6 +254,7 @@ void rule_print_node(struct buf *out, const struct node *n)
         buf_byte(out, ')');
         break;
     case NODE_QUIZ: print_quoted_call(out, "quiz", n->name); break;
+    case NODE_PREDICTED: print_quoted_call(out, "predicted", n->name); break;
     case NODE_TALLY: print_call(out, rule_tally_names[n->scans->tally], n->scans); break;
     case NODE_SINCE: case NODE_AT: print_instant(out, n); break;
     }

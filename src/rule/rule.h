@@ -73,6 +73,7 @@ struct rule_facts {
     struct value (*affinity)(const void *ctx, str dimension, str value, i64 now_ms);
     bool affinity_lasts;                                                            /* or: only an event moves it, no instant does */
     struct value (*quiz)(const void *ctx, str question);
+    struct value (*predicted)(const void *ctx, u8 score);                           /* enum score: a number, or money */
     /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …; a `where` over the history also
      * asks for `product` (its key), `category` (its name), `brand` and `price`. */
     struct value (*item)(const void *ctx, item_id item, str field, str key);

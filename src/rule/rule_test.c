@@ -122,6 +122,8 @@ static void facts_are_compared_as_the_reference_says(void **state)
         { "parentheses", S_INIT("(true or true) and false"), TRI_FALSE },
         { "an answer", S_INIT("quiz(\"skin-type\") in (\"dry\", \"oily\")"), TRI_TRUE },
         { "an answer not given", S_INIT("quiz(\"hair\") = \"dry\""), TRI_UNKNOWN },
+        { "what is predicted", S_INIT("predicted(\"churn\") > 60% and predicted(\"clv_365\") > 249 EUR"), TRI_TRUE },
+        { "what is not predicted yet", S_INIT("predicted(\"alive\") > 0.5"), TRI_UNKNOWN },
         { "a share as a percentage", S_INIT("affinity(category, \"jeans\") between 79.9% and 80%"), TRI_TRUE },
     };
     for (isize i = 0; i < countof(rows); i++) check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
@@ -234,6 +236,7 @@ static void rules_print_one_way(void **state)
         { "events by our names", S_INIT("did(\"Order Completed\", LAST 1 DAYS)"), S_INIT("did(order_completed, last 1 day)") },
         { "events of the shop's own", S_INIT("did('Newsletter Joined',since 2026-01-31)"), S_INIT("did(\"Newsletter Joined\", since 2026-01-31)") },
         { "money", S_INIT("trait(\"a b\") > 49.9 NOK and trait('x') < -5.00 EUR"), S_INIT("trait(\"a b\") > 49.90 NOK and trait(\"x\") < -5 EUR") },
+        { "predictions", S_INIT("predicted('clv_365')>=200.5 EUR"), S_INIT("predicted(\"clv_365\") >= 200.50 EUR") },
         { "numbers", S_INIT("age in (007, 0.50, 12.125%, 7%, 123456789012345)"), S_INIT("age in (7, 0.5, 12.125%, 7%, 123456789012345)") },
         { "escapes", S_INIT("gender = 'a\"\\'\\n\\u0007\\\\'"), S_INIT("gender = \"a\\\"'\\n\\u0007\\\\\"") },
     };

@@ -103,6 +103,13 @@ static struct value world_quiz(const void *ctx, str question)
     return str_eq(question, S("skin-type")) ? world_text(S("dry")) : (struct value){ 0 };
 }
 
+static struct value world_predicted(const void *ctx, u8 score)
+{
+    (void)ctx;
+    if (score == SCORE_CLV_365) return (struct value){ .kind = VALUE_MONEY, .money = { 25000, { EUR } } };
+    return score == SCORE_CHURN ? world_number(0.7) : (struct value){ 0 };
+}
+
 static struct value world_item(const void *ctx, item_id item, str field, str key)
 {
     (void)ctx;
@@ -151,7 +158,7 @@ static inline struct rule_facts world_facts(void)
     return (struct rule_facts){
         .now_ms = WORLD_NOW, .zone_minutes = WORLD_ZONE, .history = world_history, .history_n = countof(world_history),
         .candidate = { 1 }, .trait = world_trait, .in_segment = world_in_segment, .context = world_context,
-        .affinity = world_affinity, .quiz = world_quiz, .item = world_item, .item_under = world_item_under,
+        .affinity = world_affinity, .quiz = world_quiz, .predicted = world_predicted, .item = world_item, .item_under = world_item_under,
     };
 }
 

@@ -199,6 +199,10 @@ static struct value fact_value(struct asked *q, const struct node *n)
     case NODE_AFFINITY:
         return f->affinity ? f->affinity(f->ctx, n->name, n->key, f->now_ms) : (struct value){ 0 };
     case NODE_QUIZ: return f->quiz ? f->quiz(f->ctx, n->name) : (struct value){ 0 };
+    case NODE_PREDICTED: {
+        u8 score;
+        return f->predicted && score_of(n->name, &score) ? f->predicted(f->ctx, score) : (struct value){ 0 };
+    }
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
     case NODE_SEGMENT: case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
     }
@@ -830,7 +834,7 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
         return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->segment_ctx, n->segment)
                                               : TRI_UNKNOWN);
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
-    case NODE_AFFINITY: case NODE_QUIZ: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
+    case NODE_AFFINITY: case NODE_QUIZ: case NODE_PREDICTED: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
     }
     assert(false);                                      /* the checker lets only conditions stand here */
     return lasting(TRI_UNKNOWN);

@@ -182,7 +182,8 @@ static enum tri dull_test(const struct dull *d, const struct node *t)
     case NODE_SINCE: case NODE_AT: return dull_instant(d, t, right);
     case NODE_AFFINITY: return dull_order((enum op)t->op, world_affinity(NULL, t->kids[0]->name, t->kids[0]->key, d->now).n, right);
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE: case NODE_SEGMENT:
-    case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: case NODE_QUIZ: break;
+    case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: case NODE_QUIZ:
+    case NODE_PREDICTED: break;
     }
     return TRI_UNKNOWN;                                 /* the one trait the generator writes is one nobody has */
 }
