@@ -27,6 +27,7 @@ const char *stats_problem_text(enum stats_problem problem)
     case STATS_NO_VARIANCE: return "nothing varies, so there is no scale to judge by";
     case STATS_NO_BASELINE: return "the control is 0, so nothing can be told relative to it";
     case STATS_NO_DENOMINATOR: return "the denominator of the ratio is 0";
+    case STATS_BOUNDS_COLLAPSED: return "so many values are equal that the quantile's error cannot be told";
     }
     return "";
 }
@@ -42,11 +43,55 @@ static f64 centred(f64 product, f64 a, f64 b, f64 n, f64 divisor)
     return (product - a * b / n) / divisor;
 }
 
+void stats_sums_add(struct stats_sums *to, const struct stats_sums *s)
+{
+    to->n += s->n;
+    to->sum += s->sum;
+    to->sum_sq += s->sum_sq;
+    to->den_sum += s->den_sum;
+    to->den_sum_sq += s->den_sum_sq;
+    to->cross += s->cross;
+    to->pre_sum += s->pre_sum;
+    to->pre_sum_sq += s->pre_sum_sq;
+    to->pre_cross += s->pre_cross;
+    to->den_pre_cross += s->den_pre_cross;
+    to->pre_den_sum += s->pre_den_sum;
+    to->pre_den_sum_sq += s->pre_den_sum_sq;
+    to->pre_den_cross += s->pre_den_cross;
+    to->cross_pre_den += s->cross_pre_den;
+    to->den_pre_den_cross += s->den_pre_den_cross;
+}
+
+/* The covariate of a ratio R = y / d: with its linear part (y - R d) / mean d it covaries by
+ * cov(y, x) - R cov(d, x). A covariate that is a ratio x / z has a linear part too. */
+static void means_of_covariate(const struct stats_sums *s, f64 bottom, struct means *m)
+{
+    f64 n = s->n, divisor = n - 1, scale = 1, past = 0;
+    if (s->pre_den_sum > 0 || s->pre_den_sum < 0) {
+        past = s->pre_sum / s->pre_den_sum;
+        scale = n / s->pre_den_sum;
+        m->x = past;
+    }
+    f64 vx = centred(s->pre_sum_sq, s->pre_sum, s->pre_sum, n, divisor);
+    f64 vz = centred(s->pre_den_sum_sq, s->pre_den_sum, s->pre_den_sum, n, divisor);
+    f64 xz = centred(s->pre_den_cross, s->pre_sum, s->pre_den_sum, n, divisor);
+    f64 yx = centred(s->pre_cross, s->sum, s->pre_sum, n, divisor);
+    f64 dx = centred(s->den_pre_cross, s->den_sum, s->pre_sum, n, divisor);
+    f64 yz = centred(s->cross_pre_den, s->sum, s->pre_den_sum, n, divisor);
+    f64 dz = centred(s->den_pre_den_cross, s->den_sum, s->pre_den_sum, n, divisor);
+    m->vx = (vx - 2 * past * xz + past * past * vz) * scale * scale / n;
+    m->c = (yx - m->y * dx - past * yz + m->y * past * dz) * scale / bottom / n;
+}
+
 static enum stats_problem means_of(enum stats_kind kind, const struct stats_sums *s, struct means *out)
 {
     f64 n = s->n, divisor = kind == STATS_PROPORTION ? n : n - 1;
     struct means m = { .n = n, .x = s->pre_sum / n };
-    if (kind == STATS_RATIO) {
+    m.vx = centred(s->pre_sum_sq, s->pre_sum, s->pre_sum, n, divisor) / n;
+    m.c = centred(s->pre_cross, s->sum, s->pre_sum, n, divisor) / n;
+    if (kind == STATS_QUANTILE) {
+        m = (struct means){ .n = n, .y = s->quantile, .vy = s->quantile_se * s->quantile_se };
+    } else if (kind == STATS_RATIO) {
         f64 top = s->sum / n, bottom = s->den_sum / n;
         if (!(bottom > 0 || bottom < 0)) return STATS_NO_DENOMINATOR;
         f64 vt = centred(s->sum_sq, s->sum, s->sum, n, divisor);
@@ -54,13 +99,11 @@ static enum stats_problem means_of(enum stats_kind kind, const struct stats_sums
         f64 c = centred(s->cross, s->sum, s->den_sum, n, divisor);
         m.y = top / bottom;
         m.vy = (vt - 2 * c * m.y + vb * m.y * m.y) / (bottom * bottom) / n;
-        m.x = 0;
+        means_of_covariate(s, bottom, &m);
     } else {
         f64 squares = kind == STATS_PROPORTION ? s->sum : s->sum_sq;
         m.y = s->sum / n;
         m.vy = centred(squares, s->sum, s->sum, n, divisor) / n;
-        m.vx = centred(s->pre_sum_sq, s->pre_sum, s->pre_sum, n, divisor) / n;
-        m.c = centred(s->pre_cross, s->sum, s->pre_sum, n, divisor) / n;
     }
     *out = m;
     return STATS_FINE;
@@ -68,20 +111,13 @@ static enum stats_problem means_of(enum stats_kind kind, const struct stats_sums
 
 f64 stats_theta(enum stats_kind kind, const struct stats_arm *arms, isize n)
 {
-    if (kind == STATS_RATIO) return 0;
+    if (kind == STATS_QUANTILE) return 0;
     struct stats_sums all = { 0 };
-    for (isize i = 0; i < n; i++) {
-        for (isize e = 0; e < arms[i].epochs; e++) {
-            const struct stats_sums *s = &arms[i].at[e];
-            all.n += s->n;
-            all.sum += s->sum;
-            all.pre_sum += s->pre_sum;
-            all.pre_sum_sq += s->pre_sum_sq;
-            all.pre_cross += s->pre_cross;
-        }
-    }
-    f64 variance = centred(all.pre_sum_sq, all.pre_sum, all.pre_sum, all.n, 1);
-    return variance > 0 ? centred(all.pre_cross, all.sum, all.pre_sum, all.n, 1) / variance : 0;
+    for (isize i = 0; i < n; i++)
+        for (isize e = 0; e < arms[i].epochs; e++) stats_sums_add(&all, &arms[i].at[e]);
+    struct means m;
+    if (means_of(kind == STATS_RATIO ? kind : STATS_MEAN, &all, &m)) return 0;
+    return m.vx > 0 ? m.c / m.vx : 0;
 }
 
 /* One arm over its epochs, and what Welch-Satterthwaite needs of it. */
@@ -262,18 +298,39 @@ static struct stats_interval lifts(const struct stats_settings *s, const struct 
     return i;
 }
 
+/* What is watched is the difference itself, unless gbstats' way is asked for (stats.h). */
+static bool as_lift(const struct stats_settings *s) { return s->relative && !s->gbstats; }
+
+static f64 watched_z(const struct stats_settings *s, const struct stats_effect *e)
+{
+    if (!as_lift(s)) return e->effect / e->se;
+    return (e->top - e->control) / sqrt(e->v_square - 2 * e->v_cross + e->v_rest);
+}
+
+static struct stats_interval watched_interval(const struct stats_settings *s, const struct stats_effect *e, f64 bound, f64 p)
+{
+    return as_lift(s) ? lifts(s, e, bound, p) : interval_of(e->effect, bound * e->se, s->tail, p);
+}
+
 struct stats_interval stats_sequential(const struct stats_settings *s, const struct stats_effect *e)
 {
     if (e->problem) return no_interval();
     bool one_sided = s->tail != STATS_TWO_SIDED;
     f64 rho = stats_sequential_rho(s->tuning_alpha > 0 ? s->tuning_alpha : s->alpha, s->tuning_n, s->tail);
-    bool as_lift = s->relative && !s->gbstats;
-    f64 z = e->effect / e->se;
-    if (as_lift) z = (e->top - e->control) / sqrt(e->v_square - 2 * e->v_cross + e->v_rest);
+    f64 z = watched_z(s, e);
     f64 p = exp(-stats_mixture_log(s->tail == STATS_LESS ? -z : z, e->n, rho, one_sided));
-    f64 bound = stats_mixture_bound(e->n, rho, s->alpha, one_sided);
     if (!(p < 1)) p = 1;
-    return as_lift ? lifts(s, e, bound, p) : interval_of(e->effect, bound * e->se, s->tail, p);
+    return watched_interval(s, e, stats_mixture_bound(e->n, rho, s->alpha, one_sided), p);
+}
+
+struct stats_interval stats_group(const struct stats_settings *s, const struct stats_effect *e,
+                                  const struct stats_looks *looks)
+{
+    if (e->problem) return no_interval();
+    assert(looks->n >= 1 && looks->n <= STATS_LOOKS_MAX && looks->one_sided == (s->tail != STATS_TWO_SIDED));
+    f64 bounds[STATS_LOOKS_MAX], z = watched_z(s, e);
+    stats_bounds(looks, s->alpha, bounds);
+    return watched_interval(s, e, bounds[looks->n - 1], stats_bounds_p(looks, s->tail == STATS_LESS ? -z : z));
 }
 
 /* ---- Bayesian ------------------------------------------------------------------------------- */
@@ -427,4 +484,17 @@ f64 stats_sample_size(f64 effect, f64 unit_variance, f64 alpha, f64 power)
 f64 stats_least_effect(f64 se, f64 alpha, f64 power)
 {
     return (normal_quantile(power) - normal_quantile(alpha / 2)) * se;
+}
+
+f64 stats_sequential_size(const struct stats_settings *s, f64 effect, f64 unit_variance, f64 power)
+{
+    f64 rho = stats_sequential_rho(s->alpha, s->tuning_n, s->tail), low = 1, high = 1e12;
+    if (!(fabs(effect) > 0 && unit_variance > 0)) return none;
+    for (int i = 0; i < 200 && high / low > 1 + 1e-9; i++) {
+        f64 n = sqrt(low * high);                       /* an arm; the mixture counts both */
+        f64 bound = stats_mixture_bound(2 * n, rho, s->alpha, s->tail != STATS_TWO_SIDED);
+        if (fabs(effect) / sqrt(unit_variance / n) - bound >= normal_quantile(power)) high = n;
+        else low = n;
+    }
+    return high;
 }

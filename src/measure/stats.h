@@ -17,7 +17,7 @@
 
 #include "base/json.h"
 
-enum stats_kind { STATS_MEAN, STATS_PROPORTION, STATS_RATIO };
+enum stats_kind { STATS_MEAN, STATS_PROPORTION, STATS_RATIO, STATS_QUANTILE };
 enum stats_tail { STATS_TWO_SIDED, STATS_GREATER, STATS_LESS };
 enum stats_problem {
     STATS_FINE,
@@ -25,6 +25,7 @@ enum stats_problem {
     STATS_NO_VARIANCE,                  /* nothing varies: there is no scale to judge by */
     STATS_NO_BASELINE,                  /* relative to a control of 0 */
     STATS_NO_DENOMINATOR,               /* a ratio to 0 */
+    STATS_BOUNDS_COLLAPSED,             /* a quantile among equal values: its error cannot be told */
 };
 const char *stats_problem_text(enum stats_problem problem);
 
@@ -34,9 +35,14 @@ struct stats_sums {
     f64 sum, sum_sq;                    /* of y; of a proportion only the sum is read */
     f64 den_sum, den_sum_sq, cross;     /* of d, and of y d */
     f64 pre_sum, pre_sum_sq, pre_cross; /* of x, and of y x */
+    f64 den_pre_cross;                  /* of d x: ratios with a covariate */
+    /* Ratios whose covariate is a ratio too, x / z: of z, x z, y z, d z. */
+    f64 pre_den_sum, pre_den_sum_sq, pre_den_cross, cross_pre_den, den_pre_den_cross;
+    f64 quantile, quantile_se;          /* a quantile and its standard error (stats_quantile) */
 };
 /* One arm: `epochs` of them. Both arms of a comparison have the same number. */
 struct stats_arm { const struct stats_sums *at; isize epochs; };
+void stats_sums_add(struct stats_sums *to, const struct stats_sums *s);        /* of everything that is a sum */
 
 /* What is believed before the data: normal, of the relative lift unless `absolute`. Not proper means
  * no opinion (an infinitely wide prior). It is rescaled to the effect asked for. */
@@ -66,7 +72,9 @@ struct stats_effect {
 };
 
 /* The covariate's coefficient, pooled over all arms and epochs: cov(y, x) / var(x) (Deng, Xu,
- * Kohavi, Walker, WSDM 2013). 0 when x does not vary. Ratios take none: 0. */
+ * Kohavi, Walker, WSDM 2013). 0 when x does not vary. A ratio stands for its linear part,
+ * (y - R d) / mean d, and so does a covariate that is a ratio (Deng, Knoblich, Lu, KDD 2018).
+ * Quantiles take none: 0. */
 f64 stats_theta(enum stats_kind kind, const struct stats_arm *arms, isize n);
 
 /* weights: one per epoch (people of the epoch / people), or null for one epoch; epochs in which
@@ -103,6 +111,35 @@ f64 stats_mixture_log(f64 z, f64 n, f64 rho, bool one_sided);
 /* |z| at which the mixture reaches 1/alpha. */
 f64 stats_mixture_bound(f64 n, f64 rho, f64 alpha, bool one_sided);
 
+/* ---- group sequential (group.c) -------------------------------------------------------------- */
+enum stats_spending { STATS_OBRIEN_FLEMING, STATS_POCOCK, STATS_POWER };
+/* The looks so far, and the planned ones if there are any, as fractions of the information there
+ * will be at the end, rising, 0 < t. What is over 1 was not planned for: nothing is left to spend,
+ * so divide by the larger of plan and fact. exponent: of STATS_POWER, alpha t^exponent. */
+enum { STATS_LOOKS_MAX = 500 };
+struct stats_looks { const f64 *information; isize n; enum stats_spending spending; f64 exponent; bool one_sided; };
+/* alpha spent until t: 2 - 2 Phi(z(alpha/2) / sqrt t), of two sides for each side's half as ldbounds
+ * has it; alpha ln(1 + (e - 1) t); alpha t^exponent (Lan, DeMets 1983; Kim, DeMets 1987). */
+f64 stats_spent(const struct stats_looks *looks, f64 alpha, f64 t);
+/* |z| (one-sided: z) at which each look stops; infinite where there is nothing to spend. */
+void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds);
+/* The least alpha at which the last look would have stopped at z: the repeated p-value. */
+f64 stats_bounds_p(const struct stats_looks *looks, f64 z);
+/* The repeated confidence interval at the last of `looks` (Jennison, Turnbull 1989): valid at every
+ * look, whether or not one stops. Lifts as in stats_sequential. */
+struct stats_interval stats_group(const struct stats_settings *s, const struct stats_effect *e,
+                                  const struct stats_looks *looks);
+
+/* ---- quantiles (quantile.c) ------------------------------------------------------------------- */
+struct stats_counted { f64 value, people; };            /* a list of them, by value, is a distribution */
+void stats_counted_sort(struct stats_counted *at, isize n);
+/* The least value that a share nu of people does not exceed. NaN of nobody. */
+f64 stats_value_at(const struct stats_counted *at, isize n, f64 nu);
+/* n, quantile and quantile_se of an arm. STATS_TOO_FEW below z^2 nu / (1 - nu) people,
+ * STATS_BOUNDS_COLLAPSED when the order statistics to either side are equal. */
+enum stats_problem stats_quantile(const struct stats_counted *at, isize n, f64 nu, struct stats_sums *out);
+
+/* ---- Bayesian --------------------------------------------------------------------------------- */
 /* Posterior of the effect, and what each choice is expected to lose in its units. */
 struct stats_belief { f64 mean, sd, low, high, chance_to_win, loss_if_chosen, loss_if_not; };
 struct stats_belief stats_bayes(const struct stats_settings *s, const struct stats_effect *e);
@@ -133,6 +170,9 @@ f64 stats_power(f64 effect, f64 se, f64 alpha);
 f64 stats_sample_size(f64 effect, f64 unit_variance, f64 alpha, f64 power);
 /* The least effect seen with that chance. */
 f64 stats_least_effect(f64 se, f64 alpha, f64 power);
+/* People per arm at which an always-valid interval, read at any time, leaves out 0 with that chance
+ * (at the latest then: a lucky test is over before). */
+f64 stats_sequential_size(const struct stats_settings *s, f64 effect, f64 unit_variance, f64 power);
 
 /* ---- `opmaat stats` -------------------------------------------------------------------------- */
 /* One JSON object in (docs: the stats command), one out, all digits. ERR_BAD_INPUT names the metric

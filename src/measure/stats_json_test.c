@@ -196,6 +196,60 @@ static void a_comparison_that_cannot_be_made_says_why_and_the_rest_stands(void *
     arena_fini(&a);
 }
 
+/* ldbounds' third look of five; what is planned for and run over is measured by what there is. */
+static void group_sequential_has_its_bounds_and_runs_over_its_plan(void **state)
+{
+    (void)state;
+    arena a = { 0 };
+    const struct json *out = NULL;
+    str text = S("{\"method\": \"group_sequential\", \"information\": [0.2, 0.4, 0.6, 0.8, 1], \"look\": 3, \"relative\": false,"
+                 " \"metrics\": [{\"key\": \"m\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3000, \"sum\": 300},"
+                 " {\"key\": \"b\", \"n\": 3000, \"sum\": 370}]}]}");
+    out = answer(&a, text);
+    const struct json *looks = json_path(out, "group_sequential.looks");
+    assert_int_equal(json_len(looks), 5);
+    near(&looks->list.at[2], "bound", 2.6803, 0.51e-4);
+    f64 bound = json_num(json_get(&looks->list.at[2], S("bound")), 0), se = json_num(json_get(comparison(out, 0, 0), S("se")), 0);
+    near(comparison(out, 0, 0), "low", 70.0 / 3000 - bound * se, 1e-12);
+    assert_true(json_bool(json_get(comparison(out, 0, 0), S("significant")), false));
+
+    text = S("{\"method\": \"group_sequential\", \"alpha\": 0.01, \"spending\": \"power\", \"planned_n\": 300,"
+             " \"looks\": [250, 450, 630, 810], \"metrics\": [{\"key\": \"m\", \"kind\": \"proportion\", \"arms\":"
+             " [{\"key\": \"a\", \"n\": 405, \"sum\": 100}, {\"key\": \"b\", \"n\": 405, \"sum\": 150}]}]}");
+    out = answer(&a, text);
+    looks = json_path(out, "group_sequential.looks");
+    near(&looks->list.at[0], "nominal", .00095, 1e-4);
+    near(&looks->list.at[3], "nominal", .00636, 1e-4);
+    arena_fini(&a);
+}
+
+/* Values are their own sums; cutting them at a quantile of both arms touches the largest only. */
+static void values_quantiles_and_winsorised_means_come_through(void **state)
+{
+    (void)state;
+    arena a = { 0 };
+    struct buf text = { .arena = &a };
+    buf_printf(&text, "{\"relative\": false, \"method\": \"fixed\", \"metrics\": [");
+    for (int m = 0; m < 3; m++) {
+        buf_printf(&text, "%s{\"key\": \"m%d\"%s, \"arms\": [", m ? "," : "", m,
+                   m == 0 ? "" : m == 1 ? ", \"winsorise\": 0.9" : ", \"kind\": \"quantile\", \"quantile\": 0.5");
+        for (int arm = 0; arm < 2; arm++) {
+            buf_printf(&text, "%s{\"key\": \"%c\", \"values\": [", arm ? "," : "", 'a' + arm);
+            for (int i = 0; i < 100; i++) buf_printf(&text, "%s%d", i ? "," : "", i == 99 ? 10000 : i + arm * 5);
+            buf_printf(&text, "]}");
+        }
+        buf_printf(&text, "]}");
+    }
+    buf_printf(&text, "]}");
+    const struct json *out = NULL;
+    out = answer(&a, buf_str(&text));
+    near(comparison(out, 0, 0), "effect", 4.95, 1e-9);
+    near(comparison(out, 2, 0), "effect", 5, 1e-9);
+    f64 wide = json_num(json_get(comparison(out, 0, 0), S("se")), 0), cut = json_num(json_get(comparison(out, 1, 0), S("se")), 0);
+    assert_true(wide > 100 && cut < 5);
+    arena_fini(&a);
+}
+
 static void what_is_wrong_is_said_by_name(void **state)
 {
     (void)state;
@@ -203,12 +257,16 @@ static void what_is_wrong_is_said_by_name(void **state)
     } rows[] = {
         { S_INIT("{}"), S_INIT("metrics is a list"), ERR_BAD_INPUT },
         { S_INIT("{\"method\": \"magic\"}"), S_INIT("method is"), ERR_BAD_INPUT },
-        { S_INIT("{\"method\": \"group_sequential\"}"), S_INIT("not computed"), ERR_REFUSED },
+        { S_INIT("{\"method\": \"group_sequential\", \"information\": [0.5, 0.4]}"), S_INIT("look 2 does not"), ERR_BAD_INPUT },
+        { S_INIT("{\"method\": \"group_sequential\", \"information\": [0.5, 1], \"look\": 3}"), S_INIT("look is 1 to 2"), ERR_BAD_INPUT },
+        { S_INIT("{\"method\": \"group_sequential\", \"spending\": \"all\"}"), S_INIT("spending is"), ERR_BAD_INPUT },
         { S_INIT("{\"alpha\": 1}"), S_INIT("alpha"), ERR_BAD_INPUT },
         { S_INIT("{\"prior\": {\"mean\": 1}}"), S_INIT("prior is"), ERR_BAD_INPUT },
         { S_INIT("{\"correction\": \"sidak\"}"), S_INIT("correction is"), ERR_BAD_INPUT },
-        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"quantile\", \"arms\": []}]}"),
-          S_INIT("quantiles"), ERR_REFUSED },
+        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"kind\": \"quantile\", \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1}, {}]}]}"),
+          S_INIT("sums do not hold it"), ERR_BAD_INPUT },
+        { S_INIT("{\"metrics\": [{\"key\": \"q\", \"winsorise\": 0.9, \"arms\": [{\"key\": \"a\", \"n\": 3, \"sum\": 1}, {}]}]}"),
+          S_INIT("winsorise needs values"), ERR_BAD_INPUT },
         { S_INIT("{\"metrics\": [{\"key\": \"q\", \"arms\": [{\"key\": \"a\"}]}]}"), S_INIT("2 to 100"),
           ERR_BAD_INPUT },
         { S_INIT(
@@ -247,6 +305,8 @@ int main(void)
         cmocka_unit_test(corrections_go_by_tier_and_reach_the_intervals),
         cmocka_unit_test(epochs_and_their_shares_are_read),
         cmocka_unit_test(a_comparison_that_cannot_be_made_says_why_and_the_rest_stands),
+        cmocka_unit_test(group_sequential_has_its_bounds_and_runs_over_its_plan),
+        cmocka_unit_test(values_quantiles_and_winsorised_means_come_through),
         cmocka_unit_test(what_is_wrong_is_said_by_name),
     };
     return cmocka_run_group_tests_name("measure/stats_json", tests, NULL, NULL);
