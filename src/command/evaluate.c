@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "command/inside.h"
+#include "measure/measure.h"
 #include "recommend/recommend.h"
 
 /* Fills `out` with a report, or one JSON object under --json. ERR_BAD_INPUT with usage when an option it needs is missing. */
@@ -23,7 +24,20 @@ static enum err session(struct args *args, struct buf *out, struct diag *diag)
     return evaluate_run(&options, out, diag);
 }
 
+static enum err ope(struct args *args, struct buf *out, struct diag *diag)
+{
+    str test = option(args, "test", ""), train = option(args, "train", ""), clip = option(args, "clip", "10");
+    if (test.len == 0) return needs(args, "--test", diag);
+    struct ope_options options = { .test = arena_z(args->a, test), .train = train.len ? arena_z(args->a, train) : NULL,
+                                   .policy = option(args, "policy", "uniform"), .action = option(args, "action", ""),
+                                   .propensity = option(args, "propensity", ""), .reward = option(args, "reward", ""),
+                                   .json = flag(args, "json") };
+    if (!str_to_f64(clip, &options.clip) || !(options.clip > 0)) return diag_set(diag, ERR_BAD_INPUT, "--clip is a weight above 0");
+    return ope_run(&options, out, diag);
+}
+
 static const struct { const char *name; evaluation *run; } kinds[] = {
+    { "ope", ope },
     { "session", session },
 };
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * measure.h - what it was all worth: the statistics of experiments.
+ * measure.h - what it was all worth: the statistics of experiments, and of policies not tried.
  *
- *   reads    base/, math/, experiment/ (shares)
- *   feeds    api/, `opmaat stats`
- *   threads  stats.h: pure functions
- *   memory   stats.h: none; measure_stats_json uses an arena of its own and gives it back
+ *   reads    base/, math/, experiment/ (shares), ingest/ (files)
+ *   feeds    api/, `opmaat stats`, `opmaat evaluate ope`
+ *   threads  pure functions
+ *   memory   none; measure_stats_json and ope_run use an arena of their own and give it back
  */
 #ifndef MEASURE_MEASURE_H
 #define MEASURE_MEASURE_H
 
+#include "measure/ope.h"
 #include "measure/stats.h"
 
 #endif
