@@ -46,6 +46,8 @@ static const struct { str name; enum field field; enum value_kind kind; } fields
     { S_INIT("quantity"), FIELD_QUANTITY, VALUE_NUMBER }, { S_INIT("value"), FIELD_VALUE, VALUE_MONEY },
     { S_INIT("revenue"), FIELD_VALUE, VALUE_MONEY },    { S_INIT("channel"), FIELD_CHANNEL, VALUE_TEXT },
     { S_INIT("currency"), FIELD_CURRENCY, VALUE_TEXT },
+    { S_INIT("cart"), FIELD_CART, VALUE_TEXT },          { S_INIT("segment"), FIELD_SEGMENT, VALUE_TEXT },
+    { S_INIT("hour"), FIELD_HOUR, VALUE_NUMBER },        { S_INIT("weekday"), FIELD_WEEKDAY, VALUE_NUMBER },
 };
 
 enum field rule_field_of(str name)
@@ -80,9 +82,11 @@ static enum value_kind kind_of(const struct node *n)
             if (str_eq(n->name, item_fields[i].name)) return item_fields[i].kind;
         return VALUE_UNKNOWN;
     case NODE_FIELD: return field_kind((enum field)n->field);
-    case NODE_AFFINITY: case NODE_SINCE: return VALUE_NUMBER;
+    case NODE_AFFINITY: case NODE_SINCE: case NODE_DISTANCE: return VALUE_NUMBER;
+    case NODE_LADDER: return VALUE_TEXT;
     case NODE_TALLY:
         if (n->scans->tally == TALLY_COUNT || n->scans->tally == TALLY_DISTINCT) return VALUE_NUMBER;
+        if (tally_any_kind(n->scans->tally)) return field_kind((enum field)n->scans->field);
         return n->scans->field == FIELD_OTHER ? VALUE_NUMBER : field_kind((enum field)n->scans->field);
     case NODE_AT: return VALUE_TIME;
     case NODE_PREDICTED: {
@@ -132,8 +136,29 @@ static bool is_known(struct checker *c, str wanted, enum rule_name sort, bool an
 
 /* ---- events -------------------------------------------------------------------------------- */
 
+/* Ours that are no events of their own. */
+static const struct { str name; u16 type; enum open open; } pseudo[] = {
+    { S_INIT("anything"), EVENT_NONE, OPEN_NO },
+    { S_INIT("in_cart"), EVENT_PRODUCT_ADDED, OPEN_CART },
+    { S_INIT("in_wishlist"), EVENT_WISHLIST_ADDED, OPEN_WISHLIST },
+};
+
+static bool check_pseudo(struct scan *s)
+{
+    for (isize i = 0; i < countof(pseudo); i++) {
+        if (!str_eq_nocase(s->event, pseudo[i].name)) continue;
+        s->event = pseudo[i].name;
+        s->type = pseudo[i].type;
+        s->open = (u8)pseudo[i].open;
+        s->any = pseudo[i].open == OPEN_NO;
+        return true;
+    }
+    return false;
+}
+
 static void check_event(struct checker *c, struct scan *s)
 {
+    if (check_pseudo(s)) return;
     u16 ours = event_type_of(s->event);
     if (ours != EVENT_NONE) {
         s->type = ours;
@@ -144,6 +169,7 @@ static void check_event(struct checker *c, struct scan *s)
     if (type > 0 && type <= UINT16_MAX) { s->type = (u16)type; return; }
     struct nearest best = { S(""), max_isize(3, s->event.len / 2) };
     for (u16 i = 1; i < EVENT_TYPES; i++) nearest_try(&best, s->event, str_of(event_type_name(i)));
+    for (isize i = 0; i < countof(pseudo); i++) nearest_try(&best, s->event, pseudo[i].name);
     nearest_known(c, &best, s->event, RULE_NAME_EVENT);
     rule_error_add(c->errors, s->at, s->len,
                    arena_printf(c->arena, "no event is called %.*s", STR_FMT(s->event)), best.name);
@@ -154,7 +180,12 @@ static void check_node(struct checker *c, struct node *n);
 static void check_field(struct checker *c, struct scan *s)
 {
     static const char *const amounts[] = { "revenue", "value", "quantity", "price" };
-    if (s->tally == TALLY_COUNT || s->tally == TALLY_DISTINCT) return;
+    if (tally_any_kind(s->tally) && (s->field == FIELD_CURRENCY || s->field == FIELD_SEGMENT)) {
+        rule_error_add(c->errors, s->field_at, s->field_name.len,
+                       arena_printf(c->arena, "%.*s is asked in a `where`", STR_FMT(s->field_name)), S(""));
+        return;
+    }
+    if (s->tally == TALLY_COUNT || s->tally == TALLY_DISTINCT || tally_any_kind(s->tally)) return;
     enum value_kind kind = field_kind((enum field)s->field);
     struct nearest best = { S(""), 3 };
     for (isize i = 0; i < countof(amounts); i++) nearest_try(&best, s->field_name, str_of(amounts[i]));
@@ -182,6 +213,12 @@ static bool is_open(const struct node *n)
     return false;
 }
 
+/* What takes things out of a cart or off a wish list. */
+static const u16 closing[] = {
+    EVENT_PRODUCT_ADDED, EVENT_PRODUCT_REMOVED, EVENT_WISHLIST_ADDED, EVENT_WISHLIST_REMOVED, EVENT_PRODUCT_PURCHASED,
+    EVENT_ORDER_COMPLETED,
+};
+
 static void check_scan(struct checker *c, struct scan *s)
 {
     check_event(c, s);
@@ -195,7 +232,10 @@ static void check_scan(struct checker *c, struct scan *s)
     if (s->where) c->rule->depends |= RULE_ON_ITEM;
     if (s->window.kind != WINDOW_ALL && s->window.kind != WINDOW_SINCE) c->rule->depends |= RULE_ON_TIME;
     if (s->window.kind == WINDOW_SESSION) c->rule->any_type = true;
-    s->nets_returns = s->tally == TALLY_SUM;
+    if (s->any) c->rule->any_type = true;
+    if (s->open)
+        for (isize i = 0; i < countof(closing); i++) c->rule->types |= (u64)1 << (closing[i] & 63);
+    s->nets_returns |= s->tally == TALLY_SUM;
     if (s->nets_returns && s->type == EVENT_ORDER_COMPLETED) c->rule->types |= (u64)1 << (EVENT_ORDER_REFUNDED & 63);
     vec_push(&c->scans, s);
 }
@@ -211,6 +251,7 @@ static const char *kind_text(enum value_kind kind)
     case VALUE_TEXT: return "text in quotes";
     case VALUE_MONEY: return "money";
     case VALUE_TIME: return "a date";
+    case VALUE_LIST: return "a list";
     }
     return "";
 }
@@ -271,15 +312,55 @@ static void check_channel(struct checker *c, const struct node *right)
           best.name);
 }
 
-static void check_right(struct checker *c, const struct node *test, const struct node *right)
+/* `segment = "vip"` in a where: which of them is meant. */
+static void check_segment_field(struct checker *c, struct node *right)
+{
+    if (right->kind != NODE_LITERAL || right->literal.kind != VALUE_TEXT) {
+        wrong(c, right, S("the key of a segment in quotes"), S(""));
+        return;
+    }
+    i32 id = c->names && c->names->segment ? c->names->segment(c->names->ctx, right->literal.s) : -1;
+    struct nearest best = { S(""), max_isize(3, right->literal.s.len / 2) };
+    if (id >= 0 && id <= UINT16_MAX) { right->segment = (segment_id){ (u16)id }; return; }
+    nearest_known(c, &best, right->literal.s, RULE_NAME_SEGMENT);
+    wrong(c, right, arena_printf(c->arena, "there is no segment \"%.*s\"", STR_FMT(right->literal.s)), best.name);
+}
+
+static void check_rung(struct checker *c, str ladder, const struct node *right)
+{
+    isize n;
+    const struct rule_rung *rungs = rule_ladder(ladder, &n);
+    struct nearest best = { S(""), 100 };
+    if (right->kind != NODE_LITERAL || right->literal.kind != VALUE_TEXT) return;
+    for (isize i = 0; i < n; i++) {
+        if (str_eq_nocase(right->literal.s, rungs[i].word)) return;
+        nearest_try(&best, right->literal.s, rungs[i].word);
+    }
+    wrong(c, right, arena_printf(c->arena, "no %.*s is called %.*s", STR_FMT(ladder), STR_FMT(right->literal.s)), best.name);
+}
+
+static bool exact_op(enum op op) { return op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN; }
+static bool has_op(enum op op) { return op >= OP_HAS && op <= OP_HAS_NONE; }
+
+static void check_right(struct checker *c, const struct node *test, struct node *right)
 {
     const struct node *left = test->kids[0];
     enum op op = (enum op)test->op;
     enum value_kind l = kind_of(left), r = kind_of(right);
-    bool exact = op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN;
+    bool exact = exact_op(op);
     bool textual =
         op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS || op == OP_MATCHES || op == OP_UNDER;
     if (right->kind == NODE_ERROR) return;
+    if (left->kind == NODE_FIELD && left->field == FIELD_SEGMENT) { check_segment_field(c, right); return; }
+    if (left->kind == NODE_LADDER && exact) check_rung(c, left->name, right);
+    if (has_op(op)) {
+        if (r == VALUE_MONEY || r == VALUE_TIME) wrong_kind(c, right, VALUE_TEXT);
+        return;
+    }
+    if (right->version && !rule_is_version(right->literal.s)) {
+        wrong(c, right, S("expected a version such as 2.10.0"), S("version \"2.10.0\""));
+        return;
+    }
     if (is_history(right)) {
         wrong(c, right, S("what is counted stands on the left of the comparison"), S(""));
         return;
@@ -315,7 +396,13 @@ static void check_op(struct checker *c, struct node *test)
     enum value_kind kind = kind_of(left);
     bool ordered = (op >= OP_LT && op <= OP_GE) || op == OP_BETWEEN;
     bool textual = op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS || op == OP_MATCHES;
-    if (op != OP_TRUE && left->kind == NODE_LITERAL)
+    bool versions = test->kids_n > 1;
+    for (isize i = 1; i < test->kids_n; i++) versions = versions && test->kids[i]->version;
+    if (left->kind == NODE_FIELD && left->field == FIELD_SEGMENT && !exact_op(op))
+        wrong(c, left, S("a segment is compared with = or in"), S("="));
+    else if (has_op(op) && kind != VALUE_UNKNOWN && kind != VALUE_TEXT)
+        wrong(c, left, arena_printf(c->arena, "`has` asks about a list, this is %s", kind_text(kind)), S("="));
+    else if (op != OP_TRUE && left->kind == NODE_LITERAL)
         wrong(c, left, S("what is compared stands on the left, what it is compared with on the right"),
               S(""));
     else if (op == OP_TRUE && kind != VALUE_BOOL && (kind != VALUE_UNKNOWN || left->kind == NODE_QUIZ))
@@ -325,7 +412,7 @@ static void check_op(struct checker *c, struct node *test)
     else if (op == OP_KNOWN
              && (left->kind == NODE_TALLY || left->kind == NODE_SINCE || left->kind == NODE_LITERAL))
         wrong(c, left, S("`is known` asks for a fact; did(…) asks whether something happened"), S("did"));
-    else if (ordered && (kind == VALUE_TEXT || kind == VALUE_BOOL))
+    else if (ordered && !versions && (kind == VALUE_TEXT || kind == VALUE_BOOL))
         wrong(c, left, arena_printf(c->arena, "%s has no order; expected = or in", kind_text(kind)), S("="));
     else if (textual && kind != VALUE_TEXT && kind != VALUE_UNKNOWN)
         wrong(c, left,
@@ -335,7 +422,7 @@ static void check_op(struct checker *c, struct node *test)
     else if (op == OP_UNDER && !is_category(left))
         wrong(c, left, S("only a category is under another"), S("category under \"…\""));
     else if (!ordered && op != OP_TRUE && op != OP_KNOWN
-             && (left->kind == NODE_SINCE || left->kind == NODE_AFFINITY))
+             && (left->kind == NODE_SINCE || left->kind == NODE_AFFINITY || left->kind == NODE_DISTANCE))
         wrong(c, left, S("this changes all the time, so it is never exactly that; say between … and …"),
               S("between"));
 }
@@ -348,12 +435,18 @@ static void check_between(struct checker *c, const struct node *test)
     if (a->kind != b->kind) { wrong_kind(c, high, a->kind); return; }
     bool turned = (a->kind == VALUE_NUMBER && a->n > b->n) || (a->kind == VALUE_TIME && a->at_ms > b->at_ms)
                || (a->kind == VALUE_MONEY && a->money.minor > b->money.minor);
-    if (a->kind == VALUE_TEXT || a->kind == VALUE_BOOL)
+    if ((a->kind == VALUE_TEXT && !(low->version && high->version)) || a->kind == VALUE_BOOL)
         wrong(c, low, arena_printf(c->arena, "%s has no order", kind_text(a->kind)), S(""));
     else if (a->kind == VALUE_MONEY && a->money.currency.v != b->money.currency.v)
         wrong(c, high, S("both ends are in one currency"), S(""));
     else if (turned)
         wrong(c, high, S("the lower end comes first"), S(""));
+}
+
+static void check_distance(struct checker *c, struct node *n)
+{
+    n->moment = c->rule->place != RULE_SEGMENT;
+    c->rule->depends |= RULE_ON_TRAITS | (n->moment ? RULE_ON_CONTEXT : 0);
 }
 
 static void check_test(struct checker *c, struct node *test)
@@ -371,7 +464,7 @@ static void check_test(struct checker *c, struct node *test)
     for (isize i = 1; i < test->kids_n; i++) {
         bool ordered = (test->op >= OP_LT && test->op <= OP_GE) || test->op == OP_BETWEEN;
         enum value_kind r = kind_of(test->kids[i]);
-        if (ordered && (r == VALUE_TEXT || r == VALUE_BOOL))
+        if (ordered && (r == VALUE_TEXT || r == VALUE_BOOL) && !test->kids[i]->version)
             wrong(c, test->kids[i], arena_printf(c->arena, "%s has no order", kind_text(r)), S(""));
         else
             check_right(c, test, test->kids[i]);
@@ -385,13 +478,14 @@ static void check_test(struct checker *c, struct node *test)
 static void check_trait(struct checker *c, const struct node *n)
 {
     static const char *const words[] = {
-        "context", "exists", "segment", "sequence", "purchased", "affinity",
+        "context", "exists", "segment", "sequence", "purchased", "affinity", "stage", "intent", "retention",
     };
     c->rule->depends |= RULE_ON_TRAITS;
     if (n->quoted || is_known(c, n->name, RULE_NAME_TRAIT, false)) return;
     struct nearest best = { S(""), 100 };
     nearest_known(c, &best, n->name, RULE_NAME_TRAIT);
     for (isize i = 0; i < countof(words); i++) nearest_try(&best, n->name, str_of(words[i]));
+    for (isize i = 0; rule_alias_name(i).len; i++) nearest_try(&best, n->name, rule_alias_name(i));
     if (best.distance <= slips(n->name))
         wrong(c, n,
               arena_printf(c->arena,
@@ -490,7 +584,8 @@ enum { COST_ENTRY = 16 };                               /* a history question ag
 static i64 scan_cost(const struct scan *s)
 {
     i64 one = COST_ENTRY + (s->where ? s->where->cost : 0);
-    return s->tally == TALLY_DISTINCT ? one * 4 : s->tally == TALLY_COUNT ? one : one * 2;
+    if (s->open) one *= 4;                              /* looks at what came after, too */
+    return s->tally == TALLY_DISTINCT || s->tally == TALLY_COMMON ? one * 4 : s->tally == TALLY_COUNT ? one : one * 2;
 }
 
 static i64 cost_of(const struct node *n)
@@ -502,6 +597,8 @@ static i64 cost_of(const struct node *n)
     if (n->kind == NODE_TEST && n->op == OP_MATCHES) cost += 8;
     for (isize i = 0; i < n->kids_n; i++) cost += n->kids[i]->cost;
     for (isize i = 0; i < n->scans_n; i++) cost += scan_cost(&n->scans[i]);
+    if (n->unless) cost += scan_cost(n->unless);
+    if (n->kind == NODE_SEQUENCE) cost *= n->same_product || n->same_cart ? 4 : 2;
     if (n->index) cost += n->index->cost;
     return cost;
 }
@@ -530,10 +627,19 @@ static void check_node(struct checker *c, struct node *n)
         break;
     case NODE_SEQUENCE:
         for (isize i = 0; i < n->scans_n; i++) check_scan(c, &n->scans[i]);
+        if (n->unless) check_scan(c, n->unless);
         if (n->absent) check_absence(c, n);
         break;
     case NODE_TALLY: check_scan(c, &n->scans[0]); break;
-    case NODE_SINCE: c->rule->depends |= RULE_ON_TIME; check_scan(c, &n->scans[0]); break;
+    case NODE_SINCE:
+        c->rule->depends |= RULE_ON_TIME;
+        if (n->kids_n) check_node(c, n->kids[0]);
+        else check_scan(c, &n->scans[0]);
+        break;
+    case NODE_LADDER:
+        for (isize i = 0; i < n->kids_n; i++) check_node(c, n->kids[i]);
+        break;
+    case NODE_DISTANCE: check_distance(c, n); break;
     case NODE_AT: check_scan(c, &n->scans[0]); break;
     case NODE_SEGMENT: check_segment(c, n); break;
     case NODE_TRAIT: check_trait(c, n); break;
@@ -554,6 +660,9 @@ void rule_check(arena *a, struct rule *rule, const struct rule_names *names, str
     if (rule_form_levels(rule->root) > FORM_LEVELS_MAX)
         wrong(&c, rule->root, S("nested too deep"), S(""));
     rule->cost = rule->root->cost;
+    if (rule->cost > RULE_COST_MAX)
+        rule_error_add(errors, 0, 1, arena_printf(a, "this rule is too heavy: it costs %lld, the most is %d; ask fewer questions over the history",
+                                                  (long long)rule->cost, RULE_COST_MAX), S(""));
     rule->scans_n = c.scans.n;
     rule->scans = arena_new(a, const struct scan *, c.scans.n);
     if (c.scans.n) memcpy(rule->scans, c.scans.at, (size_t)c.scans.n * sizeof *c.scans.at);

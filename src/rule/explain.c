@@ -14,6 +14,7 @@ static str value_text(arena *a, const struct value *v)
     struct node literal = { .kind = NODE_LITERAL, .literal = *v };
     switch (v->kind) {
     case VALUE_UNKNOWN: return S("unknown");
+    case VALUE_LIST: return S("a list");
     case VALUE_TEXT: return arena_str(a, v->s);
     case VALUE_TIME: return time_print(a, v->at_ms);
     case VALUE_NUMBER:                                  /* days since … have no end of digits */

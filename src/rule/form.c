@@ -3,16 +3,17 @@
  * form.c - the JSON form of the tree, which the console's builder edits, and back to text.
  *
  *   condition  {"and": [c…]} {"or": [c…]} {"not": c}
- *              {"test": "<=", "left": v, "right": v}     right: [v…] for in, not in, under, [v, v] for between;
+ *              {"test": "<=", "left": v, "right": v}     right: [v…] for in, not in, under, has … of, [v, v] for between;
  *                                                        none for "is known" and "is true"
- *              {"did": scan} {"purchased": {"window": w}} {"viewed": {"window": w}} {"in_segment": "vip"}
+ *              {"did": scan} {"purchased": {"window": w}}, viewed, carted, wished   {"in_segment": "vip"}
  *              {"sequence": {"steps": [scan + "not": true on the last…], "within": 2, "unit": "hour",
- *                            "same_product": true, "window": w}}
+ *                            "unless": scan, "same_product": true, "same_cart": true, "window": w}}
  *   value      12.5  "text"  true  {"money": "49.90 NOK"} {"date": "2026-01-31"} {"percent": 40}
  *              {"trait": "age"} ("quoted": true: as trait("age")) {"context": "hour"}
  *              {"item": "stock", "key": v} {"field": "category"} {"quiz": "skin-type"} {"predicted": "churn"}
  *              {"affinity": "category", "value": "jeans"} {"count": scan} {"sum": scan} …
- *              {"days_since": scan} {"hours_since": …} {"minutes_since": …} {"at": scan}
+ *              {"days_since": scan or a trait} {"hours_since": …} {"minutes_since": …} {"at": scan}
+ *              {"version": "2.10.0"} {"distance_km": [59.91, 10.75]}   stage, orders.count and kin are traits
  *   scan       {"event": "product_viewed", "field": "revenue", "pick": "first", "where": c, "window": w}
  *   window     {"last": 30, "unit": "day"} {"near": 7, "far": 14, "unit": "day"} {"since": "2026-01-31"}
  *              {"session": true} {"today": true}
@@ -40,7 +41,11 @@ static void window_to_json(const struct window *win, struct jsonw *w)
     switch ((enum window_kind)win->kind) {
     case WINDOW_ALL: break;
     case WINDOW_LAST: jsonw_key_int(w, "last", win->far); break;
-    case WINDOW_AGO: jsonw_key_int(w, "near", win->near); jsonw_key_int(w, "far", win->far); break;
+    case WINDOW_AGO:
+        jsonw_key_int(w, "near", win->near);
+        jsonw_key_int(w, "far", win->far);
+        if (win->not_since) jsonw_key_bool(w, "not_since", true);
+        break;
     case WINDOW_SINCE: {
         struct node day = { .kind = NODE_LITERAL, .date = true };
         day.literal = (struct value){ .kind = VALUE_TIME, .at_ms = win->day_ms };
@@ -77,7 +82,7 @@ static void scan_to_json(const char *key, const struct scan *s, struct jsonw *w)
 static void did_to_json(const struct scan *s, struct jsonw *w)
 {
     if (!s->candidate) { scan_to_json("did", s, w); return; }
-    jsonw_key_begin(w, str_eq(s->event, S("product_viewed")) ? "viewed" : "purchased", '{');
+    jsonw_key_begin(w, rule_candidate_word(s->event), '{');
     window_to_json(&s->window, w);
     jsonw_end(w, '}');
 }
@@ -95,14 +100,22 @@ static void sequence_to_json(const struct node *n, struct jsonw *w)
     jsonw_end(w, ']');
     jsonw_key_int(w, "within", n->within);
     jsonw_key_str(w, "unit", str_of(rule_unit_names[n->unit]));
+    if (n->unless) {
+        jsonw_key_begin(w, "unless", '{');
+        scan_keys(n->unless, false, w);
+        jsonw_end(w, '}');
+    }
     if (n->same_product) jsonw_key_bool(w, "same_product", true);
+    if (n->same_cart) jsonw_key_bool(w, "same_cart", true);
     window_to_json(&n->scans[0].window, w);
     jsonw_end(w, '}');
 }
 
+static bool is_list_op(isize op) { return op >= OP_HAS_ANY && op <= OP_HAS_NONE; }
+
 static void test_to_json(const struct node *n, struct jsonw *w)
 {
-    bool list = n->op == OP_IN || n->op == OP_NOT_IN || n->op == OP_BETWEEN || n->kids_n > 2;
+    bool list = n->op == OP_IN || n->op == OP_NOT_IN || n->op == OP_BETWEEN || is_list_op(n->op) || n->kids_n > 2;
     jsonw_key_str(w, "test", str_of(rule_op_names[n->op]));
     jsonw_key(w, S("left"));
     node_to_json(n->kids[0], w);
@@ -118,18 +131,22 @@ static bool bare_literal(const struct node *n, struct jsonw *w)
 {
     switch (n->literal.kind) {
     case VALUE_BOOL: jsonw_bool(w, n->literal.b); return true;
-    case VALUE_TEXT: jsonw_str(w, n->literal.s); return true;
+    case VALUE_TEXT:
+        if (n->version) return false;
+        jsonw_str(w, n->literal.s);
+        return true;
     case VALUE_NUMBER:
         if (n->percent) return false;
         jsonw_num(w, n->literal.n);
         return true;
-    case VALUE_UNKNOWN: case VALUE_MONEY: case VALUE_TIME: break;
+    case VALUE_UNKNOWN: case VALUE_MONEY: case VALUE_TIME: case VALUE_LIST: break;
     }
     return false;
 }
 
 static void literal_keys(const struct node *n, struct jsonw *w)
 {
+    if (n->version) { jsonw_key_str(w, "version", n->literal.s); return; }
     if (n->literal.kind == VALUE_NUMBER) {              /* the number as it is printed before the sign */
         struct buf text = { 0 };
         rule_print_node(&text, n);
@@ -160,7 +177,9 @@ static void item_to_json(const struct node *n, struct jsonw *w)
 static void since_to_json(const struct node *n, struct jsonw *w)
 {
     static const char *const names[] = { "minutes_since", "hours_since", "days_since" };
-    scan_to_json(names[n->unit], n->scans, w);
+    if (n->kids_n == 0) { scan_to_json(names[n->unit], n->scans, w); return; }
+    jsonw_key(w, str_of(names[n->unit]));
+    node_to_json(n->kids[0], w);
 }
 
 static void node_to_json(const struct node *n, struct jsonw *w)
@@ -179,7 +198,7 @@ static void node_to_json(const struct node *n, struct jsonw *w)
     case NODE_LITERAL: literal_keys(n, w); break;
     case NODE_TRAIT:
         jsonw_key_str(w, "trait", n->name);
-        if (n->quoted && rule_is_name(n->name)) jsonw_key_bool(w, "quoted", true);
+        if (n->quoted && rule_is_dotted(n->name)) jsonw_key_bool(w, "quoted", true);
         break;
     case NODE_CONTEXT: jsonw_key_str(w, "context", n->name); break;
     case NODE_ITEM: item_to_json(n, w); break;
@@ -187,9 +206,17 @@ static void node_to_json(const struct node *n, struct jsonw *w)
     case NODE_AFFINITY: jsonw_key_str(w, "affinity", n->name); jsonw_key_str(w, "value", n->key); break;
     case NODE_QUIZ: jsonw_key_str(w, "quiz", n->name); break;
     case NODE_PREDICTED: jsonw_key_str(w, "predicted", n->name); break;
-    case NODE_TALLY: scan_to_json(rule_tally_names[n->scans->tally], n->scans, w); break;
+    case NODE_LADDER: jsonw_key_str(w, "trait", n->name); break;
+    case NODE_DISTANCE: joined_to_json("distance_km", n, w); break;
+    case NODE_TALLY:
+        if (n->name.len) jsonw_key_str(w, "trait", n->name);
+        else scan_to_json(rule_tally_names[n->scans->tally], n->scans, w);
+        break;
     case NODE_SINCE: since_to_json(n, w); break;
-    case NODE_AT: scan_to_json("at", n->scans, w); break;
+    case NODE_AT:
+        if (n->name.len) jsonw_key_str(w, "trait", n->name);
+        else scan_to_json("at", n->scans, w);
+        break;
     }
     jsonw_end(w, '}');
 }
@@ -202,6 +229,8 @@ isize rule_form_levels(const struct node *n)
     for (isize i = 0; i < n->scans_n; i++)
         if (n->scans[i].where) most = max_isize(most, 1 + rule_form_levels(n->scans[i].where));
     if (n->index) most = max_isize(most, rule_form_levels(n->index));
+    if (n->unless && n->unless->where) most = max_isize(most, 1 + rule_form_levels(n->unless->where));
+    if (n->kind == NODE_LADDER) most = 0;               /* it is written as one word */
     if (n->scans_n) most = max_isize(most, 2);
     bool list = n->kind == NODE_AND || n->kind == NODE_OR || n->kind == NODE_TEST;
     return most + 1 + list + (n->kind == NODE_SEQUENCE ? 2 : 0);
@@ -288,6 +317,7 @@ static void read_window(struct reader *r, const struct json *scan, struct window
         read_number(r, j, "near", &w->near);
         read_number(r, j, "far", &w->far);
         read_unit(r, j, &w->unit);
+        w->not_since = json_bool(json_get(j, S("not_since")), false);
     } else if (json_get(j, S("since"))) {
         w->kind = WINDOW_SINCE;
         read_day(r, j, "since", &w->day_ms);
@@ -354,7 +384,16 @@ static struct node *read_sequence(struct reader *r, const struct json *j)
     }
     read_number(r, j, "within", &n->within);
     read_unit(r, j, &n->unit);
+    const struct json *unless = json_get(j, S("unless"));
+    if (unless) {
+        isize before = enter(r, "unless");
+        n->unless = arena_new(r->arena, struct scan, 1);
+        read_scan(r, unless, n->unless);
+        n->unless->window = (struct window){ 0 };
+        r->path.len = before;
+    }
     n->same_product = json_bool(json_get(j, S("same_product")), false);
+    n->same_cart = !n->same_product && json_bool(json_get(j, S("same_cart")), false);
     read_window(r, j, &n->scans[0].window);
     return n;
 }
@@ -379,7 +418,10 @@ static struct node *read_literal(struct reader *r, const struct json *j)
     else if (json_is(j, JSON_STR)) n->literal = (struct value){ .kind = VALUE_TEXT, .s = j->s };
     else if (json_is(j, JSON_INT) || json_is(j, JSON_NUM))
         n->literal = (struct value){ .kind = VALUE_NUMBER, .n = json_num(j, 0) };
-    else if ((v = json_get(j, S("percent")))) {
+    else if ((v = json_get(j, S("version")))) {
+        n->version = true;
+        n->literal = (struct value){ .kind = VALUE_TEXT, .s = json_str(v, S("")) };
+    } else if ((v = json_get(j, S("percent")))) {
         n->percent = true;
         n->literal = (struct value){ .kind = VALUE_NUMBER, .n = json_num(v, 1e99) / 100 };
     } else if ((v = json_get(j, S("money")))) {
@@ -404,7 +446,7 @@ static struct node *read_named(struct reader *r, enum node_kind kind, str name, 
         || (!any_text && (!rule_is_name(name) || (kind == NODE_FIELD && rule_is_reserved(name)))))
         return refuse(r, "a name of letters, digits and _");
     n->name = name;
-    n->quoted = !rule_is_name(name);
+    n->quoted = kind == NODE_TRAIT ? !rule_is_dotted(name) : !rule_is_name(name);
     return n;
 }
 
@@ -437,7 +479,15 @@ static struct node *read_history(struct reader *r, const struct json *j)
     }
     for (isize i = 0; i < countof(since); i++) {
         if (!(v = json_get(j, str_of(since[i])))) continue;
-        n = read_scan_node(r, NODE_SINCE, v);
+        isize before = enter(r, since[i]);
+        if (json_get(v, S("trait"))) {
+            n = new_node(r, NODE_SINCE);
+            n->kids = arena_new(r->arena, struct node *, 1);
+            n->kids[n->kids_n++] = read_value(r, v);
+        } else {
+            n = read_scan_node(r, NODE_SINCE, v);
+        }
+        r->path.len = before;
         n->unit = (u8)i;
         return n;
     }
@@ -445,11 +495,20 @@ static struct node *read_history(struct reader *r, const struct json *j)
     return refuse(r, "a value");
 }
 
+static struct node *read_distance(struct reader *r, const struct json *j)
+{
+    struct node *n = new_node(r, NODE_DISTANCE);
+    if (!json_is(j, JSON_ARR) || json_len(j) != 2) return refuse(r, "a latitude and a longitude");
+    n->kids = arena_new(r->arena, struct node *, 2);
+    json_each(degrees, j) n->kids[n->kids_n++] = read_literal(r, degrees);
+    return n;
+}
+
 static struct node *read_value(struct reader *r, const struct json *j)
 {
     const struct json *v;
     if (!json_is(j, JSON_OBJ) || json_get(j, S("money")) || json_get(j, S("date"))
-        || json_get(j, S("percent")))
+        || json_get(j, S("percent")) || json_get(j, S("version")))
         return j && j->kind != JSON_NULL && j->kind != JSON_ARR ? read_literal(r, j) : refuse(r, "a value");
     if ((v = json_get(j, S("trait")))) {
         struct node *n = read_named(r, NODE_TRAIT, json_str(v, S("")), true);
@@ -466,6 +525,7 @@ static struct node *read_value(struct reader *r, const struct json *j)
         n->key = json_str(json_get(j, S("value")), S(""));
         return n;
     }
+    if ((v = json_get(j, S("distance_km")))) return read_distance(r, v);
     return read_history(r, j);
 }
 
@@ -478,11 +538,11 @@ static struct node *read_test(struct reader *r, const struct json *j)
     while (op <= OP_TRUE && !str_eq(name, str_of(rule_op_names[op]))) op++;
     if (op > OP_TRUE)
         return refuse(r, "a comparison: = != < <= > >= in, between, contains, starts with, ends with, "
-                         "matches, under, is known, is true");
+                         "matches, under, has, has any of, has all of, has none of, is known, is true");
     n->op = (u8)op;
     bool list = json_is(right, JSON_ARR), none = op == OP_KNOWN || op == OP_TRUE;
     isize count = none ? 0 : list ? json_len(right) : 1;
-    bool takes_list = op == OP_IN || op == OP_NOT_IN || op == OP_BETWEEN || op == OP_UNDER;
+    bool takes_list = op == OP_IN || op == OP_NOT_IN || op == OP_BETWEEN || op == OP_UNDER || is_list_op(op);
     if (count > LIST_MAX || (list && !takes_list) || (op == OP_BETWEEN && count != 2)
         || (!none && count == 0))
         return refuse(r, "as many values on the right as the comparison takes");
@@ -519,7 +579,8 @@ static struct node *read_condition_here(struct reader *r, const struct json *j)
     static const struct { const char *key; enum node_kind kind; str event; } keys[] = {
         { "and", NODE_AND, S_INIT("") }, { "or", NODE_OR, S_INIT("") }, { "not", NODE_NOT, S_INIT("") },
         { "did", NODE_DID, S_INIT("") }, { "purchased", NODE_DID, S_INIT("product_purchased") },
-        { "viewed", NODE_DID, S_INIT("product_viewed") }, { "sequence", NODE_SEQUENCE, S_INIT("") },
+        { "viewed", NODE_DID, S_INIT("product_viewed") }, { "carted", NODE_DID, S_INIT("in_cart") },
+        { "wished", NODE_DID, S_INIT("in_wishlist") }, { "sequence", NODE_SEQUENCE, S_INIT("") },
         { "in_segment", NODE_SEGMENT, S_INIT("") },
     };
     struct node *n = NULL;
@@ -544,7 +605,7 @@ static struct node *read_condition_here(struct reader *r, const struct json *j)
         r->path.len = before;
         return n;
     }
-    return refuse(r, "a condition: and, or, not, test, did, sequence, purchased, viewed or in_segment");
+    return refuse(r, "a condition: and, or, not, test, did, sequence, purchased, viewed, carted, wished or in_segment");
 }
 
 static struct node *read_condition(struct reader *r, const struct json *j)

@@ -31,11 +31,21 @@ bool rule_is_name(str name)
     return true;
 }
 
+bool rule_is_dotted(str name)
+{
+    struct str_cut part = { .tail = name, .found = true };
+    while (part.found) {
+        part = str_cut(part.tail, '.');
+        if (!rule_is_name(part.head)) return false;
+    }
+    return true;
+}
+
 bool rule_is_reserved(str name)
 {
     static const char *const words[] = {
         "and", "or", "not", "in", "between", "contains", "starts", "ends", "matches", "under", "is",
-        "exists", "where", "then", "within", "for", "true", "false",
+        "exists", "where", "then", "unless", "within", "for", "true", "false",
     };
     for (isize i = 0; i < countof(words); i++)
         if (str_eq_nocase(name, str_of(words[i]))) return true;

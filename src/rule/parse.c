@@ -6,26 +6,29 @@
  *   all       = denial { "and" denial }
  *   denial    = "not" denial | test
  *   test      = "(" rule ")" | "did" "(" scan [ "," window ] ")"
- *             | ( "purchased" | "viewed" ) "(" "item" [ "," window ] ")"
- *             | "sequence" "(" step { "then" step } "within" number unit [ "for" "the" "same" "product" ]
- *               [ "," window ] ")"
+ *             | ( "purchased" | "viewed" | "carted" | "wished" ) "(" "item" [ "," window ] ")"
+ *             | "sequence" "(" step { "then" step } [ "unless" scan ] "within" number unit
+ *               [ "for" "the" "same" ( "product" | "cart" ) ] [ "," window ] ")"
  *             | "in" "segment" text | "exists" value | value [ comparison ]
  *   comparison= ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) value | [ "not" ] "in" "(" value { "," value } ")"
  *             | [ "not" ] "between" value "and" value | "contains" text | ( "starts" | "ends" ) "with" text
  *             | "matches" text | "under" ( text | "(" text { "," text } ")" )
+ *             | "has" ( text | ( "any" | "all" | "none" ) "of" "(" value { "," value } ")" )
  *             | "is" [ "not" ] "known" | "is" "unknown"
- *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "true" | "false" | name
+ *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "version" text | "true" | "false" | name { "." name }
  *             | "trait" "(" text ")"
  *             | "context" "." name | "item" "." name [ "[" value "]" ]
  *             | "affinity" "(" name "," text ")" | "quiz" "(" text ")" | "predicted" "(" text ")"
  *             | "count" "(" scan [ "," window ] ")"
- *             | ( "sum" | "average" | "min" | "max" | "distinct" ) "(" event "." name [ "where" rule ]
+ *             | "distance_km" "(" [ "-" ] number "," [ "-" ] number ")"
+ *             | ( "sum" | "average" | "min" | "max" | "distinct" | "first" | "last" | "most_common" ) "(" event "." name [ "where" rule ]
  *               [ "," window ] ")"
  *             | ( "days_since" | "hours_since" | "minutes_since" | "at" ) "(" ( "first" | "last" ) scan ")"
+ *             | ( "days_since" | "hours_since" | "minutes_since" ) "(" ( name | "trait" "(" text ")" ) ")"
  *   scan      = event [ "where" rule ]          names in it are fields of the entry and its item
  *   step      = [ "not" ] scan
  *   event     = name | text
- *   window    = "last" [ number ] unit | "between" number "and" number unit "ago" | "since" date
+ *   window    = "last" [ number ] unit | "between" number "and" number unit "ago" [ "," "not" "since" ] | "since" date
  *             | "this" "session" | "today"
  *
  * After a mistake the parser skips to the next `and`, `or` or closing parenthesis of the same level
@@ -116,6 +119,8 @@ static bool deeper(struct parser *p)
 }
 
 static struct node *parse_any(struct parser *p);
+static struct node *parse_number(struct parser *p);
+static void add_kid(struct parser *p, struct node *n, struct node *kid);
 static struct node *parse_value(struct parser *p);
 
 /* ---- windows and scans --------------------------------------------------------------------- */
@@ -154,7 +159,14 @@ static bool parse_ago(struct parser *p, struct window *w)
                        arena_printf(p->arena, "between %" PRId64 " and %" PRId64, w->far, w->near));
         return false;
     }
-    return true;
+    if (!is_sign(p->at, ",") || !is_word(p->at + 1, "not")) return true;
+    p->at += 2;
+    if (!take_word(p, "since")) { expected(p, "`since`", "since"); return false; }
+    w->not_since = true;
+    if (w->near > 0) return true;
+    rule_error_add(p->errors, near->at, near->len, S("`not since` needs a window that ends before now"),
+                   S("between 1 and"));
+    return false;
 }
 
 static bool parse_window(struct parser *p, struct window *w)
@@ -300,13 +312,30 @@ static bool parse_sequence_rest(struct parser *p, struct node *n)
     if (!is_word(p->at, "then")) { expected(p, "`then` and what comes next", "then"); return false; }
     while (take_word(p, "then"))
         if (!parse_step(p, n)) return false;
-    if (!take_word(p, "within")) { expected(p, "`then` or `within`", "within 2 hours"); return false; }
+    if (take_word(p, "unless")) {
+        n->unless = arena_new(p->arena, struct scan, 1);
+        if (!parse_event(p, n->unless) || !parse_where(p, n->unless)) return false;
+    }
+    if (!take_word(p, "within")) {
+        expected(p, n->unless ? "`within`" : "`then`, `unless` or `within`", "within 2 hours");
+        return false;
+    }
     if (!parse_count(p, 1, &n->within) || !parse_unit(p, &n->unit)) return false;
     if (take_word(p, "for")) {
-        n->same_product = take_word(p, "the") && take_word(p, "same") && take_word(p, "product");
-        if (!n->same_product) { expected(p, "`for the same product`", "for the same product"); return false; }
+        bool same = take_word(p, "the") && take_word(p, "same");
+        n->same_product = same && take_word(p, "product");
+        n->same_cart = same && !n->same_product && take_word(p, "cart");
+        if (!n->same_product && !n->same_cart) {
+            expected(p, "`for the same product` or `for the same cart`", "for the same product");
+            return false;
+        }
     }
+    const struct token *window = p->at + 1;
     if (take_sign(p, ",") && !parse_window(p, &n->scans[0].window)) return false;
+    if (n->scans[0].window.not_since) {
+        rule_error_add(p->errors, window->at, window->len, S("a sequence cannot end in `not since`; say `then not …`"), S(""));
+        return false;
+    }
     return want_sign(p, ")", "`for the same product`, a comma and a window, or `)`");
 }
 
@@ -397,9 +426,23 @@ static struct node *parse_tally(struct parser *p, enum tally tally)
     n->scans->tally = (u8)tally;
     if (!parse_event(p, n->scans)) return lost(p, n);
     if (tally != TALLY_COUNT
-        && !parse_field(p, n->scans, tally == TALLY_DISTINCT ? "product" : "revenue"))
+        && !parse_field(p, n->scans, tally == TALLY_DISTINCT ? "product" : tally_any_kind((u8)tally) ? "category" : "revenue"))
         return lost(p, n);
     return parse_rest(p, n->scans) ? n : lost(p, n);
+}
+
+/* days_since(born): of a trait that is a date. */
+static struct node *parse_since_trait(struct parser *p, struct node *n)
+{
+    struct node *trait = parse_value(p);
+    add_kid(p, n, trait);
+    if (trait->kind == NODE_ERROR) return lost(p, n);
+    if (trait->kind != NODE_TRAIT) {
+        rule_error_add(p->errors, trait->at, trait->len, S("expected `first` or `last` and an event, or a trait that is a date"),
+                       S("last order_completed"));
+        return lost(p, n);
+    }
+    return want_sign(p, ")", "`)`") ? n : lost(p, n);
 }
 
 static struct node *parse_instant(struct parser *p, enum node_kind kind, enum unit unit)
@@ -407,6 +450,9 @@ static struct node *parse_instant(struct parser *p, enum node_kind kind, enum un
     struct node *n = node_new(p, kind);
     p->at += 2;
     n->unit = (u8)unit;
+    bool event = is_word(p->at, "first") || is_word(p->at, "last");
+    if (kind == NODE_SINCE && !event && p->at->kind == TOKEN_NAME && !rule_is_reserved(p->at->text))
+        return parse_since_trait(p, n);
     n->scans_n = 1;
     n->scans = arena_new(p->arena, struct scan, 1);
     n->scans->first = is_word(p->at, "first");
@@ -417,6 +463,24 @@ static struct node *parse_instant(struct parser *p, enum node_kind kind, enum un
     p->at++;
     if (!parse_event(p, n->scans) || !parse_where(p, n->scans)) return lost(p, n);
     return want_sign(p, ")", "`where` or `)`") ? n : lost(p, n);
+}
+
+static struct node *parse_distance(struct parser *p)
+{
+    static const f64 most[] = { 90, 180 };
+    struct node *n = node_new(p, NODE_DISTANCE);
+    p->at += 2;
+    for (isize i = 0; i < countof(most); i++) {
+        if (i && !want_sign(p, ",", "a comma and the longitude")) return lost(p, n);
+        struct node *degrees = parse_number(p);
+        bool plain = degrees->kind == NODE_LITERAL && degrees->literal.kind == VALUE_NUMBER && !degrees->percent;
+        if (!plain || !(degrees->literal.n >= -most[i] && degrees->literal.n <= most[i])) {
+            rule_error_add(p->errors, degrees->at, 1, i ? S("a longitude is a number from -180 to 180") : S("a latitude is a number from -90 to 90"), S(""));
+            return lost(p, n);
+        }
+        add_kid(p, n, degrees);
+    }
+    return want_sign(p, ")", "`)`") ? n : lost(p, n);
 }
 
 static struct node *parse_dotted(struct parser *p, enum node_kind kind)
@@ -437,17 +501,25 @@ static struct node *parse_dotted(struct parser *p, enum node_kind kind)
     return n;
 }
 
+enum { CANDIDATE_CART = -1, CANDIDATE_WISHLIST = -2 };
+
 static const struct { const char *word; enum node_kind kind; int detail; } calls[] = {
     { "did", NODE_DID, 0 },
     { "sequence", NODE_SEQUENCE, 0 },
     { "purchased", NODE_DID, EVENT_PRODUCT_PURCHASED },
     { "viewed", NODE_DID, EVENT_PRODUCT_VIEWED },
+    { "carted", NODE_DID, CANDIDATE_CART },
+    { "wished", NODE_DID, CANDIDATE_WISHLIST },
     { "count", NODE_TALLY, TALLY_COUNT },
     { "sum", NODE_TALLY, TALLY_SUM },
     { "average", NODE_TALLY, TALLY_AVERAGE },
     { "min", NODE_TALLY, TALLY_MIN },
     { "max", NODE_TALLY, TALLY_MAX },
     { "distinct", NODE_TALLY, TALLY_DISTINCT },
+    { "first", NODE_TALLY, TALLY_FIRST },
+    { "last", NODE_TALLY, TALLY_LAST },
+    { "most_common", NODE_TALLY, TALLY_COMMON },
+    { "distance_km", NODE_DISTANCE, 0 },
     { "days_since", NODE_SINCE, UNIT_DAY },
     { "hours_since", NODE_SINCE, UNIT_HOUR },
     { "minutes_since", NODE_SINCE, UNIT_MINUTE },
@@ -473,12 +545,18 @@ static struct node *unknown_call(struct parser *p)
     return lost(p, n);
 }
 
+static str candidate_event(int detail)
+{
+    if (detail == CANDIDATE_CART) return S("in_cart");
+    if (detail == CANDIDATE_WISHLIST) return S("in_wishlist");
+    return str_of(event_type_name((u16)detail));
+}
+
 static struct node *parse_call_of(struct parser *p, isize call)
 {
     switch (calls[call].kind) {
     case NODE_DID:
-        return calls[call].detail ? parse_candidate(p, str_of(event_type_name((u16)calls[call].detail)))
-                                  : parse_did(p);
+        return calls[call].detail ? parse_candidate(p, candidate_event(calls[call].detail)) : parse_did(p);
     case NODE_SEQUENCE: return parse_sequence(p);
     case NODE_TALLY: return parse_tally(p, (enum tally)calls[call].detail);
     case NODE_SINCE: return parse_instant(p, NODE_SINCE, (enum unit)calls[call].detail);
@@ -487,6 +565,8 @@ static struct node *parse_call_of(struct parser *p, isize call)
     case NODE_QUIZ: return parse_text_call(p, NODE_QUIZ, "\"skin-type\"");
     case NODE_PREDICTED: return parse_text_call(p, NODE_PREDICTED, "\"churn\"");
     case NODE_AFFINITY: return parse_affinity(p);
+    case NODE_DISTANCE: return parse_distance(p);
+    case NODE_LADDER:
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_SEGMENT: case NODE_ERROR:
     case NODE_LITERAL: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: break;
     }
@@ -510,10 +590,17 @@ static struct node *parse_call(struct parser *p)
 
 static struct node *parse_bare_name(struct parser *p)
 {
-    struct node *n = node_new(p, p->in_where ? NODE_FIELD : NODE_TRAIT);
+    struct node *n = node_new(p, p->in_where ? NODE_FIELD : NODE_TRAIT), *ours = NULL;
     n->name = p->at->text;
     n->field = (u8)rule_field_of(n->name);
-    if (p->on_right) {
+    for (; !p->in_where && !p->on_right && is_sign(p->at + 1, ".") && p->at[2].kind == TOKEN_NAME; p->at += 2)
+        n->name = arena_printf(p->arena, "%.*s.%.*s", STR_FMT(n->name), STR_FMT(p->at[2].text));
+    if (!p->in_where && !p->on_right) ours = rule_alias(p->arena, n->name);
+    if (!p->in_where && !p->on_right && !ours) ours = rule_ladder_parse(p->arena, n->name);
+    if (ours) {
+        ours->at = n->at;
+        n = ours;
+    } else if (p->on_right) {
         rule_error_add(p->errors, p->at->at, p->at->len,
                        S("text stands in quotes; another trait is written trait(\"…\")"),
                        arena_printf(p->arena, "\"%.*s\"", STR_FMT(n->name)));
@@ -545,6 +632,13 @@ static struct node *parse_value_here(struct parser *p)
             n = node_new(p, NODE_LITERAL);
             n->literal = (struct value){ .kind = VALUE_BOOL, .b = is_word(t, "true") };
             p->at++;
+            return n;
+        }
+        if (is_word(t, "version") && t[1].kind == TOKEN_TEXT && p->on_right) {
+            p->at++;
+            n = node_new(p, NODE_LITERAL);
+            n->literal = (struct value){ .kind = VALUE_TEXT, .s = p->at++->text };
+            n->version = true;
             return n;
         }
         if (is_word(t, "context") && is_sign(t + 1, ".")) return parse_dotted(p, NODE_CONTEXT);
@@ -612,6 +706,22 @@ static struct node *negate(struct parser *p, struct node *of)
     return n;
 }
 
+static struct node *parse_has(struct parser *p, struct node *test)
+{
+    static const struct { const char *word; enum op op; } of[] = {
+        { "any", OP_HAS_ANY }, { "all", OP_HAS_ALL }, { "none", OP_HAS_NONE },
+    };
+    for (isize i = 0; i < countof(of); i++) {
+        if (!is_word(p->at, of[i].word) || !is_word(p->at + 1, "of")) continue;
+        p->at += 2;
+        test->op = (u8)of[i].op;
+        return parse_list(p, test);
+    }
+    test->op = OP_HAS;
+    add_kid(p, test, parse_right(p));
+    return test;
+}
+
 static struct node *parse_between(struct parser *p, struct node *test)
 {
     test->op = OP_BETWEEN;
@@ -664,6 +774,7 @@ static struct node *parse_comparison(struct parser *p, struct node *left)
     for (isize i = 0; i < countof(words); i++)
         if (take_word(p, words[i].word)) return parse_text_op(p, test, words[i].op);
     if (take_word(p, "is")) return parse_is(p, test);
+    if (take_word(p, "has")) return parse_has(p, test);
     if (take_word(p, "between")) return parse_between(p, test);
     test->op = OP_IN;
     if (take_word(p, "in")) return parse_list(p, test);
@@ -681,9 +792,9 @@ static struct node *parse_comparison(struct parser *p, struct node *left)
 /* A value is followed by something that may follow one, or by a slip of the pen. */
 static void check_follow(struct parser *p)
 {
-    static const char *const may_follow[] = { "and", "or", "then", "within", "for" };
+    static const char *const may_follow[] = { "and", "or", "then", "unless", "within", "for" };
     static const char *const meant[] = {
-        "and", "or", "between", "contains", "starts with", "ends with", "matches", "under", "is known",
+        "and", "or", "between", "contains", "starts with", "ends with", "matches", "under", "has", "is known",
     };
     if (p->at->kind == TOKEN_END || is_sign(p->at, ")") || is_sign(p->at, ",")) return;
     for (isize i = 0; i < countof(may_follow); i++)

@@ -9,10 +9,10 @@
 
 const char *const rule_op_names[] = {
     "=", "!=", "<", "<=", ">", ">=", "in", "not in", "between", "contains", "starts with", "ends with",
-    "matches", "under", "is known", "is true",
+    "matches", "under", "has", "has any of", "has all of", "has none of", "is known", "is true",
 };
 const char *const rule_unit_names[] = { "minute", "hour", "day", "week", "month", "year" };
-const char *const rule_tally_names[] = { "count", "sum", "average", "min", "max", "distinct" };
+const char *const rule_tally_names[] = { "count", "sum", "average", "min", "max", "distinct", "first", "last", "most_common" };
 
 static void put(struct buf *out, const char *z) { buf_add(out, str_of(z)); }
 
@@ -81,7 +81,7 @@ static void print_window(struct buf *out, const struct window *w)
     case WINDOW_AGO:
         buf_printf(out, ", between %" PRId64 " and ", w->near);
         print_span(out, w->far, w->unit);
-        put(out, " ago");
+        put(out, w->not_since ? " ago, not since" : " ago");
         return;
     case WINDOW_SINCE:
         put(out, ", since ");
@@ -116,10 +116,22 @@ static void print_call(struct buf *out, const char *name, const struct scan *s)
     buf_byte(out, ')');
 }
 
+static const struct { str event; const char *word; } candidates[] = {
+    { S_INIT("product_purchased"), "purchased" }, { S_INIT("product_viewed"), "viewed" },
+    { S_INIT("in_cart"), "carted" }, { S_INIT("in_wishlist"), "wished" },
+};
+
+const char *rule_candidate_word(str event)
+{
+    for (isize i = 0; i < countof(candidates); i++)
+        if (str_eq(event, candidates[i].event)) return candidates[i].word;
+    return "purchased";
+}
+
 static void print_did(struct buf *out, const struct scan *s)
 {
     if (!s->candidate) { print_call(out, "did", s); return; }
-    put(out, str_eq(s->event, S("product_viewed")) ? "viewed(item" : "purchased(item");
+    buf_printf(out, "%s(item", rule_candidate_word(s->event));
     print_window(out, &s->window);
     buf_byte(out, ')');
 }
@@ -132,9 +144,11 @@ static void print_sequence(struct buf *out, const struct node *n)
         if (n->absent && i == n->scans_n - 1) put(out, "not ");
         print_where(out, &n->scans[i]);
     }
+    if (n->unless) { put(out, " unless "); print_where(out, n->unless); }
     put(out, " within ");
     print_span(out, n->within, n->unit);
     if (n->same_product) put(out, " for the same product");
+    if (n->same_cart) put(out, " for the same cart");
     print_window(out, &n->scans[0].window);
     buf_byte(out, ')');
 }
@@ -149,7 +163,11 @@ static void print_literal(struct buf *out, const struct node *n)
         print_number(out, v->n, n->percent);
         if (n->percent) buf_byte(out, '%');
         break;
-    case VALUE_TEXT: print_text(out, v->s); break;
+    case VALUE_TEXT:
+        if (n->version) put(out, "version ");
+        print_text(out, v->s);
+        break;
+    case VALUE_LIST: put(out, "a list"); break;
     case VALUE_MONEY: print_money(out, v->money); break;
     case VALUE_TIME: print_day(out, v->at_ms); break;
     }
@@ -165,13 +183,18 @@ static void print_quoted_call(struct buf *out, const char *name, str text)
 
 static bool bare_trait(str name)
 {
-    return rule_is_name(name) && !rule_is_reserved(name);
+    return rule_is_dotted(name) && !rule_is_reserved(name);
 }
 
 static void print_instant(struct buf *out, const struct node *n)
 {
     if (n->kind == NODE_AT) put(out, "at(");
     else buf_printf(out, "%ss_since(", rule_unit_names[n->unit]);
+    if (n->kids_n) {
+        rule_print_node(out, n->kids[0]);
+        buf_byte(out, ')');
+        return;
+    }
     put(out, n->scans->first ? "first " : "last ");
     print_where(out, n->scans);
     buf_byte(out, ')');
@@ -187,6 +210,8 @@ static void print_list(struct buf *out, struct node *const *kids, isize n)
     buf_byte(out, ')');
 }
 
+static void print_pair(struct buf *out, const struct node *n) { print_list(out, n->kids, n->kids_n); }
+
 static void print_test(struct buf *out, const struct node *n)
 {
     enum op op = (enum op)n->op;
@@ -199,7 +224,7 @@ static void print_test(struct buf *out, const struct node *n)
         rule_print_node(out, n->kids[1]);
         put(out, " and ");
         rule_print_node(out, n->kids[2]);
-    } else if (op == OP_IN || op == OP_NOT_IN || n->kids_n > 2) {
+    } else if (op == OP_IN || op == OP_NOT_IN || op >= OP_HAS_ANY || n->kids_n > 2) {
         print_list(out, n->kids + 1, n->kids_n - 1);
     } else {
         rule_print_node(out, n->kids[1]);
@@ -255,8 +280,14 @@ void rule_print_node(struct buf *out, const struct node *n)
         break;
     case NODE_QUIZ: print_quoted_call(out, "quiz", n->name); break;
     case NODE_PREDICTED: print_quoted_call(out, "predicted", n->name); break;
-    case NODE_TALLY: print_call(out, rule_tally_names[n->scans->tally], n->scans); break;
-    case NODE_SINCE: case NODE_AT: print_instant(out, n); break;
+    case NODE_TALLY:
+        if (n->name.len) buf_add(out, n->name);
+        else print_call(out, rule_tally_names[n->scans->tally], n->scans);
+        break;
+    case NODE_AT: if (n->name.len) { buf_add(out, n->name); break; }    /* fall through */
+    case NODE_SINCE: print_instant(out, n); break;
+    case NODE_LADDER: buf_add(out, n->name); break;
+    case NODE_DISTANCE: put(out, "distance_km"); print_pair(out, n); break;
     }
 }
 

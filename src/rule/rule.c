@@ -59,7 +59,13 @@ isize rule_segments(const struct rule *rule, segment_id *out, isize max)
 /* What an open `where` asks of the person or the candidate differs from one to the next: the type decides. */
 static bool scan_touched(const struct run *run, const struct scan *s, const struct history_entry *e)
 {
+    if (s->open && e->type != s->type) {                /* it may take something out */
+        bool cart = s->open == OPEN_CART && (e->type == EVENT_PRODUCT_REMOVED || e->type == EVENT_ORDER_COMPLETED);
+        bool wish = s->open == OPEN_WISHLIST && e->type == EVENT_WISHLIST_REMOVED;
+        return cart || wish || e->type == EVENT_PRODUCT_PURCHASED;
+    }
     if (!scan_of_type(s, e)) return false;
+    if (s->open) return true;
     return !s->where || s->open_where || rule_where(run, s->where, e) != TRI_FALSE;
 }
 

@@ -25,10 +25,11 @@
 
 enum tri { TRI_FALSE, TRI_TRUE, TRI_UNKNOWN };
 
-enum value_kind { VALUE_UNKNOWN, VALUE_BOOL, VALUE_NUMBER, VALUE_TEXT, VALUE_MONEY, VALUE_TIME };
+/* A list that was not parsed yet is VALUE_TEXT that begins with [: `has` reads it. */
+enum value_kind { VALUE_UNKNOWN, VALUE_BOOL, VALUE_NUMBER, VALUE_TEXT, VALUE_MONEY, VALUE_TIME, VALUE_LIST };
 struct value {
     enum value_kind kind;
-    union { bool b; f64 n; str s; struct money money; i64 at_ms; };
+    union { bool b; f64 n; str s; struct money money; i64 at_ms; const struct json *list; };
 };
 
 /* Where a rule will be used decides which names it may say: `item.` only in filters and guards, `context.` everywhere
@@ -74,6 +75,7 @@ struct rule_facts {
     bool affinity_lasts;                                                            /* or: only an event moves it, no instant does */
     struct value (*quiz)(const void *ctx, str question);
     struct value (*predicted)(const void *ctx, u8 score);                           /* enum score: a number, or money */
+    struct value (*cart)(const void *ctx, const struct history_entry *entry);       /* the key of the cart it was done with */
     /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …; a `where` over the history also
      * asks for `product` (its key), `category` (its name), `brand` and `price`. */
     struct value (*item)(const void *ctx, item_id item, str field, str key);
@@ -122,7 +124,20 @@ void rule_to_json(const struct rule *rule, struct jsonw *w);
 /* JSON form -> text, to be compiled. ERR_BAD_INPUT with the path in diag. */
 MUST_USE enum err rule_from_json(arena *a, const struct json *tree, str *text, struct diag *diag);
 
-/* A rough cost of one run, in leaves x history entries looked at per entry of history: shown before publishing. */
+/* A rough cost of one run, in leaves x history entries looked at per entry of history: shown before publishing. One that costs more
+ * than RULE_COST_MAX does not compile: each event may ask it of somebody, and a preview asks it of everybody. */
+enum { RULE_COST_MAX = 4000 };
 i64 rule_cost(const struct rule *rule);
+
+/* The newest entries that make the rule hold and name an item or a cart, without repeating either, at most `max`; the count. What
+ * stands under a `not` made nothing so. Entries are of facts->history. */
+isize rule_matched(const struct rule *rule, const struct rule_facts *facts, const struct history_entry **out, isize max);
+
+/* ---- ladders: facts that the language derives by its own rules --------------------------------
+ *
+ * `stage` (how far somebody is on the way to buying) and `intent` (what they seem to be here for) are
+ * the word of the first rung whose rule holds. Unknown when none does. */
+struct rule_rung { str word, rule, help; };     /* help: how to support somebody who stands there, in one sentence */
+const struct rule_rung *rule_ladder(str name, isize *n);    /* null when nothing is called so */
 
 #endif

@@ -25,7 +25,8 @@ static const struct { str key, category, above, brand; i64 price_minor; f64 marg
     { S_INIT("sku-4"), S_INIT("kettles"), S_INIT("kitchen"), S_INIT("Hearth"), 2900, 0.1, 1, true },
 };
 static const str world_segments[] = { S_INIT("vip"), S_INIT("lapsed"), S_INIT("newcomers") };
-static const str world_traits[] = { S_INIT("gender"), S_INIT("age"), S_INIT("first_name"), S_INIT("subscribed"), S_INIT("born") };
+static const str world_traits[] = { S_INIT("gender"), S_INIT("age"), S_INIT("first_name"), S_INIT("subscribed"), S_INIT("born"),
+                                   S_INIT("sizes"), S_INIT("app_version"), S_INIT("account.plan") };
 static const str world_categories[] = { S_INIT("jeans"), S_INIT("clothes"), S_INIT("sweaters"), S_INIT("kettles"), S_INIT("kitchen") };
 static const str world_events[] = { S_INIT("Newsletter Joined"), S_INIT("Store Entered") };
 
@@ -70,6 +71,12 @@ static struct value world_trait(const void *ctx, str name)
     if (str_eq(name, S("first_name"))) return world_text(S("Ana \"Anchor\" Ås"));
     if (str_eq(name, S("shoe size"))) return world_text(S("38"));
     if (str_eq(name, S("born"))) return world_text(S("1992-02-29"));
+    if (str_eq(name, S("sizes"))) return world_text(S("[\"M\",\"L\",40]"));
+    if (str_eq(name, S("app_version"))) return world_text(S("2.10.1"));
+    if (str_eq(name, S("account.plan"))) return world_text(S("gold"));
+    if (str_eq(name, S("member_since"))) return world_text(S("2025-01-15"));
+    if (str_eq(name, S("latitude"))) return world_number(59.9139);
+    if (str_eq(name, S("longitude"))) return world_number(10.7522);
     if (str_eq(name, S("subscribed"))) return (struct value){ .kind = VALUE_BOOL, .b = true };
     return (struct value){ 0 };
 }
@@ -110,6 +117,13 @@ static struct value world_predicted(const void *ctx, u8 score)
     return score == SCORE_CHURN ? world_number(0.7) : (struct value){ 0 };
 }
 
+/* What is in the cart now was put there, and looked at, in one. */
+static struct value world_cart(const void *ctx, const struct history_entry *entry)
+{
+    (void)ctx;
+    return entry->ref == 11 || entry->ref == 12 ? world_text(S("c-1")) : (struct value){ 0 };
+}
+
 static struct value world_item(const void *ctx, item_id item, str field, str key)
 {
     (void)ctx;
@@ -143,6 +157,11 @@ static const struct history_entry world_history[] = {
     { .at_ms = AGO(70, DAY_MS), .ref = 4, .type = EVENT_PRODUCT_PURCHASED, .item = 3, .quantity = 2, .value_minor = 11800, .currency = EUR, .channel = CHANNEL_POS },
     { .at_ms = AGO(65, DAY_MS), .ref = 5, .type = EVENT_ORDER_COMPLETED, .value_minor = -5900, .currency = EUR, .flags = HISTORY_ORDER, .channel = CHANNEL_POS },
     { .at_ms = AGO(20, DAY_MS), .ref = 6, .type = EVENT_PRODUCT_VIEWED, .item = 1, .channel = CHANNEL_WEB },
+    { .at_ms = AGO(15, DAY_MS), .ref = 14, .type = EVENT_WISHLIST_ADDED, .item = 2, .quantity = 1, .channel = CHANNEL_APP },
+    { .at_ms = AGO(14, DAY_MS), .ref = 15, .type = EVENT_WISHLIST_ADDED, .item = 4, .quantity = 1, .channel = CHANNEL_APP },
+    { .at_ms = AGO(13, DAY_MS), .ref = 16, .type = EVENT_WISHLIST_REMOVED, .item = 4, .channel = CHANNEL_APP },
+    { .at_ms = AGO(12, DAY_MS), .ref = 17, .type = EVENT_SEGMENT_ENTERED, .quantity = 1 },
+    { .at_ms = AGO(11, DAY_MS), .ref = 18, .type = EVENT_SEGMENT_LEFT, .quantity = 1 },
     { .at_ms = AGO(10, DAY_MS), .ref = 7, .type = EVENT_PRODUCT_VIEWED, .item = 2, .channel = CHANNEL_APP },
     { .at_ms = AGO(9, DAY_MS), .ref = 8, .type = WORLD_CUSTOM, .channel = CHANNEL_WEB },
     { .at_ms = AGO(5, HOUR_MS), .ref = 9, .type = EVENT_PRODUCT_VIEWED, .item = 4, .channel = CHANNEL_WEB },
@@ -158,7 +177,7 @@ static inline struct rule_facts world_facts(void)
     return (struct rule_facts){
         .now_ms = WORLD_NOW, .zone_minutes = WORLD_ZONE, .history = world_history, .history_n = countof(world_history),
         .candidate = { 1 }, .trait = world_trait, .in_segment = world_in_segment, .context = world_context,
-        .affinity = world_affinity, .quiz = world_quiz, .predicted = world_predicted, .item = world_item, .item_under = world_item_under,
+        .affinity = world_affinity, .quiz = world_quiz, .predicted = world_predicted, .cart = world_cart, .item = world_item, .item_under = world_item_under,
     };
 }
 

@@ -14,6 +14,8 @@
  *   today, this session         everything goes at midnight, or 30 minutes after the last entry
  *   days_since(…) > n           t + n days, to the millisecond
  *   affinity(…) > x             bisected, as a liking only fades (or only grows) between entries
+ *   …, not since                nothing until the newest nearer entry has come into the window
+ *   stage, intent, retention    when the first of the rules looked at may answer otherwise: perhaps early
  *
  * and a tree joins them: an `and` stays no at least as long as the longest of its noes stays, and
  * stays anything else until the first of its parts moves. `or` is its mirror. An answer is never
@@ -23,7 +25,8 @@
  * order is not known) are netted by sums and passed over by all other questions: a pair of shoes
  * sent back is no second purchase.
  *
- * Nothing here allocates. History is walked newest first; windows are found by bisection. */
+ * Nothing here allocates, but for `has` on a list that comes as JSON. History is walked newest first; windows are found by
+ * bisection. */
 #include "rule/inside.h"
 
 #include <math.h>
@@ -80,7 +83,7 @@ static enum tri ordered(enum op op, int order)
     case OP_GT: return tri_of(order > 0);
     case OP_GE: return tri_of(order >= 0);
     case OP_BETWEEN: case OP_CONTAINS: case OP_STARTS: case OP_ENDS: case OP_MATCHES: case OP_UNDER:
-    case OP_KNOWN: case OP_TRUE: break;
+    case OP_HAS: case OP_HAS_ANY: case OP_HAS_ALL: case OP_HAS_NONE: case OP_KNOWN: case OP_TRUE: break;
     }
     return TRI_UNKNOWN;
 }
@@ -103,20 +106,35 @@ static enum tri compare_text(enum op op, str l, str r)
     case OP_STARTS: return tri_of(starts_nocase(l, r));
     case OP_ENDS: return tri_of(l.len >= r.len && starts_nocase(str_from(l, l.len - r.len), r));
     case OP_LT: case OP_LE: case OP_GT: case OP_GE: case OP_BETWEEN: case OP_MATCHES: case OP_UNDER:
-    case OP_KNOWN: case OP_TRUE: break;
+    case OP_HAS: case OP_HAS_ANY: case OP_HAS_ALL: case OP_HAS_NONE: case OP_KNOWN: case OP_TRUE: break;
     }
     return TRI_UNKNOWN;
 }
 
-static enum tri compare(const struct run *run, enum op op, struct value l, struct value r, bool date)
+/* How the right side was written. */
+enum written { WRITTEN_PLAIN, WRITTEN_DATE, WRITTEN_VERSION };
+static enum written written(const struct node *n)
+{
+    return n->date ? WRITTEN_DATE : n->version ? WRITTEN_VERSION : WRITTEN_PLAIN;
+}
+
+static enum tri compare_versions(enum op op, struct value l, struct value r)
+{
+    int order;
+    if (l.kind != VALUE_TEXT || r.kind != VALUE_TEXT || !rule_version_cmp(l.s, r.s, &order)) return TRI_UNKNOWN;
+    return ordered(op, order);
+}
+
+static enum tri compare(const struct run *run, enum op op, struct value l, struct value r, enum written how)
 {
     i32 zone = run->facts->zone_minutes;
     bool textual = op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS;
+    if (how == WRITTEN_VERSION && !textual) return compare_versions(op, l, r);
     if (l.kind == VALUE_TEXT && r.kind != VALUE_TEXT) l = read_as(l.s, r.kind, zone);
     else if (r.kind == VALUE_TEXT && l.kind != VALUE_TEXT && !textual) r = read_as(r.s, l.kind, zone);
     if (l.kind != r.kind) return TRI_UNKNOWN;
     switch (l.kind) {
-    case VALUE_UNKNOWN: break;
+    case VALUE_UNKNOWN: case VALUE_LIST: break;
     case VALUE_BOOL:
         return op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN ? ordered(op, l.b != r.b)
                                                                             : TRI_UNKNOWN;
@@ -126,7 +144,7 @@ static enum tri compare(const struct run *run, enum op op, struct value l, struc
         if (l.money.currency.v != r.money.currency.v) return TRI_UNKNOWN;
         return ordered(op, order_i64(l.money.minor, r.money.minor));
     case VALUE_TIME:
-        return ordered(op, date ? order_date(l.at_ms, r.at_ms, zone) : order_i64(l.at_ms, r.at_ms));
+        return ordered(op, how == WRITTEN_DATE ? order_date(l.at_ms, r.at_ms, zone) : order_i64(l.at_ms, r.at_ms));
     }
     return TRI_UNKNOWN;
 }
@@ -161,6 +179,11 @@ static struct value field_value(const struct run *run, enum field field, str nam
     case FIELD_CURRENCY:
         return e->currency ? text_value(currency_code((currency){ e->currency }, code)) : (struct value){ 0 };
     case FIELD_OTHER: return item_value(run, e->item, name, S(""));
+    case FIELD_CART: return run->facts->cart ? run->facts->cart(run->facts->ctx, e) : (struct value){ 0 };
+    case FIELD_HOUR: return number_value(time_civil(e->at_ms, run->facts->zone_minutes).hour);
+    case FIELD_WEEKDAY: return number_value(time_civil(e->at_ms, run->facts->zone_minutes).weekday);
+    case FIELD_SEGMENT:                                 /* by its number: what it is compared with is looked up when compiled */
+        return entry_is_move(e) ? number_value(e->quantity) : (struct value){ 0 };
     case FIELD_NONE: break;
     }
     return (struct value){ 0 };
@@ -174,6 +197,29 @@ static struct value context_value(const struct run *run, str name)
     if (str_eq(name, S("hour"))) return number_value(time_civil(f->now_ms, f->zone_minutes).hour);
     if (str_eq(name, S("weekday"))) return number_value(time_civil(f->now_ms, f->zone_minutes).weekday);
     return v;
+}
+
+static bool place_of(const struct run *run, bool moment, const char *name, f64 *out)
+{
+    const struct rule_facts *f = run->facts;
+    struct value v = moment && f->context ? f->context(f->ctx, str_of(name)) : (struct value){ 0 };
+    if (v.kind == VALUE_UNKNOWN && f->trait) v = f->trait(f->ctx, str_of(name));
+    if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_NUMBER, 0);
+    *out = v.n;
+    return v.kind == VALUE_NUMBER && v.n >= -180 && v.n <= 180;
+}
+
+/* The haversine on a ball of 6371.0088 km (the mean radius of IUGG), to the metre: so that the last bits of somebody's libm
+ * move nobody. */
+static struct value distance_value(const struct run *run, const struct node *n)
+{
+    const f64 radian = 3.14159265358979323846 / 180;
+    f64 lat, lon;
+    if (!place_of(run, n->moment, "latitude", &lat) || !place_of(run, n->moment, "longitude", &lon)) return (struct value){ 0 };
+    f64 to_lat = n->kids[0]->literal.n, to_lon = n->kids[1]->literal.n;
+    f64 across = sin((lat - to_lat) * radian / 2), along = sin((lon - to_lon) * radian / 2);
+    f64 h = across * across + cos(lat * radian) * cos(to_lat * radian) * along * along;
+    return number_value(round(2 * 6371008.8 * asin(sqrt(h < 1 ? h : 1))) / 1000);
 }
 
 /* One fact is asked; inside `where`, of an entry. */
@@ -198,13 +244,14 @@ static struct value fact_value(struct asked *q, const struct node *n)
     case NODE_FIELD: return field_value(q->run, (enum field)n->field, n->name, q->entry, q->code);
     case NODE_AFFINITY:
         return f->affinity ? f->affinity(f->ctx, n->name, n->key, f->now_ms) : (struct value){ 0 };
+    case NODE_DISTANCE: return distance_value(q->run, n);
     case NODE_QUIZ: return f->quiz ? f->quiz(f->ctx, n->name) : (struct value){ 0 };
     case NODE_PREDICTED: {
         u8 score;
         return f->predicted && score_of(n->name, &score) ? f->predicted(f->ctx, score) : (struct value){ 0 };
     }
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
-    case NODE_SEGMENT: case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
+    case NODE_SEGMENT: case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT: case NODE_LADDER: break;
     }
     return (struct value){ 0 };
 }
@@ -219,8 +266,8 @@ static struct value right_value(const struct run *run, const struct node *n)
 static enum tri test_between(const struct run *run, const struct node *t, struct value l)
 {
     const struct node *low = t->kids[1], *high = t->kids[2];
-    enum tri above = compare(run, OP_GE, l, right_value(run, low), low->date);
-    enum tri below = compare(run, OP_LE, l, right_value(run, high), high->date);
+    enum tri above = compare(run, OP_GE, l, right_value(run, low), written(low));
+    enum tri below = compare(run, OP_LE, l, right_value(run, high), written(high));
     if (above == TRI_FALSE || below == TRI_FALSE) return TRI_FALSE;
     return above == TRI_TRUE && below == TRI_TRUE ? TRI_TRUE : TRI_UNKNOWN;
 }
@@ -229,10 +276,21 @@ static enum tri test_in(const struct run *run, const struct node *t, struct valu
 {
     enum tri is = TRI_FALSE;
     for (isize i = 1; i < t->kids_n; i++) {
-        enum tri one = compare(run, OP_EQ, l, right_value(run, t->kids[i]), t->kids[i]->date);
+        enum tri one = compare(run, OP_EQ, l, right_value(run, t->kids[i]), written(t->kids[i]));
         if (one == TRI_TRUE) return TRI_TRUE;
         if (one == TRI_UNKNOWN) is = TRI_UNKNOWN;
     }
+    return is;
+}
+
+static enum tri test_has(const struct run *run, const struct node *t, struct value l)
+{
+    struct value wanted[LIST_MAX];
+    const struct json *list;
+    arena a = { 0 };
+    for (isize i = 1; i < t->kids_n; i++) wanted[i - 1] = right_value(run, t->kids[i]);
+    enum tri is = rule_list_begin(&a, l, &list) ? rule_list_test((enum op)t->op, list, wanted, t->kids_n - 1) : TRI_UNKNOWN;
+    arena_fini(&a);
     return is;
 }
 
@@ -250,7 +308,8 @@ static enum tri test_value(const struct run *run, const struct node *t, struct v
     case OP_MATCHES: return l.kind == VALUE_TEXT ? tri_of(regex_finds(t->regex, l.s)) : TRI_UNKNOWN;
     case OP_EQ: case OP_NE: case OP_LT: case OP_LE: case OP_GT: case OP_GE:
     case OP_CONTAINS: case OP_STARTS: case OP_ENDS:
-        return compare(run, (enum op)t->op, l, right_value(run, t->kids[1]), t->kids[1]->date);
+        return compare(run, (enum op)t->op, l, right_value(run, t->kids[1]), written(t->kids[1]));
+    case OP_HAS: case OP_HAS_ANY: case OP_HAS_ALL: case OP_HAS_NONE: return test_has(run, t, l);
     case OP_UNDER: break;
     }
     return TRI_UNKNOWN;
@@ -277,12 +336,21 @@ static enum tri join(enum node_kind kind, enum tri sum, enum tri one)
     return sum == TRI_UNKNOWN || one == TRI_UNKNOWN ? TRI_UNKNOWN : sum;
 }
 
+static enum tri test_segment_field(const struct node *t, const struct history_entry *e)
+{
+    if (!entry_is_move(e)) return TRI_UNKNOWN;
+    bool is = false;
+    for (isize i = 1; i < t->kids_n; i++) is |= e->quantity == t->kids[i]->segment.v;
+    return tri_of(t->op == OP_NE || t->op == OP_NOT_IN ? !is : is);
+}
+
 enum tri rule_where(const struct run *run, const struct node *n, const struct history_entry *e)
 {
     if (n->kind == NODE_TEST) {
         struct asked q = { .run = run, .entry = e };
         if (n->op == OP_UNDER)
             return test_under(run, n, n->kids[0]->kind == NODE_ITEM ? run->facts->candidate.v : e->item);
+        if (n->kids[0]->kind == NODE_FIELD && n->kids[0]->field == FIELD_SEGMENT) return test_segment_field(n, e);
         return test_value(run, n, fact_value(&q, n->kids[0]));
     }
     if (n->kind == NODE_NOT) return tri_not(rule_where(run, n->kids[0], e));
@@ -303,12 +371,32 @@ static bool is_return(const struct history_entry *e)
            && (e->quantity < 0 || e->value_minor < 0);
 }
 
+/* What takes a thing out again. A return brings nothing back. */
+static bool takes_out(enum open open, const struct history_entry *in, const struct history_entry *e)
+{
+    bool same = in->item != 0 && e->item == in->item;
+    if (e->flags & HISTORY_BOT || is_return(e)) return false;
+    if (open == OPEN_CART && e->type == EVENT_ORDER_COMPLETED) return true;
+    if (!same) return false;
+    if (e->type == EVENT_PRODUCT_PURCHASED) return true;
+    return open == OPEN_CART ? e->type == EVENT_PRODUCT_ADDED || e->type == EVENT_PRODUCT_REMOVED
+                             : e->type == EVENT_WISHLIST_ADDED || e->type == EVENT_WISHLIST_REMOVED;
+}
+
+static bool still_in(const struct run *run, enum open open, const struct history_entry *in)
+{
+    for (const struct history_entry *e = in + 1; e < run->history + run->seen; e++)
+        if (takes_out(open, in, e)) return false;
+    return true;
+}
+
 static bool scan_takes(const struct run *run, const struct scan *s, const struct history_entry *e)
 {
     if (!scan_of_type(s, e) || e->flags & HISTORY_BOT) return false;
     if (!s->nets_returns && is_return(e)) return false;
     if (s->candidate && e->item != run->facts->candidate.v) return false;
-    return !s->where || rule_where(run, s->where, e) == TRI_TRUE;
+    if (s->where && rule_where(run, s->where, e) != TRI_TRUE) return false;
+    return !s->open || still_in(run, (enum open)s->open, e);
 }
 
 /* One question over the history: `scan` finds the entries that count; of a sequence, what completes it. */
@@ -320,9 +408,28 @@ struct leaf {
     isize absent_at;                /* index of the newest entry that must not follow; -1 */
 };
 
-static bool same_product(const struct leaf *l, const struct history_entry *a, const struct history_entry *b)
+static bool same_cart(const struct run *run, const struct history_entry *a, const struct history_entry *b)
 {
-    return !l->node->same_product || (a->item != 0 && a->item == b->item);
+    struct value x = field_value(run, FIELD_CART, S(""), a, NULL), y = field_value(run, FIELD_CART, S(""), b, NULL);
+    return x.kind == VALUE_TEXT && y.kind == VALUE_TEXT && str_eq(x.s, y.s);
+}
+
+/* Of one product, or of one cart, when the sequence asks for it. */
+static bool same_thing(const struct leaf *l, const struct history_entry *a, const struct history_entry *b)
+{
+    if (l->node->same_product) return a->item != 0 && a->item == b->item;
+    return !l->node->same_cart || same_cart(l->run, a, b);
+}
+
+/* Something that the sequence must not meet, after its first step and before its last (or, waiting for what must not come,
+ * before now). */
+static bool meets_unless(const struct leaf *l, isize first, isize last)
+{
+    const struct history_entry *h = l->run->history;
+    isize to = l->node->absent ? l->run->seen : last;
+    for (isize j = first + 1; j < to; j++)
+        if (j != last && same_thing(l, &h[j], &h[last]) && scan_takes(l->run, l->node->unless, &h[j])) return true;
+    return false;
 }
 
 /* The steps before entry i, each as late as it can be: then the first is as near to it as can be.
@@ -332,24 +439,26 @@ static bool chain_holds(const struct leaf *l, isize i, isize *out)
     const struct history_entry *h = l->run->history;
     isize step = l->scan - l->node->scans;
     i64 span = l->node->within * rule_unit_ms(l->node->unit);
-    if (l->node->same_product && h[i].item == 0) return false;
+    isize first = i;
+    if (!same_thing(l, &h[i], &h[i])) return false;     /* of no product, of no cart */
     if (out) out[step] = i;
     for (isize j = i - 1; step > 0 && j >= 0 && h[i].at_ms - h[j].at_ms < span; j--)
-        if (same_product(l, &h[j], &h[i]) && scan_takes(l->run, &l->node->scans[step - 1], &h[j])) {
+        if (scan_takes(l->run, &l->node->scans[step - 1], &h[j]) && same_thing(l, &h[j], &h[i])) {
             step--;
+            first = j;
             if (out) out[step] = j;
         }
-    return step == 0;
+    return step == 0 && !(l->node->unless && meets_unless(l, first, i));
 }
 
 static bool nothing_after(const struct leaf *l, isize i)
 {
     const struct history_entry *h = l->run->history;
     if (!l->node->absent) return true;
-    if (!l->node->same_product) return i >= l->absent_at;       /* it does not follow itself */
+    if (!l->node->same_product && !l->node->same_cart) return i >= l->absent_at;    /* it does not follow itself */
     const struct scan *not = &l->node->scans[l->node->scans_n - 1];
     for (isize j = i + 1; j < l->run->seen; j++)
-        if (h[j].item == h[i].item && scan_takes(l->run, not, &h[j])) return false;
+        if (scan_takes(l->run, not, &h[j]) && same_thing(l, &h[j], &h[i])) return false;
     return true;
 }
 
@@ -367,7 +476,7 @@ static struct leaf leaf_of(const struct run *run, const struct node *n)
     struct leaf l = { .run = run, .node = n, .scan = n->scans, .absent_at = -1 };
     if (n->kind != NODE_SEQUENCE) return l;
     l.scan = &n->scans[n->scans_n - 1 - n->absent];
-    if (!n->absent || n->same_product) return l;
+    if (!n->absent || n->same_product || n->same_cart) return l;
     for (isize i = run->seen - 1; i >= 0 && l.absent_at < 0; i--)
         if (scan_takes(run, &n->scans[n->scans_n - 1], &run->history[i])) l.absent_at = i;
     return l;
@@ -378,18 +487,13 @@ static struct leaf leaf_of(const struct run *run, const struct node *n)
 /* Entries of time t stand in it while t >= low and t + near <= now < t + far; at `reset` all of them go. */
 struct reach { i64 near, far, low, reset; };
 
-static bool is_activity(const struct history_entry *e)
-{
-    return !(e->flags & HISTORY_BOT) && e->type != EVENT_SEGMENT_ENTERED && e->type != EVENT_SEGMENT_LEFT;
-}
-
 static void reach_session(const struct run *run, struct reach *r)
 {
     i64 next = run->facts->now_ms;
     r->low = INT64_MAX;
     for (isize i = run->seen - 1; i >= 0; i--) {
         const struct history_entry *e = &run->history[i];
-        if (!is_activity(e)) continue;
+        if (!entry_is_activity(e)) continue;
         if (next - e->at_ms >= SESSION_GAP_MS) break;
         if (r->low == INT64_MAX) r->reset = e->at_ms + SESSION_GAP_MS;
         r->low = next = e->at_ms;
@@ -435,13 +539,30 @@ static isize first_from(const struct run *run, i64 at_ms)
 
 struct range { isize from, to; };
 
-static struct range range_of(const struct run *run, const struct reach *r)
+static struct range range_at(const struct run *run, const struct reach *r, i64 now)
 {
-    i64 now = run->facts->now_ms;
     isize from = r->far == AGE_MAX ? 0 : first_from(run, now - r->far + 1);
     if (r->low != INT64_MIN) from = max_isize(from, first_from(run, r->low));
     isize to = r->near == 0 ? run->seen : first_from(run, now - r->near + 1);
     return (struct range){ from, max_isize(from, to) };
+}
+
+static struct range range_of(const struct run *run, const struct reach *r) { return range_at(run, r, run->facts->now_ms); }
+
+/* The newest entry that counts and is nearer than a window which must be the last of it; -1 when there is none. */
+static isize nearer(const struct leaf *l, struct range in)
+{
+    if (!l->scan->window.not_since) return -1;
+    for (isize i = l->run->seen - 1; i >= in.to; i--)
+        if (leaf_takes(l, i)) return i;
+    return -1;
+}
+
+/* What stands in the window now, for explaining. */
+static struct range range_now(const struct leaf *l, const struct reach *r)
+{
+    struct range in = range_of(l->run, r);
+    return nearer(l, in) >= 0 ? (struct range){ in.to, in.to } : in;
 }
 
 /* ---- tallies ------------------------------------------------------------------------------- */
@@ -470,7 +591,7 @@ static bool exact_amount(const struct leaf *l, const struct history_entry *e, i6
         return true;
     }
     case FIELD_NONE: case FIELD_CATEGORY: case FIELD_BRAND: case FIELD_PRODUCT: case FIELD_CHANNEL:
-    case FIELD_CURRENCY: case FIELD_OTHER: break;
+    case FIELD_CURRENCY: case FIELD_OTHER: case FIELD_CART: case FIELD_SEGMENT: case FIELD_HOUR: case FIELD_WEEKDAY: break;
     }
     return true;
 }
@@ -480,7 +601,8 @@ static bool sums_move(const struct leaf *l, struct sums *s, isize i, int sign)
 {
     i64 amount;
     if (!leaf_takes(l, i) || !exact_amount(l, &l->run->history[i], &amount)) return false;
-    s->n += sign;
+    bool back = l->scan->nets_returns && l->run->history[i].value_minor < 0;
+    s->n += back ? 0 : sign;                            /* a return is no order less */
     s->sum += (i128)amount * sign;
     return true;
 }
@@ -550,6 +672,7 @@ static bool same_value(struct value a, struct value b)
     if (a.kind != b.kind) return false;
     switch (a.kind) {
     case VALUE_UNKNOWN: return true;
+    case VALUE_LIST: return false;
     case VALUE_BOOL: return a.b == b.b;
     case VALUE_NUMBER: return a.n == b.n;
     case VALUE_TEXT: return str_eq_nocase(a.s, b.s);
@@ -567,6 +690,37 @@ static struct value distinct_value(const struct leaf *l, const struct history_en
     if (l->scan->field == FIELD_CURRENCY)
         return e->currency ? number_value(e->currency) : (struct value){ 0 };
     return field_value(l->run, (enum field)l->scan->field, l->scan->field_name, e, code);
+}
+
+/* Of the values there are most of, the one met last. */
+static struct value most_common(const struct leaf *l, struct range in)
+{
+    struct value known[DISTINCT_MAX];
+    isize times[DISTINCT_MAX] = { 0 }, n = 0, best = -1;
+    for (isize i = in.to - 1; i >= in.from; i--) {
+        if (!leaf_takes(l, i)) continue;
+        struct value v = field_value(l->run, (enum field)l->scan->field, l->scan->field_name, &l->run->history[i], NULL);
+        if (v.kind == VALUE_UNKNOWN) continue;
+        isize at = 0;
+        while (at < n && !same_value(known[at], v)) at++;
+        if (at == DISTINCT_MAX) continue;
+        if (at == n) known[n++] = v;
+        times[at]++;
+    }
+    for (isize i = 0; i < n; i++)
+        if (best < 0 || times[i] > times[best]) best = i;
+    return best < 0 ? (struct value){ 0 } : known[best];
+}
+
+/* The field of the first or the last entry that counts, whatever it is. */
+static struct value one_value(const struct leaf *l, struct range in, bool first)
+{
+    for (isize k = 0; k < in.to - in.from; k++) {
+        isize i = first ? in.from + k : in.to - 1 - k;
+        if (leaf_takes(l, i))
+            return field_value(l->run, (enum field)l->scan->field, l->scan->field_name, &l->run->history[i], NULL);
+    }
+    return (struct value){ 0 };
 }
 
 static struct value distinct_count(const struct leaf *l, struct range in)
@@ -599,6 +753,8 @@ static struct value soft_value(const struct leaf *l, struct range in)
 {
     enum tally tally = (enum tally)l->scan->tally;
     if (tally == TALLY_DISTINCT) return distinct_count(l, in);
+    if (tally == TALLY_COMMON) return most_common(l, in);
+    if (tally_any_kind((u8)tally)) return one_value(l, in, tally == TALLY_FIRST);
     struct value best = { 0 };
     f64 sum = 0;
     i64 n = 0;
@@ -606,7 +762,7 @@ static struct value soft_value(const struct leaf *l, struct range in)
         if (!leaf_takes(l, i)) continue;
         struct value v = soft_amount(l, &l->run->history[i]);
         if (v.kind == VALUE_UNKNOWN) continue;
-        enum tri better = compare(l->run, tally == TALLY_MIN ? OP_LT : OP_GT, v, best, false);
+        enum tri better = compare(l->run, tally == TALLY_MIN ? OP_LT : OP_GT, v, best, WRITTEN_PLAIN);
         if (best.kind == VALUE_UNKNOWN || better == TRI_TRUE) best = v;
         if (v.kind == VALUE_NUMBER) { sum += v.n; n++; }
     }
@@ -634,10 +790,24 @@ static struct rule_result at_least(const struct leaf *l, struct reach r, i64 k)
     return lasting(TRI_FALSE);
 }
 
+/* Nothing counts until `newest` has come into the window; what does then, is known now. */
+static struct rule_result run_quiet(const struct leaf *l, const struct node *condition, struct reach r, isize newest)
+{
+    struct sums s = { 0 };
+    enum tri is = sums_test(l, condition, &s);
+    i64 then = l->run->history[newest].at_ms + r.near;
+    struct range in = range_at(l->run, &r, then);
+    for (isize i = in.from; i < in.to; i++) (void)sums_move(l, &s, i, 1);
+    if (sums_test(l, condition, &s) != is) return (struct rule_result){ is, then };
+    return (struct rule_result){ is, sums_next(l, condition, r, in, s, is) };
+}
+
 static struct rule_result run_moving(const struct leaf *l, const struct node *condition, struct reach r)
 {
     struct range in = range_of(l->run, &r);
     struct sums s = { 0 };
+    isize newest = nearer(l, in);
+    if (newest >= 0) return run_quiet(l, condition, r, newest);
     for (isize i = in.to - 1; i >= in.from; i--) (void)sums_move(l, &s, i, 1);
     enum tri is = sums_test(l, condition, &s);
     return (struct rule_result){ is, sums_next(l, condition, r, in, s, is) };
@@ -675,7 +845,7 @@ static u16 currency_asked(const struct run *run, const struct node *t)
 
 static bool is_money(const struct scan *s)
 {
-    return s->tally != TALLY_COUNT && s->tally != TALLY_DISTINCT
+    return s->tally != TALLY_COUNT && s->tally != TALLY_DISTINCT && !tally_any_kind(s->tally)
            && (s->field == FIELD_VALUE || s->field == FIELD_PRICE);
 }
 
@@ -696,6 +866,11 @@ static struct rule_result run_tally(const struct run *run, const struct node *t)
     }
     if (is_exact(left)) return run_moving(&l, t, r);
     struct range in = range_of(run, &r);
+    isize newest = nearer(&l, in);
+    if (newest >= 0) {
+        struct range none = { in.to, in.to };
+        return (struct rule_result){ test_value(run, t, soft_value(&l, none)), run->history[newest].at_ms + r.near };
+    }
     return (struct rule_result){ test_value(run, t, soft_value(&l, in)), first_move(&l, r, in) };
 }
 
@@ -715,25 +890,38 @@ static enum tri test_elapsed(enum op op, i64 elapsed, const i64 *ms)
     return ordered(op, order_i64(elapsed, ms[0]));
 }
 
+/* When that happened which time is counted from: an entry, or a date among the traits. */
+static bool since_when(const struct run *run, const struct node *left, i64 *at_ms)
+{
+    if (left->kids_n) {
+        struct value v = right_value(run, left->kids[0]);
+        if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_TIME, run->facts->zone_minutes);
+        *at_ms = v.at_ms;
+        return v.kind == VALUE_TIME;
+    }
+    const struct history_entry *e = first_or_last(run, left->scans);
+    if (e) *at_ms = e->at_ms;
+    return e != NULL;
+}
+
 static struct rule_result run_since(const struct run *run, const struct node *t)
 {
     const struct node *left = t->kids[0];
-    const struct history_entry *e = first_or_last(run, left->scans);
-    i64 ms[2] = { 0 };
-    if (!e) return lasting(TRI_UNKNOWN);
+    i64 ms[2] = { 0 }, from_ms;
+    if (!since_when(run, left, &from_ms)) return lasting(TRI_UNKNOWN);
     for (isize i = 1; i < t->kids_n && i <= 2; i++) {
         struct value v = right_value(run, t->kids[i]);
         if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_NUMBER, 0);
         if (v.kind != VALUE_NUMBER || !(fabs(v.n) < 1e6)) return lasting(TRI_UNKNOWN);
         ms[i - 1] = (i64)round(v.n * (f64)rule_unit_ms(left->unit));
     }
-    i64 elapsed = run->facts->now_ms - e->at_ms;
+    i64 elapsed = run->facts->now_ms - from_ms;
     struct rule_result result = lasting(test_elapsed((enum op)t->op, elapsed, ms));
     for (isize i = 1; i < t->kids_n && i <= 2; i++)
         for (i64 after = 0; after <= 1; after++) {      /* it only turns as a bound is met, or just behind */
             i64 then = ms[i - 1] + after;
             if (then > elapsed && test_elapsed((enum op)t->op, then, ms) != result.is)
-                result.next_change_at_ms = min_i64(result.next_change_at_ms, e->at_ms + then);
+                result.next_change_at_ms = min_i64(result.next_change_at_ms, from_ms + then);
         }
     return result;
 }
@@ -745,7 +933,7 @@ static enum tri affinity_at(const struct run *run, const struct node *t, enum op
     const struct node *left = t->kids[0];
     struct value v = f->affinity ? f->affinity(f->ctx, left->name, left->key, at_ms) : (struct value){ 0 };
     if (op == OP_KNOWN) return tri_of(v.kind != VALUE_UNKNOWN);
-    return compare(run, op, v, right_value(run, right), false);
+    return compare(run, op, v, right_value(run, right), WRITTEN_PLAIN);
 }
 
 /* A liking moves one way between entries, so it crosses a bound at most once: where, is found by halving. */
@@ -779,6 +967,31 @@ static struct value at_value(const struct run *run, const struct node *left)
     return e ? (struct value){ .kind = VALUE_TIME, .at_ms = e->at_ms } : (struct value){ 0 };
 }
 
+isize rule_ladder_at(const struct run *run, const struct node *ladder, i64 *next_ms)
+{
+    *next_ms = TIME_NEVER;
+    for (isize i = 0; i < ladder->kids_n; i++) {
+        struct rule_result r = rule_run_node(run, ladder->kids[i]);
+        *next_ms = min_i64(*next_ms, r.next_change_at_ms);
+        if (r.is == TRI_TRUE) return i;
+    }
+    return ladder->kids_n;
+}
+
+static struct value rung_value(const struct node *ladder, isize at)
+{
+    isize n;
+    const struct rule_rung *rungs = rule_ladder(ladder->name, &n);
+    return at < n ? text_value(rungs[at].word) : (struct value){ 0 };
+}
+
+static struct rule_result run_ladder(const struct run *run, const struct node *t)
+{
+    i64 next_ms;
+    isize at = rule_ladder_at(run, t->kids[0], &next_ms);
+    return (struct rule_result){ test_value(run, t, rung_value(t->kids[0], at)), next_ms };
+}
+
 static struct rule_result run_test(const struct run *run, const struct node *t)
 {
     const struct node *left = t->kids[0];
@@ -786,6 +999,7 @@ static struct rule_result run_test(const struct run *run, const struct node *t)
     if (left->kind == NODE_TALLY) return run_tally(run, t);
     if (left->kind == NODE_SINCE) return run_since(run, t);
     if (left->kind == NODE_AFFINITY) return run_affinity(run, t);
+    if (left->kind == NODE_LADDER) return run_ladder(run, t);
     if (left->kind == NODE_AT) return lasting(test_value(run, t, at_value(run, left)));
     if (t->op == OP_UNDER) return lasting(test_under(run, t, run->facts->candidate.v));
     return lasting(test_value(run, t, fact_value(&q, left)));
@@ -834,7 +1048,7 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
         return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->segment_ctx, n->segment)
                                               : TRI_UNKNOWN);
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
-    case NODE_AFFINITY: case NODE_QUIZ: case NODE_PREDICTED: case NODE_TALLY: case NODE_SINCE: case NODE_AT: break;
+    case NODE_AFFINITY: case NODE_QUIZ: case NODE_PREDICTED: case NODE_TALLY: case NODE_SINCE: case NODE_AT: case NODE_DISTANCE: case NODE_LADDER: break;
     }
     assert(false);                                      /* the checker lets only conditions stand here */
     return lasting(TRI_UNKNOWN);
@@ -870,15 +1084,19 @@ struct value rule_left_value(const struct run *run, const struct node *n)
     struct asked q = { .run = run };
     if (left->kind == NODE_AT) return at_value(run, left);
     if (left->kind == NODE_SINCE) {
-        const struct history_entry *e = first_or_last(run, left->scans);
-        return e ? number_value((f64)(run->facts->now_ms - e->at_ms) / (f64)rule_unit_ms(left->unit))
-                 : (struct value){ 0 };
+        i64 from_ms;
+        if (!since_when(run, left, &from_ms)) return (struct value){ 0 };
+        return number_value((f64)(run->facts->now_ms - from_ms) / (f64)rule_unit_ms(left->unit));
+    }
+    if (left->kind == NODE_LADDER) {
+        i64 next_ms;
+        return rung_value(left, rule_ladder_at(run, left, &next_ms));
     }
     if (left->kind != NODE_TALLY && left->kind != NODE_DID && left->kind != NODE_SEQUENCE)
         return fact_value(&q, left);
     struct leaf l = leaf_of(run, left);
     struct reach r = reach_of(run, left);
-    struct range in = range_of(run, &r);
+    struct range in = range_now(&l, &r);
     if (is_money(l.scan)) l.currency = currency_asked(run, n);
     if (!is_exact(left)) return soft_value(&l, in);
     struct sums s = { 0 };
@@ -894,9 +1112,52 @@ static isize chain_entries(const struct leaf *l, isize i, isize *out, isize max)
     return n;
 }
 
+/* Those of the leaves that hold, of a condition that does. What stands under a `not` made nothing so. */
+static isize holding_entries(const struct run *run, const struct node *n, isize *out, isize max)
+{
+    isize count = 0;
+    if (max <= 0 || n->kind == NODE_NOT || rule_run_node(run, n).is != TRI_TRUE) return 0;
+    if (n->kind != NODE_AND && n->kind != NODE_OR) return rule_leaf_entries(run, n, out, max);
+    for (isize i = 0; i < n->kids_n; i++) count += holding_entries(run, n->kids[i], out + count, max - count);
+    return count;
+}
+
+static isize ladder_entries(const struct run *run, const struct node *ladder, isize *out, isize max)
+{
+    i64 next_ms;
+    isize at = rule_ladder_at(run, ladder, &next_ms);
+    return at < ladder->kids_n ? holding_entries(run, ladder->kids[at], out, max) : 0;
+}
+
+static bool same_cause(const struct run *run, const struct history_entry *a, const struct history_entry *b)
+{
+    return a->item == b->item && (a->item || same_cart(run, a, b));
+}
+
+isize rule_matched(const struct rule *rule, const struct rule_facts *facts, const struct history_entry **out, isize max)
+{
+    enum { LOOKED_AT = 32 };
+    struct run run = rule_run_begin(facts);
+    isize at[LOOKED_AT], count = 0, n = holding_entries(&run, rule->root, at, LOOKED_AT);
+    for (isize i = 1; i < n; i++)                       /* newest first, whichever part they come from */
+        for (isize j = i; j > 0 && at[j - 1] < at[j]; j--) {
+            isize swap = at[j];
+            at[j] = at[j - 1];
+            at[j - 1] = swap;
+        }
+    for (isize i = 0; i < n && count < max; i++) {
+        const struct history_entry *e = &run.history[at[i]];
+        bool known = e->item == 0 && field_value(&run, FIELD_CART, S(""), e, NULL).kind == VALUE_UNKNOWN;
+        for (isize k = 0; k < count && !known; k++) known = same_cause(&run, out[k], e);
+        if (!known) out[count++] = e;
+    }
+    return count;
+}
+
 isize rule_leaf_entries(const struct run *run, const struct node *n, isize *out, isize max)
 {
     const struct node *left = n->kind == NODE_TEST ? n->kids[0] : n;
+    if (max > 0 && left->kind == NODE_LADDER) return ladder_entries(run, left, out, max);
     if (max <= 0 || left->scans_n == 0) return 0;
     if (left->kind == NODE_SINCE || left->kind == NODE_AT) {
         const struct history_entry *e = first_or_last(run, left->scans);
@@ -905,7 +1166,7 @@ isize rule_leaf_entries(const struct run *run, const struct node *n, isize *out,
     }
     struct leaf l = leaf_of(run, left);
     struct reach r = reach_of(run, left);
-    struct range in = range_of(run, &r);
+    struct range in = range_now(&l, &r);
     isize count = 0;
     if (is_money(l.scan)) l.currency = currency_asked(run, n);
     for (isize i = in.to - 1; i >= in.from && count < max; i--) {

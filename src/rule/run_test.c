@@ -149,7 +149,7 @@ static enum tri dull_tally(const struct dull *d, const struct node *t, const f64
         return dull_order((enum op)t->op, money ? (f64)(i64)(sum / n + (sum < 0 ? -0.5 : 0.5)) : sum / n, right);
     case TALLY_MIN: return n == 0 ? TRI_UNKNOWN : dull_order((enum op)t->op, least, right);
     case TALLY_MAX: return n == 0 ? TRI_UNKNOWN : dull_order((enum op)t->op, most, right);
-    case TALLIES: break;
+    case TALLY_FIRST: case TALLY_LAST: case TALLY_COMMON: case TALLIES: break;
     }
     return TRI_UNKNOWN;
 }
@@ -183,7 +183,7 @@ static enum tri dull_test(const struct dull *d, const struct node *t)
     case NODE_AFFINITY: return dull_order((enum op)t->op, world_affinity(NULL, t->kids[0]->name, t->kids[0]->key, d->now).n, right);
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE: case NODE_SEGMENT:
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD: case NODE_QUIZ:
-    case NODE_PREDICTED: break;
+    case NODE_PREDICTED: case NODE_DISTANCE: case NODE_LADDER: break;
     }
     return TRI_UNKNOWN;                                 /* the one trait the generator writes is one nobody has */
 }
