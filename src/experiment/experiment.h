@@ -138,6 +138,48 @@ struct flag_answer experiment_flag_evaluate(const struct flag *flag, str bucketi
                                             flag_matches *matches, void *ctx);
 str flag_reason_name(enum flag_reason reason);          /* "default" "target" "rollout" ... */
 
+/* ---- other products' files (file.c, growthbook.c, optimizely.c) -------------------------------- */
+/* A GrowthBook payload or an Optimizely datafile, evaluated as it lies there by its own product's rules, so that a
+ * shop that moves here keeps every assignment. */
+struct flag_file;                       /* frozen; lives in the arena it was read with, as does the JSON it was read from */
+enum flag_dialect { DIALECT_GROWTHBOOK, DIALECT_OPTIMIZELY };
+
+/* ERR_BAD_INPUT says what is not as the format has it. */
+MUST_USE enum err flag_file_read(arena *a, enum flag_dialect dialect, const struct json *from, const struct flag_file **out,
+                                 struct diag *diag);
+isize flag_file_flags(const struct flag_file *file, const str **out);      /* keys, in the file's order */
+isize flag_file_notes(const struct flag_file *file, const str **out);      /* what of it cannot be done here, one sentence each */
+
+struct file_request {
+    const struct json *attributes;      /* an object */
+    str user_id;                        /* Optimizely's; GrowthBook hashes attributes */
+    str url;                            /* GrowthBook: ?experiment-key=1 forces a variation */
+    const struct json *forced_variations;       /* GrowthBook: {"experiment": 1} */
+    const struct json *forced_flags;            /* GrowthBook: {"flag": value} or [["flag", value]] */
+    const struct json *sticky;          /* null: off. GrowthBook: documents by "attribute||value"; Optimizely: by experiment id */
+    const str *segments; isize segments_n;      /* Optimizely: those the person is qualified for */
+};
+struct file_answer {
+    str flag;
+    const struct json *value;           /* null: JSON null. Optimizely: the variables, or whether it is enabled when it has none */
+    bool enabled;
+    const struct json *variables;       /* Optimizely only */
+    str variation, rule, experiment;    /* keys (Optimizely's experiment: its id); empty when none decided */
+    i32 variation_index;                /* GrowthBook; -1 when none */
+    str reason;                         /* GrowthBook's `source`; Optimizely: experiment forced sticky rollout holdout default unknown */
+    const struct json *from;            /* the rule that answered, as the file has it; may be null */
+    str hash_attribute, hash_value;     /* GrowthBook, of an experiment */
+    f64 bucket;
+    bool hashed, sticky;
+};
+/* Strings point into the file or `a`. */
+struct file_answer flag_file_evaluate(const struct flag_file *file, str flag, const struct file_request *request, arena *a);
+/* {"flag", "value", "variation", "enabled", "reason", "rule", ...} */
+void flag_file_print(const struct flag_file *file, const struct file_answer *answer, struct jsonw *w);
+
+/* GrowthBook's two hashes over UTF-16 code units: [0, 1). False for a version other than 1 and 2. */
+bool growthbook_hash(str seed, str value, i64 version, f64 *out);
+
 /* Evaluations a second on this core, of a flag with a rollout and an experiment rule and no
  * targets, measured for about span_us. */
 f64 experiment_flag_speed(i64 span_us);
