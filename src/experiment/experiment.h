@@ -7,7 +7,7 @@
  * one that Optimizely's SDKs compute (they cannot be taught another), so our server, an
  * unmodified SDK and an OpenFeature provider agree.
  *
- *   reads    base/
+ *   reads    base/, math/
  *   feeds    decide/, measure/ (shares for the sample-ratio check), api/
  *   threads  pure; a compiled flag is frozen and anyone may evaluate it
  *   memory   allocations and flags live in the arena given; evaluating allocates nothing
@@ -18,6 +18,7 @@
 #define EXPERIMENT_EXPERIMENT_H
 
 #include "base/json.h"
+#include "experiment/bandit.h"
 
 enum { BUCKETS = 10000, VARIATIONS_MAX = 100, RANGES_MAX = 256 };
 
