@@ -46,7 +46,8 @@ bool kind_hidden(str kind, str key);
 void print_definition(struct call *call, const struct definition *def);         /* without its secrets */
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
-void print_person(struct call *call, const struct profile *p);
+void print_person(struct call *call, const struct fold *fold, const struct profile *p);
+void print_matches(const struct live *live, const struct profile *p, segment_id segment, struct jsonw *w);
 
 /* ---- imports.c ------------------------------------------------------------------------------ */
 struct imports;

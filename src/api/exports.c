@@ -146,7 +146,7 @@ static void export_people(struct call *call, struct fold *fold, struct exporting
     for (; n > 0 && x->left > 0 && x->next < most; n--) {
         const struct profile *p = people_get(people, (person_id){ (u32)++x->next });
         if (!p) continue;
-        print_person(call, p);
+        print_person(call, fold, p);
         row_end(call, x);
     }
     x->more = x->next < most;

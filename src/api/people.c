@@ -251,9 +251,28 @@ static void print_affinities(struct call *call, const struct profile *p)
         jsonw_key_str(&call->w, "dimension", list[i].dimension);
         jsonw_key_str(&call->w, "value", list[i].value);
         jsonw_key_num(&call->w, "score", list[i].score);
+        if (list[i].declared) jsonw_key_bool(&call->w, "declared", true);
         jsonw_end(&call->w, '}');
     }
     jsonw_end(&call->w, ']');
+}
+
+/* What made somebody a member: newest first. */
+void print_matches(const struct live *live, const struct profile *p, segment_id segment, struct jsonw *w)
+{
+    isize n;
+    const struct match *matches = profile_matches(p, segment, &n);
+    if (n == 0) return;
+    jsonw_key_begin(w, "matched", '[');
+    for (isize i = 0; i < n; i++) {
+        str cart = profile_cart(p, matches[i].node, matches[i].cart, matches[i].at_ms);
+        jsonw_begin(w, '{');
+        print_item_named(live, matches[i].item, w);
+        if (cart.len) jsonw_key_str(w, "cart", cart);
+        jsonw_key_time(w, "at", matches[i].at_ms);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
 }
 
 static void print_memberships(struct call *call, const struct profile *p)
@@ -270,6 +289,70 @@ static void print_memberships(struct call *call, const struct profile *p)
         jsonw_key_str(w, "title", s->title);
         jsonw_key_time(w, "entered_at", m->entered_at_ms);
         jsonw_key_time(w, "may_leave_at", m->next_change_at_ms);
+        print_matches(call->api->live, p, s->id, w);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+}
+
+/* Each word that rules decide, with the part of the history that decided it. */
+static void print_ladder(struct call *call, const struct fold *fold, const struct profile *p, const char *name)
+{
+    struct jsonw *w = &call->w;
+    struct profile_world world = { .profile = p, .catalog = call->api->live->catalog, .now_ms = clock_now(call->api->clock) };
+    struct standing s;
+    jsonw_key(w, str_of(name));
+    if (!profile_standing(&world, str_of(name), call->a, &s)) { jsonw_null(w); return; }
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "is", s.rung->word);
+    jsonw_key_str(w, "help", s.rung->help);
+    jsonw_key_time(w, "may_change_at", s.next_change_at_ms);
+    jsonw_key(w, S("why"));
+    print_why(call, fold, s.why);
+    jsonw_end(w, '}');
+}
+
+/* What they are worth, each currency by itself. */
+static void print_worth(struct call *call, const struct profile *p)
+{
+    struct jsonw *w = &call->w;
+    struct worth worth = profile_worth(p, clock_now(call->api->clock));
+    jsonw_key_begin(w, "worth", '{');
+    jsonw_key_int(w, "orders", worth.orders);
+    jsonw_key_begin(w, "in", '[');
+    for (isize i = 0; i < worth.n; i++) {
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "currency", currency_code(worth.in[i].currency, (char[4]){ 0 }));
+        jsonw_key_int(w, "orders", worth.in[i].orders);
+        jsonw_key(w, S("lifetime_value"));
+        print_money(w, (struct money){ worth.in[i].revenue_minor, worth.in[i].currency });
+        jsonw_key(w, S("average_order_value"));
+        if (worth.in[i].orders) print_money(w, (struct money){ worth.in[i].average_minor, worth.in[i].currency });
+        else jsonw_null(w);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_key_int(w, "orders_a_year", worth.orders_a_year);
+    jsonw_key(w, S("days_between_orders"));
+    if (worth.orders > 1) jsonw_num(w, worth.days_between);
+    else jsonw_null(w);
+    if (worth.orders) {
+        jsonw_key_time(w, "first_order_at", worth.first_at_ms);
+        jsonw_key_time(w, "last_order_at", worth.last_at_ms);
+    }
+    jsonw_end(w, '}');
+}
+
+static void print_wishes(struct call *call, const struct profile *p)
+{
+    struct jsonw *w = &call->w;
+    struct wish *wishes;
+    isize n = profile_wishes(p, clock_now(call->api->clock), call->a, &wishes);
+    jsonw_key_begin(w, "wishlist", '[');
+    for (isize i = 0; i < n; i++) {
+        jsonw_begin(w, '{');
+        print_item_named(call->api->live, wishes[i].item.v, w);
+        jsonw_key_time(w, "added_at", wishes[i].at_ms);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -314,7 +397,7 @@ static void print_links(struct call *call, const struct profile *p, const char *
     jsonw_end(w, ']');
 }
 
-void print_person(struct call *call, const struct profile *p)
+void print_person(struct call *call, const struct fold *fold, const struct profile *p)
 {
     struct jsonw *w = &call->w;
     jsonw_begin(w, '{');
@@ -325,6 +408,11 @@ void print_person(struct call *call, const struct profile *p)
     print_traits(call, p);
     print_consents(call, p);
     print_counters(call, p);
+    print_worth(call, p);
+    print_ladder(call, fold, p, "stage");
+    print_ladder(call, fold, p, "intent");
+    print_ladder(call, fold, p, "retention");
+    print_wishes(call, p);
     print_affinities(call, p);
     print_memberships(call, p);
     print_links(call, p, "merges", LINK_MERGE);
@@ -336,7 +424,7 @@ void print_person(struct call *call, const struct profile *p)
 static void answer_person(struct call *call, struct fold *fold)
 {
     const struct profile *p = person_named(call, fold);
-    if (p) print_person(call, p);
+    if (p) print_person(call, fold, p);
 }
 
 void person_get(struct call *call) { ask_fold(call, answer_person); }
@@ -357,11 +445,12 @@ static void print_entry(struct call *call, const struct fold *fold, const struct
 {
     struct jsonw *w = &call->w;
     bool decided = e->type == EVENT_DECISION_VIEWED || e->type == EVENT_DECISION_CLICKED;
+    bool moved = e->type == EVENT_SEGMENT_ENTERED || e->type == EVENT_SEGMENT_LEFT;
     jsonw_begin(w, '{');
     jsonw_key_time(w, "at", e->at_ms);
     jsonw_key_str(w, "type", fold_event_name(fold, e->type));
     print_item_named(call->api->live, e->item, w);
-    if (e->quantity && !decided) jsonw_key_int(w, "quantity", e->quantity);
+    if (e->quantity && !decided && !moved) jsonw_key_int(w, "quantity", e->quantity);
     if (e->currency && e->value_minor) {
         jsonw_key(w, S("value"));
         print_money(w, (struct money){ e->value_minor, { e->currency } });
@@ -369,6 +458,8 @@ static void print_entry(struct call *call, const struct fold *fold, const struct
     jsonw_key_str(w, "channel", str_of(channel_name(e->channel)));
     print_order_of(call, fold, e);
     const struct book *book = atomic_load(&call->api->live->book);
+    const struct segment *of = moved && e->quantity < SEGMENTS_MAX ? book->segments->by_id[e->quantity] : NULL;
+    if (of) jsonw_key_str(w, "segment", of->key);
     for (isize i = 0; decided && i < book->campaigns_n; i++)
         if (book->campaigns[i].number == e->quantity) jsonw_key_str(w, "campaign", book->campaigns[i].key);
     if (e->flags & HISTORY_BOT) jsonw_key_bool(w, "bot", true);
@@ -596,6 +687,7 @@ static void answer_explain(struct call *call, struct fold *fold)
     const struct rule_trace *trace = rule_explain(call->a, rule, &facts, 20);
     jsonw_begin(&call->w, '{');
     jsonw_key_bool(&call->w, "member", trace->is == TRI_TRUE);
+    if (id.v) print_matches(call->api->live, p, id, &call->w);
     jsonw_key(&call->w, S("tree"));
     print_why(call, fold, trace);
     jsonw_end(&call->w, '}');

@@ -72,6 +72,7 @@ static void answer_members(struct call *call, struct fold *fold)
         print_person_id(&w, "person_id", p->id);
         jsonw_key_str(&w, "display", person_display(live, p, call->a));
         jsonw_key_time(&w, "entered_at", of ? of->entered_at_ms : 0);
+        print_matches(live, p, m->id, &w);
         jsonw_key_time(&w, "last_at", p->last_at_ms);
         jsonw_end(&w, '}');
         buf_byte(&call->out, '\n');
@@ -194,6 +195,7 @@ static void answer_check(struct call *call, struct fold *fold)
     else {
         jsonw_key_str(&call->w, "text", rule_print(call->a, rule));
         jsonw_key_int(&call->w, "cost", rule_cost(rule));
+        jsonw_key_int(&call->w, "cost_max", RULE_COST_MAX);
         jsonw_key(&call->w, S("tree"));
         rule_to_json(rule, &call->w);
     }

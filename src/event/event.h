@@ -173,6 +173,14 @@ struct history_entry {
 };
 static_assert(sizeof(struct history_entry) == 40, "stored as it is");
 enum history_flag { HISTORY_ORDER = 1, HISTORY_CONTENT = 2, HISTORY_BOT = 4 };
+/* The upper half of the flags: which of the carts of its node it was done with, from 1; 0 when no cart was named. */
+enum { HISTORY_CART_SHIFT = 8 };
+/* Our own note that somebody came into a segment or left it (quantity: its number); nothing that they did. */
+static inline bool history_is_move(const struct history_entry *e)
+{
+    return e->type == EVENT_SEGMENT_ENTERED || e->type == EVENT_SEGMENT_LEFT;
+}
+static inline u8 history_cart(const struct history_entry *e) { return (u8)(e->flags >> HISTORY_CART_SHIFT); }
 
 /* By time, then ref, then type, item and the rest: one order only, whoever merges. */
 int history_cmp(const struct history_entry *a, const struct history_entry *b);

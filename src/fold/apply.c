@@ -82,6 +82,7 @@ struct change {
     i64 now_ms;
     struct profile_edit edit;
     bool facts, all, orders, exposures;
+    bool quiet;                     /* segments fill without saying so: a definition changed, not the person */
     struct { struct history_entry *at; isize n, cap; } touched;
 };
 
@@ -157,7 +158,9 @@ static void recall(struct change *c, const struct remembered *r)
     edit->last_at_ms = r->last_at_ms;
     edit->older_events = r->older_events;
     for (isize i = 0; i < edit->history.n + edit->added.n; i++) {
-        i64 at_ms = i < edit->history.n ? edit->history.at[i].at_ms : edit->added.at[i - edit->history.n].at_ms;
+        const struct history_entry *e = i < edit->history.n ? &edit->history.at[i] : &edit->added.at[i - edit->history.n];
+        i64 at_ms = e->at_ms;
+        if (history_is_move(e)) continue;
         edit->created_at_ms = min_i64(edit->created_at_ms, at_ms);
         edit->last_at_ms = max_i64(edit->last_at_ms, at_ms);
     }
@@ -182,6 +185,43 @@ static void absorb(struct change *c, person_id gone, u32 link)
     c->all = c->facts = c->exposures = true;
 }
 
+enum { MOVES_ROUNDS_MAX = 4 };
+
+/* Who came in and who left, as lines of the history; what rules say of those is asked in another round. */
+static void tell_moves(struct change *c, const struct segment_change *moves, isize n)
+{
+    c->touched.n = 0;
+    for (isize i = 0; i < n && !c->quiet && c->edit.nodes.n; i++) {
+        struct history_entry entry = { .at_ms = c->now_ms, .ref = c->fold->ref, .quantity = moves[i].segment.v,
+                                       .type = moves[i].entered ? EVENT_SEGMENT_ENTERED : EVENT_SEGMENT_LEFT };
+        for (isize k = 0; k < c->edit.matches.n && !entry.item; k++)
+            if (c->edit.matches.at[k].segment == moves[i].segment.v) entry.item = c->edit.matches.at[k].item;
+        people_follow(&c->edit, entry);
+        touch(c, entry);
+    }
+}
+
+/* Brings the memberships up to date. A rule that asks who entered or left a segment is asked again when somebody did. */
+static void update_segments(struct change *c, const struct profile *draft)
+{
+    struct fold *fold = c->fold;
+    const struct book *book = atomic_load(&fold->live.book);
+    struct segment_change *moves = arena_new(c->a, struct segment_change, book->segments->n + 1);
+    struct segment_ask ask = { .set = book->segments, .catalog = fold->live.catalog, .profile = draft, .now_ms = c->now_ms,
+                               .touched = c->touched.at, .touched_n = c->touched.n, .all = c->all || !c->edit.before, .facts = c->facts };
+    for (isize round = 0; round < MOVES_ROUNDS_MAX; round++) {
+        isize n = segment_update(&ask, c->a, &c->edit, moves);
+        for (isize i = 0; i < n; i++) roll_put(fold->live.roll, moves[i].segment, c->edit.id, moves[i].entered);
+        if (n == 0) return;
+        tell_moves(c, moves, n);
+        if (!book->segments->hears_moves || c->touched.n == 0) return;
+        ask.profile = people_draft(fold->live.people, &c->edit, fold->config->history_events, c->a);
+        ask.touched = c->touched.at;
+        ask.touched_n = c->touched.n;
+        ask.all = ask.facts = false;
+    }
+}
+
 static void change_commit(struct change *c)
 {
     struct fold *fold = c->fold;
@@ -193,15 +233,9 @@ static void change_commit(struct change *c)
     const struct profile *draft = people_draft(fold->live.people, &c->edit, fold->config->history_events, c->a);
     if (recount)
         exposures_recount(&c->edit, draft->history, draft->history_n, fold->config->exposure_days * DAY_MS);
-    const struct book *book = atomic_load(&fold->live.book);
-    struct segment_change *moves = arena_new(c->a, struct segment_change, book->segments->n + 1);
-    struct segment_ask ask = { .set = book->segments, .catalog = fold->live.catalog, .profile = draft, .now_ms = c->now_ms,
-                               .touched = c->touched.at, .touched_n = c->touched.n, .all = c->all || !before, .facts = c->facts };
-    isize moves_n = segment_update(&ask, c->a, &c->edit, moves);
+    update_segments(c, draft);
     i64 due_before = before ? before->next_change_at_ms : TIME_NEVER;
     const struct profile *after = people_commit(fold->live.people, &c->edit, fold->config->history_events);
-    for (isize i = 0; i < moves_n; i++)
-        roll_put(fold->live.roll, moves[i].segment, after->id, moves[i].entered);
     if (after->next_change_at_ms != due_before) timers_push(&fold->timers, after->next_change_at_ms, after->id.v);
     if (!recount) return;
     cells_count(fold, counted, counted_n, -1);
@@ -240,24 +274,99 @@ static void observe(struct change *c, const struct event *e, u32 node, const cha
     c->facts = true;
 }
 
+static void set_trait(struct change *c, const struct event *e, u32 node, struct fact fact, u8 origin)
+{
+    edit_trait(&c->edit, c->a, (struct trait){ fact, e->source, e->at_ms, node, origin });
+    c->facts = true;
+}
+
+static bool fact_of_json(const struct json *v, str name, struct fact *out)
+{
+    *out = (struct fact){ .name = name };
+    switch (v->kind) {
+    case JSON_BOOL: out->kind = FACT_BOOL; out->b = v->b; return true;
+    case JSON_INT: case JSON_NUM: out->kind = FACT_NUMBER; out->n = json_num(v, 0); return true;
+    case JSON_STR: out->kind = FACT_TEXT; out->text = v->s; return true;
+    case JSON_NULL: out->kind = FACT_NULL; return true;
+    case JSON_ARR: case JSON_OBJ: break;
+    }
+    return false;
+}
+
+/* The members of an object, under PREFIX.name: what rules can ask for. A list stays one fact, as JSON. */
+static void take_members(struct change *c, const struct event *e, u32 node, str prefix, const struct json *object, u8 origin)
+{
+    struct fact fact;
+    json_each(v, object) {
+        str name = arena_printf(c->a, "%.*s%.*s", STR_FMT(prefix), STR_FMT(v->key));
+        if (name.len > IDENTIFIER_BYTES_MAX) continue;
+        if (json_is(v, JSON_ARR)) {
+            struct buf text = { .arena = c->a };
+            struct jsonw w = { .out = &text };
+            jsonw_value(&w, v);
+            fact = (struct fact){ .name = name, .kind = FACT_JSON, .text = buf_str(&text) };
+        } else if (!fact_of_json(v, name, &fact)) {
+            continue;
+        }
+        set_trait(c, e, node, fact, origin);
+    }
+}
+
+static bool observed_already(const struct change *c, u32 node, const struct fact *fact)
+{
+    for (isize i = 0; i < c->edit.traits.n; i++) {
+        const struct trait *t = &c->edit.traits.at[i];
+        if (t->node == node && t->origin == TRAIT_OBSERVED && str_eq(t->fact.name, fact->name))
+            return t->fact.kind == fact->kind && t->fact.n == fact->n && str_eq(t->fact.text, fact->text);
+    }
+    return false;
+}
+
+/* What somebody chose or answered is declared; where they are is seen; the rest is given. */
+static void take_fact(struct change *c, const struct event *e, u32 node, struct fact fact)
+{
+    static const str seen = S_INIT("seen.");
+    const struct json *object;
+    bool chosen = str_eq(fact.name, S("preferences")) || str_starts(fact.name, S(PREFERENCE_TRAIT));
+    u8 origin = e->type == EVENT_QUIZ_ANSWERED || chosen ? TRAIT_DECLARED : TRAIT_GIVEN;
+    if (str_starts(fact.name, seen)) {
+        fact.name = str_from(fact.name, seen.len);
+        origin = TRAIT_OBSERVED;
+        if (observed_already(c, node, &fact)) return;
+    }
+    set_trait(c, e, node, fact, origin);
+    if (fact.kind != FACT_JSON || json_parse(c->a, fact.text, &object, NULL) || !json_is(object, JSON_OBJ)) return;
+    take_members(c, e, node, arena_printf(c->a, "%.*s.", STR_FMT(fact.name)), object, origin);
+}
+
+/* A group call: the account somebody acts for, and what is said of it. */
+static void take_account(struct change *c, const struct event *e, u32 node)
+{
+    const struct json *said;
+    if (json_parse(c->a, e->properties, &said, NULL)) return;
+    struct fact id = { .name = S(ACCOUNT_TRAIT "id"), .kind = FACT_TEXT, .text = json_str(json_get(said, S("group_id")), S("")) };
+    if (id.text.len == 0) return;
+    set_trait(c, e, node, id, TRAIT_GIVEN);
+    take_members(c, e, node, S(ACCOUNT_TRAIT), json_get(said, S("traits")), TRAIT_GIVEN);
+}
+
 static void take_traits(struct change *c, const struct event *e, u32 node)
 {
-    u8 origin = e->type == EVENT_QUIZ_ANSWERED ? TRAIT_DECLARED : TRAIT_GIVEN;
-    for (isize i = 0; i < e->traits_n; i++) {
-        edit_trait(&c->edit, c->a, (struct trait){ e->traits[i], e->source, e->at_ms, node, origin });
-        c->facts = true;
-    }
+    for (isize i = 0; i < e->traits_n; i++) take_fact(c, e, node, e->traits[i]);
+    if (e->type == EVENT_GROUPED) take_account(c, e, node);
     bool ads = consent_said(e, PURPOSE_ADS_SHARING) == CONSENT_GRANTED;
     bool arrived = e->utm_source.len || e->utm_campaign.len || (ads && e->click_id.len);
     observe(c, e, node, "language", e->locale, false);
     observe(c, e, node, "country", e->country, false);
     observe(c, e, node, "device", e->device, false);
+    observe(c, e, node, "store", e->store, false);
     if (!arrived) return;
     observe(c, e, node, "first_source", e->utm_source, true);
     observe(c, e, node, "first_campaign", e->utm_campaign, true);
     observe(c, e, node, "first_page", e->url, true);
     observe(c, e, node, "latest_source", e->utm_source, false);
     observe(c, e, node, "latest_campaign", e->utm_campaign, false);
+    observe(c, e, node, "latest_page", e->url, false);
     if (ads) observe(c, e, node, "ads_click", e->click_id, false);
 }
 
@@ -276,7 +385,7 @@ static u32 *see_items(struct fold *fold, const struct event *e, arena *a)
     return items;
 }
 
-static void take_history(struct change *c, const struct event *e, const u32 *items, u64 ref, u8 node)
+static void take_history(struct change *c, const struct event *e, const u32 *items, u64 ref, u8 node, u8 cart)
 {
     struct history_entry entry = {
         .at_ms = e->at_ms, .ref = ref, .type = e->type, .currency = e->currency.v, .channel = e->channel, .node = node,
@@ -288,6 +397,7 @@ static void take_history(struct change *c, const struct event *e, const u32 *ite
         if (!e->valued && e->items[0].priced) entry.value_minor = e->items[0].price_minor * entry.quantity;
     }
     if (e->type == EVENT_CONTENT_VIEWED) entry.flags |= HISTORY_CONTENT;
+    entry.flags |= (u16)(cart << HISTORY_CART_SHIFT);
     add_entry(c, entry);
 }
 
@@ -457,8 +567,10 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     c.edit.known |= known;
     take_consent(&c, e, who->node);
     take_traits(&c, e, who->node);
+    u8 cart = cart_number(&c.edit, c.a, e, who->node);
     if (is_order(e->type)) {
-        struct order_effect effect = orders_apply(fold, e, items, who->node, ref, c.a);
+        struct whose whose = { who->node, cart };
+        struct order_effect effect = orders_apply(fold, e, items, whose, ref, c.a);
         if (effect.changed) {
             order_moves(fold, &effect, &c, now_ms);
             count_order(fold, &effect);
@@ -466,7 +578,7 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     } else if (e->type == EVENT_DECISION_VIEWED || e->type == EVENT_DECISION_CLICKED) {
         take_ticket(&c, e, ref, who->node, index);
     } else if (e->type != EVENT_CONSENT_CHANGED && e->type != EVENT_ALIASED) {
-        take_history(&c, e, items, ref, index);
+        take_history(&c, e, items, ref, index, cart);
     }
     if (c.edit.created_at_ms == 0) c.edit.created_at_ms = e->at_ms;
     change_commit(&c);
@@ -530,7 +642,7 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
         return;
     }
     if (!is_order(e.type)) return;
-    struct order_effect effect = orders_apply(fold, &e, items, 0, ref, &fold->scratch);
+    struct order_effect effect = orders_apply(fold, &e, items, (struct whose){ 0, 0 }, ref, &fold->scratch);
     if (!effect.changed) return;
     order_moves(fold, &effect, NULL, now_ms);
     count_order(fold, &effect);
@@ -606,7 +718,7 @@ static void recompute_segments(struct fold *fold, i64 now_ms)
         }
         struct change c;
         change_begin(&c, fold, p->id, now_ms);
-        c.all = true;
+        c.all = c.quiet = true;
         change_commit(&c);
         arena_reset(&fold->scratch, mark);
     }
@@ -800,12 +912,23 @@ static void merge_people(struct fold *fold, const struct people_order *order, u6
     change_commit(&c);
 }
 
+/* The moves of the person that was made by the merge, and of nobody who is left. */
+static isize drop_moves(struct history_entry *at, isize n, u64 since)
+{
+    isize kept = 0;
+    for (isize i = 0; i < n; i++)
+        if (!history_is_move(&at[i]) || at[i].ref < since) at[kept++] = at[i];
+    return kept;
+}
+
 /* What is said of the whole person follows from its parts: when it began, and whether it is known. */
 static void person_facts(struct fold *fold, struct profile_edit *edit)
 {
     i64 began = TIME_NEVER;
-    for (isize i = 0; i < edit->history.n; i++) began = min_i64(began, edit->history.at[i].at_ms);
-    for (isize i = 0; i < edit->added.n; i++) began = min_i64(began, edit->added.at[i].at_ms);
+    for (isize i = 0; i < edit->history.n; i++)
+        if (!history_is_move(&edit->history.at[i])) began = min_i64(began, edit->history.at[i].at_ms);
+    for (isize i = 0; i < edit->added.n; i++)
+        if (!history_is_move(&edit->added.at[i])) began = min_i64(began, edit->added.at[i].at_ms);
     for (isize i = 0; i < edit->traits.n; i++) began = min_i64(began, edit->traits.at[i].at_ms);
     for (isize i = 0; i < edit->consents.n; i++) began = min_i64(began, edit->consents.at[i].at_ms);
     edit->created_at_ms = began == TIME_NEVER ? edit->created_at_ms : began;
@@ -825,7 +948,9 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
     const struct profile *whole = people_get(fold->live.people, parts.people[0]);
     if (!whole) return;
     struct memo memo = { 0 };
-    struct codec reader = codec_reader(identity_link(fold->live.identity, order->link)->memo, &fold->scratch);
+    const struct link *link = identity_link(fold->live.identity, order->link);
+    u64 merged = link->ref;
+    struct codec reader = codec_reader(link->memo, &fold->scratch);
     visit_memo(&reader, &memo);
     for (isize i = 0; i < whole->memberships_n; i++)
         roll_put(fold->live.roll, (segment_id){ whole->memberships[i].segment }, whole->id, false);
@@ -836,10 +961,12 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
         change_begin(&c, fold, parts.people[i], now_ms);
         if (!c.edit.before) edit_absorb(&c.edit, whole, c.a);
         edit_keep_nodes(&c.edit, nodes, n, c.a);
+        c.edit.history.n = drop_moves(c.edit.history.at, c.edit.history.n, merged);
+        c.edit.added.n = drop_moves(c.edit.added.at, c.edit.added.n, merged);
         person_facts(fold, &c.edit);
         for (isize k = 0; k < countof(memo.of); k++)
             if (memo.of[k].person == parts.people[i].v) recall(&c, &memo.of[k]);
-        c.all = c.facts = c.exposures = true;
+        c.all = c.facts = c.exposures = c.quiet = true;
         change_commit(&c);
         const struct profile *part = people_get(fold->live.people, parts.people[i]);
         for (isize k = 0; k < part->memberships_n; k++)

@@ -30,6 +30,7 @@ struct order {
     str key;                        /* source and order key: "web:1001" */
     u32 node;                       /* whose it is; 0: a guest's */
     u8 state, channel;
+    u8 cart;                        /* of that node's carts, as in history_cart; 0: none was named */
     currency currency;
     i64 at_ms, value_minor, refunded_minor;
     struct hash128 content;         /* of what the sender said last: the same again changes nothing */

@@ -89,9 +89,13 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
 void fold_rebuild_book(struct fold *fold);
 u16 fold_name_of(struct fold *fold, str name);
 
+/* carts.c: the number of the event's cart among those of its node, put among the person's traits when new; 0: none was named. */
+u8 cart_number(struct profile_edit *edit, arena *a, const struct event *e, u32 node);
+
 /* orders.c: applies an order event; `changed` when anything did. The entity as it stood before is in `before` (lines in a). */
 struct order_effect { const struct order *order; bool changed, created; struct order before; };
-struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, u32 node, u64 ref, arena *a);
+struct whose { u32 node; u8 cart; };                    /* 0, 0: nobody's */
+struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, struct whose whose, u64 ref, arena *a);
 void orders_init(struct orders *orders);
 void orders_fini(struct orders *orders);
 void order_encode(const struct order *order, struct buf *out);

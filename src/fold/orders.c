@@ -42,6 +42,7 @@ static void visit_order(struct codec *c, struct order *v)
     codec_u32(c, &v->node);
     codec_u8(c, &v->state);
     codec_u8(c, &v->channel);
+    codec_u8(c, &v->cart);
     codec_u16(c, &v->currency.v);
     codec_i64(c, &v->at_ms);
     codec_i64(c, &v->value_minor);
@@ -173,8 +174,9 @@ static void make_return(struct order *o, const struct event *e, struct order_lin
     order_lines(o, lines, n);
 }
 
-struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, u32 node, u64 ref, arena *a)
+struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, struct whose whose, u64 ref, arena *a)
 {
+    u32 node = whose.node;
     struct orders *orders = &fold->orders;
     struct order_line *lines;
     str key = arena_printf(a, "%.*s:%.*s", STR_FMT(e->source), STR_FMT(e->order_key));
@@ -198,6 +200,7 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
         o->currency = e->currency;
         o->channel = e->channel;
     }
+    if (whose.cart || (node && node != o->node)) o->cart = whose.cart;
     if (node) o->node = node;
     o->content = content;
     switch (e->type) {
@@ -226,7 +229,7 @@ isize order_entries(const struct order *o, u8 node, arena *a, struct history_ent
     struct history_entry *entries = arena_new(a, struct history_entry, o->lines_n + 1);
     if (o->state == ORDER_CANCELLED) return 0;
     struct history_entry common = { .at_ms = o->at_ms, .ref = o->id.v, .currency = o->currency.v, .channel = o->channel,
-                                    .node = node, .flags = HISTORY_ORDER };
+                                    .node = node, .flags = (u16)(HISTORY_ORDER | o->cart << HISTORY_CART_SHIFT) };
     entries[0] = common;
     entries[0].type = o->state == ORDER_RETURN ? EVENT_ORDER_REFUNDED : EVENT_ORDER_COMPLETED;
     entries[0].value_minor = o->value_minor - o->refunded_minor;

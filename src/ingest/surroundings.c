@@ -100,6 +100,30 @@ str ingest_consent(const struct json *context, u16 *granted, u16 *denied)
     return dialect;
 }
 
+/* Where it happened, nearer than the country: facts of the person that are seen, not said. */
+static void read_place(struct reading *r)
+{
+    static const struct { const char *path, *name; bool number; f64 most; } places[] = {
+        { "location.region", "seen.region", false, 0 }, { "location.city", "seen.city", false, 0 },
+        { "location.latitude", "seen.latitude", true, 90 }, { "location.longitude", "seen.longitude", true, 180 },
+    };
+    struct event *e = r->out;
+    struct fact *wide = NULL;
+    for (isize i = 0; i < countof(places) && e->traits_n < EVENT_TRAITS_MAX; i++) {
+        const struct json *v = context_get(r, places[i].path);
+        struct fact fact = { .name = str_of(places[i].name), .kind = places[i].number ? FACT_NUMBER : FACT_TEXT };
+        fact.n = json_num(v, 1e9);
+        fact.text = places[i].number ? S("") : text_of(r, v);
+        if (places[i].number ? !(fact.n >= -places[i].most && fact.n <= places[i].most) : fact.text.len == 0) continue;
+        if (!wide) {
+            wide = arena_new(r->a, struct fact, e->traits_n + countof(places));
+            if (e->traits_n) memcpy(wide, e->traits, (size_t)e->traits_n * sizeof *wide);
+            e->traits = wide;
+        }
+        e->traits[e->traits_n++] = fact;
+    }
+}
+
 static void read_consent(struct reading *r)
 {
     struct event *e = r->out;
@@ -380,6 +404,7 @@ void read_surroundings(struct reading *r)
     if (e->country.len == 0 && e->type == EVENT_IDENTIFIED)
         e->country = text_of(r, json_path(r->event, "traits.address.country"));
     e->store = text_of(r, json_either(context_get(r, "store"), json_any(p, "store store_id")));
+    read_place(r);
     e->channel = channel_of_event(r);
 
     char text[AGENT_BYTES_MAX];

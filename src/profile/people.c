@@ -118,6 +118,7 @@ void people_edit(struct people *people, person_id id, arena *a, struct profile_e
     edit_list(out->traits, struct trait, p->traits, p->traits_n, a);
     edit_list(out->consents, struct consent_entry, p->consents, p->consents_n, a);
     edit_list(out->memberships, struct membership, p->memberships, p->memberships_n, a);
+    edit_list(out->matches, struct match, p->matches, p->matches_n, a);
     edit_list(out->exposures, struct exposure, p->exposures, p->exposures_n, a);
 }
 
@@ -206,7 +207,7 @@ void edit_consent(struct profile_edit *edit, arena *a, struct consent_entry entr
 void edit_entry(struct profile_edit *edit, arena *a, struct history_entry entry)
 {
     edit_push(edit->added, a, struct history_entry, entry);
-    edit->last_at_ms = max_i64(edit->last_at_ms, entry.at_ms);
+    if (!history_is_move(&entry)) edit->last_at_ms = max_i64(edit->last_at_ms, entry.at_ms);
 }
 
 void edit_absorb(struct profile_edit *into, const struct profile *other, arena *a)
@@ -247,7 +248,7 @@ static isize keep_entries(struct profile_edit *edit, struct history_entry *at, i
         if (index < 0) continue;
         entry.node = (u8)index;
         at[kept++] = entry;
-        edit->last_at_ms = max_i64(edit->last_at_ms, entry.at_ms);
+        if (!history_is_move(&entry)) edit->last_at_ms = max_i64(edit->last_at_ms, entry.at_ms);
     }
     return kept;
 }
@@ -375,16 +376,18 @@ static struct profile *profile_make(const struct profile_edit *edit)
     isize traits = edit->traits.n * (isize)sizeof(struct trait);
     isize consents = edit->consents.n * (isize)sizeof(struct consent_entry);
     isize memberships = edit->memberships.n * (isize)sizeof(struct membership);
+    isize matches = edit->matches.n * (isize)sizeof(struct match);
     isize exposures = edit->exposures.n * (isize)sizeof(struct exposure);
     isize nodes = edit->nodes.n * (isize)sizeof(u32);
     isize scores = edit->scores ? (isize)sizeof *edit->scores : 0;
-    struct profile *p = mem_new((isize)sizeof *p + scores + traits + consents + memberships + exposures + nodes
+    struct profile *p = mem_new((isize)sizeof *p + scores + traits + consents + memberships + matches + exposures + nodes
                                 + strings_bytes(edit));
     char *at = (char *)(p + 1);
     const struct scores *s = scores ? take(&at, edit->scores, scores) : NULL;
     struct trait *t = take(&at, edit->traits.at, traits);
     struct consent_entry *c = take(&at, edit->consents.at, consents);
     const struct membership *m = take(&at, edit->memberships.at, memberships);
+    const struct match *match = take(&at, edit->matches.at, matches);
     const struct exposure *x = take(&at, edit->exposures.at, exposures);
     const u32 *node = take(&at, edit->nodes.at, nodes);
     for (isize i = 0; i < edit->traits.n; i++) {
@@ -397,7 +400,8 @@ static struct profile *profile_make(const struct profile_edit *edit)
         .id = edit->id, .created_at_ms = edit->created_at_ms, .last_at_ms = edit->last_at_ms,
         .bucketing_id = edit->bucketing_id, .nodes = node, .nodes_n = edit->nodes.n, .traits = t,
         .traits_n = edit->traits.n, .consents = c, .consents_n = edit->consents.n, .history = edit->made,
-        .history_n = edit->made_n, .memberships = m, .memberships_n = edit->memberships.n, .exposures = x,
+        .history_n = edit->made_n, .memberships = m, .memberships_n = edit->memberships.n,
+        .matches = match, .matches_n = edit->matches.n, .exposures = x,
         .exposures_n = edit->exposures.n, .scores = s, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
         .known = edit->known,
     };
@@ -443,10 +447,31 @@ const struct profile *people_draft(struct people *people, struct profile_edit *e
         .traits = edit->traits.at, .traits_n = edit->traits.n, .consents = edit->consents.at,
         .consents_n = edit->consents.n, .history = edit->made, .history_n = edit->made_n,
         .memberships = edit->memberships.at, .memberships_n = edit->memberships.n,
+        .matches = edit->matches.at, .matches_n = edit->matches.n,
         .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .scores = edit->scores, .known = edit->known,
         .older_events = edit->older_events, .next_change_at_ms = TIME_NEVER,
     };
     return p;
+}
+
+/* In place when it stands last and there is room, or when the block is nobody else's yet; else in a block of its own. */
+void people_follow(struct profile_edit *edit, struct history_entry entry)
+{
+    assert(edit->made);
+    struct history *h = history_of(&(struct profile){ .history = edit->made });
+    isize n = edit->made_n, at = n;
+    while (at > 0 && history_cmp(&h->entries[at - 1], &entry) > 0) at--;
+    bool shared = edit->before && history_of(edit->before) == h;
+    if (n == h->cap || (shared && at < n)) {
+        struct history *wide = history_new(n + 1);
+        memcpy(wide->entries, h->entries, (size_t)n * sizeof *h->entries);
+        if (!shared) mem_free(h);
+        h = wide;
+    }
+    memmove(h->entries + at + 1, h->entries + at, (size_t)(n - at) * sizeof *h->entries);
+    h->entries[at] = entry;
+    edit->made = h->entries;
+    edit->made_n = n + 1;
 }
 
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max)
@@ -482,7 +507,7 @@ void people_remove(struct people *people, person_id id)
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 static void visit_trait(struct codec *c, struct trait *v)
 {
@@ -517,6 +542,15 @@ static void visit_membership(struct codec *c, struct membership *v)
 void memberships_visit(struct codec *c, struct membership **at, isize *n)
 {
     codec_list(c, struct membership, *at, *n, 1 << 16, visit_membership);
+}
+
+static void visit_match(struct codec *c, struct match *v)
+{
+    codec_u16(c, &v->segment);
+    codec_u8(c, &v->cart);
+    codec_u32(c, &v->node);
+    codec_u32(c, &v->item);
+    codec_i64(c, &v->at_ms);
 }
 
 static void visit_exposure(struct codec *c, struct exposure *v)
@@ -574,6 +608,7 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
     codec_list(c, struct trait, v->traits.at, v->traits.n, 1 << 16, visit_trait);
     codec_list(c, struct consent_entry, v->consents.at, v->consents.n, 1 << 16, visit_consent);
     memberships_visit(c, &v->memberships.at, &v->memberships.n);
+    codec_list(c, struct match, v->matches.at, v->matches.n, 1 << 16, visit_match);
     codec_list(c, struct exposure, v->exposures.at, v->exposures.n, 1 << 16, visit_exposure);
     codec_str(c, history);
     if (codec_reads(c) && c->in.len > 0 && !c->failed) v->scores = arena_new(c->arena, struct scores, 1);
@@ -589,6 +624,7 @@ void profile_encode(const struct profile *p, struct buf *out)
         .traits = { (struct trait *)(uintptr_t)p->traits, p->traits_n, 0 },
         .consents = { (struct consent_entry *)(uintptr_t)p->consents, p->consents_n, 0 },
         .memberships = { (struct membership *)(uintptr_t)p->memberships, p->memberships_n, 0 },
+        .matches = { (struct match *)(uintptr_t)p->matches, p->matches_n, 0 },
         .exposures = { (struct exposure *)(uintptr_t)p->exposures, p->exposures_n, 0 },
         .scores = (struct scores *)(uintptr_t)p->scores,
     };

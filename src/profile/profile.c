@@ -44,6 +44,27 @@ const struct membership *profile_membership(const struct profile *p, segment_id 
     return from < p->memberships_n && p->memberships[from].segment == segment.v ? &p->memberships[from] : NULL;
 }
 
+const struct match *profile_matches(const struct profile *p, segment_id segment, isize *n)
+{
+    isize from = 0;
+    while (from < p->matches_n && p->matches[from].segment != segment.v) from++;
+    for (*n = 0; from + *n < p->matches_n && p->matches[from + *n].segment == segment.v;) ++*n;
+    return p->matches + from;
+}
+
+str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms)
+{
+    char name[16];
+    struct buf out = { .ptr = name, .cap = sizeof name };
+    if (cart == 0) return S("");
+    buf_printf(&out, CART_TRAIT "%u", cart);
+    for (isize i = 0; i < p->traits_n; i++) {
+        const struct trait *t = &p->traits[i];
+        if (t->node == node && t->origin == TRAIT_OBSERVED && at_ms >= t->at_ms && str_eq(t->fact.name, buf_str(&out))) return t->fact.text;
+    }
+    return S("");
+}
+
 enum consent_state profile_consent(const struct profile *p, int purpose)
 {
     const struct consent_entry *best = NULL;
@@ -68,8 +89,8 @@ static f64 type_weight(u16 type)
     }
 }
 
-enum dimension { DIMENSION_CATEGORY, DIMENSION_BRAND, DIMENSION_COLOUR, DIMENSION_GENDER, DIMENSIONS };
-static const char *const dimension_names[] = { "category", "brand", "colour", "gender" };
+enum dimension { DIMENSION_CATEGORY, DIMENSION_BRAND, DIMENSION_COLOUR, DIMENSION_GENDER, DIMENSION_PRICE, DIMENSIONS };
+static const char *const dimension_names[] = { "category", "brand", "colour", "gender", "price" };
 
 static int dimension_of(str name)
 {
@@ -78,12 +99,29 @@ static int dimension_of(str name)
     return str_eq(name, S("color")) ? DIMENSION_COLOUR : -1;
 }
 
+/* Bands of the general price, in whole units of its currency: they stay what they are when the range of the shop changes. */
+static str price_band(const struct item *item)
+{
+    static const struct { i64 below; str name; } bands[] = {
+        { 10, S_INIT("under 10") }, { 25, S_INIT("10-25") }, { 50, S_INIT("25-50") }, { 100, S_INIT("50-100") },
+        { 250, S_INIT("100-250") }, { 500, S_INIT("250-500") }, { 1000, S_INIT("500-1000") }, { 2500, S_INIT("1000-2500") },
+    };
+    const struct price *price = item_price(item, S(""));
+    if (!price || price->minor <= 0) return S("");
+    i64 unit = 1;
+    for (int i = currency_digits(price->currency); i > 0; i--) unit *= 10;
+    for (isize i = 0; i < countof(bands); i++)
+        if (price->minor < bands[i].below * unit) return bands[i].name;
+    return S("over 2500");
+}
+
 static str item_value(const struct item *item, int dimension)
 {
     switch (dimension) {
     case DIMENSION_CATEGORY: return item->category;
     case DIMENSION_BRAND: return item->brand;
     case DIMENSION_COLOUR: return item->colour;
+    case DIMENSION_PRICE: return price_band(item);
     default: return item->gender;
     }
 }
@@ -146,13 +184,72 @@ static f64 share_of(const struct likings *l, const struct catalog *catalog, str 
     return all > 0 ? matching / all : 0;
 }
 
+/* The trait in which somebody says what they like of a dimension; null when they said nothing. */
+static const struct trait *preference(const struct profile *p, str dimension)
+{
+    char name[64];
+    struct buf out = { .ptr = name, .cap = sizeof name };
+    int d = dimension_of(dimension);
+    if (d < 0) return NULL;
+    buf_printf(&out, PREFERENCE_TRAIT "%s", dimension_names[d]);
+    const struct trait *t = profile_trait(p, buf_str(&out));
+    return t && t->origin == TRAIT_DECLARED ? t : NULL;
+}
+
+static bool prefers(const struct profile *p, str dimension, str value)
+{
+    const struct trait *t = preference(p, dimension);
+    const struct json *list;
+    if (!t) return false;
+    if (t->fact.kind == FACT_TEXT) return str_eq_nocase(t->fact.text, value);
+    arena a = { 0 };
+    bool is = false;
+    if (t->fact.kind == FACT_JSON && json_parse(&a, t->fact.text, &list, NULL) == ERR_OK && json_is(list, JSON_ARR))
+        json_each(one, list) is |= str_eq_nocase(json_str(one, S("")), value);
+    arena_fini(&a);
+    return is;
+}
+
 f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
 {
+    if (prefers(p, dimension, value)) return 1;
     arena a = { 0 };
     struct likings l = profile_likings(p, catalog, now_ms, &a);
     f64 share = share_of(&l, catalog, dimension, value);
     arena_fini(&a);
     return share;
+}
+
+static bool stronger(const struct affinity *a, const struct affinity *b)
+{
+    return a->score != b->score ? a->score > b->score : a->declared && !b->declared;
+}
+
+/* Said before inferred: a chosen value is 1, whether or not it was ever dealt with. */
+static isize add_preferences(const struct profile *p, arena *a, struct affinity *list, isize n, isize max)
+{
+    for (int d = 0; d < DIMENSIONS; d++) {
+        str dimension = str_of(dimension_names[d]);
+        const struct trait *t = preference(p, dimension);
+        const struct json *said = NULL, only = { .kind = JSON_STR };
+        if (!t) continue;
+        struct json one = only, list_of_one = { .kind = JSON_ARR };
+        one.s = t->fact.text;
+        list_of_one.list.at = &one;
+        list_of_one.list.n = 1;
+        if (t->fact.kind == FACT_TEXT) said = &list_of_one;
+        else if (t->fact.kind != FACT_JSON || json_parse(a, t->fact.text, &said, NULL)) continue;
+        json_each(v, said) {
+            str value = json_str(v, S(""));
+            isize k = 0;
+            while (k < n && !(str_eq(list[k].dimension, dimension) && str_eq_nocase(list[k].value, value))) k++;
+            if (value.len == 0 || k == max) continue;
+            if (k == n) list[n++] = (struct affinity){ .dimension = dimension, .value = value };
+            list[k].score = 1;
+            list[k].declared = true;
+        }
+    }
+    return n;
 }
 
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out)
@@ -171,13 +268,14 @@ isize profile_affinities(const struct profile *p, const struct catalog *catalog,
             isize k = 0;
             while (k < n && !(str_eq(list[k].dimension, str_of(dimension_names[d])) && str_eq(list[k].value, value))) k++;
             if (k == MAX) continue;
-            if (k == n) list[n++] = (struct affinity){ str_of(dimension_names[d]), value, 0 };
+            if (k == n) list[n++] = (struct affinity){ str_of(dimension_names[d]), value, 0, false };
             list[k].score += l->weight;
         }
     }
     for (isize k = 0; k < n; k++) list[k].score /= all[dimension_of(list[k].dimension)];
+    n = add_preferences(p, a, list, n, MAX);
     for (isize i = 1; i < n; i++)                       /* strongest first */
-        for (isize j = i; j > 0 && list[j - 1].score < list[j].score; j--) {
+        for (isize j = i; j > 0 && stronger(&list[j], &list[j - 1]); j--) {
             struct affinity swap = list[j];
             list[j] = list[j - 1];
             list[j - 1] = swap;
@@ -230,6 +328,7 @@ static struct value json_value(const struct json *v)
     if (json_is(v, JSON_STR)) return (struct value){ VALUE_TEXT, .s = v->s };
     if (json_is(v, JSON_BOOL)) return (struct value){ VALUE_BOOL, .b = v->b };
     if (json_is(v, JSON_INT) || json_is(v, JSON_NUM)) return (struct value){ VALUE_NUMBER, .n = json_num(v, 0) };
+    if (json_is(v, JSON_ARR)) return (struct value){ VALUE_LIST, .list = v };
     return (struct value){ VALUE_UNKNOWN };
 }
 
@@ -244,7 +343,8 @@ static struct value ask_affinity(const void *ctx, str dimension, str value, i64 
     const struct profile_world *w = ctx;
     const struct profile *p = speaking(w);
     if (!p) return (struct value){ VALUE_UNKNOWN };
-    f64 share = w->likings && w->likings->now_ms == now_ms ? share_of(w->likings, w->catalog, dimension, value)
+    f64 share = prefers(p, dimension, value) ? 1
+              : w->likings && w->likings->now_ms == now_ms ? share_of(w->likings, w->catalog, dimension, value)
                            : profile_affinity(p, w->catalog, dimension, value, now_ms);
     return (struct value){ VALUE_NUMBER, .n = share };
 }
@@ -273,6 +373,14 @@ static struct value ask_predicted(const void *ctx, u8 score)
     f64 value = (f64)s->value[score];
     if (!score_is_money(score)) return (struct value){ VALUE_NUMBER, .n = value };
     return (struct value){ VALUE_MONEY, .money = { (i64)value, { s->currency } } };
+}
+
+static struct value ask_cart(const void *ctx, const struct history_entry *e)
+{
+    const struct profile *p = speaking(ctx);
+    if (!p || history_cart(e) == 0 || e->node >= p->nodes_n) return (struct value){ VALUE_UNKNOWN };
+    str key = profile_cart(p, p->nodes[e->node], history_cart(e), e->at_ms);
+    return key.len ? (struct value){ VALUE_TEXT, .s = key } : (struct value){ VALUE_UNKNOWN };
 }
 
 static struct value ask_item(const void *ctx, item_id id, str field, str key)
@@ -305,6 +413,6 @@ struct rule_facts profile_facts(const struct profile_world *w)
         .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
         .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
         .affinity_lasts = !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
-        .quiz = ask_quiz, .predicted = ask_predicted, .item = ask_item, .item_under = ask_under,
+        .quiz = ask_quiz, .cart = ask_cart, .predicted = ask_predicted, .item = ask_item, .item_under = ask_under,
     };
 }

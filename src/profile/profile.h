@@ -40,6 +40,15 @@ struct scores {
 };
 void scores_visit(struct codec *c, struct scores *v);
 
+/* Traits that are more than one fact about a person: carts by number (history_cart), what they chose themselves, their account's. */
+#define CART_TRAIT "cart."
+#define PREFERENCE_TRAIT "preferences."
+#define ACCOUNT_TRAIT "account."
+
+/* What made somebody a member: a product, a cart, or both. The newest first of a segment. */
+enum { MATCHES_PER_SEGMENT_MAX = 3 };
+struct match { u16 segment; u8 cart; u32 node, item; i64 at_ms; };
+
 struct membership { u16 segment; bool member; i64 entered_at_ms, next_change_at_ms; };
 
 /* What a person was shown of a campaign and what came of it. campaign 0 is the whole programme:
@@ -64,6 +73,7 @@ struct profile {
     const struct consent_entry *consents; isize consents_n;
     const struct history_entry *history; isize history_n;
     const struct membership *memberships; isize memberships_n;  /* by segment */
+    const struct match *matches; isize matches_n;       /* by segment */
     const struct exposure *exposures; isize exposures_n;        /* by campaign, then node */
     const struct scores *scores;    /* null: nothing predicted */
     i64 next_change_at_ms;          /* earliest of the memberships'; TIME_NEVER */
@@ -75,13 +85,17 @@ struct profile {
 const struct trait *profile_trait(const struct profile *p, str name);
 struct value trait_value(const struct trait *t);
 const struct membership *profile_membership(const struct profile *p, segment_id segment);
+const struct match *profile_matches(const struct profile *p, segment_id segment, isize *n);
+/* The key of a cart by its number among those of a node, as it was at an instant; empty when it is not known any more. */
+str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms);
 /* What the person has said about a purpose, latest first, deny before grant at the same instant. */
 enum consent_state profile_consent(const struct profile *p, int purpose);
 
-/* Decayed share of one value in what the person dealt with, by dimension: category, brand, colour. Weights: viewed 1, added 3,
- * wished 3, purchased 5; half-life 30 days. 0..1; computed from the hot history up to now_ms. */
+/* Decayed share of one value in what the person dealt with, by dimension: category, brand, colour, gender, price (a band such as
+ * "50-100"). Weights: viewed 1, added 3, wished 3, purchased 5; half-life 30 days. 0..1; computed from the hot history up to now_ms.
+ * What the person chose themselves (the trait preferences.DIMENSION: a value or a list) is 1, before anything inferred. */
 f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms);
-struct affinity { str dimension, value; f64 score; };
+struct affinity { str dimension, value; f64 score; bool declared; };
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out);
 
 /* What shares are computed from, when many of the same person are asked for: the entries up to now_ms that say what they like,
@@ -110,6 +124,22 @@ struct profile_world {
 };
 struct rule_facts profile_facts(const struct profile_world *world);
 
+/* ---- where somebody stands (standing.c) ------------------------------------------------------ */
+/* The rung of a ladder (rule.h) the person stands on, what decided it, and when that may change; false when on none. Names of
+ * ladders are stage, intent and retention. */
+struct standing { const struct rule_rung *rung; const struct rule_trace *why; i64 next_change_at_ms; };
+bool profile_standing(const struct profile_world *world, str name, arena *a, struct standing *out);
+
+/* Of the orders up to now_ms, returns taken off; per currency, the first eight of them. An average is rounded to the smallest coin, a half
+ * away from zero. */
+struct worth_in { currency currency; i64 orders, revenue_minor, average_minor; };
+struct worth { i64 orders, orders_a_year, first_at_ms, last_at_ms; f64 days_between; struct worth_in in[8]; isize n; };
+struct worth profile_worth(const struct profile *p, i64 now_ms);
+
+/* What is on the wish list at now_ms, newest first: added, and since then neither removed, added again nor bought. */
+struct wish { item_id item; i64 at_ms; };
+isize profile_wishes(const struct profile *p, i64 now_ms, arena *a, struct wish **out);
+
 /* ---- all people ----------------------------------------------------------------------------- */
 struct people;
 struct people *people_new(void);
@@ -129,6 +159,7 @@ struct profile_edit {
     struct { struct consent_entry *at; isize n, cap; } consents;
     struct { struct history_entry *at; isize n, cap; } added;   /* new entries, to be merged in by history_cmp */
     struct { struct membership *at; isize n, cap; } memberships;
+    struct { struct match *at; isize n, cap; } matches;
     struct { struct exposure *at; isize n, cap; } exposures;
     struct scores *scores;          /* the arena's */
     bool known;
@@ -148,6 +179,8 @@ void edit_history(struct profile_edit *edit, arena *a);
 /* The next version as it will be read, before anybody can: for asking which segments it belongs to. The history is settled; the edit may
  * still change its memberships and exposures. Lives in `a`. */
 const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max, arena *a);
+/* After people_draft: one more line of history, which nobody has seen yet. The next draft holds it. */
+void people_follow(struct profile_edit *edit, struct history_entry entry);
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max);
 void people_remove(struct people *people, person_id id);
 /* Joins b's facts into a's edit; and the reverse: leaves in the edit only what belongs to these nodes. */

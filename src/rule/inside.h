@@ -112,11 +112,7 @@ struct scan {
 /* What our own engine notes of a person is not what the person did. */
 static inline bool entry_is_activity(const struct history_entry *e)
 {
-    return !(e->flags & HISTORY_BOT) && e->type != EVENT_SEGMENT_ENTERED && e->type != EVENT_SEGMENT_LEFT;
-}
-static inline bool entry_is_move(const struct history_entry *e)
-{
-    return e->type == EVENT_SEGMENT_ENTERED || e->type == EVENT_SEGMENT_LEFT;
+    return !(e->flags & HISTORY_BOT) && !history_is_move(e);
 }
 
 /* Is an entry of the kind that is asked for? A return that stands by itself (its order is not known) nets a sum of orders. */

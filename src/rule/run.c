@@ -183,7 +183,7 @@ static struct value field_value(const struct run *run, enum field field, str nam
     case FIELD_HOUR: return number_value(time_civil(e->at_ms, run->facts->zone_minutes).hour);
     case FIELD_WEEKDAY: return number_value(time_civil(e->at_ms, run->facts->zone_minutes).weekday);
     case FIELD_SEGMENT:                                 /* by its number: what it is compared with is looked up when compiled */
-        return entry_is_move(e) ? number_value(e->quantity) : (struct value){ 0 };
+        return history_is_move(e) ? number_value(e->quantity) : (struct value){ 0 };
     case FIELD_NONE: break;
     }
     return (struct value){ 0 };
@@ -338,7 +338,7 @@ static enum tri join(enum node_kind kind, enum tri sum, enum tri one)
 
 static enum tri test_segment_field(const struct node *t, const struct history_entry *e)
 {
-    if (!entry_is_move(e)) return TRI_UNKNOWN;
+    if (!history_is_move(e)) return TRI_UNKNOWN;
     bool is = false;
     for (isize i = 1; i < t->kids_n; i++) is |= e->quantity == t->kids[i]->segment.v;
     return tri_of(t->op == OP_NE || t->op == OP_NOT_IN ? !is : is);

@@ -100,7 +100,11 @@ enum err segment_set_build(arena *a, const struct definitions *definitions, cons
     set->at = p.to;
     set->n = n;
     set->by_number = by_number;
-    for (isize i = 0; i < n; i++) set->by_id[p.to[i].id.v] = &p.to[i];
+    u64 moves = rule_type_bit(EVENT_SEGMENT_ENTERED) | rule_type_bit(EVENT_SEGMENT_LEFT);
+    for (isize i = 0; i < n; i++) {
+        set->by_id[p.to[i].id.v] = &p.to[i];
+        set->hears_moves |= (p.to[i].types & moves) != 0;
+    }
     *out = set;
     return ERR_OK;
 }
@@ -115,7 +119,7 @@ segment_id segment_find(const struct segment_set *set, str key)
 /* ---- one person ------------------------------------------------------------------------------------ */
 
 /* The present state of every segment for one person, by index of the set while it is brought up to date. */
-struct state { const struct segment_ask *ask; struct membership *now; bool *moved, liked; u64 types; };
+struct state { const struct segment_ask *ask; struct membership *now; bool *moved, *asked, liked; u64 types; };
 
 static isize position(const struct segment_set *set, u16 id)
 {
@@ -147,18 +151,42 @@ static bool must_ask(const struct state *s, isize i, const struct rule_facts *fa
     const struct segment_ask *ask = s->ask;
     const struct segment *segment = &ask->set->at[i];
     if (ask->all || s->now[i].next_change_at_ms <= ask->now_ms) return true;
-    if (ask->facts && segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ)) return true;
+    if (ask->facts && segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) return true;
     if (s->liked && segment->depends & RULE_ON_AFFINITY) return true;
     for (isize k = 0; k < ask->touched_n && segment->types & s->types; k++)
         if (rule_touched_by(segment->rule, &ask->touched[k], facts)) return true;
     return depends_on_moved(s, segment);
 }
 
+/* What made the person a member of those that were asked; of the others it is as it was. */
+static void match_update(const struct state *s, const struct rule_facts *facts, arena *a, struct profile_edit *edit)
+{
+    const struct segment_set *set = s->ask->set;
+    struct match *list = arena_new(a, struct match, set->n * MATCHES_PER_SEGMENT_MAX);
+    isize n = 0, old = 0;
+    for (isize k = 0; k < set->n; k++) {                /* by id: as it was stored, and as it will be */
+        isize i = set->by_number[k];
+        const struct segment *segment = &set->at[i];
+        for (; old < edit->matches.n && edit->matches.at[old].segment < segment->id.v; old++) {}
+        if (!s->now[i].member || !(segment->depends & RULE_ON_HISTORY)) continue;
+        if (!s->asked[i]) {
+            for (; old < edit->matches.n && edit->matches.at[old].segment == segment->id.v; old++) list[n++] = edit->matches.at[old];
+            continue;
+        }
+        const struct history_entry *made[MATCHES_PER_SEGMENT_MAX];
+        isize made_n = rule_matched(segment->rule, facts, made, countof(made));
+        for (isize m = 0; m < made_n; m++)
+            list[n++] = (struct match){ segment->id.v, history_cart(made[m]), s->ask->profile->nodes[made[m]->node], made[m]->item, made[m]->at_ms };
+    }
+    edit->matches.at = list;
+    edit->matches.n = edit->matches.cap = n;
+}
+
 isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out)
 {
     const struct segment_set *set = ask->set;
-    if (set->n == 0) { edit->memberships.n = 0; return 0; }
-    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n), false, 0 };
+    if (set->n == 0) { edit->memberships.n = edit->matches.n = 0; return 0; }
+    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n), arena_new(a, bool, set->n), false, 0 };
     for (isize i = 0; i < set->n; i++) s.now[i] = (struct membership){ set->at[i].id.v, false, 0, TIME_NEVER };
     for (isize i = 0; i < edit->memberships.n; i++) {
         isize at = position(set, edit->memberships.at[i].segment);
@@ -182,6 +210,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
         if (!must_ask(&s, i, &facts)) continue;
         struct rule_result r = rule_run(set->at[i].rule, &facts);
         bool member = rule_holds(r);
+        s.asked[i] = true;
         s.now[i].next_change_at_ms = max_i64(r.next_change_at_ms, ask->now_ms + 1);
         s.moved[i] = member != s.now[i].member;
         if (!s.moved[i]) continue;
@@ -197,6 +226,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     }
     edit->memberships.at = kept;
     edit->memberships.n = edit->memberships.cap = n;
+    match_update(&s, &facts, a, edit);
     return changes;
 }
 
