@@ -43,6 +43,8 @@ static u32 sign_of(str name)
 struct catalog {
     _Atomic(struct slot *) chunks[CHUNKS];
     _Atomic u32 count, described;
+    _Atomic u64 changes;
+    _Atomic u32 changed[CATALOG_CHANGES_KEPT];          /* a ring: the item of change n stands at n % CATALOG_CHANGES_KEPT */
     u64 seed;
     struct map *keys, *variants, *paths;
     _Atomic(_Atomic(struct category *) *) categories[CATEGORY_CHUNKS];
@@ -337,6 +339,24 @@ static void variants_unclaim(struct catalog *c, const struct item *before, const
     }
 }
 
+u64 catalog_changes(const struct catalog *c) { return atomic_load_explicit(&c->changes, memory_order_acquire); }
+
+item_id catalog_change(const struct catalog *c, u64 n)
+{
+    u64 now = catalog_changes(c);
+    if (n == 0 || n > now || now - n >= CATALOG_CHANGES_KEPT) return (item_id){ 0 };
+    u32 item = atomic_load_explicit(&c->changed[n % CATALOG_CHANGES_KEPT], memory_order_acquire);
+    return (item_id){ catalog_changes(c) - n < CATALOG_CHANGES_KEPT ? item : 0 };       /* not overwritten meanwhile */
+}
+
+/* Behind the change itself, so that who reads the number sees it. */
+static void note_change(struct catalog *c, item_id id)
+{
+    u64 n = atomic_load_explicit(&c->changes, memory_order_relaxed) + 1;
+    atomic_store_explicit(&c->changed[n % CATALOG_CHANGES_KEPT], id.v, memory_order_release);
+    atomic_store_explicit(&c->changes, n, memory_order_release);
+}
+
 /* Makes the state what readers see. The digest follows. */
 static void publish(struct catalog *c, const struct item_state *state)
 {
@@ -369,6 +389,7 @@ static void publish(struct catalog *c, const struct item_state *state)
     if (old) variants_unclaim(c, &old->state.item, &held->state.item);
     (void)map_put(c->keys, hash128(held->state.item.key, c->seed), id.v);
     if (id.v > atomic_load(&c->count)) atomic_store_explicit(&c->count, id.v, memory_order_release);
+    note_change(c, id);
     rcu_defer_free(old);
 }
 

@@ -77,6 +77,11 @@ item_id catalog_dirty_next(struct catalog *catalog);
 struct hash128 catalog_digest(const struct catalog *catalog);      /* sum over items; kept incrementally */
 
 /* Readers. */
+/* Every change has a number, from 1: how many there were, and which item the n-th was of; 0 when that is longer ago than
+ * CATALOG_CHANGES_KEPT. For those who keep something made of items: what did I miss? Loading counts as change. */
+enum { CATALOG_CHANGES_KEPT = 1 << 16 };
+u64 catalog_changes(const struct catalog *catalog);
+item_id catalog_change(const struct catalog *catalog, u64 n);
 isize catalog_count(const struct catalog *catalog);     /* ids 1 .. count exist */
 item_id catalog_find(const struct catalog *catalog, str key);      /* product, variant or content key; 0 if unknown */
 const struct item *catalog_item(const struct catalog *catalog, item_id id);    /* null for 0 and unknown */

@@ -6,6 +6,7 @@
 #include "command/inside.h"
 #include "measure/measure.h"
 #include "recommend/recommend.h"
+#include "search/search.h"
 
 /* Fills `out` with a report, or one JSON object under --json. ERR_BAD_INPUT with usage when an option it needs is missing. */
 typedef enum err evaluation(struct args *args, struct buf *out, struct diag *diag);
@@ -36,9 +37,21 @@ static enum err ope(struct args *args, struct buf *out, struct diag *diag)
     return ope_run(&options, out, diag);
 }
 
+static enum err search(struct args *args, struct buf *out, struct diag *diag)
+{
+    str catalogue = option(args, "catalogue", ""), judgments = option(args, "judgments", "");
+    if (catalogue.len == 0) catalogue = option(args, "train", "");
+    if (judgments.len == 0) judgments = option(args, "test", "");
+    if (catalogue.len == 0 || judgments.len == 0) return needs(args, "--catalogue and --judgments", diag);
+    struct search_evaluate options = { .catalogue = arena_z(args->a, catalogue), .judgments = arena_z(args->a, judgments),
+                                       .json = flag(args, "json") };
+    return search_evaluate_run(&options, out, diag);
+}
+
 static const struct { const char *name; evaluation *run; } kinds[] = {
     { "ope", ope },
     { "session", session },
+    { "search", search },
 };
 
 int command_evaluate(struct args *args)
