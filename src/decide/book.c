@@ -430,6 +430,26 @@ static void build_campaigns(struct building *b)
     qsort(book->campaigns, (size_t)book->campaigns_n, sizeof *book->campaigns, by_priority);
 }
 
+/* ---- connectors ------------------------------------------------------------------------------------------ */
+
+static void build_connectors(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->connectors = arena_new(b->a, struct connector, CONNECTORS_MAX);
+    while ((doc = next_document(b, "connector", &at))) {
+        struct diag diag = { .arena = b->a };
+        if (book->connectors_n == CONNECTORS_MAX) { refuse(b, "", 0, "there are %d connectors already, the most there can be", CONNECTORS_MAX); return; }
+        struct connector *c = &book->connectors[book->connectors_n++];
+        if (connector_read(doc, book->segments, c, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        c->id = b->def->id;
+        c->number = b->def->number;
+        c->key = b->def->key;
+        c->paused = b->def->paused;
+    }
+}
+
 enum err book_build(const struct definitions *definitions, const struct definition_candidate *candidate,
                     const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
                     struct definition_errors *errors)
@@ -447,6 +467,7 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     build_strategies(&b);
     build_placements(&b);
     build_campaigns(&b);
+    build_connectors(&b);
     return b.failed ? ERR_REFUSED : ERR_OK;
 }
 
@@ -493,5 +514,12 @@ const struct strategy *book_strategy(const struct book *book, str key)
 {
     for (isize i = 0; i < book->strategies_n; i++)
         if (str_eq(book->strategies[i].key, key)) return &book->strategies[i];
+    return NULL;
+}
+
+const struct connector *book_connector(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->connectors_n; i++)
+        if (str_eq(book->connectors[i].key, key)) return &book->connectors[i];
     return NULL;
 }

@@ -83,6 +83,31 @@ struct strategy {
     struct boost { const struct rule *rule; f64 by; } *boosts; isize boosts_n;
     struct pin { str item; i32 position; } *pins; isize pins_n;
 };
+/* Kind "connector": what leaves for another system, as it happens.
+ *   {"type": "webhook" | "poll" | "ads", "url", "secret"?, "authorization"?, "format": "opmaat" | "segment",
+ *    "events": ["order_completed", …] | ["*"], "segments": ["vip", …], "profiles": true, "imported": false,
+ *    "purpose": "marketing_email", "basis": "consent", "batch": 100, "timeout_ms": 10000, "keep_trying_hours": 24}
+ * A webhook is sent to, a poll is fetched by its reader, ads gets hashed identifiers and nothing else. */
+enum connector_type { CONNECTOR_WEBHOOK, CONNECTOR_POLL, CONNECTOR_ADS };
+enum connector_format { FORMAT_OPMAAT, FORMAT_SEGMENT };
+enum { CONNECTORS_MAX = 64, CONNECTOR_EVENTS_MAX = 64, CONNECTOR_SEGMENTS_MAX = 64, CONNECTOR_BATCH_MAX = 1000 };
+struct connector {
+    u32 id; u16 number;
+    str key, title, owner, url, secret, authorization;
+    u8 type, format, purpose, basis;
+    bool paused, all_events, profiles, imported;
+    u16 types[CONNECTOR_EVENTS_MAX]; isize types_n;     /* our own event types */
+    str names[CONNECTOR_EVENTS_MAX]; isize names_n;     /* a shop's own names */
+    segment_id segments[CONNECTOR_SEGMENTS_MAX]; isize segments_n;
+    isize batch;
+    i64 timeout_ms, keep_trying_ms;
+};
+/* Reads one. ERR_BAD_INPUT with the reason. Texts stay the document's. */
+MUST_USE enum err connector_read(const struct json *doc, const struct segment_set *segments, struct connector *out, struct diag *diag);
+/* A paused one goes on wanting, so that nothing is missed once it is resumed. */
+bool connector_wants_event(const struct connector *c, const struct event *e);
+bool connector_wants_segment(const struct connector *c, segment_id segment);
+
 /* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","zone_minutes":60,"markets":{…}} */
 struct settings { i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency; };
 
@@ -94,6 +119,7 @@ struct book {
     struct placement *placements; isize placements_n;
     struct campaign *campaigns; isize campaigns_n;      /* by priority, then id */
     struct strategy *strategies; isize strategies_n;
+    struct connector *connectors; isize connectors_n;
     struct settings settings;
     u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
     arena arena;
@@ -110,6 +136,7 @@ const struct api_key *book_key(const struct book *book, str key);          /* co
 const struct placement *book_placement(const struct book *book, str key);
 const struct campaign *book_campaign(const struct book *book, str key);
 const struct strategy *book_strategy(const struct book *book, str key);
+const struct connector *book_connector(const struct book *book, str key);
 /* The document of a "key" definition: only the key's hash is in it. */
 str key_document(arena *a, str key, bool secret, str source, str owner);
 

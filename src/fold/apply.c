@@ -81,7 +81,7 @@ struct change {
     arena *a;
     i64 now_ms;
     struct profile_edit edit;
-    bool facts, all, orders, exposures;
+    bool facts, all, orders, exposures, consents;
     bool quiet;                     /* segments fill without saying so: a definition changed, not the person */
     struct { struct history_entry *at; isize n, cap; } touched;
 };
@@ -213,6 +213,7 @@ static void update_segments(struct change *c, const struct profile *draft)
         isize n = segment_update(&ask, c->a, &c->edit, moves);
         for (isize i = 0; i < n; i++) roll_put(fold->live.roll, moves[i].segment, c->edit.id, moves[i].entered);
         if (n == 0) return;
+        outbox_moves(fold, c->edit.id, moves, n, c->now_ms);
         tell_moves(c, moves, n);
         if (!book->segments->hears_moves || c->touched.n == 0) return;
         ask.profile = people_draft(fold->live.people, &c->edit, fold->config->history_events, c->a);
@@ -236,6 +237,7 @@ static void change_commit(struct change *c)
     update_segments(c, draft);
     i64 due_before = before ? before->next_change_at_ms : TIME_NEVER;
     const struct profile *after = people_commit(fold->live.people, &c->edit, fold->config->history_events);
+    if (c->consents) outbox_consent(fold, after, c->now_ms);
     if (after->next_change_at_ms != due_before) timers_push(&fold->timers, after->next_change_at_ms, after->id.v);
     if (!recount) return;
     cells_count(fold, counted, counted_n, -1);
@@ -257,7 +259,7 @@ static void take_consent(struct change *c, const struct event *e, u32 node)
         if (known) continue;                            /* each event repeats it; only a change is a fact */
         edit_consent(&c->edit, c->a, (struct consent_entry){ purpose, (u8)said, node, e->at_ms,
                                                             e->consent_source.len ? e->consent_source : e->source });
-        c->facts = true;
+        c->facts = c->consents = true;
     }
 }
 
@@ -637,6 +639,7 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     u32 *items = see_items(fold, &e, &fold->scratch);
     struct resolved who = identity_resolve(fold->live.identity, &e, ref, now_ms);
     count_event(fold, &e, who.person, items, now_ms);
+    outbox_event(fold, &e, who.person);
     if (who.person.v) {
         event_of_person(fold, &e, &who, items, ref, now_ms);
         return;

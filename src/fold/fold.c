@@ -136,8 +136,8 @@ static struct hash128 rest_digest(const struct fold *fold)
         codec_i64(&c, &t.revenue[i].minor);
         codec_u16(&c, &t.revenue[i].currency.v);
     }
-    u64 book_ref = fold->book_ref;
-    codec_u64(&c, &book_ref);
+    u64 numbers[] = { fold->book_ref, fold->outbox.seq, fold->outbox.digest.hi, fold->outbox.digest.lo };
+    for (isize i = 0; i < countof(numbers); i++) codec_u64(&c, &numbers[i]);
     for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
     for (isize i = 0; i < fold->sources.n; i++) {
         struct source_count s = fold->sources.at[i];
@@ -201,6 +201,7 @@ static void state_free(struct fold *fold)
     cells_fini(&fold->cells);
     map_free(fold->seen.days);
     vec_fini(&fold->seen.added);
+    outbox_fini(&fold->outbox);
     vec_fini(&fold->timers);
     vec_fini(&fold->sources);
     for (isize i = 0; i < fold->names.n; i++) mem_free_str(fold->names.at[i]);

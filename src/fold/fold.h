@@ -19,6 +19,7 @@
 
 #include "base/config.h"
 #include "decide/decide.h"
+#include "deliver/deliver.h"
 #include "log/log.h"
 #include "predict/predict.h"
 

@@ -34,6 +34,13 @@ struct seen {
     struct hash128 digest;
 };
 
+/* Rows for connectors, numbered over all of them; the digest is the sum over every row there ever was. */
+struct outbox {
+    u64 seq;
+    struct hash128 digest;
+    struct { struct outbox_row *at; isize n, cap; } added;      /* for the store */
+};
+
 struct due { i64 at_ms; u32 person; };
 struct timers { struct due *at; isize n, cap; };
 
@@ -51,6 +58,7 @@ struct fold {
     struct orders orders;
     struct cells cells;
     struct seen seen;
+    struct outbox outbox;
     struct timers timers;
     struct totals totals;
     struct { struct source_count *at; isize n, cap; } sources;
@@ -124,6 +132,12 @@ bool timers_pop(struct timers *timers, i64 now_ms, u32 *person);
 void seen_init(struct seen *seen);
 bool seen_put(struct fold *fold, str source, str key, i64 now_ms);      /* false: it was seen within dedup_days */
 void seen_load(struct seen *seen, struct hash128 key, i32 day);
+
+/* outbox.c: what an event, moves between segments, and a change of consent mean for connectors. */
+void outbox_fini(struct outbox *outbox);
+void outbox_event(struct fold *fold, const struct event *e, person_id person);
+void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n, i64 now_ms);
+void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
 
 /* build.c */
 void builder_start(struct fold *fold);

@@ -36,9 +36,14 @@ static const struct migration schema[] = {
     "CREATE TABLE seen_page(id INTEGER PRIMARY KEY, day INTEGER NOT NULL, keys BLOB NOT NULL);"
     "CREATE INDEX seen_page_day ON seen_page(day);"
     "INSERT INTO seen_page(day, keys) SELECT day, key FROM seen;"
-    "DROP TABLE seen;" } };
+    "DROP TABLE seen;" },
+    { 3,
+    "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, connector INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL, ref INTEGER,"
+    " person INTEGER, segment INTEGER, body BLOB);"
+    "CREATE INDEX outbox_connector ON outbox(connector, seq);"
+    "CREATE INDEX outbox_at ON outbox(at);" } };
 
-enum table { META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DECISION, DECISION_MARK };
+enum table { META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DECISION, DECISION_MARK, OUTBOX, OUTBOX_OLD };
 
 static const char *const statements[] = {
     [META] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?5, ?6)",
@@ -58,6 +63,8 @@ static const char *const statements[] = {
     [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
                  " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
     [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3 WHERE ref = ?1",
+    [OUTBOX] = "INSERT OR REPLACE INTO outbox(seq, connector, kind, at, ref, person, segment, body) VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?6)",
+    [OUTBOX_OLD] = "DELETE FROM outbox WHERE at < ?1",
 };
 
 /* Encoding stops the fold, and acks wait for it: some thousands of people are some milliseconds, so a flush comes early rather than big. */
@@ -65,7 +72,7 @@ enum { GATHER_PEOPLE = 2000 };
 
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
-static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 0 };
+static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 0, [OUTBOX] = 4 };
 
 struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; };
 
@@ -229,6 +236,7 @@ static void gather_keys(struct fold *fold, struct batch *b)
     gather_seen(fold, b);
     if (fold->seen.today != flush->swept) {
         row_add(b, SEEN_OLD)->n[0] = fold->seen.today - fold->config->dedup_days;
+        row_add(b, OUTBOX_OLD)->n[0] = fold->now_ms - fold->config->outbox_days * DAY_MS;
         flush->swept = fold->seen.today;
     }
     struct hash128 denials = denials_digest(fold->live.denials), who;
@@ -241,6 +249,28 @@ static void gather_keys(struct fold *fold, struct batch *b)
         row->n[0] = purposes;
         row->bytes = arena_str(&b->a, (str){ (const char *)&who, sizeof who });
     }
+}
+
+static void gather_outbox(struct fold *fold, struct batch *b, struct buf *t)
+{
+    struct outbox *outbox = &fold->outbox;
+    for (isize i = 0; i < outbox->added.n; i++) {
+        const struct outbox_row *o = &outbox->added.at[i];
+        struct row *row = row_add(b, OUTBOX);
+        row->n[0] = (i64)o->seq;
+        row->n[1] = o->connector;
+        row->n[2] = o->kind;
+        const i64 more[] = { o->at_ms, (i64)o->ref, o->person.v, o->segment.v };
+        memcpy(row->more, more, sizeof more);
+        row->bytes = arena_str(&b->a, o->body);
+        mem_free_str(o->body);
+    }
+    if (outbox->added.n) {
+        buf_add(t, (str){ (const char *)&outbox->seq, sizeof outbox->seq });
+        buf_add(t, (str){ (const char *)&outbox->digest, sizeof outbox->digest });
+        meta_add(b, "outbox", t);
+    }
+    outbox->added.n = 0;
 }
 
 static void decision_row(struct batch *b, const struct decided *d)
@@ -309,6 +339,7 @@ static void gather(struct fold *fold)
     gather_people(fold, b, &t);
     gather_tables(fold, b, &t);
     gather_keys(fold, b);
+    gather_outbox(fold, b, &t);
     gather_rest(fold, b, &t);
     struct hash128 digest = fold_digest(fold).all;
     buf_add(&t, (str){ (const char *)&digest, sizeof digest });
@@ -485,6 +516,10 @@ static enum err load_meta(struct loading *l)
     if (str_eq(key, S("ref")) && value.len == (isize)sizeof fold->ref) memcpy(&fold->ref, value.ptr, sizeof fold->ref);
     if (str_eq(key, S("book")) && value.len == (isize)sizeof fold->book_ref) memcpy(&fold->book_ref, value.ptr, sizeof fold->book_ref);
     if (str_eq(key, S("now")) && value.len == (isize)sizeof fold->now_ms) memcpy(&fold->now_ms, value.ptr, sizeof fold->now_ms);
+    if (str_eq(key, S("outbox")) && value.len == (isize)(sizeof fold->outbox.seq + sizeof fold->outbox.digest)) {
+        memcpy(&fold->outbox.seq, value.ptr, sizeof fold->outbox.seq);
+        memcpy(&fold->outbox.digest, value.ptr + sizeof fold->outbox.seq, sizeof fold->outbox.digest);
+    }
     if (str_eq(key, S("totals"))) visit_totals(&c, &fold->totals);
     while (str_eq(key, S("names")) && c.in.len && !c.failed) {
         str name = { 0 };
