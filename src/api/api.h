@@ -17,6 +17,7 @@ struct api_options {
     const struct config *config;
     struct clock clock;
     struct fold *fold;
+    struct deliver *deliver;        /* what sends for connectors */
     /* Called for a path no route knows; true when it answered (the console's files, the demo shop). Null: 404. */
     bool (*other)(void *ctx, struct http_request *req);
     void *ctx;

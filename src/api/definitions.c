@@ -7,9 +7,9 @@
  * once it is folded: from then on it holds. All steps go through the one jobs thread, so nothing
  * changes between the trial and the step.
  *
- * Accounts, keys and the data folder's secrets are definitions too, and are not shown here. Of a
- * source the identity secret is not shown; a draft that says SECRET_KEPT in its place keeps the
- * one there was.
+ * Accounts, keys and the data folder's secrets are definitions too, and are not shown here. Secrets
+ * within a document (secret_fields) are not shown; a draft that says SECRET_KEPT in the place of one
+ * keeps what there was.
  */
 #include <stdlib.h>
 
@@ -21,8 +21,19 @@ enum { DIFF_LINES_MAX = 3000 };
 
 static const str kinds_shown[] = {
     S_INIT("source"),   S_INIT("segment"),  S_INIT("placement"),
-    S_INIT("strategy"), S_INIT("campaign"), S_INIT("settings"),
+    S_INIT("strategy"), S_INIT("campaign"), S_INIT("settings"), S_INIT("connector"),
 };
+
+static const str secret_fields[] = {
+    S_INIT("identity_secret"), S_INIT("secret"), S_INIT("previous_secret"), S_INIT("authorization"),
+};
+
+static bool is_secret(str field)
+{
+    for (isize i = 0; i < countof(secret_fields); i++)
+        if (str_eq(field, secret_fields[i])) return true;
+    return false;
+}
 
 bool kind_hidden(str kind, str key)
 {
@@ -219,16 +230,16 @@ enum err api_define(struct fold *fold, str kind, str key, str document, str auth
 
 /* ---- showing -------------------------------------------------------------------------------- */
 
-static void print_document(struct call *call, str kind, str text)
+static void print_document(struct call *call, str text)
 {
     const struct json *doc;
     if (text.len == 0 || json_parse(call->a, text, &doc, NULL)) { jsonw_null(&call->w); return; }
-    if (!str_eq(kind, S("source")) || !json_is(doc, JSON_OBJ)) { jsonw_value(&call->w, doc); return; }
+    if (!json_is(doc, JSON_OBJ)) { jsonw_value(&call->w, doc); return; }
     jsonw_begin(&call->w, '{');
     json_each(field, doc) {
         jsonw_key(&call->w, field->key);
-        bool secret = str_eq(field->key, S("identity_secret")) && json_str(field, S("")).len > 0;
-        if (secret) jsonw_str(&call->w, S(SECRET_KEPT));
+        bool hidden = is_secret(field->key) && json_str(field, S("")).len > 0;
+        if (hidden) jsonw_str(&call->w, S(SECRET_KEPT));
         else jsonw_value(&call->w, field);
     }
     jsonw_end(&call->w, '}');
@@ -254,10 +265,10 @@ void print_definition(struct call *call, const struct definition *def)
                   json_str(json_get(doc, S("owner")), latest ? def->revisions[0].author : S("")));
     jsonw_key_time(w, "updated_at", def->changed_at_ms);
     jsonw_key(w, S("document"));
-    print_document(call, def->kind, standing);
+    print_document(call, standing);
     if (def->published && def->published != latest) {
         jsonw_key(w, S("draft"));
-        print_document(call, def->kind, definition_latest(def));
+        print_document(call, definition_latest(def));
     }
     jsonw_end(w, '}');
 }
@@ -311,7 +322,7 @@ static void print_revisions(struct call *call, struct fold *fold)
         jsonw_key_str(w, "by", def->revisions[i].author);
         jsonw_key_str(w, "state", def->published == (u32)i + 1 ? S("published") : S("draft"));
         jsonw_key(w, S("document"));
-        print_document(call, def->kind, def->revisions[i].document);
+        print_document(call, def->revisions[i].document);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -356,7 +367,7 @@ static isize lines_of(struct call *call, const struct definition *def, i64 revis
 {
     struct call inner = { .a = call->a, .out = { .arena = call->a } };
     inner.w = (struct jsonw){ .out = &inner.out };
-    print_document(&inner, def->kind, def->revisions[revision - 1].document);    /* without secrets */
+    print_document(&inner, def->revisions[revision - 1].document);    /* without secrets */
     const struct json *doc;
     struct buf text = { .arena = call->a };
     if (json_parse(call->a, buf_str(&inner.out), &doc, NULL)) return 0;
@@ -428,10 +439,10 @@ void definition_diff(struct call *call) { ask_fold(call, print_diff); }
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* Sources and settings say what may be kept of people: an admin's. */
+/* Sources and settings say what may be kept of people, connectors what leaves: an admin's. */
 static bool may_change(struct call *call)
 {
-    bool guarded = str_eq(call->params[0], S("source")) || str_eq(call->params[0], S("settings"));
+    bool guarded = str_eq(call->params[0], S("source")) || str_eq(call->params[0], S("settings")) || str_eq(call->params[0], S("connector"));
     if (kind_hidden(call->params[0], call->params[1])) {
         reply_problem(call, ERR_NOT_FOUND, "there is no kind \"%.*s\" to write here",
                       STR_FMT(call->params[0]));
@@ -442,29 +453,26 @@ static bool may_change(struct call *call)
     return false;
 }
 
-static void keep_secret(struct call *call, struct fold *fold)
+static void find_before(struct call *call, struct fold *fold)
 {
     const struct definition *def =
         definition_find(fold_definitions(fold), call->params[0], call->params[1]);
-    const struct json *before;
-    if (!def || json_parse(call->a, definition_latest(def), &before, NULL)) return;
-    str *out = call->own;
-    *out = arena_str(call->a, json_str(json_get(before, S("identity_secret")), S("")));
+    const struct json **before = call->own;
+    if (!def || json_parse(call->a, definition_latest(def), before, NULL)) *before = NULL;
 }
 
 static str document_of(struct call *call)
 {
     struct buf out = { .arena = call->a };
     struct jsonw w = { .out = &out };
-    str secret = S("");
-    bool kept = str_eq(call->params[0], S("source"))
-                && str_eq(body_text(call, "identity_secret"), S(SECRET_KEPT));
-    call->own = &secret;
-    if (kept) on_fold(call, keep_secret);
+    const struct json *before = NULL;
+    call->own = &before;
+    on_fold(call, find_before);
     jsonw_begin(&w, '{');
     json_each(field, call->body) {
         jsonw_key(&w, field->key);
-        if (kept && str_eq(field->key, S("identity_secret"))) jsonw_str(&w, secret);
+        bool kept = is_secret(field->key) && str_eq(json_str(field, S("")), S(SECRET_KEPT));
+        if (kept) jsonw_str(&w, json_str(json_get(before, field->key), S("")));
         else jsonw_value(&w, field);
     }
     jsonw_end(&w, '}');

@@ -150,6 +150,38 @@ static void wait_for_the_word(void)
     log_note("serve.stopping signal=%d", signal_number);
 }
 
+/* ---- what leaves for other systems ----------------------------------------------------------------------- */
+
+struct viewing { struct live *live; void (*run)(void *arg, const struct deliver_view *view); void *arg; };
+
+static void run_view(void *ctx, struct fold *fold)
+{
+    struct viewing *v = ctx;
+    (void)fold;
+    struct deliver_view view = { atomic_load(&v->live->book), v->live->identity, v->live->people, clock_now(clock_system()) };
+    v->run(v->arg, &view);
+}
+
+static bool ask_state(void *ctx, void (*run)(void *arg, const struct deliver_view *view), void *arg)
+{
+    struct viewing v = { fold_live(ctx), run, arg };
+    fold_ask_wait(ctx, run_view, &v);
+    return true;
+}
+
+static enum err start_delivering(const struct serving *serving, struct deliver **out, struct diag *diag)
+{
+    const struct folder *folder = serving->folder;
+    struct deliver_options options = {
+        .clock = clock_system(), .store_path = folder->options.store_path,
+        .path = arena_printf(serving->args->a, "%.*s/deliver.db", STR_FMT(folder->path)).ptr,
+        .book = &fold_live(folder->fold)->book, .ask = ask_state, .ctx = folder->fold,
+    };
+    enum err err = deliver_open(&options, out, diag);
+    if (!err) deliver_start(*out);
+    return err;
+}
+
 int serve_until_stopped(const struct serving *serving)
 {
     struct args *args = serving->args;
@@ -164,7 +196,9 @@ int serve_until_stopped(const struct serving *serving)
     if (!number || !str_to_i64(str_of(number), &fd)) return command_fail(FAILED, "there is no socket to listen on");
     (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     fold_start(serving->folder->fold);
-    struct api_options api_options = { .config = &args->config, .clock = clock_system(), .fold = serving->folder->fold,
+    struct deliver *deliver = NULL;
+    if (start_delivering(serving, &deliver, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    struct api_options api_options = { .config = &args->config, .clock = clock_system(), .fold = serving->folder->fold, .deliver = deliver,
                                        .other = other, .ctx = (void *)(uintptr_t)serving };
     struct api *api = api_new(&api_options);
     struct http_options http = http_options(&args->config);
@@ -182,8 +216,10 @@ int serve_until_stopped(const struct serving *serving)
     if (serving->stopping) serving->stopping(serving->ctx);
     http_server_stop(server, DRAIN_MS);
     api_stop(api);
+    deliver_stop(deliver);                              /* while the fold still answers it */
     fold_stop(serving->folder->fold);
     api_free(api);
+    deliver_close(deliver);
     http_server_free(server);
     return DONE;
 }

@@ -239,8 +239,8 @@ static void answered(void *ctx, const struct sent *sent)
         lane->state.attempts = lane->state.next_at_ms = 0;
         lane->failing_since_ms = 0;
         lane->state.problem[0] = 0;
-        if (lane->again) settle_again(lane, true, now_ms, S(""));
         moved_on(lane, lane->told, lane->rows_n - lane->told);
+        if (lane->again) settle_again(lane, true, now_ms, S(""));   /* after moved_on, which asks whether it was one */
     } else take_failure(lane, sent, now_ms);
     lane_save(lane);
     arena_clear(&lane->a);
