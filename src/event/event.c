@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };     /* 2: said_at_ms */
 
 static const char *const type_names[] = {
     "none",
@@ -214,7 +214,7 @@ static void visit_strings(struct codec *c, struct event *e)
     for (isize i = 0; i < countof(fields); i++) codec_str(c, fields[i]);
 }
 
-static void visit_event(struct codec *c, struct event *e)
+static void visit_event(struct codec *c, struct event *e, u8 format)
 {
     codec_u16(c, &e->type);
     codec_u8(c, &e->channel);
@@ -235,6 +235,7 @@ static void visit_event(struct codec *c, struct event *e)
     codec_list(c, struct event_item, e->items, e->items_n, EVENT_ITEMS_MAX, visit_item);
     codec_list(c, struct fact, e->traits, e->traits_n, EVENT_TRAITS_MAX, visit_fact);
     visit_strings(c, e);
+    if (format >= 2) codec_i64(c, &e->said_at_ms);
 }
 
 void event_encode(const struct event *e, struct buf *out)
@@ -243,7 +244,7 @@ void event_encode(const struct event *e, struct buf *out)
     u8 format = FORMAT;
     struct event copy = *e;                             /* the visitor takes it writable; writing leaves it be */
     codec_u8(&c, &format);
-    visit_event(&c, &copy);
+    visit_event(&c, &copy, format);
 }
 
 enum err event_decode(str bytes, arena *a, struct event *out)
@@ -252,8 +253,8 @@ enum err event_decode(str bytes, arena *a, struct event *out)
     u8 format = 0;
     *out = (struct event){ 0 };
     codec_u8(&c, &format);
-    if (c.failed || format != FORMAT) return ERR_DAMAGED;
-    visit_event(&c, out);
+    if (c.failed || format < FORMAT - 1 || format > FORMAT) return ERR_DAMAGED;
+    visit_event(&c, out, format);
     return c.failed || c.in.len != 0 ? ERR_DAMAGED : ERR_OK;
 }
 

@@ -110,6 +110,7 @@ struct event {
     bool valued;
     i64 value_minor;                /* revenue of an order, value of a cart, whatever the type means by worth */
     i64 tax_minor, shipping_minor, discount_minor;
+    i64 said_at_ms;                 /* orders: how new what is said is (the sender's updated_at); 0: not said */
     str coupon, cart;
     struct event_item *items;
     isize items_n;

@@ -47,6 +47,8 @@ static void visit_order(struct codec *c, struct order *v)
     codec_i64(c, &v->at_ms);
     codec_i64(c, &v->value_minor);
     codec_i64(c, &v->refunded_minor);
+    codec_i64(c, &v->said_at_ms);
+    codec_i64(c, &v->refund_at_ms);
     codec_u64(c, &v->content.hi);
     codec_u64(c, &v->content.lo);
     codec_list(c, struct order_line, v->lines, v->lines_n, EVENT_ITEMS_MAX, visit_line);
@@ -174,6 +176,15 @@ static void make_return(struct order *o, const struct event *e, struct order_lin
     order_lines(o, lines, n);
 }
 
+/* Senders that say how new their word is may send it twice and out of turn. A whole statement stands as the order is after its
+ * refunds, so a refund that is not newer is in it already; and a statement older than what is known would undo it. */
+static bool is_stale(const struct order *o, const struct event *e)
+{
+    if (e->said_at_ms == 0) return false;
+    if (e->type == EVENT_ORDER_REFUNDED) return o->state != ORDER_RETURN && e->said_at_ms <= o->said_at_ms;
+    return e->said_at_ms < o->said_at_ms || (o->state != ORDER_RETURN && e->said_at_ms < o->refund_at_ms);
+}
+
 struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, struct whose whose, u64 ref, arena *a)
 {
     u32 node = whose.node;
@@ -186,7 +197,8 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
     u64 known = map_get(orders->by_key, hash128(key, 5), 0);
     struct order *o = known ? orders->all.at[known - 1] : NULL;
     struct order_effect effect = { .order = o };
-    if (o && hash128_eq(o->content, content)) return effect;
+    i64 returned;
+    if (o && (hash128_eq(o->content, content) || is_stale(o, e))) return effect;
     effect.changed = true;
     effect.created = !o;
     if (o) {
@@ -203,6 +215,8 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
     if (whose.cart || (node && node != o->node)) o->cart = whose.cart;
     if (node) o->node = node;
     o->content = content;
+    i64 *newest = e->type == EVENT_ORDER_REFUNDED ? &o->refund_at_ms : &o->said_at_ms;
+    *newest = max_i64(*newest, e->said_at_ms);
     switch (e->type) {
     case EVENT_ORDER_CANCELLED: o->state = ORDER_CANCELLED; break;
     case EVENT_ORDER_REFUNDED:
@@ -210,13 +224,14 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
         else refund(o, e, lines, n);
         break;
     default:
+        returned = o->state == ORDER_RETURN && e->said_at_ms && e->said_at_ms < o->refund_at_ms ? -o->value_minor : 0;
         o->state = ORDER_COMPLETED;
         o->currency = e->currency;
         o->channel = e->channel;
         if (e->type == EVENT_ORDER_COMPLETED) o->at_ms = e->at_ms;
         if (n > 0 || e->type == EVENT_ORDER_COMPLETED) order_lines(o, lines, n);
         if (e->valued || n > 0) o->value_minor = e->valued ? e->value_minor : sum_lines(lines, n);
-        o->refunded_minor = 0;
+        o->refunded_minor = min_i64(returned, o->value_minor);  /* the refund had overtaken the order it is of */
     }
     effect.order = o;
     digest(orders, o, true);

@@ -8,8 +8,11 @@
  *   orders       revenue, else total, value, subtotal, else the sum of the lines
  *   the others   value, else revenue, total
  *
+ * updated_at of an order says how new the statement is: an older one that comes late changes nothing.
+ *
  * An amount that cannot be read refuses the event: a wrong number is worse than a dead letter.
  */
+#include "base/clock.h"
 #include "ingest/reading.h"
 
 /* Where a value stands, put in words only when it is wrong. */
@@ -184,6 +187,8 @@ static enum err read_order(struct reading *r)
                               EVENT_KEY_BYTES_MAX);
     if (is_order(e->type) && e->order_key.len == 0)
         return reading_refuse(r, "properties.order_id is missing");
+    str said = text_of(r, json_any(r->properties, "updated_at updatedAt"));
+    if (is_order(e->type) && said.len && (!time_parse(said, &e->said_at_ms) || e->said_at_ms < 0)) e->said_at_ms = 0;
     return ERR_OK;
 }
 
