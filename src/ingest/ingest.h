@@ -2,11 +2,12 @@
  *
  * ingest.h - other people's formats -> our nouns: events, item changes.
  *
- * Live calls come as JSON in the shapes of Segment and RudderStack; files come as CSV, TSV,
+ * Live calls come as JSON in the shapes of Segment and RudderStack, PostHog, Google Analytics 4,
+ * Optimizely's ODP and the webhooks of Shopify and WooCommerce; files come as CSV, TSV,
  * NDJSON and product-feed XML, plain or gzipped. Everything is checked here, once: what is taken
  * is whole and within limits, and what is not is handed to a sink with the reason.
  *
- *   reads    base/, event/, catalog/ (struct item_change)
+ *   reads    base/, http/ (text in addresses), event/, catalog/ (struct item_change)
  *   feeds    api/, demo/, main.c (import)
  *   threads  functions of their arguments; file readers belong to one thread
  *   memory   the caller's arena; events borrow from it and from the parsed JSON
@@ -37,6 +38,7 @@ struct ingest_envelope {
     const struct json *integrations;
     i64 sent_at_ms;                 /* of the batch; 0: not said */
     i64 received_ms;
+    str delivery;                   /* webhooks: what tells one delivery from another; empty otherwise */
     str source;                     /* key of the source definition */
     currency currency;              /* of the source, for events that name none */
     u8 channel;                     /* of the source; CHANNEL_UNKNOWN: as the event says */
@@ -61,6 +63,7 @@ struct ingest_sink {
     void *ctx;
     void (*event)(void *ctx, isize index, const struct event *e);
     void (*refused)(void *ctx, isize index, enum err err, str reason, const struct json *event);
+    void (*item)(void *ctx, const struct item_change *change);     /* null: changes of the catalogue are let go */
 };
 
 /* A body: one event, {"batch": […], "sentAt", "context"} or a bare list. Bad events go to sink->refused and do not harm the
@@ -68,7 +71,28 @@ struct ingest_sink {
 MUST_USE enum err ingest_batch(arena *a, const struct json *body, const struct ingest_envelope *envelope,
                                const struct ingest_sink *sink, struct diag *why);
 
-/* Where a body may carry its write key: "writeKey" or "write_key" of the batch, else of its first event; empty. */
+/* ---- live events: other products' shapes, told in Segment's (telling.h) ---------------------------- */
+
+/* Each reads a body as ingest_batch does: bad events go to the sink and do not harm the others. */
+typedef enum err ingest_reader(arena *a, const struct json *body, const struct ingest_envelope *envelope,
+                               const struct ingest_sink *sink, struct diag *why);
+MUST_USE ingest_reader ingest_posthog;      /* /batch, /capture, /e: a batch, a list or one event */
+MUST_USE ingest_reader ingest_ga4;          /* Measurement Protocol */
+MUST_USE ingest_reader ingest_odp;          /* Optimizely Data Platform's /v3/events */
+/* Webhooks: envelope->type is the topic, envelope->delivery the delivery's id. */
+MUST_USE ingest_reader ingest_shopify;
+MUST_USE ingest_reader ingest_woocommerce;
+
+/* A pixel's query string (the bytes after '?') -> the call it stands for, in Segment's shape. */
+MUST_USE enum err ingest_pixel(arena *a, str query, const struct json **out, struct diag *why);
+
+/* ODP's question: is the customer `name` = `id` in these audiences? Readings of a body, one or two when it can be read
+ * in two ways (odp.c); 0: it is no such question. Borrows from the body. */
+enum { ODP_SUBSET_MAX = 100 };
+struct odp_question { str name, id; str subset[ODP_SUBSET_MAX]; isize subset_n; bool all; };   /* all: no subset was named */
+isize ingest_odp_question(arena *a, str body, struct odp_question out[2]);
+
+/* Where a body may carry its write key: "writeKey" or "write_key" (PostHog: "api_key", "token") of the batch, else of its first event; empty. */
 str ingest_write_key(const struct json *body);
 
 /* An identifier as it will be kept: e-mail in lower case, phone as + and digits. Empty when it identifies nobody. */

@@ -258,9 +258,11 @@ enum err ingest_batch(arena *a, const struct json *body, const struct ingest_env
 
 str ingest_write_key(const struct json *body)
 {
-    const struct json *key = json_any(body, "writeKey write_key");
+    static const char names[] = "writeKey write_key api_key token";
+    const struct json *key = json_any(body, names);
     const struct json *batch = json_is(body, JSON_ARR) ? body : json_get(body, S("batch"));
-    if (!key && json_is(batch, JSON_ARR) && batch->list.n)
-        key = json_any(batch->list.at, "writeKey write_key");
+    const struct json *first = json_is(batch, JSON_ARR) && batch->list.n ? batch->list.at : body;
+    if (!key) key = json_any(first, names);
+    if (!key) key = json_get(json_get(first, S("properties")), S("token"));     /* posthog-js says it there */
     return json_str(key, S(""));
 }

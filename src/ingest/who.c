@@ -222,10 +222,8 @@ static enum err read_quiz(struct reading *r)
     return ERR_OK;
 }
 
-static bool order_or_checkout(u16 type)
-{
-    return type == EVENT_CHECKOUT_STARTED || (type >= EVENT_ORDER_COMPLETED && type <= EVENT_ORDER_CANCELLED);
-}
+static bool is_order(u16 type) { return type >= EVENT_ORDER_COMPLETED && type <= EVENT_ORDER_CANCELLED; }
+static bool order_or_checkout(u16 type) { return type == EVENT_CHECKOUT_STARTED || is_order(type); }
 
 enum err read_who(struct reading *r)
 {
@@ -244,7 +242,9 @@ enum err read_who(struct reading *r)
         identify_by(r, IDENTIFIER_EMAIL, json_get(r->properties, S("email")),
                     r->envelope->verified);
     identify_by_external_ids(r);
-    bool other = !given && e->identifiers_n == 0;
+    /* A till sells to whom it does not know: the shop's own word for an order needs no person. */
+    bool unnamed = is_order(e->type) && r->envelope->verified;
+    bool other = !given && e->identifiers_n == 0 && !unnamed;
     if (other) return reading_refuse(r, "userId or anonymousId is missing");
 
     if (e->type == EVENT_ALIASED) {
