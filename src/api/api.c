@@ -242,10 +242,11 @@ static str key_of(struct call *call)
     token = http_query(call->req, S("writeKey"), S(""));
     if (token.len) return token;
     token = http_query(call->req, S("write_key"), S(""));
+    if (token.len == 0) token = http_query(call->req, S("api_secret"), S(""));      /* as Google's Measurement Protocol calls it */
     return token.len || !call->body ? token : ingest_write_key(call->body);
 }
 
-static void recognise(struct call *call)
+void recognise(struct call *call)
 {
     str email;
     str key = key_of(call);
@@ -285,14 +286,22 @@ static bool path_matches(str pattern, str path, struct call *call)
     return path.len == 0;
 }
 
-/* Other products mount their routes under a prefix of their own; Segment's are ours too. */
-static str without_prefix(str path)
+static bool collects(handler *run)
 {
-    static const str prefixes[] = { S_INIT("/segment"), S_INIT("/rudderstack") };
-    for (isize i = 0; i < countof(prefixes); i++)
-        if (str_starts(path, prefixes[i]) && path.len > prefixes[i].len && path.ptr[prefixes[i].len] == '/')
-            return str_from(path, prefixes[i].len);
-    return path;
+    static handler *const all[] = { collect_batch, collect_track, collect_identify, collect_page, collect_screen, collect_group,
+                                    collect_alias, ga4_collect };
+    for (isize i = 0; i < countof(all); i++)
+        if (run == all[i]) return true;
+    return false;
+}
+
+/* Files and webhooks are read as they are, and so is what clients of PostHog and ODP send: packed in ways of their own, or no JSON. */
+static bool reads_itself(str path)
+{
+    static const str own[] = { S_INIT("/v1/import/"), S_INIT("/hooks/"), S_INIT("/posthog/"), S_INIT("/v3/"), S_INIT("/optimizely/v3/") };
+    for (isize i = 0; i < countof(own); i++)
+        if (str_starts(path, own[i])) return true;
+    return false;
 }
 
 void api_handle(void *ctx, struct http_request *req)
@@ -302,7 +311,7 @@ void api_handle(void *ctx, struct http_request *req)
     *call = (struct call){ .api = api, .req = req, .a = req->scratch, .out = { .arena = req->scratch } };
     call->w = (struct jsonw){ .out = &call->out };
     if (req->method == METHOD_OPTIONS) { preflight(call); return; }
-    str path = without_prefix(req->path);
+    str path = mounted(call, req->path);
     bool path_known = false;
     for (isize i = 0; i < countof(routes); i++) {
         const struct route *route = &routes[i];
@@ -311,9 +320,9 @@ void api_handle(void *ctx, struct http_request *req)
         bool same = route->method == req->method || (route->method == METHOD_GET && req->method == METHOD_HEAD);
         if (!same) continue;
         bool takes_body = route->method == METHOD_POST || route->method == METHOD_PUT;
-        bool file = str_starts(route->path, S("/v1/import/"));      /* its body is read as it is */
-        if (takes_body && !file && req->body.len && !need_body(call)) return;
+        if (takes_body && req->body.len && !reads_itself(path) && !need_body(call)) return;
         if (route->who != WHO_PUBLIC) recognise(call);
+        if (call->who < route->who && collects(route->run)) { collect_no_key(call); return; }
         if (call->who < route->who) {
             reply_problem(call, call->who >= WHO_VIEWER ? ERR_FORBIDDEN : ERR_UNAUTHORISED, route->who <= WHO_WRITE ? "this call needs a write key or a secret key"
                                                   : "this call needs a secret key, or a console account with the right role");

@@ -160,6 +160,15 @@ static void refuse(void *ctx, isize index, enum err err, str reason, const struc
     }
 }
 
+static void take_item(void *ctx, const struct item_change *change)
+{
+    struct collected *c = ctx;
+    struct buf bytes = { .arena = c->call->a };
+    item_change_encode(change, &bytes);
+    entry_add(c, ENTRY_CATALOG, buf_str(&bytes));
+    c->accepted++;
+}
+
 static i64 sent_at(const struct call *call, const struct json *body)
 {
     i64 at = 0;
@@ -170,7 +179,8 @@ static i64 sent_at(const struct call *call, const struct json *body)
     return at;
 }
 
-enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag)
+enum err collect_read(struct call *call, ingest_reader *reader, str type, const struct json *body, struct collected *out,
+                      struct diag *diag)
 {
     *out = (struct collected){ .call = call };
     rcu_read_begin();
@@ -186,11 +196,11 @@ enum err collect_events(struct call *call, str type, const struct json *body, st
             .currency = out->source->currency, .channel = out->source->channel, .verified = call->secret, .test = out->source->test,
             .sec_gpc = str_eq(header_of(call, S("sec-gpc")), S("1")), .user_agent = header_of(call, S("user-agent")),
             .event_bytes = call->api->config->event_bytes, .batch_events = call->api->config->batch_events,
-            .proves = proves, .ctx = out->source, .imported = call->imported,
+            .proves = proves, .ctx = out->source, .imported = call->imported, .delivery = call->delivery,
         };
-        struct ingest_sink sink = { out, take, refuse };
+        struct ingest_sink sink = { out, take, refuse, take_item };
         out->refusal.source = out->source->number;
-        err = ingest_batch(call->a, body, &envelope, &sink, diag);
+        err = reader(call->a, body, &envelope, &sink, diag);
         if (out->refusal.no_consent) {
             struct buf bytes = { .arena = call->a };
             refusal_encode(&out->refusal, &bytes);
@@ -200,6 +210,11 @@ enum err collect_events(struct call *call, str type, const struct json *body, st
     out->source = NULL;                                 /* it belongs to the book, and the bracket ends */
     rcu_read_end();
     return err;
+}
+
+enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag)
+{
+    return collect_read(call, ingest_batch, type, body, out, diag);
 }
 
 str header_of(const struct call *call, str name) { return call->req ? http_header(call->req, name) : S(""); }
@@ -279,21 +294,35 @@ static void answer(struct call *call)
     reply_json(call);
 }
 
-static void collect(struct call *call, str type)
+/* A key nobody knows. Some clients end the process they live in when they are told 401, so a shop may choose that they are not. */
+void collect_no_key(struct call *call)
+{
+    rcu_read_begin();
+    bool ignore = ((const struct book *)atomic_load(&call->api->live->book))->settings.ignore_unknown_keys;
+    rcu_read_end();
+    atomic_fetch_add(&call->api->unknown_keys, 1);
+    if (!ignore) { reply_problem(call, ERR_UNAUTHORISED, "this call needs a write key or a secret key, and this one is not known"); return; }
+    call->own = arena_new(call->a, struct collected, 1);
+    answer(call);
+}
+
+void collect_by(struct call *call, ingest_reader *reader, str type, void (*then)(struct call *call))
 {
     struct diag diag = { .arena = call->a };
     struct collected *c = arena_new(call->a, struct collected, 1);
+    if (call->source_key.len == 0) { collect_no_key(call); return; }
     if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected a JSON body"); return; }
-    if (call->source_key.len == 0) { reply_problem(call, ERR_UNAUTHORISED, "collecting needs a write key or a secret key"); return; }
-    enum err err = collect_events(call, type, call->body, c, &diag);
-    bool strict = str_eq(http_header(call->req, S("x-strict-mode")), S("1"));
+    enum err err = collect_read(call, reader, type, call->body, c, &diag);
+    bool strict = str_eq(header_of(call, S("x-strict-mode")), S("1"));
     if (!err && strict && c->refused)
         err = diag_set(&diag, ERR_BAD_INPUT, "event %lld: %.*s; nothing was taken", (long long)c->reasons[0].index, STR_FMT(c->reasons[0].reason));
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     call->own = c;
-    if (c->entries_n == 0) answer(call);
-    else submit_then(call, c->entries, c->entries_n, answer);
+    if (c->entries_n == 0) then(call);
+    else submit_then(call, c->entries, c->entries_n, then);
 }
+
+static void collect(struct call *call, str type) { collect_by(call, ingest_batch, type, answer); }
 
 void collect_batch(struct call *call) { collect(call, S("")); }
 void collect_track(struct call *call) { collect(call, S("track")); }

@@ -442,6 +442,8 @@ static void answer_metrics(struct call *call, struct fold *fold)
     metric(out, "events_duplicate_total", "counter", "Events that had come before", t->duplicates);
     metric(out, "events_no_consent_total", "counter", "Events refused for want of consent", t->no_consent);
     metric(out, "events_dead_total", "counter", "Events that went to the dead letters", t->dead);
+    metric(out, "unknown_keys_total", "counter", "Collecting calls with a key nobody knows",
+           atomic_load(&call->api->unknown_keys));
     metric(out, "decisions_total", "counter", "Decisions recorded", t->decisions);
     metric(out, "orders_total", "counter", "Orders known", t->orders);
     metric(out, "people", "gauge", "Profiles", people_count(live->people));

@@ -315,11 +315,9 @@ static void ticket_event(struct call *call, u16 type, const struct ticket *t)
 
 void ticket_seen(struct call *call)
 {
-    static const char gif[] = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
-                              "\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02" "D\x01\x00;";
     struct ticket t;
     if (ticket_read(call->api->live->secret, call->params[0], &t)) ticket_event(call, EVENT_DECISION_VIEWED, &t);
-    reply_bytes(call, 200, S("image/gif"), (str){ gif, sizeof gif - 1 });
+    reply_gif(call);
 }
 
 static str destination(struct call *call, const struct ticket *t)

@@ -21,6 +21,7 @@ struct api {
     struct http_server *server;
     _Atomic bool ready;
     _Atomic u64 seed;
+    _Atomic i64 unknown_keys;       /* collecting calls with a key nobody knows */
     i64 started_at_ms;
     struct jobs *jobs;
     struct sessions *sessions;
@@ -48,8 +49,9 @@ struct call {
     void (*answer)(struct call *call, struct fold *fold);   /* runs on the fold's thread */
     void (*work)(struct call *call);                    /* runs on the jobs thread */
     enum err err;
-    void *own;                      /* the handler's */
+    void *own, *context;            /* the handler's */
     bool imported;                  /* events keep their own time however old */
+    str delivery;                   /* of a webhook: what tells it from the next one */
 };
 /* A request header; empty for calls that come from inside the process and have no request. */
 str header_of(const struct call *call, str name);
@@ -62,6 +64,8 @@ void PRINTF_LIKE(3, 4) reply_problem(struct call *call, enum err err, const char
 void reply_bytes(struct call *call, i32 status, str type, str bytes);
 /* Parses the body; on a mistake answers and is false. */
 bool need_body(struct call *call);
+/* Who calls, by key or session. Done before a handler runs, unless its route is PUBLIC. */
+void recognise(struct call *call);
 /* Submits and, once folded, runs `then` on the request's loop. On refusal answers. */
 void submit_then(struct call *call, const struct entry *entries, isize n, void (*then)(struct call *call));
 /* Runs `answer` on the fold's thread, then replies with what it wrote: JSON, or a problem when it set call->err (detail in call->out). */
@@ -81,10 +85,22 @@ struct collected {
     const struct source *source;
     struct { isize index; str reason; } reasons[20]; isize reasons_n;
 };
+MUST_USE enum err collect_read(struct call *call, ingest_reader *reader, str type, const struct json *body, struct collected *out,
+                               struct diag *diag);
+/* The same of a body in Segment's shape. */
 MUST_USE enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag);
+/* Takes call->body by `reader` and, once it is folded, runs `then` with call->own the struct collected; or answers with what is wrong. */
+void collect_by(struct call *call, ingest_reader *reader, str type, void (*then)(struct call *call));
+void collect_no_key(struct call *call);                 /* answers a collecting call whose key nobody knows */
 bool verify_user(const struct source *source, str user_id, str hash);
 /* What was said before of a purpose by whoever the event's identifiers lead to. Inside rcu brackets. */
 enum consent_state said_before(struct api *api, const struct event *e, int purpose);
+
+/* mount.c: the path a route is known by; empty: it may not be reached like this. */
+str mounted(struct call *call, str path);
+
+/* clients.c */
+void reply_gif(struct call *call);                      /* one transparent pixel */
 
 /* session.c */
 struct sessions *sessions_new(void);

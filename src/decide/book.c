@@ -103,6 +103,13 @@ static void build_settings(struct building *b)
         str code = text_of(doc, "currency");
         if (code.len && currency_of(code).v == 0) refuse(b, "currency", 0, "expected three letters such as EUR");
         if (code.len) s->currency = currency_of(code);
+        s->path_prefix = text_of(doc, "path_prefix");
+        s->no_root_aliases = !json_bool(json_get(doc, S("root_aliases")), true);
+        str unknown = text_of(doc, "unknown_keys");
+        s->ignore_unknown_keys = str_eq(unknown, S("ignore"));
+        if (unknown.len && !s->ignore_unknown_keys && !str_eq(unknown, S("refuse"))) refuse(b, "unknown_keys", 0, "expected \"refuse\" or \"ignore\"");
+        if (s->path_prefix.len && (s->path_prefix.ptr[0] != '/' || str_ends(s->path_prefix, S("/"))))
+            refuse(b, "path_prefix", 0, "expected a path such as \"/px\", without a slash at its end");
         if (s->holdout > 5000) refuse(b, "holdout", 0, "at most 50%% can be held out");
     }
 }
@@ -120,6 +127,12 @@ static void build_sources(struct building *b)
                               .owner = text_of(doc, "owner"), .identity_secret = text_of(doc, "identity_secret"),
                               .test = str_eq(text_of(doc, "environment"), S("test")), .number = b->def->number,
                               .currency = currency_of(text_of(doc, "currency")), .channel = CHANNEL_UNKNOWN };
+        s->webhook = text_of(doc, "webhook");
+        s->webhook_secrets[0] = text_of(doc, "webhook_secret");
+        s->webhook_secrets[1] = text_of(doc, "webhook_secret_old");
+        if (s->webhook.len && !str_eq(s->webhook, S("shopify")) && !str_eq(s->webhook, S("woocommerce")))
+            refuse(b, "webhook", 0, "expected \"shopify\" or \"woocommerce\"");
+        if (s->webhook.len && s->webhook_secrets[0].len == 0) refuse(b, "webhook_secret", 0, "webhooks need the secret they are signed with");
         str channel = text_of(doc, "channel");
         if (channel.len && !channel_of(channel, &s->channel)) refuse(b, "channel", 0, "there is no channel \"%.*s\"", STR_FMT(channel));
         if (basis_from_json(json_get(doc, S("basis")), &s->basis, &diag)) refuse(b, "basis", 0, "%.*s", STR_FMT(diag.what));

@@ -31,9 +31,11 @@
 
 enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, EXPERIENCE_VARIATIONS_MAX = 16, KEYS_MAX = 1024 };
 
-/* Kind "source": {"title","owner","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live","identity_secret":"…"(hex; HMAC of user_id)} */
+/* Kind "source": {"title","owner","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live","identity_secret":"…"(hex; HMAC of user_id),
+ * "webhook":"shopify|woocommerce","webhook_secret":"…","webhook_secret_old":"…"} */
 struct source {
     str key, title, owner, identity_secret;
+    str webhook, webhook_secrets[2];    /* whose webhooks come in by it, and what they are signed with: the present secret, the one before */
     struct basis_set basis;
     u8 channel;                     /* unknown: as each event says */
     currency currency;
@@ -108,8 +110,14 @@ MUST_USE enum err connector_read(const struct json *doc, const struct segment_se
 bool connector_wants_event(const struct connector *c, const struct event *e);
 bool connector_wants_segment(const struct connector *c, segment_id segment);
 
-/* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","zone_minutes":60,"markets":{…}} */
-struct settings { i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency; };
+/* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","zone_minutes":60,"markets":{…},
+ * "path_prefix":"/px","root_aliases":true,"unknown_keys":"refuse|ignore"} */
+struct settings {
+    i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency;
+    str path_prefix;                /* every route is there also behind this; empty: none */
+    bool no_root_aliases;           /* Segment's short paths (/t, /p, …) are found behind /segment alone */
+    bool ignore_unknown_keys;       /* collecting with a key nobody knows is answered 200, and let go */
+};
 
 struct book {
     u64 version;                    /* of the log entry that made it: "one version number" on every decision */
