@@ -25,7 +25,8 @@ static const str kinds_shown[] = {
 };
 
 static const str secret_fields[] = {
-    S_INIT("identity_secret"), S_INIT("webhook_secret"), S_INIT("webhook_secret_old"), S_INIT("secret"), S_INIT("previous_secret"), S_INIT("authorization"),
+    S_INIT("identity_secret"), S_INIT("webhook_secret"), S_INIT("webhook_secret_old"),
+    S_INIT("secret"), S_INIT("previous_secret"), S_INIT("authorization"),
 };
 
 static bool is_secret(str field)
