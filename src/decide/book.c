@@ -358,9 +358,13 @@ static void build_experience(struct building *b, const struct json *doc, const s
     const char *path = arena_printf(b->a, "experiences[%lld]", (long long)index).ptr;
     const struct json *variations = json_get(doc, S("variations"));
     str choose = json_str(json_get(doc, S("choose")), S("fixed"));
-    *x = (struct experience){ .key = text_of(doc, "key"), .choose = str_eq(choose, S("experiment")) ? CHOOSE_EXPERIMENT : CHOOSE_FIXED };
-    if (!str_eq(choose, S("experiment")) && !str_eq(choose, S("fixed")))
-        refuse(b, path, 0, "choose is fixed or experiment, not \"%.*s\"", STR_FMT(choose));
+    static const char *const ways[] = { "fixed", "experiment", "bandit", "contextual_bandit" };
+    *x = (struct experience){ .key = text_of(doc, "key") };
+    while (x->choose < countof(ways) && !str_eq(choose, str_of(ways[x->choose]))) x->choose++;
+    if (x->choose == countof(ways)) {
+        x->choose = CHOOSE_FIXED;
+        refuse(b, path, 0, "choose is fixed, experiment, bandit or contextual_bandit, not \"%.*s\"", STR_FMT(choose));
+    }
     if (x->key.len == 0) refuse(b, path, 0, "an experience needs a key");
     x->target = compile_rule(b, json_get(doc, S("target")), RULE_TARGET, arena_printf(b->a, "%s.target", path).ptr);
     x->holdout = share(b, json_get(doc, S("holdout")), 0, path);
@@ -373,10 +377,13 @@ static void build_experience(struct building *b, const struct json *doc, const s
         str vpath = arena_printf(b->a, "%s.variations[%lld]", path, (long long)x->variations_n);
         build_variation(b, v, p, &x->variations[x->variations_n++], vpath.ptr);
     }
-    if (x->choose == CHOOSE_EXPERIMENT && !b->failed) allocate(b, x, variations, path);
+    if (x->choose != CHOOSE_FIXED && !b->failed) allocate(b, x, variations, path);
     bool control_said = false;
     for (isize i = 0; i < x->variations_n; i++) control_said |= x->variations[i].control;
     if (!control_said && x->variations_n) x->variations[0].control = true;
+    if (x->choose != CHOOSE_BANDIT && x->choose != CHOOSE_CONTEXTUAL) return;
+    struct diag diag = { .arena = b->a };
+    if (adaptive_read(b->a, doc, x, &x->adaptive, &diag)) refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
 }
 
 static bool period(str text, i64 *ms)

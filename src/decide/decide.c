@@ -16,7 +16,7 @@
 
 static const char *const reasons[] = {
     "target", "experiment", "strategy", "holdout", "no_consent", "capped", "guarded", "fallback", "default",
-    "unknown_placement", "paused", "preview", "error",
+    "unknown_placement", "paused", "preview", "error", "bandit",
 };
 static_assert(sizeof reasons / sizeof *reasons == REASONS, "a name for each");
 const char *decide_reason_name(u8 reason) { return reason < REASONS ? reasons[reason] : "error"; }
@@ -195,18 +195,30 @@ static const struct exposure *shown_before(const struct asker *q, u32 campaign)
     return first;
 }
 
-/* Who has seen a variation keeps it while it lives; others are bucketed. -1: in none. */
-static isize choose_variation(const struct asker *q, const struct campaign *c, const struct experience *x, isize index, i32 *propensity)
+static isize by_context(struct asker *q, const struct experience *x, struct bucket_key key, struct decision *d)
 {
-    *propensity = BUCKETS;
+    const struct adaptive *adaptive = x->adaptive;
+    i32 leaf;
+    d->context_n = adaptive->context_n;
+    d->context = arena_new(q->a, str, adaptive->context_n);
+    for (isize i = 0; i < adaptive->context_n; i++)
+        d->context[i] = adaptive_fact(adaptive->context[i], q->request, q->facts.profile, q->world->book->settings.zone_minutes, q->a);
+    return adaptive_choose(x, key, d->context, &d->propensity, &leaf);
+}
+
+/* Who has seen a variation keeps it while it lives; others are bucketed. -1: in none. */
+static isize choose_variation(struct asker *q, const struct campaign *c, const struct experience *x, isize index, struct decision *d)
+{
+    d->propensity = BUCKETS;
     if (x->choose == CHOOSE_FIXED) return 0;
     const struct exposure *before = shown_before(q, c->id);
-    struct assignment assigned = experiment_assign((struct bucket_key){ q->bucketing_id, x->experiment_key }, x->allocation);
-    isize chosen = assigned.variation;
+    struct bucket_key key = { q->bucketing_id, x->experiment_key };
+    isize chosen = x->choose == CHOOSE_CONTEXTUAL ? by_context(q, x, key, d) : experiment_assign(key, x->allocation).variation;
     bool sticks = before && before->experience == index && before->variation < x->variations_n
                && x->variations[before->variation].share > 0;
+    bool moved = sticks && chosen != before->variation;
     if (sticks) chosen = before->variation;
-    if (chosen >= 0) *propensity = x->variations[chosen].share;
+    if (chosen >= 0 && (x->choose != CHOOSE_CONTEXTUAL || moved)) d->propensity = x->variations[chosen].share;
     return chosen;
 }
 
@@ -452,13 +464,13 @@ static bool try_campaign(struct asker *q, struct decision *d, const struct campa
     }
     if (outcome != OUTCOME_WON) { consider(d, c, 0, outcome); return false; }
     const struct experience *x = &c->experiences[i];
-    bool chance = x->choose == CHOOSE_EXPERIMENT || x->holdout > 0;
+    bool chance = x->choose != CHOOSE_FIXED || x->holdout > 0;
     if (chance && !q->personal) outcome = OUTCOME_NO_CONSENT;
     else if (discount_guarded(q, c)) outcome = OUTCOME_GUARD_DISCOUNT;
     else if (x->holdout && holdout_scope_contains((struct bucket_key){ q->bucketing_id, x->experiment_key }, x->holdout)) outcome = OUTCOME_HOLDOUT;
     isize chosen = -1;
     if (outcome == OUTCOME_WON) {
-        chosen = choose_variation(q, c, x, i, &d->propensity);
+        chosen = choose_variation(q, c, x, i, d);
         if (chosen < 0) outcome = OUTCOME_LOST;
         else if (!cap_allows(q, c)) outcome = OUTCOME_CAPPED;
     }
@@ -468,7 +480,7 @@ static bool try_campaign(struct asker *q, struct decision *d, const struct campa
     d->campaigned = c;
     d->experience = (u8)i;
     d->variation = (u8)chosen;
-    d->reason = x->choose == CHOOSE_EXPERIMENT ? REASON_EXPERIMENT : REASON_TARGET;
+    d->reason = x->choose == CHOOSE_FIXED ? REASON_TARGET : x->choose == CHOOSE_EXPERIMENT ? REASON_EXPERIMENT : REASON_BANDIT;
     show(q, d, &x->variations[chosen]);
     return true;
 }
@@ -637,6 +649,7 @@ static void visit_decision(struct codec *c, struct decision *v)
     codec_bool(c, &v->exposed);
     codec_list(c, struct considered, v->considered, v->considered_n, CAMPAIGNS_MAX, visit_considered);
     codec_list(c, struct decided_item, v->items, v->items_n, 200, visit_item);
+    codec_list(c, str, v->context, v->context_n, BANDIT_FEATURES_MAX, codec_str);
 }
 
 void decision_encode(const struct decision *decision, struct buf *out)

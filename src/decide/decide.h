@@ -17,6 +17,7 @@
 #ifndef DECIDE_DECIDE_H
 #define DECIDE_DECIDE_H
 
+#include "base/codec.h"
 #include "base/config.h"
 #include "catalog/catalog.h"
 #include "consent/consent.h"
@@ -48,7 +49,14 @@ struct api_key { struct hash128 hash; bool secret, paused; const struct source *
 
 enum variation_render { RENDER_CONTENT, RENDER_DEFAULT, RENDER_PASSTHROUGH };
 struct variation { str key; u8 render; i32 share; const struct json *content; str strategy; bool control; };   /* share: parts per 10,000 */
-enum choose { CHOOSE_FIXED, CHOOSE_EXPERIMENT };
+enum choose { CHOOSE_FIXED, CHOOSE_EXPERIMENT, CHOOSE_BANDIT, CHOOSE_CONTEXTUAL };
+/* How shares are learnt (adaptive.c says how it is written). */
+struct adaptive {
+    struct bandit_settings settings;
+    enum bandit_kind kind;          /* contextual: of its policy */
+    str context[BANDIT_FEATURES_MAX]; isize context_n;
+    const struct bandit_policy *policy;                 /* contextual; null: nothing learnt yet, the allocation speaks */
+};
 struct experience {
     str key;
     const struct rule *target;      /* null: everyone */
@@ -57,6 +65,7 @@ struct experience {
     str experiment_key;             /* what assignments hash with: campaign id + experience, fixed-width decimal */
     struct variation *variations; isize variations_n;
     struct allocation allocation;   /* of variations, by index */
+    struct adaptive *adaptive;      /* of bandits; else null */
 };
 struct campaign {
     u32 id; u16 number;
@@ -148,6 +157,16 @@ const struct connector *book_connector(const struct book *book, str key);
 /* The document of a "key" definition: only the key's hash is in it. */
 str key_document(arena *a, str key, bool secret, str source, str owner);
 
+/* ---- learnt shares (adaptive.c) -------------------------------------------------------------------- */
+/* What a bandit was found to do: ranges of its arms, and of a contextual one the policy as JSON. As it stands in the log. */
+struct allotment { u32 campaign; u8 experience, arms; struct range *ranges; isize ranges_n; str policy; };
+void allotment_visit(struct codec *c, struct allotment *v);
+/* "bandit" of an experience, whose variations are read. */
+MUST_USE enum err adaptive_read(arena *a, const struct json *experience, const struct experience *x, struct adaptive **out, struct diag *diag);
+/* While a book is made: null if there is none; false when it does not fit the experience as it now is (other arms, other context). */
+struct experience *book_experience(struct book *book, u32 campaign, u8 experience);
+bool experience_allot(struct book *book, struct experience *x, const struct allotment *learnt);
+
 /* ---- frequency caps: reserved atomically before the answer, kept by the view, given back after 30 minutes ---- */
 struct caps;
 struct caps *caps_new(void);
@@ -188,7 +207,7 @@ struct decide_request {
 
 enum decide_reason {
     REASON_TARGET, REASON_EXPERIMENT, REASON_STRATEGY, REASON_HOLDOUT, REASON_NO_CONSENT, REASON_CAPPED,
-    REASON_GUARDED, REASON_FALLBACK, REASON_DEFAULT, REASON_UNKNOWN_PLACEMENT, REASON_PAUSED, REASON_PREVIEW, REASON_ERROR, REASONS
+    REASON_GUARDED, REASON_FALLBACK, REASON_DEFAULT, REASON_UNKNOWN_PLACEMENT, REASON_PAUSED, REASON_PREVIEW, REASON_ERROR, REASON_BANDIT, REASONS
 };
 const char *decide_reason_name(u8 reason);
 
@@ -219,6 +238,7 @@ struct decision {
     bool programme_holdout, personal, exposed, recorded, preview;
     struct considered *considered; isize considered_n;
     struct decided_item *items; isize items_n;
+    str *context; isize context_n;  /* what a contextual bandit saw, in the order its experience names it */
     /* for the answer only, not in the log */
     str placement_key;
     const struct placement *placed;
@@ -228,6 +248,13 @@ struct decision {
     const struct json *content;
     str ticket;
 };
+
+/* One fact of a context as text; empty when it is not known or longer than 64 bytes. */
+str adaptive_fact(str name, const struct decide_request *request, const struct profile *profile, i32 zone_minutes, arena *a);
+/* The arm for whom the key buckets, in a context whose facts are texts in the order the experience names them; the share it has
+ * there, and a tree's leaf (else -1). Without a policy by the allocation, and then -1 for those in no arm. For an SDK's own
+ * prediction call as well: nothing but its arguments is read. */
+isize adaptive_choose(const struct experience *x, struct bucket_key key, const str *texts, i32 *share, i32 *leaf);
 
 /* One decision for each placement asked, in order; items are never repeated between them. */
 void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);

@@ -469,6 +469,7 @@ static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 no
     if (!d) return;
     d->viewed = true;
     d->clicked |= clicked;
+    if (d->decision.person.v == 0) d->decision.person = c->edit.id;     /* a stranger when it was taken, somebody now */
     vec_push(&fold->decided_touched, ticket.decision_key);
 }
 
@@ -702,6 +703,7 @@ void fold_rebuild_book(struct fold *fold)
         book_free(book);
         return;
     }
+    trials_follow(fold, book);
     struct book *old = (struct book *)(uintptr_t)atomic_exchange(&fold->live.book, book);
     if (old) rcu_defer(free_book, old);
 }
@@ -777,7 +779,8 @@ static void apply_decision(struct fold *fold, str bytes, u64 ref)
     *slot = (struct decided){ .decision = d, .bytes = mem_str(bytes), .ref = ref, .viewed = d.exposed };
     slot->decision.considered = NULL;
     slot->decision.items = NULL;
-    slot->decision.considered_n = slot->decision.items_n = 0;
+    slot->decision.context = NULL;
+    slot->decision.considered_n = slot->decision.items_n = slot->decision.context_n = 0;
     map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
     fold->totals.decisions++;
     fold->rest_dirty = true;
@@ -1039,6 +1042,7 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_DEAD: apply_dead(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_PEOPLE: apply_people(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_PREDICTION: apply_prediction(fold, entry->bytes, now_ms); break;
+    case ENTRY_ALLOTMENT: apply_allotment(fold, entry->bytes); break;
     case ENTRY_ERASED: case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
     }
     arena_reset(&fold->scratch, mark);

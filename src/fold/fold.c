@@ -130,7 +130,7 @@ static struct hash128 rest_digest(const struct fold *fold)
     struct totals t = fold->totals;
     i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
-    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n };    /* so that no list can pass for the next */
+    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n, fold->trials.n };    /* so that no list can pass for the next */
     for (isize i = 0; i < countof(lengths); i++) codec_i64(&c, &lengths[i]);
     for (isize i = 0; i < t.revenues_n; i++) {
         codec_i64(&c, &t.revenue[i].minor);
@@ -146,6 +146,7 @@ static struct hash128 rest_digest(const struct fold *fold)
         for (isize k = 0; k < countof(of); k++) codec_i64(&c, of[k]);
     }
     for (isize i = 0; i < fold->cards.n; i++) codec_str(&c, &fold->cards.at[i].json);
+    trials_encode(fold, &bytes);
     struct hash128 h = hash128(buf_str(&bytes), 9);
     buf_fini(&bytes);
     return (struct hash128){ h.hi + fold->seen.digest.hi, h.lo + fold->seen.digest.lo };
@@ -208,6 +209,7 @@ static void state_free(struct fold *fold)
     vec_fini(&fold->names);
     for (isize i = 0; i < fold->cards.n; i++) mem_free_str(fold->cards.at[i].json);
     vec_fini(&fold->cards);
+    trials_fini(fold);
     for (isize i = 0; i < fold->dead.n; i++) {
         mem_free_str(fold->dead.at[i].source);
         mem_free_str(fold->dead.at[i].reason);
@@ -404,11 +406,13 @@ void fold_start(struct fold *fold)
     pthread_create(&fold->thread, NULL, fold_thread, fold);
     fold->writer = log_writer_start(fold->log, fold->config, fold->clock, take_group, fold);
     builder_start(fold);
+    learner_start(fold);
 }
 
 void fold_stop(struct fold *fold)
 {
     if (!fold->started) return;
+    learner_stop(fold);
     builder_stop(fold);
     log_writer_stop(fold->writer);                      /* waits until every group was folded */
     work_push(fold, (struct work){ .kind = WORK_STOP });

@@ -155,6 +155,13 @@ f64 fold_tag_ms(const struct fold *fold);
 struct fold_digest { struct hash128 all, identity, people, catalog, denials, definitions, orders, cells, rest; };
 struct fold_digest fold_digest(struct fold *fold);
 
+/* ---- trials: epochs of constant shares, and learnt shares (trials.c) ------------------------------------- */
+struct epoch { i64 at_ms; u64 policy; u8 arms; i32 shares[EXPERIENCE_VARIATIONS_MAX]; };       /* until the next one's at_ms */
+const struct epoch *fold_epochs(const struct fold *fold, u32 campaign, u8 experience, isize *n);
+/* What bandits may learn from what there is now is submitted; fold_start has a thread that does it every learn_ms. Blocks; from tools, and
+ * on a thread known to rcu. Returns how many changed. */
+isize fold_learn(struct fold *fold);
+
 /* The cards of the latest models that made scores, oldest first: JSON, as predict/ wrote them. */
 struct card { u32 version; str json; };
 const struct card *fold_cards(const struct fold *fold, isize *n);

@@ -44,8 +44,12 @@ struct outbox {
 struct due { i64 at_ms; u32 person; };
 struct timers { struct due *at; isize n, cap; };
 
+/* One experience that is not fixed. learnt.arms 0: nothing learnt. */
+struct trial { u32 campaign; u8 experience; struct allotment learnt; struct { struct epoch *at; isize n, cap; } epochs; };
+
 struct flush;
 struct builder;
+struct learner;
 
 struct fold {
     const struct config *config;
@@ -65,7 +69,8 @@ struct fold {
     struct { str *at; isize n, cap; } names;            /* custom event names: type EVENT_CUSTOM_FIRST + index */
     struct map *names_by_text;
     struct { struct card *at; isize n, cap; } cards;    /* of the predictions' models, oldest first */
-    bool names_dirty, sources_dirty, cards_dirty, rest_dirty;
+    struct { struct trial *at; isize n, cap; } trials;
+    bool names_dirty, sources_dirty, cards_dirty, trials_dirty, rest_dirty;
     struct { struct dead_letter *at; isize n, cap; } dead;
     isize dead_flushed;
     struct decided *decided;                            /* ring of DECIDED_MAX, allocated when first used */
@@ -89,6 +94,7 @@ struct fold {
     _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */
     struct append tick_append;
     struct builder *builder;
+    struct learner *learner;
 };
 
 /* apply.c */
@@ -142,6 +148,17 @@ void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
 /* build.c */
 void builder_start(struct fold *fold);
 void builder_stop(struct fold *fold);
+
+/* trials.c */
+void trials_follow(struct fold *fold, struct book *book);       /* puts what was learnt into a new book, and notes its shares */
+void apply_allotment(struct fold *fold, str bytes);
+void trials_encode(const struct fold *fold, struct buf *out);
+enum err trials_load(struct fold *fold, str bytes, arena *a);
+void trials_fini(struct fold *fold);
+
+/* learn.c */
+void learner_start(struct fold *fold);
+void learner_stop(struct fold *fold);
 
 /* save.c */
 enum err save_open(struct fold *fold, const char *path, struct diag *diag);

@@ -79,25 +79,6 @@ static struct cell *cell_need(struct cells *cells, struct cell like, u32 *index)
     return &cells->all.at[at - 1];
 }
 
-/* One person's part in one campaign: all their exposures to it as one, or none when they disagree. */
-static bool campaign_part(const struct exposure *list, isize n, struct exposure *out)
-{
-    *out = list[0];
-    bool one = !(list[0].flags & EXPOSURE_MIXED);
-    for (isize i = 1; i < n; i++) {
-        const struct exposure *x = &list[i];
-        one &= x->experience == out->experience && x->variation == out->variation && !(x->flags & EXPOSURE_MIXED);
-        out->views += x->views;
-        out->clicks += x->clicks;
-        if (x->first_at_ms >= out->first_at_ms) continue;
-        out->first_at_ms = x->first_at_ms;
-        out->orders = x->orders;
-        out->revenue_minor = x->revenue_minor;
-        out->currency = x->currency;
-    }
-    return one;
-}
-
 static void cell_add(struct cells *cells, const struct exposure *x, int sign)
 {
     u32 index;
@@ -123,7 +104,7 @@ void cells_count(struct fold *fold, const struct exposure *exposures, isize n, i
         isize end = i + 1;
         while (end < n && exposures[end].campaign == exposures[i].campaign) end++;
         struct exposure whole;
-        if (campaign_part(exposures + i, end - i, &whole)) cell_add(&fold->cells, &whole, sign);
+        if (exposures_whole(exposures + i, end - i, &whole)) cell_add(&fold->cells, &whole, sign);
         else fold->totals.mixed += sign;
         i = end;
     }

@@ -62,7 +62,7 @@ static const char *const statements[] = {
     [DEAD] = "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
                  " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
-    [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3 WHERE ref = ?1",
+    [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7 WHERE ref = ?1",
     [OUTBOX] = "INSERT OR REPLACE INTO outbox(seq, connector, kind, at, ref, person, segment, body) VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?6)",
     [OUTBOX_OLD] = "DELETE FROM outbox WHERE at < ?1",
 };
@@ -72,7 +72,7 @@ enum { GATHER_PEOPLE = 2000 };
 
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
-static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 0, [OUTBOX] = 4 };
+static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 1, [OUTBOX] = 4 };
 
 struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; };
 
@@ -298,6 +298,7 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
         row->n[0] = (i64)d->ref;
         row->n[1] = d->viewed;
         row->n[2] = d->clicked;
+        row->more[0] = d->decision.person.v;
     }
     fold->decided_touched.n = 0;
     for (; fold->dead_flushed < fold->dead.n; fold->dead_flushed++) {
@@ -326,10 +327,14 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
         }
         meta_add(b, "cards", t);
     }
+    if (fold->trials_dirty) {
+        trials_encode(fold, t);
+        meta_add(b, "trials", t);
+    }
     struct totals totals = fold->totals;
     visit_totals(&c, &totals);
     meta_add(b, "totals", t);
-    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->rest_dirty = false;
+    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->trials_dirty = fold->rest_dirty = false;
 }
 
 static void gather(struct fold *fold)
@@ -500,9 +505,11 @@ static enum err load_decision(struct loading *l)
     struct decided *slot = &fold->decided[fold->decided_n % DECIDED_MAX];
     *slot = (struct decided){ .decision = d, .bytes = mem_str(bytes), .ref = (u64)column_i64(l->s, 0),
                               .viewed = column_i64(l->s, 2) != 0, .clicked = column_i64(l->s, 3) != 0 };
+    slot->decision.person.v = (u32)column_i64(l->s, 4);
     slot->decision.considered = NULL;
     slot->decision.items = NULL;
-    slot->decision.considered_n = slot->decision.items_n = 0;
+    slot->decision.context = NULL;
+    slot->decision.considered_n = slot->decision.items_n = slot->decision.context_n = 0;
     map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
     fold->decided_flushed = fold->decided_n;
     return ERR_OK;
@@ -520,6 +527,7 @@ static enum err load_meta(struct loading *l)
         memcpy(&fold->outbox.seq, value.ptr, sizeof fold->outbox.seq);
         memcpy(&fold->outbox.digest, value.ptr + sizeof fold->outbox.seq, sizeof fold->outbox.digest);
     }
+    if (str_eq(key, S("trials"))) return trials_load(fold, value, &l->a);
     if (str_eq(key, S("totals"))) visit_totals(&c, &fold->totals);
     while (str_eq(key, S("names")) && c.in.len && !c.failed) {
         str name = { 0 };
@@ -570,7 +578,7 @@ enum err save_load(struct fold *fold, struct diag *diag)
         { "SELECT keys, day FROM seen_page", load_seen },
         { "SELECT ref, at, source, reason, raw, replayed FROM dead_letter WHERE ref > (SELECT coalesce(max(ref), 0) FROM dead_letter) - 20000"
           " ORDER BY ref", load_dead },
-        { "SELECT ref, bytes, viewed, clicked FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
+        { "SELECT ref, bytes, viewed, clicked, person FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
     };
     struct loading l = { .fold = fold };
     enum err err = ERR_OK;

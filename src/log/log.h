@@ -32,6 +32,7 @@ enum entry_kind {
     ENTRY_SKIP,   /* a record that the fold could not survive is passed over */
     ENTRY_DIGEST, /* the state's digest after the entry before */
     ENTRY_PREDICTION, /* one person's scores, or the card of the models that make them */
+    ENTRY_ALLOTMENT, /* shares a bandit was found to give, or its policy */
     ENTRY_KINDS
 };
 

@@ -416,3 +416,23 @@ struct rule_facts profile_facts(const struct profile_world *w)
         .quiz = ask_quiz, .cart = ask_cart, .predicted = ask_predicted, .item = ask_item, .item_under = ask_under,
     };
 }
+
+/* ---- exposures ---------------------------------------------------------------------------------- */
+
+bool exposures_whole(const struct exposure *list, isize n, struct exposure *out)
+{
+    *out = list[0];
+    bool one = !(list[0].flags & EXPOSURE_MIXED);
+    for (isize i = 1; i < n; i++) {
+        const struct exposure *x = &list[i];
+        one &= x->experience == out->experience && x->variation == out->variation && !(x->flags & EXPOSURE_MIXED);
+        out->views += x->views;
+        out->clicks += x->clicks;
+        if (x->first_at_ms >= out->first_at_ms) continue;
+        out->first_at_ms = x->first_at_ms;
+        out->orders = x->orders;
+        out->revenue_minor = x->revenue_minor;
+        out->currency = x->currency;
+    }
+    return one;
+}

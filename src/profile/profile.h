@@ -63,6 +63,8 @@ struct exposure {
     i64 revenue_minor;
     u16 currency;
 };
+/* One person's part in one campaign: all their exposures to it (n >= 1 of them) as one. False when they disagree. */
+bool exposures_whole(const struct exposure *list, isize n, struct exposure *out);
 
 struct profile {
     person_id id;
