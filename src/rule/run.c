@@ -549,12 +549,12 @@ static struct range range_at(const struct run *run, const struct reach *r, i64 n
 
 static struct range range_of(const struct run *run, const struct reach *r) { return range_at(run, r, run->facts->now_ms); }
 
-/* The newest entry that counts and is nearer than a window which must be the last of it; -1 when there is none. */
+/* The newest entry that is asked for, of whatever currency, and nearer than a window which must be the last of it; -1: none. */
 static isize nearer(const struct leaf *l, struct range in)
 {
     if (!l->scan->window.not_since) return -1;
     for (isize i = l->run->seen - 1; i >= in.to; i--)
-        if (leaf_takes(l, i)) return i;
+        if (scan_takes(l->run, l->scan, &l->run->history[i])) return i;
     return -1;
 }
 
