@@ -5,6 +5,7 @@
 
 #include "command/inside.h"
 #include "measure/measure.h"
+#include "predict/predict.h"
 #include "recommend/recommend.h"
 #include "search/search.h"
 
@@ -48,10 +49,48 @@ static enum err search(struct args *args, struct buf *out, struct diag *diag)
     return search_evaluate_run(&options, out, diag);
 }
 
+static struct predict_evaluation prediction(struct args *args)
+{
+    str train = option(args, "train", ""), test = option(args, "test", "");
+    i64 seed = 0, folds = 0, resamples = 0;
+    (void)str_to_i64(option(args, "seed", ""), &seed);
+    (void)str_to_i64(option(args, "folds", ""), &folds);
+    (void)str_to_i64(option(args, "resamples", ""), &resamples);
+    return (struct predict_evaluation){
+        .train = arena_z(args->a, train.len ? train : test), .test = train.len && test.len ? arena_z(args->a, test) : NULL,
+        .json = flag(args, "json"), .seed = (u64)seed, .folds = (isize)folds, .resamples = (isize)resamples,
+        .label = option(args, "label", ""), .treatment = option(args, "treatment", ""), .outcome = option(args, "outcome", ""),
+        .algorithm = option(args, "algorithm", ""), .skip = option(args, "skip", ""), .until = option(args, "until", ""),
+        .end = option(args, "end", ""),
+    };
+}
+
+static enum err clv(struct args *args, struct buf *out, struct diag *diag)
+{
+    struct predict_evaluation o = prediction(args);
+    return *o.train ? evaluate_clv(&o, out, diag) : needs(args, "--train", diag);
+}
+
+static enum err propensity(struct args *args, struct buf *out, struct diag *diag)
+{
+    struct predict_evaluation o = prediction(args);
+    return *o.train && o.label.len ? evaluate_propensity(&o, out, diag) : needs(args, "--train and --label", diag);
+}
+
+static enum err uplift(struct args *args, struct buf *out, struct diag *diag)
+{
+    struct predict_evaluation o = prediction(args);
+    bool whole = *o.train && o.treatment.len && o.outcome.len;
+    return whole ? evaluate_uplift(&o, out, diag) : needs(args, "--train, --treatment and --outcome", diag);
+}
+
 static const struct { const char *name; evaluation *run; } kinds[] = {
     { "ope", ope },
     { "session", session },
     { "search", search },
+    { "clv", clv },
+    { "propensity", propensity },
+    { "uplift", uplift },
 };
 
 int command_evaluate(struct args *args)

@@ -52,7 +52,7 @@ MUST_USE enum err buying_fit(u8 model, const struct purchases *at, isize n, aren
 f64 buying_log_likelihood(u8 model, const f64 param[4], const struct purchases *at, isize n);
 f64 buying_alive(const struct buying *b, const struct purchases *p);                /* the chance of still being a customer */
 f64 buying_expected(const struct buying *b, const struct purchases *p, f64 ahead);  /* orders in the next `ahead` */
-f64 buying_none(const struct buying *b, const struct purchases *p, f64 ahead);      /* the chance of no order in it */
+f64 buying_none(const struct buying *b, const struct purchases *p, f64 ahead);      /* the chance of no order in it; Pareto to 1e-6 */
 /* When the chance of an order reaches a half; below 0: never within `most`. */
 f64 buying_next(const struct buying *b, const struct purchases *p, f64 most);
 
@@ -137,9 +137,10 @@ bool scores_differ(const struct scores *a, const struct scores *b);
 /* ---- sheets, propensity and uplift (sheet.c, propensity.c, uplift.c) --------------------------------------------- */
 
 /* A CSV or TSV with a header, gzipped or not. A column in which every value is a number is numeric, else categorical. */
-struct column { str name; bool numeric; f64 *values; u32 kinds; };      /* categorical: kind numbers from 0 */
-struct sheet { struct column *columns; isize columns_n, rows; };
-MUST_USE enum err sheet_read(const char *path, arena *a, struct sheet *out, struct diag *diag);
+struct column { str name; bool numeric; f64 *values; u32 kinds, yes; }; /* categorical: kinds from 0; yes: the one that says so, or the last */
+struct sheet { struct column *columns; isize columns_n, rows, first; };   /* first: how many rows are the first file's */
+/* `more` may be null: a second file with the same columns, whose rows follow. */
+MUST_USE enum err sheet_read(const char *path, const char *more, arena *a, struct sheet *out, struct diag *diag);
 isize sheet_column(const struct sheet *t, str name);    /* -1: none */
 
 /* Features from columns: a number by its place among the tenths of what was learnt from, and by its size; a kind by itself. */
@@ -157,15 +158,17 @@ MUST_USE enum err propensity_run(u8 learner, const struct sheet *t, const bool *
 /* Qini: the area between the curve of extra outcomes, people taken best first, and that of taking them at random, over the number of people
  * (Radcliffe 2007). */
 struct uplift_row { f64 score; bool treated, outcome; };
-f64 qini(const struct uplift_row *at, isize n, const u32 *order);      /* order: rows by score, best first */
-f64 uplift_at(const struct uplift_row *at, isize n, const u32 *order, f64 share);   /* effect among the best share */
+/* order: rows by score, best first; times: how often each row counts (a bootstrap's draw), null: once. */
+f64 qini(const struct uplift_row *at, isize n, const u32 *order, const u32 *times);
+f64 uplift_at(const struct uplift_row *at, isize n, const u32 *order, const u32 *times, f64 share);    /* effect among the best share */
 
 /* ---- offline evaluation (evaluate.c) -------------------------------------------------------------------------------- */
 
 struct predict_evaluation {
-    const char *path;
+    const char *train, *test;       /* test null: held out of train, by folds or by time */
     bool json;
     u64 seed; isize resamples;      /* 0: 1 and 1,000 */
+    isize folds;                    /* 0: 5 */
     str label, treatment, outcome, algorithm, skip;     /* columns; skip: names apart by commas */
     str until, end;                 /* clv: calibrate to this day, hold out to that; empty: the first two thirds */
 };
