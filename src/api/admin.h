@@ -54,6 +54,8 @@ struct imports;
 struct imports *imports_new(struct api *api);
 void imports_stop(struct imports *imports);
 void imports_free(struct imports *imports);
+/* One row of a refused line again, as NDJSON under our names; from a job. The reason it is refused for once more is in diag. */
+MUST_USE enum err import_again(struct api *api, str source, str kind, str row, str author, i64 *accepted, struct diag *diag);
 
 /* ---- overview.c ----------------------------------------------------------------------------- */
 struct streams;

@@ -106,11 +106,35 @@ static bool may_share(const struct collected *c, const struct event *e)
     return consent_allows(c->source->basis.of[PURPOSE_ADS_SHARING], said);
 }
 
+/* What the fold will find too, and count or quarantine; here so that the sender hears of it, and in strict mode is refused. */
+static str outside(struct collected *c, const struct event *e)
+{
+    str what = plan_check(c->source->plan, e, c->call->a);
+    if (what.len || !c->call->strict || !c->source->checks.unknown_products) return what;
+    str key = catalog_lacks(c->call->api->live->catalog, e);
+    if (key.len) what = arena_printf(c->call->a, "the catalogue has no product \"%.*s\"", (int)min_isize(key.len, 100), key.ptr);
+    return what;
+}
+
+static void note_reason(struct collected *c, isize index, str reason)
+{
+    c->refused++;
+    if (c->reasons_n == countof(c->reasons)) return;
+    c->reasons[c->reasons_n].index = index;
+    c->reasons[c->reasons_n++].reason = arena_str(c->call->a, reason);
+}
+
 static void take(void *ctx, isize index, const struct event *event)
 {
     struct collected *c = ctx;
     struct event e = *event;
-    (void)index;
+    str what = c->call->accepts ? S("") : outside(c, &e);
+    if (c->call->accepts) e.flags |= EVENT_CHECKED;
+    if (what.len && c->call->strict) { note_reason(c, index, what); return; }
+    if (what.len && c->warnings_n < countof(c->warnings)) {
+        c->warnings[c->warnings_n].index = index;
+        c->warnings[c->warnings_n++].what = what;
+    }
     if (e.key.len == 0) {
         u64 id[2];
         rng_system(id, sizeof id);
@@ -150,14 +174,11 @@ static void refuse(void *ctx, isize index, enum err err, str reason, const struc
     (void)ingest_consent(json_get(event, S("context")), &granted, &denied);
     struct event e = { .consent_granted = granted, .consent_denied = denied };
     bool may_keep = consent_collect(&c->source->basis, &e, CONSENT_UNKNOWN, CONSENT_UNKNOWN) == COLLECT_WHOLE;
-    struct dead_letter letter = { .source = c->source->key, .reason = reason, .raw = may_keep ? buf_str(&raw) : S("") };
+    struct dead_letter letter = { .source = c->source->key, .reason = reason, .raw = may_keep ? buf_str(&raw) : S(""),
+                                  .verified = c->call->secret };
     dead_letter_encode(&letter, &bytes);
     entry_add(c, ENTRY_DEAD, buf_str(&bytes));
-    c->refused++;
-    if (c->reasons_n < countof(c->reasons)) {
-        c->reasons[c->reasons_n].index = index;
-        c->reasons[c->reasons_n++].reason = arena_str(c->call->a, reason);
-    }
+    note_reason(c, index, reason);
 }
 
 static void take_item(void *ctx, const struct item_change *change)
@@ -166,6 +187,7 @@ static void take_item(void *ctx, const struct item_change *change)
     struct buf bytes = { .arena = c->call->a };
     item_change_encode(change, &bytes);
     entry_add(c, ENTRY_CATALOG, buf_str(&bytes));
+    c->items++;
     c->accepted++;
 }
 
@@ -197,10 +219,17 @@ enum err collect_read(struct call *call, ingest_reader *reader, str type, const 
             .sec_gpc = str_eq(header_of(call, S("sec-gpc")), S("1")), .user_agent = header_of(call, S("user-agent")),
             .event_bytes = call->api->config->event_bytes, .batch_events = call->api->config->batch_events,
             .proves = proves, .ctx = out->source, .imported = call->imported, .delivery = call->delivery,
+            .clock_ahead_ms = call->accepts ? 0 : out->source->checks.clock_ahead_ms,
+            .clock_behind_ms = call->accepts ? 0 : out->source->checks.clock_behind_ms,
         };
         struct ingest_sink sink = { out, take, refuse, take_item };
         out->refusal.source = out->source->number;
         err = reader(call->a, body, &envelope, &sink, diag);
+        if (out->items) {
+            struct buf bytes = { .arena = call->a };
+            delivery_encode(&(struct delivery){ out->source->key, out->items }, &bytes);
+            entry_add(out, ENTRY_DELIVERY, buf_str(&bytes));
+        }
         if (out->refusal.no_consent) {
             struct buf bytes = { .arena = call->a };
             refusal_encode(&out->refusal, &bytes);
@@ -290,6 +319,14 @@ static void answer(struct call *call)
         }
         jsonw_end(w, ']');
     }
+    if (c->warnings_n) jsonw_key_begin(w, "warnings", '[');
+    for (isize i = 0; i < c->warnings_n; i++) {
+        jsonw_begin(w, '{');
+        jsonw_key_int(w, "index", c->warnings[i].index);
+        jsonw_key_str(w, "what", c->warnings[i].what);
+        jsonw_end(w, '}');
+    }
+    if (c->warnings_n) jsonw_end(w, ']');
     jsonw_end(w, '}');
     reply_json(call);
 }
@@ -312,9 +349,9 @@ void collect_by(struct call *call, ingest_reader *reader, str type, void (*then)
     struct collected *c = arena_new(call->a, struct collected, 1);
     if (call->source_key.len == 0) { collect_no_key(call); return; }
     if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected a JSON body"); return; }
+    call->strict = str_eq(header_of(call, S("x-strict-mode")), S("1")) || json_bool(json_get(call->body, S("strict")), false);
     enum err err = collect_read(call, reader, type, call->body, c, &diag);
-    bool strict = str_eq(header_of(call, S("x-strict-mode")), S("1"));
-    if (!err && strict && c->refused)
+    if (!err && call->strict && c->refused)
         err = diag_set(&diag, ERR_BAD_INPUT, "event %lld: %.*s; nothing was taken", (long long)c->reasons[0].index, STR_FMT(c->reasons[0].reason));
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     call->own = c;

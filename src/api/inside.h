@@ -50,6 +50,8 @@ struct call {
     void (*work)(struct call *call);                    /* runs on the jobs thread */
     enum err err;
     void *own, *context;            /* the handler's */
+    bool strict;                    /* what is outside a source's plan or checks is refused, and then all of it */
+    bool accepts;                   /* the checks of the source are passed over: a person looked */
     bool imported;                  /* events keep their own time however old */
     str delivery;                   /* of a webhook: what tells it from the next one */
 };
@@ -80,10 +82,11 @@ u64 next_seed(struct api *api);
 struct collected {
     struct call *call;
     struct entry *entries; isize entries_n, entries_cap;
-    isize accepted, refused, no_consent;
+    isize accepted, refused, no_consent, items;
     struct refusal refusal;
     const struct source *source;
     struct { isize index; str reason; } reasons[20]; isize reasons_n;
+    struct { isize index; str what; } warnings[20]; isize warnings_n;   /* outside the source's plan */
 };
 MUST_USE enum err collect_read(struct call *call, ingest_reader *reader, str type, const struct json *body, struct collected *out,
                                struct diag *diag);

@@ -63,9 +63,8 @@ static void print_overview(const struct api *api, const struct fold *fold, struc
 {
     const struct totals *t = fold_totals(fold);
     const struct live *live = api->live;
-    i64 now_ms = clock_now(api->clock), dead = 0;
+    i64 now_ms = clock_now(api->clock), dead = t->dead - t->dead_taken;
     struct log_totals log = fold_log_totals(fold);
-    for (isize i = 0; i < fold_dead(fold); i++) dead += !fold_dead_at(fold, i)->replayed;
     jsonw_begin(w, '{');
     jsonw_key_time(w, "now", now_ms);
     jsonw_key_begin(w, "events", '{');

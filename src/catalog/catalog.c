@@ -291,6 +291,18 @@ item_id catalog_find(const struct catalog *c, str key)
     return of.v ? of : own;
 }
 
+str catalog_lacks(const struct catalog *catalog, const struct event *e)
+{
+    bool about_products = e->type >= EVENT_PRODUCT_LIST_VIEWED && e->type <= EVENT_PRODUCT_REVIEWED;
+    if (!about_products || !catalog_described(catalog)) return S("");
+    for (isize i = 0; i < e->items_n; i++) {
+        str key = e->items[i].product_key.len ? e->items[i].product_key : e->items[i].variant_key;
+        const struct item *item = key.len ? catalog_item(catalog, catalog_find(catalog, key)) : NULL;
+        if (key.len && (!item || item->kind == ITEM_SEEN)) return key;
+    }
+    return S("");
+}
+
 bool item_showable(const struct catalog *c, const struct item *item)
 {
     return !item->hidden && !item->removed && (item->kind != ITEM_SEEN || !catalog_described(c));

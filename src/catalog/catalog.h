@@ -86,6 +86,8 @@ isize catalog_count(const struct catalog *catalog);     /* ids 1 .. count exist 
 item_id catalog_find(const struct catalog *catalog, str key);      /* product, variant or content key; 0 if unknown */
 const struct item *catalog_item(const struct catalog *catalog, item_id id);    /* null for 0 and unknown */
 bool catalog_described(const struct catalog *catalog);  /* true once any product was described by a feed */
+/* The first product an event names that nobody has described; empty: none, or the shop describes no catalogue. */
+str catalog_lacks(const struct catalog *catalog, const struct event *e);
 /* Kind, hidden, removed; and, when the shop describes its catalogue, described. Stock is asked apart. */
 bool item_showable(const struct catalog *catalog, const struct item *item);
 /* Web stock, or that of `store`; INT32_MAX when stock is not tracked. */

@@ -25,7 +25,9 @@ struct importing {
     arena batch;
     struct { struct entry *at; isize n, cap; } entries;
     isize bytes;
-    i64 no_consent, shown;
+    i64 no_consent, shown, items;
+    str source;
+    currency currency;
     enum err err;
     i64 printed_us;
     bool terminal;
@@ -33,6 +35,12 @@ struct importing {
 
 static void import_commit(struct importing *im)
 {
+    if (im->items) {
+        struct buf bytes = { .arena = &im->batch };
+        delivery_encode(&(struct delivery){ im->source, im->items }, &bytes);
+        vec_push(&im->entries, (struct entry){ ENTRY_DELIVERY, buf_str(&bytes) });
+        im->items = 0;
+    }
     if (im->entries.n && !im->err && !im->dry) im->err = fold_submit_wait(im->folder->fold, im->entries.at, im->entries.n, NULL);
     im->entries.n = 0;
     im->bytes = 0;
@@ -64,10 +72,32 @@ static void import_event(void *ctx, const struct event *e)
 
 static void import_item(void *ctx, const struct item_change *change)
 {
+    struct importing *im = ctx;
     struct buf bytes = { 0 };
-    item_change_encode(change, &bytes);
+    struct item_change said = *change;
+    if (str_eq(option(im->args, "mode", ""), S("delta")) && im->folder->fold) {
+        if (im->entries.n) import_commit(im);           /* a product may stand in the file twice: each adds to what is there */
+        import_delta(fold_live(im->folder->fold)->catalog, &said, &im->batch);
+    }
+    item_change_encode(&said, &bytes);
+    im->items++;
     import_entry(ctx, ENTRY_CATALOG, buf_str(&bytes));
     buf_fini(&bytes);
+}
+
+/* The same line, refused for the same, is one letter however often its file comes. */
+static void import_letter(void *ctx, i64 line, str reason, str raw)
+{
+    struct importing *im = ctx;
+    struct buf bytes = { .arena = &im->batch }, said = { .arena = &im->batch };
+    buf_add(&said, raw);
+    buf_add(&said, reason);
+    struct hash128 h = hash128(buf_str(&said), 0);
+    struct dead_letter letter = { .source = im->source, .raw = raw, .verified = true,
+                                  .reason = arena_printf(&im->batch, "line %lld: %.*s", (long long)line, STR_FMT(reason)),
+                                  .key = arena_printf(&im->batch, "line-%016" PRIx64 "%016" PRIx64, h.hi, h.lo) };
+    dead_letter_encode(&letter, &bytes);
+    import_entry(im, ENTRY_DEAD, buf_str(&bytes));
 }
 
 static void import_refused(void *ctx, i64 line, str reason, i64 amount_micro)
@@ -100,13 +130,14 @@ static enum err need_source(struct importing *im, str key, struct diag *diag)
     const struct source *known = im->folder->fold ? book_source(atomic_load(&fold_live(im->folder->fold)->book), key) : NULL;
     if (known) {
         im->basis = known->basis;
+        im->currency = known->currency;
         return ERR_OK;
     }
     im->basis = basis_default();
     im->basis.of[PURPOSE_ANALYTICS] = im->basis.of[PURPOSE_PERSONALISATION] = im->basis.of[PURPOSE_MODEL_TRAINING] = BASIS_CONTRACT;
     if (im->dry) return ERR_OK;
     return api_define(im->folder->fold, S("source"), key,
-                      S("{\"title\":\"Imported files\",\"channel\":\"server\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\","
+                      S("{\"title\":\"Imported files\",\"channel\":\"server\",\"expected_every\":\"never\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\","
                         "\"model_training\":\"contract\"}}"), S("import"), diag);
 }
 
@@ -156,10 +187,20 @@ static enum err import_file(struct importing *im, const struct import *import, s
     struct gz *gz;
     enum err err = gz_open(arena_z(im->args->a, path), &gz, diag);
     if (err) return err;
-    struct import_sink sink = { im, import_event, import_item, import_refused, import_progress };
-    struct import_totals totals;
-    err = import_run(gz, import, &sink, &totals, diag);
+    struct import_sink sink = { im, import_event, import_item, import_refused, import_progress, import_letter };
+    struct import_totals totals = { 0 };
+    struct replacement dropped = { 0 };
+    if (str_eq(option(im->args, "mode", ""), S("replace"))) {
+        struct gz *look;
+        err = im->folder->fold ? gz_open(arena_z(im->args->a, path), &look, diag) : diag_set(diag, ERR_REFUSED, "there is nothing to replace yet");
+        if (!err) {
+            err = import_replacement(look, import, fold_live(im->folder->fold)->catalog, flag(im->args, "force"), im->args->a, &dropped, diag);
+            gz_close(look);
+        }
+    }
+    if (!err) err = import_run(gz, import, &sink, &totals, diag);
     gz_close(gz);
+    for (isize i = 0; !err && i < dropped.n; i++) import_item(im, &dropped.at[i]);
     if (!err) import_commit(im);
     add_totals(all, &totals);
     if (err) err = diag_set(diag, err, "%.*s: %.*s", STR_FMT(path), STR_FMT(arena_str(im->args->a, diag->what)));
@@ -179,7 +220,10 @@ int command_import(struct args *args)
     if (!import_kind_known(import.kind))
         return command_fail(USAGE, "there is no import kind \"%.*s\": orders products customers events prices stock content", STR_FMT(import.kind));
     if (args->words_n < 2) return command_fail(USAGE, "which file?\nusage: opmaat %s", args->usage);
-    str map = option(args, "map", "");
+    str map = option(args, "map", ""), mode = option(args, "mode", "upsert");
+    bool catalogue = str_eq(import.kind, S("products")) || str_eq(import.kind, S("content")) || str_eq(import.kind, S("stock"));
+    bool fits = str_eq(mode, S("upsert")) || (str_eq(mode, S("replace")) && catalogue) || (str_eq(mode, S("delta")) && str_eq(import.kind, S("stock")));
+    if (!fits) return command_fail(USAGE, "--mode is upsert; replace for products, content and stock; delta for stock");
     if (map.len) {
         bool found;
         str text = read_file(args->a, arena_z(args->a, map), &found);
@@ -197,7 +241,9 @@ int command_import(struct args *args)
     if (!im.dry) fold_start(folder.fold);
     i64 began = clock_monotonic_us();
     struct import_totals totals = { 0 };
+    im.source = import.source;
     enum err err = need_source(&im, import.source, &diag);
+    if (!import.currency.v && !json_get(import.map, S("currency"))) import.currency = im.currency;
     for (isize i = 1; !err && i < args->words_n; i++) err = import_file(&im, &import, args->words[i], &totals, &diag);
     if (!im.dry) fold_stop(folder.fold);
     if (opens) folder_close(&folder);
@@ -380,7 +426,7 @@ struct document { str path, text, kind, key; int rank; };
 static int read_document(struct args *args, str path, struct document *out)
 {
     /* Kinds that others refer to come first. */
-    static const char *const order[] = { "settings", "source", "segment", "strategy", "placement", "campaign" };
+    static const char *const order[] = { "settings", "source", "mapping", "feed", "segment", "strategy", "placement", "campaign" };
     bool found;
     struct diag diag = { .arena = args->a };
     const struct json *doc;

@@ -114,6 +114,52 @@ static void build_settings(struct building *b)
     }
 }
 
+bool period_read(str text, i64 *ms)
+{
+    struct str_cut cut = str_cut(text, ' ');
+    i64 n;
+    static const struct { const char *unit; i64 ms; } units[] = { { "second", SECOND_MS }, { "minute", MINUTE_MS }, { "hour", HOUR_MS },
+                                                                  { "day", DAY_MS }, { "week", 7 * DAY_MS } };
+    *ms = TIME_NEVER;
+    if (str_eq(text, S("never"))) return true;
+    if (!str_to_i64(cut.head, &n) || n < 1 || n > 1000000) return false;
+    for (isize i = 0; i < countof(units); i++)
+        if (str_starts(cut.tail, str_of(units[i].unit))) { *ms = n * units[i].ms; return true; }
+    return false;
+}
+
+static void read_period(struct building *b, const struct json *doc, const char *name, i64 *ms)
+{
+    const struct json *v = json_get(doc, str_of(name));
+    if (v && !period_read(json_str(v, S("")), ms)) refuse(b, name, 0, "expected a time span such as \"90 seconds\", \"1 minute\", \"25 hours\" or \"never\"");
+}
+
+static void read_check(struct building *b, const struct json *doc, const char *name, u8 *check)
+{
+    static const char *const words[] = { "allow", "warn", "quarantine" };
+    const struct json *v = json_get(doc, str_of(name));
+    u8 at = 0;
+    while (v && at < countof(words) && !str_eq(json_str(v, S("")), str_of(words[at]))) at++;
+    if (v && at == countof(words)) refuse(b, name, 0, "expected allow, warn or quarantine");
+    else if (v) *check = at;
+}
+
+/* What is expected of a source, and what its events are checked for. */
+static void build_registry(struct building *b, const struct json *doc, struct source *s)
+{
+    const struct json *plan = json_get(doc, S("plan")), *checks = json_get(doc, S("checks"));
+    struct diag diag = { .arena = b->a };
+    s->purpose = text_of(doc, "purpose");
+    s->expected_ms = MINUTE_MS;
+    s->checks = (struct source_checks){ CHECK_WARN, CHECK_QUARANTINE, DAY_MS, TIME_NEVER };
+    read_period(b, doc, "expected_every", &s->expected_ms);
+    read_check(b, checks, "unknown_products", &s->checks.unknown_products);
+    read_check(b, checks, "duplicate_orders", &s->checks.duplicate_orders);
+    read_period(b, checks, "clock_ahead", &s->checks.clock_ahead_ms);
+    read_period(b, checks, "clock_behind", &s->checks.clock_behind_ms);
+    if (plan && plan_read(b->a, plan, &s->plan, &diag)) refuse(b, "plan", 0, "%.*s", STR_FMT(diag.what));
+}
+
 static void build_sources(struct building *b)
 {
     struct book *book = b->book;
@@ -137,6 +183,52 @@ static void build_sources(struct building *b)
         if (channel.len && !channel_of(channel, &s->channel)) refuse(b, "channel", 0, "there is no channel \"%.*s\"", STR_FMT(channel));
         if (basis_from_json(json_get(doc, S("basis")), &s->basis, &diag)) refuse(b, "basis", 0, "%.*s", STR_FMT(diag.what));
         if (s->currency.v == 0) s->currency = book->settings.currency;
+        build_registry(b, doc, s);
+    }
+}
+
+/* ---- files: what their columns mean, and where they are fetched --------------------------------------- */
+
+static bool is_file_kind(str kind)
+{
+    static const char *const kinds[] = { "orders", "customers", "events", "products", "prices", "stock", "content" };
+    for (isize i = 0; i < countof(kinds); i++)
+        if (str_eq(kind, str_of(kinds[i]))) return true;
+    return false;
+}
+
+static void build_mappings(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->mappings = arena_new(b->a, struct mapping, SEGMENTS_MAX);
+    while ((doc = next_document(b, "mapping", &at)) && book->mappings_n < SEGMENTS_MAX) {
+        struct mapping *m = &book->mappings[book->mappings_n++];
+        *m = (struct mapping){ b->def->key, text_of(doc, "of"), doc };
+        if (!is_file_kind(m->of)) refuse(b, "of", 0, "of is orders, customers, events, products, prices, stock or content");
+        if (json_get(doc, S("columns")) && !json_is(json_get(doc, S("columns")), JSON_OBJ)) refuse(b, "columns", 0, "columns is an object");
+    }
+}
+
+static void build_feeds(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->feeds = arena_new(b->a, struct feed, SEGMENTS_MAX);
+    while ((doc = next_document(b, "feed", &at)) && book->feeds_n < SEGMENTS_MAX) {
+        struct feed *f = &book->feeds[book->feeds_n++];
+        *f = (struct feed){ .key = b->def->key, .url = text_of(doc, "url"), .of = json_str(json_get(doc, S("of")), S("products")),
+                            .source = json_str(json_get(doc, S("source")), b->def->key), .mode = json_str(json_get(doc, S("mode")), S("upsert")),
+                            .map = text_of(doc, "map"), .every_ms = DAY_MS, .paused = b->def->paused };
+        read_period(b, doc, "every", &f->every_ms);
+        if (!str_starts(f->url, S("http://")) && !str_starts(f->url, S("https://"))) refuse(b, "url", 0, "expected an http or https address");
+        if (!is_file_kind(f->of)) refuse(b, "of", 0, "of is orders, customers, events, products, prices, stock or content");
+        if (!str_eq(f->mode, S("upsert")) && !str_eq(f->mode, S("replace")) && !str_eq(f->mode, S("delta")))
+            refuse(b, "mode", 0, "mode is upsert, replace or delta");
+        if (!book_source(book, f->source)) refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(f->source));
+        if (f->map.len && !book_mapping(book, f->map)) refuse(b, "map", 0, "there is no mapping \"%.*s\"", STR_FMT(f->map));
     }
 }
 
@@ -386,18 +478,6 @@ static void build_experience(struct building *b, const struct json *doc, const s
     if (adaptive_read(b->a, doc, x, &x->adaptive, &diag)) refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
 }
 
-static bool period(str text, i64 *ms)
-{
-    struct str_cut cut = str_cut(text, ' ');
-    i64 n;
-    if (!str_to_i64(cut.head, &n) || n < 1) return false;
-    static const struct { const char *unit; i64 ms; } units[] = { { "minute", MINUTE_MS }, { "hour", HOUR_MS }, { "day", 24 * (i64)HOUR_MS },
-                                                                  { "week", 7 * 24 * (i64)HOUR_MS } };
-    for (isize i = 0; i < countof(units); i++)
-        if (str_starts(cut.tail, str_of(units[i].unit))) { *ms = n * units[i].ms; return true; }
-    return false;
-}
-
 static void build_campaign(struct building *b, const struct json *doc, struct campaign *c)
 {
     struct book *book = b->book;
@@ -418,7 +498,7 @@ static void build_campaign(struct building *b, const struct json *doc, struct ca
     const struct json *cap = json_get(doc, S("cap"));
     if (cap) {
         c->cap_times = (i32)json_int(json_get(cap, S("times")), 0);
-        if (c->cap_times < 1 || !period(json_str(json_get(cap, S("per")), S("1 day")), &c->cap_period_ms))
+        if (c->cap_times < 1 || !period_read(json_str(json_get(cap, S("per")), S("1 day")), &c->cap_period_ms))
             refuse(b, "cap", 0, "expected {\"times\": 3, \"per\": \"1 day\"}");
     }
     const struct json *experiences = json_get(doc, S("experiences"));
@@ -484,6 +564,8 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     build_settings(&b);
     build_sources(&b);
     build_keys(&b);
+    build_mappings(&b);
+    build_feeds(&b);
     build_strategies(&b);
     build_placements(&b);
     build_campaigns(&b);
@@ -541,5 +623,12 @@ const struct connector *book_connector(const struct book *book, str key)
 {
     for (isize i = 0; i < book->connectors_n; i++)
         if (str_eq(book->connectors[i].key, key)) return &book->connectors[i];
+    return NULL;
+}
+
+const struct mapping *book_mapping(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->mappings_n; i++)
+        if (str_eq(book->mappings[i].key, key)) return &book->mappings[i];
     return NULL;
 }

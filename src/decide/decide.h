@@ -32,7 +32,13 @@
 
 enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, EXPERIENCE_VARIATIONS_MAX = 16, KEYS_MAX = 1024 };
 
-/* Kind "source": {"title","owner","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live","identity_secret":"…"(hex; HMAC of user_id),
+/* What is looked at before an event of a source counts: let it be, count it as a warning, or put it to the dead letters. Defaults: warn of
+ * unknown products, quarantine what two sources report of one order, and clocks a day ahead of ours. */
+enum check { CHECK_ALLOW, CHECK_WARN, CHECK_QUARANTINE };
+struct source_checks { u8 unknown_products, duplicate_orders; i64 clock_ahead_ms, clock_behind_ms; };  /* TIME_NEVER: any */
+/* Kind "source": {"title","owner","purpose","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live",
+ * "identity_secret":"…"(hex; HMAC of user_id),"expected_every":"1 minute","plan":{…}(event/plan.c),"checks":{"unknown_products":"warn",
+ * "duplicate_orders":"quarantine","clock_ahead":"1 day","clock_behind":"never"},
  * "webhook":"shopify|woocommerce","webhook_secret":"…","webhook_secret_old":"…"} */
 struct source {
     str key, title, owner, identity_secret;
@@ -42,10 +48,19 @@ struct source {
     currency currency;
     bool test;
     u16 number;                     /* of its definition: slot for counters */
+    str purpose;                    /* why we collect it, in words */
+    i64 expected_ms;                /* silent for longer it is red; TIME_NEVER: nothing is expected of it */
+    const struct plan *plan;        /* null: it may send anything */
+    struct source_checks checks;
 };
 /* Kind "key": {"hash":"<hex BLAKE2b-256 of the key>","prefix":"om_live_ab12","kind":"write|secret","source":"web","scopes":["collect",…]}; the key
  * itself is shown once and never stored. Definition key: the prefix. */
 struct api_key { struct hash128 hash; bool secret, paused; const struct source *source; str prefix, owner; };
+
+/* Kind "mapping": what a file's columns mean, saved under a name; the document is ingest's map. Kind "feed": a file to fetch:
+ * {"url", "of": "products", "source", "map", "mode", "every": "6 hours"}. */
+struct mapping { str key, of; const struct json *doc; };
+struct feed { str key, url, of, source, mode, map; i64 every_ms; bool paused; };
 
 enum variation_render { RENDER_CONTENT, RENDER_DEFAULT, RENDER_PASSTHROUGH };
 struct variation { str key; u8 render; i32 share; const struct json *content; str strategy; bool control; };   /* share: parts per 10,000 */
@@ -137,6 +152,8 @@ struct book {
     struct campaign *campaigns; isize campaigns_n;      /* by priority, then id */
     struct strategy *strategies; isize strategies_n;
     struct connector *connectors; isize connectors_n;
+    struct mapping *mappings; isize mappings_n;
+    struct feed *feeds; isize feeds_n;
     struct settings settings;
     u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
     arena arena;
@@ -148,12 +165,15 @@ MUST_USE enum err book_build(const struct definitions *definitions, const struct
                              const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
                              struct definition_errors *errors);
 void book_free(struct book *book);
+/* "90 seconds", "1 minute", "25 hours", "2 days", "3 weeks"; "never" is TIME_NEVER. */
+bool period_read(str text, i64 *ms);
 const struct source *book_source(const struct book *book, str key);
 const struct api_key *book_key(const struct book *book, str key);          /* constant time on the hash; null if unknown, paused or archived */
 const struct placement *book_placement(const struct book *book, str key);
 const struct campaign *book_campaign(const struct book *book, str key);
 const struct strategy *book_strategy(const struct book *book, str key);
 const struct connector *book_connector(const struct book *book, str key);
+const struct mapping *book_mapping(const struct book *book, str key);
 /* The document of a "key" definition: only the key's hash is in it. */
 str key_document(arena *a, str key, bool secret, str source, str owner);
 

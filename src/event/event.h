@@ -90,6 +90,7 @@ enum event_flag {
     EVENT_CLAMPED = 4,              /* its clock was ahead of ours; at_ms was set to our time */
     EVENT_IMPORTED = 8,             /* loaded from a file: at_ms is the file's, however old */
     EVENT_REPLACES = 16,            /* an order's lines replace the ones known, rather than add to them */
+    EVENT_CHECKED = 32,             /* somebody looked at it and takes it: the checks of its source are passed over */
 };
 
 struct event {
@@ -155,6 +156,18 @@ MUST_USE enum err event_decode(str bytes, arena *a, struct event *out);
 /* The event as JSON in our own words, for the console, dead letters and exports. */
 struct jsonw;
 void event_print(const struct event *e, struct jsonw *w);
+
+/* The event as the call that sends it again under another messageId (call.c); what it holds is made in `a`. */
+void event_print_call(const struct event *e, str key, arena *a, struct jsonw *w);
+
+/* ---- a tracking plan: which events a source may send, and what they hold (plan.c) -------------- */
+struct json;
+struct plan;
+/* Borrows from `doc`. ERR_BAD_INPUT with the reason. */
+MUST_USE enum err plan_read(arena *a, const struct json *doc, const struct plan **out, struct diag *diag);
+/* What of the event is outside the plan, in words without its values, made in `a`; empty: nothing, or there is no plan. */
+str plan_check(const struct plan *plan, const struct event *e, arena *a);
+bool plan_refuses(const struct plan *plan);             /* what is outside is refused, not only counted */
 
 /* ---- one line of a person's compact history ------------------------------------------------
  *

@@ -475,7 +475,7 @@ static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 no
 
 /* ---- events ----------------------------------------------------------------------------------------- */
 
-static struct source_count *source_slot(struct fold *fold, str source)
+struct source_count *source_slot(struct fold *fold, str source)
 {
     const struct definition *def = definition_find(fold->definitions, S("source"), source);
     u16 number = def ? def->number : 0;
@@ -634,7 +634,10 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
         fold->rest_dirty = true;
         return;
     }
+    if (!quality_check(fold, &e, ref, now_ms)) return;
+    source = source_slot(fold, e.source);
     source->accepted++;
+    source->behind_ms = now_ms - e.at_ms;
     if (e.type == EVENT_NONE || e.type >= EVENT_CUSTOM_FIRST) e.type = fold_name_of(fold, e.name);
     if (e.consent_granted && denials_count(fold->live.denials)) lift_denials(fold, &e);
     u32 *items = see_items(fold, &e, &fold->scratch);
@@ -836,59 +839,28 @@ static void apply_refusal(struct fold *fold, str bytes, i64 now_ms)
     fold->sources_dirty = fold->rest_dirty = true;
 }
 
-static void visit_dead(struct codec *c, struct dead_letter *v)
+static void visit_delivery(struct codec *c, struct delivery *v)
 {
-    codec_i64(c, &v->at_ms);
     codec_str(c, &v->source);
-    codec_str(c, &v->reason);
-    codec_str(c, &v->raw);
-    codec_bool(c, &v->replayed);
+    codec_i64(c, &v->items);
 }
 
-void dead_letter_encode(const struct dead_letter *letter, struct buf *out)
+void delivery_encode(const struct delivery *delivery, struct buf *out)
 {
     struct codec c = codec_writer(out);
-    struct dead_letter copy = *letter;
-    visit_dead(&c, &copy);
+    struct delivery copy = *delivery;
+    visit_delivery(&c, &copy);
 }
 
-static void dead_replayed(struct fold *fold, str ref)
-{
-    i64 number;
-    if (!str_to_i64(ref, &number)) return;
-    for (isize i = fold->dead.n - 1; i >= 0; i--) {
-        if (fold->dead.at[i].ref != (u64)number) continue;
-        fold->dead.at[i].replayed = true;
-        fold->dead_flushed = min_isize(fold->dead_flushed, i);      /* its row is written again */
-    }
-}
-
-static void apply_dead(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+static void apply_delivery(struct fold *fold, str bytes, i64 now_ms)
 {
     struct codec c = codec_reader(bytes, NULL);
-    struct dead_letter v = { 0 };
-    visit_dead(&c, &v);
+    struct delivery v = { 0 };
+    visit_delivery(&c, &v);
     if (c.failed) return;
-    if (v.replayed) {
-        dead_replayed(fold, v.raw);
-        return;
-    }
     struct source_count *source = source_slot(fold, v.source);
-    source->dead++;
+    source->accepted += v.items;
     source->last_at_ms = now_ms;
-    fold->totals.dead++;
-    fold->rest_dirty = true;
-    vec_push(&fold->dead, (struct dead_letter){ ref, now_ms, mem_str(v.source), mem_str(v.reason), mem_str(v.raw), false });
-    if (fold->dead.n <= DEAD_MAX) return;
-    isize half = DEAD_MAX / 2;                          /* the oldest stay in the log and the store */
-    for (isize i = 0; i < half; i++) {
-        mem_free_str(fold->dead.at[i].source);
-        mem_free_str(fold->dead.at[i].reason);
-        mem_free_str(fold->dead.at[i].raw);
-    }
-    memmove(fold->dead.at, fold->dead.at + half, (size_t)(fold->dead.n - half) * sizeof *fold->dead.at);
-    fold->dead.n -= half;
-    fold->dead_flushed = max_isize(0, fold->dead_flushed - half);
 }
 
 static void visit_order_of_people(struct codec *c, struct people_order *v)
@@ -1039,7 +1011,8 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_CATALOG: apply_catalog(fold, entry->bytes, now_ms); break;
     case ENTRY_DECISION: apply_decision(fold, entry->bytes, ref); break;
     case ENTRY_REFUSAL: apply_refusal(fold, entry->bytes, now_ms); break;
-    case ENTRY_DEAD: apply_dead(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_DEAD: letter_apply(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_DELIVERY: apply_delivery(fold, entry->bytes, now_ms); break;
     case ENTRY_PEOPLE: apply_people(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_PREDICTION: apply_prediction(fold, entry->bytes, now_ms); break;
     case ENTRY_ALLOTMENT: apply_allotment(fold, entry->bytes); break;

@@ -438,14 +438,15 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     struct fold_options options = { .config = &config, .clock = { noon, NULL }, .log_uri = "mem:" };
     assert_int_equal(fold_open(&options, &fold, &diag), ERR_OK);
     fold->ref = 2;
-    vec_push(&fold->sources, (struct source_count){ 2, 4, 6, 8, 10, 12 });
-    vec_push(&fold->sources, (struct source_count){ 4, 4, 6, 8, 10, 12 });
+    vec_push(&fold->sources, (struct source_count){ 2, 4, 6, 8, 10, 12, 14, 16 });
+    vec_push(&fold->sources, (struct source_count){ 4, 4, 6, 8, 10, 12, 14, 16 });
     str name = S("Shelf Scanned");
     struct hash128 key = { 100, 200 };
     i32 day = 20000;
     struct totals *t = &fold->totals;
     *t = (struct totals){ .events = 2, .revenues_n = 1, .revenue = { { 500, { 8 } } } };
     struct source_count *s = &fold->sources.at[1];
+    struct warning w = { .source = 2, .what = S("page is not in the plan"), .count = 2, .first_at_ms = 4, .last_at_ms = 6, .ref = 8 };
     FIELD(fold->ref);
     FIELD(fold->now_ms);
     FIELD(s->source);
@@ -453,8 +454,16 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     FIELD(s->duplicates);
     FIELD(s->no_consent);
     FIELD(s->dead);
+    FIELD(s->warnings);
     FIELD(s->last_at_ms);
+    FIELD(s->behind_ms);
     FIELD(fold->sources.n);
+    FIELD(w.count);
+    FIELD(w.first_at_ms);
+    FIELD(w.last_at_ms);
+    FIELD(w.ref);
+    TEXT(w.what);
+    FIELD(t->dead_taken);
     FIELD(t->events);
     FIELD(t->duplicates);
     FIELD(t->no_consent);
@@ -472,6 +481,9 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     FIELD(day);
     if (i >= 0) field_change(f, i);
     (void)fold_name_of(fold, name);
+    struct warning *kept = warning_put(fold, w.source, w.what);
+    w.what = kept->what;
+    *kept = w;
     seen_load(&fold->seen, key, day);
     /* The folder's own secrets are drawn anew each time: only what is not a definition is compared. */
     struct fold_digest d = fold_digest(fold);

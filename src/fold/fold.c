@@ -35,8 +35,6 @@ struct log_writer *fold_writer(struct fold *fold) { return fold->writer; }
 const struct definitions *fold_definitions(const struct fold *fold) { return fold->definitions; }
 const struct totals *fold_totals(const struct fold *fold) { return &fold->totals; }
 isize fold_orders(const struct fold *fold) { return fold->orders.all.n; }
-isize fold_dead(const struct fold *fold) { return fold->dead.n; }
-const struct dead_letter *fold_dead_at(const struct fold *fold, isize i) { return &fold->dead.at[i]; }
 u64 fold_ref(const struct fold *fold) { return fold->ref; }
 
 static int by_cost(const void *x, const void *y)
@@ -65,6 +63,12 @@ const struct source_count *fold_sources(const struct fold *fold, isize *n)
 {
     *n = fold->sources.n;
     return fold->sources.at;
+}
+
+const struct warning *fold_warnings(const struct fold *fold, isize *n)
+{
+    *n = fold->warnings.n;
+    return fold->warnings.at;
 }
 
 const struct cell *fold_cells(const struct fold *fold, isize *n)
@@ -128,9 +132,9 @@ static struct hash128 rest_digest(const struct fold *fold)
     struct buf bytes = { 0 };
     struct codec c = codec_writer(&bytes);
     struct totals t = fold->totals;
-    i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
+    i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.dead_taken, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
-    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n, fold->trials.n };    /* so that no list can pass for the next */
+    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n, fold->trials.n, fold->warnings.n };    /* so that no list can pass for the next */
     for (isize i = 0; i < countof(lengths); i++) codec_i64(&c, &lengths[i]);
     for (isize i = 0; i < t.revenues_n; i++) {
         codec_i64(&c, &t.revenue[i].minor);
@@ -142,11 +146,20 @@ static struct hash128 rest_digest(const struct fold *fold)
     for (isize i = 0; i < fold->sources.n; i++) {
         struct source_count s = fold->sources.at[i];
         codec_u16(&c, &s.source);
-        i64 *const of[] = { &s.accepted, &s.duplicates, &s.no_consent, &s.dead, &s.last_at_ms };
+        i64 *const of[] = { &s.accepted, &s.duplicates, &s.no_consent, &s.dead, &s.warnings, &s.last_at_ms, &s.behind_ms };
         for (isize k = 0; k < countof(of); k++) codec_i64(&c, of[k]);
     }
     for (isize i = 0; i < fold->cards.n; i++) codec_str(&c, &fold->cards.at[i].json);
     trials_encode(fold, &bytes);
+    for (isize i = 0; i < fold->warnings.n; i++) {
+        struct warning w = fold->warnings.at[i];
+        codec_u16(&c, &w.source);
+        codec_str(&c, &w.what);
+        codec_i64(&c, &w.count);
+        codec_i64(&c, &w.first_at_ms);
+        codec_i64(&c, &w.last_at_ms);
+        codec_u64(&c, &w.ref);
+    }
     struct hash128 h = hash128(buf_str(&bytes), 9);
     buf_fini(&bytes);
     return (struct hash128){ h.hi + fold->seen.digest.hi, h.lo + fold->seen.digest.lo };
@@ -180,6 +193,8 @@ static struct fold *state_new(const struct fold_options *options)
     fold->live.roll = roll_new();
     fold->definitions = definitions_new();
     fold->names_by_text = map_new(64);
+    fold->warnings_by_key = map_new(64);
+    fold->store_path = options->store_path;
     orders_init(&fold->orders);
     cells_init(&fold->cells);
     seen_init(&fold->seen);
@@ -210,12 +225,8 @@ static void state_free(struct fold *fold)
     for (isize i = 0; i < fold->cards.n; i++) mem_free_str(fold->cards.at[i].json);
     vec_fini(&fold->cards);
     trials_fini(fold);
-    for (isize i = 0; i < fold->dead.n; i++) {
-        mem_free_str(fold->dead.at[i].source);
-        mem_free_str(fold->dead.at[i].reason);
-        mem_free_str(fold->dead.at[i].raw);
-    }
-    vec_fini(&fold->dead);
+    letters_fini(fold);
+    warnings_fini(fold);
     for (isize i = 0; fold->decided && i < DECIDED_MAX; i++) mem_free_str(fold->decided[i].bytes);
     mem_free(fold->decided);
     map_free(fold->decided_by_key);

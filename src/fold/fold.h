@@ -37,12 +37,21 @@ struct order {
     i64 said_at_ms, refund_at_ms;   /* how new the newest whole statement and the newest refund were, by the sender's word; 0: never said */
     struct hash128 content;         /* of what the sender said last: the same again changes nothing */
     struct order_line *lines; isize lines_n;
+    const struct order *same_number;    /* another source's order of this number, made before; not stored */
 };
 
 /* ---- what a source sent --------------------------------------------------------------------------- */
-struct source_count { u16 source; i64 accepted, duplicates, no_consent, dead, last_at_ms; };
+/* behind_ms: how long after it happened the last event arrived. */
+struct source_count { u16 source; i64 accepted, duplicates, no_consent, dead, warnings, last_at_ms, behind_ms; };
+/* What was found about a source's events and let pass. `ref`: the last such event. */
+struct warning { u16 source; str what; i64 count, first_at_ms, last_at_ms; u64 ref; };
 
-struct dead_letter { u64 ref; i64 at_ms; str source, reason, raw; bool replayed; };
+/* key: when there is one, the same letter again is no second one. verified: it came by a secret key, so what it says of identity is so; a replay believes it as much. */
+struct dead_letter { u64 ref; i64 at_ms; str source, reason, raw; bool replayed, verified; str key; };
+
+/* Items that a source brought. */
+struct delivery { str source; i64 items; };
+void delivery_encode(const struct delivery *delivery, struct buf *out);
 
 /* What refuses without leaving anything of a person: counts, and keyed hashes of denials. */
 struct refusal {
@@ -71,7 +80,7 @@ struct cell {
 };
 
 struct totals {
-    i64 events, duplicates, no_consent, dead, decisions, orders, records, ticks, mixed;
+    i64 events, duplicates, no_consent, dead, dead_taken, decisions, orders, records, ticks, mixed;
     i64 per_second[60]; i64 second; /* of the clock, for the overview; not state */
     i64 last_at_ms;
     struct money revenue[8]; isize revenues_n;
@@ -133,10 +142,10 @@ MUST_USE enum err fold_try(struct fold *fold, const struct definition_change *ch
 const struct totals *fold_totals(const struct fold *fold);
 const struct source_count *fold_sources(const struct fold *fold, isize *n);
 isize fold_orders(const struct fold *fold);
+bool fold_order_known(const struct fold *fold, str source, str order_key);
 const struct order *fold_order(const struct fold *fold, order_id id);
 const struct cell *fold_cells(const struct fold *fold, isize *n);
-isize fold_dead(const struct fold *fold);               /* kept in RAM, oldest first; the log has all */
-const struct dead_letter *fold_dead_at(const struct fold *fold, isize i);
+const struct warning *fold_warnings(const struct fold *fold, isize *n);
 const struct decided *fold_decided(const struct fold *fold, u64 key);
 isize fold_decided_of(const struct fold *fold, person_id person, const struct decided **out, isize max);    /* newest first */
 i64 fold_decided_since(const struct fold *fold, i64 at_ms);       /* decisions of that instant or later, of those kept */
@@ -151,6 +160,14 @@ MUST_USE enum err fold_read(const struct fold *fold, u64 from, arena *a, struct 
  * For the overview; not state. */
 enum { TAG_PAGES_MAX = 200 };
 f64 fold_tag_ms(const struct fold *fold);
+
+/* Dead letters, newest first: those whose source is this, whose reason and text hold these words (any case). 0 and empty: all. */
+enum letters { LETTERS_OPEN, LETTERS_TAKEN, LETTERS_ALL };
+struct letter_query { str source, reason, text; i64 since_ms; u64 ref, before; u8 which; isize limit; };
+struct letter_group { str source, reason; i64 n; };
+struct letter_page { struct dead_letter *at; isize n; i64 total; struct letter_group *groups; isize groups_n; };
+/* From a jobs thread, never the fold's own. What is made lives in `a`. ERR_DISK. */
+MUST_USE enum err fold_letters(struct fold *fold, const struct letter_query *q, arena *a, struct letter_page *out, struct diag *diag);
 
 struct fold_digest { struct hash128 all, identity, people, catalog, denials, definitions, orders, cells, rest; };
 struct fold_digest fold_digest(struct fold *fold);

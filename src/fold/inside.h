@@ -9,11 +9,12 @@
 #include "base/queue.h"
 #include "fold/fold.h"
 
-enum { DECIDED_MAX = 100000, DEAD_MAX = 20000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
+enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
 struct orders {
     struct { struct order **at; isize n, cap; } all;    /* [id - 1] */
     struct map *by_key;
+    struct map *by_number;                              /* by order key alone, whatever the source: the latest made */
     struct { u32 *at; isize n, cap; } dirty;
     isize dirty_at;
     struct hash128 digest;
@@ -72,7 +73,13 @@ struct fold {
     struct { struct trial *at; isize n, cap; } trials;
     bool names_dirty, sources_dirty, cards_dirty, trials_dirty, rest_dirty;
     struct { struct dead_letter *at; isize n, cap; } dead;
-    isize dead_flushed;
+    isize dead_flushed, dead_stored;                    /* handed to the flush thread; known to be in the store */
+    struct { u64 *at; isize n, cap; } dead_taken;       /* refs of letters taken after all, until the store knows */
+    isize dead_taken_flushed;
+    struct { struct warning *at; isize n, cap; } warnings;
+    struct map *warnings_by_key;
+    bool warnings_dirty;
+    const char *store_path;                             /* null: nothing is kept */
     struct decided *decided;                            /* ring of DECIDED_MAX, allocated when first used */
     isize decided_n, decided_flushed;                   /* ever */
     struct map *decided_by_key;
@@ -106,6 +113,18 @@ u16 fold_name_of(struct fold *fold, str name);
 /* carts.c: the number of the event's cart among those of its node, put among the person's traits when new; 0: none was named. */
 u8 cart_number(struct profile_edit *edit, arena *a, const struct event *e, u32 node);
 
+struct source_count *source_slot(struct fold *fold, str source);
+
+/* letters.c */
+void letter_apply(struct fold *fold, str bytes, u64 ref, i64 now_ms);
+void letter_add(struct fold *fold, const struct dead_letter *letter);      /* copies */
+void letters_fini(struct fold *fold);
+
+/* quality.c: false when the event went to the dead letters instead. */
+bool quality_check(struct fold *fold, const struct event *e, u64 ref, i64 now_ms);
+struct warning *warning_put(struct fold *fold, u16 source, str what);
+void warnings_fini(struct fold *fold);
+
 /* orders.c: applies an order event; `changed` when anything did. The entity as it stood before is in `before` (lines in a). */
 struct order_effect { const struct order *order; bool changed, created; struct order before; };
 struct whose { u32 node; u8 cart; };                    /* 0, 0: nobody's */
@@ -115,6 +134,8 @@ void orders_fini(struct orders *orders);
 void order_encode(const struct order *order, struct buf *out);
 enum err orders_load(struct orders *orders, str bytes, arena *scratch);
 u32 orders_dirty_next(struct orders *orders);
+/* The latest order of that number; others, of other sources, behind its same_number. */
+const struct order *orders_numbered(const struct orders *orders, str order_key);
 /* The history entries that stand for an order. */
 isize order_entries(const struct order *order, u8 node_index, arena *a, struct history_entry **out);
 

@@ -11,7 +11,11 @@
 
 #include <stdlib.h>
 
-void orders_init(struct orders *orders) { orders->by_key = map_new(256); }
+void orders_init(struct orders *orders)
+{
+    orders->by_key = map_new(256);
+    orders->by_number = map_new(256);
+}
 
 static void order_free(struct order *o)
 {
@@ -26,6 +30,15 @@ void orders_fini(struct orders *orders)
     vec_fini(&orders->all);
     vec_fini(&orders->dirty);
     map_free(orders->by_key);
+    map_free(orders->by_number);
+}
+
+static struct hash128 number_key(str order_key) { return hash128(order_key, 11); }
+
+const struct order *orders_numbered(const struct orders *orders, str order_key)
+{
+    u64 id = map_get(orders->by_number, number_key(order_key), 0);
+    return id ? orders->all.at[id - 1] : NULL;
 }
 
 static void visit_line(struct codec *c, struct order_line *v)
@@ -77,6 +90,9 @@ static struct order *order_new(struct orders *orders, str key)
     o->id = (order_id){ (u32)orders->all.n };
     o->key = mem_str(key);
     map_put(orders->by_key, hash128(key, 5), o->id.v);
+    str number = str_cut(key, ':').tail;
+    o->same_number = orders_numbered(orders, number);
+    map_put(orders->by_number, number_key(number), o->id.v);
     return o;
 }
 
@@ -239,6 +255,13 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
     return effect;
 }
 
+bool fold_order_known(const struct fold *fold, str source, str order_key)
+{
+    for (const struct order *o = orders_numbered(&fold->orders, order_key); o; o = o->same_number)
+        if (str_eq(str_cut(o->key, ':').head, source)) return true;
+    return false;
+}
+
 isize order_entries(const struct order *o, u8 node, arena *a, struct history_entry **out)
 {
     struct history_entry *entries = arena_new(a, struct history_entry, o->lines_n + 1);
@@ -267,8 +290,10 @@ enum err orders_load(struct orders *orders, str bytes, arena *scratch)
     if (c.failed || c.in.len || v.id.v != (u32)orders->all.n + 1) return ERR_DAMAGED;
     struct order *o = order_new(orders, v.key);
     str key = o->key;
+    const struct order *same = o->same_number;
     *o = v;
     o->key = key;
+    o->same_number = same;
     o->lines = NULL;
     order_lines(o, v.lines, v.lines_n);
     digest(orders, o, true);

@@ -41,9 +41,15 @@ static const struct migration schema[] = {
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, connector INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL, ref INTEGER,"
     " person INTEGER, segment INTEGER, body BLOB);"
     "CREATE INDEX outbox_connector ON outbox(connector, seq);"
-    "CREATE INDEX outbox_at ON outbox(at);" } };
+    "CREATE INDEX outbox_at ON outbox(at);" },
+    { 4,
+    "ALTER TABLE dead_letter ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX dead_letter_source ON dead_letter(source, reason);" } };
 
-enum table { META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DECISION, DECISION_MARK, OUTBOX, OUTBOX_OLD };
+enum table {
+    META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DEAD_TAKEN, DECISION,
+    DECISION_MARK, OUTBOX, OUTBOX_OLD
+};
 
 static const char *const statements[] = {
     [META] = "INSERT OR REPLACE INTO meta(key, value) VALUES(?5, ?6)",
@@ -59,7 +65,8 @@ static const char *const statements[] = {
     [DENIAL] = "INSERT OR REPLACE INTO denial(who, purposes) VALUES(?6, ?1)",
     [SEEN] = "INSERT INTO seen_page(day, keys) VALUES(?1, ?6)",
     [SEEN_OLD] = "DELETE FROM seen_page WHERE day < ?1",
-    [DEAD] = "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [DEAD] = "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw, verified) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [DEAD_TAKEN] = "UPDATE dead_letter SET replayed = 1 WHERE ref = ?1",
     [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
                  " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
     [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7 WHERE ref = ?1",
@@ -72,7 +79,7 @@ enum { GATHER_PEOPLE = 2000 };
 
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
-static const u8 more_n[] = { [ORDER] = 1, [DECISION] = 7, [DECISION_MARK] = 1, [OUTBOX] = 4 };
+static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 1, [OUTBOX] = 4 };
 
 struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; };
 
@@ -126,12 +133,24 @@ static void visit_source(struct codec *c, struct source_count *v)
     codec_i64(c, &v->duplicates);
     codec_i64(c, &v->no_consent);
     codec_i64(c, &v->dead);
+    codec_i64(c, &v->warnings);
     codec_i64(c, &v->last_at_ms);
+    codec_i64(c, &v->behind_ms);
+}
+
+static void visit_warning(struct codec *c, struct warning *v)
+{
+    codec_u16(c, &v->source);
+    codec_str(c, &v->what);
+    codec_i64(c, &v->count);
+    codec_i64(c, &v->first_at_ms);
+    codec_i64(c, &v->last_at_ms);
+    codec_u64(c, &v->ref);
 }
 
 static void visit_totals(struct codec *c, struct totals *v)
 {
-    i64 *const counts[] = { &v->events, &v->duplicates, &v->no_consent, &v->dead, &v->decisions, &v->orders, &v->records, &v->ticks,
+    i64 *const counts[] = { &v->events, &v->duplicates, &v->no_consent, &v->dead, &v->dead_taken, &v->decisions, &v->orders, &v->records, &v->ticks,
                             &v->mixed, &v->last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(c, counts[i]);
     v->revenues_n = codec_count(c, v->revenues_n, countof(v->revenue));
@@ -301,17 +320,30 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
         row->more[0] = d->decision.person.v;
     }
     fold->decided_touched.n = 0;
+    fold->dead_stored = fold->dead_flushed;             /* the batch before this one is written */
     for (; fold->dead_flushed < fold->dead.n; fold->dead_flushed++) {
         const struct dead_letter *d = &fold->dead.at[fold->dead_flushed];
         struct row *row = row_add(b, DEAD);
         row->n[0] = (i64)d->ref;
         row->n[1] = d->at_ms;
         row->n[2] = d->replayed;
+        row->more[0] = d->verified;
         row->kind = arena_str(&b->a, d->source);
         row->key = arena_str(&b->a, d->reason);
         row->bytes = arena_str(&b->a, d->raw);
     }
+    isize marks = 0;
+    for (isize i = fold->dead_taken_flushed; i < fold->dead_taken.n; i++) {
+        row_add(b, DEAD_TAKEN)->n[0] = (i64)fold->dead_taken.at[i];
+        fold->dead_taken.at[marks++] = fold->dead_taken.at[i];
+    }
+    fold->dead_taken.n = fold->dead_taken_flushed = marks;
     struct codec c = codec_writer(t);
+    if (fold->warnings_dirty) {
+        for (isize i = 0; i < fold->warnings.n; i++) visit_warning(&c, &fold->warnings.at[i]);
+        meta_add(b, "warnings", t);
+    }
+    fold->warnings_dirty = false;
     if (fold->names_dirty) {
         for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
         meta_add(b, "names", t);
@@ -485,13 +517,6 @@ static enum err load_seen(struct loading *l)
     return keys.len ? ERR_DAMAGED : ERR_OK;
 }
 
-static enum err load_dead(struct loading *l)
-{
-    vec_push(&l->fold->dead, (struct dead_letter){ (u64)column_i64(l->s, 0), column_i64(l->s, 1), mem_str(column_str(l->s, 2)),
-                             mem_str(column_str(l->s, 3)), mem_str(column_blob(l->s, 4)), column_i64(l->s, 5) != 0 });
-    return ERR_OK;
-}
-
 static enum err load_decision(struct loading *l)
 {
     struct fold *fold = l->fold;
@@ -533,6 +558,13 @@ static enum err load_meta(struct loading *l)
         str name = { 0 };
         codec_str(&c, &name);
         (void)fold_name_of(fold, name);
+    }
+    while (str_eq(key, S("warnings")) && c.in.len && !c.failed) {
+        struct warning v = { 0 };
+        visit_warning(&c, &v);
+        struct warning *kept = warning_put(fold, v.source, v.what);
+        v.what = kept->what;
+        *kept = v;
     }
     while (str_eq(key, S("sources")) && c.in.len && !c.failed) {
         struct source_count source = { 0 };
@@ -576,8 +608,6 @@ enum err save_load(struct fold *fold, struct diag *diag)
         { "SELECT bytes FROM cell ORDER BY id", load_cell },
         { "SELECT who, purposes FROM denial", load_denial },
         { "SELECT keys, day FROM seen_page", load_seen },
-        { "SELECT ref, at, source, reason, raw, replayed FROM dead_letter WHERE ref > (SELECT coalesce(max(ref), 0) FROM dead_letter) - 20000"
-          " ORDER BY ref", load_dead },
         { "SELECT ref, bytes, viewed, clicked, person FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
     };
     struct loading l = { .fold = fold };
@@ -585,7 +615,6 @@ enum err save_load(struct fold *fold, struct diag *diag)
     for (isize i = 0; !err && i < countof(tables); i++) err = load_table(&l, tables[i].sql, tables[i].load, diag);
     arena_fini(&l.a);
     fold->names_dirty = fold->sources_dirty = false;
-    fold->dead_flushed = fold->dead.n;
     fold->flushed_ref = fold->ref;
     fold->flush->denials = denials_digest(fold->live.denials);
     fold->flush->swept = fold->seen.today;

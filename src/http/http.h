@@ -138,6 +138,19 @@ isize http_loop_number(const struct http_loop *loop);           /* 0 .. loops-1 
 isize http_server_loops(const struct http_server *server);
 struct http_loop *http_server_loop(struct http_server *server, isize number);
 
+/* ---- asking somebody else (client.c) --------------------------------------------------------- */
+/* GET or POST of an http or https address; redirects are followed for GET. An answer of any status is ERR_OK. ERR_TOO_BIG over bytes_max,
+ * ERR_TIMEOUT, ERR_REFUSED with the reason when there is no answer. Blocks: not on an HTTP loop. */
+struct http_fetch {
+    enum http_method method;
+    str url, body;
+    const struct http_header *headers; isize headers_n;
+    isize bytes_max;                    /* of the answer, unpacked */
+    i64 timeout_ms;                     /* for all of it */
+};
+struct http_fetched { i32 status; str body; };
+MUST_USE enum err http_fetch(const struct http_fetch *ask, arena *a, struct http_fetched *out, struct diag *diag);
+
 /* ---- counters ------------------------------------------------------------------------------ */
 /* Why a request was refused before a handler saw it: refusal.def. */
 enum http_refusal {

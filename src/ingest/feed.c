@@ -442,6 +442,7 @@ enum err import_items(struct importing *im, struct rows *rows)
     while (!err) {
         struct record record;
         bool found;
+        im->record = &record;
         err = rows_next(rows, im->scratch, &record, &found, im->diag);
         if (!found || (err && err != ERR_BAD_INPUT)) break;
         if (err || record.doc) im->totals->lines++;
@@ -452,6 +453,7 @@ enum err import_items(struct importing *im, struct rows *rows)
         arena_clear(im->scratch);
         import_progress(im);
     }
+    im->record = NULL;
     if (!err) feed_end(feed);
     feed_free(feed);
     return err;

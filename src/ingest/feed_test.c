@@ -43,7 +43,7 @@ static enum err load(struct heard *h, const char *kind, str bytes, struct import
 {
     struct gz *gz = gz_memory(bytes);
     struct import import = { .kind = str_of(kind), .received_ms = NOW, .source = S("feed") };
-    struct import_sink sink = { h, on_event, on_item, on_refused, NULL };
+    struct import_sink sink = { h, on_event, on_item, on_refused, NULL, NULL };
     enum err err = import_run(gz, &import, &sink, totals, diag);
     gz_close(gz);
     return err;

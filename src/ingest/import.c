@@ -16,10 +16,61 @@ bool import_kind_known(str kind)
     return false;
 }
 
+/* ---- what is refused -------------------------------------------------------------------------- */
+
+enum { LETTER_BYTES_MAX = 32 << 10 };
+
+static void print_field(struct jsonw *w, str name, str value)
+{
+    if (name.len == 0 || value.len == 0) return;
+    jsonw_key(w, name);
+    jsonw_str(w, value);
+}
+
+static bool is_mapped(const struct importing *im, str column)
+{
+    for (isize i = 0; i < im->fields_n; i++)
+        if (im->columns[i].given && str_eq(im->columns[i].name, column)) return true;
+    json_each(one, im->traits)
+        if (str_eq(json_str(one, S("")), column)) return true;
+    return false;
+}
+
+/* The record under our names, so that it can come in again without its map. */
+static str letter_text(struct importing *im)
+{
+    struct buf out = { .arena = im->scratch };
+    struct jsonw w = { .out = &out };
+    const struct record *r = im->record;
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "import", im->import->kind);
+    jsonw_key_begin(&w, "row", '{');
+    for (isize i = 0; r && i < im->fields_n; i++) print_field(&w, str_of(im->fields[i]), column_text(&im->columns[i], r, im->scratch));
+    json_each(trait, im->traits)
+        for (isize i = 0; r && i < r->n; i++)
+            if (str_eq(r->names[i], json_str(trait, S("")))) print_field(&w, trait->key, str_trim(r->values[i]));
+    bool doc = r && r->doc && im->fields_n == 0;
+    if (doc) json_each(one, r->doc) { jsonw_key(&w, one->key); jsonw_value(&w, one); }
+    for (isize i = 0; r && !doc && i < r->n; i++)
+        if (!is_mapped(im, r->names[i])) print_field(&w, r->names[i], str_trim(r->values[i]));
+    jsonw_end(&w, '}');
+    jsonw_end(&w, '}');
+    return out.len <= LETTER_BYTES_MAX ? buf_str(&out) : S("");
+}
+
+bool import_row(const struct json *letter, str *kind, const struct json **row)
+{
+    *kind = json_str(json_get(letter, S("import")), S(""));
+    *row = json_get(letter, S("row"));
+    return import_kind_known(*kind) && json_is(*row, JSON_OBJ);
+}
+
 void import_refuse(struct importing *im, i64 line, str reason, i64 amount_micro)
 {
     im->totals->refused++;
     im->totals->refused_micro += amount_micro;
+    if (im->sink->letter && im->event_line.len <= LETTER_BYTES_MAX)
+        im->sink->letter(im->sink->ctx, line, reason, im->event_line.len ? im->event_line : letter_text(im));
     if (im->sink->refused) im->sink->refused(im->sink->ctx, line, reason, amount_micro);
 }
 
@@ -96,7 +147,9 @@ static enum err import_events(struct importing *im, struct csv *csv)
         im->totals->lines++;
         if (!err) err = event_take(im, str_trim(line));
         if (err == ERR_DISK) return err;
-        if (err) import_refuse(im, im->diag->line, im->diag->what, 0);
+        im->event_line = str_trim(line);
+        if (err) import_refuse(im, number, im->diag->what, 0);
+        im->event_line = S("");
         arena_clear(im->scratch);
         import_progress(im);
     }
@@ -114,7 +167,7 @@ enum err import_run(struct gz *gz, const struct import *import, const struct imp
         return diag_set(diag, ERR_BAD_INPUT, "a map is an object");
     arena keep = { 0 }, scratch = { 0 };
     struct diag inside = { .arena = &scratch };
-    struct importing im = { gz, import, sink, totals, &keep, &scratch, &inside, -1 };
+    struct importing im = { .gz = gz, .import = import, .sink = sink, .totals = totals, .keep = &keep, .scratch = &scratch, .diag = &inside, .shown = -1 };
     struct csv *csv = csv_new(gz);
     struct rows *rows;
     str head = S("");

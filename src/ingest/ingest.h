@@ -47,6 +47,7 @@ struct ingest_envelope {
     bool sec_gpc;                   /* the browser sent Sec-GPC: 1 */
     bool imported;                  /* from a file: its timestamp is taken as it is, however long ago it was sent */
     str user_agent;                 /* the request's, for events that carry none */
+    i64 clock_ahead_ms, clock_behind_ms;    /* a corrected time further off than that is refused; 0: any is taken */
     isize event_bytes, batch_events;    /* limits, from the settings; 0: 32 KiB, 2,500 */
     /* Does `hash` (the event's context.userHash or user_hash) prove user_id? Null: nothing is proved that way. */
     bool (*proves)(const void *ctx, str user_id, str hash);
@@ -153,12 +154,25 @@ struct import_totals {
     i64 events, items;              /* handed out */
 };
 
+/* What mode=replace takes out of the catalogue (replace.c): products or content that the file lacks are removed, for stock all that it lacks
+ * is out of stock. Reads the file once before it is imported. ERR_REFUSED for other kinds, and when more than 20 % of what is there would
+ * go, unless forced. Inside rcu brackets of its own. */
+struct replacement { struct item_change *at; isize n; i64 there; };
+struct import;
+MUST_USE enum err import_replacement(struct gz *gz, const struct import *import, const struct catalog *catalog, bool forced, arena *a,
+                                     struct replacement *out, struct diag *diag);
+/* mode=delta: the pieces of a stock change are added to what the catalogue has. The change's list is made anew in `a`. */
+void import_delta(const struct catalog *catalog, struct item_change *change, arena *a);
+
 struct import_sink {
     void *ctx;
     void (*event)(void *ctx, const struct event *e);            /* null: only counted */
     void (*item)(void *ctx, const struct item_change *change);  /* null: only counted */
     void (*refused)(void *ctx, i64 line, str reason, i64 amount_micro);     /* null: only counted */
     void (*progress)(void *ctx, struct gz_progress at);         /* some hundred times a file; null: nobody looks */
+    /* As refused, for keeping it: the line as JSON, for events the call itself, else {"import": KIND, "row": {fields by our names}}, which
+     * import_row takes. Null: it is not kept. */
+    void (*letter)(void *ctx, i64 line, str reason, str raw);
 };
 
 struct import {
@@ -174,7 +188,12 @@ struct import {
  * Orders come out after the last line was read, by time and order key; the rest as they come. */
 MUST_USE enum err import_run(struct gz *gz, const struct import *import, const struct import_sink *sink,
                              struct import_totals *totals, struct diag *diag);
+/* What stands in a file's first 256 KiB, as a JSON object: form, header, rows, a proposed map's `columns`, and what an import of that much
+ * would take and refuse (by import->map, else by the proposal). Nothing is handed out. */
+MUST_USE enum err import_preview(struct gz *gz, const struct import *import, arena *a, struct jsonw *w, struct diag *diag);
 bool import_kind_known(str kind);
+/* The kind and row of what `letter` was given; false when it is no such thing. */
+bool import_row(const struct json *letter, str *kind, const struct json **row);
 
 /* Minutes a zone is ahead of UTC at a local time: "UTC", "+01:00", or a European or American zone by its usual name. */
 bool zone_known(str zone);

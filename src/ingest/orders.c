@@ -47,13 +47,22 @@ enum field {
     CHANNEL,
     STORE,
     COUPON,
+    CARD,                           /* these came later, and add nothing to the content of a line without them: keys stay */
+    ERP_ID,
     FIELDS
 };
 static const char *const names[FIELDS] = {
     "order_key",    "product_key", "variant_key", "title",   "category", "brand", "quantity",
     "at",           "price",       "currency",    "user_id", "email",    "phone", "member_id",
     "anonymous_id", "country",     "channel",     "store",   "coupon",
+    "card",         "erp_id",
 };
+const char *const *order_fields(isize *n)
+{
+    *n = FIELDS;
+    return names;
+}
+
 #define LINES_BYTES_MAX ((isize)4 << 30)
 
 struct line { str content; i64 number, at_ms, price_micro, amount_micro; i32 quantity; u32 order; };
@@ -158,7 +167,7 @@ static bool read_at(str text, str zone, i64 *out)
 
 static bool has_person(const str *f)
 {
-    return f[USER_ID].len || f[EMAIL].len || f[PHONE].len || f[MEMBER_ID].len || f[ANONYMOUS_ID].len;
+    return f[USER_ID].len || f[EMAIL].len || f[PHONE].len || f[MEMBER_ID].len || f[CARD].len || f[ERP_ID].len || f[ANONYMOUS_ID].len;
 }
 
 /* Empty when the line can be taken. Fills the amount as soon as it can be known. */
@@ -241,7 +250,8 @@ static void line_take(struct orders *o, const struct record *record)
 {
     arena *a = o->im->scratch;
     struct buf content = { .arena = a };
-    for (isize i = 0; i < FIELDS; i++) {
+    bool later = column_text(&o->columns[CARD], record, a).len || column_text(&o->columns[ERP_ID], record, a).len;
+    for (isize i = 0; i < (later ? FIELDS : CARD); i++) {
         str text = column_text(&o->columns[i], record, a);
         if (i) buf_byte(&content, '\x1f');
         for (isize k = 0; k < text.len; k++) buf_byte(&content, text.ptr[k] == '\x1f' ? ' ' : text.ptr[k]);
@@ -276,7 +286,7 @@ static bool same_person(const str *a, const str *b)
 {
     for (enum field i = USER_ID; i <= ANONYMOUS_ID; i++)
         if (!str_eq(a[i], b[i])) return false;
-    return true;
+    return str_eq(a[CARD], b[CARD]) && str_eq(a[ERP_ID], b[ERP_ID]);
 }
 
 /* Half away from zero, as str_to_minor rounds. */
@@ -292,7 +302,7 @@ static void order_identify(struct orders *o, const str *f, struct event *e)
 {
     static const struct { enum field field; u8 kind; } ids[] = {
         { USER_ID, IDENTIFIER_USER_ID }, { MEMBER_ID, IDENTIFIER_MEMBER_ID }, { EMAIL, IDENTIFIER_EMAIL },
-        { PHONE, IDENTIFIER_PHONE }, { ANONYMOUS_ID, IDENTIFIER_ANONYMOUS_ID },
+        { PHONE, IDENTIFIER_PHONE }, { CARD, IDENTIFIER_CARD }, { ERP_ID, IDENTIFIER_ERP_ID }, { ANONYMOUS_ID, IDENTIFIER_ANONYMOUS_ID },
     };
     arena *a = o->im->scratch;
     e->identifiers = arena_new(a, struct identifier, countof(ids));
@@ -412,9 +422,13 @@ static enum err read_all(struct orders *o, struct rows *rows)
 {
     struct importing *im = o->im;
     enum err err = map_read(o, rows);
+    im->columns = o->columns;
+    im->fields = names;
+    im->fields_n = FIELDS;
     while (!err) {
         struct record record;
         bool found;
+        im->record = &record;
         err = rows_next(rows, im->scratch, &record, &found, im->diag);
         if (!found) return err;
         im->totals->lines++;
@@ -439,7 +453,10 @@ enum err import_orders(struct importing *im, struct rows *rows)
                         .people = map_new(1024),
                         .services_known = map_new(16) };
     enum err err = read_all(&o, rows);
+    im->record = NULL;
     if (!err) orders_emit(&o);
+    im->columns = NULL;
+    im->fields_n = 0;
     map_free(o.known);
     map_free(o.contents);
     map_free(o.people);

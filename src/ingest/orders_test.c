@@ -103,7 +103,7 @@ static enum err run(struct gz *gz, const struct json *map, struct heard *h,
                     struct import_totals *totals, struct diag *diag)
 {
     struct import import = { .kind = S("orders"), .map = map, .received_ms = NOW };
-    struct import_sink sink = { h, on_event, on_item, on_refused, NULL };
+    struct import_sink sink = { h, on_event, on_item, on_refused, NULL, NULL };
     enum err err = import_run(gz, &import, &sink, totals, diag);
     gz_close(gz);
     return err;

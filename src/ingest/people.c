@@ -15,6 +15,12 @@ static const char *const names[FIELDS] = {
     "at", "user_id", "member_id", "erp_id", "email", "phone", "card", "device_id", "anonymous_id",
 };
 
+const char *const *people_fields(isize *n)
+{
+    *n = FIELDS;
+    return names;
+}
+
 struct people { struct importing *im; struct column columns[FIELDS]; const struct json *traits; };
 
 static struct fact fact_of(str name, str text)
@@ -100,9 +106,14 @@ enum err import_people(struct importing *im, struct rows *rows)
 {
     struct people p = { .im = im, .traits = json_get(im->import->map, S("traits")) };
     enum err err = columns_read(im, rows, names, FIELDS, true, p.columns);
+    im->columns = p.columns;
+    im->fields = names;
+    im->fields_n = FIELDS;
+    im->traits = p.traits;
     while (!err) {
         struct record record;
         bool found;
+        im->record = &record;
         err = rows_next(rows, im->scratch, &record, &found, im->diag);
         if (!found) return err;
         im->totals->lines++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/rows.h"
 
-struct rows { struct csv *csv; str *names; isize n; bool ndjson; };
+struct rows { struct csv *csv; str *names; isize n; bool ndjson; char separator; };
 
 static char separator_of(str line)
 {
@@ -26,7 +26,8 @@ enum err rows_open(struct csv *csv, arena *keep, struct rows **out, struct diag 
     rows->ndjson = str_trim(head).len > 0 && str_trim(head).ptr[0] == '{';
     *out = rows;
     if (rows->ndjson) return ERR_OK;
-    csv_separator(csv, separator_of(head));
+    rows->separator = separator_of(head);
+    csv_separator(csv, rows->separator);
     struct csv_row header;
     bool found;
     err = csv_next(csv, keep, &header, &found, diag);
@@ -81,6 +82,7 @@ enum err rows_next(struct rows *rows, arena *a, struct record *out, bool *found,
     } while (row.n == 1 && str_trim(row.fields[0]).len == 0);
     *out = (struct record){ rows->names, row.fields, rows->n, row.line, NULL };
     if (row.n == rows->n) return ERR_OK;
+    out->n = min_isize(row.n, rows->n);
     return diag_set(diag, ERR_BAD_INPUT, "the line has %td fields, the header %td", row.n, rows->n);
 }
 
@@ -90,6 +92,12 @@ bool rows_has(const struct rows *rows, str name)
     for (isize i = 0; i < rows->n; i++)
         if (str_eq(rows->names[i], name)) return true;
     return false;
+}
+
+str rows_form(const struct rows *rows)
+{
+    if (rows->ndjson) return S("NDJSON");
+    return rows->separator == '\t' ? S("TSV") : rows->separator == ';' ? S("CSV with semicolons") : S("CSV");
 }
 
 str rows_header(const struct rows *rows, arena *a)

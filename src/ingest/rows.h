@@ -15,9 +15,11 @@ MUST_USE enum err rows_open(struct csv *csv, arena *keep, struct rows **out, str
 /* As csv_next. doc is the object of an NDJSON line, else null. Empty lines are passed over. */
 MUST_USE enum err rows_next(struct rows *rows, arena *a, struct record *out, bool *found, struct diag *diag);
 bool rows_has(const struct rows *rows, str name);       /* a column of the header; NDJSON: always */
+str rows_form(const struct rows *rows);                 /* "NDJSON", "CSV", "TSV", "CSV with semicolons" */
 str rows_header(const struct rows *rows, arena *a);     /* "InvoiceNo, StockCode, …" */
 
 /* What an import is doing; the counting of lines and the sink in one place. */
+struct column;
 struct importing {
     struct gz *gz;
     const struct import *import;
@@ -27,6 +29,11 @@ struct importing {
     arena *scratch;                 /* of one record */
     struct diag *diag;
     i64 shown;                      /* hundredths of the file that progress was told of */
+    /* For keeping what is refused: the record under way, and what the map calls its columns. */
+    const struct record *record;
+    const struct column *columns; const char *const *fields; isize fields_n;
+    const struct json *traits;
+    str event_line;                 /* of an events file */
 };
 void import_refuse(struct importing *im, i64 line, str reason, i64 amount_micro);
 void import_event(struct importing *im, const struct event *e);
@@ -35,6 +42,9 @@ void import_progress(struct importing *im);
 str import_source(const struct importing *im);
 currency import_currency(const struct importing *im);
 
+/* The fields a map may name; n of them. */
+const char *const *order_fields(isize *n);
+const char *const *people_fields(isize *n);
 MUST_USE enum err import_orders(struct importing *im, struct rows *rows);      /* orders.c */
 MUST_USE enum err import_people(struct importing *im, struct rows *rows);      /* people.c */
 MUST_USE enum err import_items(struct importing *im, struct rows *rows);       /* feed.c */

@@ -141,6 +141,13 @@ static enum err read_at(struct reading *r)
         if (absurd) return reading_refuse(r, "timestamp and sentAt lie too far apart");
     }
     if (at_ms <= 0) return reading_refuse(r, "timestamp lies before 1970 once corrected by sentAt");
+    i64 ahead_ms = at_ms - v->received_ms;
+    if (v->clock_ahead_ms && ahead_ms > v->clock_ahead_ms)
+        return reading_refuse(r, "its clock is %.1f hours ahead of ours; the source allows %.1f", (f64)ahead_ms / HOUR_MS,
+                              (f64)v->clock_ahead_ms / HOUR_MS);
+    if (v->clock_behind_ms && -ahead_ms > v->clock_behind_ms)
+        return reading_refuse(r, "it is %.1f days old; the source allows %.1f", (f64)-ahead_ms / (f64)DAY_MS,
+                              (f64)v->clock_behind_ms / (f64)DAY_MS);
     if (at_ms > v->received_ms) {
         at_ms = v->received_ms;
         r->out->flags |= EVENT_CLAMPED;

@@ -33,6 +33,7 @@ enum entry_kind {
     ENTRY_DIGEST, /* the state's digest after the entry before */
     ENTRY_PREDICTION, /* one person's scores, or the card of the models that make them */
     ENTRY_ALLOTMENT, /* shares a bandit was found to give, or its policy */
+    ENTRY_DELIVERY, /* items of a file that a source brought, counted: catalogue entries do not say whose they are */
     ENTRY_KINDS
 };
 
