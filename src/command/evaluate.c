@@ -17,11 +17,14 @@ static enum err needs(struct args *args, const char *what, struct diag *diag)
     return diag_set(diag, ERR_BAD_INPUT, "evaluate %.*s needs %s; usage: opmaat %s", STR_FMT(args->words[0]), what, args->usage);
 }
 
-static enum err session(struct args *args, struct buf *out, struct diag *diag)
+/* One file is given by --train or as a word; a second by --test. */
+static enum err lists(struct args *args, struct buf *out, struct diag *diag)
 {
-    str train = option(args, "train", ""), test = option(args, "test", "");
-    if (train.len == 0 || test.len == 0) return needs(args, "--train and --test", diag);
-    struct evaluate_options options = { .train = arena_z(args->a, train), .test = arena_z(args->a, test),
+    str kind = args->words[0], train = option(args, "train", args->words_n > 1 ? arena_z(args->a, args->words[1]) : "");
+    str test = option(args, "test", args->words_n > 2 ? arena_z(args->a, args->words[2]) : "");
+    bool one_file = str_eq(kind, S("sequence"));
+    if (train.len == 0 || (test.len == 0 && !one_file)) return needs(args, one_file ? "--train" : "--train and --test", diag);
+    struct evaluate_options options = { .kind = kind, .train = arena_z(args->a, train), .test = test.len ? arena_z(args->a, test) : NULL,
                                         .algorithm = option(args, "algorithm", ""), .json = flag(args, "json") };
     return evaluate_run(&options, out, diag);
 }
@@ -86,11 +89,11 @@ static enum err uplift(struct args *args, struct buf *out, struct diag *diag)
 
 static const struct { const char *name; evaluation *run; } kinds[] = {
     { "ope", ope },
-    { "session", session },
     { "search", search },
     { "clv", clv },
     { "propensity", propensity },
     { "uplift", uplift },
+    { "session", lists }, { "sequence", lists }, { "basket", lists }, { "topn", lists },
 };
 
 int command_evaluate(struct args *args)

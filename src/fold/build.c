@@ -37,7 +37,7 @@ static void learn_entry(struct learning *l, const struct history_entry *e, u32 s
     static const u8 weights[] = { [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1 };
     int kind = kind_of(e->type, e->flags);
     if (kind < 0 || e->item == 0 || e->quantity < 0 || e->flags & HISTORY_BOT || l->all.n >= INTERACTIONS_MAX) return;
-    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, (u8)kind, weights[kind] });
+    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, 0, (u8)kind, weights[kind] });
 }
 
 /* A visit is a session; so is each order's basket. */

@@ -6,13 +6,13 @@
  * is put to the filters when it is drawn, so a feed is drawn from until enough eligible ones were
  * found or nothing is left; what is filtered never costs a place. An eligible candidate's part is
  *
- *   weight * 2 / (2 + rank)
+ *   weight * score / best
  *
- * with its rank among the eligible of that feed; equal scores share the rank. Ranks rather than
- * scores, because scores of different recommenders have nothing in common. Parts are added,
- * divided by the sum of weights, multiplied by the boost and sorted; group caps act while places
- * are taken. If places stay empty, more is drawn. The mix is the first tier, each fallback is a
- * tier of its own below it.
+ * with the best score of an eligible one in that feed: scores of different recommenders have nothing
+ * in common but where their best stands. What any feed brought gets its part from every other, drawn there
+ * or not. Parts are added, divided by the sum of weights, multiplied by the boost and sorted; group
+ * caps act while places are taken. If places stay empty, more is drawn. The mix is the first tier, each
+ * fallback is a tier of its own below it.
  *
  * What the person did lately is the context, latest first: the product in view, the cart, then
  * history back to the first gap of 30 minutes (where that leaves nothing, the last few items). The
@@ -22,19 +22,20 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2000, COOC_CONTEXT = 20, RECENT_MAX = 200 };
+enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200 };
 
-static const f64 rank_half = 2;                         /* the third has half the part of the first */
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
-static const f64 preference_step = .5;                  /* the next of the mix counts half */
-static const f64 cooc_step = .8;                        /* an item one step older */
+static const f64 preference_step = .7;                  /* the next of the mix counts so much */
+static const f64 too_faint = .01;                       /* what counts so little is not looked up */
 static const f64 history_beside_cart = .3;
 
 static const char *const names[RECOMMENDERS] = {
     [RECOMMENDER_SESSION] = "session",        [RECOMMENDER_COOC] = "cooc",
     [RECOMMENDER_TRENDING] = "trending",      [RECOMMENDER_BESTSELLERS] = "bestsellers",
     [RECOMMENDER_RECENT] = "recently_viewed", [RECOMMENDER_POPULAR] = "popular",
+    [RECOMMENDER_RULES] = "rules",            [RECOMMENDER_EASE] = "ease",
+    [RECOMMENDER_ALS] = "als",
 };
 
 const char *recommender_name(u8 recommender)
@@ -52,9 +53,10 @@ bool recommender_of(str name, u8 *out)
 
 /* ---- what the person did ------------------------------------------------------------------- */
 
+struct heard { u32 item; isize ago; f64 weight; };       /* `ago` steps of the history; 0 for what is in view or in the cart */
 struct context {
     u32 session[CONTEXT_MAX]; isize session_n;          /* latest first, distinct */
-    struct { u32 item; f64 weight; } cooc[COOC_CONTEXT]; isize cooc_n;
+    struct heard *heard; isize heard_n, heard_most;     /* the same, further back: for tables and factors */
     u32 recent[RECENT_MAX]; isize recent_n;
     u32 latest;                                         /* 0: nothing is known */
 };
@@ -91,32 +93,31 @@ static void add_session(struct context *c, u32 item)
         c->session[c->session_n++] = item;
 }
 
-static void add_cooc(struct context *c, u32 item, f64 weight)
+static void add_heard(struct context *c, u32 item, isize ago, f64 weight)
 {
-    for (isize i = 0; i < c->cooc_n; i++)
-        if (c->cooc[i].item == item) return;
-    if (c->cooc_n < COOC_CONTEXT) {
-        c->cooc[c->cooc_n].item = item;
-        c->cooc[c->cooc_n++].weight = weight;
-    }
+    for (isize i = 0; i < c->heard_n; i++)
+        if (c->heard[i].item == item) return;
+    if (c->heard_n < c->heard_most) c->heard[c->heard_n++] = (struct heard){ item, ago, weight };
 }
 
-static void context_read(struct context *c, const struct recommend_query *q)
+static void context_read(struct context *c, const struct model *m, const struct recommend_query *q, arena *a)
 {
-    memset(c, 0, sizeof *c);
+    isize most = min_isize(m->options.heard, q->history_n + q->cart_n + 1);
+    *c = (struct context){ .heard = arena_new(a, struct heard, most), .heard_most = most };
     bool pointed = q->product != 0 || q->cart_n > 0;
     if (q->product) {
         add_session(c, q->product);
-        add_cooc(c, q->product, 1);
+        add_heard(c, q->product, 0, 1);
     }
     for (isize i = q->cart_n; i-- > 0;) {
         if (q->cart[i] == 0) continue;
         add_session(c, q->cart[i]);
-        add_cooc(c, q->cart[i], 1);
+        add_heard(c, q->cart[i], 0, 1);
     }
     i64 later_ms = q->now_ms;
     bool same_session = true, last_few = false;
     f64 weight = pointed ? history_beside_cart : 1;
+    isize ago = 0;
     for (isize i = q->history_n, walked = 0; i-- > 0 && walked < HISTORY_WALKED_MAX; walked++) {
         const struct history_entry *e = &q->history[i];
         if (e->at_ms > q->now_ms) continue;
@@ -127,8 +128,7 @@ static void context_read(struct context *c, const struct recommend_query *q)
         later_ms = e->at_ms;
         if (!is_interest(e)) continue;
         if (same_session || (last_few && c->session_n < LAST_FEW)) add_session(c, e->item);
-        add_cooc(c, e->item, weight);
-        weight *= cooc_step;
+        add_heard(c, e->item, ago++, weight);
         bool content = (e->flags & HISTORY_CONTENT) || e->type == EVENT_CONTENT_VIEWED;
         bool looked = e->type == EVENT_PRODUCT_VIEWED || e->type == EVENT_PRODUCT_CLICKED ||
                       e->type == EVENT_CONTENT_VIEWED;
@@ -146,10 +146,23 @@ struct feed {
     isize n, next;                                      /* a heap shrinks at n; a list goes on at next */
     bool heap;
     isize taken;
-    f64 score_before, rank;
-    f64 weight;
+    f64 weight, best;                                   /* best: of an eligible one; 0: none was drawn */
     u8 recommender;
+    struct tally found;                                 /* scores by item: these, or */
+    const f32 *by_item;                                 /* these */
 };
+
+static f64 feed_score(const struct feed *f, u32 item)
+{
+    if (f->by_item) return (f64)f->by_item[item];
+    if (f->found.slots) {
+        u32 slot = f->found.slots[tally_find(&f->found, item)];
+        return slot ? f->found.at[slot - 1].score : 0;
+    }
+    for (isize i = 0; i < f->n; i++)                    /* a short list */
+        if (f->at[i].id == item) return f->at[i].score;
+    return 0;
+}
 
 struct candidate {
     u32 item;
@@ -197,58 +210,130 @@ static bool feed_draw(struct feed *f, struct scored *out)
     return true;
 }
 
-static struct feed heap_feed(u8 recommender, struct tally tally)
+/* `alone`: nobody will ask what it gives an item that another brought, so the heap may eat the scores. */
+static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tally tally, bool alone)
 {
     struct feed f = { .at = tally.at, .n = tally.n, .heap = true, .recommender = recommender };
+    if (!alone) {
+        f.at = arena_new(k->a, struct scored, tally.n + 1);
+        memcpy(f.at, tally.at, (size_t)tally.n * sizeof *f.at);
+        f.found = tally;
+    }
     for (isize i = tally.n / 2; i-- > 0;) heap_down(f.at, f.n, i);
     return f;
 }
 
-static struct tally cooc_score(const struct kitchen *k)
-{
-    const struct context *c = &k->context;
-    isize most = 0;
-    for (isize i = 0; i < c->cooc_n; i++) {
-        u32 item = c->cooc[i].item;
-        if (item < k->m->items) most += (isize)(k->m->row_from[item + 1] - k->m->row_from[item]);
-    }
-    struct tally tally = tally_new(k->a, min_isize(most, k->m->card.items));
-    for (isize i = 0; i < c->cooc_n; i++) {
-        u32 item = c->cooc[i].item;
-        if (item >= k->m->items) continue;
-        for (u32 r = k->m->row_from[item]; r < k->m->row_from[item + 1]; r++)
-            if (model_is_content(k->m, k->m->rows[r].item) == k->q->content)
-                tally_add(&tally, k->m->rows[r].item, c->cooc[i].weight * (f64)k->m->rows[r].score);
-    }
-    return tally;
-}
-
-static struct feed feed_open(struct kitchen *k, u8 recommender)
+static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f32 *by_item)
 {
     const struct model *m = k->m;
-    switch (recommender) {
+    struct feed f = { .at = arena_new(k->a, struct scored, m->card.items + 1), .heap = true, .recommender = recommender,
+                      .by_item = by_item };
+    for (u32 i = 1; i < m->items; i++)
+        if (by_item[i] > 0 && model_is_content(m, i) == k->q->content) f.at[f.n++] = (struct scored){ (f64)by_item[i], i };
+    for (isize i = f.n / 2; i-- > 0;) heap_down(f.at, f.n, i);
+    return f;
+}
+
+static const u8 table_of[RECOMMENDERS] = {              /* + 1 */
+    [RECOMMENDER_COOC] = TABLE_COOC + 1, [RECOMMENDER_RULES] = TABLE_RULES + 1, [RECOMMENDER_EASE] = TABLE_EASE + 1,
+};
+
+static f64 step_of(const struct model *m, u8 recommender)
+{
+    const struct recommend_options *o = &m->options;
+    return recommender == RECOMMENDER_RULES ? o->rules_step : recommender == RECOMMENDER_EASE ? o->ease_step
+         : recommender == RECOMMENDER_ALS ? o->als_step : o->cooc_step;
+}
+
+/* What each heard item counts for this recommender. */
+static f64 *heard_weights(const struct kitchen *k, u8 recommender)
+{
+    const struct context *c = &k->context;
+    f64 *weight = arena_new(k->a, f64, c->heard_n + 1), step = step_of(k->m, recommender), by = 1;
+    for (isize i = 0, ago = 0; i < c->heard_n; i++) {
+        for (; ago < c->heard[i].ago; ago++) by *= step;
+        weight[i] = c->heard[i].weight * by;
+        if (weight[i] < too_faint || c->heard[i].item >= k->m->items) weight[i] = 0;
+    }
+    return weight;
+}
+
+static struct feed table_feed(const struct kitchen *k, u8 recommender, bool alone)
+{
+    const struct table *t = &k->m->tables[table_of[recommender] - 1];
+    const struct context *c = &k->context;
+    if (!t->from) return (struct feed){ .recommender = recommender };
+    const f64 *weight = heard_weights(k, recommender);
+    isize most = 0;
+    for (isize i = 0; i < c->heard_n; i++)
+        if (weight[i] > 0) most += (isize)(t->from[c->heard[i].item + 1] - t->from[c->heard[i].item]);
+    /* Many long rows fill one array of all items faster than they find themselves in a table. */
+    f32 *dense = most > 2 * (isize)k->m->items ? arena_new(k->a, f32, (isize)k->m->items) : NULL;
+    struct tally tally = tally_new(k->a, dense ? 0 : min_isize(most, k->m->card.items));
+    for (isize i = 0; i < c->heard_n; i++) {
+        if (weight[i] <= 0) continue;
+        u32 item = c->heard[i].item;
+        for (u32 r = t->from[item]; r < t->from[item + 1]; r++) {
+            const struct pair *p = &t->pairs[r];
+            if (dense) dense[p->item] += (f32)(weight[i] * (f64)p->score);
+            else if (model_is_content(k->m, p->item) == k->q->content) tally_add(&tally, p->item, weight[i] * (f64)p->score);
+        }
+    }
+    return dense ? scores_feed(k, recommender, dense) : heap_feed(k, recommender, tally, alone);
+}
+
+static struct feed factors_feed(const struct kitchen *k)
+{
+    const struct model *m = k->m;
+    const struct context *c = &k->context;
+    const f64 *weight = heard_weights(k, RECOMMENDER_ALS);
+    u32 *items = arena_new(k->a, u32, c->heard_n + 1);
+    isize n = 0;
+    for (isize i = 0; i < c->heard_n; i++)
+        if (weight[i] > 0) items[n++] = c->heard[i].item;
+    if (!m->factors.d || n == 0) return (struct feed){ .recommender = RECOMMENDER_ALS };
+    f32 *scores = arena_new(k->a, f32, (isize)m->items);
+    f64 lambda = m->options.als_lambda * ((f64)n + m->options.als_alpha * (f64)m->items);
+    factors_score(&m->factors, m->items, factors_of_person(&m->factors, items, n, lambda, k->a), scores);
+    return scores_feed(k, RECOMMENDER_ALS, scores);
+}
+
+static struct feed ranking_feed(const struct kitchen *k, u8 recommender)
+{
+    static const u8 ranking_of[RECOMMENDERS] = {
+        [RECOMMENDER_TRENDING] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS] = RANKING_BESTSELLERS,
+        [RECOMMENDER_POPULAR] = RANKING_POPULAR,
+    };
+    const struct ranking *r = &k->m->rankings[k->q->content][ranking_of[recommender]];
+    return (struct feed){ .at = r->at, .n = r->n, .recommender = recommender, .by_item = k->m->ranked[ranking_of[recommender]] };
+}
+
+static struct feed recent_feed(const struct kitchen *k)
+{
+    struct feed f = { .at = arena_new(k->a, struct scored, k->context.recent_n + 1), .n = k->context.recent_n,
+                      .recommender = RECOMMENDER_RECENT };
+    for (isize i = 0; i < f.n; i++) f.at[i] = (struct scored){ (f64)(f.n - i), k->context.recent[i] };
+    return f;
+}
+
+static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
+{
+    assert(recommender < RECOMMENDERS);
+    switch ((enum recommender)recommender) {
     case RECOMMENDER_SESSION:
-        if (!k->near.at) k->near = sknn_neighbours(m, k->context.session, k->context.session_n, k->a);
-        return heap_feed(recommender, sknn_score(m, &k->near, k->context.session, k->q->content, k->a));
-    case RECOMMENDER_COOC:
-        return heap_feed(recommender, cooc_score(k));
-    case RECOMMENDER_RECENT: {
-        struct feed f = { .at = arena_new(k->a, struct scored, k->context.recent_n + 1),
-                          .n = k->context.recent_n };
-        for (isize i = 0; i < f.n; i++) f.at[i] = (struct scored){ (f64)(f.n - i), k->context.recent[i] };
-        f.recommender = recommender;
-        return f;
+        if (!k->near.at) k->near = sknn_neighbours(k->m, k->context.session, k->context.session_n, k->a);
+        return heap_feed(k, recommender, sknn_score(k->m, &k->near, k->context.session, k->q->content, k->a), alone);
+    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE:
+        return table_feed(k, recommender, alone);
+    case RECOMMENDER_ALS:
+        return factors_feed(k);
+    case RECOMMENDER_RECENT:
+        return recent_feed(k);
+    case RECOMMENDER_TRENDING: case RECOMMENDER_BESTSELLERS: case RECOMMENDER_POPULAR:
+        return ranking_feed(k, recommender);
+    case RECOMMENDERS: break;
     }
-    default: {
-        static const u8 ranking_of[RECOMMENDERS] = {
-            [RECOMMENDER_TRENDING] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS] = RANKING_BESTSELLERS,
-            [RECOMMENDER_POPULAR] = RANKING_POPULAR,
-        };
-        assert(recommender < RECOMMENDERS);
-        const struct ranking *r = &m->rankings[k->q->content][ranking_of[recommender]];
-        return (struct feed){ .at = r->at, .n = r->n, .recommender = recommender };
-    }
-    }
+    return (struct feed){ .recommender = recommender };
 }
 
 /* ---- drawing and placing ------------------------------------------------------------------- */
@@ -287,13 +372,12 @@ static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
     struct scored drawn;
     while (f->taken < want) {
         if (!feed_draw(f, &drawn)) return false;
+        if (drawn.score <= 0) return false;
         if (drawn.id == k->context.latest && f->recommender != RECOMMENDER_RECENT) continue;
         struct candidate *c = candidate_of(k, drawn.id);
         if (!may_stand(k, c)) continue;
-        if (f->taken == 0 || drawn.score < f->score_before) f->rank = (f64)f->taken;
-        f->score_before = drawn.score;
-        f->taken++;
-        c->parts[f->recommender] = f->weight * rank_half / (rank_half + f->rank);
+        if (f->taken++ == 0) f->best = drawn.score;
+        c->parts[f->recommender] = f->weight * drawn.score / f->best;
     }
     return true;
 }
@@ -316,8 +400,15 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
     for (isize i = 0; i < k->known.n; i++) {
         struct candidate *c = &k->candidates[i];
         f64 sum = 0;
-        for (isize f = 0; f < feeds_n; f++) sum += c->parts[feeds[f].recommender];
-        if (c->eligible && !c->placed && sum > 0)
+        if (!c->eligible || c->placed) continue;
+        for (isize f = 0; f < feeds_n; f++) {
+            f64 *part = &c->parts[feeds[f].recommender];
+            bool hushed = c->item == k->context.latest && feeds[f].recommender != RECOMMENDER_RECENT;
+            if (feeds_n > 1 && feeds[f].best > 0 && !hushed)
+                *part = feeds[f].weight * fmin(1, fmax(0, feed_score(&feeds[f], c->item) / feeds[f].best));
+            sum += *part;
+        }
+        if (sum > 0)
             heap[n++] = (struct scored){ sum / k->total_weight * c->boost, c->item };
     }
     for (isize i = n / 2; i-- > 0;) heap_down(heap, n, i);
@@ -349,7 +440,7 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
         u8 r = recommenders[i];
         bool everyones =
             r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR;
-        feeds[i] = feed_open(k, r);
+        feeds[i] = feed_open(k, r, n == 1);
         feeds[i].weight = k->q->weight[r] > 0 ? k->q->weight[r]
             : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)i);
         k->total_weight += feeds[i].weight;
@@ -372,7 +463,12 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
 
 /* What each item of the context gave to each item of the list. `listed` has a bit for each item of the list, by its last
  * six: of the thousands that gave something, most are not on it. */
-struct reasons { const struct kitchen *k; u64 listed; f64 (*session)[CONTEXT_MAX], (*cooc)[COOC_CONTEXT]; };
+struct reasons {
+    const struct kitchen *k;
+    u64 listed;
+    f64 (*session)[CONTEXT_MAX];    /* place by item of the session */
+    f64 *heard, *now;               /* place by item heard: of all tables; of the one looked at */
+};
 
 static isize place_of(const struct reasons *reasons, u32 item)  /* -1: not on the list */
 {
@@ -389,63 +485,102 @@ static void session_gave(void *ctx, u32 item, isize ago, f64 score)
     if (place >= 0) reasons->session[place][ago] += score;
 }
 
-static void cooc_gave(struct reasons *reasons)
+static void table_gave(struct reasons *reasons, u8 recommender)
 {
-    const struct context *c = &reasons->k->context;
-    const struct model *m = reasons->k->m;
-    for (isize i = 0; i < c->cooc_n; i++) {
-        if (c->cooc[i].item >= m->items) continue;
-        for (u32 at = m->row_from[c->cooc[i].item]; at < m->row_from[c->cooc[i].item + 1]; at++) {
-            isize place = place_of(reasons, m->rows[at].item);
-            if (place >= 0) reasons->cooc[place][i] += c->cooc[i].weight * (f64)m->rows[at].score;
+    const struct kitchen *k = reasons->k;
+    const struct context *c = &k->context;
+    const struct table *t = &k->m->tables[table_of[recommender] - 1];
+    const f64 *weight = heard_weights(k, recommender);
+    for (isize i = 0; i < c->heard_n; i++) {
+        if (weight[i] <= 0) continue;
+        for (u32 at = t->from[c->heard[i].item]; at < t->from[c->heard[i].item + 1]; at++) {
+            isize place = place_of(reasons, t->pairs[at].item);
+            if (place >= 0) reasons->now[place * c->heard_n + i] += weight[i] * fmax(0, (f64)t->pairs[at].score);
         }
     }
 }
 
-/* The two that gave most, each recommender's gifts scaled to the part it has in the item. */
-static void name_reasons(const struct context *c, struct recommended *r, const f64 *session, const f64 *cooc)
+/* A taste is a sum of items, so what lies closest to the one recommended brought it. */
+static void factors_gave(struct reasons *reasons)
 {
-    u32 item[CONTEXT_MAX + COOC_CONTEXT];
-    f64 gave[CONTEXT_MAX + COOC_CONTEXT] = { 0 }, all = 0;
+    const struct kitchen *k = reasons->k;
+    const struct context *c = &k->context;
+    const struct factors *f = &k->m->factors;
+    const f64 *weight = heard_weights(k, RECOMMENDER_ALS);
+    for (isize l = 0; l < k->listed; l++)
+        for (isize i = 0; i < c->heard_n; i++) {
+            if (weight[i] <= 0) continue;
+            const f32 *mine = f->items + (isize)c->heard[i].item * f->d, *its = f->items + (isize)k->list[l].item * f->d;
+            f64 dot = 0;
+            for (isize d = 0; d < f->d; d++) dot += (f64)(mine[d] * its[d]);
+            reasons->now[l * c->heard_n + i] += weight[i] * fmax(0, dot);
+        }
+}
+
+/* Gifts of one recommender, scaled to the part it has in the item. */
+static void add_gifts(struct reasons *reasons, u8 recommender)
+{
+    const struct kitchen *k = reasons->k;
+    isize n = k->context.heard_n;
+    for (isize l = 0; l < k->listed; l++) {
+        f64 all = 0, *now = reasons->now + l * n;
+        for (isize i = 0; i < n; i++) all += now[i];
+        for (isize i = 0; i < n; i++) {
+            if (all > 0) reasons->heard[l * n + i] += now[i] / all * k->list[l].parts[recommender];
+            now[i] = 0;
+        }
+    }
+}
+
+/* The two that gave most. */
+static void name_reasons(const struct context *c, struct recommended *r, const f64 *session, const f64 *heard, arena *a)
+{
+    struct arena_mark mark = arena_mark(a);
+    u32 *item = arena_new(a, u32, c->session_n + c->heard_n + 1);
+    f64 *gave = arena_new(a, f64, c->session_n + c->heard_n + 1), all = 0;
     isize n = 0;
     for (isize i = 0; i < c->session_n; i++) all += session[i];
     for (; n < c->session_n; n++) {
         item[n] = c->session[n];
         gave[n] = all > 0 ? session[n] / all * r->parts[RECOMMENDER_SESSION] : 0;
     }
-    all = 0;
-    for (isize i = 0; i < c->cooc_n; i++) all += cooc[i];
-    for (isize i = 0; i < c->cooc_n && all > 0; i++) {
+    for (isize i = 0; i < c->heard_n; i++) {
+        if (heard[i] <= 0) continue;
         isize at = 0;
-        while (at < n && item[at] != c->cooc[i].item) at++;
-        if (at == n) item[n++] = c->cooc[i].item;
-        gave[at] += cooc[i] / all * r->parts[RECOMMENDER_COOC];
+        while (at < n && item[at] != c->heard[i].item) at++;
+        if (at == n) item[n++] = c->heard[i].item;
+        gave[at] += heard[i];
     }
     while (r->because_n < countof(r->because)) {
         isize most = -1;
         for (isize i = 0; i < n; i++)
             if (gave[i] > 0 && item[i] != r->item && (most < 0 || gave[i] > gave[most])) most = i;
-        if (most < 0) return;
+        if (most < 0) break;
         r->because[r->because_n++] = item[most];
         gave[most] = 0;
     }
+    arena_reset(a, mark);
 }
 
 static void explain(struct kitchen *k)
 {
-    struct reasons reasons = { .k = k };
+    isize n = k->context.heard_n;
+    struct reasons reasons = { .k = k, .heard = arena_new(k->a, f64, k->listed * n + 1), .now = arena_new(k->a, f64, k->listed * n + 1) };
     reasons.session = arena_alloc(k->a, (isize)sizeof *reasons.session, (isize)_Alignof(f64), k->listed + 1);
-    reasons.cooc = arena_alloc(k->a, (isize)sizeof *reasons.cooc, (isize)_Alignof(f64), k->listed + 1);
-    bool by_session = false, by_cooc = false;
+    u32 by = 0;
     for (isize i = 0; i < k->listed; i++) {
         reasons.listed |= (u64)1 << (k->list[i].item & 63);
-        by_session |= k->list[i].parts[RECOMMENDER_SESSION] > 0;
-        by_cooc |= k->list[i].parts[RECOMMENDER_COOC] > 0;
+        for (u8 r = 0; r < RECOMMENDERS; r++) by |= (u32)(k->list[i].parts[r] > 0) << r;
     }
-    if (by_session) sknn_shares(k->m, &k->near, &reasons, session_gave);
-    if (by_cooc) cooc_gave(&reasons);
+    if (by >> RECOMMENDER_SESSION & 1) sknn_shares(k->m, &k->near, &reasons, session_gave);
+    for (u8 r = 0; r < RECOMMENDERS; r++) {
+        if (!(by >> r & 1) || (!table_of[r] && r != RECOMMENDER_ALS)) continue;
+        if (table_of[r]) table_gave(&reasons, r);
+        else factors_gave(&reasons);
+        add_gifts(&reasons, r);
+    }
     for (isize i = 0; i < k->listed; i++)
-        name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.cooc[i]);
+        name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.heard + i * n, k->a);
 }
 
 isize recommend(const struct model *model, const struct recommend_query *query, arena *a,
@@ -461,11 +596,11 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     if (!model || query->limit == 0) return 0;
     k.known = tally_new(a, 2 * max_isize(DRAW_FIRST, 2 * query->limit));
     k.candidates = arena_new(a, struct candidate, (k.known.mask + 1) / 2 + 1);
-    context_read(&k.context, query);
+    context_read(&k.context, model, query, a);
 
     serve_tier(&k, query->mix, query->mix_n, false);
     for (isize i = 0; i < query->fallback_n && k.listed < query->limit; i++)
         serve_tier(&k, &query->fallback[i], 1, true);
-    explain(&k);
+    if (!query->unexplained) explain(&k);
     return k.listed;
 }

@@ -1,164 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evaluate.c - how good is it, on sessions it has not seen.
+ * evaluate.c - how good is it, on what it has not seen.
  *
- * Protocol: a model is built of all training sessions. Each test session is revealed item by item;
- * after every item but the last, recommend() ranks all training items (it leaves out only the one
- * just seen, as in serving), and the one true next item is looked for. Its rank is one more than
- * the number of other items with at least its score: ties count against us. A next item that
- * training never held is a miss, and so is one that repeats the item just seen.
+ *   session    each test session is revealed item by item; after every item but the last, all training items but the one just
+ *              seen are ranked, and the next is the target
+ *   sequence   one file: of everybody's items the last is the target, what stands before it is history and training alike.
+ *              With a second file the last of its items is the target
+ *   basket     the last line of a test basket is the target, up to twenty known items before it are the cart
+ *   topn       everything a person has in the test file is a target, what they have in training is history
  *
- *   HR@k    share of predictions with the next item among the first k
- *   MRR@k   mean of 1/rank, 0 beyond k
- *   NDCG@k  mean of 1/log2(1 + rank), 0 beyond k; the ideal is 1, there being one target
+ * Whatever the kind, recommend() itself answers, and its numbers and weights are chosen on a held-out slice of the training
+ * file (tune.c): nothing is fitted to the test file. Per question, with its targets T and a list cut at k:
+ *
+ *   hr@k      1 when a target is on the list          recall@k   share of T on the list
+ *   mrr@k     1 / the rank of the first target        ndcg@k     sum over targets of 1 / log2(1 + rank), over the best possible
  *   coverage@20  share of training items that stood in some list of 20
  *
- * Intervals are percentiles of a bootstrap over test sessions (not predictions: those of one
- * session go together), seeded. Latency is that of recommend() alone, one call a prediction. */
+ * Ties are broken against us; a target that training does not hold is a miss. Intervals are percentiles of a bootstrap over
+ * test sessions, people or baskets (not predictions: those of one session go together), seeded. Latency is that of
+ * recommend() alone, one call a prediction. */
 #include "base/hash.h"
-#include "ingest/ingest.h"
 #include "recommend/inside.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { K_MAX = 20, RESAMPLES = 1000, ALGORITHM_SHOWN = 4 };
+enum { K_MAX = 50, RESAMPLES = 1000, BASKET_CONTEXT = 20 };
 
-static const char protocol[] = "Every prefix of each test session predicts its next item. Full "
-                               "ranking of all training items except the one just seen; "
-                               "items seen earlier in the session may be recommended. One target "
-                               "per prediction; ties are broken against us; targets unknown "
-                               "to training count as misses. MRR and NDCG are 0 beyond k. "
-                               "Intervals: 95 %, bootstrap over test sessions.";
+static const struct kind { const char *name, *group, *protocol; enum task task; bool one_file, same_people; isize deep; } kinds[] = {
+    { "session", "SessionId",
+      "Every prefix of each test session predicts its next item. Full ranking of all training items except the one just seen; "
+      "items seen earlier in the session may be recommended. One target per prediction.",
+      TASK_SESSION, false, false, 20 },
+    { "sequence", "UserId",
+      "Leave the last out: of each person with at least two items the last is the target, all before it are history and training. "
+      "Full ranking of all training items that are not in the person's history. One target per person.",
+      TASK_SEQUENCE, true, true, 20 },
+    { "basket", "BasketId",
+      "The last line of each test basket of at least two lines is the target; the up to 20 items before it that training knows are "
+      "the cart. Full ranking of all training items that are not in the cart. One target per basket.",
+      TASK_BASKET, false, false, 20 },
+    { "topn", "UserId",
+      "Everything a person has in the test file is a target; what they have in the training file is history. Full ranking of all "
+      "training items that are not in the person's history. recall@k is hits / all targets of the person.",
+      TASK_TOPN, false, true, 50 },
+};
+static const char common[] = " Ties are broken against us; targets unknown to training count as misses. MRR and NDCG are 0 beyond k. "
+                             "Numbers and weights are chosen on a held-out slice of the training file. Intervals: 95 %, bootstrap over ";
 
-/* ---- reading ------------------------------------------------------------------------------- */
-
-struct click { u32 session, item; i64 at_ms; isize line; };
-struct clicks { struct click *at; isize n, cap; isize sessions; bool timed; };
-
-struct names { struct map *sessions, *items; u32 sessions_n, items_n; };    /* both from 1 */
-
-static u32 number_of(struct map *map, u32 *count, str name)
-{
-    struct hash128 key = hash128(name, 0);
-    u64 known = map_get(map, key, 0);
-    if (known) return (u32)known;
-    (void)map_put(map, key, ++*count);
-    return *count;
-}
-
-static bool read_time(str text, i64 *out_ms)
-{
-    f64 number;
-    if (!str_to_f64(text, &number)) return time_parse(text, out_ms);
-    if (!(fabs(number) < 1e15)) return false;
-    /* Seconds, as these files have it, or milliseconds. */
-    *out_ms = (i64)(fabs(number) < 1e11 ? number * 1000 : number);
-    return true;
-}
-
-static int by_session_and_time(const void *left, const void *right)
-{
-    const struct click *a = left, *b = right;
-    if (a->session != b->session) return a->session < b->session ? -1 : 1;
-    if (a->at_ms != b->at_ms) return a->at_ms < b->at_ms ? -1 : 1;
-    return (a->line > b->line) - (a->line < b->line);
-}
-
-struct columns { isize session, item, time; };
-
-static bool columns_read(struct columns *c, const struct csv_row *row)
-{
-    *c = (struct columns){ -1, -1, -1 };
-    for (isize i = 0; i < row->n; i++) {
-        str name = str_trim(row->fields[i]);
-        if (str_eq_nocase(name, S("SessionId"))) c->session = i;
-        if (str_eq_nocase(name, S("ItemId"))) c->item = i;
-        if (str_eq_nocase(name, S("Time"))) c->time = i;
-    }
-    return c->session >= 0 && c->item >= 0;
-}
-
-static enum err read_rows(const char *path, struct csv *csv, struct names *names,
-                          struct clicks *into, arena *a, struct diag *diag)
-{
-    struct csv_row row;
-    struct columns columns;
-    bool found;
-    enum err err = csv_next(csv, a, &row, &found, diag);
-    if (err) return err;
-    if (!found || !columns_read(&columns, &row))
-        return diag_set(diag, ERR_BAD_INPUT,
-                        "%s: the first line should name the columns SessionId, ItemId and perhaps "
-                        "Time, tab separated",
-                        path);
-    into->timed = columns.time >= 0;
-    u32 sessions_before = names->sessions_n;
-    for (struct arena_mark mark = arena_mark(a);; arena_reset(a, mark)) {
-        err = csv_next(csv, a, &row, &found, diag);
-        if (err) return err;
-        if (!found) break;
-        if (row.n == 1 && row.fields[0].len == 0) continue;
-        struct click click = { .line = into->n };
-        if (row.n <= max_isize(columns.session, max_isize(columns.item, columns.time)))
-            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": a column is missing", path, row.line);
-        str session = str_trim(row.fields[columns.session]), item = str_trim(row.fields[columns.item]);
-        if (session.len == 0 || item.len == 0)
-            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": no session or no item", path,
-                            row.line);
-        if (into->timed && !read_time(str_trim(row.fields[columns.time]), &click.at_ms))
-            return diag_set(diag, ERR_BAD_INPUT,
-                            "%s line %" PRId64 ": the time is neither a number nor a date", path,
-                            row.line);
-        click.session = number_of(names->sessions, &names->sessions_n, session);
-        click.item = number_of(names->items, &names->items_n, item);
-        vec_push(into, click);
-    }
-    into->sessions = (isize)(names->sessions_n - sessions_before);
-    /* Without times the order of lines stands in: the file then spans 30 days, so that ages mean
-     * something. */
-    if (!into->timed)
-        for (isize i = 0; i < into->n; i++)
-            into->at[i].at_ms = (i64)((f64)i * 30 * (f64)DAY_MS / (f64)into->n);
-    if (into->n) qsort(into->at, (size_t)into->n, sizeof *into->at, by_session_and_time);
-    return ERR_OK;
-}
-
-/* Session names of one file mean nothing in the other. */
-static enum err read_clicks(const char *path, struct names *names, struct clicks *into, struct diag *diag)
-{
-    struct gz *gz = NULL;
-    arena a = { 0 };
-    enum err err = gz_open(path, &gz, diag);
-    if (err) return err;
-    struct csv *csv = csv_new(gz);
-    csv_separator(csv, '\t');
-    names->sessions = map_new(1024);
-    err = read_rows(path, csv, names, into, &a, diag);
-    map_free(names->sessions);
-    csv_free(csv);
-    gz_close(gz);
-    arena_fini(&a);
-    return err;
-}
+static const struct { const char *name; u8 recommender; } algorithms[] = {
+    { "sknn", RECOMMENDER_SESSION }, { "cooc", RECOMMENDER_COOC }, { "rules", RECOMMENDER_RULES }, { "ease", RECOMMENDER_EASE },
+    { "als", RECOMMENDER_ALS },      { "pop", RECOMMENDER_POPULAR },
+};
 
 /* ---- measuring ----------------------------------------------------------------------------- */
 
-enum measure { HR_10, HR_20, MRR_10, MRR_20, NDCG_10, NDCG_20, MEASURES };
-static const char *const measure_names[MEASURES] = { "hr@10",  "hr@20",   "mrr@10",
-                                                     "mrr@20", "ndcg@10", "ndcg@20" };
+enum family { HR, MRR, RECALL, NDCG };
+static const struct measure { const char *name; enum family family; isize k; } measures[] = {
+    { "hr@10", HR, 10 },         { "hr@20", HR, 20 },         { "mrr@10", MRR, 10 },   { "mrr@20", MRR, 20 },   { "recall@10", RECALL, 10 },
+    { "recall@20", RECALL, 20 }, { "recall@50", RECALL, 50 }, { "ndcg@10", NDCG, 10 }, { "ndcg@20", NDCG, 20 }, { "ndcg@50", NDCG, 50 },
+};
+enum { MEASURES = sizeof measures / sizeof *measures };
 
-struct tested { f64 sum[MEASURES]; isize predictions; };        /* of one test session */
+struct tested { f64 sum[MEASURES]; isize predictions; };        /* of one test session, person or basket */
 
-static void tested_add(struct tested *t, isize rank)    /* 0: not among the first K_MAX */
+static void tested_add(struct tested *t, const struct trial *trial, const isize *ranks)
 {
     t->predictions++;
-    if (rank == 0) return;
-    f64 gain[MEASURES] = {
-        1, 1, 1 / (f64)rank, 1 / (f64)rank, 1 / log2(1 + (f64)rank), 1 / log2(1 + (f64)rank)
-    };
-    for (isize m = 0; m < MEASURES; m++)
-        if (rank <= (m % 2 ? 20 : 10)) t->sum[m] += gain[m];
+    for (isize m = 0; m < MEASURES; m++) {
+        isize k = measures[m].k, hits = 0, first = 0;
+        for (isize i = 0; i < trial->targets_n; i++) {
+            if (ranks[i] == 0 || ranks[i] > k) continue;
+            hits++;
+            if (first == 0 || ranks[i] < first) first = ranks[i];
+        }
+        switch (measures[m].family) {
+        case HR: t->sum[m] += hits > 0; break;
+        case MRR: t->sum[m] += first ? 1 / (f64)first : 0; break;
+        case RECALL: t->sum[m] += (f64)hits / (f64)trial->targets_n; break;
+        case NDCG: t->sum[m] += trial_ndcg(trial, ranks, k); break;
+        }
+    }
 }
 
 static f64 mean_of(const struct tested *at, isize n, const u32 *chosen, isize m)
@@ -200,111 +122,158 @@ static void estimate_all(const struct tested *at, isize n, u64 seed, isize resam
     }
 }
 
-struct algorithm { const char *name; u8 mix[ALGORITHM_SHOWN]; isize mix_n; };
-static const struct algorithm algorithms[] = {
-    { "blend", { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING }, 3 },
-    { "sknn", { RECOMMENDER_SESSION }, 1 },
-    { "cooc", { RECOMMENDER_COOC }, 1 },
-    { "pop", { RECOMMENDER_POPULAR }, 1 },
-};
+/* ---- from files to questions ----------------------------------------------------------------- */
 
-struct outcome {
-    struct tested *tested; isize tested_n;
-    isize predictions, unknown;     /* unknown: targets that training does not hold */
-    f64 *took_us;
-    struct bitset *shown;
-};
+struct questions { struct trial *at; isize n; isize unknown; };
 
-static isize rank_of(const struct recommended *list, isize n, u32 target)
+/* The test lines of one group, its training lines (of the same person; else none) before them. */
+static void ask_group(struct questions *q, const struct kind *kind, const struct click *test, isize n, const struct click *train,
+                      isize train_n, u32 known, arena *a)
 {
-    isize at = 0;
-    while (at < n && list[at].item != target) at++;
-    if (at == n) return 0;
-    isize rank = 0;                                     /* itself, and all that are no worse */
-    for (isize i = 0; i < n; i++) rank += list[i].score >= list[at].score;
-    return rank <= K_MAX ? rank : 0;
-}
-
-static void test_session(const struct model *model, const struct algorithm *algorithm,
-                         const struct click *at, isize n, struct outcome *o, arena *a)
-{
-    struct arena_mark mark = arena_mark(a);
-    struct history_entry *history = arena_new(a, struct history_entry, n);
-    struct tested *tested = &o->tested[o->tested_n++];
-    /* The file says what a session is: its clicks are given a second apart, so that no pause ends it. */
-    for (isize i = 0; i < n; i++)
-        history[i] = (struct history_entry){ .at_ms = at[0].at_ms + (i64)i * SECOND_MS,
-                                             .item = at[i].item,
-                                             .quantity = 1,
-                                             .type = EVENT_PRODUCT_VIEWED };
-    struct arena_mark inner = arena_mark(a);
-    for (isize i = 0; i + 1 < n; i++, arena_reset(a, inner)) {
-        struct recommend_query query = {
-            .history = history, .history_n = i + 1, .now_ms = history[i].at_ms, .mix_n = algorithm->mix_n,
-            .limit = K_MAX + 1,                         /* one more, to see a tie across the end */
-        };
-        memcpy(query.mix, algorithm->mix, (size_t)algorithm->mix_n);
-        struct recommended *list;
-        i64 started_us = clock_monotonic_us();
-        isize listed = recommend(model, &query, a, &list);
-        o->took_us[o->predictions++] = (f64)(clock_monotonic_us() - started_us);
-        for (isize l = 0; l < min_isize(listed, K_MAX); l++) (void)bitset_set(o->shown, list[l].item);
-        o->unknown += at[i + 1].item >= model->items;
-        tested_add(tested, rank_of(list, listed, at[i + 1].item));
+    u32 group = n ? test[0].session : 0;
+    u32 *items = arena_new(a, u32, train_n + n + 1), *targets = arena_new(a, u32, n + 1);
+    isize held = 0, targets_n = 0;
+    for (isize i = 0; i < train_n; i++) items[held++] = train[i].item;
+    switch (kind->task) {
+    case TASK_SESSION:
+        for (isize i = 0; i < n; i++) items[i] = test[i].item;
+        for (isize i = 1; i < n; i++) q->at[q->n++] = (struct trial){ items, items + i, i, 1, group };
+        return;
+    case TASK_SEQUENCE:
+        if (train_n + n < 2 || n < 1) return;
+        for (isize i = 0; i + 1 < n; i++) items[held++] = test[i].item;
+        targets[targets_n++] = test[n - 1].item;
+        break;
+    case TASK_BASKET:
+        if (n < 2) return;
+        for (isize i = n - 1; i-- > 0 && held < BASKET_CONTEXT;) {
+            bool again = test[i].item == test[n - 1].item || test[i].item >= known;
+            for (isize k = 0; k < held && !again; k++) again = items[k] == test[i].item;
+            if (!again) items[held++] = test[i].item;
+        }
+        for (isize i = 0; i < held / 2; i++) {          /* oldest first */
+            u32 swap = items[i];
+            items[i] = items[held - 1 - i];
+            items[held - 1 - i] = swap;
+        }
+        targets[targets_n++] = test[n - 1].item;
+        break;
+    case TASK_TOPN:
+        for (isize i = 0; i < n; i++) {
+            bool again = false;
+            for (isize k = 0; k < targets_n && !again; k++) again = targets[k] == test[i].item;
+            if (!again) targets[targets_n++] = test[i].item;
+        }
+        break;
     }
-    arena_reset(a, mark);
+    if (targets_n) q->at[q->n++] = (struct trial){ items, targets, held, targets_n, group };
 }
 
-static struct model *train_model(const struct clicks *train, u32 items,
-                                 const struct recommend_options *options, arena *a)
+static isize group_end(const struct clicks *c, isize from)
+{
+    isize to = from;
+    while (to < c->n && c->at[to].session == c->at[from].session) to++;
+    return to;
+}
+
+static void ask_all(struct questions *q, const struct kind *kind, const struct clicks *test, const struct clicks *train, u32 known, arena *a)
+{
+    q->at = arena_new(a, struct trial, test->n + 1);
+    for (isize from = 0, to, before = 0; from < test->n; from = to) {
+        to = group_end(test, from);
+        isize before_n = 0;
+        if (kind->same_people) {
+            while (before < train->n && train->at[before].session < test->at[from].session) before++;
+            while (before + before_n < train->n && train->at[before + before_n].session == test->at[from].session) before_n++;
+        }
+        ask_group(q, kind, test->at + from, to - from, train->at + before, before_n, known, a);
+    }
+    for (isize i = 0; i < q->n; i++)
+        for (isize t = 0; t < q->at[i].targets_n; t++) q->unknown += q->at[i].targets[t] >= known;
+}
+
+/* Takes the last of each group of two and more out of `all`. */
+static void leave_last_out(struct clicks *all, struct clicks *last)
+{
+    isize kept = 0;
+    last->timed = all->timed;
+    for (isize from = 0, to; from < all->n; from = to) {
+        to = group_end(all, from);
+        bool leaves = to - from >= 2;
+        if (leaves) { vec_push(last, all->at[to - 1]); last->groups++; }
+        for (isize i = from; i < to - leaves; i++) all->at[kept++] = all->at[i];
+    }
+    all->n = kept;
+}
+
+static isize interactions_of(const struct kind *kind, const struct clicks *train, arena *a, struct interaction **out, i64 *last_ms)
 {
     struct interaction *all = arena_new(a, struct interaction, train->n + 1);
-    i64 last_ms = 0;
     for (isize i = 0; i < train->n; i++) {
         const struct click *c = &train->at[i];
-        all[i] = (struct interaction){ c->session, c->item, c->at_ms, INTERACTION_VIEWED, 1 };
+        u8 what = kind->task == TASK_BASKET ? INTERACTION_PURCHASED : INTERACTION_VIEWED;
+        all[i] = (struct interaction){ c->session, c->item, c->at_ms, 0, what, 1 };
         /* Clicks of one second keep the order of the file. */
         if (i > 0 && train->at[i - 1].session == c->session)
             all[i].at_ms = max_i64(c->at_ms, all[i - 1].at_ms + 1);
-        if (i == 0 || all[i].at_ms > last_ms) last_ms = all[i].at_ms;
+        *last_ms = max_i64(*last_ms, all[i].at_ms);
     }
-    return model_build(all, train->n, items, last_ms, options);
+    *out = all;
+    return train->n;
 }
 
 /* ---- saying -------------------------------------------------------------------------------- */
 
 struct report {
-    const struct algorithm *algorithm;
-    const struct clicks *train, *test;
+    const struct kind *kind;
+    const char *algorithm;
+    isize train_n, train_groups, test_n, test_groups;
+    bool timed;
     struct model_card card;
-    const struct outcome *outcome;
+    struct tuning tuning;
+    const struct questions *questions;
+    isize targets, groups;
     struct estimate measures[MEASURES];
-    f64 coverage, p50, p99;
+    f64 coverage, p50, p99, tune_seconds, test_seconds;
     u64 seed;
     isize resamples;
 };
 
-static void report_json(const struct report *r, struct buf *out)
+static const char *protocol_of(const struct report *r, arena *a)
+{
+    const char *over = r->kind->task == TASK_SESSION ? "test sessions." : r->kind->task == TASK_BASKET ? "test baskets." : "people.";
+    return arena_printf(a, "%s%s%s", r->kind->protocol, common, over).ptr;
+}
+
+static void report_json(const struct report *r, struct buf *out, arena *a)
 {
     struct jsonw w = { .out = out };
     jsonw_begin(&w, '{');
-    jsonw_key_str(&w, "protocol", str_of(protocol));
-    jsonw_key_str(&w, "algorithm", str_of(r->algorithm->name));
+    jsonw_key_str(&w, "protocol", str_of(protocol_of(r, a)));
+    jsonw_key_str(&w, "kind", str_of(r->kind->name));
+    jsonw_key_str(&w, "algorithm", str_of(r->algorithm));
+    jsonw_key_begin(&w, "weights", '{');
+    for (u8 i = 0; i < RECOMMENDERS; i++)
+        if (r->tuning.weight[i] > 0) jsonw_key_num(&w, recommender_name(i), r->tuning.weight[i]);
+    jsonw_end(&w, '}');
     jsonw_key_begin(&w, "train", '{');
-    jsonw_key_int(&w, "events", r->train->n);
-    jsonw_key_int(&w, "sessions", r->train->sessions);
+    jsonw_key_int(&w, "events", r->train_n);
+    jsonw_key_int(&w, "sessions", r->train_groups);
     jsonw_key_int(&w, "items", r->card.items);
-    jsonw_key_bool(&w, "timed", r->train->timed);
+    jsonw_key_bool(&w, "timed", r->timed);
+    jsonw_key_int(&w, "held_out_questions", r->tuning.trials);
     jsonw_end(&w, '}');
     jsonw_key_begin(&w, "test", '{');
-    jsonw_key_int(&w, "events", r->test->n);
-    jsonw_key_int(&w, "sessions", r->test->sessions);
-    jsonw_key_int(&w, "predictions", r->outcome->predictions);
-    jsonw_key_int(&w, "unknown_targets", r->outcome->unknown);
+    jsonw_key_int(&w, "events", r->test_n);
+    jsonw_key_int(&w, "sessions", r->test_groups);
+    jsonw_key_int(&w, "predictions", r->questions->n);
+    jsonw_key_int(&w, "targets", r->targets);
+    jsonw_key_int(&w, "unknown_targets", r->questions->unknown);
     jsonw_end(&w, '}');
     jsonw_key_begin(&w, "metrics", '{');
     for (isize m = 0; m < MEASURES; m++) {
-        jsonw_key_begin(&w, measure_names[m], '{');
+        if (measures[m].k > r->kind->deep) continue;
+        jsonw_key_begin(&w, measures[m].name, '{');
         jsonw_key_num(&w, "value", r->measures[m].value);
         jsonw_key_num(&w, "low", r->measures[m].low);
         jsonw_key_num(&w, "high", r->measures[m].high);
@@ -319,7 +288,9 @@ static void report_json(const struct report *r, struct buf *out)
     jsonw_key_int(&w, "resamples", r->resamples);
     jsonw_end(&w, '}');
     jsonw_key_begin(&w, "seconds", '{');
+    jsonw_key_num(&w, "tune", r->tune_seconds);
     jsonw_key_num(&w, "train", (f64)r->card.took_us / 1e6);
+    jsonw_key_num(&w, "test", r->test_seconds);
     jsonw_end(&w, '}');
     jsonw_key_int(&w, "model_bytes", r->card.bytes);
     jsonw_key_begin(&w, "latency_us", '{');
@@ -330,19 +301,19 @@ static void report_json(const struct report *r, struct buf *out)
     buf_byte(out, '\n');
 }
 
-static void report_text(const struct report *r, struct buf *out)
+static void report_text(const struct report *r, struct buf *out, arena *a)
 {
-    buf_printf(out, "%s\n\nalgorithm    %s\n", protocol, r->algorithm->name);
-    buf_printf(out, "train        %td events, %td sessions, %td items%s\n", r->train->n,
-               r->train->sessions, r->card.items,
-               r->train->timed ? "" : "; no times: the order of lines stands in");
-    buf_printf(out,
-               "test         %td events, %td sessions, %td predictions, %td with a target unknown "
-               "to training\n\n",
-               r->test->n, r->test->sessions, r->outcome->predictions, r->outcome->unknown);
+    buf_printf(out, "%s\n\nalgorithm    %s", protocol_of(r, a), r->algorithm);
+    for (u8 i = 0, first = 1; i < RECOMMENDERS; i++)
+        if (r->tuning.weight[i] > 0) { buf_printf(out, "%s%s %.2f", first ? ": " : ", ", recommender_name(i), r->tuning.weight[i]); first = 0; }
+    buf_printf(out, "\ntrain        %td events, %td groups, %td items%s\n", r->train_n, r->train_groups, r->card.items,
+               r->timed ? "" : "; no times: the order of lines stands in");
+    buf_printf(out, "chosen on    %td held-out questions of it, in %.1f s\n", r->tuning.trials, r->tune_seconds);
+    buf_printf(out, "test         %td events, %td groups, %td predictions of %td targets, %td of them unknown to training\n\n", r->test_n,
+               r->test_groups, r->questions->n, r->targets, r->questions->unknown);
     for (isize m = 0; m < MEASURES; m++)
-        buf_printf(out, "%-12s %.4f   %.4f to %.4f\n", measure_names[m], r->measures[m].value,
-                   r->measures[m].low, r->measures[m].high);
+        if (measures[m].k <= r->kind->deep)
+            buf_printf(out, "%-12s %.4f   %.4f to %.4f\n", measures[m].name, r->measures[m].value, r->measures[m].low, r->measures[m].high);
     buf_printf(out, "%-12s %.4f\n\n", "coverage@20", r->coverage);
     buf_printf(out, "bootstrap    %td resamples, seed %" PRIu64 "\n", r->resamples, r->seed);
     buf_printf(out, "model        built in %.2f s, %.1f MB\n", (f64)r->card.took_us / 1e6,
@@ -350,58 +321,125 @@ static void report_text(const struct report *r, struct buf *out)
     buf_printf(out, "latency      p50 %.0f us, p99 %.0f us\n", r->p50, r->p99);
 }
 
+/* ---- the run --------------------------------------------------------------------------------- */
+
+static void answer(struct report *r, const struct ask *ask, const struct questions *q, arena *a)
+{
+    i64 began_us = clock_monotonic_us();
+    f64 *took_us = arena_new(a, f64, q->n + 1);
+    struct tested *tested = arena_new(a, struct tested, q->n + 1);
+    struct bitset *shown = bitset_new(ask->model->items + 1);
+    arena scratch = { 0 };
+    for (isize i = 0; i < q->n; i++) {
+        const struct trial *trial = &q->at[i];
+        struct recommended *list;
+        isize *ranks = arena_new(&scratch, isize, trial->targets_n);
+        i64 started_us = clock_monotonic_us();
+        isize n = trial_ask(ask, trial, r->kind->deep + 1, &scratch, &list);    /* one more, to see a tie across the end */
+        took_us[i] = (f64)(clock_monotonic_us() - started_us);
+        for (isize l = 0; l < min_isize(n, 20); l++) (void)bitset_set(shown, list[l].item);
+        trial_ranks(trial, list, n, ranks);
+        if (i == 0 || trial->group != q->at[i - 1].group) r->groups++;
+        tested_add(&tested[r->groups - 1], trial, ranks);
+        r->targets += trial->targets_n;
+        arena_clear(&scratch);
+    }
+    arena_fini(&scratch);
+    estimate_all(tested, r->groups, r->seed, r->resamples, a, r->measures);
+    if (r->card.items > 0) r->coverage = (f64)bitset_count(shown) / (f64)r->card.items;
+    qsort(took_us, (size_t)q->n, sizeof(f64), ascending);
+    r->p50 = took_us[q->n / 2];
+    r->p99 = took_us[(isize)(.99 * (f64)(q->n - 1))];
+    r->test_seconds = (f64)(clock_monotonic_us() - began_us) / 1e6;
+    bitset_free(shown);
+}
+
+/* Reads both files, or the one of which the last is left out. */
+static enum err read_files(const struct evaluate_options *o, const struct kind *kind, struct names *names, struct clicks *train,
+                           struct clicks *test, u32 *known, struct diag *diag)
+{
+    bool one = !o->test || strcmp(o->train, o->test) == 0;
+    names->sessions = map_new(1024);
+    enum err err = clicks_read(o->train, str_of(kind->group), names, train, diag);
+    if (!err && kind->one_file && one) {
+        leave_last_out(train, test);
+        *known = names->items_n + 1;                    /* what nobody else has is in no row, and so a miss */
+    }
+    else if (!err) {
+        *known = names->items_n + 1;                    /* what the test file adds is beyond the model */
+        if (!kind->same_people) {                       /* names of groups of one file mean nothing in the other */
+            map_free(names->sessions);
+            names->sessions = map_new(1024);
+        }
+        err = clicks_read(o->test, str_of(kind->group), names, test, diag);
+    }
+    map_free(names->sessions);
+    return err;
+}
+
+static enum err find_algorithm(str name, u32 *only, const char **said, struct diag *diag)
+{
+    *said = "blend";
+    if (name.len == 0 || str_eq(name, S("blend"))) return ERR_OK;
+    for (isize i = 0; i < countof(algorithms); i++)
+        if (str_eq(name, str_of(algorithms[i].name))) {
+            *only = 1U << algorithms[i].recommender;
+            *said = algorithms[i].name;
+            return ERR_OK;
+        }
+    return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, rules, ease, als, pop and blend", STR_FMT(name));
+}
+
 enum err evaluate_run(const struct evaluate_options *options, struct buf *out, struct diag *diag)
 {
-    const struct algorithm *algorithm = options->algorithm.len ? NULL : &algorithms[0];
-    for (isize i = 0; i < countof(algorithms); i++)
-        if (str_eq(options->algorithm, str_of(algorithms[i].name))) algorithm = &algorithms[i];
-    if (!algorithm)
-        return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, pop and blend",
-                        STR_FMT(options->algorithm));
+    const struct kind *kind = &kinds[0];
+    u32 only = 0;
+    struct report report = { .seed = options->seed ? options->seed : 1, .resamples = options->resamples > 0 ? options->resamples : RESAMPLES };
+    for (isize i = 0; i < countof(kinds); i++)
+        if (str_eq(options->kind, str_of(kinds[i].name))) kind = &kinds[i];
+    enum err err = find_algorithm(options->algorithm, &only, &report.algorithm, diag);
+    if (err) return err;
+    if (!options->test && !kind->one_file) return diag_set(diag, ERR_BAD_INPUT, "evaluate %s needs a test file", kind->name);
 
     arena a = { 0 };
     struct names names = { .items = map_new(1024) };
     struct clicks train = { 0 }, test = { 0 };
+    struct questions questions = { 0 };
     struct model *model = NULL;
-    struct outcome o = { 0 };
-    enum err err = read_clicks(options->train, &names, &train, diag);
-    u32 items = names.items_n + 1;                      /* what the test file adds is beyond the model */
-    if (!err) err = read_clicks(options->test, &names, &test, diag);
+    u32 known = 0;
+    err = read_files(options, kind, &names, &train, &test, &known, diag);
     if (err) goto out;
-
-    model = train_model(&train, items, options->options, &a);
-    o.tested = arena_new(&a, struct tested, test.sessions + 1);
-    o.took_us = arena_new(&a, f64, test.n + 1);
-    o.shown = bitset_new(items);
-    for (isize from = 0, to; from < test.n; from = to) {
-        for (to = from; to < test.n && test.at[to].session == test.at[from].session;) to++;
-        test_session(model, algorithm, test.at + from, to - from, &o, &a);
-    }
-    if (o.predictions == 0) {
-        err = diag_set(diag, ERR_REFUSED, "%s: no session has two items: nothing to predict",
-                       options->test);
+    ask_all(&questions, kind, &test, &train, known, &a);
+    if (questions.n == 0) {
+        err = diag_set(diag, ERR_REFUSED, "%s: no %s has two items: nothing to predict", options->test ? options->test : options->train,
+                       kind->group);
         goto out;
     }
 
-    struct report report = {
-        .algorithm = algorithm,
-        .train = &train,
-        .test = &test,
-        .card = model_card(model),
-        .outcome = &o,
-        .seed = options->seed ? options->seed : 1,
-        .resamples = options->resamples > 0 ? options->resamples : RESAMPLES,
-    };
-    estimate_all(o.tested, o.tested_n, report.seed, report.resamples, &a, report.measures);
-    if (report.card.items > 0) report.coverage = (f64)bitset_count(o.shown) / (f64)report.card.items;
-    qsort(o.took_us, (size_t)o.predictions, sizeof(f64), ascending);
-    report.p50 = o.took_us[o.predictions / 2];
-    report.p99 = o.took_us[(isize)(.99 * (f64)(o.predictions - 1))];
-    if (options->json) report_json(&report, out);
-    else report_text(&report, out);
+    struct interaction *all;
+    i64 last_ms = 0, began_us = clock_monotonic_us();
+    isize all_n = interactions_of(kind, &train, &a, &all, &last_ms);
+    report.kind = kind;
+    report.timed = train.timed;
+    report.train_n = train.n;
+    report.train_groups = train.groups;
+    report.test_n = test.n;
+    report.test_groups = test.groups;
+    report.questions = &questions;
+    report.tuning = recommend_tune(kind->task, all, all_n, known, only, report.seed);
+    report.tune_seconds = (f64)(clock_monotonic_us() - began_us) / 1e6;
+    model = model_build(all, all_n, known, last_ms, &report.tuning.options);
+    report.card = model_card(model);
+
+    struct ask ask = { .model = model, .task = kind->task };
+    memcpy(ask.weight, report.tuning.weight, sizeof ask.weight);
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        if (ask.weight[r] > 0) ask.mix[ask.mix_n++] = r;
+    answer(&report, &ask, &questions, &a);
+    if (options->json) report_json(&report, out, &a);
+    else report_text(&report, out, &a);
 
 out:
-    if (o.shown) bitset_free(o.shown);
     model_free(model);
     map_free(names.items);
     vec_fini(&train);

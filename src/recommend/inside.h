@@ -8,8 +8,8 @@
 #include "recommend/recommend.h"
 
 enum {
-    SESSION_ITEMS_MAX = 100,        /* distinct items kept of one session or basket; the latest */
-    CONTEXT_MAX = 32,               /* items of the asking person that are looked at */
+    CONTEXT_MAX = 32,               /* items of the session asked about that are looked at */
+    HEARD_MAX = 5000,               /* items of a person's history that tables and factors may hear */
     DISTANCE_MAX = 15,              /* how far from the shared item a neighbour is read; e^-3 is left there */
     LIMIT_MAX = 1000,
 };
@@ -18,7 +18,13 @@ enum {
 enum ranking_kind { RANKING_TRENDING, RANKING_BESTSELLERS, RANKING_POPULAR, RANKINGS };
 struct ranking { struct scored *at; isize n; };
 
-struct cooc { u32 item; f32 score; };
+/* Item -> items, best first: what is looked up rather than worked out when somebody asks. */
+enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLES };
+struct pair { u32 item; f32 score; };
+struct table { u32 *from; struct pair *pairs; };        /* from: items + 1 places; null: not built */
+
+/* Items as vectors of d numbers, and alpha times the sum of their outer products (als.c). */
+struct factors { isize d; f32 *items, *gram; };
 
 /* Sessions are numbered anew, newest first, so that an ascending posting list is newest first. */
 struct model {
@@ -28,15 +34,16 @@ struct model {
     u32 items;
     u32 *session_from;              /* sessions + 1: where a session's items start */
     u32 *session_items;             /* distinct, in the order of their last appearance */
-    f32 *session_weight;            /* what age leaves of it */
+    f32 *session_weight;            /* what age and length leave of it */
     u32 *posting_from;              /* items + 1 */
     u32 *postings;                  /* sessions that hold the item, newest first, capped */
     f32 *idf;
-    u32 *row_from;                  /* items + 1 */
-    struct cooc *rows;              /* best first */
+    struct table tables[TABLES];
+    struct factors factors;
     struct bitset *content;
     isize contents;                 /* how many; most shops have none, and then nobody looks */
     struct ranking rankings[2][RANKINGS];       /* [1]: of content */
+    f32 *ranked[RANKINGS];                      /* the same by item */
     f64 position_weight[CONTEXT_MAX];           /* by how many items ago */
     f64 distance_weight[DISTANCE_MAX + 1];      /* by how far apart in the neighbour */
 };
@@ -45,6 +52,53 @@ static inline bool model_is_content(const struct model *m, u32 item)
 {
     return m->contents > 0 && bitset_test(m->content, item);
 }
+
+/* What a model is built from, while it is built (model.c). Sessions as in the model: newest first. */
+struct span { i64 last_ms; u32 session, person; isize from, to; bool basket; };
+struct build {
+    struct model *m;
+    arena scratch;
+    struct interaction *all;
+    isize n;
+    struct span *spans;
+    isize sessions;
+    u32 *full_from, *full;          /* item -> all its sessions, newest first */
+    f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
+};
+static inline bool builds(const struct build *b, enum recommender r) { return b->m->options.only == 0 || b->m->options.only >> r & 1; }
+void build_tables(struct build *b);                     /* table.c: cooc and rules */
+void build_ease(struct build *b);                       /* ease.c */
+void build_factors(struct build *b);                    /* als.c */
+void algebra_start(void);                               /* algebra.c; before anything dense */
+
+/* The taste of somebody who dealt with these items: d numbers. */
+const f32 *factors_of_person(const struct factors *f, const u32 *items, isize n, f64 lambda, arena *a);
+/* The dot product of that taste with every item. */
+void factors_score(const struct factors *f, u32 items, const f32 *person, f32 *out);
+
+/* ---- questions whose answers are known (trial.c), and what is learnt from them (tune.c) -------- */
+enum task { TASK_SESSION, TASK_SEQUENCE, TASK_BASKET, TASK_TOPN };
+/* context: oldest first. group: trials of one group go together in a bootstrap. */
+struct trial { const u32 *context, *targets; isize context_n, targets_n; u32 group; };
+struct ask { const struct model *model; enum task task; u8 mix[RECOMMENDERS]; isize mix_n; f64 weight[RECOMMENDERS]; };
+/* In a session only the latest item is left out; else all of the context is. */
+isize trial_ask(const struct ask *ask, const struct trial *trial, isize limit, arena *a, struct recommended **out);
+/* The rank of each target, ties against it; 0: not on the list. */
+void trial_ranks(const struct trial *trial, const struct recommended *list, isize n, isize *ranks);
+f64 trial_ndcg(const struct trial *trial, const isize *ranks, isize k);
+
+/* A file of them, by group and time (clicks.c). Names are numbered from 1; the same names in a second file are the same numbers. */
+struct click { u32 session, item; i64 at_ms; isize line; };
+struct clicks { struct click *at; isize n, cap; isize groups; bool timed; };
+struct names { struct map *sessions, *items; u32 sessions_n, items_n; };
+/* group: the name of the first column, "SessionId". ERR_NOT_FOUND, ERR_BAD_INPUT with file and line in diag. */
+MUST_USE enum err clicks_read(const char *path, str group, struct names *names, struct clicks *into, struct diag *diag);
+
+struct recommend_options task_options(enum task task);  /* where tuning starts */
+u32 task_recommenders(enum task task);                  /* what may help there: bit set */
+/* Numbers and blend weights that suit these interactions, by session and time. only: bit set of recommenders, 0: all of the task. */
+struct tuning { struct recommend_options options; f64 weight[RECOMMENDERS]; isize trials; };
+struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, u32 only, u64 seed);
 
 /* Candidates found by item, each once. */
 struct tally { u32 *slots; isize mask; struct scored *at; isize n; };

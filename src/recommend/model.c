@@ -4,13 +4,11 @@
  *
  * Interactions are sorted (session, time, item, kind, weight) before anything is counted, so the
  * order they came in does not matter, not even in the last digit. Of each session the latest
- * SESSION_ITEMS_MAX distinct items are kept. From these sessions come
+ * `kept` distinct items are kept. From these sessions come
  *
  *   postings    item -> sessions, newest first, capped: what session kNN walks (sknn.c)
- *   rows        item -> items that go with it. c_ij = sum over sessions of exp(-age/tau) / log2(1 + n),
- *               n the distinct items of the session; row score c_ij / (sqrt(c_i c_j) + shrink)
- *               (Linden, Smith and York 2003, with shrinkage and time decay). Both directions are
- *               the same number. A row holds the best of products and the best of content.
+ *   tables      item -> items that go with it (table.c, ease.c)
+ *   factors     items as vectors (als.c)
  *   rankings    trending, best-sellers, popular; of products and of content
  *
  * Popular is a count with a half-life of 14 days, weighted by what was done. Trending compares the
@@ -18,8 +16,7 @@
  * the posterior mean is (a + s) / (a + e), s the short count and e what the long rate promised. The
  * ratio alone puts rumours first, so it is multiplied by log(1 + s + e).
  *
- * Rows are built item by item with one array of sums over all items: no table of pairs exists at any
- * time, and memory is a few words an interaction. The working space goes when the model stands. */
+ * The working space goes when the model stands. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -36,8 +33,13 @@ static const f64 basket_weight = 2;                     /* bought together says 
 struct recommend_options recommend_defaults(void)
 {
     return (struct recommend_options){
-        .sessions_per_item = 1000, .neighbours = 500, .session_items = 10, .cooc_row = 100,
-        .session_decay_days = 30, .cooc_decay_days = 90, .cooc_shrink = 1, .idf = 1, .position_decay = 3,
+        .sessions_per_item = 1000, .neighbours = 500, .session_items = 10, .kept = 100,
+        .session_decay_days = 30, .idf = 1, .position_decay = 3, .distance_decay = 5,
+        .heard = 100, .cooc_row = 100, .cooc_decay_days = 90, .cooc_shrink = 1, .cooc_norm = .5, .cooc_step = .6,
+        .rules_window = 5, .rules_norm = .5, .rules_step = .6,
+        .ease_items = 5000, .ease_row = 200, .ease_lambda = 100, .ease_decay_days = 90, .ease_step = .6,
+        .als_dims = 64, .als_rounds = 10, .als_alpha = .1, .als_lambda = .02, .als_step = 1,
+        .memory_bytes = (isize)512 << 20, .seed = 1,
     };
 }
 
@@ -52,8 +54,6 @@ static int by_session(const void *left, const void *right)
     if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
     return (a->weight > b->weight) - (a->weight < b->weight);
 }
-
-struct span { i64 last_ms; u32 session; isize from, to; };
 
 static int newest_first(const void *left, const void *right)
 {
@@ -78,10 +78,10 @@ static f64 faded(i64 age_ms, f64 days)
 /* ---- sessions and postings ----------------------------------------------------------------- */
 
 /* The distinct items of a span into `out`, in the order of their last appearance. */
-static isize span_items(const struct interaction *all, struct span span, u32 *seen_in, u32 mark, u32 *out)
+static isize span_items(const struct interaction *all, struct span span, isize most, u32 *seen_in, u32 mark, u32 *out)
 {
     isize n = 0;
-    for (isize i = span.to; i-- > span.from && n < SESSION_ITEMS_MAX;) {
+    for (isize i = span.to; i-- > span.from && n < most;) {
         if (seen_in[all[i].item] == mark) continue;
         seen_in[all[i].item] = mark;
         out[n++] = all[i].item;
@@ -94,17 +94,6 @@ static isize span_items(const struct interaction *all, struct span span, u32 *se
     return n;
 }
 
-struct build {
-    struct model *m;
-    arena scratch;
-    struct interaction *all;
-    isize n;
-    struct span *spans;
-    isize sessions;
-    u32 *full_from, *full;          /* item -> all its sessions, newest first: for the rows */
-    f64 *cooc_weight;               /* by session */
-};
-
 static void build_sessions(struct build *b, i64 now_ms)
 {
     struct model *m = b->m;
@@ -112,7 +101,8 @@ static void build_sessions(struct build *b, i64 now_ms)
     for (isize i = 0; i < b->n;) {
         isize to = i;
         while (to < b->n && b->all[to].session == b->all[i].session) to++;
-        b->spans[b->sessions++] = (struct span){ b->all[to - 1].at_ms, b->all[i].session, i, to };
+        b->spans[b->sessions++] = (struct span){ b->all[to - 1].at_ms, b->all[i].session, b->all[i].person, i, to,
+                                                 b->all[i].kind == INTERACTION_PURCHASED };
         i = to;
     }
     qsort(b->spans, (size_t)b->sessions, sizeof *b->spans, newest_first);
@@ -121,18 +111,16 @@ static void build_sessions(struct build *b, i64 now_ms)
     u32 *kept = arena_new(&b->scratch, u32, b->n + 1);
     m->session_from = arena_new(&m->arena, u32, b->sessions + 1);
     m->session_weight = arena_new(&m->arena, f32, b->sessions + 1);
-    b->cooc_weight = arena_new(&b->scratch, f64, b->sessions + 1);
+    b->fresh = arena_new(&b->scratch, f64, b->sessions + 1);
     isize used = 0;
     for (isize s = 0; s < b->sessions; s++) {
         struct span span = b->spans[s];
-        isize n = span_items(b->all, span, seen_in, (u32)s + 1, kept + used);
-        bool basket = b->all[span.from].kind == INTERACTION_PURCHASED;
+        isize n = span_items(b->all, span, m->options.kept, seen_in, (u32)s + 1, kept + used);
         i64 age_ms = now_ms - span.last_ms;
         used += n;
         m->session_from[s + 1] = (u32)used;
-        m->session_weight[s] = (f32)faded(age_ms, m->options.session_decay_days);
-        b->cooc_weight[s] = faded(age_ms, m->options.cooc_decay_days) *
-                            (basket ? basket_weight : 1) / log2(1 + (f64)n);
+        m->session_weight[s] = (f32)(faded(age_ms, m->options.session_decay_days) / pow((f64)n, m->options.session_length));
+        b->fresh[s] = faded(age_ms, m->options.cooc_decay_days) * (span.basket ? basket_weight : 1);
     }
     m->session_items = arena_new(&m->arena, u32, used + 1);
     memcpy(m->session_items, kept, (size_t)used * sizeof *kept);
@@ -168,54 +156,6 @@ static void build_postings(struct build *b)
                (size_t)(m->posting_from[i + 1] - m->posting_from[i]) * sizeof *m->postings);
 }
 
-/* ---- what goes with what ------------------------------------------------------------------- */
-
-static void build_rows(struct build *b)
-{
-    struct model *m = b->m;
-    isize items = (isize)m->items;
-    f64 *alone = arena_new(&b->scratch, f64, items + 1);
-    f64 *together = arena_new(&b->scratch, f64, items + 1);
-    u32 *touched = arena_new(&b->scratch, u32, items + 1);
-    struct { struct cooc *at; isize n, cap; } rows = { 0 };
-    for (isize i = 0; i < items; i++)
-        for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) alone[i] += b->cooc_weight[b->full[p]];
-
-    m->row_from = arena_new(&m->arena, u32, items + 1);
-    struct arena_mark mark = arena_mark(&b->scratch);
-    for (isize i = 0; i < items; i++) {
-        isize n = 0;
-        for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) {
-            u32 s = b->full[p];
-            for (u32 at = m->session_from[s]; at < m->session_from[s + 1]; at++) {
-                u32 other = m->session_items[at];
-                if (other == (u32)i) continue;
-                if (together[other] <= 0) touched[n++] = other;
-                together[other] += b->cooc_weight[s];
-            }
-        }
-        arena_reset(&b->scratch, mark);
-        struct topk best[2] = { topk_new(&b->scratch, m->options.cooc_row),
-                                topk_new(&b->scratch, m->options.cooc_row) };
-        for (isize t = 0; t < n; t++) {
-            u32 other = touched[t];
-            topk_add(&best[model_is_content(m, other)], other,
-                     together[other] / (sqrt(alone[i] * alone[other]) + m->options.cooc_shrink));
-            together[other] = 0;
-        }
-        isize a = 0, c = 0, products = topk_finish(&best[0]), contents = topk_finish(&best[1]);
-        while (a < products || c < contents) {
-            bool first = c == contents || (a < products && best_first(&best[0].at[a], &best[1].at[c]) < 0);
-            struct scored next = first ? best[0].at[a++] : best[1].at[c++];
-            vec_push(&rows, (struct cooc){ next.id, (f32)next.score });
-        }
-        m->row_from[i + 1] = (u32)rows.n;
-    }
-    m->rows = arena_new(&m->arena, struct cooc, rows.n + 1);
-    if (rows.n) memcpy(m->rows, rows.at, (size_t)rows.n * sizeof *rows.at);
-    vec_fini(&rows);
-}
-
 /* ---- lists for everybody ------------------------------------------------------------------- */
 
 static void build_rankings(struct build *b, i64 now_ms)
@@ -238,6 +178,7 @@ static void build_rankings(struct build *b, i64 now_ms)
         if (it->kind == INTERACTION_PURCHASED) bought[it->item] += is;
     }
     struct arena_mark mark = arena_mark(&b->scratch);
+    for (int kind = 0; kind < RANKINGS; kind++) m->ranked[kind] = arena_new(&m->arena, f32, items + 1);
     for (int content = 0; content < 2; content++)
         for (int kind = 0; kind < RANKINGS; kind++) {
             arena_reset(&b->scratch, mark);
@@ -266,6 +207,7 @@ static void build_rankings(struct build *b, i64 now_ms)
             into->at = arena_new(&m->arena, struct scored, n + 1);
             into->n = n;
             memcpy(into->at, list, (size_t)n * sizeof *list);
+            for (isize i = 0; i < n; i++) m->ranked[kind][list[i].id] = (f32)list[i].score;
         }
 }
 
@@ -276,12 +218,14 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
 {
     i64 started_us = clock_monotonic_us();
     arena own = { 0 };
+    algebra_start();
     struct model *m = arena_new(&own, struct model, 1);
     m->arena = own;
     m->items = items;
     m->options = options ? *options : recommend_defaults();
     assert(m->options.sessions_per_item > 0 && m->options.neighbours > 0 && m->options.cooc_row > 0);
-    assert(m->options.session_items > 0);
+    assert(m->options.session_items > 0 && m->options.kept > 0 && m->options.heard > 0);
+    m->options.heard = min_isize(m->options.heard, HEARD_MAX);
     m->options.session_items = min_isize(m->options.session_items, CONTEXT_MAX);
     m->content = bitset_new(items + 1);
     arena_defer(&m->arena, bitset_give_back, m->content);
@@ -305,12 +249,14 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
         if (i == 0 || b.all[i].at_ms > m->card.to_ms) m->card.to_ms = b.all[i].at_ms;
     }
     for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = exp(-(f64)i / m->options.position_decay);
-    for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / 5.0);
+    for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / m->options.distance_decay);
 
     build_sessions(&b, now_ms);
     build_postings(&b);
-    build_rows(&b);
     build_rankings(&b, now_ms);
+    build_tables(&b);
+    build_ease(&b);
+    build_factors(&b);
     arena_fini(&b.scratch);
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;

@@ -21,13 +21,33 @@
 #include "event/event.h"
 
 /* One thing somebody did with an item. Sessions are dense numbers; baskets (one order's lines) share a session and PURCHASED. */
-struct interaction { u32 session; u32 item; i64 at_ms; u8 kind; u8 weight; };
+struct interaction { u32 session, item; i64 at_ms; u32 person; u8 kind, weight; };   /* person 0: the session's own */
 enum interaction_kind { INTERACTION_VIEWED, INTERACTION_ADDED, INTERACTION_PURCHASED, INTERACTION_CONTENT };
 
-/* Tunable numbers with defaults that hold untuned (recommend.md §1.2, §2). */
+/* Tunable numbers with defaults that hold untuned (recommend.md §1.2, §2). A decay of 0 days: what is old counts as what is new. */
 struct recommend_options {
-    isize sessions_per_item, neighbours, session_items, cooc_row;
-    f64 session_decay_days, cooc_decay_days, cooc_shrink, idf, position_decay;
+    /* session neighbours (sknn.c) */
+    isize sessions_per_item, neighbours, session_items;
+    isize kept;                     /* distinct items kept of one session or basket; the latest */
+    f64 session_decay_days, idf, position_decay, distance_decay;
+    f64 session_length;             /* a neighbour of n items counts 1 / n^this */
+    /* item to items (table.c, ease.c). step: an item one place older in the history counts so much */
+    isize heard;                    /* items of the history that are looked at */
+    isize cooc_row;                 /* places in a row */
+    f64 cooc_decay_days, cooc_shrink;
+    f64 cooc_length;                /* a session of n items counts 1 / n^this; 0: 1 / log2(1 + n) */
+    f64 cooc_norm;                  /* .5: cosine; 0: how often given the item; 1: given the other */
+    f64 cooc_step;
+    isize rules_window;
+    f64 rules_shrink, rules_norm, rules_step;
+    isize ease_items, ease_row;     /* the head: most dealt with; places in a row */
+    f64 ease_lambda, ease_decay_days, ease_step;
+    /* factors (als.c) */
+    isize als_dims, als_rounds;
+    f64 als_alpha, als_lambda, als_step;
+    isize memory_bytes;             /* what building may take at most for dense algebra: the head shrinks to it */
+    u64 seed;
+    u32 only;                       /* bit set over enum recommender: build no more than these; 0: all */
 };
 struct recommend_options recommend_defaults(void);
 
@@ -37,12 +57,13 @@ struct model;
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
                           const struct recommend_options *options);
 void model_free(struct model *model);
-struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes; i64 took_us; };
+struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes, ease_items, als_people; i64 took_us; };
 struct model_card model_card(const struct model *model);
 
+/* The numbers stand in the log: new ones come last. */
 enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT,
-                   RECOMMENDER_POPULAR, RECOMMENDERS };
-const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", "popular" */
+                   RECOMMENDER_POPULAR, RECOMMENDER_RULES, RECOMMENDER_EASE, RECOMMENDER_ALS, RECOMMENDERS };
+const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", … */
 bool recommender_of(str name, u8 *out);
 
 /* A candidate with its part from each recommender, and what brought it. */
@@ -62,6 +83,7 @@ struct recommend_query {
     u8 fallback[RECOMMENDERS]; isize fallback_n;        /* asked in turn while the list is short */
     f64 weight[RECOMMENDERS];                           /* 0: the default: each next of the mix counts a fifth */
     bool content;                                       /* content items rather than products */
+    bool unexplained;                                   /* because stays empty */
     isize limit;
     /* Called for each candidate before it may take a place; false keeps it out (stock, filter rule, just bought, repeated …). */
     bool (*eligible)(void *ctx, u32 item);
@@ -78,15 +100,15 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
 
 /* ---- offline evaluation (evaluate.c) --------------------------------------------------------- */
 
-/* Two files of sessions, tab separated with a header SessionId ItemId [Time], plain or gzipped. A model of the first answers
- * every prefix of each session of the second, by recommend() itself. */
+/* Tab-separated files with a header, plain or gzipped: SessionId, UserId or BasketId by the kind, ItemId, perhaps Time. recommend()
+ * itself answers; its numbers are chosen on a slice of the training file. */
 struct evaluate_options {
-    const char *train, *test;                           /* paths */
-    str algorithm;                                      /* sknn, cooc, pop, blend; empty: blend, what serving does */
+    str kind;                                           /* session, sequence, basket, topn; empty: session */
+    const char *train, *test;                           /* paths; sequence: without test the last of everybody is left out */
+    str algorithm;                                      /* sknn, cooc, rules, ease, als, pop, blend; empty: blend, what serving does */
     bool json;                                          /* else text for a terminal */
-    u64 seed;                                           /* of the intervals; 0: 1 */
+    u64 seed;                                           /* of the intervals and of training; 0: 1 */
     isize resamples;                                    /* for the intervals; 0: 1,000 */
-    const struct recommend_options *options;            /* null: the defaults */
 };
 /* Writes protocol, sizes, metrics with 95 % intervals, timings. ERR_NOT_FOUND, ERR_BAD_INPUT (with the file and line in diag)
  * or ERR_REFUSED (no such algorithm; nothing to predict). */

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tune.c - which numbers suit this shop: chosen on a slice of its own data, with nothing from outside.
+ *
+ * What is held out is like what will be asked: the latest sessions or baskets; of a sequence its last item; of a long
+ * history every fifth. On the rest models are built, and a recommender's numbers are moved one after the other along short
+ * rows of values; a move must pay for itself (gain_asked). Then every recommender answers every held-out question once with
+ * a long list, and the weights of the blend are moved the same way on those lists: nothing is built for that.
+ *
+ * The measure is NDCG@20: it wants the target on the list, and high. All is in a fixed order and seeded: the same data ends
+ * in the same numbers. */
+#include "recommend/inside.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
+static const f64 gain_asked = 1.004;
+
+struct knob { u8 recommender; bool whole; isize offset; u32 tasks; f64 values[VALUES_MAX]; isize n; };
+#define AT(field) (isize) offsetof(struct recommend_options, field)
+enum { SESSIONS = 1 << TASK_SESSION, SEQUENCES = 1 << TASK_SEQUENCE, BASKETS = 1 << TASK_BASKET, TOPNS = 1 << TASK_TOPN, ANY = 15 };
+static const struct knob knobs[] = {
+    { RECOMMENDER_SESSION, true, AT(neighbours), ANY & ~TOPNS, { 100, 500, 1500 }, 3 },
+    { RECOMMENDER_SESSION, false, AT(position_decay), ANY & ~TOPNS, { 1, 2, 3, 5 }, 4 },
+    { RECOMMENDER_SESSION, false, AT(idf), ANY & ~TOPNS, { .5, 1, 2 }, 3 },
+    { RECOMMENDER_SESSION, false, AT(distance_decay), ANY & ~TOPNS, { 2.5, 5, 10 }, 3 },
+    { RECOMMENDER_SESSION, false, AT(session_decay_days), ANY & ~TOPNS, { 5, 15, 30, 90, 0 }, 5 },
+    { RECOMMENDER_SESSION, false, AT(session_length), ANY & ~TOPNS, { 0, .25, .5 }, 3 },
+    { RECOMMENDER_SESSION, true, AT(sessions_per_item), ANY & ~TOPNS, { 1000, 2500, 5000, 10000 }, 4 },
+    { RECOMMENDER_COOC, false, AT(cooc_step), ANY & ~BASKETS & ~TOPNS, { .2, .4, .6, .8, 1 }, 5 },
+    { RECOMMENDER_COOC, false, AT(cooc_length), ANY, { 0, .5, 1 }, 3 },
+    { RECOMMENDER_COOC, false, AT(cooc_norm), ANY, { .1, .3, .4, .5, .6 }, 5 },
+    { RECOMMENDER_COOC, false, AT(cooc_shrink), ANY, { .1, 1, 5, 20 }, 4 },
+    { RECOMMENDER_COOC, false, AT(cooc_decay_days), SESSIONS | BASKETS, { 10, 30, 90, 0 }, 4 },
+    { RECOMMENDER_RULES, false, AT(rules_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_RULES, false, AT(rules_norm), SESSIONS | SEQUENCES, { 0, .1, .25, .5 }, 4 },
+    { RECOMMENDER_RULES, false, AT(rules_shrink), SESSIONS | SEQUENCES, { 0, 1, 5 }, 3 },
+    { RECOMMENDER_EASE, false, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000 }, 6 },
+    { RECOMMENDER_EASE, false, AT(ease_decay_days), SESSIONS | BASKETS, { 30, 90, 0 }, 3 },
+    { RECOMMENDER_EASE, false, AT(ease_step), SESSIONS | SEQUENCES, { .3, .6, .8, 1 }, 4 },
+    { RECOMMENDER_ALS, false, AT(als_lambda), TOPNS | SEQUENCES, { .003, .01, .03, .1 }, 4 },
+    { RECOMMENDER_ALS, false, AT(als_alpha), TOPNS | SEQUENCES, { .03, .1, .3, 1 }, 4 },
+};
+
+struct recommend_options task_options(enum task task)
+{
+    struct recommend_options o = recommend_defaults();
+    o.memory_bytes = (isize)1 << 30;
+    o.ease_items = 8000;
+    o.ease_row = 0;
+    o.cooc_row = 300;
+    if (task == TASK_SEQUENCE) {                        /* reviews and purchases of years: what is old is not worth less */
+        o.cooc_decay_days = o.ease_decay_days = o.session_decay_days = 0;
+        o.cooc_step = o.rules_step = o.ease_step = .6;
+        o.ease_lambda = 150;
+        o.cooc_shrink = 5;
+        o.cooc_row = 1000;
+    }
+    if (task == TASK_BASKET) o.kept = 500;
+    if (task == TASK_TOPN) {
+        o.cooc_decay_days = o.ease_decay_days = 0;
+        o.cooc_step = o.ease_step = o.rules_step = 1;
+        o.kept = o.heard = HEARD_MAX;
+        o.cooc_row = 1500;
+        o.cooc_length = 1;
+        o.ease_lambda = 300;
+    }
+    return o;
+}
+
+u32 task_recommenders(enum task task)
+{
+    u32 all = 1U << RECOMMENDER_COOC | 1U << RECOMMENDER_EASE | 1U << RECOMMENDER_POPULAR;
+    if (task != TASK_TOPN) all |= 1U << RECOMMENDER_SESSION;
+    if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_RULES;
+    if (task == TASK_TOPN || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_ALS;
+    return all;
+}
+
+/* ---- holding out --------------------------------------------------------------------------- */
+
+struct bench {
+    enum task task;
+    arena a;
+    struct interaction *kept; isize kept_n;
+    u32 items;
+    i64 now_ms;
+    struct trial *trials; isize trials_n, cap;
+};
+
+static void add_trial(struct bench *b, const u32 *items, isize context, const u32 *targets, isize targets_n, u32 group)
+{
+    struct trial t = { .context_n = context, .targets_n = targets_n, .group = group };
+    u32 *held = arena_new(&b->a, u32, context + targets_n + 1);
+    if (context) memcpy(held, items, (size_t)context * sizeof *held);
+    memcpy(held + context, targets, (size_t)targets_n * sizeof *held);
+    t.context = held;
+    t.targets = held + context;
+    assert(b->trials_n < b->cap);
+    b->trials[b->trials_n++] = t;
+}
+
+struct run { i64 last_ms; isize from, to; };
+
+static int latest_last(const void *left, const void *right)
+{
+    const struct run *a = left, *b = right;
+    if (a->last_ms != b->last_ms) return a->last_ms < b->last_ms ? -1 : 1;
+    return (a->from > b->from) - (a->from < b->from);
+}
+
+/* One session of `all`, some of it held out. */
+static void hold_out(struct bench *b, const struct interaction *all, struct run run, struct rng *rng)
+{
+    isize n = run.to - run.from, context = 0, targets_n = 0;
+    struct arena_mark mark = arena_mark(&b->a);
+    u32 *items = arena_new(&b->a, u32, n), *targets = arena_new(&b->a, u32, n);
+    switch (b->task) {
+    case TASK_SESSION:
+        for (isize i = 0; i < n; i++) items[i] = all[run.from + i].item;
+        for (isize i = 1; i < n && b->trials_n < b->cap; i++) add_trial(b, items, i, items + i, 1, 0);
+        return;
+    case TASK_BASKET:
+        for (isize i = max_isize(0, n - 21); i + 1 < n; i++) items[context++] = all[run.from + i].item;
+        add_trial(b, items, context, &all[run.to - 1].item, 1, 0);
+        return;
+    case TASK_SEQUENCE:
+    case TASK_TOPN:
+        for (isize i = 0; i < n; i++) {
+            bool held = b->task == TASK_SEQUENCE ? i == n - 1 : rng_below(rng, 5) == 0;
+            if (held) targets[targets_n++] = all[run.from + i].item;
+            else { items[context++] = all[run.from + i].item; b->kept[b->kept_n++] = all[run.from + i]; }
+        }
+        if (targets_n && context) add_trial(b, items, context, targets, targets_n, 0);
+        else arena_reset(&b->a, mark);
+        return;
+    }
+}
+
+/* `all` by session and time. False when there is too little to learn from. */
+static bool bench_make(struct bench *b, const struct interaction *all, isize n, u64 seed)
+{
+    struct run *runs = arena_new(&b->a, struct run, n + 1);
+    struct rng rng = rng_seed(seed);
+    isize runs_n = 0, long_n = 0, least = b->task == TASK_TOPN ? 5 : b->task == TASK_SEQUENCE ? 3 : 2;
+    for (isize i = 0, to; i < n; i = to) {
+        for (to = i; to < n && all[to].session == all[i].session;) to++;
+        runs[runs_n++] = (struct run){ all[to - 1].at_ms, i, to };
+        long_n += to - i >= least;
+        b->now_ms = max_i64(b->now_ms, all[to - 1].at_ms);
+    }
+    if (long_n < 50) return false;
+    b->kept = arena_new(&b->a, struct interaction, n + 1);
+    b->cap = QUESTIONS_MAX;
+    b->trials = arena_new(&b->a, struct trial, b->cap + 1);
+    bool by_time = b->task == TASK_SESSION || b->task == TASK_BASKET;
+    if (by_time) qsort(runs, (size_t)runs_n, sizeof *runs, latest_last);
+    /* By time: the last tenth is not learnt from, and every so many of it is asked. Else every so many of all. */
+    isize tail = by_time ? runs_n - runs_n / 10 : 0, asked = by_time ? 0 : long_n, at = 0;
+    if (by_time)
+        for (isize r = tail; r < runs_n; r++) asked += b->task == TASK_BASKET ? 1 : runs[r].to - runs[r].from - 1;
+    isize every = asked / QUESTIONS_MAX + 1;
+    for (isize r = 0; r < runs_n; r++) {
+        bool is_long = runs[r].to - runs[r].from >= least;
+        bool asks = is_long && r >= tail && at++ % every == 0 && b->trials_n < b->cap;
+        if (asks) hold_out(b, all, runs[r], &rng);
+        else if (!by_time || r < tail)
+            for (isize i = runs[r].from; i < runs[r].to; i++) b->kept[b->kept_n++] = all[i];
+    }
+    return b->trials_n > 0;
+}
+
+static struct model *bench_model(const struct bench *b, const struct recommend_options *options, u32 only)
+{
+    struct recommend_options o = *options;
+    o.only = only;
+    o.ease_items = min_isize(o.ease_items, TUNED_HEAD_MAX);
+    o.als_rounds = min_isize(o.als_rounds, TUNED_ROUNDS);
+    return model_build(b->kept, b->kept_n, b->items, b->now_ms, &o);
+}
+
+/* Mean NDCG@20 of one recommender. */
+static f64 bench_score(const struct bench *b, const struct recommend_options *options, u8 recommender)
+{
+    struct model *m = bench_model(b, options, 1U << recommender);
+    struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
+    arena a = { 0 };
+    f64 sum = 0;
+    for (isize i = 0; i < b->trials_n; i++) {
+        struct recommended *list;
+        isize n = trial_ask(&ask, &b->trials[i], K + 1, &a, &list);
+        isize *ranks = arena_new(&a, isize, b->trials[i].targets_n);
+        trial_ranks(&b->trials[i], list, n, ranks);
+        sum += trial_ndcg(&b->trials[i], ranks, K);
+        arena_clear(&a);
+    }
+    arena_fini(&a);
+    model_free(m);
+    return sum / (f64)b->trials_n;
+}
+
+static f64 knob_get(const struct knob *k, const struct recommend_options *o)
+{
+    const u8 *field = (const u8 *)o + k->offset;
+    return k->whole ? (f64) * (const isize *)field : *(const f64 *)field;
+}
+
+static void knob_set(const struct knob *k, struct recommend_options *o, f64 value)
+{
+    u8 *field = (u8 *)o + k->offset;
+    if (k->whole) *(isize *)field = (isize)value;
+    else *(f64 *)field = value;
+}
+
+/* From where it stands up the row while that pays; else down. */
+static void turn(const struct bench *b, const struct knob *k, struct recommend_options *o, f64 *best)
+{
+    isize at = 0;
+    f64 stands = knob_get(k, o);
+    for (isize i = 1; i < k->n; i++)
+        if (fabs(k->values[i] - stands) < fabs(k->values[at] - stands)) at = i;
+    for (int way = 1; way >= -1; way -= 2) {
+        bool moved = false;
+        for (isize i = at + way; i >= 0 && i < k->n; i += way) {
+            struct recommend_options tried = *o;
+            knob_set(k, &tried, k->values[i]);
+            f64 score = bench_score(b, &tried, k->recommender);
+            if (score < *best * gain_asked) break;
+            *best = score;
+            *o = tried;
+            moved = true;
+        }
+        if (moved) return;
+    }
+}
+
+/* ---- weights of the blend -------------------------------------------------------------------- */
+
+/* Every candidate of a question with its score from each recommender, the targets first. */
+struct table_of_scores { isize n; u32 *items; f32 (*scores)[RECOMMENDERS]; };
+
+static void gather(struct table_of_scores *t, const struct trial *trial, const struct recommended *list, isize n, u8 r)
+{
+    for (isize i = 0; i < n; i++) {
+        isize at = 0;
+        while (at < t->n && t->items[at] != list[i].item) at++;
+        if (at == t->n) t->items[t->n++] = list[i].item;
+        t->scores[at][r] = (f32)list[i].score;
+    }
+    (void)trial;
+}
+
+static f64 blend_score(const struct bench *b, const struct table_of_scores *tables, const f64 *weight, const u8 *of, isize of_n)
+{
+    f64 sum = 0;
+    f32 blended[DEEP * RECOMMENDERS + 512];
+    isize ranks[512];
+    for (isize i = 0; i < b->trials_n; i++) {
+        const struct table_of_scores *t = &tables[i];
+        const struct trial *trial = &b->trials[i];
+        for (isize c = 0; c < t->n; c++) {
+            f64 s = 0;
+            for (isize k = 0; k < of_n; k++) s += weight[of[k]] * (f64)t->scores[c][of[k]];
+            blended[c] = (f32)s;
+        }
+        struct trial first = *trial;
+        first.targets_n = min_isize(trial->targets_n, countof(ranks));
+        for (isize k = 0; k < first.targets_n; k++) {
+            ranks[k] = 0;
+            for (isize c = 0; blended[k] > 0 && c < t->n; c++) ranks[k] += blended[c] >= blended[k];
+        }
+        sum += trial_ndcg(&first, ranks, K);
+    }
+    return sum / (f64)b->trials_n;
+}
+
+static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set, f64 *weight)
+{
+    static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
+    u8 of[RECOMMENDERS];
+    isize of_n = 0;
+    struct model *m = bench_model(b, o, of_set);
+    struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
+    arena a = { 0 };
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        if (of_set >> r & 1) of[of_n++] = r;
+    for (isize i = 0; i < b->trials_n; i++) {
+        isize targets = min_isize(b->trials[i].targets_n, 512);
+        struct table_of_scores *t = &tables[i];
+        u32 *items = arena_new(&a, u32, targets + DEEP * of_n);
+        f32 (*scores)[RECOMMENDERS] = arena_alloc(&a, (isize)sizeof *scores, (isize)_Alignof(f32), targets + DEEP * of_n);
+        *t = (struct table_of_scores){ targets, items, scores };
+        memcpy(items, b->trials[i].targets, (size_t)targets * sizeof *items);
+        for (isize k = 0; k < of_n; k++) {
+            struct ask ask = { .model = m, .task = b->task, .mix = { of[k] }, .mix_n = 1 };
+            struct recommended *list;
+            gather(t, &b->trials[i], list, trial_ask(&ask, &b->trials[i], DEEP, &a, &list), of[k]);
+        }
+        t->items = arena_new(&b->a, u32, t->n);
+        t->scores = arena_alloc(&b->a, (isize)sizeof *scores, (isize)_Alignof(f32), t->n);
+        memcpy(t->items, items, (size_t)t->n * sizeof *items);
+        memcpy(t->scores, scores, (size_t)t->n * sizeof *scores);
+        arena_clear(&a);
+    }
+    arena_fini(&a);
+    model_free(m);
+    /* Start from the best alone, and move each weight while that helps. */
+    f64 best = 0;
+    isize lead = 0;
+    for (isize k = 0; k < of_n; k++) {
+        f64 alone[RECOMMENDERS] = { 0 };
+        alone[of[k]] = 1;
+        f64 score = blend_score(b, tables, alone, of, of_n);
+        if (score > best) { best = score; lead = k; }
+    }
+    memset(weight, 0, RECOMMENDERS * sizeof *weight);
+    weight[of[lead]] = 1;
+    for (int round = 0; round < 3; round++)
+        for (isize k = 0; k < of_n; k++) {
+            if (k == lead) continue;
+            f64 stands = weight[of[k]], found = stands;
+            for (isize v = 0; v < countof(values); v++) {
+                weight[of[k]] = values[v];
+                f64 score = blend_score(b, tables, weight, of, of_n);
+                if (score > best * (values[v] > 0 && stands <= 0 ? 1.002 : 1.0)) { best = score; found = values[v]; }
+            }
+            weight[of[k]] = found;
+        }
+}
+
+struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, u32 only, u64 seed)
+{
+    struct tuning out = { .options = task_options(task) };
+    u32 of = task_recommenders(task) & (only ? only : UINT32_MAX);
+    struct bench b = { .task = task, .items = items };
+    if (only && !(of & only)) of = only;
+    if (bench_make(&b, all, n, seed)) {
+        for (u8 r = 0; r < RECOMMENDERS; r++) {
+            if (!(of >> r & 1)) continue;
+            f64 best = -1;
+            for (isize k = 0; k < countof(knobs); k++) {
+                if (knobs[k].recommender != r || !(knobs[k].tasks >> task & 1)) continue;
+                if (best < 0) best = bench_score(&b, &out.options, r);
+                turn(&b, &knobs[k], &out.options, &best);
+            }
+        }
+        weigh(&b, &out.options, of, out.weight);
+        out.trials = b.trials_n;
+    }
+    else {
+        for (u8 r = 0; r < RECOMMENDERS; r++) out.weight[r] = of >> r & 1 ? (r == RECOMMENDER_POPULAR ? .1 : 1) : 0;
+    }
+    arena_fini(&b.a);
+    out.options.only = 0;
+    for (u8 r = 0; r < RECOMMENDERS; r++) out.options.only |= (u32)(out.weight[r] > 0) << r;
+    out.options.seed = seed;
+    return out;
+}
