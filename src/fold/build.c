@@ -6,11 +6,14 @@
  * held back for long; guests' baskets, which no profile has, it asks the fold for. The model is made anew from what is
  * there, so a person who withdrew or was erased is not in the next one.
  */
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "base/logline.h"
 #include "base/rcu.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, INTERACTIONS_MAX = 50 << 20 };
+enum { PEOPLE_PER_BRACKET = 2000, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
 
 struct builder { pthread_t thread; struct queue *stop; u64 built_ref; };     /* nothing is ever queued; closing it ends the wait */
 
@@ -18,6 +21,7 @@ struct learning {
     struct fold *fold;
     struct { struct interaction *at; isize n, cap; } all;
     u32 sessions;
+    u32 person;                     /* whose history is being read; 0: a guest's order */
     u64 ref;
 };
 
@@ -37,7 +41,7 @@ static void learn_entry(struct learning *l, const struct history_entry *e, u32 s
     static const u8 weights[] = { [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1 };
     int kind = kind_of(e->type, e->flags);
     if (kind < 0 || e->item == 0 || e->quantity < 0 || e->flags & HISTORY_BOT || l->all.n >= INTERACTIONS_MAX) return;
-    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, 0, (u8)kind, weights[kind] });
+    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, l->person, (u8)kind, weights[kind] });
 }
 
 /* A visit is a session; so is each order's basket. */
@@ -45,6 +49,7 @@ static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms
 {
     if (profile_consent(p, PURPOSE_MODEL_TRAINING) == CONSENT_DENIED || profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
     u32 visit = 0, basket = 0;
+    l->person = p->id.v;
     i64 last_ms = 0;
     u64 order = 0;
     for (isize i = 0; i < p->history_n; i++) {
@@ -78,6 +83,12 @@ static void learn_guests(void *ctx, struct fold *fold)
 
 static void free_model(void *model) { model_free(model); }
 
+static void publish(struct fold *fold, struct model *model)
+{
+    struct model *old = (struct model *)(uintptr_t)atomic_exchange(&fold->live.model, model);
+    if (old) rcu_defer(free_model, old);
+}
+
 static u64 train(struct fold *fold)
 {
     struct learning l = { .fold = fold };
@@ -95,10 +106,18 @@ static u64 train(struct fold *fold)
     i64 now_ms = 0;                                     /* decay counts from the latest thing anybody did */
     for (isize i = 0; i < l.all.n; i++) now_ms = max_i64(now_ms, l.all.at[i].at_ms);
     struct recommend_options options = recommend_defaults();
-    struct model *model = model_build(l.all.at, l.all.n, (u32)catalog_count(fold->live.catalog) + 1, now_ms, &options);
+    options.memory_bytes = (isize)fold->config->train_mb << 20;
+    u32 items = (u32)catalog_count(fold->live.catalog) + 1;
+    const struct model *before = atomic_load(&fold->live.model);
+    /* What needs dense algebra may take minutes: what was clicked meanwhile should not wait for it. */
+    if (!before || model_card(before).took_us > SLOW_US) {
+        struct recommend_options quick = options;
+        quick.only = RECOMMENDERS_QUICK;
+        publish(fold, model_build(l.all.at, l.all.n, items, now_ms, &quick));
+    }
+    struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options);
+    publish(fold, model);
     vec_fini(&l.all);
-    struct model *old = (struct model *)(uintptr_t)atomic_exchange(&fold->live.model, model);
-    if (old) rcu_defer(free_model, old);
     log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,
               (long long)(clock_monotonic_us() - began) / 1000);
     return l.ref;
@@ -111,6 +130,7 @@ static void *builder_thread(void *ctx)
     struct fold *fold = ctx;
     struct builder *b = fold->builder;
     rcu_thread_start();
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);   /* of this thread alone, as Linux has it */
     i64 wait_ms = 0;
     void *nothing;
     while (queue_take(b->stop, &nothing, 1, wait_ms) >= 0) {

@@ -63,6 +63,8 @@ struct model_card model_card(const struct model *model);
 /* The numbers stand in the log: new ones come last. */
 enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT,
                    RECOMMENDER_POPULAR, RECOMMENDER_RULES, RECOMMENDER_EASE, RECOMMENDER_ALS, RECOMMENDERS };
+/* Without dense algebra: seconds at most. */
+enum { RECOMMENDERS_QUICK = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES };
 const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", … */
 bool recommender_of(str name, u8 *out);
 
