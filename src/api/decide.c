@@ -10,8 +10,6 @@
 
 enum { PLACEMENTS_PER_CALL_MAX = 50, KEYS_PER_LIST_MAX = 200 };
 
-struct asked { struct decide_request request; struct collected collected; };
-
 static isize strings(struct call *call, const struct json *list, const str **out)
 {
     isize n = min_isize(json_len(list), KEYS_PER_LIST_MAX);
@@ -60,7 +58,7 @@ static str context_text(struct call *call, const struct json *context, const cha
     return json_text(call->a, json_get(context, str_of(name)));
 }
 
-static enum err read_request(struct call *call, struct asked *asked, struct diag *diag)
+enum err ask_read(struct call *call, struct asked *asked, struct diag *diag)
 {
     const struct json *body = call->body;
     struct decide_request *r = &asked->request;
@@ -91,7 +89,7 @@ static enum err read_request(struct call *call, struct asked *asked, struct diag
 }
 
 /* Inside the bracket: what points into the book. A console session decides as the first source there is. */
-static void bind_source(struct call *call, struct asked *asked, const struct book *book)
+void ask_bind(struct call *call, struct asked *asked, const struct book *book)
 {
     asked->request.source = book_source(book, call->source_key);
     if (!asked->request.source && book->sources_n) asked->request.source = &book->sources[0];
@@ -141,7 +139,7 @@ static void decide_answer(struct call *call)
     rcu_read_begin();
     struct decide_world world = live_world(call->api->live);
     asked->request.identifiers_n = 0;
-    bind_source(call, asked, world.book);
+    ask_bind(call, asked, world.book);
     decide(&world, &asked->request, call->a, decisions);
     jsonw_begin(&call->w, '{');
     jsonw_key(&call->w, S("decisions"));
@@ -172,7 +170,7 @@ enum err api_decide(const struct api_inside *inside, const struct json *body, i6
     call.w = (struct jsonw){ .out = &call.out };
     call.own = &asked;
     enum err err = json_len(events) ? api_collect(inside, events, a, &taken, diag) : ERR_OK;
-    if (!err) err = read_request(&call, &asked, diag);
+    if (!err) err = ask_read(&call, &asked, diag);
     if (err) return err;
     if (at_ms) {
         asked.request.now_ms = at_ms;
@@ -190,7 +188,7 @@ void decide_post(struct call *call)
     struct asked *asked = arena_new(call->a, struct asked, 1);
     call->own = asked;
     if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"placements\": […]}"); return; }
-    enum err err = read_request(call, asked, &diag);
+    enum err err = ask_read(call, asked, &diag);
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     const struct json *events = json_get(call->body, S("events"));
     if (json_len(events) == 0 || call->source_key.len == 0) { decide_now(call); return; }
@@ -237,21 +235,26 @@ static bool no_names(const void *ctx, enum rule_name sort, isize at, str *out)
     return false;
 }
 
+enum err ask_filter(struct call *call, const struct book *book, const struct rule **out, struct rule_errors *errors)
+{
+    str text = json_str(json_get(call->body, S("filter")), S(""));
+    struct rule_names names = { book, no_event, book_segment, no_names };
+    return text.len ? rule_compile(call->a, text, RULE_FILTER, &names, out, errors) : ERR_OK;
+}
+
 static void recommend_now(struct call *call)
 {
     struct asked *asked = arena_new(call->a, struct asked, 1);
     const struct rule *filter = NULL;
     struct rule_errors errors = { 0 };
     struct diag diag = { .arena = call->a };
-    enum err err = read_request(call, asked, &diag);
+    enum err err = ask_read(call, asked, &diag);
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     rcu_read_begin();
     struct decide_world world = live_world(call->api->live);
-    str text = json_str(json_get(call->body, S("filter")), S(""));
-    struct rule_names names = { world.book, no_event, book_segment, no_names };
-    if (text.len) err = rule_compile(call->a, text, RULE_FILTER, &names, &filter, &errors);
+    err = ask_filter(call, world.book, &filter, &errors);
     if (!err) {
-        bind_source(call, asked, world.book);
+        ask_bind(call, asked, world.book);
         print_recommended(call, &world, asked, filter);
     }
     rcu_read_end();

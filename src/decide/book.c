@@ -561,6 +561,7 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     book->version = version;
     memcpy(book->secret, secret, sizeof book->secret);
     if (segment_set_build(&book->arena, definitions, candidate, names, &book->segments, errors)) return ERR_REFUSED;
+    if (search_rules_build(&book->arena, definitions, candidate, names, &book->search, errors)) return ERR_REFUSED;
     build_settings(&b);
     build_sources(&b);
     build_keys(&b);

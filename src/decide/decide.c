@@ -615,6 +615,14 @@ struct rule_facts decide_facts(const struct decide_world *world, const struct de
     return facts_of(q, (item_id){ 0 });
 }
 
+struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a)
+{
+    struct asker *q = arena_new(a, struct asker, 1);
+    asker_init(q, world, request, a);
+    return (struct decide_who){ facts_of(q, (item_id){ 0 }), q->personal,
+                                q->personal && holdout_contains(q->bucketing_id, world->book->settings.holdout) };
+}
+
 /* ---- the record --------------------------------------------------------------------------------------------- */
 
 static void visit_considered(struct codec *c, struct considered *v)

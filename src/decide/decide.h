@@ -9,7 +9,7 @@
  * profile, the catalogue and the recommenders' model, and nothing else: no disk, no lock. It never
  * comes back empty: each placement ends in its default.
  *
- *   reads    base/, math/, event/, rule/, definition/, identity/, consent/, catalog/, profile/, segment/, recommend/, experiment/
+ *   reads    base/, math/, event/, rule/, definition/, identity/, consent/, catalog/, profile/, segment/, search/ (rules), recommend/, experiment/
  *   feeds    fold/, api/
  *   threads  the fold builds books; decide from any thread inside rcu brackets; struct caps is atomic
  *   memory   a book in its own arena; a decision in the request's
@@ -26,6 +26,7 @@
 #include "identity/identity.h"
 #include "profile/profile.h"
 #include "recommend/recommend.h"
+#include "search/search.h"
 #include "segment/segment.h"
 
 /* ---- the book: all published definitions, compiled ------------------------------------------------ */
@@ -154,6 +155,7 @@ struct book {
     struct connector *connectors; isize connectors_n;
     struct mapping *mappings; isize mappings_n;
     struct feed *feeds; isize feeds_n;
+    const struct search_rules *search;                  /* never null */
     struct settings settings;
     u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
     arena arena;
@@ -204,6 +206,7 @@ struct decide_world {
     const struct denials *denials;
     const u8 *denial_key;
     const struct model *model;      /* null: none built yet */
+    const struct search_index *search;      /* likewise */
     struct caps *caps;
 };
 
@@ -290,6 +293,9 @@ void decide_print_item(const struct decide_world *world, const struct decide_req
 
 /* The facts a request's rules are asked with, for explaining them; live in `a`. */
 struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a);
+/* Whether what a person likes may order what they are shown: not without consent, and not in the programme's holdout. */
+struct decide_who { struct rule_facts facts; bool personal, held_out; };
+struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a);
 /* What was considered and why each lost, with the targets asked again against `facts` (null: left out). */
 void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w);
 /* One node of an explained rule: text, result, value, the events that made it so with their items' keys and titles, children. */

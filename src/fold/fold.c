@@ -24,7 +24,8 @@ struct decide_world live_world(const struct live *live)
     return (struct decide_world){
         .book = atomic_load_explicit(&live->book, memory_order_acquire), .identity = live->identity, .people = live->people,
         .catalog = live->catalog, .denials = live->denials, .denial_key = live->denial_key,
-        .model = atomic_load_explicit(&live->model, memory_order_acquire), .caps = live->caps,
+        .model = atomic_load_explicit(&live->model, memory_order_acquire),
+        .search = atomic_load_explicit(&live->search, memory_order_acquire), .caps = live->caps,
     };
 }
 
@@ -204,6 +205,7 @@ static struct fold *state_new(const struct fold_options *options)
 static void state_free(struct fold *fold)
 {
     model_free((struct model *)(uintptr_t)atomic_load(&fold->live.model));
+    search_free((struct search_index *)(uintptr_t)atomic_load(&fold->live.search));
     book_free((struct book *)(uintptr_t)atomic_load(&fold->live.book));
     identity_free(fold->live.identity);
     people_free(fold->live.people);
@@ -418,6 +420,7 @@ void fold_start(struct fold *fold)
     fold->writer = log_writer_start(fold->log, fold->config, fold->clock, take_group, fold);
     builder_start(fold);
     learner_start(fold);
+    indexer_start(fold);
 }
 
 void fold_stop(struct fold *fold)
@@ -425,6 +428,7 @@ void fold_stop(struct fold *fold)
     if (!fold->started) return;
     learner_stop(fold);
     builder_stop(fold);
+    indexer_stop(fold);
     log_writer_stop(fold->writer);                      /* waits until every group was folded */
     work_push(fold, (struct work){ .kind = WORK_STOP });
     pthread_join(fold->thread, NULL);

@@ -90,6 +90,7 @@ struct totals {
 struct live {
     _Atomic(const struct book *) book;
     _Atomic(const struct model *) model;
+    _Atomic(const struct search_index *) search;        /* null until the first is made, soon after the start */
     struct identity *identity;
     struct people *people;
     struct catalog *catalog;

@@ -51,6 +51,7 @@ struct trial { u32 campaign; u8 experience; struct allotment learnt; struct { st
 struct flush;
 struct builder;
 struct learner;
+struct indexer;
 
 struct fold {
     const struct config *config;
@@ -102,6 +103,7 @@ struct fold {
     struct append tick_append;
     struct builder *builder;
     struct learner *learner;
+    struct indexer *indexer;
 };
 
 /* apply.c */
@@ -180,6 +182,10 @@ void trials_fini(struct fold *fold);
 /* learn.c */
 void learner_start(struct fold *fold);
 void learner_stop(struct fold *fold);
+
+/* index.c */
+void indexer_start(struct fold *fold);
+void indexer_stop(struct fold *fold);
 
 /* save.c */
 enum err save_open(struct fold *fold, const char *path, struct diag *diag);

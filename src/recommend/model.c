@@ -271,3 +271,12 @@ void model_free(struct model *model)
 }
 
 struct model_card model_card(const struct model *model) { return model->card; }
+
+void model_popularity(const struct model *model, f32 *out, isize n)
+{
+    const struct ranking *popular = &model->rankings[0][RANKING_POPULAR];
+    memset(out, 0, (size_t)n * sizeof *out);
+    f64 most = popular->n ? log1p(popular->at[0].score) : 0;
+    for (isize i = 0; i < popular->n && most > 0; i++)
+        if ((isize)popular->at[i].id < n) out[popular->at[i].id] = (f32)(log1p(popular->at[i].score) / most);
+}

@@ -59,6 +59,8 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
 void model_free(struct model *model);
 struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes, ease_items, als_people; i64 took_us; };
 struct model_card model_card(const struct model *model);
+/* How much everybody does lately with each product, by id, beside the one most is done with: 0 to 1, logarithms; fills out[0 .. n-1]. */
+void model_popularity(const struct model *model, f32 *out, isize n);
 
 /* The numbers stand in the log: new ones come last. */
 enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT,

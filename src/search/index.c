@@ -4,16 +4,15 @@
  *
  * An item that changed is left out of the large part by a bit in `replaced` and stands in the small
  * part instead, or in neither when it went. Rarity and the average lengths stay the large part's, so
- * that a change of one item moves no other. When the small part would hold more than a twentieth of
- * the items (and at least SMALL_MAX), or the catalogue no longer remembers all that changed, the
- * whole is made anew: search_refresh says so by null.
+ * that a change of one item moves no other. When the small part would grow past an eighth of the
+ * large one, or the catalogue no longer remembers all that changed, the whole is made anew: search_refresh says so by null.
  *
  * Between two refreshes, a few tenths of a second apart, an item that changed is still found by its
  * old words, but whether it may be shown is asked of the catalogue itself (rank.c).
  */
 #include "search/inside.h"
 
-enum { SMALL_MAX = 2000 };
+enum { SMALL_LEAST = 16, SMALL_SHARE = 8 };           /* the small part holds an eighth of the large at most, so that averages hold */
 
 static struct search_index *index_new(struct part *large, struct part *small, str language)
 {
@@ -47,7 +46,7 @@ struct search_index *search_refresh(const struct search_index *index, const stru
 {
     struct part *large = index->large;
     u64 now = catalog_changes(catalog);
-    isize most = max_isize(SMALL_MAX, large->docs_n / 20);
+    isize most = max_isize(SMALL_LEAST, large->docs_n / SMALL_SHARE);
     struct bitset *replaced = bitset_new((u32)catalog_count(catalog) + 1);
     struct { u32 *at; isize n, cap; } items = { 0 };
     bool fits = true;

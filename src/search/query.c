@@ -36,7 +36,7 @@ static isize uses(const struct alternative *alt) { return alt->lists[0].n + alt-
 
 static f32 rarity_of(const struct search_index *index, isize in)
 {
-    f64 all = (f64)index->large->docs_n + 1;
+    f64 all = (f64)(index->large->docs_n + (index->small ? index->small->docs_n : 0));
     return (f32)log(1 + fmax(0, all - (f64)in + 0.5) / ((f64)in + 0.5));
 }
 
