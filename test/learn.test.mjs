@@ -110,6 +110,30 @@ test('a contextual bandit learns whom each arm is for', async () => {
     assert.ok(record.propensity > 0 && record.propensity <= 1);
 });
 
+test('R37: a change is tried on what people did, with an interval, before it is launched', async () => {
+    const even = (shares) => campaign('r37', { choose: 'experiment', variations: [
+        { key: 'a', share: shares[0], control: true, content: { headline: 'A' } }, { key: 'b', share: shares[1], content: { headline: 'B' } }] });
+    await server.publish({ kind: 'placement', key: 'hero_r37', schema: { headline: 'text' }, default: { headline: 'Welcome' } });
+    await server.publish(even(['70%', '30%']));
+    const given = await visitors('r37', 600, (variation) => (variation === 'b' ? 0.5 : 0.2));
+    const rate = (key) => { const own = given.filter((one) => one.variation === key); return own.filter((one) => one.clicked).length / own.length; };
+    await server.put('/v1/definitions/campaign/r37', even(['0%', '100%']));            // a draft: nobody sees it
+    await server.stop();
+    const { stdout } = await opmaat(['replay', '--data', server.data, '--campaign', 'r37', '--json']);
+    const told = JSON.parse(stdout);
+    const { gain, logged, dr } = told.metrics;
+    assert.equal(told.people, 600);
+    assert.ok(Math.abs(told.covered - 1) < 1e-9);
+    assert.ok(Math.abs(logged.value - given.filter((one) => one.clicked).length / 600) < 1e-9);
+    assert.ok(Math.abs(dr.value - rate('b')) < 1e-9, `${dr.value} is what b's people did: ${rate('b')}`);
+    assert.ok(gain.low > 0 && gain.low < gain.value && gain.value < gain.high);
+    assert.ok(told.weights.effective_sample_size > 100 && told.weights.effective_sample_size < 300);
+    const { stdout: file } = await opmaat(['replay', '--data', server.data, '--campaign', 'r37', '--since', new Date(Date.now() + 1e6).toISOString()], { ok: false });
+    assert.equal(file, '');
+    server = await startServer({ data: server.data, config: server.config, keys: false, port: server.port })
+        .then((again) => Object.assign(again, { secret: server.secret }));
+});
+
 test('what was learnt is in the log: the folder folds again to the same state', async () => {
     const { data, config } = server;
     await server.stop();

@@ -191,25 +191,6 @@ void print_item_named(const struct live *live, u32 item, struct jsonw *w)
 
 /* ---- rules ---------------------------------------------------------------------------------- */
 
-static enum tri segment_as_of(const void *ctx, segment_id id)
-{
-    const struct as_of *at = ctx;
-    const struct segment *segment = id.v < SEGMENTS_MAX ? at->set->by_id[id.v] : NULL;
-    if (!segment || at->depth >= RULE_DEPTH_MAX) return TRI_FALSE;
-    struct as_of deeper = *at;
-    deeper.depth++;
-    struct rule_facts facts = facts_as_of(&deeper);
-    return rule_run(segment->rule, &facts).is;
-}
-
-struct rule_facts facts_as_of(const struct as_of *at)
-{
-    struct rule_facts facts = profile_facts(&at->world);
-    facts.segment_ctx = at;
-    facts.in_segment = segment_as_of;
-    return facts;
-}
-
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
 void print_why(struct call *call, const struct fold *fold, const struct rule_trace *t)
 {

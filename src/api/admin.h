@@ -30,10 +30,6 @@ str person_display(const struct live *live, const struct profile *p, arena *a);
 /* "p-1" and "Slim jeans"; nothing for item 0. */
 void print_item_named(const struct live *live, u32 item, struct jsonw *w);
 
-/* The facts of a person at another instant: segments a rule names are worked out too. Stays put
- * while the facts are used. */
-struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
-struct rule_facts facts_as_of(const struct as_of *at);
 /* A rule's trace as WEBAPI's tree, items by key and events by name. On the fold's thread. */
 void print_why(struct call *call, const struct fold *fold, const struct rule_trace *trace);
 

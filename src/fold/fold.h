@@ -21,6 +21,7 @@
 #include "decide/decide.h"
 #include "deliver/deliver.h"
 #include "log/log.h"
+#include "measure/measure.h"
 #include "predict/predict.h"
 
 /* ---- orders: upserted entities ------------------------------------------------------------------- */
@@ -179,6 +180,13 @@ const struct epoch *fold_epochs(const struct fold *fold, u32 campaign, u8 experi
 /* What bandits may learn from what there is now is submitted; fold_start has a thread that does it every learn_ms. Blocks; from tools, and
  * on a thread known to rcu. Returns how many changed. */
 isize fold_learn(struct fold *fold);
+
+/* ---- a changed campaign on what people did (whatif.c) ----------------------------------------------------- */
+struct whatif { str campaign, document; i64 since_ms; };        /* document: the campaign as it might be; empty: its latest draft */
+struct whatif_answer { struct ope ope; isize people; f64 covered; str metric; };        /* covered: of what it would show, the share that was shown */
+/* ERR_NOT_FOUND, ERR_REFUSED with the reason. Not on the fold's thread; on one known to rcu. */
+MUST_USE enum err fold_whatif(struct fold *fold, const struct whatif *ask, arena *a, struct whatif_answer *out, struct diag *diag);
+void whatif_print(const struct whatif *ask, const struct whatif_answer *answer, struct jsonw *w);
 
 /* The cards of the latest models that made scores, oldest first: JSON, as predict/ wrote them. */
 struct card { u32 version; str json; };

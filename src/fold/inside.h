@@ -174,6 +174,7 @@ void builder_stop(struct fold *fold);
 
 /* trials.c */
 void trials_follow(struct fold *fold, struct book *book);       /* puts what was learnt into a new book, and notes its shares */
+void trials_show(struct fold *fold, struct book *book);         /* puts what was learnt into a book that is only asked */
 void apply_allotment(struct fold *fold, str bytes);
 void trials_encode(const struct fold *fold, struct buf *out);
 enum err trials_load(struct fold *fold, str bytes, arena *a);

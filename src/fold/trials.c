@@ -78,6 +78,15 @@ void trials_follow(struct fold *fold, struct book *book)
     }
 }
 
+void trials_show(struct fold *fold, struct book *book)
+{
+    for (isize i = 0; i < fold->trials.n; i++) {
+        const struct trial *t = &fold->trials.at[i];
+        struct experience *x = t->learnt.arms ? book_experience(book, t->campaign, t->experience) : NULL;
+        if (x) (void)experience_allot(book, x, &t->learnt);
+    }
+}
+
 void apply_allotment(struct fold *fold, str bytes)
 {
     struct codec c = codec_reader(bytes, &fold->scratch);

@@ -64,7 +64,7 @@ struct ope ope_evaluate(const struct ope_row *rows, isize n, f64 clip, f64 alpha
 {
     assert(clip > 0 && alpha > 0 && alpha < 1);
     struct ope o = { .n = n, .clip = clip };
-    struct terms logged = { 0 }, weights = { 0 }, ips = { 0 }, cut = { 0 }, dm = { 0 }, dr = { 0 }, dr_cut = { 0 };
+    struct terms logged = { 0 }, weights = { 0 }, ips = { 0 }, cut = { 0 }, dm = { 0 }, dr = { 0 }, dr_cut = { 0 }, gain = { 0 };
     for (isize i = 0; i < n; i++) {
         const struct ope_row *r = &rows[i];
         assert(r->propensity > 0);
@@ -75,6 +75,7 @@ struct ope ope_evaluate(const struct ope_row *rows, isize n, f64 clip, f64 alpha
         term(&cut, c * r->reward);
         term(&dm, r->model_target);
         term(&dr, r->model_target + w * (r->reward - r->model));
+        term(&gain, r->model_target + w * (r->reward - r->model) - r->reward);
         term(&dr_cut, r->model_target + c * (r->reward - r->model));
         o.max_weight = fmax(o.max_weight, w);
         o.rewarded += w > 0 && (r->reward > 0 || r->reward < 0);
@@ -87,6 +88,7 @@ struct ope ope_evaluate(const struct ope_row *rows, isize n, f64 clip, f64 alpha
     o.snips_clipped = self_normalised(rows, n, clip, alpha);
     o.dm = (struct ope_value){ mean_of(&dm), (f64)NAN, (f64)NAN, (f64)NAN };       /* its error is the model's, which no row shows */
     o.dr = valued(&dr, alpha);
+    o.gain = valued(&gain, alpha);
     o.dr_clipped = valued(&dr_cut, alpha);
     o.mean_weight = mean_of(&weights);
     o.mean_weight_se = se_of(&weights);
@@ -121,6 +123,7 @@ void ope_print(const struct ope *ope, struct jsonw *w)
     print_value(w, "dm", ope->dm);
     print_value(w, "dr", ope->dr);
     print_value(w, "dr_clipped", ope->dr_clipped);
+    print_value(w, "gain", ope->gain);
     jsonw_end(w, '}');
     jsonw_key_begin(w, "weights", '{');
     jsonw_key_num(w, "mean", ope->mean_weight);

@@ -35,6 +35,7 @@ struct ope {
     isize n, rewarded;                  /* rows; rows with a reward and a weight */
     struct ope_value logged;            /* what the policy of the log earned */
     struct ope_value ips, ips_clipped, snips, snips_clipped, dm, dr, dr_clipped;
+    struct ope_value gain;              /* DR less logged, row by row: what the change would bring */
     f64 mean_weight, mean_weight_se, max_weight, ess, clip;
     u32 alarms;
 };

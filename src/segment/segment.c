@@ -244,22 +244,6 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
 
 /* ---- all people ------------------------------------------------------------------------------------- */
 
-/* As of another instant a stored membership says nothing: segments that a rule names are asked at that instant too. */
-struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
-
-static enum tri segment_as_of(const void *ctx, segment_id id)
-{
-    const struct as_of *at = ctx;
-    const struct segment *segment = id.v < SEGMENTS_MAX ? at->set->by_id[id.v] : NULL;
-    if (!segment || at->depth >= RULE_DEPTH_MAX) return TRI_FALSE;
-    struct as_of deeper = *at;
-    deeper.depth++;
-    struct rule_facts facts = profile_facts(&deeper.world);
-    facts.segment_ctx = &deeper;
-    facts.in_segment = segment_as_of;
-    return rule_run(segment->rule, &facts).is;
-}
-
 i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
                  const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx)
 {
@@ -269,9 +253,7 @@ i64 segment_walk(const struct people *people, const struct catalog *catalog, con
         const struct profile *p = people_get(people, (person_id){ id });
         if (!p || p->created_at_ms > now_ms) continue;
         struct as_of at = { { .profile = p, .catalog = catalog, .now_ms = now_ms }, set, 0 };
-        struct rule_facts facts = profile_facts(&at.world);
-        facts.segment_ctx = &at;
-        facts.in_segment = segment_as_of;
+        struct rule_facts facts = facts_as_of(&at);
         if (!rule_holds(rule_run(rule, &facts))) continue;
         count++;
         if (member) member(ctx, p->id);

@@ -61,6 +61,11 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
 /* Whether a person is a member at now_ms, asking the rule again when the stored answer's instant has passed. */
 bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms);
 
+/* The facts of a person at another instant (world.now_ms): segments a rule names are worked out too. Stays put while the facts are
+ * used. */
+struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
+struct rule_facts facts_as_of(const struct as_of *at);
+
 /* Count and a sample of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets. */
 struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
 struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
