@@ -8,6 +8,9 @@
  */
 #include "segment/segment.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 
 void definition_error_add(struct definition_errors *errors, struct definition_error error)
@@ -244,35 +247,79 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
 
 /* ---- all people ------------------------------------------------------------------------------------- */
 
+/* A question to everybody: what each of its parts is asked. */
+struct question { const struct people *people; const struct catalog *catalog; const struct rule *rule; const struct segment_set *set; i64 now_ms; };
+
+static bool holds_for(const struct question *q, const struct profile *p)
+{
+    if (!p || p->created_at_ms > q->now_ms) return false;
+    struct as_of at = { { .profile = p, .catalog = q->catalog, .now_ms = q->now_ms }, q->set, 0 };
+    struct rule_facts facts = facts_as_of(&at);
+    return rule_holds(rule_run(q->rule, &facts));
+}
+
 i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
                  const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx)
 {
+    struct question q = { people, catalog, rule, set, now_ms };
     i64 count = 0;
     u32 most = (u32)people_most(people);
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(people, (person_id){ id });
-        if (!p || p->created_at_ms > now_ms) continue;
-        struct as_of at = { { .profile = p, .catalog = catalog, .now_ms = now_ms }, set, 0 };
-        struct rule_facts facts = facts_as_of(&at);
-        if (!rule_holds(rule_run(rule, &facts))) continue;
+        if (!holds_for(&q, people_get(people, (person_id){ id }))) continue;
         count++;
-        if (member) member(ctx, p->id);
+        if (member) member(ctx, (person_id){ id });
     }
     return count;
 }
 
-static void take_sample(void *ctx, person_id id)
+/* One part of the people, on a thread of its own. The asker's rcu bracket stays open until all are done, and keeps for them too
+ * whatever they come upon. */
+struct share { struct question q; u32 from, to; struct segment_preview found; pthread_t thread; };
+
+static void *count_share(void *arg)
 {
-    struct segment_preview *preview = ctx;
-    if (preview->sample_n < countof(preview->sample)) preview->sample[preview->sample_n++] = id;
+    struct share *s = arg;
+    for (u32 id = s->from; id < s->to; id++) {
+        if (!holds_for(&s->q, people_get(s->q.people, (person_id){ id }))) continue;
+        s->found.count++;
+        if (s->found.sample_n < countof(s->found.sample)) s->found.sample[s->found.sample_n++] = (person_id){ id };
+    }
+    return NULL;
+}
+
+enum { SHARES_MAX = 8, PEOPLE_A_SHARE = 20000 };       /* fewer are counted sooner than a thread is started */
+
+static isize shares_of(u32 people)
+{
+    isize cores = (isize)sysconf(_SC_NPROCESSORS_ONLN);
+    return min_isize(min_isize(max_isize(cores, 1), SHARES_MAX), 1 + people / PEOPLE_A_SHARE);
 }
 
 struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
                                        const struct segment_set *set, i64 now_ms)
 {
     struct segment_preview preview = { 0 };
+    struct share shares[SHARES_MAX];
     i64 began = clock_monotonic_us();
-    preview.count = segment_walk(people, catalog, rule, set, now_ms, take_sample, &preview);
+    u32 most = (u32)people_most(people), from = 1;
+    isize n = shares_of(most);
+    for (isize i = 0; i < n; i++) {
+        u32 to = 1 + (u32)((u64)most * (u64)(i + 1) / (u64)n);
+        shares[i] = (struct share){ .q = { people, catalog, rule, set, now_ms }, .from = from, .to = to };
+        from = to;
+    }
+    bool started[SHARES_MAX] = { false };
+    for (isize i = 1; i < n; i++) started[i] = pthread_create(&shares[i].thread, NULL, count_share, &shares[i]) == 0;
+    (void)count_share(&shares[0]);
+    for (isize i = 1; i < n; i++) {
+        if (started[i]) (void)pthread_join(shares[i].thread, NULL);
+        else (void)count_share(&shares[i]);
+    }
+    for (isize i = 0; i < n; i++) {
+        preview.count += shares[i].found.count;
+        for (isize k = 0; k < shares[i].found.sample_n && preview.sample_n < countof(preview.sample); k++)
+            preview.sample[preview.sample_n++] = shares[i].found.sample[k];
+    }
     preview.took_us = clock_monotonic_us() - began;
     return preview;
 }

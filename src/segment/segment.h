@@ -66,7 +66,8 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
 struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
 struct rule_facts facts_as_of(const struct as_of *at);
 
-/* Count and a sample of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets. */
+/* Count and a sample (the lowest ids) of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets:
+ * one thread a core helps it, for as long as it takes. */
 struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
 struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
                                        const struct segment_set *set, i64 now_ms);
