@@ -76,7 +76,7 @@ test('an import says what it took and what it refused, line by line', async () =
     assert.equal((await server.get('/v1/jobs')).jobs[0].job, job);
     await server.get('/v1/jobs/j_9999', { status: 404 });
     await server.post('/v1/import/nonsense', 'x', { status: 404 });
-    await server.post('/v1/import/products?mode=replace', 'x', { status: 422 });
+    await server.post('/v1/import/products?mode=sideways', 'x', { status: 400 });
     assert.equal((await server.get('/v1/catalog/items?q=SCAR')).items[0].product_key, 'p-4');
     assert.equal((await server.get('/v1/catalog/items/p-1')).title, 'Slim jeans');
     await server.get('/v1/catalog/items/p-99', { status: 404 });

@@ -7,6 +7,7 @@
  * reasons name the definition, the path in its document and, in a rule, the column.
  */
 #include "decide/decide.h"
+#include "ingest/ingest.h"
 
 #include <sodium.h>
 #include <stdarg.h>
@@ -195,6 +196,27 @@ static bool is_file_kind(str kind)
     for (isize i = 0; i < countof(kinds); i++)
         if (str_eq(kind, str_of(kinds[i]))) return true;
     return false;
+}
+
+/* As ingest would keep them, so that they compare. */
+static void build_blocked(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->blocked = arena_new(b->a, struct blocked, SEGMENTS_MAX);
+    while ((doc = next_document(b, "settings", &at))) {
+        if (!str_eq(b->def->key, S("identity"))) continue;
+        json_each(list, json_get(doc, S("blocked"))) {
+            u8 kind;
+            if (!identifier_kind_of(list->key, &kind)) { refuse(b, "blocked", 0, "there is no identifier kind \"%.*s\"", STR_FMT(list->key)); continue; }
+            json_each(one, list) {
+                str value = ingest_identifier(b->a, kind, json_text(b->a, one));
+                if (value.len == 0 || book->blocked_n == SEGMENTS_MAX) { refuse(b, "blocked", 0, "\"%.*s\" identifies nobody anyway, or there are too many", STR_FMT(json_str(one, S("")))); continue; }
+                book->blocked[book->blocked_n++] = (struct blocked){ kind, value };
+            }
+        }
+    }
 }
 
 static void build_mappings(struct building *b)
@@ -565,6 +587,7 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     build_settings(&b);
     build_sources(&b);
     build_keys(&b);
+    build_blocked(&b);
     build_mappings(&b);
     build_feeds(&b);
     build_strategies(&b);

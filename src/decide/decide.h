@@ -60,6 +60,8 @@ struct api_key { struct hash128 hash; bool secret, paused; const struct source *
 
 /* Kind "mapping": what a file's columns mean, saved under a name; the document is ingest's map. Kind "feed": a file to fetch:
  * {"url", "of": "products", "source", "map", "mode", "every": "6 hours"}. */
+/* Settings "identity": {"blocked": {"email": ["kiosk@shop.example"], "phone": ["+4722000000"]}}: values that many people share, and so name nobody. */
+struct blocked { u8 kind; str value; };
 struct mapping { str key, of; const struct json *doc; };
 struct feed { str key, url, of, source, mode, map; i64 every_ms; bool paused; };
 
@@ -153,6 +155,7 @@ struct book {
     struct campaign *campaigns; isize campaigns_n;      /* by priority, then id */
     struct strategy *strategies; isize strategies_n;
     struct connector *connectors; isize connectors_n;
+    struct blocked *blocked; isize blocked_n;
     struct mapping *mappings; isize mappings_n;
     struct feed *feeds; isize feeds_n;
     const struct search_rules *search;                  /* never null */

@@ -123,7 +123,7 @@ void letter_add(struct fold *fold, const struct dead_letter *letter);      /* co
 void letters_fini(struct fold *fold);
 
 /* quality.c: false when the event went to the dead letters instead. */
-bool quality_check(struct fold *fold, const struct event *e, u64 ref, i64 now_ms);
+bool quality_check(struct fold *fold, struct event *e, u64 ref, i64 now_ms);
 struct warning *warning_put(struct fold *fold, u16 source, str what);
 void warnings_fini(struct fold *fold);
 

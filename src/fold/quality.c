@@ -79,12 +79,30 @@ static void quarantine(struct fold *fold, const struct event *e, str reason, u64
     letter_add(fold, &(struct dead_letter){ .ref = ref, .at_ms = now_ms, .source = e->source, .reason = reason, .raw = buf_str(&raw), .verified = verified });
 }
 
-bool quality_check(struct fold *fold, const struct event *e, u64 ref, i64 now_ms)
+/* Values the shop knows to be shared, such as the till's own e-mail: off the event, before they join strangers. Their kind, or empty. */
+static str drop_blocked(const struct book *book, struct event *e)
+{
+    str what = S("");
+    isize n = 0;
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        bool blocked = false;
+        for (isize k = 0; k < book->blocked_n; k++)
+            blocked |= book->blocked[k].kind == e->identifiers[i].kind && str_eq(book->blocked[k].value, e->identifiers[i].value);
+        if (blocked) what = str_of(identifier_name(e->identifiers[i].kind));
+        else e->identifiers[n++] = e->identifiers[i];
+    }
+    e->identifiers_n = n;
+    return what;
+}
+
+bool quality_check(struct fold *fold, struct event *e, u64 ref, i64 now_ms)
 {
     arena *a = &fold->scratch;
     const struct book *book = atomic_load(&fold->live.book);
+    str blocked = book->blocked_n ? drop_blocked(book, e) : S("");
     const struct source *source = e->flags & EVENT_CHECKED ? NULL : book_source(book, e->source);
     if (!source) return true;
+    if (blocked.len) warn(fold, source, arena_printf(a, "a blocked %.*s was left out", STR_FMT(blocked)), ref, now_ms);
     const struct { u8 check; str what; } findings[] = {
         { plan_refuses(source->plan) ? CHECK_QUARANTINE : CHECK_WARN, source->plan ? plan_check(source->plan, e, a) : S("") },
         { source->checks.unknown_products, source->checks.unknown_products ? unknown_product(fold, e, a) : S("") },

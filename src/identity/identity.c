@@ -286,6 +286,13 @@ static void refuse(struct identity *identity, u32 node, u32 other, struct identi
                                         .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
 }
 
+static void attach_anyway(struct identity *identity, u32 node, struct identifier v, struct cause cause)
+{
+    map_put(identity->nodes_by_identifier, identifier_hash(identity, v), node);
+    ledger_add(identity, (struct link){ .kind = LINK_ATTACH, .a = node, .verified = v.verified, .ref = cause.ref,
+                                        .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+}
+
 static bool attach(struct identity *identity, u32 node, struct identifier v, struct cause cause)
 {
     isize all;
@@ -295,9 +302,7 @@ static bool attach(struct identity *identity, u32 node, struct identifier v, str
         refuse(identity, node, 0, v, LINK_OVER_LIMIT, cause);
         return false;
     }
-    map_put(identity->nodes_by_identifier, identifier_hash(identity, v), node);
-    ledger_add(identity, (struct link){ .kind = LINK_ATTACH, .a = node, .verified = v.verified, .ref = cause.ref,
-                                        .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+    attach_anyway(identity, node, v, cause);
     return true;
 }
 
@@ -383,6 +388,7 @@ static void merge_into(struct identity *identity, struct resolved *r, u32 other,
     person_id mine = { person_of(identity, r->node) }, theirs = { person_of(identity, other) };
     if (mine.v == theirs.v) return;
     int refused = may_join(identity, mine, theirs);
+    if (refused == LINK_OTHER_PERSON && why == LINK_ALIAS) refused = -1;    /* that is what an alias says: two user ids, one person */
     if (refused >= 0) {
         refuse(identity, r->node, other, v, (u8)refused, cause);
         return;
@@ -391,6 +397,20 @@ static void merge_into(struct identity *identity, struct resolved *r, u32 other,
                                         .ref = cause.ref, .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
     r->links[r->merged_n] = (u32)identity->links.n;
     r->merged[r->merged_n++] = (person_id){ join(identity, r->node, other) };
+}
+
+/* "previous" is a browser's id, or a user id of before: who sends it does not say which. One nobody has met yet is both from now on, so that
+ * an alias that comes before its history does as much as one that comes after. */
+static void alias(struct identity *identity, struct resolved *r, const struct event *e, struct cause cause)
+{
+    struct identifier as_user = { IDENTIFIER_USER_ID, true, e->previous_id };
+    struct identifier as_browser = { IDENTIFIER_ANONYMOUS_ID, true, e->previous_id };
+    u32 user = node_find(identity, as_user), browser = node_find(identity, as_browser);
+    if (browser) merge_into(identity, r, browser, as_browser, LINK_ALIAS, cause);
+    if (user && r->merged_n < EVENT_IDENTIFIERS_MAX) merge_into(identity, r, user, as_user, LINK_ALIAS, cause);
+    if (user || browser) return;
+    attach_anyway(identity, r->node, as_user, cause);
+    attach_anyway(identity, r->node, as_browser, cause);
 }
 
 struct resolved identity_resolve(struct identity *identity, const struct event *e, u64 ref, i64 at_ms)
@@ -416,14 +436,7 @@ struct resolved identity_resolve(struct identity *identity, const struct event *
             merge_into(identity, &r, known, v, LINK_SAME_EVENT, cause);
         }
     }
-    if (e->previous_id.len && verified_speaker && r.merged_n < EVENT_IDENTIFIERS_MAX) {
-        struct identifier as_user = { IDENTIFIER_USER_ID, true, e->previous_id };
-        struct identifier as_browser = { IDENTIFIER_ANONYMOUS_ID, true, e->previous_id };
-        u32 known = node_find(identity, as_browser);
-        struct identifier v = known ? as_browser : as_user;
-        if (!known) known = node_find(identity, as_user);
-        if (known) merge_into(identity, &r, known, v, LINK_ALIAS, cause);
-    }
+    if (e->previous_id.len && verified_speaker && r.merged_n < EVENT_IDENTIFIERS_MAX) alias(identity, &r, e, cause);
     r.person = (person_id){ person_of(identity, r.node) };
     return r;
 }
