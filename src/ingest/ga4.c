@@ -99,7 +99,7 @@ static void tell_time(struct telling *t, const struct json *body, const struct j
 
 static void tell_context(struct telling *t, const struct json *body, const struct json *params)
 {
-    static const struct { const char *ours, *theirs; } page[] = {
+    static const struct told_field page[] = {
         { "url", "page_location" }, { "referrer", "page_referrer" }, { "title", "page_title" },
     }, campaign[] = {
         { "source", "source" }, { "medium", "medium" }, { "name", "campaign" }, { "gclid", "gclid" },
@@ -110,12 +110,8 @@ static void tell_context(struct telling *t, const struct json *body, const struc
     tell_value(t, "locale", json_get(params, S("language")));
     tell_value(t, "country", json_path(body, "user_location.country_id"));
     tell_value(t, "userAgent", json_get(body, S("user_agent")));
-    jsonw_key_begin(w, "page", '{');
-    for (isize i = 0; i < countof(page); i++) tell_value(t, page[i].ours, json_get(params, str_of(page[i].theirs)));
-    jsonw_end(w, '}');
-    jsonw_key_begin(w, "campaign", '{');
-    for (isize i = 0; i < countof(campaign); i++) tell_value(t, campaign[i].ours, json_get(params, str_of(campaign[i].theirs)));
-    jsonw_end(w, '}');
+    tell_object(t, "page", params, page, countof(page));
+    tell_object(t, "campaign", params, campaign, countof(campaign));
     tell_value(t, "consent", json_get(body, S("consent")));
     jsonw_end(w, '}');
 }

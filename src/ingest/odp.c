@@ -103,12 +103,8 @@ static void tell_event(struct telling *t, const struct json *event)
     bool page = str_eq(type, S("pageview"));
     tell(t, identified ? "identify" : page ? "page" : "track", identified || page ? S("") : name_of(t, type, action));
     tell_identifiers(t, who);
-    if (page) {
-        jsonw_key_begin(&t->w, "page", '{');
-        tell_value(t, "url", json_get(data, S("page")));
-        tell_value(t, "referrer", json_get(data, S("referrer")));
-        jsonw_end(&t->w, '}');
-    }
+    static const struct told_field address[] = { { "url", "page" }, { "referrer", "referrer" } };
+    if (page) tell_object(t, "page", data, address, countof(address));
     tell_value(t, "userAgent", json_get(data, S("user_agent")));
     jsonw_end(&t->w, '}');                              /* of the context */
     tell_id(t, "messageId", json_get(data, S("idempotence_id")));

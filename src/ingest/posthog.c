@@ -52,7 +52,7 @@ static void tell_time(struct telling *t, const struct json *event)
 
 static void tell_context(struct telling *t, const struct json *p)
 {
-    static const struct { const char *ours, *theirs; } plain[] = {
+    static const struct told_field plain[] = {
         { "userAgent", "$raw_user_agent" }, { "sessionId", "$session_id" }, { "locale", "$browser_language" },
         { "timezone", "$timezone" }, { "country", "$geoip_country_code" },
     }, page[] = {
@@ -64,18 +64,13 @@ static void tell_context(struct telling *t, const struct json *p)
     struct jsonw *w = &t->w;
     jsonw_key_begin(w, "context", '{');
     for (isize i = 0; i < countof(plain); i++) tell_value(t, plain[i].ours, json_get(p, str_of(plain[i].theirs)));
-    jsonw_key_begin(w, "page", '{');
-    for (isize i = 0; i < countof(page); i++) tell_value(t, page[i].ours, json_get(p, str_of(page[i].theirs)));
-    jsonw_end(w, '}');
-    jsonw_key_begin(w, "campaign", '{');
-    for (isize i = 0; i < countof(campaign); i++) tell_value(t, campaign[i].ours, json_get(p, str_of(campaign[i].theirs)));
-    jsonw_end(w, '}');
+    tell_object(t, "page", p, page, countof(page));
+    tell_object(t, "campaign", p, campaign, countof(campaign));
     jsonw_key_begin(w, "library", '{');
     str library = json_str(json_get(p, S("$lib")), S(""));
     tell_text(t, "name", str_eq(library, S("web")) ? S("posthog-javascript") : library);
     tell_value(t, "version", json_get(p, S("$lib_version")));
     jsonw_end(w, '}');
-    tell_value(t, "consent", json_get(p, S("$consent")));
     jsonw_end(w, '}');
 }
 

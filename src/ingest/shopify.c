@@ -69,13 +69,11 @@ static void tell_contact(struct telling *t, const struct json *from)
 /* landing_site is the path they came in by, with what an advertisement wrote behind it. */
 static void tell_context(struct telling *t, const struct json *order)
 {
+    static const struct told_field page[] = { { "url", "landing_site" }, { "referrer", "referring_site" } };
     struct jsonw *w = &t->w;
     jsonw_key_begin(w, "context", '{');
     tell_contact(t, order);
-    jsonw_key_begin(w, "page", '{');
-    tell_value(t, "url", json_get(order, S("landing_site")));
-    tell_value(t, "referrer", json_get(order, S("referring_site")));
-    jsonw_end(w, '}');
+    tell_object(t, "page", order, page, countof(page));
     tell_value(t, "userAgent", json_path(order, "client_details.user_agent"));
     tell_value(t, "locale", json_get(order, S("customer_locale")));
     tell_value(t, "country", json_path(order, "shipping_address.country_code"));
@@ -224,7 +222,7 @@ static void tell_checkout(struct telling *t, const struct json *checkout)
     tell_value(t, "cart_id", json_get(checkout, S("cart_token")));
     tell_value(t, "currency", json_get(checkout, S("currency")));
     tell_value(t, "value", json_get(checkout, S("subtotal_price")));
-    tell_value(t, "channel", json_get(checkout, S("source_name")));
+    tell_text(t, "channel", str_of(channel_of_order(t, checkout)));
     tell_lines(t, json_get(checkout, S("line_items")));
     jsonw_end(&t->w, '}');
     tell_end(t);
@@ -253,6 +251,7 @@ static void tell_leaves(struct telling *t, const struct json *customer)
 static void tell_customer(struct telling *t, const struct json *customer)
 {
     static const char *const same[] = { "email", "phone", "first_name", "last_name", "created_at", "tags", "note" };
+    static const struct told_field address[] = { { "city", "city" }, { "postal_code", "zip" }, { "country", "country_code" } };
     struct jsonw *w = &t->w;
     tell(t, "identify", S(""));
     tell_key(t, "");
@@ -263,14 +262,7 @@ static void tell_customer(struct telling *t, const struct json *customer)
     jsonw_end(w, '}');
     jsonw_key_begin(w, "traits", '{');
     for (isize i = 0; i < countof(same); i++) tell_value(t, same[i], json_get(customer, str_of(same[i])));
-    const struct json *address = json_get(customer, S("default_address"));
-    if (json_is(address, JSON_OBJ)) {
-        jsonw_key_begin(w, "address", '{');
-        tell_value(t, "city", json_get(address, S("city")));
-        tell_value(t, "postal_code", json_get(address, S("zip")));
-        tell_value(t, "country", json_get(address, S("country_code")));
-        jsonw_end(w, '}');
-    }
+    tell_object(t, "address", json_get(customer, S("default_address")), address, countof(address));
     jsonw_end(w, '}');
     tell_end(t);
 }

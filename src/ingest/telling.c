@@ -82,6 +82,19 @@ void tell_value(struct telling *t, const char *key, const struct json *v)
     jsonw_value(&t->w, v);
 }
 
+void tell_object(struct telling *t, const char *key, const struct json *from, const struct told_field *fields, isize n)
+{
+    bool begun = false;
+    for (isize i = 0; i < n; i++) {
+        const struct json *v = json_path(from, fields[i].theirs);
+        if (!v || v->kind == JSON_NULL || (v->kind == JSON_STR && v->s.len == 0)) continue;
+        if (!begun) jsonw_key_begin(&t->w, key, '{');
+        begun = true;
+        tell_value(t, fields[i].ours, v);
+    }
+    if (begun) jsonw_end(&t->w, '}');
+}
+
 enum err calls_of(const struct json *body, const struct json *list, const struct ingest_envelope *envelope,
                   struct calls *out, struct diag *why)
 {

@@ -33,6 +33,9 @@ void tell_item(struct telling *t, const struct json *sent);
 /* Written when there is something to write: a text or a number that is not empty, as text. */
 void tell_text(struct telling *t, const char *key, str text);
 void tell_id(struct telling *t, const char *key, const struct json *v);
+/* An object under `key` of those of our fields that `from` has under their name (dots lead inside); nothing when it has none. */
+struct told_field { const char *ours, *theirs; };
+void tell_object(struct telling *t, const char *key, const struct json *from, const struct told_field *fields, isize n);
 /* As it came, unless it is absent, null or an empty text. */
 void tell_value(struct telling *t, const char *key, const struct json *v);
 

@@ -74,10 +74,13 @@ static void tell_context(struct telling *t, const struct json *order)
     tell_value(t, "email", json_path(order, "billing.email"));
     tell_value(t, "phone", json_path(order, "billing.phone"));
     jsonw_end(w, '}');
-    jsonw_key_begin(w, "page", '{');
-    tell_text(t, "url", meta(t, order, "wc_order_attribution_session_entry"));
-    tell_text(t, "referrer", meta(t, order, "wc_order_attribution_referrer"));
-    jsonw_end(w, '}');
+    str entry = meta(t, order, "wc_order_attribution_session_entry");
+    if (entry.len) {
+        jsonw_key_begin(w, "page", '{');
+        jsonw_key_str(w, "url", entry);
+        tell_text(t, "referrer", meta(t, order, "wc_order_attribution_referrer"));
+        jsonw_end(w, '}');
+    }
     jsonw_key_begin(w, "campaign", '{');
     tell_text(t, "source", meta(t, order, "wc_order_attribution_utm_source"));
     tell_text(t, "medium", meta(t, order, "wc_order_attribution_utm_medium"));
@@ -181,6 +184,7 @@ static void tell_order_deleted(struct telling *t, const struct json *order)
 static void tell_customer(struct telling *t, const struct json *customer)
 {
     static const char *const same[] = { "email", "first_name", "last_name", "username", "is_paying_customer" };
+    static const struct told_field address[] = { { "city", "billing.city" }, { "postal_code", "billing.postcode" }, { "country", "billing.country" } };
     struct jsonw *w = &t->w;
     tell(t, "identify", S(""));
     tell_key(t);
@@ -190,11 +194,7 @@ static void tell_customer(struct telling *t, const struct json *customer)
     for (isize i = 0; i < countof(same); i++) tell_value(t, same[i], json_get(customer, str_of(same[i])));
     tell_value(t, "phone", json_path(customer, "billing.phone"));
     tell_time(t, "created_at", customer, "date_created_gmt");
-    jsonw_key_begin(w, "address", '{');
-    tell_value(t, "city", json_path(customer, "billing.city"));
-    tell_value(t, "postal_code", json_path(customer, "billing.postcode"));
-    tell_value(t, "country", json_path(customer, "billing.country"));
-    jsonw_end(w, '}');
+    tell_object(t, "address", customer, address, countof(address));
     jsonw_end(w, '}');
     tell_end(t);
 }
