@@ -16,7 +16,7 @@ import { test } from 'node:test';
 import { binary, freePort, newFolder, opmaat, root } from './lib/server.mjs';
 
 const page = (name) => readFileSync(join(root, 'docs', name), 'utf8');
-const pages = ['start.md', ...readdirSync(join(root, 'docs/guide')).filter((name) => name !== 'README.md').map((name) => `guide/${name}`)];
+const pages = ['start.md', ...readdirSync(join(root, 'docs/guide'), { recursive: true }).filter((name) => name.endsWith('.md') && name !== 'README.md').sort().map((name) => `guide/${name}`)];
 
 /** The sh blocks of a page, each with the lines that must follow from it. */
 function blocks(text) {
