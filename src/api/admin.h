@@ -45,6 +45,9 @@ void print_definition(struct call *call, const struct definition *def);         
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);
 void print_matches(const struct live *live, const struct profile *p, segment_id segment, struct jsonw *w);
 
+/* ---- predictions.c: "predictions": […] of a person. ---------------------------------------- */
+void print_predictions(struct call *call, const struct profile *p);
+
 /* ---- imports.c ------------------------------------------------------------------------------ */
 struct imports;
 struct imports *imports_new(struct api *api);

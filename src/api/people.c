@@ -415,6 +415,7 @@ void print_person(struct call *call, const struct fold *fold, const struct profi
     print_wishes(call, p);
     print_affinities(call, p);
     print_memberships(call, p);
+    print_predictions(call, p);
     print_links(call, p, "merges", LINK_MERGE);
     print_links(call, p, "refused_merges", LINK_REFUSED);
     jsonw_end(w, '}');

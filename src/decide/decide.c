@@ -69,6 +69,7 @@ static void restrict_to(struct asker *q, const struct profile *p, u32 node)
     q->restricted.history_n = n;
     q->restricted.traits = traits;
     q->restricted.traits_n = traits_n;
+    q->restricted.scores = NULL;
     q->restricted.memberships = NULL;
     q->restricted.memberships_n = 0;
     q->facts.profile = &q->restricted;
@@ -102,7 +103,7 @@ static void ask_who(struct asker *q)
     }
     q->bucketing_id = p ? p->bucketing_id : any ? any->value : S("");
     q->facts = (struct profile_world){ .profile = p, .catalog = q->world->catalog, .context = r->context, .market = r->market,
-                                       .now_ms = r->now_ms };
+                                       .now_ms = r->now_ms, .intent = intent_of_person, .intent_model = q->world->intent };
     bool verified = best && best->verified;
     if (p && !verified && p->known) restrict_to(q, p, node);
     enum basis basis = r->source ? r->source->basis.of[PURPOSE_PERSONALISATION] : BASIS_NONE;

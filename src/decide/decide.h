@@ -25,6 +25,7 @@
 #include "experiment/experiment.h"
 #include "identity/identity.h"
 #include "profile/profile.h"
+#include "predict/predict.h"
 #include "recommend/recommend.h"
 #include "search/search.h"
 #include "segment/segment.h"
@@ -211,6 +212,7 @@ struct decide_world {
     const struct model *model;      /* null: none built yet */
     const struct search_index *search;      /* likewise */
     struct caps *caps;
+    const struct intent_model *intent;                  /* null: none learnt yet */
 };
 
 struct decide_request {

@@ -131,15 +131,18 @@ static void *builder_thread(void *ctx)
     struct builder *b = fold->builder;
     rcu_thread_start();
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);   /* of this thread alone, as Linux has it */
+    outlook_start(fold);
     i64 wait_ms = 0;
     void *nothing;
     while (queue_take(b->stop, &nothing, 1, wait_ms) >= 0) {
         i64 began = clock_monotonic_us();
         u64 seen = atomic_load(&fold->live.folded);
         if (seen != b->built_ref) b->built_ref = train(fold);
+        outlook_step(fold);
         i64 took_ms = (clock_monotonic_us() - began) / 1000;
         wait_ms = max_i64(fold->config->train_ms, 10 * took_ms);        /* a tenth of one core at most */
     }
+    outlook_stop(fold);
     rcu_thread_stop();
     return NULL;
 }

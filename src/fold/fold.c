@@ -21,11 +21,13 @@ struct work { u8 kind; struct log_group *group; void (*ask)(void *ctx, struct fo
 
 struct decide_world live_world(const struct live *live)
 {
+    const struct outlook *outlook = atomic_load_explicit(&live->outlook, memory_order_acquire);
     return (struct decide_world){
         .book = atomic_load_explicit(&live->book, memory_order_acquire), .identity = live->identity, .people = live->people,
         .catalog = live->catalog, .denials = live->denials, .denial_key = live->denial_key,
         .model = atomic_load_explicit(&live->model, memory_order_acquire),
         .search = atomic_load_explicit(&live->search, memory_order_acquire), .caps = live->caps,
+        .intent = outlook ? outlook->intent : NULL,
     };
 }
 
@@ -206,6 +208,7 @@ static void state_free(struct fold *fold)
 {
     model_free((struct model *)(uintptr_t)atomic_load(&fold->live.model));
     search_free((struct search_index *)(uintptr_t)atomic_load(&fold->live.search));
+    outlook_free(fold);
     book_free((struct book *)(uintptr_t)atomic_load(&fold->live.book));
     identity_free(fold->live.identity);
     people_free(fold->live.people);

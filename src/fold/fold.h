@@ -87,11 +87,15 @@ struct totals {
     struct money revenue[8]; isize revenues_n;
 };
 
+/* What the builder last made of the predictions: intent, which is asked when deciding, and why there are no scores, if there are none. */
+struct outlook { struct intent_model *intent; struct intent_card intent_card; i64 made_ms; str why; };
+
 /* ---- live state, for readers inside rcu brackets ------------------------------------------------------ */
 struct live {
     _Atomic(const struct book *) book;
     _Atomic(const struct model *) model;
     _Atomic(const struct search_index *) search;        /* null until the first is made, soon after the start */
+    _Atomic(const struct outlook *) outlook;            /* null until the builder has looked ahead */
     struct identity *identity;
     struct people *people;
     struct catalog *catalog;

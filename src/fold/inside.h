@@ -50,6 +50,7 @@ struct trial { u32 campaign; u8 experience; struct allotment learnt; struct { st
 
 struct flush;
 struct builder;
+struct foresight;
 struct learner;
 struct indexer;
 
@@ -102,6 +103,7 @@ struct fold {
     _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */
     struct append tick_append;
     struct builder *builder;
+    struct foresight *foresight;
     struct learner *learner;
     struct indexer *indexer;
 };
@@ -187,6 +189,12 @@ void learner_stop(struct fold *fold);
 /* index.c */
 void indexer_start(struct fold *fold);
 void indexer_stop(struct fold *fold);
+
+/* outlook.c: on the builder's thread; the last when nobody reads any more */
+void outlook_start(struct fold *fold);
+void outlook_step(struct fold *fold);
+void outlook_stop(struct fold *fold);
+void outlook_free(struct fold *fold);
 
 /* save.c */
 enum err save_open(struct fold *fold, const char *path, struct diag *diag);

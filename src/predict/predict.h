@@ -100,6 +100,8 @@ void intent_train(struct intent_trainer *t, const struct history_entry *history,
 struct intent_card { isize visits, orders; struct goodness goodness; struct calibration calibration; i64 from_ms, to_ms; };
 struct intent_model *intent_learn(struct intent_trainer *t, struct intent_card *card);
 void intent_free(struct intent_model *m);
+/* The same by a person, as profile_world asks it: model may be null. */
+f64 intent_of_person(const void *model, const struct profile *p, i64 now_ms);
 /* The chance that the visit under way at now_ms ends in an order; below 0: no model, or no visit under way. */
 f64 intent_of(const struct intent_model *m, const struct history_entry *history, isize n, i64 now_ms);
 /* What moved it most, strongest first, at most `max`; names like "added to cart". */
@@ -121,7 +123,7 @@ struct buyers {
 };
 void buyers_fini(struct buyers *b);
 /* Adds a person by his history; who never ordered is not added. */
-void buyers_add(struct buyers *b, const struct profile *p, currency currency, i64 now_ms);
+void buyers_add(struct buyers *b, const struct profile *p, currency in, i64 now_ms);
 
 struct models;                      /* fitted: repeat buying, spend, the fifths, calibration */
 /* ERR_REFUSED when there is not enough, with what is needed in diag. Fits on at most 50,000 buyers. */
