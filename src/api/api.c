@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "api/inside.h"
+#include "api/flags.h"
 #include "base/rcu.h"
 
 struct route { enum http_method method; str path; handler *run; enum who who; const char *text; };
@@ -43,12 +43,14 @@ struct api *api_new(const struct api_options *options)
     api->jobs = jobs_new();
     api->sessions = sessions_new();
     api->admin = admin_new(api);
+    api->flags = flag_service_new(api);
     return api;
 }
 
 void api_stop(struct api *api)
 {
     if (!api->jobs) return;
+    flag_service_stop(api->flags);
     admin_stop(api->admin);
     jobs_free(api->jobs);
     api->jobs = NULL;
@@ -58,6 +60,7 @@ void api_free(struct api *api)
 {
     if (!api) return;
     api_stop(api);
+    flag_service_free(api->flags);
     admin_free(api->admin);
     sessions_free(api->sessions);
     mem_free(api);
@@ -295,10 +298,12 @@ static bool collects(handler *run)
     return false;
 }
 
-/* Files and webhooks are read as they are, and so is what clients of PostHog and ODP send: packed in ways of their own, or no JSON. */
+/* Files and webhooks are read as they are, and so is what clients of PostHog, ODP and OFREP send: packed in ways of their own,
+ * no JSON, or with errors that have a form of their own. */
 static bool reads_itself(str path)
 {
-    static const str own[] = { S_INIT("/v1/import/"), S_INIT("/hooks/"), S_INIT("/posthog/"), S_INIT("/v3/"), S_INIT("/optimizely/v3/") };
+    static const str own[] = { S_INIT("/v1/import/"), S_INIT("/hooks/"), S_INIT("/posthog/"), S_INIT("/v3/"), S_INIT("/optimizely/v3/"),
+                                S_INIT("/ofrep/") };
     for (isize i = 0; i < countof(own); i++)
         if (str_starts(path, own[i])) return true;
     return false;

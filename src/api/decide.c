@@ -5,7 +5,7 @@
  * A decide without events waits for nothing. With events it waits for their commit, then reads what they
  * changed: one round trip from a click to its effect.
  */
-#include "api/inside.h"
+#include "api/flags.h"
 #include "base/rcu.h"
 
 enum { PLACEMENTS_PER_CALL_MAX = 50, KEYS_PER_LIST_MAX = 200 };
@@ -144,6 +144,8 @@ static void decide_answer(struct call *call)
     jsonw_begin(&call->w, '{');
     jsonw_key(&call->w, S("decisions"));
     decide_print(&world, &asked->request, decisions, n, call->a, &call->w);
+    const struct json *flags = json_get(call->body, S("flags"));
+    if (flags) print_decide_flags(call, &world, &asked->request, flags);
     print_person(call, &world, asked);
     jsonw_end(&call->w, '}');
     rcu_read_end();

@@ -25,6 +25,7 @@ struct api {
     i64 started_at_ms;
     struct jobs *jobs;
     struct sessions *sessions;
+    struct flag_service *flags;     /* payload.c: what SDKs are sent, and their streams */
     struct admin *admin;            /* admin.c: what was done, open streams, imports */
 };
 

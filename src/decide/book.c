@@ -6,7 +6,7 @@
  * key names a source. So publishing one is building the book anew with it in place, and the
  * reasons name the definition, the path in its document and, in a rule, the column.
  */
-#include "decide/decide.h"
+#include "decide/inside.h"
 #include "ingest/ingest.h"
 
 #include <sodium.h>
@@ -594,6 +594,7 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     build_placements(&b);
     build_campaigns(&b);
     build_connectors(&b);
+    if (!book_build_flags(book, definitions, candidate, names, errors)) b.failed = true;
     return b.failed ? ERR_REFUSED : ERR_OK;
 }
 

@@ -146,6 +146,17 @@ struct settings {
     bool no_root_aliases;           /* Segment's short paths (/t, /p, …) are found behind /segment alone */
     bool ignore_unknown_keys;       /* collecting with a key nobody knows is answered 200, and let go */
 };
+/* Kind "flag": experiment.h has the document. Its definition id is what its exposures count under, a rule its experience. */
+struct book_flag {
+    u32 id; u16 number;
+    str key, title;
+    bool paused;
+    const struct flag *flag;
+    const struct rule **targets;    /* of each rule; null: everyone */
+    const struct json *document;
+};
+/* Kind "flag_file": {"dialect": "growthbook|optimizely", "file": {…}}: another product's flags, answered as that product would. */
+struct book_flag_file { str key; enum flag_dialect dialect; const struct flag_file *file; const struct json *json; };
 
 struct book {
     u64 version;                    /* of the log entry that made it: "one version number" on every decision */
@@ -160,6 +171,9 @@ struct book {
     struct mapping *mappings; isize mappings_n;
     struct feed *feeds; isize feeds_n;
     const struct search_rules *search;                  /* never null */
+    struct book_flag *flags; isize flags_n;             /* by key */
+    struct book_flag_file *flag_files; isize flag_files_n;
+    str *event_names; isize event_names_n;              /* a shop's own, for SDKs that report only what they were told of */
     struct settings settings;
     u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
     arena arena;
@@ -180,6 +194,7 @@ const struct campaign *book_campaign(const struct book *book, str key);
 const struct strategy *book_strategy(const struct book *book, str key);
 const struct connector *book_connector(const struct book *book, str key);
 const struct mapping *book_mapping(const struct book *book, str key);
+const struct book_flag *book_flag(const struct book *book, str key);
 /* The document of a "key" definition: only the key's hash is in it. */
 str key_document(arena *a, str key, bool secret, str source, str owner);
 
@@ -309,6 +324,34 @@ const char *decide_outcome_name(u8 outcome);
 
 void decision_encode(const struct decision *decision, struct buf *out);
 MUST_USE enum err decision_decode(str bytes, arena *a, struct decision *out);
+
+/* ---- flags ------------------------------------------------------------------------------------------- */
+/* Who asks for flags. `id` is hashed; the request's identifiers say whose profile targets, sticky variations and the holdout are asked of, and
+ * its context what else is known. One for all flags of a request: the profile is looked up once. */
+struct flag_asking {
+    const struct decide_world *world;
+    const struct decide_request *request;
+    str id;
+    arena *a;
+    struct rule_facts facts; bool have_facts;           /* decide_flag's own */
+    const struct book_flag *flag;
+    isize deep;
+};
+struct flag_answer decide_flag(struct flag_asking *asking, const struct book_flag *flag);
+
+/* What a protocol cannot say of a flag (export.c). kind: "left out", "differs", "note". */
+struct export_note { str flag, rule; const char *kind; str text; };
+struct export_notes { struct export_note *at; isize n; };
+/* {"flag": {"defaultValue", "rules"}, …}, as GrowthBook's SDKs evaluate them by themselves. */
+void book_export_growthbook(const struct book *book, arena *a, struct jsonw *w, struct export_notes *notes);
+struct export_where { str host, key, revision; const str *attributes; isize attributes_n; const str *events; isize events_n; };
+/* A datafile, version 4. host: where segments are asked for; key: the SDK key, which is the account id of its reports too. */
+void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where, struct jsonw *w, struct export_notes *notes);
+
+/* The flag, rule and variation that a client's report names: the rule by its id, the variation by its key or exported id. False when there is
+ * no such variation: *arm is -1 when there is no such rule either. */
+bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation, const struct book_flag **flag, isize *rule, isize *arm);
+str book_flag_arm_id(arena *a, const struct book_flag *flag, str rule, str variation);
 
 /* ---- tickets: what a client gives back to say "seen" or "clicked" ----------------------------------- */
 /* Signed (BLAKE2b keyed, 8 bytes) and opaque: all that attribution needs, whatever became of the decision's record. */

@@ -82,18 +82,35 @@ struct assignment experiment_assign(struct bucket_key key, struct allocation of)
 /* ---- flags (flag.c) ------------------------------------------------------------------------- */
 enum flag_type { FLAG_BOOL, FLAG_STRING, FLAG_NUMBER, FLAG_JSON };
 enum flag_rule_kind { FLAG_FORCE, FLAG_ROLLOUT, FLAG_EXPERIMENT };
+/* Which hash puts people into buckets. OPT3 is Optimizely's, ours and the default; GB2 and GB1 are GrowthBook's, for experiments
+ * that its SDKs are to compute by themselves. */
+enum flag_hash { HASH_OPT3, HASH_GB2, HASH_GB1 };
 enum flag_reason {
-    FLAG_BY_DEFAULT, FLAG_BY_TARGET, FLAG_BY_ROLLOUT, FLAG_BY_EXPERIMENT, FLAG_BY_HOLDOUT, FLAG_BY_PAUSE,
+    FLAG_BY_DEFAULT, FLAG_BY_TARGET, FLAG_BY_ROLLOUT, FLAG_BY_EXPERIMENT, FLAG_BY_HOLDOUT, FLAG_BY_PAUSE, FLAG_BY_FORCE, FLAG_BY_PREVIEW,
 };
-enum { FLAG_RULES_MAX = 200 };
+enum { FLAG_RULES_MAX = 200, FLAG_FORCED_MAX = 1000, FLAG_REQUIREMENTS_MAX = 16, FLAG_FACTORS_MAX = 4 };
 
-struct flag_variation { str key, value; i32 share; };
+struct flag_variation { str key, value; i32 share; u8 levels[FLAG_FACTORS_MAX]; };
+/* A mutual exclusion: whoever is hashed into [from, to) of the layer may be in the rule, nobody else. Rules of one layer whose
+ * ranges do not overlap share nobody. */
+struct flag_layer { str key, id; i32 from, to; };       /* key empty: in none */
+struct flag_forced { str id; i32 variation; };
+struct flag_requirement { str flag, value; };           /* another flag, and the value it must have (JSON text) */
+struct flag_factor { str key; const str *levels; isize levels_n; };
 struct flag_rule {
     enum flag_rule_kind kind;
     str key, id;                        /* id: what is hashed and measured */
     str target;                         /* rule text, empty for everyone */
     str value;                          /* force and rollout: JSON text */
     i32 share;                          /* rollout */
+    enum flag_hash hash;
+    struct flag_layer layer;
+    i32 holdout_share;                  /* of those the target holds for: they get the default and nothing after this rule */
+    str holdout_id;
+    bool sticky;                        /* who has seen a variation keeps it while it lives, whatever became of target and shares */
+    const struct flag_forced *forced; isize forced_n;           /* these ids get this variation, whatever the target says */
+    const struct flag_requirement *requires; isize requires_n;
+    const struct flag_factor *factors; isize factors_n;         /* a factorial test: a variation is a level of each */
     const struct flag_variation *variations;            /* experiment */
     isize variations_n;
     struct allocation allocation;
@@ -111,8 +128,11 @@ struct flag {
  *   {"key", "type": "bool|string|number|json", "default", "paused"?, "rules": [
  *     {"key", "kind": "force",   "target"?, "value"},
  *     {"key", "kind": "rollout", "target"?, "value", "share": "20%", "id"?},
- *     {"key", "kind": "experiment", "target"?, "id"?, "ranges"?,
- *      "variations": [{"key", "share": "50%", "value"}, ...]}]}
+ *     {"key", "kind": "experiment", "target"?, "id"?, "ranges"?, "sticky"?, "forced"?: {"ana-77": "b"},
+ *      "variations": [{"key", "share": "50%", "value"}, ...],
+ *      "factors"?: {"headline": ["old", "new"], "image": ["a", "b"]}}]}
+ * and in any rule "requires": [{"flag", "value"}], in rollouts and experiments "hash": "opt3|gb2|gb1", "holdout": "10%" and
+ * "layer": {"key", "from": "0%", "to": "50%"}. With factors each variation says {"levels": {"headline": "new", ...}}.
  * Fields of the definition beside these are somebody else's and are let be; unknown fields of a rule
  * are refused by name. Without "id" it is made from the flag's and the rule's key, so both must stay.
  * "ranges" is what experiment_reallocate made; its sums must equal the shares. holdout_share is the
@@ -120,24 +140,39 @@ struct flag {
 MUST_USE enum err experiment_flag_compile(arena *a, const struct json *definition, i32 holdout_share,
                                           const struct flag **out, struct diag *diag);
 
-/* Does the target of rule `rule` hold for the person? Asked only for rules that have one. */
+/* Who asks, and the questions that only the caller can answer; each may be null. `matches`: does the target of rule `rule` hold
+ * (asked only for rules that have one; null: no). `has`: has another flag this value (null: no). `kept`: the variation they
+ * have seen in a sticky rule, -1 for none. */
 typedef bool flag_matches(void *ctx, isize rule, str target);
+struct flag_asker {
+    str id;                             /* what is hashed; may be empty */
+    flag_matches *matches;
+    bool (*has)(void *ctx, const struct flag_requirement *requirement);
+    i32 (*kept)(void *ctx, isize rule);
+    void *ctx;
+    bool preview;                       /* show preview_variation of preview_rule, whoever they are */
+    isize preview_rule;
+    i32 preview_variation;
+};
 
 struct flag_answer {
     str value;                          /* JSON text */
     enum flag_reason reason;
     str rule, experiment_id, variation; /* keys; empty unless a rule answered (an experiment did) */
+    i32 rule_index, variation_index;    /* -1: none */
     i32 bucket;                         /* -1 when nothing was hashed */
     f64 propensity;                     /* of this variation among those the rule applies to; else 1 */
     bool no_bucketing_id;               /* a rule was passed over because there was no id to hash */
+    bool kept;                          /* a sticky variation */
 };
 
-/* Those held out get the default whatever the rules say. Then the first rule that applies answers;
- * one whose target fails, or whose bucket is not in its share, is passed over. A null `matches`
- * fails every target. Allocates nothing. */
-struct flag_answer experiment_flag_evaluate(const struct flag *flag, str bucketing_id,
-                                            flag_matches *matches, void *ctx);
+/* Those held out get the default whatever the rules say. Then the first rule that applies answers; one whose target fails, or
+ * whose bucket is not in its share, is passed over. Inside a rule: its holdout, forced ids, what was kept, target, requirements,
+ * layer, bucket. Allocates nothing. */
+struct flag_answer experiment_flag_evaluate(const struct flag *flag, const struct flag_asker *asker);
 str flag_reason_name(enum flag_reason reason);          /* "default" "target" "rollout" ... */
+str flag_hash_name(enum flag_hash hash);
+i32 flag_bucket(enum flag_hash hash, struct bucket_key key);    /* 0 .. BUCKETS-1 */
 
 /* ---- other products' files (file.c, growthbook.c, optimizely.c) -------------------------------- */
 /* A GrowthBook payload or an Optimizely datafile, evaluated as it lies there by its own product's rules, so that a

@@ -26,11 +26,20 @@ static const str reasons[] = {
     [FLAG_BY_DEFAULT] = S_INIT("default"),       [FLAG_BY_TARGET] = S_INIT("target"),
     [FLAG_BY_ROLLOUT] = S_INIT("rollout"),       [FLAG_BY_EXPERIMENT] = S_INIT("experiment"),
     [FLAG_BY_HOLDOUT] = S_INIT("holdout"),       [FLAG_BY_PAUSE] = S_INIT("paused"),
+    [FLAG_BY_FORCE] = S_INIT("forced"),          [FLAG_BY_PREVIEW] = S_INIT("preview"),
+};
+static const str hashes[] = {
+    [HASH_OPT3] = S_INIT("opt3"), [HASH_GB2] = S_INIT("gb2"), [HASH_GB1] = S_INIT("gb1"),
 };
 
 str flag_reason_name(enum flag_reason reason)
 {
     return reasons[reason];
+}
+
+str flag_hash_name(enum flag_hash hash)
+{
+    return hashes[hash];
 }
 
 /* ---- compiling ------------------------------------------------------------------------------ */
@@ -120,10 +129,121 @@ static enum err allocation_of(const struct compiling *c, const struct json *rang
     return ERR_OK;
 }
 
+/* {"headline": ["old", "new"], ...} */
+static enum err factors_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+{
+    if (!from) return ERR_OK;
+    isize n = json_len(from);
+    if (!json_is(from, JSON_OBJ) || n < 2 || n > FLAG_FACTORS_MAX) {
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: factors is an object of 2 to %d lists of levels", STR_FMT(where), FLAG_FACTORS_MAX);
+    }
+    struct flag_factor *at = arena_new(c->a, struct flag_factor, n);
+    rule->factors = at;
+    json_each(factor, from) {
+        isize levels = json_len(factor);
+        if (!json_is(factor, JSON_ARR) || levels < 2 || levels > VARIATIONS_MAX) {
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: the factor %.*s has 2 or more levels", STR_FMT(where), STR_FMT(factor->key));
+        }
+        str *names = arena_new(c->a, str, levels);
+        for (isize i = 0; i < levels; i++) names[i] = arena_str(c->a, json_str(&factor->list.at[i], S("")));
+        at[rule->factors_n++] = (struct flag_factor){ arena_str(c->a, factor->key), names, levels };
+    }
+    return ERR_OK;
+}
+
+static enum err levels_of(const struct compiling *c, const struct json *levels, str where, const struct flag_rule *rule,
+                          struct flag_variation *v)
+{
+    for (isize f = 0; f < rule->factors_n; f++) {
+        isize which;
+        const struct flag_factor *factor = &rule->factors[f];
+        if (!is_one_of(json_str(json_get(levels, factor->key), S("")), factor->levels, factor->levels_n, &which)) {
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: variation %.*s says no level of %.*s", STR_FMT(where), STR_FMT(v->key),
+                            STR_FMT(factor->key));
+        }
+        v->levels[f] = (u8)which;
+    }
+    return ERR_OK;
+}
+
+static enum err layer_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+{
+    if (!from) return ERR_OK;
+    struct flag_layer *layer = &rule->layer;
+    layer->key = arena_str(c->a, json_str(json_get(from, S("key")), S("")));
+    bool ok = layer->key.len > 0 && share_parse(json_str(json_get(from, S("from")), S("")), &layer->from)
+           && share_parse(json_str(json_get(from, S("to")), S("")), &layer->to) && layer->from < layer->to;
+    if (!ok) {
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: layer is {\"key\": \"checkout\", \"from\": \"0%%\", \"to\": \"50%%\"}", STR_FMT(where));
+    }
+    layer->id = experiment_id_of(c->a, arena_printf(c->a, "layer/%.*s", STR_FMT(layer->key)));
+    return ERR_OK;
+}
+
+static enum err forced_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+{
+    isize n = json_len(from);
+    if (!from) return ERR_OK;
+    if (!json_is(from, JSON_OBJ) || n > FLAG_FORCED_MAX) {
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: forced names at most %d ids, {\"ana-77\": \"b\"}", STR_FMT(where), FLAG_FORCED_MAX);
+    }
+    struct flag_forced *at = arena_new(c->a, struct flag_forced, n);
+    rule->forced = at;
+    json_each(field, from) {
+        i32 which = -1;
+        for (isize i = 0; i < rule->variations_n; i++)
+            if (str_eq(rule->variations[i].key, json_str(field, S("")))) which = (i32)i;
+        if (which < 0) {
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: %.*s is forced into a variation that is not there", STR_FMT(where), STR_FMT(field->key));
+        }
+        at[rule->forced_n++] = (struct flag_forced){ arena_str(c->a, field->key), which };
+    }
+    return ERR_OK;
+}
+
+static enum err requires_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+{
+    isize n = json_len(from);
+    if (!from) return ERR_OK;
+    if (!json_is(from, JSON_ARR) || n > FLAG_REQUIREMENTS_MAX) {
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: requires is a list of at most %d flags", STR_FMT(where), FLAG_REQUIREMENTS_MAX);
+    }
+    struct flag_requirement *at = arena_new(c->a, struct flag_requirement, n);
+    rule->requires = at;
+    json_each(one, from) {
+        const struct json *value = json_get(one, S("value"));
+        struct buf text = { .arena = c->a };
+        struct jsonw w = { .out = &text };
+        str flag = json_str(json_get(one, S("flag")), S(""));
+        if (flag.len == 0 || !value) {
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: requires is [{\"flag\": \"new_checkout\", \"value\": true}]", STR_FMT(where));
+        }
+        jsonw_value(&w, value);
+        at[rule->requires_n++] = (struct flag_requirement){ arena_str(c->a, flag), buf_str(&text) };
+    }
+    return ERR_OK;
+}
+
+/* What rollouts and experiments have and forced values do not: a hash, a layer, a holdout. */
+static enum err assignment_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+{
+    const struct json *hash = json_get(from, S("hash")), *holdout = json_get(from, S("holdout"));
+    isize which = HASH_OPT3;
+    if (hash && !is_one_of(json_str(hash, S("")), hashes, countof(hashes), &which)) {
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: hash is opt3, gb2 or gb1", STR_FMT(where));
+    }
+    rule->hash = (enum flag_hash)which;
+    if (holdout && !share_parse(json_str(holdout, S("")), &rule->holdout_share)) {
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: holdout is a percentage in quotes, such as \"10%%\"", STR_FMT(where));
+    }
+    rule->holdout_id = experiment_id_of(c->a, arena_printf(c->a, "holdout/%.*s/%.*s", STR_FMT(c->flag->key), STR_FMT(rule->key)));
+    return layer_of(c, json_get(from, S("layer")), where, rule);
+}
+
 static enum err compile_variations(const struct compiling *c, const struct json *list, str where,
                                    struct flag_rule *rule)
 {
-    static const str known[] = { S_INIT("key"), S_INIT("share"), S_INIT("value"), S_INIT("title") };
+    static const str known[] = { S_INIT("key"), S_INIT("share"), S_INIT("value"), S_INIT("title"), S_INIT("levels") };
     isize n = json_len(list);
     if (!json_is(list, JSON_ARR) || n < 1 || n > VARIATIONS_MAX) {
         return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: variations is a list of 1 to %d", STR_FMT(where),
@@ -143,6 +263,8 @@ static enum err compile_variations(const struct compiling *c, const struct json 
             return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: each variation has a key of its own",
                             STR_FMT(where));
         }
+        err = levels_of(c, json_get(v, S("levels")), where, rule, &at[i]);
+        if (err) return err;
         i++;
     }
     rule->variations = at;
@@ -153,14 +275,13 @@ static enum err compile_variations(const struct compiling *c, const struct json 
 static enum err compile_rule(const struct compiling *c, const struct json *from, isize index,
                              struct flag_rule *rule)
 {
-    static const str known[][8] = {
-        [FLAG_FORCE] = { S_INIT("key"), S_INIT("kind"), S_INIT("target"), S_INIT("title"), S_INIT("value") },
-        [FLAG_ROLLOUT] = { S_INIT("key"), S_INIT("kind"), S_INIT("target"), S_INIT("title"), S_INIT("value"),
-                           S_INIT("share"), S_INIT("id") },
-        [FLAG_EXPERIMENT] = { S_INIT("key"), S_INIT("kind"), S_INIT("target"), S_INIT("title"),
-                              S_INIT("variations"), S_INIT("id"), S_INIT("ranges") },
+    /* A forced value knows the first six, a rollout the first twelve. */
+    static const str known[] = {
+        S_INIT("key"), S_INIT("kind"), S_INIT("target"), S_INIT("title"), S_INIT("requires"), S_INIT("value"), S_INIT("share"),
+        S_INIT("id"), S_INIT("hash"), S_INIT("layer"), S_INIT("holdout"), S_INIT("ramp"), S_INIT("variations"), S_INIT("ranges"),
+        S_INIT("forced"), S_INIT("sticky"), S_INIT("factors"), S_INIT("metric"), S_INIT("control"),
     };
-    static const isize known_n[] = { [FLAG_FORCE] = 5, [FLAG_ROLLOUT] = 7, [FLAG_EXPERIMENT] = 7 };
+    static const isize known_n[] = { [FLAG_FORCE] = 6, [FLAG_ROLLOUT] = 12, [FLAG_EXPERIMENT] = countof(known) };
     rule->key = arena_str(c->a, json_str(json_get(from, S("key")), S("")));
     if (rule->key.len == 0) return diag_set(c->diag, ERR_BAD_INPUT, "rule %td has no key", index + 1);
     for (isize i = 0; i < index; i++) {
@@ -173,7 +294,7 @@ static enum err compile_rule(const struct compiling *c, const struct json *from,
         return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: kind is force, rollout or experiment", STR_FMT(where));
     }
     rule->kind = (enum flag_rule_kind)kind;
-    enum err err = check_fields(c, from, known[kind], known_n[kind], where);
+    enum err err = check_fields(c, from, known, known_n[kind], where);
     if (err) return err;
     const struct json *target = json_get(from, S("target"));
     if (target && !json_is(target, JSON_STR)) {
@@ -181,6 +302,8 @@ static enum err compile_rule(const struct compiling *c, const struct json *from,
     }
     rule->target = arena_str(c->a, str_trim(json_str(target, S(""))));
     err = id_of(c, json_get(from, S("id")), where, rule);
+    if (!err) err = requires_of(c, json_get(from, S("requires")), where, rule);
+    if (!err && rule->kind != FLAG_FORCE) err = assignment_of(c, from, where, rule);
     if (err) return err;
     switch (rule->kind) {
     case FLAG_FORCE:
@@ -189,7 +312,10 @@ static enum err compile_rule(const struct compiling *c, const struct json *from,
         err = share_of(c, json_get(from, S("share")), where, &rule->share);
         return err ? err : value_of(c, json_get(from, S("value")), where, &rule->value);
     case FLAG_EXPERIMENT:
-        err = compile_variations(c, json_get(from, S("variations")), where, rule);
+        rule->sticky = json_bool(json_get(from, S("sticky")), false);
+        err = factors_of(c, json_get(from, S("factors")), where, rule);
+        if (!err) err = compile_variations(c, json_get(from, S("variations")), where, rule);
+        if (!err) err = forced_of(c, json_get(from, S("forced")), where, rule);
         return err ? err : allocation_of(c, json_get(from, S("ranges")), where, rule);
     }
     return ERR_OK;
@@ -231,60 +357,131 @@ enum err experiment_flag_compile(arena *a, const struct json *definition, i32 ho
 
 /* ---- evaluating ----------------------------------------------------------------------------- */
 
-static bool applies(const struct flag_rule *rule, str bucketing_id, struct flag_answer *answer)
+i32 flag_bucket(enum flag_hash hash, struct bucket_key key)
+{
+    f64 n = 0;
+    if (hash == HASH_OPT3) return experiment_bucket(key);
+    (void)growthbook_hash(key.experiment_id, key.bucketing_id, hash == HASH_GB2 ? 2 : 1, &n);
+    return (i32)(n * BUCKETS + 0.5);                    /* a whole number of ten thousandths, made a double by dividing */
+}
+
+static i32 forced_variation(const struct flag_rule *rule, const struct flag_asker *who)
+{
+    for (isize i = 0; i < rule->forced_n; i++)
+        if (str_eq(rule->forced[i].id, who->id)) return rule->forced[i].variation;
+    return -1;
+}
+
+static void give(const struct flag_rule *rule, i32 variation, enum flag_reason reason, struct flag_answer *answer)
+{
+    answer->value = rule->variations[variation].value;
+    answer->variation = rule->variations[variation].key;
+    answer->variation_index = variation;
+    answer->experiment_id = rule->id;
+    answer->reason = reason;
+}
+
+static bool target_holds(const struct flag_rule *rule, isize index, const struct flag_asker *who)
+{
+    if (rule->target.len > 0 && !(who->matches && who->matches(who->ctx, index, rule->target))) return false;
+    for (isize i = 0; i < rule->requires_n; i++)
+        if (!who->has || !who->has(who->ctx, &rule->requires[i])) return false;
+    return true;
+}
+
+static bool roll_out(const struct flag_rule *rule, const struct flag_asker *who, struct flag_answer *answer)
+{
+    i32 bucket = flag_bucket(rule->hash, (struct bucket_key){ who->id, rule->id });
+    if (bucket >= rule->share) return false;
+    answer->value = rule->value;
+    answer->reason = FLAG_BY_ROLLOUT;
+    answer->bucket = bucket;
+    answer->propensity = (f64)rule->share / BUCKETS;
+    return true;
+}
+
+static bool assign(const struct flag_rule *rule, const struct flag_asker *who, struct flag_answer *answer)
+{
+    i32 bucket = flag_bucket(rule->hash, (struct bucket_key){ who->id, rule->id });
+    for (isize i = 0; i < rule->allocation.n; i++) {
+        const struct range *r = &rule->allocation.at[i];
+        if (bucket < r->start || bucket >= r->end) continue;
+        give(rule, r->variation, FLAG_BY_EXPERIMENT, answer);
+        answer->bucket = bucket;
+        answer->propensity = (f64)rule->variations[r->variation].share / BUCKETS;
+        return true;
+    }
+    return false;
+}
+
+static bool applies(const struct flag_rule *rule, isize index, const struct flag_asker *who, struct flag_answer *answer)
 {
     if (rule->kind == FLAG_FORCE) {
+        if (!target_holds(rule, index, who)) return false;
         answer->value = rule->value;
         answer->reason = FLAG_BY_TARGET;
         return true;
     }
-    if (bucketing_id.len == 0) {
+    if (who->id.len == 0) {
         answer->no_bucketing_id = true;
         return false;
     }
-    struct bucket_key key = { bucketing_id, rule->id };
-    if (rule->kind == FLAG_ROLLOUT) {
-        i32 bucket = experiment_bucket(key);
-        if (bucket >= rule->share) return false;
-        answer->value = rule->value;
-        answer->reason = FLAG_BY_ROLLOUT;
-        answer->bucket = bucket;
-        answer->propensity = (f64)rule->share / BUCKETS;
+    bool known = false, holds = false;                  /* the target is asked once, and only when it matters */
+    if (rule->holdout_share > 0) {
+        holds = target_holds(rule, index, who);
+        known = true;
+        if (holds && holdout_scope_contains((struct bucket_key){ who->id, rule->holdout_id }, rule->holdout_share)) {
+            answer->reason = FLAG_BY_HOLDOUT;
+            return true;
+        }
+    }
+    i32 variation = rule->forced_n ? forced_variation(rule, who) : -1;
+    if (variation >= 0) {
+        give(rule, variation, FLAG_BY_FORCE, answer);
         return true;
     }
-    struct assignment got = experiment_assign(key, rule->allocation);
-    if (got.variation < 0) return false;
-    answer->value = rule->variations[got.variation].value;
-    answer->variation = rule->variations[got.variation].key;
-    answer->reason = FLAG_BY_EXPERIMENT;
-    answer->experiment_id = rule->id;
-    answer->bucket = got.bucket;
-    answer->propensity = got.propensity;
-    return true;
+    variation = rule->sticky && who->kept ? who->kept(who->ctx, index) : -1;
+    if (variation >= 0 && variation < rule->variations_n && rule->variations[variation].share > 0) {
+        give(rule, variation, FLAG_BY_EXPERIMENT, answer);
+        answer->kept = true;
+        return true;
+    }
+    if (!(known ? holds : target_holds(rule, index, who))) return false;
+    if (rule->layer.key.len > 0) {
+        i32 at = flag_bucket(rule->hash, (struct bucket_key){ who->id, rule->layer.id });
+        if (at < rule->layer.from || at >= rule->layer.to) return false;
+    }
+    return rule->kind == FLAG_ROLLOUT ? roll_out(rule, who, answer) : assign(rule, who, answer);
 }
 
-struct flag_answer experiment_flag_evaluate(const struct flag *flag, str bucketing_id,
-                                            flag_matches *matches, void *ctx)
+struct flag_answer experiment_flag_evaluate(const struct flag *flag, const struct flag_asker *who)
 {
     struct flag_answer answer = {
-        .value = flag->value, .reason = FLAG_BY_DEFAULT, .bucket = -1, .propensity = 1
+        .value = flag->value, .reason = FLAG_BY_DEFAULT, .bucket = -1, .propensity = 1, .rule_index = -1, .variation_index = -1,
     };
+    if (who->preview && who->preview_rule < flag->rules_n) {
+        const struct flag_rule *rule = &flag->rules[who->preview_rule];
+        if (rule->kind == FLAG_EXPERIMENT && who->preview_variation < rule->variations_n) {
+            give(rule, who->preview_variation, FLAG_BY_PREVIEW, &answer);
+            answer.rule = rule->key;
+            answer.rule_index = (i32)who->preview_rule;
+            return answer;
+        }
+    }
     if (flag->paused) {
         answer.reason = FLAG_BY_PAUSE;
         return answer;
     }
     /* Somebody without an id cannot be shown to be outside the holdout, and is not counted either:
      * they get what needs no assignment. */
-    if (flag->holdout_share > 0 && bucketing_id.len > 0
-        && holdout_contains(bucketing_id, flag->holdout_share)) {
+    if (flag->holdout_share > 0 && who->id.len > 0 && holdout_contains(who->id, flag->holdout_share)) {
         answer.reason = FLAG_BY_HOLDOUT;
         return answer;
     }
     for (isize i = 0; i < flag->rules_n; i++) {
-        const struct flag_rule *rule = &flag->rules[i];
-        if (rule->target.len > 0 && !(matches && matches(ctx, i, rule->target))) continue;
-        if (!applies(rule, bucketing_id, &answer)) continue;
-        answer.rule = rule->key;
+        if (!applies(&flag->rules[i], i, who, &answer)) continue;
+        answer.rule = flag->rules[i].key;
+        answer.rule_index = (i32)i;
         return answer;
     }
     return answer;

@@ -57,7 +57,10 @@ str js_number_text(arena *a, f64 n)
     for (isize i = 0; i < cut.head.len && k < 19; i++)
         if (cut.head.ptr[i] != '.') digits[k++] = cut.head.ptr[i];
     while (k > 1 && digits[k - 1] == '0') k--;
-    int point = atoi(cut.tail.ptr) + 1;                 /* digits before the decimal point */
+    i64 power = 0;
+    bool read = str_to_i64(cut.tail.ptr[0] == '+' ? str_from(cut.tail, 1) : cut.tail, &power);
+    assert(read);
+    int point = (int)power + 1;                         /* digits before the decimal point */
     struct buf out = { .arena = a };
     if (n < 0) buf_byte(&out, '-');
     if (point > 21 || point < -5) {

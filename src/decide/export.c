@@ -1,0 +1,883 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * export.c - our flags in the words of Optimizely's datafile and GrowthBook's payload, and what neither can say.
+ *
+ * A client that evaluates by itself must come to the answer the server would give, or must not be sent the flag at all: what
+ * a protocol cannot express is left out and noted, never approximated in silence. Three kinds of notes: `left out` (the flag is not
+ * in the file), `differs` (it is, and there are people for whom the answers differ), `note` (the answers agree; something else is to
+ * be known).
+ *
+ * Optimizely. A flag's experiments come before its deliveries, and whoever matches a delivery's audience but falls outside its
+ * share goes straight to the last one. So a delivery that has an experiment, or another rule, behind it is sent as an experiment
+ * of one variation, where neither is so. Layers are groups (the hash is the same); the programme holdout is a global
+ * holdout, a rule's is a local one; segments are `qualified` audiences, which the SDK asks us for. Every id is decimal.
+ *
+ * GrowthBook. Rules keep their order. Its hash is not Optimizely's: rules that hash with opt3 answer through remote
+ * evaluation only.
+ */
+#include "decide/inside.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NOTES_MAX = 1000, AUDIENCE_DEEP_MAX = 24 };
+
+struct exporting {
+    const struct book *book;
+    arena *a;
+    struct jsonw *w;
+    struct export_notes *notes;
+    const struct book_flag *flag;
+    str rule;
+};
+
+static void PRINTF_LIKE(3, 4) note(struct exporting *x, const char *kind, const char *format, ...)
+{
+    va_list args;
+    char text[400];
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct export_notes *n = x->notes;
+    if (!n->at) n->at = arena_new(x->a, struct export_note, NOTES_MAX);
+    for (isize i = 0; i < n->n; i++)
+        if (str_eq(n->at[i].flag, x->flag->key) && str_eq(n->at[i].rule, x->rule) && str_eq(n->at[i].text, str_of(text))) return;
+    if (n->n == NOTES_MAX) return;
+    n->at[n->n++] = (struct export_note){ x->flag->key, x->rule, kind, arena_str(x->a, str_of(text)) };
+}
+
+/* The tree of a target, as rule_to_json has it; null for everyone. */
+static const struct json *target_tree(struct exporting *x, const struct rule *target)
+{
+    struct buf text = { .arena = x->a };
+    struct jsonw w = { .out = &text };
+    const struct json *tree = NULL;
+    if (!target) return NULL;
+    rule_to_json(target, &w);
+    enum err err = json_parse(x->a, buf_str(&text), &tree, NULL);
+    assert(!err);
+    return tree;
+}
+
+static str attribute_of(const struct json *leaf)
+{
+    const struct json *left = json_get(leaf, S("left"));
+    str name = json_str(json_get(left, S("context")), S(""));
+    return name.len ? name : json_str(json_get(left, S("trait")), S(""));
+}
+
+static bool has_letters(str s)
+{
+    for (isize i = 0; i < s.len; i++)
+        if ((u8)(s.ptr[i] | 0x20) >= 'a' && (u8)(s.ptr[i] | 0x20) <= 'z') return true;
+    return false;
+}
+
+static bool is_plain(const struct json *v)
+{
+    return json_is(v, JSON_STR) || json_is(v, JSON_BOOL) || json_is(v, JSON_INT) || json_is(v, JSON_NUM);
+}
+
+/* What a leaf compares with, as a list. False when it is no plain value: money, a date, another fact. */
+static bool values_of(const struct json *right, const struct json **at, isize *n)
+{
+    *at = json_is(right, JSON_ARR) ? right->list.at : right;
+    *n = json_is(right, JSON_ARR) ? right->list.n : right ? 1 : 0;
+    for (isize i = 0; i < *n; i++)
+        if (!is_plain(&(*at)[i])) return false;
+    return true;
+}
+
+/* ---- GrowthBook's conditions ---------------------------------------------------------------------------------- */
+
+static void regex_text(struct jsonw *w, arena *a, const char *before, str text, const char *after)
+{
+    struct buf out = { .arena = a };
+    buf_add(&out, str_of(before));
+    for (isize i = 0; i < text.len; i++) {
+        if (text.ptr[i] && strchr("\\^$.|?*+()[]{}/", text.ptr[i])) buf_byte(&out, '\\');
+        buf_byte(&out, text.ptr[i]);
+    }
+    buf_add(&out, str_of(after));
+    jsonw_str(w, buf_str(&out));
+}
+
+static void list_out(struct jsonw *w, const struct json *at, isize n)
+{
+    jsonw_begin(w, '[');
+    for (isize i = 0; i < n; i++) jsonw_value(w, &at[i]);
+    jsonw_end(w, ']');
+}
+
+static bool gb_version(struct exporting *x, str op, const struct json *right)
+{
+    static const struct { str op; const char *is; } names[] = { { S_INIT("="), "$veq" }, { S_INIT("!="), "$vne" }, { S_INIT("<"), "$vlt" },
+        { S_INIT("<="), "$vlte" }, { S_INIT(">"), "$vgt" }, { S_INIT(">="), "$vgte" } };
+    for (isize i = 0; i < countof(names); i++) {
+        if (!str_eq(op, names[i].op)) continue;
+        jsonw_key_str(x->w, names[i].is, json_str(json_get(right, S("version")), S("")));
+        note(x, "differs", "GrowthBook does not take 2.1 for 2.1.0");
+        return true;
+    }
+    return false;
+}
+
+/* Inside {"attribute": {"$exists": true, … }}; what it means when the attribute is there. */
+static bool gb_comparison(struct exporting *x, str op, const struct json *right)
+{
+    static const struct { str op; const char *is; } orders[] = { { S_INIT("<"), "$lt" }, { S_INIT("<="), "$lte" }, { S_INIT(">"), "$gt" },
+        { S_INIT(">="), "$gte" } };
+    const struct json *at;
+    isize n;
+    struct jsonw *w = x->w;
+    if (json_get(right, S("version"))) return gb_version(x, op, right);
+    if (!values_of(right, &at, &n)) return false;
+    for (isize i = 0; i < countof(orders); i++) {
+        if (!str_eq(op, orders[i].op)) continue;
+        jsonw_key(w, str_of(orders[i].is));
+        jsonw_value(w, at);
+        return true;
+    }
+    bool list = true;
+    if (str_eq(op, S("=")) || str_eq(op, S("in")) || str_eq(op, S("has")) || str_eq(op, S("has any of"))) jsonw_key(w, S("$ini"));
+    else if (str_eq(op, S("!=")) || str_eq(op, S("not in")) || str_eq(op, S("has none of"))) jsonw_key(w, S("$nini"));
+    else if (str_eq(op, S("has all of"))) jsonw_key(w, S("$alli"));
+    else list = false;
+    if (list) { list_out(w, at, n); return true; }
+    if (str_eq(op, S("between")) && n == 2) {
+        jsonw_key(w, S("$gte"));
+        jsonw_value(w, &at[0]);
+        jsonw_key(w, S("$lte"));
+        jsonw_value(w, &at[1]);
+        return true;
+    }
+    if (str_eq(op, S("is true"))) { jsonw_key_bool(w, "$eq", true); return true; }
+    if (n != 1 || !json_is(at, JSON_STR)) return false;
+    bool contains = str_eq(op, S("contains")), starts = str_eq(op, S("starts with")), ends = str_eq(op, S("ends with"));
+    if (!contains && !starts && !ends) return false;
+    jsonw_key(w, S("$regexi"));
+    regex_text(w, x->a, starts ? "^" : "", at->s, ends ? "$" : "");
+    return true;
+}
+
+static bool gb_leaf(struct exporting *x, const struct json *leaf, bool negated)
+{
+    str op = json_str(json_get(leaf, S("test")), S("")), name = attribute_of(leaf);
+    if (name.len == 0) return false;
+    bool known = str_eq(op, S("is known"));
+    jsonw_begin(x->w, '{');
+    jsonw_key_begin(x->w, arena_z(x->a, name), '{');
+    bool ok = true;
+    if (known) {
+        jsonw_key_bool(x->w, "$exists", !negated);
+    } else {
+        jsonw_key_bool(x->w, "$exists", true);          /* what is not known is neither so nor not so */
+        if (negated) jsonw_key_begin(x->w, "$not", '{');
+        ok = gb_comparison(x, op, json_get(leaf, S("right")));
+        if (negated) jsonw_end(x->w, '}');
+    }
+    jsonw_end(x->w, '}');
+    jsonw_end(x->w, '}');
+    return ok;
+}
+
+/* `not` is carried down to the leaves, where the third value is. */
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
+static bool gb_condition(struct exporting *x, const struct json *tree, bool negated)
+{
+    const struct json *both = json_get(tree, S("and")), *either = json_get(tree, S("or")), *not = json_get(tree, S("not"));
+    if (not) return gb_condition(x, not, !negated);
+    if (!both && !either) return gb_leaf(x, tree, negated);
+    jsonw_begin(x->w, '{');
+    jsonw_key_begin(x->w, (both != NULL) != negated ? "$and" : "$or", '[');
+    bool ok = true;
+    json_each(part, both ? both : either) ok = ok && gb_condition(x, part, negated);
+    jsonw_end(x->w, ']');
+    jsonw_end(x->w, '}');
+    return ok;
+}
+
+/* ---- GrowthBook's payload --------------------------------------------------------------------------------------- */
+
+static void gb_range(struct jsonw *w, i32 start, i32 end)
+{
+    jsonw_begin(w, '[');
+    jsonw_num(w, start / (f64)BUCKETS);
+    jsonw_num(w, end / (f64)BUCKETS);
+    jsonw_end(w, ']');
+}
+
+/* An arm of several ranges is told as that many variations of one key: first match, as the SDK does it. */
+static void gb_variations(struct exporting *x, const struct flag_rule *rule)
+{
+    struct jsonw *w = x->w;
+    const struct allocation *all = &rule->allocation;
+    jsonw_key_begin(w, "variations", '[');
+    for (isize i = 0; i < all->n; i++) jsonw_raw(w, rule->variations[all->at[i].variation].value);
+    for (isize i = all->n; i < 2; i++) jsonw_raw(w, rule->variations[0].value);
+    jsonw_end(w, ']');
+    jsonw_key_begin(w, "ranges", '[');
+    for (isize i = 0; i < all->n; i++) gb_range(w, all->at[i].start, all->at[i].end);
+    for (isize i = all->n; i < 2; i++) gb_range(w, 0, 0);
+    jsonw_end(w, ']');
+    jsonw_key_begin(w, "meta", '[');
+    for (isize i = 0; i < max_isize(all->n, 2); i++) {
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "key", rule->variations[i < all->n ? all->at[i].variation : 0].key);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+}
+
+static void gb_forced(struct exporting *x, const struct flag_rule *rule)
+{
+    for (isize i = 0; i < rule->forced_n; i++) {
+        jsonw_begin(x->w, '{');
+        jsonw_key_begin(x->w, "condition", '{');
+        jsonw_key_str(x->w, "id", rule->forced[i].id);
+        jsonw_end(x->w, '}');
+        jsonw_key(x->w, S("force"));
+        jsonw_raw(x->w, rule->variations[rule->forced[i].variation].value);
+        jsonw_end(x->w, '}');
+    }
+}
+
+static bool gb_rule(struct exporting *x, const struct flag_rule *rule, const struct rule *target)
+{
+    struct jsonw *w = x->w;
+    bool ok = true;
+    i64 version = rule->hash == HASH_GB1 ? 1 : 2;
+    gb_forced(x, rule);
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "id", rule->key);
+    const struct json *tree = target_tree(x, target);
+    if (tree) {
+        jsonw_key(w, S("condition"));
+        ok = gb_condition(x, tree, false);
+        if (!ok) note(x, "left out", "the target asks for more than attributes of the request: use remote evaluation");
+    }
+    if (rule->requires_n) {
+        jsonw_key_begin(w, "parentConditions", '[');
+        for (isize i = 0; i < rule->requires_n; i++) {
+            jsonw_begin(w, '{');
+            jsonw_key_str(w, "id", rule->requires[i].flag);
+            jsonw_key_begin(w, "condition", '{');
+            jsonw_key(w, S("value"));
+            jsonw_raw(w, rule->requires[i].value);
+            jsonw_end(w, '}');
+            jsonw_end(w, '}');
+        }
+        jsonw_end(w, ']');
+    }
+    if (rule->layer.key.len) {
+        jsonw_key_begin(w, "filters", '[');
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "seed", rule->layer.id);
+        jsonw_key_int(w, "hashVersion", version);
+        jsonw_key_begin(w, "ranges", '[');
+        gb_range(w, rule->layer.from, rule->layer.to);
+        jsonw_end(w, ']');
+        jsonw_end(w, '}');
+        jsonw_end(w, ']');
+    }
+    if (rule->kind != FLAG_EXPERIMENT) {
+        jsonw_key(w, S("force"));
+        jsonw_raw(w, rule->value);
+    }
+    if (rule->kind != FLAG_FORCE) {
+        jsonw_key_str(w, "seed", rule->id);
+        jsonw_key_int(w, "hashVersion", version);
+    }
+    if (rule->kind == FLAG_ROLLOUT) {
+        jsonw_key(w, S("range"));
+        gb_range(w, 0, rule->share);
+    }
+    if (rule->kind == FLAG_EXPERIMENT) {
+        jsonw_key_str(w, "key", rule->id);
+        gb_variations(x, rule);
+    }
+    jsonw_end(w, '}');
+    if (rule->kind != FLAG_FORCE && rule->hash == HASH_OPT3) {
+        note(x, "left out", "its hash is opt3, which GrowthBook's SDKs do not have: use remote evaluation, or hash gb2 in a new experiment");
+        ok = false;
+    }
+    if (rule->holdout_share > 0) {
+        note(x, "left out", "GrowthBook has no holdout of a rule: use remote evaluation");
+        ok = false;
+    }
+    if (rule->sticky) note(x, "note", "the server knows who saw which variation; a client keeps it with a sticky bucket service of its own");
+    return ok;
+}
+
+static bool gb_flag(struct exporting *x)
+{
+    const struct flag *flag = x->flag->flag;
+    bool ok = true;
+    x->rule = S("");
+    if (flag->holdout_share > 0) {
+        note(x, "left out", "the programme holdout hashes with opt3, which GrowthBook's SDKs do not have: use remote evaluation");
+        ok = false;
+    }
+    jsonw_begin(x->w, '{');
+    jsonw_key(x->w, S("defaultValue"));
+    jsonw_raw(x->w, flag->value);
+    jsonw_key_begin(x->w, "rules", '[');
+    for (isize i = 0; i < flag->rules_n && !flag->paused; i++) {
+        x->rule = flag->rules[i].key;
+        ok = gb_rule(x, &flag->rules[i], x->flag->targets[i]) && ok;
+    }
+    jsonw_end(x->w, ']');
+    jsonw_end(x->w, '}');
+    return ok;
+}
+
+/* Another flag's prerequisites must be there too. */
+static bool gb_requires_missing(const struct book *book, const struct flag *flag, const bool *out)
+{
+    for (isize i = 0; i < flag->rules_n; i++)
+        for (isize k = 0; k < flag->rules[i].requires_n; k++) {
+            const struct book_flag *f = book_flag(book, flag->rules[i].requires[k].flag);
+            if (f && !out[f - book->flags]) return true;
+        }
+    return false;
+}
+
+void book_export_growthbook(const struct book *book, arena *a, struct jsonw *w, struct export_notes *notes)
+{
+    struct exporting x = { .book = book, .a = a, .notes = notes };
+    str *texts = arena_new(a, str, book->flags_n);
+    bool *out = arena_new(a, bool, book->flags_n);
+    for (isize i = 0; i < book->flags_n; i++) {
+        struct buf text = { .arena = a };
+        struct jsonw own = { .out = &text };
+        x.flag = &book->flags[i];
+        x.w = &own;
+        out[i] = gb_flag(&x);
+        texts[i] = buf_str(&text);
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (isize i = 0; i < book->flags_n; i++) {
+            if (!out[i] || !gb_requires_missing(book, book->flags[i].flag, out)) continue;
+            x.flag = &book->flags[i];
+            x.rule = S("");
+            note(&x, "left out", "it requires a flag that is left out");
+            out[i] = false;
+            again = true;
+        }
+    }
+    jsonw_begin(w, '{');
+    for (isize i = 0; i < book->flags_n; i++) {
+        if (!out[i]) continue;
+        jsonw_key(w, book->flags[i].key);
+        jsonw_raw(w, texts[i]);
+    }
+    for (isize f = 0; f < book->flag_files_n; f++) {
+        const struct json *features = json_get(book->flag_files[f].json, S("features"));
+        if (book->flag_files[f].dialect != DIALECT_GROWTHBOOK) continue;
+        json_each(feature, features ? features : book->flag_files[f].json) {
+            if (book_flag(book, feature->key)) continue;
+            jsonw_key(w, feature->key);
+            jsonw_value(w, feature);
+        }
+    }
+    jsonw_end(w, '}');
+}
+
+/* ---- Optimizely's audiences --------------------------------------------------------------------------------------- */
+
+static void opt_leaf(struct exporting *x, str name, const char *match, const struct json *value)
+{
+    jsonw_begin(x->w, '{');
+    jsonw_key_str(x->w, "type", S("custom_attribute"));
+    jsonw_key_str(x->w, "name", name);
+    jsonw_key_str(x->w, "match", str_of(match));
+    jsonw_key(x->w, S("value"));
+    if (value) jsonw_value(x->w, value);
+    else jsonw_null(x->w);
+    jsonw_end(x->w, '}');
+    if (json_is(value, JSON_STR) && (!strcmp(match, "exact") || !strcmp(match, "substring")) && has_letters(value->s))
+        note(x, "differs", "\"%.*s\" is compared without letter case here, with it by Optimizely", STR_FMT(value->s));
+}
+
+static void opt_word(struct jsonw *w, const char *word)
+{
+    jsonw_begin(w, '[');
+    jsonw_str(w, str_of(word));
+}
+
+static bool opt_version(struct exporting *x, str name, str op, const struct json *right)
+{
+    static const struct { str op; const char *is; } names[] = { { S_INIT("="), "semver_eq" }, { S_INIT("<"), "semver_lt" },
+        { S_INIT("<="), "semver_le" }, { S_INIT(">"), "semver_gt" }, { S_INIT(">="), "semver_ge" } };
+    for (isize i = 0; i < countof(names); i++) {
+        if (!str_eq(op, names[i].op)) continue;
+        opt_leaf(x, name, names[i].is, json_get(right, S("version")));
+        note(x, "differs", "Optimizely compares versions only as far as the rule's goes: 2.1.9 is 2.1 there");
+        return true;
+    }
+    return false;
+}
+
+static bool opt_comparison(struct exporting *x, str name, str op, const struct json *right)
+{
+    static const struct { str op; const char *is; } plain[] = { { S_INIT("="), "exact" }, { S_INIT("<"), "lt" }, { S_INIT("<="), "le" },
+        { S_INIT(">"), "gt" }, { S_INIT(">="), "ge" }, { S_INIT("contains"), "substring" } };
+    static const struct json yes = { .kind = JSON_BOOL, .b = true };
+    const struct json *at;
+    isize n;
+    if (str_eq(op, S("is known"))) { opt_leaf(x, name, "exists", NULL); return true; }
+    if (json_get(right, S("version"))) return opt_version(x, name, op, right);
+    if (!values_of(right, &at, &n)) return false;
+    if (str_eq(op, S("is true"))) { opt_leaf(x, name, "exact", &yes); return true; }
+    for (isize i = 0; i < countof(plain); i++) {
+        if (!str_eq(op, plain[i].op) || n != 1) continue;
+        opt_leaf(x, name, plain[i].is, at);
+        return true;
+    }
+    bool in = str_eq(op, S("in")), between = str_eq(op, S("between")) && n == 2;
+    if (!in && !between) return false;
+    opt_word(x->w, in ? "or" : "and");
+    for (isize i = 0; i < n; i++) opt_leaf(x, name, in ? "exact" : i == 0 ? "ge" : "le", &at[i]);
+    jsonw_end(x->w, ']');
+    return true;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
+static bool opt_condition(struct exporting *x, const struct json *tree)
+{
+    const struct json *both = json_get(tree, S("and")), *either = json_get(tree, S("or")), *not = json_get(tree, S("not"));
+    str segment = json_str(json_get(tree, S("in_segment")), S(""));
+    if (segment.len) {
+        jsonw_begin(x->w, '{');
+        jsonw_key_str(x->w, "type", S("third_party_dimension"));
+        jsonw_key_str(x->w, "name", S("odp.audiences"));
+        jsonw_key_str(x->w, "match", S("qualified"));
+        jsonw_key_str(x->w, "value", segment);
+        jsonw_end(x->w, '}');
+        note(x, "note", "segment \"%.*s\" is asked for by fetchQualifiedSegments(), which the client has to call", STR_FMT(segment));
+        return true;
+    }
+    if (both || either || not) {
+        bool ok = true;
+        opt_word(x->w, both ? "and" : either ? "or" : "not");
+        if (not) ok = opt_condition(x, not);
+        json_each(part, both ? both : either) ok = ok && opt_condition(x, part);
+        jsonw_end(x->w, ']');
+        return ok;
+    }
+    str op = json_str(json_get(tree, S("test")), S("")), name = attribute_of(tree);
+    if (name.len == 0) return false;
+    bool negated = str_eq(op, S("not in")) || str_eq(op, S("!="));
+    if (negated) op = op.len == 2 ? S("=") : S("in");
+    if (!negated) return opt_comparison(x, name, op, json_get(tree, S("right")));
+    opt_word(x->w, "not");
+    bool ok = opt_comparison(x, name, op, json_get(tree, S("right")));
+    jsonw_end(x->w, ']');
+    return ok;
+}
+
+/* ---- Optimizely's datafile ------------------------------------------------------------------------------------------ */
+
+static str id_of(struct exporting *x, const char *what, str rule, str name)
+{
+    return experiment_id_of(x->a, arena_printf(x->a, "%s/%.*s/%.*s/%.*s", what, STR_FMT(x->flag->key), STR_FMT(rule), STR_FMT(name)));
+}
+
+static bool is_bool(const struct exporting *x) { return x->flag->flag->type == FLAG_BOOL; }
+
+/* Strings bare, all else as JSON. */
+static str variable_text(struct exporting *x, str value)
+{
+    const struct json *v = NULL;
+    if (x->flag->flag->type != FLAG_STRING || json_parse(x->a, value, &v, NULL)) return value;
+    return json_str(v, S(""));
+}
+
+static void opt_variation(struct exporting *x, str id, str key, str value, bool held_out)
+{
+    struct jsonw *w = x->w;
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "id", id);
+    jsonw_key_str(w, "key", key);
+    jsonw_key_bool(w, "featureEnabled", held_out ? false : is_bool(x) ? str_eq(value, S("true")) : true);
+    jsonw_key_begin(w, "variables", '[');
+    if (!held_out && !is_bool(x)) {
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "id", id_of(x, "variable", S(""), S("value")));
+        jsonw_key_str(w, "value", variable_text(x, value));
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
+
+static void opt_entity(struct jsonw *w, str id, i32 end)
+{
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "entityId", id);
+    jsonw_key_int(w, "endOfRange", end);
+    jsonw_end(w, '}');
+}
+
+/* Ranges in order of their starts, holes as empty ids. */
+static void opt_traffic(struct exporting *x, const struct flag_rule *rule)
+{
+    i32 at = 0;
+    jsonw_key_begin(x->w, "trafficAllocation", '[');
+    while (at < BUCKETS) {
+        const struct range *next = NULL;
+        for (isize i = 0; i < rule->allocation.n; i++) {
+            const struct range *r = &rule->allocation.at[i];
+            if (r->start >= at && r->end > r->start && (!next || r->start < next->start)) next = r;
+        }
+        if (!next) break;
+        if (next->start > at) opt_entity(x->w, S(""), next->start);
+        opt_entity(x->w, id_of(x, "variation", rule->key, rule->variations[next->variation].key), next->end);
+        at = next->end;
+    }
+    jsonw_end(x->w, ']');
+}
+
+/* Written beside the rest of the datafile: audiences and local holdouts of the rules. */
+struct datafile { struct jsonw audiences, holdouts, experiments, flags, rollouts, groups; struct buf text[6]; };
+
+static str audience_id(struct exporting *x, const struct flag_rule *rule) { return id_of(x, "audience", rule->key, S("")); }
+
+static void opt_audience_of(struct exporting *x, const struct flag_rule *rule)
+{
+    jsonw_key_begin(x->w, "audienceIds", '[');
+    if (rule->target.len) jsonw_str(x->w, audience_id(x, rule));
+    jsonw_end(x->w, ']');
+}
+
+static void opt_rule(struct exporting *x, const struct flag_rule *rule, bool delivery)
+{
+    struct jsonw *w = x->w;
+    bool experiment = rule->kind == FLAG_EXPERIMENT;
+    str only = id_of(x, "variation", rule->key, rule->key);
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "id", rule->id);
+    jsonw_key_str(w, "key", arena_printf(x->a, "%.*s.%.*s", STR_FMT(x->flag->key), STR_FMT(rule->key)));
+    jsonw_key_str(w, "status", S("Running"));
+    jsonw_key_str(w, "layerId", id_of(x, "layer", rule->key, S("")));
+    jsonw_key_str(w, "type", delivery ? S("td") : S("ab"));
+    opt_audience_of(x, rule);
+    jsonw_key_begin(w, "forcedVariations", '{');
+    for (isize i = 0; i < rule->forced_n; i++) {
+        jsonw_key(w, rule->forced[i].id);
+        jsonw_str(w, rule->variations[rule->forced[i].variation].key);
+    }
+    jsonw_end(w, '}');
+    jsonw_key_begin(w, "variations", '[');
+    for (isize i = 0; i < rule->variations_n; i++)
+        opt_variation(x, id_of(x, "variation", rule->key, rule->variations[i].key), rule->variations[i].key, rule->variations[i].value, false);
+    if (!experiment) opt_variation(x, only, rule->key, rule->value, false);
+    jsonw_end(w, ']');
+    if (experiment) {
+        opt_traffic(x, rule);
+    } else {
+        jsonw_key_begin(w, "trafficAllocation", '[');
+        opt_entity(w, only, rule->kind == FLAG_FORCE ? BUCKETS : rule->share);
+        jsonw_end(w, ']');
+    }
+    jsonw_end(w, '}');
+}
+
+static void opt_holdout(struct exporting *x, str id, str key, i32 share, const struct flag_rule *rule)
+{
+    struct jsonw *w = x->w;
+    str variation = experiment_id_of(x->a, arena_printf(x->a, "holdout/%.*s", STR_FMT(id)));
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "id", id);
+    jsonw_key_str(w, "key", key);
+    jsonw_key_str(w, "status", S("Running"));
+    if (rule) opt_audience_of(x, rule);
+    else jsonw_key_begin(w, "audienceIds", '['), jsonw_end(w, ']');
+    jsonw_key_begin(w, "variations", '[');
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "id", variation);
+    jsonw_key_str(w, "key", S("holdout"));
+    jsonw_key_bool(w, "featureEnabled", false);
+    jsonw_key_begin(w, "variables", '[');
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+    jsonw_end(w, ']');
+    jsonw_key_begin(w, "trafficAllocation", '[');
+    opt_entity(w, variation, share);
+    jsonw_end(w, ']');
+    if (rule) {
+        jsonw_key_begin(w, "includedRules", '[');
+        jsonw_str(w, rule->id);
+        jsonw_end(w, ']');
+    }
+    jsonw_end(w, '}');
+}
+
+bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation, const struct book_flag **flag, isize *rule, isize *arm)
+{
+    struct exporting x = { .book = book, .a = a };
+    *arm = -1;
+    for (isize f = 0; f < book->flags_n; f++) {
+        const struct flag *of = book->flags[f].flag;
+        for (isize i = 0; i < of->rules_n; i++) {
+            if (!str_eq(of->rules[i].id, rule_id)) continue;
+            x.flag = *flag = &book->flags[f];
+            *rule = i;
+            for (*arm = 0; *arm < of->rules[i].variations_n; ++*arm) {
+                str key = of->rules[i].variations[*arm].key;
+                if (str_eq(key, variation) || str_eq(id_of(&x, "variation", of->rules[i].key, key), variation)) return true;
+            }
+            return false;
+        }
+    }
+    return false;
+}
+
+str book_flag_arm_id(arena *a, const struct book_flag *flag, str rule, str variation)
+{
+    struct exporting x = { .a = a, .flag = flag };
+    return id_of(&x, "variation", rule, variation);
+}
+
+/* Can the whole flag be told? Notes say what cannot. */
+static bool opt_fits(struct exporting *x)
+{
+    const struct flag *flag = x->flag->flag;
+    bool ok = true;
+    for (isize i = 0; i < flag->rules_n; i++) {
+        const struct flag_rule *rule = &flag->rules[i];
+        struct buf text = { .arena = x->a };
+        struct jsonw w = { .out = &text };
+        struct exporting trial = *x;
+        const struct json *tree = target_tree(x, x->flag->targets[i]);
+        trial.w = &w;
+        x->rule = trial.rule = rule->key;
+        if (tree && !opt_condition(&trial, tree)) {
+            note(x, "left out", "Optimizely has no condition for the target; make it a segment and say in segment \"…\"");
+            ok = false;
+        }
+        if (rule->kind != FLAG_FORCE && rule->hash != HASH_OPT3) {
+            note(x, "left out", "its hash is %.*s, and Optimizely's SDKs have opt3 alone", STR_FMT(flag_hash_name(rule->hash)));
+            ok = false;
+        }
+        if (rule->requires_n) {
+            note(x, "left out", "Optimizely has no prerequisites");
+            ok = false;
+        }
+        if (rule->sticky) note(x, "note", "the server knows who saw which variation; a client keeps it with a user profile service of its own");
+        if (rule->holdout_share > 0 && flag->type == FLAG_BOOL && str_eq(flag->value, S("true"))) {
+            note(x, "left out", "Optimizely turns a flag off for who is held out, and this one is on by default");
+            ok = false;
+        }
+    }
+    x->rule = S("");
+    if (flag->holdout_share > 0 && flag->type == FLAG_BOOL && str_eq(flag->value, S("true"))) {
+        note(x, "left out", "Optimizely turns a flag off for who is held out by the programme, and this one is on by default");
+        ok = false;
+    }
+    return ok;
+}
+
+/* From which rule on all are deliveries that the "last rule" semantics cannot harm. */
+static isize first_delivery(const struct flag *flag)
+{
+    isize from = flag->rules_n;
+    while (from > 0) {
+        const struct flag_rule *rule = &flag->rules[from - 1];
+        bool whole = rule->kind == FLAG_FORCE || (rule->kind == FLAG_ROLLOUT && rule->share == BUCKETS);
+        bool last = from == flag->rules_n && rule->kind == FLAG_ROLLOUT;
+        if ((!whole && !last) || rule->layer.key.len) break;
+        from--;
+    }
+    return from;
+}
+
+static void opt_flag(struct exporting *x, struct datafile *d)
+{
+    const struct flag *flag = x->flag->flag;
+    static const str types[] = { [FLAG_BOOL] = S_INIT("boolean"), [FLAG_STRING] = S_INIT("string"), [FLAG_NUMBER] = S_INIT("double"),
+                                 [FLAG_JSON] = S_INIT("string") };
+    isize rules = flag->paused ? 0 : flag->rules_n, deliveries = flag->paused ? 0 : first_delivery(flag);
+    bool on = flag->type == FLAG_BOOL && str_eq(flag->value, S("true"));
+    str rollout = id_of(x, "rollout", S(""), S(""));
+    for (isize i = 0; i < rules; i++) {
+        const struct flag_rule *rule = &flag->rules[i];
+        x->rule = rule->key;
+        if (rule->target.len) {
+            x->w = &d->audiences;
+            jsonw_begin(x->w, '{');
+            jsonw_key_str(x->w, "id", audience_id(x, rule));
+            jsonw_key_str(x->w, "name", rule->target);
+            jsonw_key(x->w, S("conditions"));
+            jsonw_begin(x->w, '[');
+            jsonw_str(x->w, S("or"));
+            (void)opt_condition(x, target_tree(x, x->flag->targets[i]));
+            jsonw_end(x->w, ']');
+            jsonw_end(x->w, '}');
+        }
+        x->w = &d->holdouts;
+        if (rule->holdout_share > 0)
+            opt_holdout(x, rule->holdout_id, arena_printf(x->a, "%.*s.%.*s", STR_FMT(x->flag->key), STR_FMT(rule->key)), rule->holdout_share, rule);
+        x->w = &d->experiments;
+        if (i < deliveries && rule->layer.key.len == 0) opt_rule(x, rule, false);
+        if (i < deliveries && rule->kind != FLAG_EXPERIMENT)
+            note(x, "note", "sent as an experiment, because another rule comes after it; the client reports impressions of it, which are not counted");
+    }
+    x->rule = S("");
+    x->w = &d->flags;
+    jsonw_begin(x->w, '{');
+    jsonw_key_str(x->w, "id", id_of(x, "flag", S(""), S("")));
+    jsonw_key_str(x->w, "key", x->flag->key);
+    jsonw_key_begin(x->w, "experimentIds", '[');
+    for (isize i = 0; i < deliveries; i++) jsonw_str(x->w, flag->rules[i].id);
+    jsonw_end(x->w, ']');
+    jsonw_key_str(x->w, "rolloutId", rollout);
+    jsonw_key_begin(x->w, "variables", '[');
+    if (flag->type != FLAG_BOOL) {
+        jsonw_begin(x->w, '{');
+        jsonw_key_str(x->w, "id", id_of(x, "variable", S(""), S("value")));
+        jsonw_key_str(x->w, "key", S("value"));
+        jsonw_key_str(x->w, "type", types[flag->type]);
+        if (flag->type == FLAG_JSON) jsonw_key_str(x->w, "subType", S("json"));
+        jsonw_key_str(x->w, "defaultValue", variable_text(x, flag->value));
+        jsonw_end(x->w, '}');
+    }
+    jsonw_end(x->w, ']');
+    jsonw_end(x->w, '}');
+    x->w = &d->rollouts;
+    jsonw_begin(x->w, '{');
+    jsonw_key_str(x->w, "id", rollout);
+    jsonw_key_begin(x->w, "experiments", '[');
+    for (isize i = deliveries; i < rules; i++) opt_rule(x, &flag->rules[i], true);
+    if (on) {                                           /* everyone else: what the flag says by itself */
+        struct flag_rule rest = { .kind = FLAG_FORCE, .key = S("default"), .id = id_of(x, "default", S(""), S("")), .value = S("true") };
+        opt_rule(x, &rest, true);
+    }
+    jsonw_end(x->w, ']');
+    jsonw_end(x->w, '}');
+}
+
+struct member { const struct book_flag *flag; const struct flag_rule *rule; };
+
+/* One group for each layer; its ranges are the layer's. */
+static void opt_groups(struct exporting *x, struct datafile *d, const bool *in)
+{
+    struct member members[256];
+    isize n = 0;
+    for (isize f = 0; f < x->book->flags_n; f++) {
+        const struct flag *flag = x->book->flags[f].flag;
+        isize deliveries = flag->paused || !in[f] ? 0 : first_delivery(flag);
+        for (isize i = 0; i < deliveries && n < countof(members); i++)
+            if (flag->rules[i].layer.key.len) members[n++] = (struct member){ &x->book->flags[f], &flag->rules[i] };
+    }
+    for (isize i = 1; i < n; i++)                       /* by layer, then by start */
+        for (isize k = i; k > 0; k--) {
+            int order = str_cmp(members[k - 1].rule->layer.key, members[k].rule->layer.key);
+            if (order < 0 || (order == 0 && members[k - 1].rule->layer.from <= members[k].rule->layer.from)) break;
+            struct member other = members[k];
+            members[k] = members[k - 1];
+            members[k - 1] = other;
+        }
+    x->w = &d->groups;
+    for (isize i = 0, end; i < n; i = end) {
+        str layer = members[i].rule->layer.key;
+        i32 at = 0;
+        for (end = i; end < n && str_eq(members[end].rule->layer.key, layer);) end++;
+        jsonw_begin(x->w, '{');
+        jsonw_key_str(x->w, "id", members[i].rule->layer.id);
+        jsonw_key_str(x->w, "policy", S("random"));
+        jsonw_key_begin(x->w, "trafficAllocation", '[');
+        for (isize k = i; k < end; k++) {
+            if (members[k].rule->layer.from > at) opt_entity(x->w, S(""), members[k].rule->layer.from);
+            at = members[k].rule->layer.to;
+            opt_entity(x->w, members[k].rule->id, at);
+        }
+        jsonw_end(x->w, ']');
+        jsonw_key_begin(x->w, "experiments", '[');
+        for (isize k = i; k < end; k++) {
+            x->flag = members[k].flag;
+            opt_rule(x, members[k].rule, false);
+        }
+        jsonw_end(x->w, ']');
+        jsonw_end(x->w, '}');
+    }
+}
+
+/* What SDKs leave out of their reports when the datafile does not list it: events and attributes, by key. */
+static void opt_keys(struct exporting *x, const char *field, const char *what, const str *names, isize n)
+{
+    jsonw_key_begin(x->w, field, '[');
+    for (isize i = 0; i < n; i++) {
+        jsonw_begin(x->w, '{');
+        jsonw_key_str(x->w, "id", experiment_id_of(x->a, arena_printf(x->a, "%s/%.*s", what, STR_FMT(names[i]))));
+        jsonw_key_str(x->w, "key", names[i]);
+        if (str_eq(str_of(field), S("events"))) jsonw_key_begin(x->w, "experimentIds", '['), jsonw_end(x->w, ']');
+        jsonw_end(x->w, '}');
+    }
+    jsonw_end(x->w, ']');
+}
+
+static void opt_list(struct jsonw *w, const char *key, const struct jsonw *list, const struct json *more)
+{
+    bool some = list && list->out->len > 0;
+    jsonw_key_begin(w, key, '[');
+    if (some) jsonw_raw(w, buf_str(list->out));
+    json_each(v, json_is(more, JSON_ARR) ? more : NULL) jsonw_value(w, v);
+    jsonw_end(w, ']');
+}
+
+void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where, struct jsonw *w, struct export_notes *notes)
+{
+    struct exporting x = { .book = book, .a = a, .notes = notes };
+    struct datafile *d = arena_new(a, struct datafile, 1);
+    struct jsonw *lists[] = { &d->audiences, &d->holdouts, &d->experiments, &d->flags, &d->rollouts, &d->groups };
+    bool *in = arena_new(a, bool, book->flags_n);
+    const struct json *file = NULL;
+    i32 holdout = book->settings.holdout;
+    for (isize i = 0; i < countof(lists); i++) {
+        d->text[i].arena = a;
+        lists[i]->out = &d->text[i];
+    }
+    for (isize i = 0; i < book->flag_files_n && !file; i++)
+        if (book->flag_files[i].dialect == DIALECT_OPTIMIZELY) file = book->flag_files[i].json;
+    for (isize i = 0; i < book->flags_n; i++) {
+        x.flag = &book->flags[i];
+        in[i] = opt_fits(&x);
+        if (in[i]) opt_flag(&x, d);
+    }
+    opt_groups(&x, d, in);
+    x.w = w;
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "version", S("4"));
+    jsonw_key_str(w, "revision", where->revision);
+    jsonw_key_str(w, "projectId", S("1"));
+    jsonw_key_str(w, "accountId", where->key);
+    jsonw_key_str(w, "sdkKey", where->key);
+    jsonw_key_str(w, "environmentKey", S("live"));
+    jsonw_key_bool(w, "anonymizeIP", true);
+    jsonw_key_bool(w, "botFiltering", false);
+    jsonw_key_bool(w, "sendFlagDecisions", true);
+    opt_keys(&x, "attributes", "attribute", where->attributes, where->attributes_n);
+    opt_keys(&x, "events", "event", where->events, where->events_n);
+    opt_list(w, "audiences", NULL, json_get(file, S("audiences")));
+    opt_list(w, "typedAudiences", &d->audiences, json_get(file, S("typedAudiences")));
+    opt_list(w, "groups", &d->groups, json_get(file, S("groups")));
+    opt_list(w, "experiments", &d->experiments, json_get(file, S("experiments")));
+    opt_list(w, "featureFlags", &d->flags, json_get(file, S("featureFlags")));
+    opt_list(w, "rollouts", &d->rollouts, json_get(file, S("rollouts")));
+    jsonw_key_begin(w, "holdouts", '[');
+    if (holdout > 0) opt_holdout(&x, holdout_experiment_id, S("programme"), holdout, NULL);
+    json_each(v, json_get(file, S("holdouts"))) jsonw_value(w, v);
+    jsonw_end(w, ']');
+    opt_list(w, "localHoldouts", &d->holdouts, json_get(file, S("localHoldouts")));
+    jsonw_key_begin(w, "integrations", '[');
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "key", S("odp"));
+    jsonw_key_str(w, "host", where->host);
+    jsonw_key_str(w, "publicKey", where->key);
+    jsonw_key_str(w, "pixelUrl", where->host);
+    jsonw_end(w, '}');
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
