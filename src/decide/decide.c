@@ -145,6 +145,7 @@ static bool holds(const struct asker *q, const struct rule *rule, item_id candid
 {
     if (!rule) return true;
     struct rule_facts facts = facts_of(q, candidate);
+    facts.no_timer = true;
     return rule_holds(rule_run(rule, &facts));
 }
 

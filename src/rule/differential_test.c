@@ -1146,6 +1146,10 @@ static bool one_triple(struct rng *r)
     facts.now_ms = x.now = now;
     struct rule_result got = rule_run(rule, &facts);
     if (answer(&x, o) != got.is) wrong("not what the page says", buf_str(&text), &x, now, got.is);
+    facts.no_timer = true;
+    struct rule_result bare = rule_run(rule, &facts);
+    if (bare.is != got.is || bare.next_change_at_ms != TIME_NEVER) wrong("another answer without a timer", buf_str(&text), &x, now, bare.is);
+    facts.no_timer = false;
     if (got.next_change_at_ms <= now) wrong("no progress", buf_str(&text), &x, now, got.is);
     untouched_is_the_same(r, rule, &facts, got, buf_str(&text), &x);
     if (w.moment) return false;

@@ -64,6 +64,7 @@ struct rule_facts {
     i32 zone_minutes;                       /* offset of the market's zone, for hours and dates */
     const struct history_entry *history;    /* oldest first by history_cmp */
     isize history_n;
+    bool no_timer;                          /* only the answer is asked for: next_change_at_ms is TIME_NEVER, and the work for it is spared */
     item_id candidate;                      /* what `item` means; 0 when there is none */
     const void *ctx, *segment_ctx;          /* ctx for all questions but in_segment, which gets segment_ctx */
     struct value (*trait)(const void *ctx, str name);                               /* gender, age, first_name … */

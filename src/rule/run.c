@@ -775,6 +775,14 @@ static struct value soft_value(const struct leaf *l, struct range in)
 
 static struct rule_result lasting(enum tri is) { return (struct rule_result){ is, TIME_NEVER }; }
 
+/* A did(…) whose window does not end now: the first that counts decides. */
+static bool any_in(const struct leaf *l, struct range in)
+{
+    for (isize i = in.to - 1; i >= in.from; i--)
+        if (leaf_takes(l, i)) return true;
+    return false;
+}
+
 /* At least k entries in a window that ends now: newest first, and no further than needed. */
 static struct rule_result at_least(const struct leaf *l, struct reach r, i64 k)
 {
@@ -795,6 +803,7 @@ static struct rule_result run_quiet(const struct leaf *l, const struct node *con
 {
     struct sums s = { 0 };
     enum tri is = sums_test(l, condition, &s);
+    if (l->run->facts->no_timer) return lasting(is);
     i64 then = l->run->history[newest].at_ms + r.near;
     struct range in = range_at(l->run, &r, then);
     for (isize i = in.from; i < in.to; i++) (void)sums_move(l, &s, i, 1);
@@ -808,8 +817,10 @@ static struct rule_result run_moving(const struct leaf *l, const struct node *co
     struct sums s = { 0 };
     isize newest = nearer(l, in);
     if (newest >= 0) return run_quiet(l, condition, r, newest);
+    if (l->run->facts->no_timer && condition->kind != NODE_TEST) return lasting(tri_of(any_in(l, in)));
     for (isize i = in.to - 1; i >= in.from; i--) (void)sums_move(l, &s, i, 1);
     enum tri is = sums_test(l, condition, &s);
+    if (l->run->facts->no_timer) return lasting(is);
     return (struct rule_result){ is, sums_next(l, condition, r, in, s, is) };
 }
 
@@ -871,7 +882,8 @@ static struct rule_result run_tally(const struct run *run, const struct node *t)
         struct range none = { in.to, in.to };
         return (struct rule_result){ test_value(run, t, soft_value(&l, none)), run->history[newest].at_ms + r.near };
     }
-    return (struct rule_result){ test_value(run, t, soft_value(&l, in)), first_move(&l, r, in) };
+    enum tri is = test_value(run, t, soft_value(&l, in));
+    return run->facts->no_timer ? lasting(is) : (struct rule_result){ is, first_move(&l, r, in) };
 }
 
 static const struct history_entry *first_or_last(const struct run *run, const struct scan *s)
@@ -942,7 +954,7 @@ static struct rule_result affinity_crosses(const struct run *run, const struct n
 {
     i64 lo = run->facts->now_ms, hi = lo + 3650 * DAY_MS;
     enum tri is = affinity_at(run, t, op, right, lo);
-    if (run->facts->affinity_lasts) return lasting(is);
+    if (run->facts->affinity_lasts || run->facts->no_timer) return lasting(is);
     if (affinity_at(run, t, op, right, hi) == is) return lasting(is);
     while (hi - lo > 1) {
         i64 mid = lo + (hi - lo) / 2;
@@ -1028,7 +1040,7 @@ static struct rule_result run_joined(const struct run *run, const struct node *n
     enum tri ends = kind == NODE_AND ? TRI_FALSE : TRI_TRUE;
     for (isize i = 0; i < n->kids_n; i++) {
         sum = rule_join(kind, sum, rule_run_node(run, n->order[i]));
-        if (sum.is == ends && sum.next_change_at_ms == TIME_NEVER) break;
+        if (sum.is == ends && (sum.next_change_at_ms == TIME_NEVER || run->facts->no_timer)) break;
     }
     return sum;
 }
@@ -1071,7 +1083,8 @@ struct rule_result rule_run(const struct rule *rule, const struct rule_facts *fa
 {
     struct run run = rule_run_begin(facts);
     struct rule_result r = rule_run_node(&run, rule->root);
-    if (rule->depends & RULE_ON_HISTORY) r.next_change_at_ms = rule_run_later(&run, r.next_change_at_ms);
+    if (facts->no_timer) r.next_change_at_ms = TIME_NEVER;
+    else if (rule->depends & RULE_ON_HISTORY) r.next_change_at_ms = rule_run_later(&run, r.next_change_at_ms);
     assert(r.next_change_at_ms > facts->now_ms);
     return r;
 }

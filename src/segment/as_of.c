@@ -12,6 +12,7 @@ static enum tri segment_as_of(const void *ctx, segment_id id)
     struct as_of deeper = *at;
     deeper.depth++;
     struct rule_facts facts = facts_as_of(&deeper);
+    facts.no_timer = true;
     return rule_run(segment->rule, &facts).is;
 }
 
