@@ -140,7 +140,9 @@ test('R7: a draft order is a phone order, a till receipt is pos, and both count;
     await shopify('orders/create', order(801, { more: { note_attributes: [{ name: 'channel', value: 'marketplace' }] } }));
     const history = await orders({ user_id: '801' });
     assert.deepEqual(history.map((one) => one.channel).sort(), ['marketplace', 'phone', 'pos']);
-    assert.equal((await person({ user_id: '801' })).counters.orders, 3);
+    const { counters } = await person({ user_id: '801' });
+    assert.equal(counters.orders, 3);
+    assert.match(JSON.stringify(counters), /35970/, 'three times 119.90 was spent');
     const was = await letters();
     const answer = await shopify('orders/create', order(null, { more: { source_name: 'pos' } }));
     assert.equal(answer.accepted, 1, JSON.stringify(answer));
@@ -187,6 +189,10 @@ test('shopify: what people may ask for by law waits where it can be seen, and a 
     assert.ok(regulations.every((one) => one.state === 'waiting' && Date.parse(one.due_at) > Date.now()));
     assert.ok(!JSON.stringify(regulations).includes('@'), 'no address lies there');
     assert.equal(regulations.find((one) => one.regulation === 'export').user_id, '901');
+    await server.post(`/v1/regulations/${regulations[0].id}/done`);
+    await server.post('/v1/regulations/no-such/done', undefined, { status: 404 });
+    const seen = (await server.get('/v1/regulations')).regulations;
+    assert.deepEqual(seen.map((one) => one.state).sort(), ['done', 'waiting', 'waiting', 'waiting']);
     // From now on nothing is collected of them, and nothing that is known is used.
     const before_ = (await events({ user_id: '901' })).length;
     for (const userId of ['901', '999901'])

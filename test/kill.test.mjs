@@ -139,27 +139,28 @@ async function assertExactlyOnce(server, acknowledged) {
 test('kill -9 of the worker under load: hosts live, each acknowledged event is there once', { timeout: rounds * 6000 + 60_000 }, async (t) => {
     const server = await startServer({ config, data: newFolder() });
     servers.add(server);
-    const two = [new Shop('segment', server.url, server.secret, 's'), new Shop('rudder', server.url, server.secret, 'r')];
-    const count = () => two.reduce((sum, one) => sum + one.acknowledged.size, 0);
-    await eventually('the first are acknowledged', () => two.every((one) => one.acknowledged.size > 0));
+    const all = [new Shop('segment', server.url, server.secret, 's'), new Shop('rudder', server.url, server.secret, 'r'),
+        new Shop('posthog', server.url, server.secret, 'p')];
+    const count = () => all.reduce((sum, one) => sum + one.acknowledged.size, 0);
+    await eventually('the first are acknowledged', () => all.every((one) => one.acknowledged.size > 0));
     for (let round = 0; round < rounds; round++) {
-        const before = two.map((one) => one.acknowledged.size);
+        const before = all.map((one) => one.acknowledged.size);
         await sleep(random(400) + (long ? 2100 : 0));   // the parent gives up at 30 deaths a minute
         const worker = await eventually('there is a worker', () => workerOf(server.child.pid));
         process.kill(worker, 'SIGKILL');
-        await eventually('both are served again', () => two.every((one, i) => {
+        await eventually('all are served again', () => all.every((one, i) => {
             one.assertAlive(`round ${round}`);
             return one.acknowledged.size > before[i] + 5;
         }), 20_000);
     }
-    for (const one of two) {
+    for (const one of all) {
         await one.finish();
         assert.deepEqual(one.how, { code: 0, signal: null }, `${one.sdk}: ${one.output}`);
         assert.equal(one.errors, 0, `${one.sdk} reported failures: ${one.output}`);
         assert.equal(one.acknowledged.size, one.sent, `${one.sdk}: everything sent was acknowledged in the end`);
     }
     await server.stop();
-    await assertExactlyOnce(server, new Set(two.flatMap((one) => [...one.acknowledged])));
+    await assertExactlyOnce(server, new Set(all.flatMap((one) => [...one.acknowledged])));
     t.diagnostic(`${rounds} kills, ${count()} acknowledged`);
     await server.stop({ remove: true });
 });

@@ -145,6 +145,15 @@ static void answer_regulations(struct call *call, struct fold *fold)
 
 void regulations_get(struct call *call) { ask_fold(call, answer_regulations); }
 
+static void finish_regulation(struct call *call)
+{
+    struct definition_change change = { .op = DEFINITION_ARCHIVE, .kind = S("regulation"), .key = call->params[0], .author = call->author };
+    if (define(call, &change, 1)) buf_add(&call->out, S("{}"));
+}
+
+/* Somebody has seen to it; who and when stands in the audit. */
+void regulation_done(struct call *call) { ask_jobs(call, finish_regulation); }
+
 /* ---- a delivery ------------------------------------------------------------------------------------- */
 
 static void deliver(struct call *call, struct hook *hook)

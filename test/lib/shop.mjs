@@ -2,7 +2,7 @@
 //
 // shop.mjs - a shop's own Node process: sends events through an unmodified SDK until its input ends.
 //
-//   node shop.mjs segment|rudder URL KEY TAG
+//   node shop.mjs segment|rudder|posthog URL KEY TAG
 //
 // Prints "ok MESSAGE_ID" for each event whose callback said success, "failed MESSAGE_ID" for the others,
 // and "sent N" when it is done. Nothing here catches what the SDK throws: if that ends the process, the
@@ -15,7 +15,12 @@ const [sdk, host, key, tag] = process.argv.slice(2);
 const say = (line) => process.stdout.write(`${line}\n`);
 
 let client;
-if (sdk === 'segment') {
+if (sdk === 'posthog') {
+    const { PostHog } = require('posthog-node');
+    client = new PostHog(key, { host: `${host}/posthog`, flushAt: 10, flushInterval: 20, disableGeoip: true });
+    client.on('flush', (events) => { for (const event of events) taken(null, event.uuid); });
+    client.track = ({ userId, messageId, event, properties }) => client.capture({ distinctId: userId, uuid: messageId, event, properties });
+} else if (sdk === 'segment') {
     const { Analytics } = require('@segment/analytics-node');
     client = new Analytics({ writeKey: key, host, flushAt: 10, flushInterval: 20 });
 } else {
@@ -26,16 +31,18 @@ if (sdk === 'segment') {
 let going = true, sent = 0, waiting = 0;
 process.stdin.on('end', () => { going = false; }).resume();
 
+function taken(error, messageId) {
+    waiting--;
+    say(`${error ? 'failed' : 'ok'} ${messageId}`);
+}
+
 function one() {
     const messageId = `${tag}-${sent++}`;
     waiting++;
     client.track({
         userId: `${tag}-${sent % 10}`, event: 'Product Viewed', messageId,
         properties: { product_id: `p-${sent % 50}`, currency: 'EUR', price: 10 + (sent % 9) },
-    }, (error) => {
-        waiting--;
-        say(`${error ? 'failed' : 'ok'} ${messageId}`);
-    });
+    }, (error) => taken(error, messageId));
 }
 
 while (going) {
