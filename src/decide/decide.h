@@ -259,7 +259,7 @@ enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCO
                OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT };
 struct considered { u32 campaign; u8 experience, outcome; };
 
-enum { SOURCE_PIN = RECOMMENDERS, SOURCE_CATALOGUE };
+enum { SOURCE_PIN = 64, SOURCE_CATALOGUE };
 const char *decide_source_name(u8 source);      /* "session", …, "pin", "catalogue" */
 struct decided_item {
     item_id item;

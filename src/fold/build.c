@@ -113,9 +113,9 @@ static u64 train(struct fold *fold)
     if (!before || model_card(before).took_us > SLOW_US) {
         struct recommend_options quick = options;
         quick.only = RECOMMENDERS_QUICK;
-        publish(fold, model_build(l.all.at, l.all.n, items, now_ms, &quick));
+        publish(fold, model_build(l.all.at, l.all.n, items, now_ms, &quick, fold->live.catalog));
     }
-    struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options);
+    struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options, fold->live.catalog);
     publish(fold, model);
     vec_fini(&l.all);
     log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,

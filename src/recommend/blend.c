@@ -35,7 +35,10 @@ static const char *const names[RECOMMENDERS] = {
     [RECOMMENDER_TRENDING] = "trending",      [RECOMMENDER_BESTSELLERS] = "bestsellers",
     [RECOMMENDER_RECENT] = "recently_viewed", [RECOMMENDER_POPULAR] = "popular",
     [RECOMMENDER_RULES] = "rules",            [RECOMMENDER_EASE] = "ease",
-    [RECOMMENDER_ALS] = "als",
+    [RECOMMENDER_ALS] = "als",                [RECOMMENDER_CONTENT] = "content",
+    [RECOMMENDER_BUNDLES] = "bundles",        [RECOMMENDER_COMPLEMENTS] = "complements",
+    [RECOMMENDER_UPSELL] = "upsell",          [RECOMMENDER_OUTFIT] = "outfit",
+    [RECOMMENDER_REPLENISH] = "replenish",    [RECOMMENDER_QUIZ] = "quiz",
 };
 
 const char *recommender_name(u8 recommender)
@@ -48,12 +51,13 @@ bool recommender_of(str name, u8 *out)
 {
     for (u8 i = 0; i < RECOMMENDERS; i++)
         if (str_eq(name, str_of(names[i]))) { *out = i; return true; }
-    return false;
+    *out = RECOMMENDER_COMPLEMENTS;
+    return str_eq(name, S("crosssell"));
 }
 
 /* ---- what the person did ------------------------------------------------------------------- */
 
-struct heard { u32 item; isize ago; f64 weight; };       /* `ago` steps of the history; 0 for what is in view or in the cart */
+struct heard { u32 item; isize ago; f64 weight; bool pointed, wished; };       /* `ago` steps of the history; 0 for what is in view or in the cart */
 struct context {
     u32 session[CONTEXT_MAX]; isize session_n;          /* latest first, distinct */
     struct heard *heard; isize heard_n, heard_most;     /* the same, further back: for tables and factors */
@@ -93,11 +97,11 @@ static void add_session(struct context *c, u32 item)
         c->session[c->session_n++] = item;
 }
 
-static void add_heard(struct context *c, u32 item, isize ago, f64 weight)
+static void add_heard(struct context *c, struct heard heard)
 {
     for (isize i = 0; i < c->heard_n; i++)
-        if (c->heard[i].item == item) return;
-    if (c->heard_n < c->heard_most) c->heard[c->heard_n++] = (struct heard){ item, ago, weight };
+        if (c->heard[i].item == heard.item) { c->heard[i].wished |= heard.wished; return; }
+    if (c->heard_n < c->heard_most) c->heard[c->heard_n++] = heard;
 }
 
 static void context_read(struct context *c, const struct model *m, const struct recommend_query *q, arena *a)
@@ -107,12 +111,12 @@ static void context_read(struct context *c, const struct model *m, const struct 
     bool pointed = q->product != 0 || q->cart_n > 0;
     if (q->product) {
         add_session(c, q->product);
-        add_heard(c, q->product, 0, 1);
+        add_heard(c, (struct heard){ q->product, 0, 1, .pointed = true });
     }
     for (isize i = q->cart_n; i-- > 0;) {
         if (q->cart[i] == 0) continue;
         add_session(c, q->cart[i]);
-        add_heard(c, q->cart[i], 0, 1);
+        add_heard(c, (struct heard){ q->cart[i], 0, 1, .pointed = true });
     }
     i64 later_ms = q->now_ms;
     bool same_session = true, last_few = false;
@@ -128,7 +132,7 @@ static void context_read(struct context *c, const struct model *m, const struct 
         later_ms = e->at_ms;
         if (!is_interest(e)) continue;
         if (same_session || (last_few && c->session_n < LAST_FEW)) add_session(c, e->item);
-        add_heard(c, e->item, ago++, weight);
+        add_heard(c, (struct heard){ e->item, ago++, weight, .wished = e->type == EVENT_WISHLIST_ADDED });
         bool content = (e->flags & HISTORY_CONTENT) || e->type == EVENT_CONTENT_VIEWED;
         bool looked = e->type == EVENT_PRODUCT_VIEWED || e->type == EVENT_PRODUCT_CLICKED ||
                       e->type == EVENT_CONTENT_VIEWED;
@@ -226,7 +230,7 @@ static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tal
 static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f32 *by_item)
 {
     const struct model *m = k->m;
-    struct feed f = { .at = arena_new(k->a, struct scored, m->card.items + 1), .heap = true, .recommender = recommender,
+    struct feed f = { .at = arena_new(k->a, struct scored, (isize)m->items + 1), .heap = true, .recommender = recommender,
                       .by_item = by_item };
     for (u32 i = 1; i < m->items; i++)
         if (by_item[i] > 0 && model_is_content(m, i) == k->q->content) f.at[f.n++] = (struct scored){ (f64)by_item[i], i };
@@ -236,6 +240,8 @@ static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f3
 
 static const u8 table_of[RECOMMENDERS] = {              /* + 1 */
     [RECOMMENDER_COOC] = TABLE_COOC + 1, [RECOMMENDER_RULES] = TABLE_RULES + 1, [RECOMMENDER_EASE] = TABLE_EASE + 1,
+    [RECOMMENDER_CONTENT] = TABLE_CONTENT + 1, [RECOMMENDER_BUNDLES] = TABLE_BUNDLES + 1, [RECOMMENDER_UPSELL] = TABLE_UPSELL + 1,
+    [RECOMMENDER_COMPLEMENTS] = TABLE_COMPLEMENTS + 1, [RECOMMENDER_OUTFIT] = TABLE_COMPLEMENTS + 1,
 };
 
 static f64 step_of(const struct model *m, u8 recommender)
@@ -243,6 +249,21 @@ static f64 step_of(const struct model *m, u8 recommender)
     const struct recommend_options *o = &m->options;
     return recommender == RECOMMENDER_RULES ? o->rules_step : recommender == RECOMMENDER_EASE ? o->ease_step
          : recommender == RECOMMENDER_ALS ? o->als_step : o->cooc_step;
+}
+
+/* Adds to what somebody chose, rather than to their taste: asked of the product in view and the cart, of the wish list, else of
+ * the latest item alone. What stands in a role already taken is no addition. */
+static bool completes(u8 recommender)
+{
+    return recommender == RECOMMENDER_BUNDLES || recommender == RECOMMENDER_COMPLEMENTS || recommender == RECOMMENDER_OUTFIT;
+}
+
+static bool is_anchor(const struct context *c, isize i, u8 recommender)
+{
+    if (c->heard[i].pointed || (recommender == RECOMMENDER_OUTFIT && c->heard[i].wished)) return true;
+    for (isize k = 0; k < c->heard_n; k++)
+        if (c->heard[k].pointed || (recommender == RECOMMENDER_OUTFIT && c->heard[k].wished)) return false;
+    return i == 0;
 }
 
 /* What each heard item counts for this recommender. */
@@ -253,6 +274,7 @@ static f64 *heard_weights(const struct kitchen *k, u8 recommender)
     for (isize i = 0, ago = 0; i < c->heard_n; i++) {
         for (; ago < c->heard[i].ago; ago++) by *= step;
         weight[i] = c->heard[i].weight * by;
+        if (completes(recommender) || recommender == RECOMMENDER_UPSELL) weight[i] = is_anchor(c, i, recommender);
         if (weight[i] < too_faint || c->heard[i].item >= k->m->items) weight[i] = 0;
     }
     return weight;
@@ -269,7 +291,7 @@ static struct feed table_feed(const struct kitchen *k, u8 recommender, bool alon
         if (weight[i] > 0) most += (isize)(t->from[c->heard[i].item + 1] - t->from[c->heard[i].item]);
     /* Many long rows fill one array of all items faster than they find themselves in a table. */
     f32 *dense = most > 2 * (isize)k->m->items ? arena_new(k->a, f32, (isize)k->m->items) : NULL;
-    struct tally tally = tally_new(k->a, dense ? 0 : min_isize(most, k->m->card.items));
+    struct tally tally = tally_new(k->a, dense ? 0 : min_isize(most, (isize)k->m->items));
     for (isize i = 0; i < c->heard_n; i++) {
         if (weight[i] <= 0) continue;
         u32 item = c->heard[i].item;
@@ -316,6 +338,30 @@ static struct feed recent_feed(const struct kitchen *k)
     return f;
 }
 
+/* What was bought and is due again, most due first: a want rises to its day, stays for a while and is then forgotten. */
+static struct feed replenish_feed(const struct kitchen *k)
+{
+    enum { DUE_MOST = 200 };
+    static const f64 early = .95, forgotten = 4;
+    const struct recommend_query *q = k->q;
+    u32 *asked = arena_new(k->a, u32, DUE_MOST);
+    struct feed f = { .at = arena_new(k->a, struct scored, DUE_MOST), .recommender = RECOMMENDER_REPLENISH };
+    isize asked_n = 0;
+    for (isize i = q->history_n; i-- > 0 && asked_n < DUE_MOST;) {
+        const struct history_entry *e = &q->history[i];
+        if (e->type != EVENT_PRODUCT_PURCHASED || e->quantity <= 0 || e->at_ms > q->now_ms || holds(asked, asked_n, e->item)) continue;
+        asked[asked_n++] = e->item;                     /* the latest purchase of it counts */
+        f64 days = model_repurchase_days(k->m, e->item), due = days > 0 ? (f64)(q->now_ms - e->at_ms) / (f64)DAY_MS / days : 0;
+        if (due >= early && due <= forgotten) f.at[f.n++] = (struct scored){ exp(-fabs(due - 1)), e->item };
+    }
+    f.heap = true;
+    for (isize i = f.n / 2; i-- > 0;) heap_down(f.at, f.n, i);
+    struct tally found = tally_new(k->a, f.n);
+    for (isize i = 0; i < f.n; i++) tally_add(&found, f.at[i].id, f.at[i].score);
+    f.found = found;
+    return f;
+}
+
 static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
 {
     assert(recommender < RECOMMENDERS);
@@ -323,7 +369,8 @@ static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
     case RECOMMENDER_SESSION:
         if (!k->near.at) k->near = sknn_neighbours(k->m, k->context.session, k->context.session_n, k->a);
         return heap_feed(k, recommender, sknn_score(k->m, &k->near, k->context.session, k->q->content, k->a), alone);
-    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE:
+    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
+    case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT:
         return table_feed(k, recommender, alone);
     case RECOMMENDER_ALS:
         return factors_feed(k);
@@ -331,6 +378,10 @@ static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
         return recent_feed(k);
     case RECOMMENDER_TRENDING: case RECOMMENDER_BESTSELLERS: case RECOMMENDER_POPULAR:
         return ranking_feed(k, recommender);
+    case RECOMMENDER_REPLENISH:
+        return replenish_feed(k);
+    case RECOMMENDER_QUIZ:
+        return heap_feed(k, recommender, quiz_score(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->q->content, k->a), alone);
     case RECOMMENDERS: break;
     }
     return (struct feed){ .recommender = recommender };
@@ -366,6 +417,23 @@ static bool may_stand(struct kitchen *k, struct candidate *c)
     return c->eligible;
 }
 
+static u32 role_of(const struct kitchen *k, u32 item) { return item < k->m->items ? k->m->role[item] : 0; }
+
+/* Of an outfit each role is filled once; an addition is never of a role that what it is added to has. */
+static bool role_is_taken(const struct kitchen *k, const struct feed *f, u32 item)
+{
+    u32 role = role_of(k, item);
+    const struct context *c = &k->context;
+    if (!role || !completes(f->recommender)) return false;
+    for (isize i = 0; i < c->heard_n; i++)
+        if (role_of(k, c->heard[i].item) == role && is_anchor(c, i, f->recommender)) return true;
+    for (isize i = 0; f->recommender == RECOMMENDER_OUTFIT && i < k->known.n; i++) {
+        const struct candidate *other = &k->candidates[i];
+        if (other->item != item && other->parts[RECOMMENDER_OUTFIT] > 0 && role_of(k, other->item) == role) return true;
+    }
+    return false;
+}
+
 /* Draws until `want` eligible ones were found in all. False when nothing is left. */
 static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
 {
@@ -373,9 +441,9 @@ static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
     while (f->taken < want) {
         if (!feed_draw(f, &drawn)) return false;
         if (drawn.score <= 0) return false;
-        if (drawn.id == k->context.latest && f->recommender != RECOMMENDER_RECENT) continue;
+        if (drawn.id == k->context.latest && f->recommender != RECOMMENDER_RECENT && f->recommender != RECOMMENDER_REPLENISH) continue;
         struct candidate *c = candidate_of(k, drawn.id);
-        if (!may_stand(k, c)) continue;
+        if (!may_stand(k, c) || role_is_taken(k, f, drawn.id)) continue;
         if (f->taken++ == 0) f->best = drawn.score;
         c->parts[f->recommender] = f->weight * drawn.score / f->best;
     }
@@ -403,8 +471,9 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
         if (!c->eligible || c->placed) continue;
         for (isize f = 0; f < feeds_n; f++) {
             f64 *part = &c->parts[feeds[f].recommender];
-            bool hushed = c->item == k->context.latest && feeds[f].recommender != RECOMMENDER_RECENT;
-            if (feeds_n > 1 && feeds[f].best > 0 && !hushed)
+            u8 by = feeds[f].recommender;
+            bool hushed = c->item == k->context.latest && by != RECOMMENDER_RECENT && by != RECOMMENDER_REPLENISH;
+            if (feeds_n > 1 && feeds[f].best > 0 && !hushed && !completes(feeds[f].recommender))
                 *part = feeds[f].weight * fmin(1, fmax(0, feed_score(&feeds[f], c->item) / feeds[f].best));
             sum += *part;
         }
@@ -579,6 +648,9 @@ static void explain(struct kitchen *k)
         else factors_gave(&reasons);
         add_gifts(&reasons, r);
     }
+    for (isize i = 0; i < k->listed; i++)
+        if (k->list[i].parts[RECOMMENDER_QUIZ] > 0)
+            k->list[i].answer = (u8)(1 + quiz_reason(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->list[i].item));
     for (isize i = 0; i < k->listed; i++)
         name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.heard + i * n, k->a);
 }

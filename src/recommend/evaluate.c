@@ -428,7 +428,7 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
     report.questions = &questions;
     report.tuning = recommend_tune(kind->task, all, all_n, known, only, report.seed);
     report.tune_seconds = (f64)(clock_monotonic_us() - began_us) / 1e6;
-    model = model_build(all, all_n, known, last_ms, &report.tuning.options);
+    model = model_build(all, all_n, known, last_ms, &report.tuning.options, NULL);
     report.card = model_card(model);
 
     struct ask ask = { .model = model, .task = kind->task };

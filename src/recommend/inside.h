@@ -19,12 +19,15 @@ enum ranking_kind { RANKING_TRENDING, RANKING_BESTSELLERS, RANKING_POPULAR, RANK
 struct ranking { struct scored *at; isize n; };
 
 /* Item -> items, best first: what is looked up rather than worked out when somebody asks. */
-enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLES };
+enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLE_CONTENT, TABLE_BUNDLES, TABLE_COMPLEMENTS, TABLE_UPSELL, TABLES };
 struct pair { u32 item; f32 score; };
 struct table { u32 *from; struct pair *pairs; };        /* from: items + 1 places; null: not built */
 
 /* Items as vectors of d numbers, and alpha times the sum of their outer products (als.c). */
 struct factors { isize d; f32 *items, *gram; };
+
+/* Hashes of "name=value", ascending, and the items of each (goods.c). */
+struct facets { isize n; u64 *hash; u32 *from, *items; };
 
 /* Sessions are numbered anew, newest first, so that an ascending posting list is newest first. */
 struct model {
@@ -40,6 +43,9 @@ struct model {
     f32 *idf;
     struct table tables[TABLES];
     struct factors factors;
+    struct facets facets;
+    u32 *role;                      /* leaf category, by item; 0: none said */
+    f32 *repurchase_days;           /* by item; 0: nobody buys it again */
     struct bitset *content;
     isize contents;                 /* how many; most shops have none, and then nobody looks */
     struct ranking rankings[2][RANKINGS];       /* [1]: of content */
@@ -55,8 +61,15 @@ static inline bool model_is_content(const struct model *m, u32 item)
 
 /* What a model is built from, while it is built (model.c). Sessions as in the model: newest first. */
 struct span { i64 last_ms; u32 session, person; isize from, to; bool basket; };
+struct good {                       /* what the catalogue says of an item (goods.c) */
+    u32 category, gender;           /* leaf; 0: none, for anybody */
+    i64 minor; u16 currency;
+    i32 repurchase_days;
+    bool described, content;
+};
 struct build {
     struct model *m;
+    struct good *goods;             /* by item */
     arena scratch;
     struct interaction *all;
     isize n;
@@ -66,6 +79,9 @@ struct build {
     f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
 };
 static inline bool builds(const struct build *b, enum recommender r) { return b->m->options.only == 0 || b->m->options.only >> r & 1; }
+void build_goods(struct build *b, const struct catalog *catalog);      /* goods.c: facets, and what is alike */
+void build_together(struct build *b);                   /* together.c: bundles, complements, upsell */
+void build_replenish(struct build *b);                  /* replenish.c */
 void build_tables(struct build *b);                     /* table.c: cooc and rules */
 void build_ease(struct build *b);                       /* ease.c */
 void build_factors(struct build *b);                    /* als.c */
@@ -118,6 +134,10 @@ static inline void tally_add(struct tally *t, u32 item, f64 score)
     }
     t->at[t->slots[slot] - 1].score += score;
 }
+
+/* Items that bear any of these facets, rare facets counting most; and which of them an item bears, the rarest; -1: none. */
+struct tally quiz_score(const struct model *m, const u64 *facets, isize n, bool content, arena *a);
+isize quiz_reason(const struct model *m, const u64 *facets, isize n, u32 item);
 
 /* A session like the one asked about. `shared` has bit p when it holds the item of p items ago;
  * `anchor` is where in the neighbour the latest of these stands, `ago` its p. */

@@ -214,7 +214,7 @@ static void build_rankings(struct build *b, i64 now_ms)
 static void bitset_give_back(void *b) { bitset_free(b); }
 
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
-                          const struct recommend_options *options)
+                          const struct recommend_options *options, const struct catalog *catalog)
 {
     i64 started_us = clock_monotonic_us();
     arena own = { 0 };
@@ -254,6 +254,9 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
     build_sessions(&b, now_ms);
     build_postings(&b);
     build_rankings(&b, now_ms);
+    build_goods(&b, catalog);
+    build_together(&b);
+    build_replenish(&b);
     build_tables(&b);
     build_ease(&b);
     build_factors(&b);

@@ -7,7 +7,7 @@
  * once. Filters act inside candidate generation: a list is as long as asked whenever enough
  * eligible items exist. Every item says which recommender brought it and because of what.
  *
- *   reads    base/, math/, event/; ingest/ (evaluation reads its files by it)
+ *   reads    base/, math/, event/, catalog/; ingest/ (evaluation reads its files by it)
  *   feeds    decide/, api/
  *   threads  the builder makes a model; a published model is immutable, readable inside rcu brackets
  *   memory   a model has its own arena
@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "catalog/catalog.h"
 #include "event/event.h"
 
 /* One thing somebody did with an item. Sessions are dense numbers; baskets (one order's lines) share a session and PURCHASED. */
@@ -53,28 +54,34 @@ struct recommend_options recommend_defaults(void);
 
 struct model;
 /* `interactions` in any order; sorted inside. A weight of 0 counts as 1; item 0 and ids not below `items` are left out.
- * now_ms: what decays are measured from. options null: the defaults. */
+ * now_ms: what decays are measured from. options null: the defaults. catalog null: nothing is known of items but what people
+ * did; it is read inside rcu brackets of its own. */
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
-                          const struct recommend_options *options);
+                          const struct recommend_options *options, const struct catalog *catalog);
 void model_free(struct model *model);
 struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes, ease_items, als_people; i64 took_us; };
 struct model_card model_card(const struct model *model);
 /* How much everybody does lately with each product, by id, beside the one most is done with: 0 to 1, logarithms; fills out[0 .. n-1]. */
 void model_popularity(const struct model *model, f32 *out, isize n);
+/* Days until somebody who bought the item wants it again: as the catalogue says, else as orders show; 0: not known to be. Null: 0. */
+f64 model_repurchase_days(const struct model *model, u32 item);
 
 /* The numbers stand in the log: new ones come last. */
 enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT,
-                   RECOMMENDER_POPULAR, RECOMMENDER_RULES, RECOMMENDER_EASE, RECOMMENDER_ALS, RECOMMENDERS };
+                   RECOMMENDER_POPULAR, RECOMMENDER_RULES, RECOMMENDER_EASE, RECOMMENDER_ALS, RECOMMENDER_CONTENT, RECOMMENDER_BUNDLES,
+                   RECOMMENDER_COMPLEMENTS, RECOMMENDER_UPSELL, RECOMMENDER_OUTFIT, RECOMMENDER_REPLENISH, RECOMMENDER_QUIZ, RECOMMENDERS };
 /* Without dense algebra: seconds at most. */
-enum { RECOMMENDERS_QUICK = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES };
+enum { RECOMMENDERS_QUICK = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES |
+       1 << RECOMMENDER_CONTENT | 1 << RECOMMENDER_COMPLEMENTS };
 const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", … */
-bool recommender_of(str name, u8 *out);
+bool recommender_of(str name, u8 *out);                 /* "crosssell" is another word for "complements" */
 
 /* A candidate with its part from each recommender, and what brought it. */
 struct recommended {
     u32 item;
     f64 score, parts[RECOMMENDERS];
     u8 source;                                          /* the recommender that gave most */
+    u8 answer;                                          /* of the query's, counted from 1: what brought it; 0: none */
     u32 because[2]; isize because_n;                    /* items of the person's history that led here; for cart, of the cart */
 };
 
@@ -82,6 +89,7 @@ struct recommend_query {
     const struct history_entry *history; isize history_n;      /* the person's own, oldest first; entries after now_ms are not seen */
     const u32 *cart; isize cart_n;                      /* and the product in view: stronger than history */
     u32 product;
+    const u64 *answers; isize answers_n;                /* recommend_facet of what a quiz was answered; at most 64 are heard */
     i64 now_ms;
     u8 mix[RECOMMENDERS]; isize mix_n;                  /* recommenders to blend, in order of preference */
     u8 fallback[RECOMMENDERS]; isize fallback_n;        /* asked in turn while the list is short */
@@ -96,6 +104,9 @@ struct recommend_query {
     isize max_per_group;                                /* 0: no cap */
     void *ctx;
 };
+
+/* The hash of an attribute's name and value, letters in any case: "skin-type", "dry". Never 0. */
+u64 recommend_facet(str name, str value);
 
 /* Best first, at most query->limit (and 1,000), no item twice, never an ineligible one, never `product` nor what stands in the
  * cart, nor the latest item of history (but "recently viewed" may hold that). Scores fall along the list; before boosts they are

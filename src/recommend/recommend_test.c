@@ -58,7 +58,7 @@ static struct model *world_model(void)
 {
     struct world *w = mem_new(sizeof *w);
     fill(w);
-    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL);
+    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
     mem_free(w);
     return m;
 }
@@ -398,7 +398,7 @@ static void what_rises_trends_above_what_always_sold(void **state)
     for (u32 i = 0; i < 300; i++)
         did(w, i, 1, 100 * i, INTERACTION_VIEWED); /* steady for three weeks */
     for (u32 i = 0; i < 60; i++) did(w, 1000 + i, 2, 10 * i, INTERACTION_VIEWED);   /* since this morning */
-    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL);
+    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
     arena a = { 0 };
     struct recommended *list;
     struct recommend_query q = { .now_ms = NOW, .mix = { RECOMMENDER_TRENDING }, .mix_n = 1, .limit = 2 };
@@ -426,10 +426,10 @@ static void an_empty_model_gives_empty_lists(void **state)
                                  .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC,
                                           RECOMMENDER_POPULAR, RECOMMENDER_BESTSELLERS },
                                  .mix_n = 4 };
-    struct model *m = model_build(NULL, 0, 0, NOW, NULL);
+    struct model *m = model_build(NULL, 0, 0, NOW, NULL, NULL);
     assert_int_equal(recommend(m, &q, &a, &list), 0);
     model_free(m);
-    m = model_build(NULL, 0, 10, NOW, NULL);            /* and items it has never heard of */
+    m = model_build(NULL, 0, 10, NOW, NULL, NULL);            /* and items it has never heard of */
     assert_int_equal(recommend(m, &q, &a, &list), 0);
     assert_int_equal(model_card(m).interactions, 0);
     model_free(m);
@@ -450,14 +450,14 @@ static void any_order_of_interactions_gives_the_same_lists(void **state)
     options.sessions_per_item = 40;
     options.neighbours = 30;
     options.cooc_row = 10;
-    struct model *first = model_build(w->at, w->n, ITEMS, NOW, &options);
+    struct model *first = model_build(w->at, w->n, ITEMS, NOW, &options, NULL);
     for (isize i = w->n - 1; i > 0; i--) {
         isize j = (isize)rng_below(&rng, (u32)i + 1);
         struct interaction swap = w->at[i];
         w->at[i] = w->at[j];
         w->at[j] = swap;
     }
-    struct model *second = model_build(w->at, w->n, ITEMS, NOW, &options);
+    struct model *second = model_build(w->at, w->n, ITEMS, NOW, &options, NULL);
     arena a = { 0 };
     for (u32 i = 1; i <= 60; i++) {
         struct history_entry history[] = { viewed(1 + (i * 7) % 60, 9),

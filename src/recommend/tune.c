@@ -177,7 +177,7 @@ static struct model *bench_model(const struct bench *b, const struct recommend_o
     o.only = only;
     o.ease_items = min_isize(o.ease_items, TUNED_HEAD_MAX);
     o.als_rounds = min_isize(o.als_rounds, TUNED_ROUNDS);
-    return model_build(b->kept, b->kept_n, b->items, b->now_ms, &o);
+    return model_build(b->kept, b->kept_n, b->items, b->now_ms, &o, NULL);
 }
 
 /* Mean NDCG@20 of one recommender. */
