@@ -308,13 +308,23 @@ static void build_keys(struct building *b)
 
 /* ---- strategies, placements, campaigns ----------------------------------------------------------------- */
 
-static isize recommenders(struct building *b, const struct json *list, u8 *out, const char *path)
+/* ["session", "cooc"], in order of preference; or {"session": 1, "cooc": 0.5}, by weight. Each once. */
+static isize recommenders(struct building *b, const struct json *list, u8 *out, f64 *weight, const char *path)
 {
     isize n = 0;
-    json_each(name, list) {
+    u32 seen = 0;
+    bool weighed = json_is(list, JSON_OBJ);
+    json_each(row, list) {
         u8 r;
-        if (!recommender_of(json_str(name, S("")), &r)) refuse(b, path, 0, "there is no recommender \"%.*s\"", STR_FMT(json_str(name, S(""))));
-        else if (n < RECOMMENDERS) out[n++] = r;
+        str name = weighed ? row->key : json_str(row, S(""));
+        f64 by = weighed ? json_num(row, -1) : 1;
+        if (!recommender_of(name, &r)) refuse(b, path, 0, "there is no recommender \"%.*s\"", STR_FMT(name));
+        else if (weighed && !(by > 0 && by <= 1000)) refuse(b, path, 0, "%.*s: a weight is above 0 and at most 1000", STR_FMT(name));
+        else if (!(seen >> r & 1)) {
+            out[n++] = r;
+            seen |= 1U << r;
+            if (weighed && weight) weight[r] = by;
+        }
     }
     return n;
 }
@@ -322,10 +332,11 @@ static isize recommenders(struct building *b, const struct json *list, u8 *out, 
 static void build_strategy(struct building *b, const struct json *doc, struct strategy *s)
 {
     *s = (struct strategy){ .key = b->def->key };
-    s->query.mix_n = recommenders(b, json_get(doc, S("mix")), s->query.mix, "mix");
-    s->query.fallback_n = recommenders(b, json_get(doc, S("fallback")), s->query.fallback, "fallback");
+    s->query.mix_n = recommenders(b, json_get(doc, S("mix")), s->query.mix, s->query.weight, "mix");
+    s->query.fallback_n = recommenders(b, json_get(doc, S("fallback")), s->query.fallback, NULL, "fallback");
     s->query.max_per_group = json_int(json_path(doc, "diversity.max_per_category"), 0);
     s->query.content = str_eq(text_of(doc, "kind_of_item"), S("content"));
+    s->in_size = json_bool(json_get(doc, S("in_size")), false);
     s->filter = compile_rule(b, json_get(doc, S("filter")), RULE_FILTER, "filter");
     const struct json *boosts = json_get(doc, S("boosts")), *pins = json_get(doc, S("pins"));
     s->boosts = arena_new(b->a, struct boost, json_len(boosts));

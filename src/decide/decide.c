@@ -34,6 +34,7 @@ struct asker {
     int depth;
     arena *a;
     u32 *given; isize given_n;      /* items answered so far in this request */
+    str *answers;                   /* of quizzes, as the query to the model numbers them */
 };
 
 /* The strongest identifier that may open a profile and leads to one; and the strongest of all, to bucket strangers by. */
@@ -234,6 +235,7 @@ struct picking {
     const struct rule *filter;
     bool content, hide_seen;
     u32 *bought; i64 *bought_at; isize bought_n;
+    str *sizes; isize sizes_n;      /* the person's, when the row shows what fits */
 };
 
 static bool has(const u32 *list, isize n, u32 v)
@@ -243,11 +245,13 @@ static bool has(const u32 *list, isize n, u32 v)
     return false;
 }
 
-/* Bought so lately that it is not due again: its own repurchase interval, or the shop's. */
+/* Bought so lately that it is not due again: its own repurchase interval, the one orders show, or the shop's. */
 static bool just_bought(const struct picking *p, const struct item *item)
 {
     i64 now = p->q->request->now_ms;
-    i64 quiet = (item->repurchase_days > 0 ? item->repurchase_days : p->q->world->book->settings.repurchase_days) * DAY_MS;
+    const struct decide_world *world = p->q->world;
+    f64 days = item->repurchase_days > 0 ? item->repurchase_days : model_repurchase_days(world->model, item->id.v);
+    i64 quiet = (i64)((days > 0 ? days : (f64)world->book->settings.repurchase_days) * (f64)DAY_MS);
     for (isize i = 0; i < p->bought_n; i++)
         if (p->bought[i] == item->id.v && now - p->bought_at[i] < quiet) return true;
     return false;
@@ -271,6 +275,28 @@ static bool seen_before(const struct picking *p, u32 id)
     return false;
 }
 
+/* Letters and numbers are two systems: who wears an M may still take shoes of any number. */
+static bool same_system(str a, str b)
+{
+    bool numbers_a = a.len && a.ptr[0] >= '0' && a.ptr[0] <= '9', numbers_b = b.len && b.ptr[0] >= '0' && b.ptr[0] <= '9';
+    return numbers_a == numbers_b;
+}
+
+/* One of the person's sizes is in stock; or the item has none of a system in which their size is known. */
+static bool in_size(const struct picking *p, const struct item *item)
+{
+    bool asked = false;
+    for (isize v = 0; v < item->variants_n; v++)
+        for (isize s = 0; s < p->sizes_n && item->variants[v].size.len; s++) {
+            if (!same_system(p->sizes[s], item->variants[v].size)) continue;
+            asked = true;
+            i32 left = 0;
+            for (isize k = 0; k < item->variants[v].stock_n; k++) left += item->variants[v].stock[k].quantity;
+            if (str_eq_nocase(p->sizes[s], item->variants[v].size) && (left > 0 || item->variants[v].stock_n == 0)) return true;
+        }
+    return !asked;
+}
+
 static bool eligible(void *ctx, u32 id)
 {
     const struct picking *p = ctx;
@@ -280,6 +306,7 @@ static bool eligible(void *ctx, u32 id)
     if ((item->kind == ITEM_CONTENT) != p->content) return false;
     if (!p->content && item_stock(item, S("")) <= 0) return false;
     if (has(q->given, q->given_n, id) || excluded(q->request, item) || just_bought(p, item)) return false;
+    if (p->sizes_n && !in_size(p, item)) return false;
     if (p->hide_seen && seen_before(p, id)) return false;
     if (p->strategy && !holds(q, p->strategy->filter, item->id)) return false;
     return holds(q, p->filter, item->id);
@@ -315,6 +342,39 @@ static void know_bought(struct picking *p, arena *a)
     }
 }
 
+/* context.size (one, or a list), else traits named size, size_shoes, quiz.size … */
+static void know_sizes(struct picking *p, arena *a)
+{
+    enum { SIZES_MAX = 16 };
+    const struct profile *profile = p->q->facts.profile;
+    const struct json *said = json_get(p->q->request->context, S("size"));
+    p->sizes = arena_new(a, str, SIZES_MAX);
+    if (json_str(said, S("")).len) p->sizes[p->sizes_n++] = json_str(said, S(""));
+    json_each(one, said)
+        if (p->sizes_n < SIZES_MAX && json_str(one, S("")).len) p->sizes[p->sizes_n++] = json_str(one, S(""));
+    for (isize i = 0; profile && i < profile->traits_n && p->sizes_n < SIZES_MAX; i++) {
+        const struct fact *f = &profile->traits[i].fact;
+        str name = str_starts(f->name, S("quiz.")) ? str_from(f->name, 5) : f->name;
+        if (f->kind == FACT_TEXT && (str_eq(name, S("size")) || str_starts(name, S("size_")))) p->sizes[p->sizes_n++] = f->text;
+    }
+}
+
+/* What quizzes were answered, as the model knows attributes. `said` has the same in words. */
+static void know_answers(struct asker *q, struct recommend_query *query, arena *a)
+{
+    const struct profile *profile = q->facts.profile;
+    isize most = profile ? profile->traits_n : 0;
+    u64 *facets = arena_new(a, u64, most);
+    q->answers = arena_new(a, str, most);
+    for (isize i = 0; i < most; i++) {
+        const struct fact *f = &profile->traits[i].fact;
+        if (!str_starts(f->name, S("quiz.")) || f->kind != FACT_TEXT) continue;
+        facets[query->answers_n] = recommend_facet(str_from(f->name, 5), f->text);
+        q->answers[query->answers_n++] = f->text;
+    }
+    query->answers = facets;
+}
+
 static u32 item_of(const struct asker *q, str key) { return key.len ? catalog_find(q->world->catalog, key).v : 0; }
 
 /* What was ever looked at at all: the last that is asked, so that a row is short only when the catalogue is. */
@@ -347,6 +407,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     for (isize i = 0; i < q->request->cart_n; i++) cart[i] = item_of(q, q->request->cart[i]);
     query.cart = cart;
     query.cart_n = q->request->cart_n;
+    know_answers(q, &query, q->a);
     query.limit = limit;
     query.eligible = eligible;
     query.boost = strategy && strategy->boosts_n ? boost : NULL;
@@ -404,6 +465,7 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
                          .content = strategy && strategy->query.content };
     struct recommended *found = NULL;
     know_bought(&p, q->a);
+    if (strategy && strategy->in_size) know_sizes(&p, q->a);
     struct recommend_query query = query_of(q, &p, strategy, limit);
     isize n = q->world->model ? recommend(q->world->model, &query, q->a, &found) : 0;
     struct decided_item *items = arena_new(q->a, struct decided_item, limit + 1);
@@ -411,6 +473,8 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
         items[i] = (struct decided_item){ .item = { found[i].item }, .score = found[i].score, .source = found[i].source,
                                           .because_n = found[i].because_n };
         memcpy(items[i].because, found[i].because, sizeof items[i].because);
+        if (found[i].answer) items[i].answer = q->answers[found[i].answer - 1];
+        memcpy(items[i].parts, found[i].parts, sizeof items[i].parts);
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
     if (n == 0) n = from_catalogue(q, &p, items, limit);

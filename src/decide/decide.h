@@ -109,6 +109,7 @@ struct placement {
 struct strategy {
     str key;
     struct recommend_query query;   /* mix, fallback, weights, caps; the callbacks are set per request */
+    bool in_size;                   /* only what is in stock in one of the person's sizes, where those are known */
     const struct rule *filter;
     struct boost { const struct rule *rule; f64 by; } *boosts; isize boosts_n;
     struct pin { str item; i32 position; } *pins; isize pins_n;
@@ -266,6 +267,8 @@ struct decided_item {
     f64 score;
     u8 source;                      /* enum recommender, or one of the above */
     u32 because[2]; isize because_n;
+    str answer;                     /* what a quiz was answered that brought it; with the parts, not in the log either */
+    f64 parts[RECOMMENDERS];        /* of each recommender in the score, before boosts */
     bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
     str ticket;
 };

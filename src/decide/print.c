@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "decide/decide.h"
 
+#include <math.h>
+
 struct printing { const struct decide_world *world; const struct decide_request *request; struct jsonw *w; arena *a; };
 
 /* ---- content -------------------------------------------------------------------------------------- */
@@ -97,7 +99,12 @@ const char *decide_source_name(u8 source)
 static str because_text(const struct printing *p, const struct decided_item *it)
 {
     bool nb = str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
-    if (it->because_n && it->source == RECOMMENDER_COOC)
+    if (it->answer.len)
+        return arena_printf(p->a, nb ? "Fordi du svarte %.*s" : "Because you answered %.*s", STR_FMT(it->answer));
+    if (it->because_n && it->source == RECOMMENDER_UPSELL)
+        return arena_printf(p->a, nb ? "Et trinn opp fra %.*s" : "A step up from %.*s", STR_FMT(title_of(p, it->because[0])));
+    bool joins = it->source == RECOMMENDER_BUNDLES || it->source == RECOMMENDER_COMPLEMENTS || it->source == RECOMMENDER_OUTFIT;
+    if (it->because_n && (joins || it->source == RECOMMENDER_COOC))
         return arena_printf(p->a, nb ? "Passer med %.*s" : "Goes with %.*s", STR_FMT(title_of(p, it->because[0])));
     if (it->because_n && it->bought)
         return arena_printf(p->a, nb ? "Fordi du kjøpte %.*s" : "Because you bought %.*s", STR_FMT(title_of(p, it->because[0])));
@@ -108,6 +115,7 @@ static str because_text(const struct printing *p, const struct decided_item *it)
     case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
     case RECOMMENDER_POPULAR: return nb ? S("Mange har sett på denne") : S("Many have looked at this");
     case RECOMMENDER_RECENT: return nb ? S("Du så på denne") : S("You looked at this");
+    case RECOMMENDER_REPLENISH: return nb ? S("På tide å kjøpe igjen") : S("Time to buy it again");
     case SOURCE_CATALOGUE: return nb ? S("Fra katalogen") : S("From the catalogue");
     case SOURCE_PIN: return nb ? S("Valgt av butikken") : S("Picked by the shop");
     default: return nb ? S("Kanskje noe for deg") : S("You may like this");
@@ -131,6 +139,11 @@ static void print_item(const struct printing *p, const struct decided_item *it)
     }
     jsonw_end(w, ']');
     jsonw_key_str(w, "source", str_of(decide_source_name(it->source)));
+    if (it->answer.len) jsonw_key_str(w, "answer", it->answer);
+    jsonw_key_begin(w, "weights", '{');
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        if (it->parts[r] > 0) jsonw_key_num(w, recommender_name(r), round(it->parts[r] * 1e4) / 1e4);
+    jsonw_end(w, '}');
     jsonw_end(w, '}');
     if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);
     jsonw_end(w, '}');

@@ -116,6 +116,7 @@ static u64 train(struct fold *fold)
         publish(fold, model_build(l.all.at, l.all.n, items, now_ms, &quick, fold->live.catalog));
     }
     struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options, fold->live.catalog);
+    model_measure(model, l.all.at, l.all.n);
     publish(fold, model);
     vec_fini(&l.all);
     log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,

@@ -58,8 +58,16 @@ struct model;
  * did; it is read inside rcu brackets of its own. */
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
                           const struct recommend_options *options, const struct catalog *catalog);
+/* Puts the measures on a held-out tail onto the card: one more model is built for it, without dense algebra. Before publishing. */
+void model_measure(struct model *model, const struct interaction *interactions, isize n);
 void model_free(struct model *model);
-struct model_card { i64 built_at_ms, from_ms, to_ms; isize interactions, sessions, items, bytes, ease_items, als_people; i64 took_us; };
+struct model_card {
+    i64 built_at_ms, from_ms, to_ms;                    /* the data's end and its span */
+    isize interactions, sessions, items, bytes, ease_items, als_people;
+    i64 took_us;
+    isize questions;                                    /* next items of the latest tenth of sessions, asked of a model of the others */
+    f64 hr20, mrr20, ndcg20;                            /* of the default mix there */
+};
 struct model_card model_card(const struct model *model);
 /* How much everybody does lately with each product, by id, beside the one most is done with: 0 to 1, logarithms; fills out[0 .. n-1]. */
 void model_popularity(const struct model *model, f32 *out, isize n);

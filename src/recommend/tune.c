@@ -171,11 +171,11 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     return b->trials_n > 0;
 }
 
-static struct model *bench_model(const struct bench *b, const struct recommend_options *options, u32 only)
+static struct model *bench_model(const struct bench *b, const struct recommend_options *options, u32 only, isize head)
 {
     struct recommend_options o = *options;
     o.only = only;
-    o.ease_items = min_isize(o.ease_items, TUNED_HEAD_MAX);
+    o.ease_items = min_isize(o.ease_items, head);
     o.als_rounds = min_isize(o.als_rounds, TUNED_ROUNDS);
     return model_build(b->kept, b->kept_n, b->items, b->now_ms, &o, NULL);
 }
@@ -183,7 +183,7 @@ static struct model *bench_model(const struct bench *b, const struct recommend_o
 /* Mean NDCG@20 of one recommender. */
 static f64 bench_score(const struct bench *b, const struct recommend_options *options, u8 recommender)
 {
-    struct model *m = bench_model(b, options, 1U << recommender);
+    struct model *m = bench_model(b, options, 1U << recommender, TUNED_HEAD_MAX);
     struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
     arena a = { 0 };
     f64 sum = 0;
@@ -240,7 +240,7 @@ static void turn(const struct bench *b, const struct knob *k, struct recommend_o
 /* Every candidate of a question with its score from each recommender, the targets first. */
 struct table_of_scores { isize n; u32 *items; f32 (*scores)[RECOMMENDERS]; };
 
-static void gather(struct table_of_scores *t, const struct trial *trial, const struct recommended *list, isize n, u8 r)
+static void gather(struct table_of_scores *t, const struct recommended *list, isize n, u8 r)
 {
     for (isize i = 0; i < n; i++) {
         isize at = 0;
@@ -248,7 +248,6 @@ static void gather(struct table_of_scores *t, const struct trial *trial, const s
         if (at == t->n) t->items[t->n++] = list[i].item;
         t->scores[at][r] = (f32)list[i].score;
     }
-    (void)trial;
 }
 
 static f64 blend_score(const struct bench *b, const struct table_of_scores *tables, const f64 *weight, const u8 *of, isize of_n)
@@ -280,7 +279,7 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
     static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
     u8 of[RECOMMENDERS];
     isize of_n = 0;
-    struct model *m = bench_model(b, o, of_set);
+    struct model *m = bench_model(b, o, of_set, o->ease_items);
     struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
     arena a = { 0 };
     for (u8 r = 0; r < RECOMMENDERS; r++)
@@ -295,7 +294,8 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
         for (isize k = 0; k < of_n; k++) {
             struct ask ask = { .model = m, .task = b->task, .mix = { of[k] }, .mix_n = 1 };
             struct recommended *list;
-            gather(t, &b->trials[i], list, trial_ask(&ask, &b->trials[i], DEEP, &a, &list), of[k]);
+            isize n = trial_ask(&ask, &b->trials[i], DEEP, &a, &list);
+            gather(t, list, n, of[k]);
         }
         t->items = arena_new(&b->a, u32, t->n);
         t->scores = arena_alloc(&b->a, (isize)sizeof *scores, (isize)_Alignof(f32), t->n);
@@ -356,4 +356,44 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
     for (u8 r = 0; r < RECOMMENDERS; r++) out.options.only |= (u32)(out.weight[r] > 0) << r;
     out.options.seed = seed;
     return out;
+}
+
+static int by_session(const void *left, const void *right)
+{
+    const struct interaction *a = left, *b = right;
+    if (a->session != b->session) return a->session < b->session ? -1 : 1;
+    if (a->at_ms != b->at_ms) return a->at_ms < b->at_ms ? -1 : 1;
+    return (a->item > b->item) - (a->item < b->item);
+}
+
+void model_measure(struct model *model, const struct interaction *interactions, isize n)
+{
+    struct bench b = { .task = TASK_SESSION, .items = model->items };
+    struct interaction *all = arena_new(&b.a, struct interaction, n + 1);
+    for (isize i = 0; i < n; i++) all[i] = interactions[i];
+    qsort(all, (size_t)n, sizeof *all, by_session);
+    if (bench_make(&b, all, n, model->options.seed)) {
+        struct model *before = bench_model(&b, &model->options, 1U << RECOMMENDER_SESSION | 1U << RECOMMENDER_COOC, 0);
+        struct ask ask = { .model = before, .task = b.task, .mix_n = 3,
+                           .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
+        struct model_card *card = &model->card;
+        arena a = { 0 };
+        for (isize i = 0; i < b.trials_n; i++) {
+            struct recommended *list;
+            isize rank;
+            isize listed = trial_ask(&ask, &b.trials[i], K + 1, &a, &list);
+            trial_ranks(&b.trials[i], list, listed, &rank);
+            card->questions++;
+            card->ndcg20 += trial_ndcg(&b.trials[i], &rank, K);
+            card->hr20 += rank > 0 && rank <= K;
+            card->mrr20 += rank > 0 && rank <= K ? 1 / (f64)rank : 0;
+            arena_clear(&a);
+        }
+        card->ndcg20 /= (f64)card->questions;
+        card->hr20 /= (f64)card->questions;
+        card->mrr20 /= (f64)card->questions;
+        arena_fini(&a);
+        model_free(before);
+    }
+    arena_fini(&b.a);
 }
