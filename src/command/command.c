@@ -243,6 +243,7 @@ bool folder_open(struct args *args, struct folder *out)
     *out = (struct folder){ .path = option(args, "data", "data"), .lock_fd = -1, .a = args->a };
     if (!folder_lock(out->path, args->a, &out->lock_fd)) return false;
     out->options = folder_options(args, out->path);
+    watch(&out->options);
     enum err err = fold_open(&out->options, &out->fold, &diag);
     if (!err) return true;
     (void)command_fail(FAILED, "%.*s: %.*s", STR_FMT(out->path), STR_FMT(diag.what));

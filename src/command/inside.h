@@ -58,6 +58,8 @@ struct serving {
     void (*stopping)(void *ctx);
 };
 int serve_until_stopped(const struct serving *serving);
+/* In a worker: where to leave a mark for the parent, and what it says to set aside. Elsewhere: nothing. */
+void watch(struct fold_options *options);
 /* Holds the listening socket and keeps one worker running behind it: returns -1 in a worker (go on), else the exit code. */
 int supervise(struct args *args);
 

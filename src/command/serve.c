@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -24,6 +25,8 @@
 
 enum { DRAIN_MS = 5000, CRASHES_IN_A_MINUTE_MAX = 30 };
 #define LISTEN_ENV "_OPMAAT_LISTEN_FD"
+#define MARKER_ENV "_OPMAAT_MARKER_FD"
+#define SKIP_ENV "_OPMAAT_SKIP"
 
 /* ---- the parent -------------------------------------------------------------------------------------- */
 
@@ -40,7 +43,50 @@ static bool listen_address(struct args *args, str *host, i32 *port)
     return true;
 }
 
-static pid_t start_worker(struct args *args, int fd)
+/* What the worker was folding, in memory that it shares with us. */
+struct marker { int fd; _Atomic u64 *at; u64 died_of, skip; };
+
+static _Atomic u64 *marker_map(int fd)
+{
+    void *at = mmap(NULL, sizeof(u64), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static void marker_open(struct marker *marker)
+{
+    *marker = (struct marker){ .fd = memfd_create("opmaat-marker", 0) };
+    if (marker->fd >= 0 && ftruncate(marker->fd, sizeof(u64)) == 0) marker->at = marker_map(marker->fd);
+}
+
+/* The same entry twice, by a fault of its own: a kill says nothing of what was folded. */
+static void marker_read(struct marker *marker, int signal_number)
+{
+    static const int faults[] = { SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+    u64 ref = marker->at ? atomic_exchange(marker->at, 0) : 0;
+    bool fault = false;
+    for (isize i = 0; i < countof(faults); i++) fault |= faults[i] == signal_number;
+    if (!fault || ref == 0) return;
+    marker->skip = ref == marker->died_of ? ref : 0;
+    marker->died_of = ref;
+    log_error("worker.died_of ref=%llu%s", (unsigned long long)ref, marker->skip ? " again: it will be skipped" : "");
+}
+
+void watch(struct fold_options *options)
+{
+    const char *fd = getenv(MARKER_ENV), *skip = getenv(SKIP_ENV);
+    i64 number;
+    if (fd && str_to_i64(str_of(fd), &number)) options->marker = marker_map((int)number);
+    if (skip && str_to_i64(str_of(skip), &number)) options->skip = (u64)number;
+}
+
+static void tell(const char *name, i64 number)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%lld", (long long)number);
+    (void)setenv(name, text, 1);
+}
+
+static pid_t start_worker(struct args *args, int fd, const struct marker *marker)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -50,9 +96,9 @@ static pid_t start_worker(struct args *args, int fd)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);             /* a worker without its parent would keep the folder locked */
     if (getppid() != parent) _exit(1);
-    char number[16];
-    (void)snprintf(number, sizeof number, "%d", fd);
-    (void)setenv(LISTEN_ENV, number, 1);
+    tell(LISTEN_ENV, fd);
+    if (marker->at) tell(MARKER_ENV, marker->fd);
+    if (marker->skip) tell(SKIP_ENV, (i64)marker->skip);
     (void)fcntl(fd, F_SETFD, 0);
     execv("/proc/self/exe", args->raw);
     execvp(args->program, args->raw);
@@ -68,7 +114,9 @@ static int hold(struct args *args, int fd)
     (void)sigprocmask(SIG_BLOCK, &watched, NULL);
     int sfd = signalfd(-1, &watched, SFD_CLOEXEC);
     if (sfd < 0) return command_fail(FAILED, "signals cannot be watched");
-    pid_t worker = start_worker(args, fd);
+    struct marker marker;
+    marker_open(&marker);
+    pid_t worker = start_worker(args, fd, &marker);
     bool stopping = false, restarting = false;
     i64 crashes[CRASHES_IN_A_MINUTE_MAX] = { 0 };
     isize crashed = 0;
@@ -90,12 +138,13 @@ static int hold(struct args *args, int fd)
         if (!restarting) {
             i64 now = clock_monotonic_us();
             log_error("worker.died signal=%d", WTERMSIG(status));
+            marker_read(&marker, WTERMSIG(status));
             i64 *slot = &crashes[crashed++ % CRASHES_IN_A_MINUTE_MAX];
             if (*slot && now - *slot < 60000000) return command_fail(FAILED, "the worker died %d times in a minute", CRASHES_IN_A_MINUTE_MAX);
             *slot = now;
         }
         restarting = false;
-        worker = start_worker(args, fd);
+        worker = start_worker(args, fd, &marker);
         if (worker < 0) return command_fail(FAILED, "no worker could be started");
     }
 }

@@ -126,12 +126,14 @@ static enum err lanes_load(struct deliver *d)
     return err;
 }
 
-/* How far a lane has come must not be lost: without it, all would be sent twice. */
-static void must(enum err err, const char *what)
+/* A full disk passes, and costs a repetition at most: what was not kept of a lane is sent again after the next start. Any other failure is
+ * our mistake or a broken file. False: not written. */
+static bool kept(enum err err, const char *what)
 {
-    if (!err) return;
+    if (!err) return true;
     log_error("deliver.%s err=%s", what, err_name(err));
-    abort();
+    if (err != ERR_DISK && err != ERR_OVERLOADED) abort();
+    return false;
 }
 
 static void lane_save(struct lane *lane)
@@ -143,10 +145,10 @@ static void lane_save(struct lane *lane)
     bind_i64(s, 3, lane->state.delivered);
     bind_i64(s, 4, lane->state.withheld);
     bind_i64(s, 5, lane->state.dead);
-    must(statement_run(s), "save");
+    (void)kept(statement_run(s), "save");
 }
 
-static void bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, str reason)
+static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, str reason)
 {
     struct store *store = lane->deliver->store;
     struct statement *s = store_statement(store,
@@ -157,13 +159,14 @@ static void bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, st
     bind_blob(s, 8, row->body);
     bind_i64(s, 9, now_ms);
     bind_str(s, 10, reason);
-    must(statement_run(s), "bury");
+    if (!kept(statement_run(s), "bury")) return false;
     s = store_statement(store, "DELETE FROM dead_letter WHERE connector = ?1 AND id <="
                                " (SELECT id FROM dead_letter WHERE connector = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)");
     bind_i64(s, 1, row->connector);
     bind_i64(s, 2, DEAD_MOST);
-    must(statement_run(s), "bury");
+    (void)kept(statement_run(s), "bury");
     lane->state.dead++;
+    return true;
 }
 
 /* The dead letter that was being sent again: gone, or back with its new reason. */
@@ -177,8 +180,7 @@ static void settle_again(struct lane *lane, bool delivered, i64 now_ms, str reas
         bind_i64(s, 2, now_ms);
         bind_str(s, 3, reason);
     }
-    must(statement_run(s), "again");
-    if (delivered) lane->state.dead--;
+    if (kept(statement_run(s), "again") && delivered) lane->state.dead--;
     lane->again = 0;
 }
 
@@ -205,7 +207,12 @@ static void moved_on(struct lane *lane, i64 delivered, i64 withheld)
 static void give_up(struct lane *lane, i64 now_ms, str reason)
 {
     if (lane->again) { settle_again(lane, false, now_ms, reason); return; }
-    for (isize i = 0; i < lane->rows_n; i++) bury(lane, &lane->rows[i], now_ms, reason);
+    for (isize i = 0; i < lane->rows_n; i++) {
+        if (bury(lane, &lane->rows[i], now_ms, reason)) continue;
+        lane->state.next_at_ms = now_ms + MINUTE_MS;    /* no room for a dead letter: it stays in the queue */
+        if (i > 0) lane->state.done = lane->rows[i - 1].seq;
+        return;
+    }
     moved_on(lane, 0, 0);
 }
 
@@ -319,7 +326,7 @@ static bool find_again(struct lane *lane)
         "SELECT seq, connector, kind, at, ref, person, segment, body, id FROM dead_letter WHERE connector = ?1 AND again = 1 ORDER BY id LIMIT 1");
     bool row = false;
     bind_i64(s, 1, lane->state.connector);
-    must(statement_step(s, &row), "again");
+    if (!kept(statement_step(s, &row), "again")) row = false;
     if (row) {
         lane->rows = arena_new(&lane->a, struct outbox_row, 1);
         row_read(s, &lane->a, lane->rows);
@@ -374,7 +381,7 @@ static void run_command(struct deliver *d, struct command command)
     struct statement *s = store_statement(d->store, "UPDATE dead_letter SET again = 1 WHERE connector = ?1 AND (id = ?2 OR ?2 = 0)");
     bind_i64(s, 1, command.connector);
     bind_i64(s, 2, command.n);
-    must(statement_run(s), "again");
+    (void)kept(statement_run(s), "again");
 }
 
 /* A request that is under way would move the lane on from where it was: the command waits for its answer. */

@@ -1004,6 +1004,7 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     assert(ref == fold->ref + 1);
     fold->ref = ref;
     fold->now_ms = now_ms;
+    if (fold->marker) atomic_store_explicit(fold->marker, ref, memory_order_relaxed);
     switch ((enum entry_kind)entry->kind) {
     case ENTRY_EVENT: apply_event(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_TICK: break;                             /* below: any entry moves time */
@@ -1019,6 +1020,7 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_ERASED: case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
     }
     arena_reset(&fold->scratch, mark);
+    if (fold->marker) atomic_store_explicit(fold->marker, 0, memory_order_relaxed);
 }
 
 void fold_apply(struct fold *fold, const struct record *record)

@@ -188,6 +188,7 @@ static struct fold *state_new(const struct fold_options *options)
     struct fold *fold = mem_new(sizeof *fold);
     fold->config = options->config;
     fold->clock = options->clock;
+    fold->marker = options->marker;
     fold->live.identity = identity_new(0);
     fold->live.people = people_new();
     fold->live.catalog = catalog_new();
@@ -322,6 +323,8 @@ enum err fold_open(const struct fold_options *options, struct fold **out, struct
     if (err) return err;
     if (options->store_path) err = save_open(fold, options->store_path, diag);
     if (!err && fold->store) err = save_load(fold, diag);
+    if (err) return err;
+    if (options->skip > fold->ref) err = fold_skip(fold->log, options->skip, clock_now(fold->clock), diag);
     if (err) return err;
     fold_rebuild_book(fold);
     rebuild_derived(fold);

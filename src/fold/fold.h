@@ -114,6 +114,8 @@ struct fold_options {
     struct clock clock;
     const char *log_uri;            /* "file:DATA/log" */
     const char *store_path;         /* "DATA/opmaat.db"; null: keep nothing (verify, simulation) */
+    _Atomic u64 *marker;            /* holds the number of the entry being folded, 0 between two; null: not wanted */
+    u64 skip;                       /* an entry that was died of: set aside before anything is replayed; 0: none */
 };
 
 /* Opens log and store, loads state, replays what the store does not have. A new folder gets its secrets first (from the system's

@@ -94,6 +94,7 @@ struct fold {
     i64 now_ms;
     u64 flushed_ref;
     i64 flushed_at_us;
+    _Atomic u64 *marker;                                /* the entry being folded, for whoever survives us; null: nobody does */
     arena scratch;                                      /* one entry */
     arena batch;                                        /* one flush */
     struct flush *flush;
@@ -169,6 +170,9 @@ void outbox_fini(struct outbox *outbox);
 void outbox_event(struct fold *fold, const struct event *e, person_id person);
 void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n, i64 now_ms);
 void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
+
+/* skip.c: before replaying; the entry must not be folded yet. */
+MUST_USE enum err fold_skip(struct log *log, u64 ref, i64 now_ms, struct diag *diag);
 
 /* build.c */
 void builder_start(struct fold *fold);

@@ -88,7 +88,8 @@ struct flush {
     struct queue *queue;
     pthread_t thread;
     bool started;
-    _Atomic bool busy;
+    _Atomic bool busy, stopping;
+    bool behind;                    /* a batch was left to the log */
     struct batch batch;
     struct hash128 denials;         /* digest of what the store has */
     i32 swept;
@@ -378,7 +379,7 @@ static void gather(struct fold *fold)
     gather_keys(fold, b);
     gather_outbox(fold, b, &t);
     gather_rest(fold, b, &t);
-    struct hash128 digest = fold_digest(fold).all;
+    struct fold_digest digest = fold_digest(fold);
     buf_add(&t, (str){ (const char *)&digest, sizeof digest });
     meta_add(b, "digest", &t);
     buf_add(&t, (str){ (const char *)&fold->ref, sizeof fold->ref });
@@ -407,18 +408,35 @@ static enum err row_write(struct store *store, const struct row *row)
     return statement_run(s);
 }
 
-static void batch_write(struct store *store, struct batch *b)
+static enum err batch_try(struct store *store, struct batch *b)
 {
     enum err err = store_begin(store);
     for (isize i = 0; !err && i < b->rows.n; i++) err = row_write(store, &b->rows.at[i]);
     if (!err) err = store_commit(store);
-    if (err) {
-        /* What the rows say is in the log. Going on without them would let the store drift behind for ever, unseen. */
+    if (err) store_abort(store);
+    return err;
+}
+
+/* A full disk passes: the rows wait here, what changes meanwhile is in the log and goes with the next batch. False: told to stop first.
+ * What the rows say is in the log then, too. Any other failure would let the store drift behind for ever, unseen. */
+static bool batch_write(struct flush *flush, struct batch *b)
+{
+    enum err err;
+    bool said = false;
+    while ((err = batch_try(flush->store, b)) == ERR_DISK && !atomic_load(&flush->stopping)) {
+        struct timespec pause = { 0, 200000000 };
+        if (!said) log_error("flush.waiting err=%s ref=%llu", err_name(err), (unsigned long long)b->ref);
+        said = true;
+        (void)nanosleep(&pause, NULL);
+    }
+    if (err && err != ERR_DISK) {
         log_error("flush.failed err=%s ref=%llu", err_name(err), (unsigned long long)b->ref);
         abort();
     }
+    if (said) log_note("flush.%s ref=%llu", err ? "left_to_the_log" : "goes_on", (unsigned long long)b->ref);
     b->rows.n = 0;
     arena_clear(&b->a);
+    return err == ERR_OK;
 }
 
 static void *flush_thread(void *ctx)
@@ -426,7 +444,7 @@ static void *flush_thread(void *ctx)
     struct flush *flush = ctx;
     void *batch;
     while (queue_take(flush->queue, &batch, 1, -1) >= 0) {
-        batch_write(flush->store, batch);
+        if (!batch_write(flush, batch)) flush->behind = true;
         atomic_store(&flush->busy, false);
     }
     return NULL;
@@ -442,6 +460,7 @@ void save_start(struct fold *fold)
 
 static void flush_end(struct flush *flush)
 {
+    atomic_store(&flush->stopping, true);
     if (!flush->started) return;
     queue_close(flush->queue);
     pthread_join(flush->thread, NULL);
@@ -455,10 +474,9 @@ void save_tick(struct fold *fold, bool now)
     if (!flush) return;
     if (now) {
         flush_end(flush);                               /* what is under way ends first */
-        if (fold->flushed_ref == fold->ref) return;
+        if (fold->flushed_ref == fold->ref || flush->behind) return;    /* a batch after one that is missing would not be true */
         gather(fold);
-        batch_write(flush->store, &flush->batch);
-        fold->flushed_ref = fold->ref;
+        if (batch_write(flush, &flush->batch)) fold->flushed_ref = fold->ref;
         return;
     }
     i64 us = clock_monotonic_us();
@@ -487,7 +505,7 @@ void save_stop(struct fold *fold)
 
 /* ---- in -------------------------------------------------------------------------------------------------------- */
 
-struct loading { struct fold *fold; struct statement *s; arena a; };
+struct loading { struct fold *fold; struct statement *s; arena a; struct fold_digest digest; bool signed_off; };
 
 static enum err load_link(struct loading *l) { return identity_load(l->fold->live.identity, column_blob(l->s, 0)); }
 static enum err load_item(struct loading *l) { return catalog_load(l->fold->live.catalog, column_blob(l->s, 0)); }
@@ -553,6 +571,10 @@ static enum err load_meta(struct loading *l)
         memcpy(&fold->outbox.digest, value.ptr + sizeof fold->outbox.seq, sizeof fold->outbox.digest);
     }
     if (str_eq(key, S("trials"))) return trials_load(fold, value, &l->a);
+    if (str_eq(key, S("digest")) && value.len == (isize)sizeof l->digest) {
+        memcpy(&l->digest, value.ptr, sizeof l->digest);
+        l->signed_off = true;
+    }
     if (str_eq(key, S("totals"))) visit_totals(&c, &fold->totals);
     while (str_eq(key, S("names")) && c.in.len && !c.failed) {
         str name = { 0 };
@@ -596,6 +618,24 @@ static enum err load_table(struct loading *l, const char *sql, enum err (*load)(
     return err;
 }
 
+/* Every row counted in the digest that was written with it: a bit that turned on the disk is found here. */
+static enum err check_digest(struct loading *l, struct diag *diag)
+{
+    struct fold_digest now = fold_digest(l->fold);
+    if (!l->signed_off || hash128_eq(now.all, l->digest.all)) return ERR_OK;
+    const struct { const char *name; struct hash128 then, now; } parts[] = {
+        { "identity", l->digest.identity, now.identity }, { "people", l->digest.people, now.people },
+        { "catalog", l->digest.catalog, now.catalog }, { "denials", l->digest.denials, now.denials },
+        { "definitions", l->digest.definitions, now.definitions }, { "orders", l->digest.orders, now.orders },
+        { "results", l->digest.cells, now.cells }, { "totals", l->digest.rest, now.rest },
+    };
+    const char *which = "the whole";
+    for (isize i = countof(parts) - 1; i >= 0; i--)
+        if (!hash128_eq(parts[i].then, parts[i].now)) which = parts[i].name;
+    return diag_set(diag, ERR_DAMAGED, "opmaat.db does not hold what was written to it (%s): move it away, and the next start makes it anew from the log",
+                    which);
+}
+
 enum err save_load(struct fold *fold, struct diag *diag)
 {
     static const struct { const char *sql; enum err (*load)(struct loading *l); } tables[] = {
@@ -613,6 +653,7 @@ enum err save_load(struct fold *fold, struct diag *diag)
     struct loading l = { .fold = fold };
     enum err err = ERR_OK;
     for (isize i = 0; !err && i < countof(tables); i++) err = load_table(&l, tables[i].sql, tables[i].load, diag);
+    if (!err) err = check_digest(&l, diag);
     arena_fini(&l.a);
     fold->names_dirty = fold->sources_dirty = false;
     fold->flushed_ref = fold->ref;
