@@ -80,7 +80,7 @@ test('a disk that fills: 429 while there is no room, nothing acknowledged is los
     const data = join(small_disk(96), 'data');
     const server = await start({ data, config: { ...config, disk_free_bytes: 4 << 20, log_file_bytes: 8 << 20 } });
     const sender = new Sender(server, 'd', { properties: { padding: 'x'.repeat(28_000) } });
-    await eventually('it says that there is no room', () => sender.statuses.get(429) > 10, 60_000);
+    await eventually('it says that there is no room', () => sender.statuses.get(429) > 10, 20_000);
     assert.ok(sender.retry_after > 0, 'with Retry-After');
     assert.equal((await server.request('GET', '/healthz')).status, 200);
     // And now somebody else takes the last of it: what is known cannot be flushed, and nothing more can be.

@@ -152,7 +152,8 @@ static void answered(void *arg)
 static void run_then(void *arg)
 {
     struct call *call = arg;
-    if (call->err) problem(call, call->err, S("the log could not take it"));
+    if (call->err == ERR_DISK) problem(call, ERR_OVERLOADED, S("the disk has no room; nothing was taken"));   /* senders try again */
+    else if (call->err) problem(call, call->err, S("the log could not take it"));
     else call->then(call);
 }
 

@@ -273,8 +273,10 @@ static struct group *commit(struct log_writer *w, struct group *groups)
     w->totals.commit_us += took;
     w->totals.commit_us_max = max_i64(w->totals.commit_us_max, took);
     w->totals.commits++;
-    if (did == LOG_RETRY) w->totals.retried++;
-    else {
+    if (did == LOG_RETRY) {
+        w->totals.retried++;
+        w->disk_full = true;                            /* until the disk is looked at again: no need to try for each call */
+    } else {
         w->totals.records += n;
         w->totals.entries += entries;
         w->totals.appends += appends;
