@@ -18,7 +18,7 @@
 
 #include "base/logline.h"
 #include "base/rcu.h"
-#include "http/sender.h"
+#include "http/http.h"
 #include "store/store.h"
 
 enum { IDLE_MS = 100, COUNT_MS = 1000, DEAD_MOST = 100000, COMMANDS_MAX = 256, WITHHELD_BATCHES = 16 };

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/err.h"
+#include "http/sender.h"
 
 struct http_server;
 struct http_loop;
