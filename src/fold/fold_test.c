@@ -440,6 +440,40 @@ static void R27_membership_flips_on_the_event_and_back_when_the_window_ends(void
     assert_false(member(ana, "jeans"));
 }
 
+/* The segment of a cart that was left, with the move itself in the history for another rule to hear of, and all of it the same
+ * when the log is folded again. */
+static void moves_are_history_that_rules_hear_of_and_replays_repeat(void **state)
+{
+    (void)state;
+    struct identifier ana = proved(IDENTIFIER_USER_ID, "ana");
+    define("segment", "left", "{\"rule\":\"sequence(product_added then not order_completed within 1 hour for the same cart, last 1 day)\"}");
+    define("segment", "twice", "{\"rule\":\"count(segment_entered where segment = \\\"left\\\") >= 2\"}");
+    for (int i = 1; i <= 2; i++) {
+        struct event e = event_of(EVENT_PRODUCT_ADDED, ana, nobody);
+        e.items = item("belt", 1000, 1);
+        e.items_n = 1;
+        e.cart = i == 1 ? S("c-1") : S("c-2");
+        put_event(&e);
+        i64 added = atomic_load(&now);
+        assert_false(member(ana, "left"));
+        assert_true(wait_until(added + HOUR_MS));
+        assert_true(member(ana, "left"));
+        const struct profile *p = profile(ana);
+        isize n;
+        const struct match *made = profile_matches(p, segment_find(atomic_load(&fold_live(fold)->book)->segments, S("left")), &n);
+        assert_int_equal(n, 1);
+        assert_true(str_eq(profile_cart(p, made->node, made->cart, made->at_ms), i == 1 ? S("c-1") : S("c-2")));
+        assert_int_equal(entries_of(ana, EVENT_SEGMENT_ENTERED), i == 1 ? 1 : 3);
+        assert_int_equal(member(ana, "twice"), i == 2);
+        assert_true(wait_until(added + DAY_MS));
+        assert_false(member(ana, "left"));
+        assert_int_equal(entries_of(ana, EVENT_SEGMENT_LEFT), i);
+    }
+    struct fold_digest live = fold_digest(fold);
+    assert_true(same_digest(live, replayed()));
+    assert_true(member(ana, "twice"));
+}
+
 static void R28_three_views_in_a_session_place_a_stranger_in_a_segment(void **state)
 {
     (void)state;
@@ -730,6 +764,7 @@ int main(void)
         on_log(R19_login_merges_history_and_undoing_it_restores_both_exactly),
         on_log(R19_whatever_is_merged_can_be_parted_and_replays_alike),
         on_log(R27_membership_flips_on_the_event_and_back_when_the_window_ends),
+        on_log(moves_are_history_that_rules_hear_of_and_replays_repeat),
         on_log(R28_three_views_in_a_session_place_a_stranger_in_a_segment),
         on_log(an_order_stands_once_whatever_is_said_of_it),
         on_log(what_is_said_of_an_order_without_a_person_reaches_its_owner),
