@@ -106,6 +106,15 @@ static enum err take_product(void *ctx, str line, i64 number, struct diag *diag)
     return ERR_OK;
 }
 
+enum err search_read_products(const char *path, struct catalog *catalog, isize *products, struct diag *diag)
+{
+    struct loading l = { .catalog = catalog, .path = path };
+    enum err err = each_line(path, take_product, &l, diag);
+    arena_fini(&l.scratch);
+    *products = l.items;
+    return err;
+}
+
 struct judging { struct judgments *j; const struct catalog *catalog; const char *path; arena *a; };
 
 static enum err take_judgment(void *ctx, str line, i64 number, struct diag *diag)
@@ -300,17 +309,15 @@ enum err search_evaluate_run(const struct search_evaluate *options, struct buf *
     arena a = { 0 };
     struct catalog *catalog = catalog_new();
     struct judgments j = { .by_text = map_new(256) };
-    struct loading loading = { .catalog = catalog, .path = options->catalogue };
     struct judging judging = { &j, catalog, options->judgments, &a };
     struct report r = { .seed = options->seed ? options->seed : 1, .resamples = options->resamples ? options->resamples : 1000 };
     struct search_index *index = NULL;
-    enum err err = each_line(options->catalogue, take_product, &loading, diag);
+    enum err err = search_read_products(options->catalogue, catalog, &r.products, diag);
     if (!err) err = each_line(options->judgments, take_judgment, &judging, diag);
     if (!err && j.queries.n == 0) err = diag_set(diag, ERR_REFUSED, "%s holds no judgment", options->judgments);
     if (!err) {
         index = search_build(catalog, S("en"), NULL, 0);
         r.card = search_card(index);
-        r.products = loading.items;
         r.queries = j.queries.n;
         r.judgments = j.rows.n;
         r.unknown = j.unknown;
@@ -322,7 +329,6 @@ enum err search_evaluate_run(const struct search_evaluate *options, struct buf *
     map_free(j.by_text);
     vec_fini(&j.rows);
     vec_fini(&j.queries);
-    arena_fini(&loading.scratch);
     catalog_free(catalog);
     arena_fini(&a);
     return err;

@@ -112,6 +112,9 @@ void search_run(const struct search_index *index, const struct search_request *r
 isize search_complete(const struct search_index *index, str text, arena *a, str *out, isize max);
 
 /* ---- offline evaluation (evaluate.c) -------------------------------------------------------------------- */
+/* Products of a file, one JSON object a line (.gz accepted), into a catalogue that nobody else reads; other shops' usual words for our
+ * fields are understood, what has no word of ours becomes an attribute. */
+MUST_USE enum err search_read_products(const char *path, struct catalog *catalog, isize *products, struct diag *diag);
 struct search_evaluate {
     const char *catalogue, *judgments;                  /* NDJSON of products; "query docid rating", tab separated, with a header; .gz accepted */
     bool json;

@@ -29,7 +29,9 @@ static u32 decode(str s, isize *at)
     const u8 *p = (const u8 *)s.ptr + *at;
     isize left = s.len - *at;
     isize more = p[0] < 0x80 ? 0 : p[0] >= 0xf0 ? 3 : p[0] >= 0xe0 ? 2 : p[0] >= 0xc0 ? 1 : -1;
-    if (more < 0 || more >= left) { *at += more < 0 ? 1 : left; return ' '; }
+    bool sound = more >= 0 && more < left;
+    for (isize i = 1; sound && i <= more; i++) sound = (p[i] & 0xc0) == 0x80;
+    if (!sound) { *at += 1; return ' '; }
     u32 c = more == 0 ? p[0] : p[0] & (0x3fU >> more);
     for (isize i = 1; i <= more; i++) c = c << 6 | (p[i] & 0x3f);
     *at += more + 1;
