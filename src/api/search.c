@@ -330,13 +330,12 @@ static void record(struct call *call, struct searching *s)
     err_ignore(fold_submit(call->api->fold, &append), "an answer is not refused because its record is");
 }
 
-static void search_now(struct call *call)
+static enum err answer(struct call *call, struct diag *diag)
 {
     struct searching *s = arena_new(call->a, struct searching, 1);
     struct rule_errors errors = { 0 };
-    struct diag diag = { .arena = call->a };
-    enum err err = read_search(call, s, &diag);
-    if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
+    enum err err = read_search(call, s, diag);
+    if (err) return err;
     rcu_read_begin();
     struct decide_world world = live_world(call->api->live);
     bool ready = world.search != NULL;
@@ -347,12 +346,32 @@ static void search_now(struct call *call)
         print_answer(call, &world, s);
     }
     rcu_read_end();
-    if (!ready) reply_problem(call, ERR_NOT_READY, "the search index is being made for the first time; ask again in a moment");
-    else if (err) reply_problem(call, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
-    else {
-        record(call, s);
-        reply_json(call);
-    }
+    if (!ready) return diag_set(diag, ERR_NOT_READY, "the search index is being made for the first time; ask again in a moment");
+    if (err) return diag_set(diag, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
+    record(call, s);
+    return ERR_OK;
+}
+
+static void search_now(struct call *call)
+{
+    struct diag diag = { .arena = call->a };
+    enum err err = answer(call, &diag);
+    if (err) reply_problem(call, err, "%.*s", STR_FMT(diag.what));
+    else reply_json(call);
+}
+
+enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+{
+    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
+    struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported, .body = body };
+    u64 seed;
+    rng_system(&seed, sizeof seed);
+    atomic_init(&api.seed, seed);
+    call.out = (struct buf){ .arena = a };
+    call.w = (struct jsonw){ .out = &call.out };
+    enum err err = answer(&call, diag);
+    if (!err) buf_add(out, buf_str(&call.out));
+    return err;
 }
 
 void search_post(struct call *call)

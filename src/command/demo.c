@@ -196,6 +196,21 @@ static bool decide_for(void *ctx, str request, i64 at_ms, arena *scratch, str *a
     return !err;
 }
 
+/* As the shop's own pages ask: a claimed identity is not believed, a signed one is. */
+static bool search_for(void *ctx, str request, arena *scratch, str *answer)
+{
+    struct diag diag = { .arena = scratch };
+    const struct json *body;
+    struct buf out = { .arena = scratch };
+    struct api_inside inside = inside_of(ctx);
+    inside.verified = false;
+    inside.imported = false;
+    enum err err = json_parse(scratch, request, &body, &diag);
+    if (!err) err = api_search(&inside, body, scratch, &out, &diag);
+    *answer = buf_str(&out);
+    return !err;
+}
+
 static void shoppers_until(struct demo *d, i64 until_ms, bool decide, isize batch)
 {
     arena scratch = { 0 };
@@ -338,7 +353,8 @@ int command_demo(struct args *args)
     d.shoppers = demo_shoppers_new(&d.perm, &d.catalogue, options);
     if (!known && set_up(&d, now_ms)) return FAILED;
     d.shop = (struct demo_shop){ .catalogue = &d.catalogue, .write_key = d.notes.write_key, .identity_secret = d.notes.identity_secret,
-                                 .console_hint = arena_printf(&d.perm, "kari@demo.shop / %.*s", STR_FMT(d.notes.password)) };
+                                 .console_hint = arena_printf(&d.perm, "kari@demo.shop / %.*s", STR_FMT(d.notes.password)),
+                                 .search = search_for, .search_ctx = &d };
     code = serve_until_stopped(&(struct serving){ .args = args, .folder = &folder, .other = shop_page, .ctx = &d, .started = started, .stopping = stopping });
     folder_close(&folder);
     arena_fini(&d.perm);

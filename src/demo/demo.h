@@ -97,6 +97,9 @@ struct demo_shop {
     str write_key;                                      /* public, for the tag */
     str identity_secret;                                /* signs user_hash and the log-in cookie */
     str console_hint;                                   /* shown on the log-in page; may be empty */
+    /* Takes the body of POST /v1/search and puts that call's answer into *answer; false when it failed. Null: the shop has no search engine. */
+    bool (*search)(void *ctx, str request, arena *scratch, str *answer);
+    void *search_ctx;
 };
 
 /* What a page depends on, and nothing else: a page is a pure function of it. The path is as sent

@@ -42,7 +42,7 @@ static str category_text(const struct view *v, const struct demo_product *p)
     return arena_printf(v->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]);
 }
 
-static void add_card(struct view *v, const struct demo_product *p, const char *loading)
+void page_card(struct view *v, const struct demo_product *p, const char *loading)
 {
     html(&v->out, "<li class=\"opmaat-card\"><a href=\"{}\" data-opmaat-product=\"{}\">"
         "<img src=\"{}\" alt=\"\" width=\"360\" height=\"480\" loading=\"{}\">"
@@ -57,7 +57,7 @@ static void add_row(struct view *v, const char *placement, str heading, const st
 {
     html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"row-box\" data-opmaat-placement=\"{}\">"
         "<ul class=\"opmaat-row\" role=\"list\">", heading, str_of(placement));
-    for (isize i = 0; i < n; i++) add_card(v, items[i], i < 4 ? "eager" : "lazy");
+    for (isize i = 0; i < n; i++) page_card(v, items[i], i < 4 ? "eager" : "lazy");
     html(&v->out, "</ul></div></section>");
 }
 
@@ -170,7 +170,7 @@ str page_home(struct view *v)
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
-static str query_value(const struct view *v, const char *name)
+str page_query(const struct view *v, const char *name)
 {
     return form_value(v->scratch, v->request->query, str_of(name), S(""));
 }
@@ -217,10 +217,10 @@ static void add_list_choices(struct view *v, str base, isize kind, str colour, s
 static void add_grid(struct view *v, struct found f, str base)
 {
     i64 page = 1;
-    if (!str_to_i64(query_value(v, "page"), &page) || page < 1) page = 1;
+    if (!str_to_i64(page_query(v, "page"), &page) || page < 1) page = 1;
     isize pages = max_isize(1, (f.n + PAGE_ITEMS - 1) / PAGE_ITEMS), first = min_isize((isize)page, pages) * PAGE_ITEMS - PAGE_ITEMS;
     html(&v->out, "<p class=\"count\">{} {}</p><ul class=\"grid\" role=\"list\">", html_number(v->scratch, f.n), say(v, "products", "varer"));
-    for (isize i = first; i < min_isize(f.n, first + PAGE_ITEMS); i++) add_card(v, f.at[i], i - first < 8 ? "eager" : "lazy");
+    for (isize i = first; i < min_isize(f.n, first + PAGE_ITEMS); i++) page_card(v, f.at[i], i - first < 8 ? "eager" : "lazy");
     html(&v->out, "</ul>");
     if (pages == 1) return;
     html(&v->out, "<nav class=\"chips\" aria-label=\"{}\">", say(v, "Pages", "Sider"));
@@ -232,7 +232,7 @@ static void add_grid(struct view *v, struct found f, str base)
     html(&v->out, "</nav>");
 }
 
-static void add_event(struct view *v, const char *name, const char *property, str value)
+void page_event(struct view *v, const char *name, const char *property, str value)
 {
     struct jsonw w = { .out = &v->events };
     if (v->events.len) buf_byte(&v->events, ',');
@@ -255,7 +255,7 @@ str page_category(struct view *v, str slug)
     if (leaf < 0 && parent < 0) return page_missing(v);
     const struct kind *k = &kinds[leaf >= 0 ? leaf : parent];
     str title = say_phrase(v, k->path[leaf >= 0 ? 1 : 0]), base = arena_printf(v->scratch, "/shop/c/%.*s", STR_FMT(slug));
-    str colour = query_value(v, "colour"), order = query_value(v, "sort");
+    str colour = page_query(v, "colour"), order = page_query(v, "sort");
 
     html(&v->out, "<nav class=\"crumbs\" aria-label=\"{}\"><a href=\"/shop/\">{}</a>", say(v, "You are here", "Du er her"), say(v, "Home", "Hjem"));
     if (leaf >= 0) html(&v->out, " / <a href=\"/shop/c/{}\">{}</a>", str_of(k->parent_slug), say_phrase(v, k->path[0]));
@@ -282,7 +282,7 @@ str page_category(struct view *v, str slug)
     if (colour.len && f.n) buf_printf(&link, "colour=%.*s&", STR_FMT(colour));
     if (order.len && order_of(order) != BY_APPEAL) buf_printf(&link, "sort=%.*s&", STR_FMT(order));
     add_grid(v, f, buf_str(&link));
-    add_event(v, "Product List Viewed", "category", leaf >= 0
+    page_event(v, "Product List Viewed", "category", leaf >= 0
         ? arena_printf(v->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]) : str_of(k->path[0].in[DEMO_EN]));
     return title;
 }
@@ -300,9 +300,11 @@ static bool speaks_of(const struct demo_product *p, str word)
     return false;
 }
 
+/* Without a search engine behind it the shop looks through its own titles. */
 str page_search(struct view *v)
 {
-    str query = str_trim(query_value(v, "q"));
+    if (v->shop->search) return page_found(v);
+    str query = str_trim(page_query(v, "q"));
     if (query.len > 100) query.len = 100;
     const struct demo_catalogue *c = v->shop->catalogue;
     struct found f = found_new(v);
@@ -322,7 +324,7 @@ str page_search(struct view *v)
     for (isize i = 0; i < query.len; i++) buf_printf(&link, "%%%02X", (unsigned)(u8)query.ptr[i]);
     buf_byte(&link, '&');
     add_grid(v, f, buf_str(&link));
-    if (query.len && str_is_utf8(query)) add_event(v, "Products Searched", "query", query);
+    if (query.len && str_is_utf8(query)) page_event(v, "Products Searched", "query", query);
     return say(v, "Search", "Søk");
 }
 
@@ -446,14 +448,14 @@ str page_checkout(struct view *v)
         "<label class=\"size\"><input type=\"radio\" name=\"delivery\" value=\"oslo-1\"><span>{}</span></label><label class=\"size\"><input type=\"radio\" name=\"delivery\" value=\"bergen-1\"><span>{}</span></label></fieldset>"
         "<button class=\"big\">{}</button></form>", say(v, "Delivery", "Levering"), say(v, "By post", "Med post"), say(v, "Collect in Oslo", "Hent i Oslo"),
         say(v, "Collect in Bergen", "Hent i Bergen"), say(v, "Place the order", "Fullfør bestillingen"));
-    add_event(v, "Checkout Started", "currency", currency_code(v));
+    page_event(v, "Checkout Started", "currency", currency_code(v));
     return say(v, "Checkout", "Kasse");
 }
 
 str page_thanks(struct view *v)
 {
     html(&v->out, "<h1>{}</h1><p>{}: <strong>{}</strong></p><p>{}</p>", say(v, "Thank you!", "Tusen takk!"), say(v, "Your order number", "Ordrenummeret ditt"),
-        query_value(v, "order"), say(v, "We have started packing.", "Vi har begynt å pakke."));
+        page_query(v, "order"), say(v, "We have started packing.", "Vi har begynt å pakke."));
     struct found best = best_liked(v, -1, NULL);
     add_row(v, "thanks_recs", say(v, "For next time", "Til neste gang"), best.at, best.n);
     return say(v, "Thank you", "Takk");
@@ -465,7 +467,7 @@ str page_login(struct view *v)
 {
     html(&v->out, "<h1>{}</h1><p>{}</p><form method=\"post\" action=\"/shop/login\"><input type=\"hidden\" name=\"back\" value=\"{}\"><ul class=\"people\" role=\"list\">",
         say(v, "Who would you like to be?", "Hvem vil du være?"),
-        say(v, "These people are invented. Each has been shopping here for a while.", "Disse personene er oppdiktet. Alle har handlet her en stund."), query_value(v, "back"));
+        say(v, "These people are invented. Each has been shopping here for a while.", "Disse personene er oppdiktet. Alle har handlet her en stund."), page_query(v, "back"));
     for (isize i = 0; i < DEMO_PERSONAS; i++) {
         const struct demo_persona *p = &demo_personas[i];
         html(&v->out, "<li><button name=\"person\" value=\"{}\"><strong>{} {}</strong><span>{}</span></button></li>", str_of(p->user_id),
@@ -539,7 +541,18 @@ const char page_script[] =
     "else if(d.consent===false&&s.ff_person)delete s.ff_person;"
     "d.events.forEach(function(e){o.push(e)});"
     "document.addEventListener('submit',function(e){var b=e.submitter;"
-    "if(b&&b.name==='choice')window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes'}])})})()";
+    "if(b&&b.name==='choice')window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes'}])});"
+    /* As one types: the first few products under the box. Only the last question's answer is shown. */
+    "addEventListener('DOMContentLoaded',function(){var q=document.getElementById('q'),l=document.getElementById('found'),n=0,w;"
+    "if(!q||!l||!d.key)return;q.addEventListener('input',function(){clearTimeout(w);w=setTimeout(function(){var t=q.value.trim(),i=++n;"
+    "if(t.length<2){l.hidden=true;return}"
+    "var a=d.consent&&(document.cookie.match(/(?:^|; )opmaat_id=([^;]+)/)||[])[1];"
+    "fetch('/v1/search?typing=true&limit=6&write_key='+encodeURIComponent(d.key)+'&locale='+document.documentElement.lang+'&q='+encodeURIComponent(t)"
+    "+(a?'&anonymous_id='+a:'')).then(function(r){return r.ok?r.json():{items:[]}}).then(function(r){if(i!==n)return;l.textContent='';"
+    "r.items.forEach(function(p){var o=document.createElement('li'),h=document.createElement('a');h.href=p.url;h.textContent=p.title;"
+    "o.appendChild(h);l.appendChild(o)});l.hidden=!r.items.length},function(){})},120)});"
+    "document.addEventListener('click',function(e){if(!q.form.contains(e.target))l.hidden=true});"
+    "q.addEventListener('keydown',function(e){if(e.key==='Escape')l.hidden=true})})})()";
 
 static void add_data(struct view *v, struct buf *out)
 {
@@ -561,6 +574,7 @@ static void add_data(struct view *v, struct buf *out)
         jsonw_end(&w, '}');
         jsonw_end(&w, ']');
     }
+    jsonw_key_str(&w, "key", v->shop->search ? v->shop->write_key : S(""));
     jsonw_key(&w, S("events"));
     jsonw_raw(&w, arena_printf(v->scratch, "[%.*s]", STR_FMT(buf_str(&v->events))));
     jsonw_end(&w, '}');
@@ -583,9 +597,9 @@ static void add_header(struct view *v, struct buf *out)
 {
     html(out, "<header class=\"top\"><a class=\"logo\" href=\"/shop/\"><svg viewBox=\"0 0 32 32\" width=\"30\" height=\"30\" aria-hidden=\"true\"><path fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.4\" stroke-linecap=\"round\""
         " d=\"M8 29C10 18 15 9 25 4M11 21l-6-4M11 21l7 1M14 15l-6-4M14 15l8 1M18 10l-4-4M18 10l7 0\"/></svg>Fjord &amp; Fern</a>"
-        "<form class=\"search\" action=\"/shop/search\" role=\"search\"><label class=\"hidden\" for=\"q\">{}</label><input id=\"q\" name=\"q\" type=\"search\" maxlength=\"100\" placeholder=\"{}\"></form>"
+        "<form class=\"search\" action=\"/shop/search\" role=\"search\"><label class=\"hidden\" for=\"q\">{}</label><input id=\"q\" name=\"q\" type=\"search\" maxlength=\"100\" autocomplete=\"off\" value=\"{}\" placeholder=\"{}\"><ul id=\"found\" class=\"found\" role=\"list\" hidden></ul></form>"
         "<nav class=\"tools\" aria-label=\"{}\"><a href=\"/shop/lang?to={}&amp;back={}\" lang=\"{}\">{}</a><a href=\"/shop/login\">{}</a><a href=\"/shop/cart\" data-opmaat-cart=\"{}\">{} ({})</a></nav>",
-        say(v, "Search", "Søk"), say(v, "Search for jeans, lamps, coffee …", "Søk etter jeans, lamper, kaffe …"), say(v, "Your shop", "Din butikk"),
+        say(v, "Search", "Søk"), page_query(v, "q"), say(v, "Search for jeans, lamps, coffee …", "Søk etter jeans, lamper, kaffe …"), say(v, "Your shop", "Din butikk"),
         say(v, "nb", "en"), v->request->path, say(v, "nb-NO", "en"), say(v, "Norsk", "English"),
         v->person ? str_of(v->person->first_name) : say(v, "Log in", "Logg inn"), cart_keys(v), say(v, "Cart", "Kurv"),
         html_number(v->scratch, v->cart.n));

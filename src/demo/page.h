@@ -57,6 +57,13 @@ str page_privacy(struct view *v);
 str page_guide(struct view *v, str key);
 str page_missing(struct view *v);
 
+/* Pieces that pages share. */
+void page_card(struct view *v, const struct demo_product *p, const char *loading);
+str page_query(const struct view *v, const char *name); /* a parameter of the address */
+void page_event(struct view *v, const char *name, const char *property, str value);      /* for the tag to track */
+/* found.c: what the shop's search answers, with facets beside it. */
+str page_found(struct view *v);
+
 /* Before and after the page: the whole document. */
 void page_head(struct view *v, struct buf *out, str title);
 void page_foot(struct view *v, struct buf *out);

@@ -27,6 +27,10 @@ const struct demo_definition demo_setup[] = {
     { "strategy", "guides", "{\"kind\":\"strategy\",\"key\":\"guides\",\"title\":\"To read\",\"kind_of_item\":\"content\",\"mix\":[\"session\",\"trending\"],"
       "\"fallback\":[\"trending\",\"bestsellers\"]}" },
 
+    { "search", "shop", "{\"kind\":\"search\",\"key\":\"shop\",\"title\":\"Search\",\"owner\":\"kari@demo.shop\",\"dial\":60,"
+      "\"synonyms\":[[\"sweater\",\"jumper\",\"pullover\"],[\"trousers\",\"pants\"],[\"sneakers\",\"trainers\"],[\"bukse\",\"bukser\",\"jeans\"]],"
+      "\"redirects\":[{\"query\":\"privacy\",\"url\":\"/shop/privacy\"}]}" },
+
     { "placement", "home_hero", "{\"kind\":\"placement\",\"key\":\"home_hero\",\"title\":\"Banner on the home page\",\"channel\":\"web\","
       "\"schema\":{\"headline\":\"text\",\"text\":\"text?\",\"button\":\"text?\",\"image\":\"url?\",\"link\":\"url?\"},"
       /* Word for word what the page says by itself (page.c), so that it does not change before the eyes of those for whom nothing was made. */

@@ -12,6 +12,7 @@ import { Overview } from "./overview";
 import { People, Person } from "./people";
 import { Placement, Placements } from "./placements";
 import { Programme, ResultsOf } from "./results";
+import { Search } from "./search";
 import { SegmentPage, Segments } from "./segments";
 import { Empty, Field, Page, Route, SessionContext, Toasts, attempt, useRoute } from "./ui";
 
@@ -52,6 +53,7 @@ const icons: Record<string, string> = {
     segments: "M12 3a9 9 0 1 0 9 9h-9zM15 3.5A9 9 0 0 1 20.5 9H15z",
     campaigns: "M4 10v4h3l7 4V6l-7 4zM18 9a4 4 0 0 1 0 6",
     placements: "M4 4h16v6H4zM4 14h7v6H4zM15 14h5v6h-5z",
+    search: "M10.500 4a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13M20 20l-4.500-4.500",
     results: "M5 20V11M12 20V4M19 20v-6",
     sources: "M12 3v12M7 10l5 5 5-5M4 20h16",
     "dead-letters": "M4 6h16v12H4zM4 7l8 6 8-6",
@@ -87,6 +89,7 @@ const places: [string, [string, string][]][] = [
         [
             ["campaigns", "Campaigns"],
             ["placements", "Placements"],
+            ["search", "Search"],
         ],
     ],
     ["Measure", [["results", "Results"]]],
@@ -153,6 +156,8 @@ function page({ path, query }: Route): ComponentChild {
             return key ? <Campaign key={key} id={key} tab={sub} query={query} /> : <Campaigns />;
         case "placements":
             return key ? <Placement key={key} id={key} /> : <Placements />;
+        case "search":
+            return <Search query={query} />;
         case "results":
             return <Programme />;
         case "sources":
