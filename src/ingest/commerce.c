@@ -187,8 +187,9 @@ static enum err read_order(struct reading *r)
                               EVENT_KEY_BYTES_MAX);
     if (is_order(e->type) && e->order_key.len == 0)
         return reading_refuse(r, "properties.order_id is missing");
+    if (!is_order(e->type)) return ERR_OK;
     str said = text_of(r, json_any(r->properties, "updated_at updatedAt"));
-    if (is_order(e->type) && said.len && (!time_parse(said, &e->said_at_ms) || e->said_at_ms < 0)) e->said_at_ms = 0;
+    if (said.len && (!time_parse(said, &e->said_at_ms) || e->said_at_ms < 0)) e->said_at_ms = 0;
     return ERR_OK;
 }
 
