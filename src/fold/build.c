@@ -139,7 +139,7 @@ static void *builder_thread(void *ctx)
         i64 began = clock_monotonic_us();
         u64 seen = atomic_load(&fold->live.folded);
         if (seen != b->built_ref) b->built_ref = train(fold);
-        outlook_step(fold);
+        if (wait_ms > 0) outlook_step(fold);            /* not at once: a tool that opens the folder is gone by then */
         i64 took_ms = (clock_monotonic_us() - began) / 1000;
         wait_ms = max_i64(fold->config->train_ms, 10 * took_ms);        /* a tenth of one core at most */
     }

@@ -49,9 +49,34 @@ export interface Person {
     traits: { name: string; value: unknown; source: string; at: string }[];
     consent: { purpose: string; state: string; source: string; at: string; basis?: string }[];
     counters: { orders: number; revenue: Money[]; events: number; first_at: string; last_at: string };
+    predictions?: PersonScore[];
     affinities: { dimension: string; value: string; score: number }[];
     segments: { key: string; title: string; entered_at: string; may_leave_at?: string | null }[];
     merges: { merge_id: string; at: string; into: string; from: string; why: string }[];
+}
+export interface PersonScore {
+    score: string;
+    title: string;
+    value: number | Money;
+    at: string;
+    version: number;
+    reasons: { code: string; text: string; number: number }[];
+}
+export interface PredictionCard {
+    score: string;
+    title: string;
+    enough: boolean;
+    why?: string;
+    model?: string;
+    version?: number;
+    made_at?: string;
+    learnt_from?: Record<string, number | string>;
+    fallback?: string;
+    edge?: string;
+    note?: string;
+    measures?: { auc: number; brier: number; brier_base: number };
+    chart_of?: string;
+    calibration?: { predicted: number; observed: number; low: number; high: number; n: number }[];
 }
 export interface HistoryEvent {
     at: string;

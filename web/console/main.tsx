@@ -11,6 +11,7 @@ import { Audit, DeadLetters, Sources } from "./data";
 import { Overview } from "./overview";
 import { People, Person } from "./people";
 import { Placement, Placements } from "./placements";
+import { Predictions } from "./predictions";
 import { Programme, ResultsOf } from "./results";
 import { Search } from "./search";
 import { SegmentPage, Segments } from "./segments";
@@ -50,6 +51,7 @@ function ThemeButton() {
 const icons: Record<string, string> = {
     overview: "M3 12h4l3-8 4 16 3-8h4",
     people: "M16 20v-1.5A3.5 3.5 0 0 0 12.5 15h-6A3.5 3.5 0 0 0 3 18.5V20M9.5 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7M21 20v-1.5a3.5 3.5 0 0 0-2.600-3.400M15.5 4.200a3.5 3.5 0 0 1 0 6.600",
+    predictions: "M4 19l5-6 4 3 7-9M15 7h5v5",
     segments: "M12 3a9 9 0 1 0 9 9h-9zM15 3.5A9 9 0 0 1 20.5 9H15z",
     campaigns: "M4 10v4h3l7 4V6l-7 4zM18 9a4 4 0 0 1 0 6",
     placements: "M4 4h16v6H4zM4 14h7v6H4zM15 14h5v6h-5z",
@@ -82,6 +84,7 @@ const places: [string, [string, string][]][] = [
         [
             ["people", "People"],
             ["segments", "Segments"],
+            ["predictions", "Predictions"],
         ],
     ],
     [
@@ -158,6 +161,8 @@ function page({ path, query }: Route): ComponentChild {
             return key ? <Placement key={key} id={key} /> : <Placements />;
         case "search":
             return <Search query={query} />;
+        case "predictions":
+            return <Predictions />;
         case "results":
             return <Programme />;
         case "sources":

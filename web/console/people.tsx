@@ -14,6 +14,7 @@ import {
     part,
     post,
 } from "./api";
+import { Scores } from "./predictions";
 import {
     Asking,
     Badge,
@@ -486,6 +487,11 @@ export function Person({ id }: { id: string }) {
                                         <p class="soft">In no segment now.</p>
                                     )
                                 }
+                            </Asking>
+                        </Card>
+                        <Card title="Predictions" pad>
+                            <Asking of={asked} n={2}>
+                                {({ predictions }) => <Scores scores={predictions ?? []} />}
                             </Asking>
                         </Card>
                         <Card title="Likes" pad>

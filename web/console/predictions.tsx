@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * predictions.tsx - what is predicted, from what, and how honest it is: a card a score, with its calibration chart.
+ */
+import { Money, PersonScore, PredictionCard } from "./api";
+import { Asking, Badge, Card, Empty, Page, useGet } from "./ui";
+import { count, moment, money, plural, sentence } from "./words";
+
+const short = (x: number) => (Math.abs(x) >= 100 ? count(Math.round(x)) : x.toPrecision(3).replace(/\.?0+$/, ""));
+
+/* What was said against what came of it, a dot a tenth of the people, with its interval. On the line is honest. */
+function Calibration({ card }: { card: PredictionCard }) {
+    const bins = card.calibration ?? [];
+    const most = Math.max(1e-9, ...bins.map((b) => Math.max(b.predicted, b.high)));
+    const wide = 260;
+    const x = (v: number) => 34 + (Math.max(0, v) / most) * (wide - 44);
+    const y = (v: number) => wide - 26 - (Math.max(0, v) / most) * (wide - 40);
+    return (
+        <figure style={{ margin: 0 }}>
+            <svg viewBox={`0 0 ${wide} ${wide}`} width="100%" style={{ maxWidth: "320px" }} role="img"
+                aria-label={`Calibration of ${card.score}: ${bins.map((b) => `said ${short(b.predicted)}, came ${short(b.observed)} of ${b.n}`).join("; ")}`}>
+                <path d={`M${x(0)} ${y(0)}H${x(most)}M${x(0)} ${y(0)}V${y(most)}`} stroke="var(--line-strong)" fill="none" />
+                <path d={`M${x(0)} ${y(0)}L${x(most)} ${y(most)}`} stroke="var(--line-strong)" stroke-dasharray="4 4" />
+                {bins.map((b) => (
+                    <g>
+                        <path d={`M${x(b.predicted)} ${y(b.low)}V${y(b.high)}`} stroke="var(--accent)" stroke-width="1.5" opacity=".5" />
+                        <circle cx={x(b.predicted)} cy={y(b.observed)} r="4" fill="var(--accent)">
+                            <title>{`said ${short(b.predicted)}, came ${short(b.observed)}, ${plural(b.n, "case")}`}</title>
+                        </circle>
+                    </g>
+                ))}
+                <g class="small" fill="currentColor" font-size="10">
+                    <text x={x(most)} y={wide - 10} text-anchor="end">{`said: ${short(most)}`}</text>
+                    <text x={x(0)} y={wide - 10}>0</text>
+                    <text x={4} y={12}>{`came: ${short(most)}`}</text>
+                </g>
+            </svg>
+            <figcaption class="soft small">{card.chart_of && sentence(card.chart_of)}.</figcaption>
+        </figure>
+    );
+}
+
+const Fact = ({ name, value }: { name: string; value: string }) => (
+    <div class="line spread small">
+        <span class="soft">{name}</span>
+        <span class="num">{value}</span>
+    </div>
+);
+
+function Prediction({ card }: { card: PredictionCard }) {
+    const m = card.measures;
+    return (
+        <Card title={sentence(card.score)} side={card.enough ? undefined : <Badge tone="warn">Not enough data</Badge>} pad>
+            <p>{sentence(card.title)}.</p>
+            {!card.enough && <p class="soft">{sentence(card.why ?? "")}.</p>}
+            {card.fallback && (
+                <p>
+                    <Badge tone="warn">Fallback</Badge> {sentence(card.edge ?? "")}: {card.fallback}.
+                </p>
+            )}
+            {card.calibration && <Calibration card={card} />}
+            {card.note && <p class="soft small">{sentence(card.note)}.</p>}
+            {card.enough && (
+                <div class="stack" style={{ gap: "4px" }}>
+                    <Fact name="Made" value={moment(card.made_at!)} />
+                    <Fact name="Model" value={`${card.model}, version ${card.score === "intent" ? moment(card.made_at!) : card.version}`} />
+                    {Object.entries(card.learnt_from ?? {}).map(
+                        ([name, n]) => typeof n === "number" && <Fact name={sentence(name.replace("_", " "))} value={count(n)} />,
+                    )}
+                    {m && <Fact name="Ranks a pair right" value={`${(m.auc * 100).toFixed(1)} %`} />}
+                    {m && <Fact name="Brier, against always saying the rate" value={`${m.brier.toFixed(4)} / ${m.brier_base.toFixed(4)}`} />}
+                </div>
+            )}
+        </Card>
+    );
+}
+
+export function Predictions() {
+    const asked = useGet<{ predictions: PredictionCard[] }>("/v1/predictions");
+    return (
+        <Page
+            title="Predictions"
+            about="What people are likely to do, and how honest that was on the latest weeks, which the models had not seen. Usable in rules as predicted(…)."
+        >
+            <Asking of={asked} n={4}>
+                {({ predictions }) =>
+                    predictions.length ? (
+                        <div class="grid" style={{ gridTemplateColumns: "repeat(auto-fill, minmax(300px, 1fr))" }}>
+                            {predictions.map((card) => (
+                                <Prediction card={card} />
+                            ))}
+                        </div>
+                    ) : (
+                        <Empty title="No predictions yet" />
+                    )
+                }
+            </Asking>
+        </Page>
+    );
+}
+
+const shown = (s: PersonScore) =>
+    typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent", "uplift"].includes(s.score) ? `${(s.value * 100).toFixed(0)} %` : short(s.value);
+
+/** A person's scores, on the person's page. */
+export function Scores({ scores }: { scores: PersonScore[] }) {
+    if (!scores.length) return <p class="soft">Nothing yet: an order, or a visit under way, is needed.</p>;
+    return (
+        <ul class="stack" style={{ gap: "9px" }}>
+            {scores.map((s) => (
+                <li>
+                    <div class="line spread small">
+                        <span title={s.title}>{sentence(s.score.replace(/_/g, " "))}</span>
+                        <strong class="num">{shown(s)}</strong>
+                    </div>
+                    {s.reasons.map((r) => (
+                        <div class="soft small">{r.text}</div>
+                    ))}
+                </li>
+            ))}
+            <li class="soft small">
+                As of {moment(scores[0].at)}. <a href="#/predictions">How good are they?</a>
+            </li>
+        </ul>
+    );
+}
