@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "api/admin.h"
+#include "api/findings.h"
 
 /* ---- sums ----------------------------------------------------------------------------------- */
 
@@ -254,26 +255,6 @@ static void print_comparisons(const struct showing *s, const char *name, bool ju
     jsonw_end(&s->call->w, ']');
 }
 
-static bool srm_of_experience(const struct showing *s, const struct experience *x, isize index,
-                              struct stats_srm *out)
-{
-    static const struct result_arm none;
-    const struct result_arm *arms[EXPERIENCE_VARIATIONS_MAX];
-    i32 shares[EXPERIENCE_VARIATIONS_MAX];
-    i64 people = 0;
-    if (x->choose != CHOOSE_EXPERIMENT || x->variations_n < 2) return false;
-    for (isize v = 0; v < x->variations_n; v++) {
-        arms[v] = &none;
-        shares[v] = x->variations[v].share;
-        for (isize i = 0; i < s->arms_n; i++)
-            if (s->arms[i].experience == index && s->arms[i].variation == v) arms[v] = &s->arms[i];
-        people += arms[v]->exposed;
-    }
-    if (people == 0) return false;
-    *out = results_srm(arms, shares, x->variations_n);
-    return true;
-}
-
 static void print_srm(struct jsonw *w, f64 p, f64 p_sequential)
 {
     jsonw_begin(w, '{');
@@ -281,23 +262,6 @@ static void print_srm(struct jsonw *w, f64 p, f64 p_sequential)
     jsonw_key_num(w, "p_sequential", p_sequential);
     jsonw_key_bool(w, "alarm", p_sequential < RESULT_SRM_ALARM);
     jsonw_end(w, '}');
-}
-
-/* Of several experiences the worst, paid for being the worst of so many. */
-static void print_campaign_srm(const struct showing *s)
-{
-    f64 p = 1, sequential = 1;
-    isize n = 0;
-    for (isize i = 0; s->compiled && i < s->compiled->experiences_n; i++) {
-        struct stats_srm srm;
-        if (!srm_of_experience(s, &s->compiled->experiences[i], i, &srm)) continue;
-        p = fmin(p, srm.p);
-        sequential = fmin(sequential, srm.p_sequential);
-        n++;
-    }
-    jsonw_key(&s->call->w, S("srm"));
-    if (n) print_srm(&s->call->w, fmin(1, p * (f64)n), fmin(1, sequential * (f64)n));
-    else jsonw_null(&s->call->w);
 }
 
 static void print_programme_srm(const struct showing *s, i32 holdout)
@@ -381,11 +345,45 @@ static struct showing showing_of(struct call *call, struct fold *fold, u32 campa
     return s;
 }
 
+static void print_minor(struct jsonw *w, const char *name, f64 minor, currency in)
+{
+    jsonw_key(w, str_of(name));
+    if (!isfinite(minor)) { jsonw_null(w); return; }
+    print_money(w, (struct money){ (i64)llround(minor), in });
+}
+
+/* What the programme brought: the difference a person makes, times the people who were treated; and for each unit of what it cost. */
+static void print_incremental(const struct showing *programme)
+{
+    static const struct result_arm none;
+    const struct result_arm *arms[2] = { &none, &none };
+    struct jsonw *w = &programme->call->w;
+    i64 cost = atomic_load(&programme->call->api->live->book)->settings.programme_cost_minor;
+    for (isize i = 0; i < programme->arms_n; i++) arms[programme->arms[i].variation & 1] = &programme->arms[i];
+    struct comparison c = results_compare(METRIC_REVENUE, arms[1], arms[0]);
+    jsonw_key(w, S("incremental"));
+    if (c.problem) { jsonw_null(w); return; }
+    f64 people = (f64)arms[0]->exposed;
+    jsonw_begin(w, '{');
+    jsonw_key_int(w, "people", arms[0]->exposed);
+    print_minor(w, "revenue", people * c.estimate, programme->in);
+    print_minor(w, "low", people * c.low, programme->in);
+    print_minor(w, "high", people * c.high, programme->in);
+    if (cost > 0) {
+        print_minor(w, "cost", (f64)cost, programme->in);
+        jsonw_key_num(w, "return", people * c.estimate / (f64)cost);
+        jsonw_key_num(w, "return_low", people * c.low / (f64)cost);
+        jsonw_key_num(w, "return_high", people * c.high / (f64)cost);
+    }
+    jsonw_end(w, '}');
+}
+
 static void print_rest(const struct showing *s, const struct showing *programme)
 {
     struct jsonw *w = &s->call->w;
     print_comparisons(programme, "versus_holdout", true);
     print_comparisons(programme, "versus_holdout_waiting", false);
+    print_incremental(programme);
     jsonw_key_str(w, "method", S("always-valid (asymptotic confidence sequence)"));
     jsonw_key_num(w, "alpha", RESULT_ALPHA);
     print_series(s);
@@ -403,25 +401,34 @@ static void answer_campaign(struct call *call, struct fold *fold)
 {
     struct jsonw *w = &call->w;
     const struct definition *def = definition_find(fold_definitions(fold), S("campaign"), call->params[0]);
-    if (!def) {
-        call_fail(call, ERR_NOT_FOUND, "there is no campaign \"%.*s\"", STR_FMT(call->params[0]));
-        return;
-    }
+    assert(def);                                        /* findings_of() has found it, and none is ever removed */
     const struct campaign *c = book_campaign(atomic_load(&call->api->live->book), def->key);
     struct showing s = showing_of(call, fold, def->id, c), programme = showing_of(call, fold, 0, NULL);
     jsonw_begin(w, '{');
     jsonw_key_str(w, "campaign", def->key);
     jsonw_key_time(w, "since", since(&s, def->revisions_n ? def->revisions[0].at_ms : 0));
     jsonw_key_str(w, "state", running_state(def, c, clock_now(call->api->clock)));
-    print_campaign_srm(&s);
     print_arms(&s);
-    print_comparisons(&s, "comparisons", true);
-    print_comparisons(&s, "waiting", false);
+    findings_print(call, call->own);
     print_rest(&s, &programme);
     jsonw_end(w, '}');
 }
 
-void results_campaign(struct call *call) { ask_fold(call, answer_campaign); }
+static void work_campaign(struct call *call)
+{
+    struct findings found;
+    if (!findings_of(call, &found)) return;
+    if (str_eq(http_query(call->req, S("format"), S("")), S("csv"))) {
+        call->type = S("text/csv; charset=utf-8");
+        findings_csv(&found, &call->out);
+    } else {
+        call->own = &found;
+        on_fold(call, answer_campaign);
+    }
+    findings_free(&found);
+}
+
+void results_campaign(struct call *call) { ask_jobs(call, work_campaign); }
 
 static void answer_programme(struct call *call, struct fold *fold)
 {
@@ -441,47 +448,4 @@ static void answer_programme(struct call *call, struct fold *fold)
 
 void results_programme(struct call *call) { ask_fold(call, answer_programme); }
 
-/* One metric over the programme and every campaign: the same numbers as their pages. */
-static void print_metric_of(struct call *call, struct fold *fold, int metric, u32 id,
-                            const struct campaign *c, str name)
-{
-    struct showing s = showing_of(call, fold, id, c);
-    struct jsonw *w = &call->w;
-    for (isize i = 0; i < s.arms_n; i++) {
-        jsonw_begin(w, '{');
-        if (id) jsonw_key_str(w, "campaign", name);
-        jsonw_key_str(w, "experience", experience_key(&s, &s.arms[i]));
-        jsonw_key_str(w, "variation", arm_key(&s, &s.arms[i]));
-        jsonw_key_int(w, "people", s.arms[i].exposed);
-        jsonw_key_num(w, "value", metric_value(&s.arms[i], metric));
-        jsonw_end(w, '}');
-    }
-}
-
-static void answer_metric(struct call *call, struct fold *fold)
-{
-    static const char *const said[] = {
-        "people who ordered inside the exposure window, of the people exposed",
-        "people who clicked, of the people exposed",
-        "revenue inside the exposure window, in minor units, by the people exposed",
-    };
-    int metric = 0;
-    while (metric < METRICS && !str_eq(call->params[0], str_of(metric_name(metric)))) metric++;
-    if (metric == METRICS) {
-        call_fail(call, ERR_NOT_FOUND, "metrics are order_rate, click_rate and revenue_per_person");
-        return;
-    }
-    const struct definition *def;
-    const struct book *book = atomic_load(&call->api->live->book);
-    jsonw_begin(&call->w, '{');
-    jsonw_key_str(&call->w, "metric", call->params[0]);
-    jsonw_key_str(&call->w, "definition", str_of(said[metric]));
-    jsonw_key_begin(&call->w, "values", '[');
-    print_metric_of(call, fold, metric, 0, NULL, S(""));
-    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("campaign"), &at));)
-        print_metric_of(call, fold, metric, def->id, book_campaign(book, def->key), def->key);
-    jsonw_end(&call->w, ']');
-    jsonw_end(&call->w, '}');
-}
-
-void metric_get(struct call *call) { ask_fold(call, answer_metric); }
+void metric_get(struct call *call) { ask_jobs(call, findings_metric); }

@@ -28,7 +28,7 @@ isize results_arms(const struct cell *cells, isize n, u32 campaign, currency in,
 /* The currency most people of these cells paid in; `otherwise` when none did. */
 currency results_currency(const struct cell *cells, isize n, u32 campaign, currency otherwise);
 
-enum metric { METRIC_ORDER_RATE, METRIC_CLICK_RATE, METRIC_REVENUE, METRICS };
+enum cell_metric { METRIC_ORDER_RATE, METRIC_CLICK_RATE, METRIC_REVENUE, METRICS };
 const char *metric_name(int metric);
 f64 metric_value(const struct result_arm *arm, int metric);    /* 0 when nobody was exposed */
 

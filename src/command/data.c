@@ -426,7 +426,7 @@ struct document { str path, text, kind, key; int rank; };
 static int read_document(struct args *args, str path, struct document *out)
 {
     /* Kinds that others refer to come first. */
-    static const char *const order[] = { "settings", "source", "mapping", "feed", "segment", "strategy", "search", "placement", "campaign", "flag", "flag_file" };
+    static const char *const order[] = { "settings", "source", "mapping", "feed", "segment", "strategy", "search", "placement", "metric", "campaign", "flag", "flag_file" };
     bool found;
     struct diag diag = { .arena = args->a };
     const struct json *doc;

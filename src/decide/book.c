@@ -89,6 +89,22 @@ static str text_of(const struct json *doc, const char *name) { return json_str(j
 
 /* ---- settings, sources, keys ------------------------------------------------------------------------ */
 
+/* A fixed table, and a definition: a result must not change because a market did. */
+static void read_rates(struct building *b, const struct json *doc, struct settings *s)
+{
+    json_each(row, json_get(doc, S("rates"))) {
+        struct rate rate = { currency_of(row->key), json_num(row, 0) };
+        if (rate.of.v == 0 || !(rate.rate > 0)) refuse(b, "rates", 0, "expected what one unit is worth here, such as {\"USD\": 0.92}");
+        else if (s->rates_n == countof(s->rates)) refuse(b, "rates", 0, "there are at most %d", (int)countof(s->rates));
+        else s->rates[s->rates_n++] = rate;
+    }
+    const struct json *cost = json_get(doc, S("programme_cost"));
+    f64 units = json_num(cost, 0);
+    if (cost && !json_is(cost, JSON_INT) && !json_is(cost, JSON_NUM) && !str_to_f64(json_str(cost, S("")), &units))
+        refuse(b, "programme_cost", 0, "expected an amount such as \"1200.00\", in the shop's currency");
+    s->programme_cost_minor = (i64)(units * 100 + 0.5);
+}
+
 static void build_settings(struct building *b)
 {
     struct settings *s = &b->book->settings;
@@ -104,6 +120,7 @@ static void build_settings(struct building *b)
         str code = text_of(doc, "currency");
         if (code.len && currency_of(code).v == 0) refuse(b, "currency", 0, "expected three letters such as EUR");
         if (code.len) s->currency = currency_of(code);
+        read_rates(b, doc, s);
         s->path_prefix = text_of(doc, "path_prefix");
         s->no_root_aliases = !json_bool(json_get(doc, S("root_aliases")), true);
         str unknown = text_of(doc, "unknown_keys");

@@ -140,9 +140,11 @@ bool connector_wants_event(const struct connector *c, const struct event *e);
 bool connector_wants_segment(const struct connector *c, segment_id segment);
 
 /* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","zone_minutes":60,"markets":{…},
- * "path_prefix":"/px","root_aliases":true,"unknown_keys":"refuse|ignore"} */
+ * "rates":{"USD":0.92},"programme_cost":"1200.00","path_prefix":"/px","root_aliases":true,"unknown_keys":"refuse|ignore"} */
 struct settings {
     i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency;
+    struct rate { currency of; f64 rate; } rates[32]; isize rates_n;    /* into the shop's currency, for results */
+    i64 programme_cost_minor;       /* what the programme has cost so far, for its return */
     str path_prefix;                /* every route is there also behind this; empty: none */
     bool no_root_aliases;           /* Segment's short paths (/t, /p, …) are found behind /segment alone */
     bool ignore_unknown_keys;       /* collecting with a key nobody knows is answered 200, and let go */

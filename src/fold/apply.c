@@ -693,6 +693,21 @@ static void take_secrets(struct fold *fold)
 
 static void free_book(void *book) { book_free(book); }
 
+static void free_metrics(void *metrics) { metrics_free(metrics); }
+
+static void rebuild_metrics(struct fold *fold, const struct rule_names *names)
+{
+    struct metrics *metrics;
+    struct definition_errors errors = { 0 };
+    if (metrics_build(fold->definitions, NULL, names, &metrics, &errors)) {
+        log_error("definition.refused kind=metric key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].key), STR_FMT(errors.at[0].message));
+        metrics_free(metrics);
+        return;
+    }
+    struct metrics *old = (struct metrics *)(uintptr_t)atomic_exchange(&fold->live.metrics, metrics);
+    if (old) rcu_defer(free_metrics, old);
+}
+
 void fold_rebuild_book(struct fold *fold)
 {
     struct book *book;
@@ -707,6 +722,7 @@ void fold_rebuild_book(struct fold *fold)
         return;
     }
     trials_follow(fold, book);
+    rebuild_metrics(fold, &names);
     struct book *old = (struct book *)(uintptr_t)atomic_exchange(&fold->live.book, book);
     if (old) rcu_defer(free_book, old);
 }
@@ -755,12 +771,15 @@ enum err fold_try(struct fold *fold, const struct definition_change *change, str
     struct rule_names names = fold_names(fold);
     struct book *book = NULL;
     enum err err = book_build(fold->definitions, &candidate, &names, fold->live.secret, fold->ref, &book, errors);
+    struct metrics *metrics = NULL;
+    if (!err && str_eq(change->kind, S("metric"))) err = metrics_build(fold->definitions, &candidate, &names, &metrics, errors);
     for (isize i = 0; i < errors->n; i++) {             /* the book's arena goes; the reasons stay */
         struct definition_error *e = &errors->at[i];
         str *const parts[] = { &e->kind, &e->key, &e->path, &e->message };
         for (isize k = 0; k < countof(parts); k++) *parts[k] = arena_str(a, *parts[k]);
     }
     book_free(book);
+    metrics_free(metrics);
     return err;
 }
 

@@ -211,6 +211,7 @@ static void state_free(struct fold *fold)
     search_free((struct search_index *)(uintptr_t)atomic_load(&fold->live.search));
     outlook_free(fold);
     book_free((struct book *)(uintptr_t)atomic_load(&fold->live.book));
+    metrics_free((struct metrics *)(uintptr_t)atomic_load(&fold->live.metrics));
     identity_free(fold->live.identity);
     people_free(fold->live.people);
     catalog_free(fold->live.catalog);

@@ -94,6 +94,7 @@ struct outlook { struct intent_model *intent; struct intent_card intent_card; i6
 struct live {
     _Atomic(const struct book *) book;
     _Atomic(const struct model *) model;
+    _Atomic(const struct metrics *) metrics;
     _Atomic(const struct search_index *) search;        /* null until the first is made, soon after the start */
     _Atomic(const struct outlook *) outlook;            /* null until the builder has looked ahead */
     struct identity *identity;
