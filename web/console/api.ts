@@ -52,7 +52,8 @@ export interface Person {
     predictions?: PersonScore[];
     affinities: { dimension: string; value: string; score: number }[];
     segments: { key: string; title: string; entered_at: string; may_leave_at?: string | null }[];
-    merges: { merge_id: string; at: string; into: string; from: string; why: string }[];
+    merges: { merge_id: string; at: string; into: string; from: string; why: string; undone?: boolean }[];
+    refused_merges?: { merge_id: string; at: string; into: string; from: string | null; why: string }[];
 }
 export interface PersonScore {
     score: string;
@@ -189,8 +190,21 @@ export interface Source {
     refused: number;
     duplicates: number;
     no_consent: number;
+    warnings?: number;
+    purpose?: string;
+    expected_ms?: number;
     state: "green" | "red" | "idle";
     basis: Record<string, string>;
+}
+export interface SourceWhole extends Source {
+    plan: {
+        outside?: string;
+        events: Record<
+            string,
+            { owner: string; purpose: string; properties?: Record<string, string | { type: string }> }
+        >;
+    } | null;
+    found: { what: string; count: number; first_at: string; last_at: string }[];
 }
 
 export class Problem extends Error {
@@ -220,14 +234,15 @@ export async function call<T>(
 ): Promise<T> {
     const sent: Record<string, string> = { accept: "application/json", ...headers };
     if (method !== "GET") sent["x-csrf"] = csrf;
-    if (body !== undefined) sent["content-type"] = "application/json";
+    const raw = body instanceof Blob;
+    if (body !== undefined && !raw) sent["content-type"] = "application/json";
     let answer: Response;
     try {
         answer = await fetch(path, {
             method,
             headers: sent,
             credentials: "same-origin",
-            body: body === undefined ? undefined : JSON.stringify(body),
+            body: body === undefined || raw ? (body as Blob | undefined) : JSON.stringify(body),
         });
     } catch {
         throw new Problem(0, "The server does not answer. Is it running?", null);
@@ -250,4 +265,6 @@ export async function call<T>(
 
 export const get = <T>(path: string) => call<T>("GET", path);
 export const post = <T>(path: string, body: unknown = {}) => call<T>("POST", path, body);
+/* A file as it is. */
+export const send = <T>(path: string, file: Blob) => call<T>("POST", path, file);
 export const part = encodeURIComponent;

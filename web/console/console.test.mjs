@@ -237,6 +237,26 @@ test("a dead letter is read and replayed", async (t) => {
     await page.waitForSelector("text=1 letter");
 });
 
+test("a source shows its plan and what was found beside it", async (t) => {
+    const page = await open(t, "#/sources");
+    await page.click("text=Web shop");
+    await page.waitForSelector("td >> text=Lamp Rubbed is not in the plan");
+    await page.waitForSelector("td >> text=recommendations");
+});
+
+test("all letters of one reason are replayed at once", async (t) => {
+    const page = await open(t, "#/dead-letters");
+    await page.click("text=Replay all >> nth=0");
+    await page.waitForSelector("text=taken, 0 refused again");
+});
+
+test("a merge is undone where it is told", async (t) => {
+    const page = await open(t, "#/people/u_1001");
+    await page.click("summary:has-text('1 merge')");
+    await page.click("role=button[name='Undo this merge']");
+    await page.waitForSelector("text=They are two people again.");
+});
+
 test("with the keyboard alone: skip to the content, walk the tabs, open a person", async (t) => {
     const page = await open(t, "#/people");
     await page.waitForSelector("tbody a");

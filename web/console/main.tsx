@@ -7,7 +7,9 @@ import { useEffect, useState } from "preact/hooks";
 import "./style.css";
 import { Problem, Session, get, post, setCsrf, whenSignedOut } from "./api";
 import { Campaign, Campaigns } from "./campaigns";
-import { Audit, DeadLetters, Sources } from "./data";
+import { Audit } from "./data";
+import { DeadLetters } from "./letters";
+import { SourcePage, Sources } from "./sources";
 import { Overview } from "./overview";
 import { People, Person } from "./people";
 import { Placement, Placements } from "./placements";
@@ -166,7 +168,7 @@ function page({ path, query }: Route): ComponentChild {
         case "results":
             return <Programme />;
         case "sources":
-            return <Sources />;
+            return key ? <SourcePage key={key} id={key} /> : <Sources />;
         case "dead-letters":
             return <DeadLetters query={query} />;
         case "audit":

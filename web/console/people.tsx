@@ -29,6 +29,7 @@ import {
     attempt,
     go,
     useGet,
+    useMayEdit,
 } from "./ui";
 import { Trace, Why } from "./trace";
 import { clock, count, day, money, moment, plural, sentence } from "./words";
@@ -429,6 +430,7 @@ const name = (p: Facts) => {
 
 export function Person({ id }: { id: string }) {
     const asked = useGet<Facts>(`/v1/people/${part(id)}`);
+    const may = useMayEdit();
     const [tab, setTab] = useState("timeline");
     const p = asked.data;
     return (
@@ -553,7 +555,7 @@ export function Person({ id }: { id: string }) {
                         </Card>
                         <Card title="Identifiers" pad>
                             <Asking of={asked} n={2}>
-                                {({ identifiers, merges }) => (
+                                {({ identifiers, merges, refused_merges }) => (
                                     <>
                                         <dl class="facts">
                                             {identifiers.map((i) => (
@@ -581,6 +583,39 @@ export function Person({ id }: { id: string }) {
                                                         <li>
                                                             {m.from} joined {m.into} <When at={m.at} />
                                                             <div class="soft">{m.why}</div>
+                                                            {m.undone ? (
+                                                                <Badge plain>undone</Badge>
+                                                            ) : (
+                                                                may && (
+                                                                    <button
+                                                                        class="button small"
+                                                                        onClick={async () => {
+                                                                            const undone = await attempt(
+                                                                                () =>
+                                                                                    post(`/v1/people/${part(id)}/split`, {
+                                                                                        merge_id: m.merge_id,
+                                                                                    }),
+                                                                                "They are two people again.",
+                                                                            );
+                                                                            if (undone) asked.reload();
+                                                                        }}
+                                                                    >
+                                                                        Undo this merge
+                                                                    </button>
+                                                                )
+                                                            )}
+                                                        </li>
+                                                    ))}
+                                                </ul>
+                                            </details>
+                                        )}
+                                        {refused_merges && refused_merges.length > 0 && (
+                                            <details class="small" style={{ marginTop: "12px" }}>
+                                                <summary>{plural(refused_merges.length, "refused link")}</summary>
+                                                <ul class="stack">
+                                                    {refused_merges.map((m) => (
+                                                        <li>
+                                                            {m.why} <When at={m.at} />
                                                         </li>
                                                     ))}
                                                 </ul>

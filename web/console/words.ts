@@ -71,3 +71,14 @@ export const moment = (at: string) =>
 export const sentence = (name: string) =>
     name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
 export const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+
+/* 90,000 ms: "90 s"; whole units only, the biggest that fits. */
+export function span(ms: number): string {
+    const units: [number, string][] = [
+        [86400e3, "d"],
+        [3600e3, "h"],
+        [60e3, "min"],
+    ];
+    for (const [size, name] of units) if (ms >= size && ms % size === 0) return `${ms / size} ${name}`;
+    return `${Math.round(ms / 1000)} s`;
+}

@@ -379,17 +379,15 @@ export function mock() {
                 entered_at: before(400),
                 may_leave_at: new Date(Date.now() + 86400e3 * 11).toISOString(),
             })),
-        merges: p.known
-            ? [
-                  {
-                      merge_id: "m_1",
-                      at: before(86400 * 40),
-                      into: p.person_id,
-                      from: "u_77aa",
-                      why: "logged in on the same device",
-                  },
-              ]
-            : [],
+        merges: [
+            {
+                merge_id: "m_1",
+                at: before(86400 * 40),
+                into: p.person_id,
+                from: "u_77aa",
+                why: "logged in on the same device",
+            },
+        ],
     });
     const decisions = (n) =>
         Array.from({ length: n }, (_, i) => ({
@@ -728,10 +726,37 @@ export function mock() {
         ],
         [
             "GET",
+            /^\/v1\/sources\/(\w+)$/,
+            ([, key]) => ({
+                key,
+                title: "Web shop",
+                owner: "kari@demo.shop",
+                purpose: "to know what is looked at",
+                state: "green",
+                plan: {
+                    outside: "warn",
+                    events: { "Product Viewed": { owner: "web team", purpose: "recommendations", properties: { product_id: "text" } } },
+                },
+                found: [{ what: "Lamp Rubbed is not in the plan", count: 3, first_at: before(900), last_at: before(40) }],
+            }),
+        ],
+        ["POST", /^\/v1\/people\/(\w+)\/split$/, ([, id]) => ({ people: [id, "u_77aa"] })],
+        [
+            "GET",
             /^\/v1\/dead-letters$/,
             (_m, _b, q) => {
                 const found = letters.filter((l) => !q.get("source") || l.source === q.get("source"));
-                return { dead_letters: found, total: found.length };
+                const groups = found.map((l) => ({ source: l.source, reason: l.reason, count: 1 }));
+                return { dead_letters: found, total: found.length, groups, next: null };
+            },
+        ],
+        [
+            "POST",
+            /^\/v1\/dead-letters\/replay$/,
+            (_m, body) => {
+                const before = letters.length;
+                letters = letters.filter((l) => l.source !== body.source);
+                return { replayed: before - letters.length, refused: 0 };
             },
         ],
         [
