@@ -24,12 +24,14 @@ static void file_of(arena *a, str text, const char **path)
     *path = name;
 }
 
+static str kind_of_run = S_INIT("session");
+
 struct run { enum err err; const struct json *json; struct diag diag; struct buf text; };
 
 static struct run run_on(arena *a, const char *train, const char *test, str algorithm)
 {
     struct run run = { .diag = { .arena = a }, .text = { .arena = a } };
-    struct evaluate_options options = { .train = train, .test = test, .algorithm = algorithm, .json = true };
+    struct evaluate_options options = { .train = train, .test = test, .algorithm = algorithm, .json = true, .kind = kind_of_run };
     run.err = evaluate_run(&options, &run.text, &run.diag);
     if (run.err == ERR_OK) assert_int_equal(json_parse(a, buf_str(&run.text), &run.json, &run.diag), ERR_OK);
     return run;
@@ -177,6 +179,59 @@ static void R40_session_knn_beats_popularity_on_the_toy_sessions(void **state)
     arena_fini(&a);
 }
 
+/* Popularity by hand, a 4, b 3, c 2, d 1. Of u the last is d; a and b are history: c, d are left, rank 2.
+ * Of v the last is a, b is history: rank 1 of a c d. w has one item and is not asked. */
+static void the_last_of_a_sequence_is_left_out(void **state)
+{
+    (void)state;
+    arena a = { 0 };
+    kind_of_run = S("sequence");
+    const char *path;
+    file_of(&a, S("UserId\tItemId\nu\ta\nu\tb\nu\td\nv\tb\nv\ta\nw\ta\n1\ta\n2\ta\n3\ta\n4\tb\n5\tc\n6\tc\n7\td\n"), &path);
+    struct run run = run_on(&a, path, NULL, S("pop"));
+    assert_int_equal(unlink(path), 0);
+    kind_of_run = S("session");
+    assert_int_equal(run.err, ERR_OK);
+    assert_int_equal(json_int(json_path(run.json, "test.predictions"), 0), 2);
+    is_near(metric(&run, "hr@10", "value"), 1);
+    is_near(metric(&run, "mrr@20", "value"), (1 + 1.0 / 2) / 2);
+    is_near(metric(&run, "ndcg@10", "value"), (1 + 1 / log2(3)) / 2);
+    arena_fini(&a);
+}
+
+/* The cart is a, b; zzz is unknown and so not in it; the target c is first of what is left (c 2, d 1). */
+static void the_last_line_of_a_basket_is_the_target(void **state)
+{
+    (void)state;
+    arena a = { 0 };
+    kind_of_run = S("basket");
+    struct run run = run_of(&a, S("BasketId\tItemId\tTime\n1\ta\t1\n2\ta\t1\n3\ta\t1\n4\ta\t1\n5\tb\t1\n6\tb\t1\n7\tb\t1\n8\tc\t1\n9\tc\t1\n10\td\t1\n"),
+                            S("BasketId\tItemId\tTime\n1\ta\t5\n1\tb\t5\n1\tzzz\t5\n1\tc\t5\n2\ta\t6\n"), S("pop"));
+    kind_of_run = S("session");
+    assert_int_equal(run.err, ERR_OK);
+    assert_int_equal(json_int(json_path(run.json, "test.predictions"), 0), 1);
+    is_near(metric(&run, "mrr@20", "value"), 1);
+    arena_fini(&a);
+}
+
+/* u has a; b, c, d are left by popularity; b (rank 1), d (rank 3) and an unknown one are the targets. */
+static void recall_counts_all_that_was_wanted(void **state)
+{
+    (void)state;
+    arena a = { 0 };
+    kind_of_run = S("topn");
+    struct run run = run_of(&a, S("UserId\tItemId\nu\ta\n1\ta\n2\ta\n3\ta\n4\tb\n5\tb\n6\tb\n7\tc\n8\tc\n9\td\n"),
+                            S("UserId\tItemId\nu\tb\nu\td\nu\tzzz\n"), S("pop"));
+    kind_of_run = S("session");
+    assert_int_equal(run.err, ERR_OK);
+    is_near(metric(&run, "recall@20", "value"), 2.0 / 3);
+    is_near(metric(&run, "hr@20", "value"), 1);
+    is_near(metric(&run, "ndcg@20", "value"), (1 + 1 / log2(4)) / (1 + 1 / log2(3) + 1 / log2(4)));
+    assert_int_equal(json_int(json_path(run.json, "test.targets"), 0), 3);
+    assert_int_equal(json_int(json_path(run.json, "test.unknown_targets"), 0), 1);
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +240,9 @@ int main(void)
         cmocka_unit_test(a_tie_across_the_end_of_the_list_is_a_miss),
         cmocka_unit_test(time_may_be_left_out),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(the_last_of_a_sequence_is_left_out),
+        cmocka_unit_test(the_last_line_of_a_basket_is_the_target),
+        cmocka_unit_test(recall_counts_all_that_was_wanted),
         cmocka_unit_test(R40_session_knn_beats_popularity_on_the_toy_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

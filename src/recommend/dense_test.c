@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goal: EASE and implicit ALS are what their formulas say.
+ * Method: small data. EASE against a direct inverse by Gauss-Jordan in double precision; ALS against the equations it
+ * solves: at the end each side is where its own solve would leave it. Tolerances are what single precision leaves. */
+#include "recommend/inside.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { ITEMS = 12, SESSIONS = 60 };
+
+static isize world(struct interaction *at, bool held[SESSIONS][ITEMS + 1])
+{
+    struct rng rng = rng_seed(11);
+    isize n = 0;
+    for (u32 s = 0; s < SESSIONS; s++)
+        for (u32 i = 1; i <= ITEMS; i++) {
+            held[s][i] = rng_below(&rng, i % 3 == s % 3 ? 2 : 6) == 0;
+            if (held[s][i]) at[n++] = (struct interaction){ s + 1, i, 1000, s + 1, INTERACTION_VIEWED, 1 };
+        }
+    return n;
+}
+
+static void invert(f64 m[ITEMS][2 * ITEMS])
+{
+    for (isize c = 0; c < ITEMS; c++) {
+        f64 by = m[c][c];
+        for (isize j = 0; j < 2 * ITEMS; j++) m[c][j] /= by;
+        for (isize r = 0; r < ITEMS; r++) {
+            f64 times = m[r][c];
+            for (isize j = 0; r != c && j < 2 * ITEMS; j++) m[r][j] -= times * m[c][j];
+        }
+    }
+}
+
+static void ease_is_the_inverse_of_its_gram_matrix(void **state)
+{
+    (void)state;
+    static bool held[SESSIONS][ITEMS + 1];
+    static struct interaction at[SESSIONS * ITEMS];
+    isize n = world(at, held);
+    struct recommend_options o = recommend_defaults();
+    o.ease_lambda = 7;
+    o.ease_decay_days = 0;
+    o.ease_row = 0;
+    struct model *m = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
+    f64 g[ITEMS][2 * ITEMS] = { 0 };
+    for (isize i = 0; i < ITEMS; i++) {
+        for (isize j = 0; j < ITEMS; j++)
+            for (isize s = 0; s < SESSIONS; s++) g[i][j] += held[s][i + 1] && held[s][j + 1];
+        g[i][i] += o.ease_lambda;
+        g[i][ITEMS + i] = 1;
+    }
+    invert(g);
+    const struct table *t = &m->tables[TABLE_EASE];
+    for (u32 i = 1; i <= ITEMS; i++) {
+        assert_int_equal(t->from[i + 1] - t->from[i], ITEMS - 1);
+        for (u32 p = t->from[i]; p < t->from[i + 1]; p++) {
+            u32 j = t->pairs[p].item;
+            f64 want = -g[i - 1][ITEMS + j - 1] / g[j - 1][ITEMS + j - 1];
+            if (fabs((f64)t->pairs[p].score - want) > 1e-4) fail_msg("B[%u][%u] is %g, not %g", i, j, (f64)t->pairs[p].score, want);
+        }
+    }
+    model_free(m);
+}
+
+static void a_head_that_does_not_fit_shrinks(void **state)
+{
+    (void)state;
+    static bool held[SESSIONS][ITEMS + 1];
+    static struct interaction at[SESSIONS * ITEMS];
+    isize n = world(at, held);
+    struct recommend_options o = recommend_defaults();
+    o.memory_bytes = 6 * 6 * 4;
+    struct model *m = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
+    assert_int_equal(model_card(m).ease_items, 6);
+    assert_int_equal(model_card(m).als_people, 0);      /* and factors that do not fit are left out */
+    model_free(m);
+}
+
+/* A person's vector solves (alpha V'V + V_u'V_u + lambda I) u = V_u' 1. */
+static void a_taste_solves_its_equations(void **state)
+{
+    (void)state;
+    static bool held[SESSIONS][ITEMS + 1];
+    static struct interaction at[SESSIONS * ITEMS];
+    isize n = world(at, held);
+    struct recommend_options o = recommend_defaults();
+    o.als_dims = 4;
+    struct model *m = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
+    assert_int_equal(m->factors.d, 4);
+    u32 seen[] = { 1, 4, 7 };
+    f64 lambda = .3;
+    arena a = { 0 };
+    const f32 *u = factors_of_person(&m->factors, seen, countof(seen), lambda, &a);
+    for (isize row = 0; row < 4; row++) {
+        f64 left = lambda * (f64)u[row], right = 0;
+        for (u32 i = 0; i <= ITEMS; i++) {
+            const f32 *v = m->factors.items + (isize)i * 4;
+            f64 dot = 0, times = o.als_alpha;
+            for (isize d = 0; d < 4; d++) dot += (f64)v[d] * (f64)u[d];
+            for (isize s = 0; s < countof(seen); s++)
+                if (seen[s] == i) { times += 1; right += (f64)v[row]; }
+            left += times * dot * (f64)v[row];
+        }
+        if (fabs(left - right) > 1e-4) fail_msg("row %td: %g is not %g", row, left, right);
+    }
+    /* It likes what it has seen better than what it has not. */
+    f32 scores[ITEMS + 1];
+    factors_score(&m->factors, ITEMS + 1, u, scores);
+    f64 liked = 0, others = 0;
+    for (u32 i = 1; i <= ITEMS; i++) *(i % 3 == 1 ? &liked : &others) += (f64)scores[i];
+    assert_true(liked / 4 > others / 8);
+    arena_fini(&a);
+    model_free(m);
+}
+
+static void the_same_data_gives_the_same_model(void **state)
+{
+    (void)state;
+    static bool held[SESSIONS][ITEMS + 1];
+    static struct interaction at[SESSIONS * ITEMS];
+    isize n = world(at, held);
+    struct model *one = model_build(at, n, ITEMS + 1, 1000, NULL, NULL), *two = model_build(at, n, ITEMS + 1, 1000, NULL, NULL);
+    for (isize t = 0; t < TABLES; t++) {
+        if (!one->tables[t].from) continue;
+        assert_memory_equal(one->tables[t].from, two->tables[t].from, (ITEMS + 2) * sizeof(u32));
+        assert_memory_equal(one->tables[t].pairs, two->tables[t].pairs, one->tables[t].from[ITEMS + 1] * sizeof(struct pair));
+    }
+    assert_memory_equal(one->factors.items, two->factors.items, (ITEMS + 1) * (size_t)one->factors.d * sizeof(f32));
+    model_free(one);
+    model_free(two);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ease_is_the_inverse_of_its_gram_matrix),
+        cmocka_unit_test(a_head_that_does_not_fit_shrinks),
+        cmocka_unit_test(a_taste_solves_its_equations),
+        cmocka_unit_test(the_same_data_gives_the_same_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
