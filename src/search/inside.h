@@ -12,7 +12,7 @@
 
 /* ---- words.c: text -> words ---------------------------------------------------------------------- */
 
-enum { WORD_BYTES_MAX = 64, WORDS_PER_TEXT_MAX = 4000, LANGUAGES_MAX = 16 };
+enum { WORD_BYTES_MAX = 64, SPELLED_MAX = 32 /* longer words are not corrected */, WORDS_PER_TEXT_MAX = 4000, LANGUAGES_MAX = 16 };
 
 enum word_flag {
     WORD_NUMBER = 1,            /* digits only */
@@ -60,6 +60,8 @@ struct part {
     isize terms;
     struct map *by_term;                                /* hash of a term -> its number */
     struct written *words; isize words_n;               /* by text */
+    /* Words without digits, by length: what a slip may have meant. Model numbers are most of a catalogue's words. */
+    u32 *spelled; u64 *spelled_letters; u32 spelled_from[SPELLED_MAX + 2];
     struct map *by_item;                                /* item -> doc + 1; of the small part alone */
     str *brands, *colours; isize brands_n, colours_n;   /* [0] is none */
     f64 average[FIELDS];

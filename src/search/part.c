@@ -259,6 +259,30 @@ static void sort_by_term(struct building *b)
 
 static int by_text(const void *x, const void *y) { return str_cmp(((const struct written *)x)->text, ((const struct written *)y)->text); }
 
+static bool is_spelled(str text)
+{
+    bool digit = false;
+    for (isize i = 0; i < text.len; i++) digit |= text.ptr[i] >= '0' && text.ptr[i] <= '9';
+    return !digit && text.len <= SPELLED_MAX;
+}
+
+static void settle_spelled(struct part *p)
+{
+    u32 next[SPELLED_MAX + 2] = { 0 };
+    for (isize i = 0; i < p->words_n; i++)
+        if (is_spelled(p->words[i].text)) p->spelled_from[p->words[i].text.len + 1]++;
+    for (isize i = 0; i <= SPELLED_MAX; i++) p->spelled_from[i + 1] += p->spelled_from[i];
+    memcpy(next, p->spelled_from, sizeof next);
+    p->spelled = arena_new(&p->arena, u32, (isize)p->spelled_from[SPELLED_MAX + 1]);
+    p->spelled_letters = arena_new(&p->arena, u64, (isize)p->spelled_from[SPELLED_MAX + 1]);
+    for (isize i = 0; i < p->words_n; i++) {
+        if (!is_spelled(p->words[i].text)) continue;
+        u32 at = next[p->words[i].text.len]++;
+        p->spelled[at] = (u32)i;
+        p->spelled_letters[at] = p->words[i].letters;
+    }
+}
+
 static void settle(struct building *b)
 {
     struct part *p = b->part;
@@ -274,6 +298,7 @@ static void settle(struct building *b)
     p->words = arena_new(&p->arena, struct written, b->words.n + 1);
     if (b->words.n) memcpy(p->words, b->words.at, (size_t)b->words.n * sizeof *p->words);
     qsort(p->words, (size_t)p->words_n, sizeof *p->words, by_text);
+    settle_spelled(p);
     p->brands_n = b->brands.n;
     p->brands = arena_new(&p->arena, str, b->brands.n);
     memcpy(p->brands, b->brands.at, (size_t)b->brands.n * sizeof *p->brands);

@@ -206,15 +206,19 @@ static str correct(struct reader *r, str text)
     isize best_edits = most + 1;
     u64 letters = word_letters(text);
     const struct part *parts[] = { r->index->large, r->index->small };
-    for (int k = 0; k < 2 && most; k++)
-        for (isize i = 0; parts[k] && i < parts[k]->words_n; i++) {
-            const struct written *w = &parts[k]->words[i];
-            if (__builtin_popcountll(letters ^ w->letters) > 2 * best_edits) continue;
+    if (text.len + most > SPELLED_MAX) return S("");
+    for (int k = 0; k < 2 && most; k++) {
+        const struct part *p = parts[k];
+        u32 from = p ? p->spelled_from[text.len - most] : 0, to = p ? p->spelled_from[text.len + most + 1] : 0;
+        for (u32 i = from; i < to; i++) {
+            if (__builtin_popcountll(letters ^ p->spelled_letters[i]) > 2 * best_edits) continue;
+            const struct written *w = &p->words[p->spelled[i]];
             isize n = edits(text, w->text, min_isize(best_edits, most));
             if (n > most || n > best_edits || (n == best_edits && best && w->uses <= best->uses)) continue;
             best = w;
             best_edits = n;
         }
+    }
     return best ? best->text : S("");
 }
 

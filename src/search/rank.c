@@ -31,6 +31,7 @@
 enum { BLOCK = 4096, ENOUGH = 10, CHANGED_MAX = 4096, PRICES_SAMPLED = 4096, PRICE_STEPS = 5, ATTRIBUTE_VALUES_MAX = 512 };
 static const f64 head_title = 0.25, head_text = 0.125, phrase_most = 0.25, popularity_most = 0.15, least_coverage = 0.5;
 
+/* What is known of an item while a block is at work. */
 struct met { f32 text, unit_best, coverage; u32 mask, before; u8 unit, units, beside, beside_unit, head; };
 
 struct facet_counts { struct search_facet *facet; u8 kind; u32 *at; isize n; };
