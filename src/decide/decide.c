@@ -138,7 +138,7 @@ static struct rule_facts facts_of(const struct asker *q, item_id candidate)
     facts.segment_ctx = q;
     facts.in_segment = in_segment;
     facts.candidate = candidate;
-    facts.zone_minutes = q->world->book->settings.zone_minutes;
+    facts.zone = q->world->book->segments->zone;
     return facts;
 }
 

@@ -139,7 +139,7 @@ MUST_USE enum err connector_read(const struct json *doc, const struct segment_se
 bool connector_wants_event(const struct connector *c, const struct event *e);
 bool connector_wants_segment(const struct connector *c, segment_id segment);
 
-/* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","zone_minutes":60,"markets":{…},
+/* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","time_zone":"Europe/Oslo","markets":{…},
  * "rates":{"USD":0.92},"programme_cost":"1200.00","path_prefix":"/px","root_aliases":true,"unknown_keys":"refuse|ignore"} */
 struct settings {
     i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency;

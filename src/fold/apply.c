@@ -748,6 +748,13 @@ static void recompute_segments(struct fold *fold, i64 now_ms)
     }
 }
 
+/* Days begin elsewhere when the shop's zone changes. */
+static struct zone fold_zone(const struct fold *fold)
+{
+    const struct book *book = atomic_load(&fold->live.book);
+    return book ? book->segments->zone : (struct zone){ 0 };
+}
+
 static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
 {
     struct definition_change change;
@@ -755,8 +762,11 @@ static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
     definition_apply(fold->definitions, &change, now_ms);
     if (change.op == DEFINITION_DRAFT) return;
     fold->book_ref = fold->ref;
+    struct zone before = fold_zone(fold);
     fold_rebuild_book(fold);
-    if (str_eq(change.kind, S("segment"))) recompute_segments(fold, now_ms);
+    struct zone after = fold_zone(fold);
+    bool zone = before.minutes != after.minutes || before.summer != after.summer;
+    if (zone || str_eq(change.kind, S("segment"))) recompute_segments(fold, now_ms);
 }
 
 enum err fold_try(struct fold *fold, const struct definition_change *change, struct definition_errors *errors, arena *a)

@@ -16,6 +16,7 @@
 #define INGEST_INGEST_H
 
 #include "base/err.h"
+#include "base/zone.h"
 #include "base/json.h"
 #include "catalog/catalog.h"
 #include "event/event.h"
@@ -195,8 +196,5 @@ bool import_kind_known(str kind);
 /* The kind and row of what `letter` was given; false when it is no such thing. */
 bool import_row(const struct json *letter, str *kind, const struct json **row);
 
-/* Minutes a zone is ahead of UTC at a local time: "UTC", "+01:00", or a European or American zone by its usual name. */
-bool zone_known(str zone);
-i64 zone_to_utc(str zone, i64 local_ms);
 
 #endif

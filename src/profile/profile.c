@@ -410,7 +410,7 @@ struct rule_facts profile_facts(const struct profile_world *w)
 {
     const struct profile *p = speaking(w);
     return (struct rule_facts){
-        .now_ms = w->now_ms, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
+        .now_ms = w->now_ms, .zone = w->zone, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
         .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
         .affinity_lasts = !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
         .quiz = ask_quiz, .cart = ask_cart, .predicted = ask_predicted, .item = ask_item, .item_under = ask_under,

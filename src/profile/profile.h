@@ -118,6 +118,7 @@ struct profile_world {
     const struct json *context;             /* the request's context object; null: none */
     str market;
     i64 now_ms;
+    struct zone zone;
     bool impersonal;                        /* no consent to personalise: history, traits and segments stay unknown */
     /* The chance that the visit under way ends in an order, below 0 when that cannot be said; null: nobody asks. */
     f64 (*intent)(const void *model, const struct profile *p, i64 now_ms);

@@ -45,6 +45,24 @@ static void check(const struct wrong *row)
     }
 }
 
+/* 200 questions over the history are too many for one rule; the reason says how much and how much may be. */
+static void what_is_too_heavy_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    struct buf text = { .arena = &memory };
+    const struct rule *rule;
+    struct rule_errors errors;
+    for (int i = 0; i < 200; i++) buf_printf(&text, "%scount(page_viewed, last %d days) > 1", i ? " or " : "", i + 1);
+    assert_true(text.len < RULE_BYTES_MAX);
+    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_OK);
+    assert_true(rule_cost(rule) <= RULE_COST_MAX);
+    text.len = 0;
+    for (int i = 0; i < 150; i++) buf_printf(&text, "%sdistinct(page_viewed.product, last %d days) > 1", i ? " or " : "", i + 1);
+    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    assert_true(str_find(errors.at[0].message, S("too heavy")) >= 0);
+    assert_int_equal(errors.at[0].column, 1);
+}
+
 static void what_cannot_be_read_is_told_with_its_column(void **state)
 {
     (void)state;
@@ -69,6 +87,11 @@ static void what_cannot_be_read_is_told_with_its_column(void **state)
         { "no window", S_INIT("did(page_viewed, yesterday)"), RULE_SEGMENT, { { 18, "expected a window", "last 30 days" } } },
         { "the window turned round", S_INIT("did(page_viewed, between 14 and 7 days ago)"), RULE_SEGMENT, { { 26, "nearer end", "between 7 and 14" } } },
         { "no field", S_INIT("sum(order_completed) > 3 EUR"), RULE_SEGMENT, { { 20, "a dot and the field", "." } } },
+        { "not since what", S_INIT("did(page_viewed, between 3 and 7 days ago, not)"), RULE_SEGMENT, { { 47, "`since`", "since" } } },
+        { "not since now", S_INIT("did(page_viewed, between 0 and 7 days ago, not since)"), RULE_SEGMENT, { { 26, "ends before now", "between 1 and" } } },
+        { "a cart or a product", S_INIT("sequence(product_added then page_viewed within 1 day for the same order)"), RULE_SEGMENT, { { 67, "for the same cart", "for the same product" } } },
+        { "no such latitude", S_INIT("distance_km(100, 5) < 3"), RULE_SEGMENT, { { 13, "a latitude is", "" } } },
+        { "since what", S_INIT("days_since(5) > 3"), RULE_SEGMENT, { { 12, "`first` or `last`", "last order_completed" } } },
         { "a sequence of one", S_INIT("sequence(page_viewed within 2 hours)"), RULE_SEGMENT, { { 22, "`then`", "then" } } },
         { "a sequence that begins with nothing", S_INIT("sequence(not page_viewed then product_added within 2 hours)"), RULE_SEGMENT, { { 10, "begins with something", "" } } },
         { "not in the middle", S_INIT("sequence(page_viewed then not product_added then page_viewed within 1 day)"), RULE_SEGMENT, { { 50, "only the last step", "within" } } },
@@ -88,6 +111,13 @@ static void names_that_do_not_exist_are_told_with_the_nearest(void **state)
         { "an event of the shop's own", S_INIT("did('Newsleter Joined')"), RULE_SEGMENT, { { 5, "no event", "Newsletter Joined" } } },
         { "an event like nothing", S_INIT("did(xyz)"), RULE_SEGMENT, { { 5, "no event", "" } } },
         { "a segment", S_INIT("true and not in segment \"vipp\""), RULE_SEGMENT, { { 25, "no segment \"vipp\"", "vip" } } },
+        { "one of our own names", S_INIT("did(in_wishlst)"), RULE_SEGMENT, { { 5, "no event", "in_wishlist" } } },
+        { "a rung", S_INIT("stage = \"considration\""), RULE_SEGMENT, { { 9, "no stage is called considration", "consideration" } } },
+        { "an alias", S_INIT("orders.cuont > 3"), RULE_SEGMENT, { { 1, "nobody has a trait called orders.cuont", "orders.count" } } },
+        { "a segment in a where", S_INIT("did(segment_left where segment = \"lapsd\")"), RULE_SEGMENT, { { 34, "no segment \"lapsd\"", "lapsed" } } },
+        { "a segment by its order", S_INIT("did(segment_left where segment > \"vip\")"), RULE_SEGMENT, { { 24, "= or in", "=" } } },
+        { "no version", S_INIT("app_version >= version \"two\""), RULE_SEGMENT, { { 16, "a version such as", "version \"2.10.0\"" } } },
+        { "a list that is a number", S_INIT("orders.count has 3"), RULE_SEGMENT, { { 1, "asks about a list", "=" } } },
         { "a trait", S_INIT("gendr = \"female\""), RULE_SEGMENT, { { 1, "nobody has a trait called gendr", "gender" } } },
         { "a trait in another letter case", S_INIT("Gender = \"female\""), RULE_SEGMENT, { { 1, "nobody has a trait called Gender", "gender" } } },
         { "a category", S_INIT("did(product_viewed where category under \"jaens\")"), RULE_SEGMENT, { { 41, "no category", "jeans" } } },
@@ -190,6 +220,7 @@ static void what_is_too_much_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(what_is_too_heavy_is_refused_with_the_reason, teardown),
         cmocka_unit_test_teardown(what_cannot_be_read_is_told_with_its_column, teardown),
         cmocka_unit_test_teardown(names_that_do_not_exist_are_told_with_the_nearest, teardown),
         cmocka_unit_test_teardown(sides_that_do_not_fit_are_told, teardown),

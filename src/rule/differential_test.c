@@ -1139,7 +1139,7 @@ static bool one_triple(struct rng *r)
     facts.affinity = liking_value;
     facts.history = h;
     facts.history_n = x.n;
-    facts.zone_minutes = x.zone;
+    facts.zone = (struct zone){ .minutes = x.zone };
     facts.candidate.v = x.candidate;
     i64 now = WORLD_NOW - (i64)(rng_unit(r) * (f64)scale_ms[w.scale] * 0.7) + (below(r, 3) ? 0 : scale_ms[w.scale] / 4);
     if (below(r, 3) == 0) now = now / 60000 * 60000;

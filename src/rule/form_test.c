@@ -36,6 +36,19 @@ static void a_tree_becomes_text(void **state)
           S_INIT("trait(\"shoe size\") in (trait(\"a\"), 5 EUR, 2026-01-31, true)") },
         { S_INIT("{\"test\":\"is known\",\"left\":{\"at\":{\"event\":\"page_viewed\",\"pick\":\"first\"}}}"), S_INIT("at(first page_viewed) is known") },
         { S_INIT("{\"test\":\"is true\",\"left\":{\"item\":\"in_stock\"}}"), S_INIT("item.in_stock") },
+        { S_INIT("{\"wished\":{}}"), S_INIT("wished(item)") },
+        { S_INIT("{\"test\":\"has all of\",\"left\":{\"trait\":\"sizes\"},\"right\":[\"M\",40]}"), S_INIT("sizes has all of (\"M\", 40)") },
+        { S_INIT("{\"test\":\"has any of\",\"left\":{\"trait\":\"sizes\"},\"right\":[\"M\"]}"), S_INIT("sizes has any of (\"M\")") },
+        { S_INIT("{\"test\":\">\",\"left\":{\"trait\":\"app_version\"},\"right\":{\"version\":\"2.9\"}}"), S_INIT("app_version > version \"2.9\"") },
+        { S_INIT("{\"test\":\">\",\"left\":{\"trait\":\"orders.count\"},\"right\":2}"), S_INIT("orders.count > 2") },
+        { S_INIT("{\"test\":\">\",\"left\":{\"days_since\":{\"trait\":\"member_since\"}},\"right\":2}"), S_INIT("days_since(member_since) > 2") },
+        { S_INIT("{\"test\":\"<\",\"left\":{\"distance_km\":[59.91,-10.75]},\"right\":25}"), S_INIT("distance_km(59.91, -10.75) < 25") },
+        { S_INIT("{\"test\":\"=\",\"left\":{\"last\":{\"event\":\"product_viewed\",\"field\":\"brand\"}},\"right\":\"Acme\"}"), S_INIT("last(product_viewed.brand) = \"Acme\"") },
+        { S_INIT("{\"sequence\":{\"steps\":[{\"event\":\"product_added\"},{\"event\":\"order_completed\"}],\"unless\":{\"event\":\"product_removed\"},"
+                 "\"within\":2,\"unit\":\"hours\",\"same_cart\":true}}"),
+          S_INIT("sequence(product_added then order_completed unless product_removed within 2 hours for the same cart)") },
+        { S_INIT("{\"did\":{\"event\":\"anything\",\"window\":{\"near\":30,\"far\":90,\"unit\":\"day\",\"not_since\":true}}}"),
+          S_INIT("did(anything, between 30 and 90 days ago, not since)") },
         { S_INIT("{\"viewed\":{\"window\":{\"session\":true}}}"), S_INIT("viewed(item, this session)") },
     };
     for (isize i = 0; i < countof(rows); i++) {

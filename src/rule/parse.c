@@ -635,9 +635,9 @@ static struct node *parse_value_here(struct parser *p)
             return n;
         }
         if (is_word(t, "version") && t[1].kind == TOKEN_TEXT && p->on_right) {
-            p->at++;
             n = node_new(p, NODE_LITERAL);
-            n->literal = (struct value){ .kind = VALUE_TEXT, .s = p->at++->text };
+            n->literal = (struct value){ .kind = VALUE_TEXT, .s = p->at[1].text };
+            p->at += 2;
             n->version = true;
             return n;
         }

@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/zone.h"
 #include "event/event.h"
 
 enum tri { TRI_FALSE, TRI_TRUE, TRI_UNKNOWN };
@@ -61,7 +62,7 @@ MUST_USE enum err rule_compile(arena *a, str text, enum rule_place place, const 
  * questions unknown. */
 struct rule_facts {
     i64 now_ms;                             /* windows end here; entries after it are not seen */
-    i32 zone_minutes;                       /* offset of the market's zone, for hours and dates */
+    struct zone zone;                       /* the market's, for hours and dates */
     const struct history_entry *history;    /* oldest first by history_cmp */
     isize history_n;
     bool no_timer;                          /* only the answer is asked for: next_change_at_ms is TIME_NEVER, and the work for it is spared */

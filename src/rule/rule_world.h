@@ -175,7 +175,7 @@ static const struct history_entry world_history[] = {
 static inline struct rule_facts world_facts(void)
 {
     return (struct rule_facts){
-        .now_ms = WORLD_NOW, .zone_minutes = WORLD_ZONE, .history = world_history, .history_n = countof(world_history),
+        .now_ms = WORLD_NOW, .zone = { .minutes = WORLD_ZONE }, .history = world_history, .history_n = countof(world_history),
         .candidate = { 1 }, .trait = world_trait, .in_segment = world_in_segment, .context = world_context,
         .affinity = world_affinity, .quiz = world_quiz, .predicted = world_predicted, .cart = world_cart, .item = world_item, .item_under = world_item_under,
     };

@@ -58,7 +58,7 @@ static bool contains_nocase(str s, str part)
 }
 
 /* Text that came from a form or a feed may hold what the other side is: "35", "true", "1990-05-01". */
-static struct value read_as(str text, enum value_kind kind, i32 zone_minutes)
+static struct value read_as(str text, enum value_kind kind, struct zone zone)
 {
     struct value v = { .kind = kind };
     if (kind == VALUE_NUMBER && str_to_f64(str_trim(text), &v.n)) return v;
@@ -67,7 +67,7 @@ static struct value read_as(str text, enum value_kind kind, i32 zone_minutes)
         return v;
     }
     if (kind == VALUE_TIME && text.len >= 10 && str_find_char(text, '-') == 4 && time_parse(text, &v.at_ms)) {
-        if (text.len == 10) v.at_ms -= (i64)zone_minutes * MINUTE_MS;
+        if (text.len == 10) v.at_ms = zone_instant(zone, v.at_ms);
         return v;
     }
     return (struct value){ 0 };
@@ -91,10 +91,9 @@ static enum tri ordered(enum op op, int order)
 static int order_i64(i64 a, i64 b) { return (a > b) - (a < b); }
 
 /* A date is the whole day in the market's zone: -1 before its first instant, 1 from the next day's on. */
-static int order_date(i64 at_ms, i64 day_ms, i32 zone_minutes)
+static int order_date(i64 at_ms, i64 day_ms, struct zone zone)
 {
-    i64 start = day_ms - (i64)zone_minutes * MINUTE_MS;
-    return at_ms < start ? -1 : at_ms >= start + DAY_MS;
+    return at_ms < zone_instant(zone, day_ms) ? -1 : at_ms >= zone_instant(zone, day_ms + DAY_MS);
 }
 
 static enum tri compare_text(enum op op, str l, str r)
@@ -127,7 +126,7 @@ static enum tri compare_versions(enum op op, struct value l, struct value r)
 
 static enum tri compare(const struct run *run, enum op op, struct value l, struct value r, enum written how)
 {
-    i32 zone = run->facts->zone_minutes;
+    struct zone zone = run->facts->zone;
     bool textual = op == OP_CONTAINS || op == OP_STARTS || op == OP_ENDS;
     if (how == WRITTEN_VERSION && !textual) return compare_versions(op, l, r);
     if (l.kind == VALUE_TEXT && r.kind != VALUE_TEXT) l = read_as(l.s, r.kind, zone);
@@ -158,6 +157,8 @@ static struct value money_value(i64 minor, u16 c)
     return c ? (struct value){ .kind = VALUE_MONEY, .money = { minor, { c } } } : (struct value){ 0 };
 }
 
+static struct civil local_civil(const struct run *run, i64 at_ms) { return time_civil(at_ms, zone_minutes(run->facts->zone, at_ms)); }
+
 static struct value item_value(const struct run *run, u32 item, str field, str key)
 {
     if (!item || !run->facts->item) return (struct value){ 0 };
@@ -180,8 +181,8 @@ static struct value field_value(const struct run *run, enum field field, str nam
         return e->currency ? text_value(currency_code((currency){ e->currency }, code)) : (struct value){ 0 };
     case FIELD_OTHER: return item_value(run, e->item, name, S(""));
     case FIELD_CART: return run->facts->cart ? run->facts->cart(run->facts->ctx, e) : (struct value){ 0 };
-    case FIELD_HOUR: return number_value(time_civil(e->at_ms, run->facts->zone_minutes).hour);
-    case FIELD_WEEKDAY: return number_value(time_civil(e->at_ms, run->facts->zone_minutes).weekday);
+    case FIELD_HOUR: return number_value(local_civil(run, e->at_ms).hour);
+    case FIELD_WEEKDAY: return number_value(local_civil(run, e->at_ms).weekday);
     case FIELD_SEGMENT:                                 /* by its number: what it is compared with is looked up when compiled */
         return history_is_move(e) ? number_value(e->quantity) : (struct value){ 0 };
     case FIELD_NONE: break;
@@ -194,8 +195,8 @@ static struct value context_value(const struct run *run, str name)
     const struct rule_facts *f = run->facts;
     struct value v = f->context ? f->context(f->ctx, name) : (struct value){ 0 };
     if (v.kind != VALUE_UNKNOWN) return v;
-    if (str_eq(name, S("hour"))) return number_value(time_civil(f->now_ms, f->zone_minutes).hour);
-    if (str_eq(name, S("weekday"))) return number_value(time_civil(f->now_ms, f->zone_minutes).weekday);
+    if (str_eq(name, S("hour"))) return number_value(local_civil(run, f->now_ms).hour);
+    if (str_eq(name, S("weekday"))) return number_value(local_civil(run, f->now_ms).weekday);
     return v;
 }
 
@@ -204,7 +205,7 @@ static bool place_of(const struct run *run, bool moment, const char *name, f64 *
     const struct rule_facts *f = run->facts;
     struct value v = moment && f->context ? f->context(f->ctx, str_of(name)) : (struct value){ 0 };
     if (v.kind == VALUE_UNKNOWN && f->trait) v = f->trait(f->ctx, str_of(name));
-    if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_NUMBER, 0);
+    if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_NUMBER, (struct zone){ 0 });
     *out = v.n;
     return v.kind == VALUE_NUMBER && v.n >= -180 && v.n <= 180;
 }
@@ -300,7 +301,7 @@ static enum tri test_value(const struct run *run, const struct node *t, struct v
     switch ((enum op)t->op) {
     case OP_KNOWN: return tri_of(l.kind != VALUE_UNKNOWN);
     case OP_TRUE:
-        if (l.kind == VALUE_TEXT) l = read_as(l.s, VALUE_BOOL, 0);
+        if (l.kind == VALUE_TEXT) l = read_as(l.s, VALUE_BOOL, (struct zone){ 0 });
         return l.kind == VALUE_BOOL ? tri_of(l.b) : TRI_UNKNOWN;
     case OP_IN: return test_in(run, t, l);
     case OP_NOT_IN: return tri_not(test_in(run, t, l));
@@ -506,7 +507,8 @@ static struct reach reach_of(const struct run *run, const struct node *n)
 {
     const struct window *w = &n->scans->window;
     struct reach r = { .near = 0, .far = AGE_MAX, .low = INT64_MIN, .reset = TIME_NEVER };
-    i64 zone = (i64)run->facts->zone_minutes * MINUTE_MS;
+    struct zone zone = run->facts->zone;
+    i64 today;
     switch ((enum window_kind)w->kind) {
     case WINDOW_ALL: break;
     case WINDOW_LAST: r.far = w->far * rule_unit_ms(w->unit); break;
@@ -514,11 +516,12 @@ static struct reach reach_of(const struct run *run, const struct node *n)
         r.near = w->near * rule_unit_ms(w->unit);
         r.far = w->far * rule_unit_ms(w->unit);
         break;
-    case WINDOW_SINCE: r.low = w->day_ms - zone; break;
+    case WINDOW_SINCE: r.low = zone_instant(zone, w->day_ms); break;
     case WINDOW_SESSION: reach_session(run, &r); break;
     case WINDOW_TODAY:
-        r.low = floor_to(run->facts->now_ms + zone, DAY_MS) - zone;
-        r.reset = r.low + DAY_MS;
+        today = floor_to(run->facts->now_ms + (i64)zone_minutes(zone, run->facts->now_ms) * MINUTE_MS, DAY_MS);
+        r.low = zone_instant(zone, today);
+        r.reset = zone_instant(zone, today + DAY_MS);
         break;
     }
     if (n->kind == NODE_SEQUENCE && n->absent) r.near = max_i64(r.near, n->within * rule_unit_ms(n->unit));
@@ -907,7 +910,7 @@ static bool since_when(const struct run *run, const struct node *left, i64 *at_m
 {
     if (left->kids_n) {
         struct value v = right_value(run, left->kids[0]);
-        if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_TIME, run->facts->zone_minutes);
+        if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_TIME, run->facts->zone);
         *at_ms = v.at_ms;
         return v.kind == VALUE_TIME;
     }
@@ -923,7 +926,7 @@ static struct rule_result run_since(const struct run *run, const struct node *t)
     if (!since_when(run, left, &from_ms)) return lasting(TRI_UNKNOWN);
     for (isize i = 1; i < t->kids_n && i <= 2; i++) {
         struct value v = right_value(run, t->kids[i]);
-        if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_NUMBER, 0);
+        if (v.kind == VALUE_TEXT) v = read_as(v.s, VALUE_NUMBER, (struct zone){ 0 });
         if (v.kind != VALUE_NUMBER || !(fabs(v.n) < 1e6)) return lasting(TRI_UNKNOWN);
         ms[i - 1] = (i64)round(v.n * (f64)rule_unit_ms(left->unit));
     }

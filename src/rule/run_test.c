@@ -68,6 +68,29 @@ static void timers_are_right_to_the_millisecond(void **state)
     }
 }
 
+/* The night on which clocks go forward has 23 hours, and a date begins when the shop's clocks say so. */
+static void a_day_is_as_long_as_clocks_make_it(void **state)
+{
+    (void)state;
+    i64 now;
+    assert_true(time_parse(S("2026-03-28T23:30:00Z"), &now));       /* half past midnight in Oslo, the 29th */
+    struct history_entry seen = { .at_ms = now - 10 * MINUTE_MS, .ref = 1, .type = EVENT_PRODUCT_VIEWED, .item = 1 };
+    struct rule_facts facts = world_facts();
+    facts.history = &seen;
+    facts.history_n = 1;
+    facts.now_ms = now;
+    assert_true(zone_of(S("Europe/Oslo"), &facts.zone));
+    struct rule_result got = rule_run(compiled(S("did(product_viewed, today)"), RULE_SEGMENT), &facts);
+    assert_int_equal(got.is, TRI_TRUE);
+    assert_int_equal(got.next_change_at_ms, now + 22 * HOUR_MS + 30 * MINUTE_MS);
+    static const struct { str text; enum tri is; } rows[] = {
+        { S_INIT("at(last product_viewed) = 2026-03-29"), TRI_TRUE }, { S_INIT("did(product_viewed, since 2026-03-29)"), TRI_TRUE },
+        { S_INIT("did(product_viewed where hour = 0 and weekday = 7)"), TRI_TRUE }, { S_INIT("did(product_viewed, since 2026-03-30)"), TRI_FALSE },
+    };
+    for (isize i = 0; i < countof(rows); i++)
+        assert_int_equal(rule_run(compiled(rows[i].text, RULE_SEGMENT), &facts).is, rows[i].is);
+}
+
 static void entries_after_now_are_not_seen_but_bound_the_answer(void **state)
 {
     (void)state;
@@ -82,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(timers_are_right_to_the_millisecond, teardown),
+        cmocka_unit_test_teardown(a_day_is_as_long_as_clocks_make_it, teardown),
         cmocka_unit_test_teardown(entries_after_now_are_not_seen_but_bound_the_answer, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

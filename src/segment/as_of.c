@@ -19,6 +19,7 @@ static enum tri segment_as_of(const void *ctx, segment_id id)
 struct rule_facts facts_as_of(const struct as_of *at)
 {
     struct rule_facts facts = profile_facts(&at->world);
+    facts.zone = at->set->zone;
     facts.segment_ctx = at;
     facts.in_segment = segment_as_of;
     return facts;

@@ -25,6 +25,22 @@ static bool same_definition(const struct definition *def, const struct definitio
     return c && str_eq(c->kind, S("segment")) && str_eq(def->key, c->key);
 }
 
+/* The settings of the shop: {"time_zone": "Europe/Oslo"}, or {"zone_minutes": 60} for one without summer time. */
+static enum err read_zone(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate, struct zone *out,
+                          struct definition_errors *errors)
+{
+    bool tried = candidate && str_eq(candidate->kind, S("settings")) && str_eq(candidate->key, S("shop"));
+    str document = tried ? candidate->document : definition_published(definition_find(definitions, S("settings"), S("shop")));
+    const struct json *doc;
+    if (document.len == 0 || json_parse(a, document, &doc, NULL)) return ERR_OK;
+    str name = json_str(json_get(doc, S("time_zone")), S(""));
+    *out = (struct zone){ .minutes = (i32)json_int(json_get(doc, S("zone_minutes")), 0) };
+    if (name.len == 0 || zone_of(name, out)) return ERR_OK;
+    definition_error_add(errors, (struct definition_error){ .kind = S("settings"), .key = S("shop"), .path = S("time_zone"),
+                         .message = S("expected a zone such as Europe/Oslo, or an offset such as +01:00") });
+    return ERR_REFUSED;
+}
+
 static enum err compile_one(arena *a, const struct definition *def, str document, const struct rule_names *names,
                             struct segment *out, struct definition_errors *errors)
 {
@@ -92,6 +108,7 @@ enum err segment_set_build(arena *a, const struct definitions *definitions, cons
         if (compile_one(a, def, document, names, &found[n], errors)) err = ERR_REFUSED;
         else n++;
     }
+    if (read_zone(a, definitions, candidate, &set->zone, errors)) err = ERR_REFUSED;
     if (err) return err;
     struct placing p = { found, n, arena_new(a, struct segment, n + 1), 0, arena_new(a, u8, n + 1), errors };
     for (isize i = 0; i < n; i++)
@@ -195,7 +212,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
         isize at = position(set, edit->memberships.at[i].segment);
         if (at >= 0) s.now[at] = edit->memberships.at[i];
     }
-    struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms };
+    struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms, .zone = set->zone };
     for (isize i = 0; i < ask->touched_n; i++) {
         s.liked |= profile_is_liking(&ask->touched[i]);
         s.types |= rule_type_bit(ask->touched[i].type);
@@ -240,7 +257,7 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
     const struct membership *m = profile_membership(p, id);
     if (!m) return false;
     if (now_ms < m->next_change_at_ms) return m->member;
-    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms };
+    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms, .zone = set->zone };
     struct rule_facts facts = profile_facts(&world);
     return rule_holds(rule_run(segment->rule, &facts));
 }

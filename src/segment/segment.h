@@ -27,6 +27,7 @@ struct segment_set {
     const struct segment *at; isize n;                  /* in evaluation order */
     const u16 *by_number;                               /* the same n, as indexes of `at`: by rising id */
     const struct segment *by_id[SEGMENTS_MAX];          /* null: no such published segment */
+    struct zone zone;                                   /* the shop's, in which days begin: settings shop, time_zone or zone_minutes */
     bool hears_moves;               /* a rule asks about segment_entered or segment_left */
 };
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * zone.c - local times of files to UTC.
+ * zone.c - local times and UTC.
  *
- * Two rules of summer time and a table of names are enough for the files shops have; a machine's
- * own zone files differ from machine to machine, and an import must not. European Union since 1996
+ * Two rules of summer time and a table of names are enough for the shops there are; a machine's
+ * own zone files differ from machine to machine, and neither an import nor a segment may. European Union since 1996
  * (directive 2000/84/EC): from the last Sunday of March, 01:00 UTC, to the last of October, 01:00
  * UTC. United States since 2007 (Energy Policy Act of 2005): from the second Sunday of March to
  * the first of November, each at 02:00 local time. An hour that a clock shows twice is its first;
  * one that it skips is taken as if it had not been.
  */
 #include "base/clock.h"
-#include "ingest/ingest.h"
+#include "base/zone.h"
 
 enum rule { NONE, EU, US };
 static const struct { str name; i32 minutes; enum rule rule;
@@ -95,6 +95,26 @@ static bool is_summer(enum rule rule, i32 minutes, i64 utc_ms)
     return utc_ms >= sunday(year, 3, 2) + 2 * HOUR_MS - base && utc_ms < sunday(year, 11, 1) + HOUR_MS - base;
 }
 
+bool zone_of(str name, struct zone *out)
+{
+    enum rule rule;
+    *out = (struct zone){ 0 };
+    if (!zone_find(name, &out->minutes, &rule)) return false;
+    out->summer = (u8)rule;
+    return true;
+}
+
+i32 zone_minutes(struct zone zone, i64 utc_ms)
+{
+    return zone.minutes + (zone.summer != NONE && is_summer((enum rule)zone.summer, zone.minutes, utc_ms) ? 60 : 0);
+}
+
+i64 zone_instant(struct zone zone, i64 local_ms)
+{
+    i64 standard = local_ms - (i64)zone.minutes * MINUTE_MS, summer = standard - HOUR_MS;
+    return zone.summer != NONE && is_summer((enum rule)zone.summer, zone.minutes, summer) ? summer : standard;
+}
+
 bool zone_known(str zone)
 {
     i32 minutes;
@@ -102,11 +122,8 @@ bool zone_known(str zone)
     return zone_find(zone, &minutes, &rule);
 }
 
-i64 zone_to_utc(str zone, i64 local_ms)
+i64 zone_to_utc(str name, i64 local_ms)
 {
-    i32 minutes = 0;
-    enum rule rule;
-    if (!zone_find(zone, &minutes, &rule)) return local_ms;
-    i64 standard = local_ms - (i64)minutes * MINUTE_MS, summer = standard - HOUR_MS;
-    return rule != NONE && is_summer(rule, minutes, summer) ? summer : standard;
+    struct zone zone;
+    return zone_of(name, &zone) ? zone_instant(zone, local_ms) : local_ms;
 }
