@@ -95,3 +95,114 @@ test('the same assignments from Optimizely, GrowthBook, OpenFeature and /v1/deci
         assert.deepEqual(keys.map((key) => all.find((f) => f.key === key).value), want[i], `OFREP for ${id}`);
     });
 });
+
+test('R84: a server-side SDK decides with no network on the page, and its reports are measured', async () => {
+    await server.publish({ kind: 'flag', key: 'till', title: 'Till', owner: 'kari@shop.test', type: 'bool', default: false,
+        rules: [{ key: 't', kind: 'experiment', variations: [arm('old', '50%', false), arm('new', '50%', true)] }] });
+    // A dispatcher of five lines, as docs/guide/optimizely.md has it.
+    const post = (event) => server.request('POST', '/optimizely/v1/events', { body: event.params }).then((r) => ({ statusCode: r.status }));
+    const sdk = createInstance({
+        projectConfigManager: createPollingProjectConfigManager({ sdkKey: server.write, urlTemplate: `${server.url}/optimizely/datafiles/%s.json` }),
+        eventProcessor: createBatchEventProcessor({ eventDispatcher: { dispatchEvent: post }, batchSize: 1, flushInterval: 50 }),
+    });
+    await sdk.onReady({ timeout: 10_000 });
+    const arms = { true: 0, false: 0 };
+    for (let i = 0; i < 40; i++) {
+        const person = sdk.createUserContext(`till-${i}`);
+        const decision = person.decide('till');
+        assert.equal(person.decide('till').enabled, decision.enabled, 'the same person, the same answer');
+        arms[decision.enabled]++;
+        if (i % 4 === 0) person.trackEvent('order_completed', { revenue: 4900, value: 1.5 });
+    }
+    assert.ok(arms.true > 8 && arms.false > 8);
+    const results = await eventually('the impressions are in the results', async () => {
+        const got = await server.get('/v1/results/till');
+        return got.variations.reduce((n, v) => n + v.exposed, 0) >= 40 && got;
+    }, 20_000);
+    assert.equal(results.variations.reduce((n, v) => n + v.exposed, 0), 40, 'each person once');
+    assert.deepEqual(results.variations.map((v) => v.exposed).sort((a, b) => a - b), Object.values(arms).sort((a, b) => a - b));
+    sdk.close();
+});
+
+test('a datafile has a date of its own for each change, and is not sent twice', async () => {
+    const path = `/optimizely/datafiles/${server.write}.json`, dates = [];
+    for (let i = 0; i < 3; i++) {
+        await server.publish({ kind: 'flag', key: 'dated', title: 'Dated', owner: 'kari@shop.test', type: 'number', default: i, rules: [] });
+        const answer = await server.request('GET', path);
+        dates.push(answer.headers.get('last-modified'));
+        assert.equal((await answer.json()).featureFlags.find((f) => f.key === 'dated').variables[0].defaultValue, String(i));
+        assert.equal((await server.request('GET', path, { headers: { 'if-modified-since': dates[i] } })).status, 304);
+        assert.equal((await server.request('GET', path, { headers: { 'if-modified-since': dates[0] } })).status, i === 0 ? 304 : 200);
+    }
+    assert.ok(Date.parse(dates[0]) < Date.parse(dates[1]) && Date.parse(dates[1]) < Date.parse(dates[2]), dates.join());
+    assert.equal((await server.request('GET', '/optimizely/datafiles/nobody.json')).status, 401);
+});
+
+test('GrowthBook evaluates by itself what hashes its way, and hears of a change', async () => {
+    await server.publish({ kind: 'settings', key: 'shop', holdout: '0%', currency: 'EUR' });
+    const flag = (value) => ({ kind: 'flag', key: 'local', title: 'Local', owner: 'kari@shop.test', type: 'string', default: 'none', rules: [
+        { key: 'vips', kind: 'force', target: 'context.plan in ("gold", "platinum") and not context.age < 18', value },
+        { key: 'x', kind: 'experiment', hash: 'gb2', layer: { key: 'pages', from: '0%', to: '70%' }, variations: [arm('a', '40%', 'a'), arm('b', '40%', 'b')] }] });
+    await server.publish(flag('vip'));
+    const people = Array.from({ length: 500 }, (_, i) => ({ id: names[i % 5](i), ...(i % 3 ? { plan: i % 2 ? 'gold' : 'basic' } : {}), ...(i % 4 ? { age: i % 40 } : {}) }));
+    const payload = await (await server.request('GET', `/growthbook/api/features/${server.write}`)).json();
+    assert.deepEqual(Object.keys(payload.features).includes('hero'), false, 'opt3 is not sent to who cannot compute it');
+    const seen = new Set();
+    for (const person of people) {
+        const gb = new GrowthBook({ attributes: person });
+        gb.initSync({ payload });
+        const { flags: said } = await server.post('/v1/decide', { person: { user_id: person.id }, context: person, flags: ['local'], record: false });
+        assert.equal(gb.getFeatureValue('local', null), said.local.value, JSON.stringify(person));
+        seen.add(said.local.value);
+    }
+    assert.deepEqual([...seen].sort(), ['a', 'b', 'none', 'vip']);
+
+    const stream = await server.request('GET', `/growthbook/sub/${server.write}`);
+    const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
+    await reader.read();
+    await server.publish(flag('gold'));
+    let text = '';
+    while (!text.includes('\n\n')) text += (await reader.read()).value;
+    const [head, data] = text.trim().split('\n');
+    assert.equal(head, 'event: features');
+    assert.equal(JSON.parse(data.slice(6)).features.local.rules[0].force, 'gold');
+    await reader.cancel();
+});
+
+test('OFREP says what is wrong in its own words, and its ETag covers context and configuration', async () => {
+    const ask = (path, body, headers = {}) => server.request('POST', path, { body, key: server.write, headers });
+    const one = '/ofrep/v1/evaluate/flags/ramp', all = '/ofrep/v1/evaluate/flags';
+    assert.deepEqual(await (await ask(one, '{')).json().then((b) => [b.key, b.errorCode]), ['ramp', 'PARSE_ERROR']);
+    assert.deepEqual(await (await ask(one, { context: 7 })).json().then((b) => b.errorCode), 'INVALID_CONTEXT');
+    assert.deepEqual(await (await ask(one, { context: {} })).json().then((b) => b.errorCode), 'TARGETING_KEY_MISSING');
+    assert.equal((await ask(`${all}/no/such`, { context: {} })).status, 404);
+    assert.equal((await server.request('POST', one, { body: { context: {} } })).status, 401);
+    const first = await ask(all, { context: { targetingKey: 'a', plan: 'basic' } }), etag = first.headers.get('etag');
+    assert.equal((await ask(all, { context: { targetingKey: 'a', plan: 'basic' } }, { 'if-none-match': etag })).status, 304);
+    assert.equal((await ask(all, { context: { targetingKey: 'a', plan: 'gold', age: 30 } }, { 'if-none-match': etag })).status, 200, 'another context is another answer');
+    const [stream] = (await first.json()).eventStreams;
+    assert.equal(stream.type, 'sse');
+    const reader = (await fetch(stream.url)).body.pipeThrough(new TextDecoderStream()).getReader();
+    await reader.read();
+    await server.publish({ kind: 'flag', key: 'dated', title: 'Dated', owner: 'kari@shop.test', type: 'number', default: 99, rules: [] });
+    assert.equal(JSON.parse((await reader.read()).value.slice(6)).type, 'refetchEvaluation');
+    await reader.cancel();
+    assert.equal((await ask(all, { context: { targetingKey: 'a', plan: 'basic' } }, { 'if-none-match': etag })).status, 200);
+});
+
+test('what a protocol cannot say is said, a preview shows a variation, and a layer is not given away twice', async () => {
+    const lint = await server.get('/v1/flags/lint?flag=local');
+    assert.match(lint.optimizely.map((n) => n.text).join(), /its hash is gb2/);
+    assert.deepEqual(lint.growthbook.filter((n) => n.kind === 'left out'), []);
+    assert.match((await server.get('/v1/flags/lint?flag=till')).growthbook.map((n) => n.text).join(), /opt3/);
+    const { token } = await server.post('/v1/flags/preview', { flag: 'till', rule: 't', variation: 'new' });
+    for (const id of ['p-1', 'p-2', 'p-3', 'p-4']) {
+        const got = await server.post('/ofrep/v1/evaluate/flags/till', { context: { targetingKey: id, opmaat_preview: token } });
+        assert.deepEqual([got.value, got.metadata.why], [true, 'preview']);
+    }
+    await server.put('/v1/definitions/flag/thief', { type: 'bool', default: false, rules: [{ key: 'x', kind: 'rollout', share: '50%', value: true,
+        layer: { key: 'checkout', from: '30%', to: '60%' } }] });
+    assert.match(JSON.stringify(await server.post('/v1/definitions/flag/thief/publish', {}, { status: 422 })), /shares a part of layer checkout/);
+    await server.put('/v1/definitions/flag/loop', { type: 'bool', default: false, rules: [{ key: 'x', kind: 'force', value: true, requires: [{ flag: 'loop', value: true }] }] });
+    assert.match(JSON.stringify(await server.post('/v1/definitions/flag/loop/publish', {}, { status: 422 })), /leads back/);
+});

@@ -217,8 +217,9 @@ int command_import(struct args *args)
                              .received_ms = clock_now(clock_system()) };
     if (args->words_n < 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (str_eq(import.kind, S("all"))) return import_archive(args);
+    if (str_eq(import.kind, S("growthbook")) || str_eq(import.kind, S("optimizely"))) return import_flags(args);
     if (!import_kind_known(import.kind))
-        return command_fail(USAGE, "there is no import kind \"%.*s\": orders products customers events prices stock content", STR_FMT(import.kind));
+        return command_fail(USAGE, "there is no import kind \"%.*s\": orders products customers events prices stock content growthbook optimizely", STR_FMT(import.kind));
     if (args->words_n < 2) return command_fail(USAGE, "which file?\nusage: opmaat %s", args->usage);
     str map = option(args, "map", ""), mode = option(args, "mode", "upsert");
     bool catalogue = str_eq(import.kind, S("products")) || str_eq(import.kind, S("content")) || str_eq(import.kind, S("stock"));

@@ -47,6 +47,7 @@ bool time_option(const struct args *args, i64 *at_ms);
 
 /* archive.c: `import all FILE`. */
 int import_archive(struct args *args);
+int import_flags(struct args *args);     /* flag.c: growthbook, optimizely */
 
 /* serve.c: runs an HTTP server over a fold until told to stop, then closes all. `other` as api.h's. */
 struct serving {
