@@ -19,19 +19,20 @@
 
 /* ---- what is asked: on the fold's thread ------------------------------------------------------------ */
 
-struct preparing { struct findings *found; const struct json *doc; };
+struct preparing { struct findings *found; const struct json *doc; str kind; };
 
 static void prepare(struct call *call, struct fold *fold)
 {
     struct preparing *p = call->own;
     struct findings *w = p->found;
-    const struct definition *def = definition_find(fold_definitions(fold), S("campaign"), call->params[0]);
+    const struct definition *def = results_definition(fold, call->params[0]);
     if (!def) {
         call_fail(call, ERR_NOT_FOUND, "there is no campaign \"%.*s\"", STR_FMT(call->params[0]));
         return;
     }
     str text = definition_published(def).len ? definition_published(def) : definition_latest(def);
     w->campaign = def->id;
+    p->kind = arena_str(call->a, def->kind);
     w->key = arena_str(call->a, def->key);
     if (json_parse(call->a, text, &p->doc, NULL)) p->doc = NULL;
     for (u8 k = 0; k < EXPERIENCES_MAX; k++) {
@@ -132,7 +133,8 @@ bool findings_of(struct call *call, struct findings *w)
     w->self_check = json_bool(json_get(p.doc, S("self_check")), false);
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
-    const struct campaign *c = book_campaign(book, w->key);
+    const struct definition of = { .kind = p.kind, .key = w->key };
+    const struct campaign *c = results_compiled(book, &of, call->a);
     want_all(call, w, atomic_load(&live->metrics), p.doc);
     json_each(name, json_get(p.doc, S("segments"))) want_segment(call, w, book->segments, json_str(name, S("")));
     for (struct str_cut cut = str_cut(http_query(call->req, S("segments"), S("")), ','); cut.head.len; cut = str_cut(cut.tail, ','))

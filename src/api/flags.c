@@ -7,6 +7,7 @@
  * or a ticket). The ETag of all flags covers the answer's bytes: the configuration and the context both.
  */
 #include "api/flags.h"
+#include "api/results.h"
 
 #include <math.h>
 
@@ -65,7 +66,6 @@ static void print_exposure(struct call *call, const struct book_flag *flag, cons
 void flag_exposed(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id)
 {
     if (answer->variation_index < 0 || answer->reason == FLAG_BY_PREVIEW || id.len == 0 || call->source_key.len == 0) return;
-    if (answer->rule_index > 255 || answer->variation_index > 255) return;
     i64 now_ms = clock_now(call->api->clock);
     u64 what = hash64(id, ((u64)flag->id << 24 | (u64)answer->rule_index << 12 | (u64)answer->variation_index) ^ (u64)(now_ms / HOUR_MS) << 40);
     if (told_before(call->api, what)) return;
@@ -303,6 +303,39 @@ void print_decide_flags(struct call *call, const struct decide_world *world, con
         if (request->exposed && request->record) flag_exposed(call, flag, &answer, id);
     }
     jsonw_end(&call->w, '}');
+}
+
+/* A flag's rules are to its results what experiences are to a campaign's: its exposures count under the same three numbers. */
+static const struct campaign *flag_as_campaign(arena *a, const struct book_flag *flag)
+{
+    if (!flag) return NULL;
+    struct campaign *c = arena_new(a, struct campaign, 1);
+    *c = (struct campaign){ .id = flag->id, .number = flag->number, .key = flag->key, .title = flag->title, .paused = flag->paused };
+    c->experiences_n = min_isize(flag->flag->rules_n, EXPERIENCES_MAX);
+    c->experiences = arena_new(a, struct experience, c->experiences_n);
+    for (isize i = 0; i < c->experiences_n; i++) {
+        const struct flag_rule *rule = &flag->flag->rules[i];
+        struct experience *x = &c->experiences[i];
+        *x = (struct experience){ .key = rule->key, .choose = rule->kind == FLAG_EXPERIMENT ? CHOOSE_EXPERIMENT : CHOOSE_FIXED,
+                                  .experiment_key = rule->id, .holdout = rule->holdout_share, .allocation = rule->allocation };
+        x->variations = arena_new(a, struct variation, rule->variations_n);
+        x->variations_n = rule->variations_n;
+        for (isize v = 0; v < rule->variations_n; v++)
+            x->variations[v] = (struct variation){ .key = rule->variations[v].key, .share = rule->variations[v].share, .control = v == 0 };
+    }
+    return c;
+}
+
+const struct definition *results_definition(const struct fold *fold, str key)
+{
+    const struct definition *def = definition_find(fold_definitions(fold), S("campaign"), key);
+    return def ? def : definition_find(fold_definitions(fold), S("flag"), key);
+}
+
+const struct campaign *results_compiled(const struct book *book, const struct definition *def, arena *a)
+{
+    if (str_eq(def->kind, S("campaign"))) return book_campaign(book, def->key);
+    return flag_as_campaign(a, book_flag(book, def->key));
 }
 
 /* ---- for the editor ---------------------------------------------------------------------------------------------------- */

@@ -400,9 +400,9 @@ static str running_state(const struct definition *def, const struct campaign *c,
 static void answer_campaign(struct call *call, struct fold *fold)
 {
     struct jsonw *w = &call->w;
-    const struct definition *def = definition_find(fold_definitions(fold), S("campaign"), call->params[0]);
+    const struct definition *def = results_definition(fold, call->params[0]);
     assert(def);                                        /* findings_of() has found it, and none is ever removed */
-    const struct campaign *c = book_campaign(atomic_load(&call->api->live->book), def->key);
+    const struct campaign *c = results_compiled(atomic_load(&call->api->live->book), def, call->a);
     struct showing s = showing_of(call, fold, def->id, c), programme = showing_of(call, fold, 0, NULL);
     jsonw_begin(w, '{');
     jsonw_key_str(w, "campaign", def->key);

@@ -40,4 +40,8 @@ struct comparison results_compare(int metric, const struct result_arm *control, 
  * at any day. */
 struct stats_srm results_srm(const struct result_arm *const *arms, const i32 *shares, isize n);
 
+/* What has results: a campaign of that key, or a flag, whose rules stand for experiences (flags.c). Null: neither. */
+const struct definition *results_definition(const struct fold *fold, str key);
+const struct campaign *results_compiled(const struct book *book, const struct definition *def, arena *a);     /* null: archived */
+
 #endif

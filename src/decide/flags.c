@@ -153,6 +153,9 @@ static void build_flag(struct building *b, const struct json *doc)
         struct flag_rule *rule = (struct flag_rule *)(uintptr_t)&flag->rules[i];
         const struct json *from = rule_in(doc, rule->key);
         f->targets[i] = compile_target(b, rule);
+        if (rule->kind == FLAG_EXPERIMENT && (i >= EXPERIENCES_MAX || rule->variations_n > EXPERIENCE_VARIATIONS_MAX))
+            refuse(b, "rules", 0, "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
+                   STR_FMT(rule->key), EXPERIENCES_MAX, EXPERIENCE_VARIATIONS_MAX);
         if (rule->kind == FLAG_EXPERIMENT && !json_get(from, S("ranges"))) allocate(b, rule, from);
     }
 }
