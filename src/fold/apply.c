@@ -634,8 +634,9 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
         fold->rest_dirty = true;
         return;
     }
+    isize slot = source - fold->sources.at;             /* the list may move */
     if (!quality_check(fold, &e, ref, now_ms)) return;
-    source = source_slot(fold, e.source);
+    source = &fold->sources.at[slot];
     source->accepted++;
     source->behind_ms = now_ms - e.at_ms;
     if (e.type == EVENT_NONE || e.type >= EVENT_CUSTOM_FIRST) e.type = fold_name_of(fold, e.name);
