@@ -262,10 +262,14 @@ void odp_graphql(struct call *call)
     u8 kind;
     if (odp_forbidden(call)) return;
     isize n = ingest_odp_question(call->a, call->req->body, q);
-    if (n == 0) { odp_error(call, S("expected query {customer(fs_user_id : \"…\") {audiences(subset: [\"…\"]) {edges {node {name state}}}}}"), S("")); return; }
+    if (n == 0) {
+        odp_error(call, S("expected query {customer(fs_user_id : \"…\") {audiences(subset: [\"…\"]) {edges {node {name state}}}}}"),
+                  S(""));
+        return;
+    }
     if (!odp_kind(q[0].name, &kind)) {
-        odp_error(call, arena_printf(call->a, "there is no identifier \"%.*s\"", (int)min_isize(q[0].name.len, 80), q[0].name.ptr),
-                  S("INVALID_IDENTIFIER_EXCEPTION"));
+        str message = arena_printf(call->a, "there is no identifier \"%.*s\"", (int)min_isize(q[0].name.len, 80), q[0].name.ptr);
+        odp_error(call, message, S("INVALID_IDENTIFIER_EXCEPTION"));
         return;
     }
     struct jsonw *w = &call->w;

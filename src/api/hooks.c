@@ -57,7 +57,8 @@ static bool is_ours(struct call *call, const struct hook *hook)
         fits |= is_signed(source->webhook_secrets[i], call->req->body, hook->signature);
     rcu_read_end();
     if (!found) {
-        reply_problem(call, ERR_NOT_FOUND, "there is no source \"%.*s\" that takes webhooks of %.*s", STR_FMT(call->params[0]), STR_FMT(hook->kind));
+        reply_problem(call, ERR_NOT_FOUND, "there is no source \"%.*s\" that takes webhooks of %.*s", STR_FMT(call->params[0]),
+                      STR_FMT(hook->kind));
         return false;
     }
     if (!fits) reply_problem(call, ERR_UNAUTHORISED, "the signature does not fit the body and the source's webhook_secret");
@@ -104,7 +105,8 @@ static void note_regulation(struct call *call, const struct hook *hook, str regu
     jsonw_end(&w, '}');
     struct definition_change change = {
         .op = DEFINITION_DRAFT, .kind = S("regulation"), .document = buf_str(&out), .author = call->author,
-        .key = arena_printf(call->a, "%.*s-%016llx", (int)min_isize(call->source_key.len, 40), call->source_key.ptr, (unsigned long long)(h.hi ^ h.lo)),
+        .key = arena_printf(call->a, "%.*s-%016llx", (int)min_isize(call->source_key.len, 40), call->source_key.ptr,
+                            (unsigned long long)(h.hi ^ h.lo)),
     };
     struct buf bytes = { .arena = call->a };
     definition_change_encode(&change, &bytes);
@@ -147,7 +149,9 @@ void regulations_get(struct call *call) { ask_fold(call, answer_regulations); }
 
 static void finish_regulation(struct call *call)
 {
-    struct definition_change change = { .op = DEFINITION_ARCHIVE, .kind = S("regulation"), .key = call->params[0], .author = call->author };
+    struct definition_change change = {
+        .op = DEFINITION_ARCHIVE, .kind = S("regulation"), .key = call->params[0], .author = call->author
+    };
     if (define(call, &change, 1)) buf_add(&call->out, S("{}"));
 }
 
@@ -163,7 +167,10 @@ static void deliver(struct call *call, struct hook *hook)
     call->source_key = call->params[0];
     call->secret = true;
     call->author = arena_printf(call->a, "webhook %.*s", STR_FMT(call->source_key));
-    if (json_parse(call->a, call->req->body, &call->body, &diag)) { reply_problem(call, ERR_BAD_INPUT, "%.*s", STR_FMT(diag.what)); return; }
+    if (json_parse(call->a, call->req->body, &call->body, &diag)) {
+        reply_problem(call, ERR_BAD_INPUT, "%.*s", STR_FMT(diag.what));
+        return;
+    }
     str regulation = regulation_of(hook->topic);
     if (regulation.len == 0) { collect_by(call, hook->reader, hook->topic, taken); return; }
     call->context = hook;
@@ -181,7 +188,8 @@ static str shopify_header(const struct call *call, const char *name)
 static str by_body(struct call *call, str topic)
 {
     struct hash128 h = hash128(call->req->body, 9);
-    return arena_printf(call->a, "%.*s-%016llx%016llx", (int)min_isize(topic.len, 60), topic.ptr, (unsigned long long)h.hi, (unsigned long long)h.lo);
+    return arena_printf(call->a, "%.*s-%016llx%016llx", (int)min_isize(topic.len, 60), topic.ptr, (unsigned long long)h.hi,
+                        (unsigned long long)h.lo);
 }
 
 void hook_shopify(struct call *call)

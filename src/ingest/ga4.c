@@ -65,7 +65,8 @@ static void tell_fields(struct telling *t, const struct json *from)
 
 static void tell_items(struct telling *t, const struct json *items)
 {
-    static const char *const levels[] = { "item_category", "item_category2", "item_category3", "item_category4", "item_category5" };
+    static const char *const levels[] = { "item_category", "item_category2", "item_category3", "item_category4",
+                                          "item_category5" };
     jsonw_key_begin(&t->w, "products", '[');
     json_each(item, items) {
         jsonw_begin(&t->w, '{');

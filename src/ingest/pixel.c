@@ -63,7 +63,8 @@ enum err ingest_pixel(arena *a, str query, const struct json **out, struct diag 
         /* A '+' of the base64 that was not escaped has become a blank. */
         char *plain = arena_new(a, char, list[i].value.len + 1);
         for (isize k = 0; k < list[i].value.len; k++) plain[k] = list[i].value.ptr[k] == ' ' ? '+' : list[i].value.ptr[k];
-        if (!base64_decode(a, (str){ plain, list[i].value.len }, &text)) return diag_set(why, ERR_BAD_INPUT, "data is not base64");
+        if (!base64_decode(a, (str){ plain, list[i].value.len }, &text))
+            return diag_set(why, ERR_BAD_INPUT, "data is not base64");
         return json_parse(a, text, out, why);
     }
     struct buf text = { .arena = a };

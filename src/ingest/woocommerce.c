@@ -133,7 +133,8 @@ static const char *channel_of_order(struct telling *t, const struct json *order)
 
 static str name_of_status(str status)
 {
-    if (str_eq(status, S("cancelled")) || str_eq(status, S("failed")) || str_eq(status, S("trash"))) return S("Order Cancelled");
+    if (str_eq(status, S("cancelled")) || str_eq(status, S("failed")) || str_eq(status, S("trash")))
+        return S("Order Cancelled");
     if (str_eq(status, S("pending")) || str_eq(status, S("checkout-draft"))) return S("Checkout Started");
     return S("Order Completed");
 }
@@ -184,7 +185,9 @@ static void tell_order_deleted(struct telling *t, const struct json *order)
 static void tell_customer(struct telling *t, const struct json *customer)
 {
     static const char *const same[] = { "email", "first_name", "last_name", "username", "is_paying_customer" };
-    static const struct told_field address[] = { { "city", "billing.city" }, { "postal_code", "billing.postcode" }, { "country", "billing.country" } };
+    static const struct told_field address[] = {
+        { "city", "billing.city" }, { "postal_code", "billing.postcode" }, { "country", "billing.country" },
+    };
     struct jsonw *w = &t->w;
     tell(t, "identify", S(""));
     tell_key(t);
@@ -232,7 +235,8 @@ static void tell_product(struct telling *t, const struct json *product)
     struct jsonw *w = &t->w;
     char code[4];
     if (str_eq(text_at(t, product, "type"), S("variation"))) {
-        tell_refused(t, product, "a variation by itself is not taken: its product's own webhook, or a product feed, brings it");
+        tell_refused(t, product, "a variation by itself is not taken: its product's own webhook, "
+                                 "or a product feed, brings it");
         return;
     }
     const struct json *images = json_get(product, S("images")), *categories = json_get(product, S("categories"));
@@ -241,7 +245,8 @@ static void tell_product(struct telling *t, const struct json *product)
     tell_value(t, "title", json_get(product, S("name")));
     tell_value(t, "url", json_get(product, S("permalink")));
     if (json_is(images, JSON_ARR) && images->list.n) tell_value(t, "image", json_get(images->list.at, S("src")));
-    if (json_is(categories, JSON_ARR) && categories->list.n) tell_value(t, "category", json_get(categories->list.at, S("name")));
+    if (json_is(categories, JSON_ARR) && categories->list.n)
+        tell_value(t, "category", json_get(categories->list.at, S("name")));
     if (t->envelope.currency.v) jsonw_key_str(w, "currency", currency_code(t->envelope.currency, code));
     tell_value(t, "price", json_get(product, S("price")));
     if (json_bool(json_get(product, S("on_sale")), false)) tell_value(t, "list", json_get(product, S("regular_price")));
