@@ -182,3 +182,13 @@ test('a metric that cannot be is refused with the reason', async () => {
     assert.equal(answer.status, 422);
     assert.match(await answer.text(), /counts people/);
 });
+
+test('a plan says how many people a test takes, read once or watched, and refuses what is none', async () => {
+    const plan = await server.post('/v1/plan', { base: 0.05, lift: 0.05, arms: 2, people_per_day: 10_000 });
+    // The rule of 16: 16 p (1 - p) / d^2 = 121,600 at 5 % and 5 % of it; ours has both arms' variances and 15.7 for 16.
+    assert.ok(plan.fixed.people_per_arm > 0.98 * 121_600 && plan.fixed.people_per_arm < 1.03 * 121_600, `${plan.fixed.people_per_arm}`);
+    assert.ok(plan.sequential.people_per_arm > plan.fixed.people_per_arm);
+    assert.ok(Math.abs(plan.fixed.days - plan.fixed.people / 10_000) < 1e-3);
+    assert.ok(plan.by_day.length > 14 && plan.by_day[13].fixed < plan.by_day[13].sequential);
+    for (const wrong of [{}, { base: 2 }, { base: 0.1, lift: 0 }, { base: 0.1, arms: 1 }]) await server.post('/v1/plan', wrong, { status: 400 });
+});

@@ -155,6 +155,49 @@ export interface Comparison {
     relative_high: number | null;
     p: number;
     significant: boolean;
+    experience?: string;
+    tier?: "primary" | "guardrail" | "secondary" | "segment";
+    verdict?: "better" | "worse" | "open" | "fault";
+    p_adjusted?: number | null;
+    relative_low_adjusted?: number | null;
+    relative_high_adjusted?: number | null;
+    chance_to_win?: number | null;
+    least_lift?: number | null;
+    people_per_arm?: number | null;
+    days_left?: number | null;
+}
+export interface Day {
+    at: string;
+    experience: string;
+    variation: string;
+    relative: number | null;
+    low: number | null;
+    high: number | null;
+}
+export interface MetricValues {
+    key: string;
+    title: string;
+    definition: string;
+    tier: string;
+    direction: "up" | "down";
+    money: boolean;
+    type: string;
+    arms: { experience: string; variation: string; people: number; value: number }[];
+}
+export interface Incremental {
+    people: number;
+    revenue: Money | null;
+    low: Money | null;
+    high: Money | null;
+    cost?: Money;
+    return?: number;
+    return_low?: number;
+    return_high?: number;
+}
+export interface Plan {
+    fixed: { people_per_arm: number; people: number; days: number | null };
+    sequential: { people_per_arm: number; people: number; days: number | null };
+    by_day: { day: number; fixed: number; sequential: number }[];
 }
 export interface Arm {
     experience: string;
@@ -179,6 +222,15 @@ export interface Results {
     method: string;
     alpha: number;
     series: { at: string; arms: Record<string, { exposed: number; orders: number }> }[];
+    /* of a campaign */
+    metrics?: MetricValues[];
+    segments?: { segment: string; comparisons: Comparison[] }[];
+    epochs?: { at: string; experience: number; shares: number[] }[];
+    intervals?: Day[];
+    mde?: number;
+    self_check?: boolean;
+    money_without_rate?: number;
+    incremental?: Incremental | null;
 }
 export interface Source {
     key: string;

@@ -184,3 +184,41 @@ export function Interval({ of, reach }: { of: Relative; reach: number }) {
         </svg>
     );
 }
+
+/** A lift and its interval as they stood day by day: a band that narrows around a line, and where nothing would be. */
+export function Band({
+    days,
+    reach,
+    label,
+}: {
+    days: { at: string; relative: number; low: number; high: number }[];
+    reach: number;
+    label: string;
+}) {
+    const width = 1000;
+    const x = (i: number) => (days.length < 2 ? width / 2 : (i * width) / (days.length - 1));
+    const y = (v: number) => 50 - 46 * Math.max(-1, Math.min(1, v / (reach || 1)));
+    const points = (of: (d: (typeof days)[number]) => number) =>
+        days.map((d, i) => `${x(i).toFixed(1)},${y(of(d)).toFixed(2)}`);
+    const last = days[days.length - 1];
+    const tone =
+        last.low > 0 ? "var(--good)" : last.high < 0 ? "var(--bad)" : "var(--chart-1)";
+    const line = { "vector-effect": "non-scaling-stroke", fill: "none" } as const;
+    return (
+        <svg
+            viewBox={`0 0 ${width} 100`}
+            preserveAspectRatio="none"
+            style={{ width: "100%", height: "180px", display: "block" }}
+            role="img"
+            aria-label={label}
+        >
+            <polygon
+                points={[...points((d) => d.high), ...points((d) => d.low).reverse()].join(" ")}
+                fill={tone}
+                opacity=".18"
+            />
+            <line x1="0" x2={width} y1="50" y2="50" stroke="var(--line-strong)" {...line} />
+            <polyline points={points((d) => d.relative).join(" ")} stroke={tone} stroke-width="2" {...line} />
+        </svg>
+    );
+}

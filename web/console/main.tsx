@@ -14,6 +14,7 @@ import { Overview } from "./overview";
 import { People, Person } from "./people";
 import { Placement, Placements } from "./placements";
 import { Predictions } from "./predictions";
+import { PlanPage } from "./plan";
 import { Programme, ResultsOf } from "./results";
 import { Search } from "./search";
 import { SegmentPage, Segments } from "./segments";
@@ -165,6 +166,8 @@ function page({ path, query }: Route): ComponentChild {
             return <Search query={query} />;
         case "predictions":
             return <Predictions />;
+        case "plan":
+            return <PlanPage />;
         case "results":
             return <Programme />;
         case "sources":

@@ -3,10 +3,10 @@
  * results.tsx - what it was worth: each variation against the first, everything against the holdout.
  * Intervals are valid at any time, so looking every day costs nothing.
  */
-import { Comparison, Definition, Money, Results, part } from "./api";
-import { Chart, Interval, Legend, Relative } from "./chart";
+import { Comparison, Definition, Incremental, Money, Results, part } from "./api";
+import { Band, Chart, Interval, Legend, Relative } from "./chart";
 import { Asked, Asking, Badge, Card, Empty, Page, Wrong, useGet } from "./ui";
-import { count, money, moment, percent, plural, sentence, signed } from "./words";
+import { count, day, money, moment, percent, plural, sentence, signed } from "./words";
 
 /* People compare in per cent of the control; the metric's own unit stays with the API. */
 function relative(c: Comparison): Relative | null {
@@ -17,6 +17,13 @@ function relative(c: Comparison): Relative | null {
         high: c.relative_high,
         significant: c.significant,
     };
+}
+
+function Verdict({ of }: { of: Comparison }) {
+    if (!of.significant) return <Badge>Too early to say</Badge>;
+    if (of.verdict === "fault") return <Badge tone="bad">A fault: nothing differs here</Badge>;
+    const better = of.verdict ? of.verdict === "better" : of.estimate > 0;
+    return <Badge tone={better ? "good" : "bad"}>{better ? "Better" : "Worse"}</Badge>;
 }
 
 function Comparisons({
@@ -74,15 +81,12 @@ function Comparisons({
                                 )}
                             </td>
                             <td>
-                                {c.significant ? (
-                                    <Badge tone={c.estimate > 0 ? "good" : "bad"}>
-                                        {c.estimate > 0 ? "Better" : "Worse"}
-                                    </Badge>
-                                ) : (
-                                    <Badge>Too early to say</Badge>
-                                )}
+                                <Verdict of={c} />
                                 <div class="soft small num">
                                     p {c.p < 0.001 ? "< 0.001" : c.p.toFixed(3)}
+                                    {c.p_adjusted != null && c.p_adjusted > c.p && (
+                                        <>, of many {c.p_adjusted.toFixed(3)}</>
+                                    )}
                                 </div>
                             </td>
                         </tr>
@@ -166,6 +170,75 @@ function Series({ of }: { of: Results }) {
     );
 }
 
+/* The primary metric's lift as somebody who looked every evening saw it. */
+function Watched({ of }: { of: Results }) {
+    const sound = (of.intervals ?? []).filter((d) => d.relative != null && d.low != null && d.high != null);
+    const names = [...new Set(sound.map((d) => d.variation))];
+    if (!names.length) return <Empty title="There is nothing to compare yet" />;
+    const reach = Math.min(2, Math.max(0.05, ...sound.slice(-names.length).flatMap((d) => [2 * Math.abs(d.low!), 2 * Math.abs(d.high!)])));
+    return (
+        <div class="pad stack">
+            {names.map((name) => {
+                const days = sound.filter((d) => d.variation === name) as { at: string; relative: number; low: number; high: number }[];
+                const last = days[days.length - 1];
+                return (
+                    <figure>
+                        <div class="line spread small">
+                            <strong>{name}</strong>
+                            <span class="soft num">
+                                {signed(last.relative)}, between {signed(last.low)} and {signed(last.high)}
+                            </span>
+                        </div>
+                        <Band days={days} reach={reach} label={`Lift of ${name} by day; now ${signed(last.relative)}`} />
+                        <div class="line spread soft small">
+                            <span>{day(days[0].at)}</span>
+                            <span>±{percent(reach, 0)}</span>
+                            <span>{day(last.at)}</span>
+                        </div>
+                    </figure>
+                );
+            })}
+        </div>
+    );
+}
+
+/* What would change our mind: what can be seen by now, and how long until the lift that matters can be. */
+function Power({ of }: { of: Results }) {
+    const rows = of.comparisons.filter((c) => c.tier === "primary" && c.least_lift != null);
+    if (!rows.length) return null;
+    return (
+        <ul class="pad stack">
+            {rows.map((c) => (
+                <li>
+                    <strong>{c.variation}</strong>: a lift of {percent(c.least_lift!, 1)} would be seen by now.{" "}
+                    {c.days_left === 0
+                        ? `There are people enough for one of ${percent(of.mde ?? 0.05, 0)}.`
+                        : c.days_left != null
+                          ? `For ${percent(of.mde ?? 0.05, 0)} it takes ${count(Math.ceil(c.people_per_arm ?? 0))} people a variation: ${plural(Math.ceil(c.days_left), "day")} more at this pace.`
+                          : `For ${percent(of.mde ?? 0.05, 0)} it takes ${count(Math.ceil(c.people_per_arm ?? 0))} people a variation; nobody has come lately.`}
+                </li>
+            ))}
+        </ul>
+    );
+}
+
+function Brought({ of }: { of: Incremental }) {
+    return (
+        <div class="pad stack">
+            <p>
+                <strong class="big">{money(of.revenue)}</strong> more than without it, between {money(of.low)} and {money(of.high)}, from{" "}
+                {count(of.people)} people treated.
+            </p>
+            {of.return != null && (
+                <p>
+                    {of.return.toFixed(1)} for each 1 spent (between {of.return_low!.toFixed(1)} and {of.return_high!.toFixed(1)}); cost so far{" "}
+                    {money(of.cost)}.
+                </p>
+            )}
+        </div>
+    );
+}
+
 function Body({ asked }: { asked: Asked<Results> }) {
     const r = asked.data;
     if (asked.error)
@@ -196,17 +269,44 @@ function Body({ asked }: { asked: Asked<Results> }) {
                     }
                 </Asking>
             </Card>
+            {r?.intervals && (
+                <Card
+                    title={`${sentence(r.metrics?.[0]?.key ?? "order_rate")}: lift so far`}
+                    side={<span class="soft small">what a look each evening would have shown</span>}
+                >
+                    <Watched of={r} />
+                    <Power of={r} />
+                </Card>
+            )}
             <Card title="Compared">
                 <Asking of={asked} n={3}>
                     {(x) => (
                         <Comparisons
-                            rows={x.comparisons}
+                            rows={x.comparisons.filter((c) => c.tier !== "secondary")}
                             alpha={x.alpha}
                             empty="There is nothing to compare yet"
                         />
                     )}
                 </Asking>
             </Card>
+            {r?.comparisons.some((c) => c.tier === "secondary") && (
+                <Card title="Other metrics" side={<span class="soft small">corrected for how many they are</span>}>
+                    <Comparisons rows={r.comparisons.filter((c) => c.tier === "secondary")} alpha={r.alpha} empty="" />
+                </Card>
+            )}
+            {r?.segments?.map((s) => (
+                <Card
+                    title={`In segment ${s.segment}`}
+                    side={<span class="soft small">as people stood when they first saw it; corrected over all segments</span>}
+                >
+                    <Comparisons rows={s.comparisons} alpha={r.alpha} empty="Nobody of it has seen it yet" />
+                </Card>
+            ))}
+            {r?.incremental && (
+                <Card title="What the programme brought">
+                    <Brought of={r.incremental} />
+                </Card>
+            )}
             <Card
                 title="Versus holdout"
                 side={
@@ -229,6 +329,11 @@ function Body({ asked }: { asked: Asked<Results> }) {
                 <p class="soft small">
                     Since {moment(r.since)}. Method: {r.method}, α {r.alpha}. The intervals hold however
                     often you look.
+                    {!!r.epochs?.length
+                        && r.epochs.length > 1
+                        && ` Shares changed ${plural(r.epochs.length - 1, "time")}; each time of constant shares is compared with itself.`}
+                    {!!r.money_without_rate
+                        && ` ${plural(r.money_without_rate, "amount")} in currencies without a rate in the settings count as nothing.`}
                     {r.srm
                         && !r.srm.alarm
                         && ` The split is as it should be (p = ${r.srm.p.toFixed(2)}).`}
@@ -262,6 +367,9 @@ export function ResultsOf({ campaign }: { campaign: string }) {
                     <a class="button" href={`#/campaigns/${part(campaign)}`}>
                         Edit
                     </a>
+                    <a class="button" href={`/v1/results/${part(campaign)}?format=csv`} download={`${campaign}.csv`}>
+                        CSV
+                    </a>
                     <button class="button" onClick={asked.reload}>
                         Refresh
                     </button>
@@ -280,6 +388,11 @@ export function Programme() {
         <Page
             title="Results"
             about="What personalisation as a whole is worth: everyone treated, against those held out."
+            actions={
+                <a class="button" href="#/plan">
+                    Plan a test
+                </a>
+            }
         >
             <Body asked={asked} />
             <Card title="By campaign">
