@@ -177,7 +177,7 @@ static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
     e.exposures.at = SAMPLE(struct exposure, 3, { { .campaign = 2, .node = 4 }, { 4, 2, 2, 0, 6, 300, 400, 4, 2, 2, 5000, 7 }, { .campaign = 6 } });
     e.history.at = SAMPLE(struct history_entry, 3, { { .at_ms = 100, .ref = 10 }, { 200, 20, 4900, 6, 2, 4, 8, 2, 0, 2 }, { .at_ms = 900, .ref = 90 } });
     e.scores = SAMPLE(struct scores, 1, { { .at_ms = 700, .version = 8, .known = (1 << SCORE_INTENT) - 1, .currency = 6,
-                                            .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2, .125f },
+                                            .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2 },
                                             .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } }, .reasons_n = 3 } });
     e.nodes.n = e.traits.n = e.consents.n = e.memberships.n = e.matches.n = e.exposures.n = e.history.n = 3;
     profile_fields(f, &e);

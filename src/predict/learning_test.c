@@ -64,8 +64,10 @@ static struct clicks read_clicks(arena *a, u32 *items)
 static struct model *learnt(const struct interaction *at, isize n, u32 items, arena *a)
 {
     struct interaction *copy = arena_new(a, struct interaction, n);
+    struct recommend_options options = recommend_defaults();
+    options.memory_bytes = 1 << 20;                     /* no dense algebra: six models are made */
     memcpy(copy, at, (size_t)n * sizeof *copy);
-    return model_build(copy, n, items, at[n - 1].at_ms, NULL);
+    return model_build(copy, n, items, at[n - 1].at_ms, &options, NULL);
 }
 
 static bool hits(const struct model *model, const struct interaction *visit, isize seen, u32 next, arena *a)

@@ -319,7 +319,7 @@ bool scores_differ(const struct scores *a, const struct scores *b)
     if (a->known != b->known || a->currency != b->currency || b->at_ms - a->at_ms > 30 * DAY_MS) return true;
     for (int i = 0; i < SCORE_INTENT; i++) {
         f64 x = (f64)a->value[i], y = (f64)b->value[i], apart = fabs(x - y);
-        bool chance = i == SCORE_CHURN || i == SCORE_ALIVE || i == SCORE_UPLIFT;
+        bool chance = i == SCORE_CHURN || i == SCORE_ALIVE;
         if (a->known >> i & 1 && (chance ? apart > .02 : apart > .05 * fmax(fabs(x), fabs(y)))) return true;
     }
     return false;

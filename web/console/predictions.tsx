@@ -100,7 +100,7 @@ export function Predictions() {
 }
 
 const shown = (s: PersonScore) =>
-    typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent", "uplift"].includes(s.score) ? `${(s.value * 100).toFixed(0)} %` : short(s.value);
+    typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? `${(s.value * 100).toFixed(0)} %` : short(s.value);
 
 /** A person's scores, on the person's page. */
 export function Scores({ scores }: { scores: PersonScore[] }) {
