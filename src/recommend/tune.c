@@ -16,6 +16,7 @@
 
 enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
 static const f64 gain_asked = 1.004;
+static const f64 far_behind = .8;       /* dense algebra that comes so short of the best alone is not worth its time in a session */
 
 struct knob { u8 recommender; bool whole; isize offset; u32 tasks; f64 values[VALUES_MAX]; isize n; };
 #define AT(field) (isize) offsetof(struct recommend_options, field)
@@ -279,7 +280,7 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
     static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
     u8 of[RECOMMENDERS];
     isize of_n = 0;
-    struct model *m = bench_model(b, o, of_set, o->ease_items);
+    struct model *m = bench_model(b, o, of_set, b->task == TASK_SESSION ? TUNED_HEAD_MAX : o->ease_items);
     struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
     arena a = { 0 };
     for (u8 r = 0; r < RECOMMENDERS; r++)
@@ -336,14 +337,21 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
     struct bench b = { .task = task, .items = items };
     if (only && !(of & only)) of = only;
     if (bench_make(&b, all, n, seed)) {
+        f64 most = 0;
         for (u8 r = 0; r < RECOMMENDERS; r++) {
             if (!(of >> r & 1)) continue;
+            bool dense = r == RECOMMENDER_EASE && task == TASK_SESSION && of != 1U << r;
+            if (dense && bench_score(&b, &out.options, r) < far_behind * most) {
+                of &= ~(1U << r);
+                continue;
+            }
             f64 best = -1;
             for (isize k = 0; k < countof(knobs); k++) {
                 if (knobs[k].recommender != r || !(knobs[k].tasks >> task & 1)) continue;
                 if (best < 0) best = bench_score(&b, &out.options, r);
                 turn(&b, &knobs[k], &out.options, &best);
             }
+            most = fmax(most, best);
         }
         weigh(&b, &out.options, of, out.weight);
         out.trials = b.trials_n;
