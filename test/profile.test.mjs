@@ -148,15 +148,20 @@ test('R27: the moves of a membership are events, it remembers what matched, and 
         rule: 'did(segment_entered where segment = "left_behind", last 1 hour) and did(segment_left where segment = "left_behind")' });
     const who = { userId: id('basket') }, by = { user_id: who.userId };
     await send(track(who, 'Product Added', { product_id: 'kettle-1', cart_id: 'cart-77', quantity: 1, price: 29, currency: 'EUR' },
-        { timestamp: ago(HOUR - 2000) }));
+        { timestamp: ago(HOUR - 4000) }));
     const [of] = (await person(by)).segments.filter((one) => one.key === 'left_behind');
     assert.deepEqual(of.matched.map(({ item, cart }) => [item, cart]), [['kettle-1', 'cart-77']]);
     assert.deepEqual((await explain(by, 'left_behind')).matched.map((one) => one.cart), ['cart-77']);
+    await server.publish({ kind: 'campaign', key: 'back', title: 'Back', goal: 'be of use', placement: 'hero', priority: 50, experiences: [{ key: 'b',
+        target: 'did(in_cart)', variations: [{ key: 'a', content: { headline: 'Still thinking of {{matched.left_behind.title|it}}? {{matched.left_behind.cart|}}' } }] }] });
+    assert.equal(await headline(by), 'Still thinking of Kettle 1? cart-77');
     await eventually('the window has closed, with no event', async () => !(await segments(by)).includes('left_behind'));
     const moves = (await history(by)).filter((one) => one.type.startsWith('segment_')).map((one) => [one.type, one.segment]).reverse();
     assert.deepEqual(moves[0], ['segment_entered', 'left_behind']);
     assert.deepEqual(moves.slice(1).sort(), [['segment_entered', 'came_and_went'], ['segment_left', 'left_behind']]);    // of one instant
     assert.ok((await segments(by)).includes('came_and_went'));
+    assert.equal(await headline(by), 'Still thinking of it? ');
+    await server.post('/v1/definitions/campaign/back/archive');
     await server.stop();
     await server.start();
     assert.ok((await segments(by)).includes('came_and_went'));

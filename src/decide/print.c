@@ -17,6 +17,25 @@ struct printing { const struct decide_world *world; const struct decide_request 
 
 /* ---- content -------------------------------------------------------------------------------------- */
 
+/* "matched.left_behind.title": of the newest thing that made the person a member of a segment, its title, product (the key), url,
+ * image or cart. */
+static str matched_fact(const struct printing *p, const struct profile *profile, str name)
+{
+    struct str_cut key = str_cut(str_from(name, S("matched.").len), '.');
+    segment_id segment = segment_find(p->world->book->segments, key.head);
+    isize n;
+    if (!profile || !segment.v || !segment_member(p->world->book->segments, p->world->catalog, profile, segment, p->request->now_ms)) return S("");
+    const struct match *made = profile_matches(profile, segment, &n);
+    if (n == 0) return S("");
+    if (str_eq(key.tail, S("cart"))) return profile_cart(profile, made->node, made->cart, made->at_ms);
+    const struct item *item = catalog_item(p->world->catalog, (item_id){ made->item });
+    if (!item) return S("");
+    if (str_eq(key.tail, S("title"))) return item_text(item->titles, item->titles_n, p->request->locale);
+    if (str_eq(key.tail, S("product"))) return item->key;
+    if (str_eq(key.tail, S("url"))) return item->url;
+    return str_eq(key.tail, S("image")) ? item->image : S("");
+}
+
 /* A fact for a template: only of a person whose identity the request has proved, and only what was given or declared. */
 static str verified_fact(const struct printing *p, str name)
 {
@@ -24,6 +43,7 @@ static str verified_fact(const struct printing *p, str name)
     for (isize i = 0; i < r->identifiers_n; i++) {
         if (!r->identifiers[i].verified) continue;
         const struct profile *profile = people_get(p->world->people, identity_find(p->world->identity, r->identifiers[i]));
+        if (str_starts(name, S("matched."))) return matched_fact(p, profile, name);
         const struct trait *t = profile ? profile_trait(profile, name) : NULL;
         if (t && t->origin != TRAIT_OBSERVED && t->fact.kind == FACT_TEXT) return t->fact.text;
     }
