@@ -184,15 +184,14 @@ static f64 share_of(const struct likings *l, const struct catalog *catalog, str 
     return all > 0 ? matching / all : 0;
 }
 
-/* The trait in which somebody says what they like of a dimension; null when they said nothing. */
+/* The trait in which somebody says what they like of a dimension; null when they said nothing. Asked for every liking of every rule. */
 static const struct trait *preference(const struct profile *p, str dimension)
 {
-    char name[64];
-    struct buf out = { .ptr = name, .cap = sizeof name };
+    static const str names[] = { S_INIT(PREFERENCE_TRAIT "category"), S_INIT(PREFERENCE_TRAIT "brand"), S_INIT(PREFERENCE_TRAIT "colour"),
+                                 S_INIT(PREFERENCE_TRAIT "gender"), S_INIT(PREFERENCE_TRAIT "price") };
+    static_assert(countof(names) == DIMENSIONS, "one for each dimension");
     int d = dimension_of(dimension);
-    if (d < 0) return NULL;
-    buf_printf(&out, PREFERENCE_TRAIT "%s", dimension_names[d]);
-    const struct trait *t = profile_trait(p, buf_str(&out));
+    const struct trait *t = d < 0 ? NULL : profile_trait(p, names[d]);
     return t && t->origin == TRAIT_DECLARED ? t : NULL;
 }
 

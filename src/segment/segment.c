@@ -182,8 +182,9 @@ static bool must_ask(const struct state *s, isize i, const struct rule_facts *fa
 static void match_update(const struct state *s, const struct rule_facts *facts, arena *a, struct profile_edit *edit)
 {
     const struct segment_set *set = s->ask->set;
-    struct match *list = arena_new(a, struct match, set->n * MATCHES_PER_SEGMENT_MAX);
-    isize n = 0, old = 0;
+    isize most = edit->matches.n, n = 0, old = 0;
+    for (isize i = 0; i < set->n; i++) most += s->asked[i] && s->now[i].member ? MATCHES_PER_SEGMENT_MAX : 0;
+    struct match *list = arena_new(a, struct match, most);
     for (isize k = 0; k < set->n; k++) {                /* by id: as it was stored, and as it will be */
         isize i = set->by_number[k];
         const struct segment *segment = &set->at[i];
