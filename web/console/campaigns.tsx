@@ -320,7 +320,8 @@ function Experience({
                         >
                             <option value="fixed">Always the first</option>
                             <option value="experiment">By experiment (A/B)</option>
-                            {x.choose && !["fixed", "experiment"].includes(x.choose) && (
+                            <option value="bandit">By what people do (bandit)</option>
+                            {x.choose && !["fixed", "experiment", "bandit"].includes(x.choose) && (
                                 <option value={x.choose}>{sentence(x.choose)}</option>
                             )}
                         </select>
@@ -413,7 +414,7 @@ function Experience({
                             onClick={() =>
                                 set({
                                     ...x,
-                                    choose: variations.length ? "experiment" : x.choose,
+                                    choose: variations.length && (x.choose ?? "fixed") === "fixed" ? "experiment" : x.choose,
                                     variations: evened([...variations, { key: letter(), content: {} }]),
                                 })
                             }
@@ -427,7 +428,7 @@ function Experience({
                                 onClick={() =>
                                     set({
                                         ...x,
-                                        choose: "experiment",
+                                        choose: (x.choose ?? "fixed") === "fixed" ? "experiment" : x.choose,
                                         variations: evened([
                                             { key: "incumbent", render: "passthrough" },
                                             ...variations,
