@@ -25,10 +25,10 @@ struct shop {
     bool adaptive;
     struct rng rng;
 };
-struct outcome { isize people; isize arm; bool significant; };
+struct trial_end { isize people; isize arm; bool significant; };
 
 /* Until a variation's adjusted p (Holm over the variations) is below alpha, or the time is over. */
-static struct outcome run(struct shop *shop)
+static struct trial_end run(struct shop *shop)
 {
     static struct stats_sums sums[ARMS][PERIODS];
     f64 weights[PERIODS];
@@ -36,7 +36,7 @@ static struct outcome run(struct shop *shop)
     i32 shares[ARMS];
     struct bandit_settings how = { .goal = BANDIT_LEARNING, .floor = .03, .control = 0 };
     struct stats_settings s = { .kind = STATS_PROPORTION, .alpha = 0.05, .tuning_n = 5000 };
-    struct outcome outcome = { 0 };
+    struct trial_end outcome = { 0 };
     memset(sums, 0, sizeof sums);
     f64 least[ARMS];
     for (isize k = 0; k < ARMS; k++) shares[k] = BUCKETS / ARMS, least[k] = 1;
@@ -88,7 +88,7 @@ static void R85_adaptive_allocation_decides_the_same_with_fewer_people(void **st
     for (int adaptive = 0; adaptive < 2; adaptive++)
         for (int i = 0; i < SHOPS; i++) {
             struct shop shop = { { .1, .1, .1, .13, .1 }, .3, adaptive, rng_seed((u64)i + 1) };
-            struct outcome o = run(&shop);
+            struct trial_end o = run(&shop);
             people[adaptive] += (f64)o.people / SHOPS;
             right[adaptive] += o.significant && o.arm == 3;
         }
