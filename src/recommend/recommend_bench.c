@@ -60,7 +60,7 @@ static void session_knn(const char *name, u32 sessions)
         arena_clear(&a);
     }
     qsort(took, QUESTIONS, sizeof *took, ascending);
-    printf("recommend.%s %.0f us p99, p50 %.0f us, of %td clicks in %u sessions, built in %.2f s\n", name, took[QUESTIONS * 99 / 100],
+    printf("recommend.%s %.0f us p99, p95 %.0f us, p50 %.0f us, of %td clicks in %u sessions, built in %.2f s\n", name, took[QUESTIONS * 99 / 100], took[QUESTIONS * 95 / 100],
            took[QUESTIONS / 2], n, sessions, (f64)model_card(m).took_us / 1e6);
     arena_fini(&a);
     mem_free(took);
