@@ -208,3 +208,75 @@ test('what a protocol cannot say is said, a preview shows a variation, and a lay
     await server.put('/v1/definitions/flag/loop', { type: 'bool', default: false, rules: [{ key: 'x', kind: 'force', value: true, requires: [{ flag: 'loop', value: true }] }] });
     assert.match(JSON.stringify(await server.post('/v1/definitions/flag/loop/publish', {}, { status: 422 })), /leads back/);
 });
+
+const seen = (id, flag) => server.post(`/ofrep/v1/evaluate/flags/${flag}`, { context: { targetingKey: id } });
+const ordered = (id, total) => ({ type: 'track', event: 'Order Completed', userId: id, messageId: `o-${id}`, properties: { order_id: `o-${id}`, total, revenue: total, currency: 'EUR' } });
+
+test('R88: a test starts small and grows by itself, and a guardrail stops it', { timeout: 120_000 }, async () => {
+    const ramped = (key, ramp) => ({ kind: 'flag', key, title: key, owner: 'kari@shop.test', type: 'bool', default: false,
+        rules: [{ key: 't', kind: 'experiment', ramp, variations: [arm('old', '5%', false), arm('new', '5%', true)] }] });
+    await server.publish(ramped('grows', { steps: ['5%', '20%', '50%'], every: '2 seconds', guardrail: 'order_rate' }));
+    const ids = Array.from({ length: 300 }, (_, i) => `r-${i}`);
+    const values = async () => Object.fromEntries((await Promise.all(ids.map(async (id) =>
+        [id, (await server.post('/v1/decide', { person: { user_id: id }, flags: ['grows'], record: false })).flags.grows.variation]))));
+    const first = await values();
+    const history = await eventually('the last step is reached', async () => {
+        const { revisions } = await server.get('/v1/definitions/flag/grows/revisions');
+        return revisions.length >= 3 && revisions;
+    }, 40_000, 200);
+    assert.deepEqual(history.slice(0, 2).map((r) => r.by), ['ramp', 'ramp'], 'each step is a revision in the log');
+    const last = await values();
+    for (const id of ids) if (first[id]) assert.equal(last[id], first[id], 'nobody changes arms');
+    assert.ok(Object.values(last).filter(Boolean).length > 5 * Object.values(first).filter(Boolean).length);
+
+    await server.publish({ ...ramped('stops', { steps: ['50%'], every: '1 day', guardrail: 'order_rate' }),
+        rules: [{ key: 't', kind: 'experiment', ramp: { steps: ['50%'], every: '1 day', guardrail: 'order_rate' }, variations: [arm('old', '50%', false), arm('new', '50%', true)] }] });
+    const people = Array.from({ length: 1000 }, (_, i) => `g-${i}`), orders = [];
+    await each(people, async (id, i) => {
+        const got = await seen(id, 'stops');
+        if (got.variant === 'old' ? i % 2 === 0 : i % 20 === 0) orders.push(ordered(id, 10));
+    });
+    await server.post('/v1/batch', { batch: orders });
+    const stopped = await eventually('the guardrail stops it', async () => {
+        const at = await server.get('/v1/definitions/flag/stops');
+        return at.paused && at;
+    }, 30_000, 200);
+    assert.ok(stopped);
+    assert.equal((await seen('g-1', 'stops')).reason, 'DISABLED');
+});
+
+test('R81: a factorial test tells main effects and interactions', { timeout: 60_000 }, async () => {
+    const arms = [['old', 'a'], ['old', 'b'], ['new', 'a'], ['new', 'b']].map(([headline, image], i) =>
+        ({ key: `${headline}_${image}`, share: '25%', value: i, levels: { headline, image } }));
+    const flag = { kind: 'flag', key: 'mvt', title: 'MVT', owner: 'kari@shop.test', type: 'number', default: -1,
+        rules: [{ key: 't', kind: 'experiment', factors: { headline: ['old', 'new'], image: ['a', 'b'] }, variations: arms }] };
+    await server.put('/v1/definitions/flag/mvt', { ...flag, rules: [{ ...flag.rules[0], variations: arms.map(({ levels, ...rest }) => rest) }] });
+    assert.match(JSON.stringify(await server.post('/v1/definitions/flag/mvt/publish', {}, { status: 422 })), /says no level of headline/);
+    await server.publish(flag);
+    const orders = [], chance = { old_a: 10, old_b: 10, new_a: 4, new_b: 2 }, count = {};
+    await each(Array.from({ length: 800 }, (_, i) => `m-${i}`), async (id) => {
+        const { variant } = await seen(id, 'mvt');
+        count[variant] = (count[variant] ?? 0) + 1;
+        if (count[variant] % chance[variant] === 0) orders.push(ordered(id, 20));
+    });
+    await server.post('/v1/batch', { batch: orders });
+    const { factors } = await server.get('/v1/flags/mvt/factors');
+    const { effects } = factors.find((f) => f.metric === 'order_rate');
+    assert.deepEqual(effects.map((e) => [e.kind, e.factor, e.with]), [['main', 'headline', undefined], ['main', 'image', undefined], ['interaction', 'headline', 'image']]);
+    const results = await server.get('/v1/results/mvt');            // the same people, so the same numbers
+    const rate = Object.fromEntries(results.arms.map((a) => [a.variation, a.order_rate]));
+    const near = (x, y) => assert.ok(Math.abs(x - y) < 1e-9, `${x} ${y}`);
+    near(effects[0].effect, (rate.new_a + rate.new_b - rate.old_a - rate.old_b) / 2);
+    near(effects[2].effect, rate.new_b - rate.new_a - rate.old_b + rate.old_a);
+    assert.ok(effects[0].low > 0 && effects[0].p < 0.05, 'the headline is told apart from chance');
+});
+
+test('R87: the share of live rules with a control, and those without by name', async () => {
+    await server.publish({ kind: 'flag', key: 'bare', title: 'Bare', owner: 'kari@shop.test', type: 'bool', default: false, rules: [{ key: 'everyone', kind: 'force', value: true }] });
+    const found = await server.get('/v1/tests/coverage'), of = (key, rule) => found.rules.find((r) => r.key === key && r.rule === rule);
+    assert.equal(of('bare', 'everyone').tested, false);
+    assert.deepEqual([of('mvt', 't').by, of('ramp', 'all').by], ['experiment', 'share']);
+    assert.equal(of('stops', 't'), undefined, 'what is paused is not live');
+    assert.equal(found.with_control, found.rules.filter((r) => r.tested).length);
+    assert.equal(found.share, found.with_control / found.live);
+});

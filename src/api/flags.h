@@ -38,6 +38,8 @@ const struct flag_payload *flag_payload(struct api *api);
 /* An event stream that is told of every change, in the words of its protocol. */
 enum flag_stream { STREAM_OFREP, STREAM_GROWTHBOOK };
 void flag_stream(struct call *call, enum flag_stream kind);
+/* ramp.c: advances or stops what is due. Not on the fold's or an HTTP thread. */
+void flag_ramps(struct api *api);
 str http_date(arena *a, i64 at_s);
 /* Where the caller reaches us: "http://shop.example:8080". */
 str own_host(struct call *call);

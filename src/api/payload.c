@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "base/rcu.h"
 
-enum { LOOK_US = 50000, BEAT_LOOKS = 300, STREAMS_PER_LOOP_MAX = 20000, LOOPS_MAX = 64, KEYS_EXPORTED_MAX = 1024 };
+enum { LOOK_US = 50000, BEAT_LOOKS = 300, RAMP_LOOKS = 20, STREAMS_PER_LOOP_MAX = 20000, LOOPS_MAX = 64, KEYS_EXPORTED_MAX = 1024 };
 
 struct watcher { struct http_request *req; struct watcher *next, **back; u8 kind; };
 
@@ -229,6 +229,7 @@ static void *watch(void *ctx)
             digest = p->digest;
         }
         rcu_read_end();
+        if (look % RAMP_LOOKS == 0 && atomic_load(&s->api->ready)) flag_ramps(s->api);
         if (look % BEAT_LOOKS == BEAT_LOOKS - 1) send_all(s, S(": beat\n\n"), S(": beat\n\n"), false);
     }
     send_all(s, S(""), S(""), true);

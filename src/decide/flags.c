@@ -134,6 +134,24 @@ static const struct json *with_key(arena *a, const struct json *doc, str key)
     return out;
 }
 
+/* {"steps": ["1%", "5%"], "every": "1 day", "guardrail"?: "order_rate"}: who acts on it is told the same by the same words. */
+static void check_ramp(struct building *b, const struct flag_rule *rule, const struct json *ramp)
+{
+    static const str metrics[] = { S_INIT("order_rate"), S_INIT("click_rate"), S_INIT("revenue_per_person") };
+    i64 every;
+    str guardrail = json_str(json_get(ramp, S("guardrail")), S(""));
+    bool known = guardrail.len == 0, whole = json_len(json_get(ramp, S("steps"))) > 0;
+    for (isize i = 0; i < countof(metrics); i++) known = known || str_eq(guardrail, metrics[i]);
+    json_each(step, json_get(ramp, S("steps"))) {
+        i32 share;
+        whole = whole && share_parse(json_str(step, S("")), &share) && share * rule->variations_n <= BUCKETS;
+    }
+    if (rule->kind != FLAG_EXPERIMENT) refuse(b, "ramp", 0, "rule %.*s: a ramp is of an experiment, which has a control to stop by", STR_FMT(rule->key));
+    else if (!whole) refuse(b, "ramp", 0, "rule %.*s: steps are each arm's shares, such as [\"1%%\", \"10%%\", \"50%%\"], all arms together at most 100%%", STR_FMT(rule->key));
+    else if (!period_read(json_str(json_get(ramp, S("every")), S("")), &every)) refuse(b, "ramp", 0, "rule %.*s: every is a time, such as \"1 day\"", STR_FMT(rule->key));
+    else if (!known) refuse(b, "ramp", 0, "rule %.*s: guardrail is order_rate, click_rate or revenue_per_person", STR_FMT(rule->key));
+}
+
 static void build_flag(struct building *b, const struct json *doc)
 {
     arena *a = &b->book->arena;
@@ -153,6 +171,7 @@ static void build_flag(struct building *b, const struct json *doc)
         struct flag_rule *rule = (struct flag_rule *)(uintptr_t)&flag->rules[i];
         const struct json *from = rule_in(doc, rule->key);
         f->targets[i] = compile_target(b, rule);
+        if (json_get(from, S("ramp"))) check_ramp(b, rule, json_get(from, S("ramp")));
         if (rule->kind == FLAG_EXPERIMENT && (i >= EXPERIENCES_MAX || rule->variations_n > EXPERIENCE_VARIATIONS_MAX))
             refuse(b, "rules", 0, "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
                    STR_FMT(rule->key), EXPERIENCES_MAX, EXPERIENCE_VARIATIONS_MAX);

@@ -12,6 +12,7 @@
 
 #include "measure/metric.h"
 #include "measure/ope.h"
+#include "measure/factorial.h"
 #include "measure/stats.h"
 
 #endif
