@@ -184,7 +184,7 @@ void build_goods(struct build *b, const struct catalog *catalog)
         m->role[i] = b->goods[i].category;
         if (b->goods[i].content && bitset_set(m->content, i)) m->contents++;
     }
-    qsort(r.at, (size_t)r.n, sizeof *r.at, by_hash);
+    if (r.n) qsort(r.at, (size_t)r.n, sizeof *r.at, by_hash);
     isize n = 0;                                        /* a word said twice is said once */
     for (isize i = 0; i < r.n; i++)
         if (n == 0 || r.at[n - 1].hash != r.at[i].hash || r.at[n - 1].item != r.at[i].item) r.at[n++] = r.at[i];
