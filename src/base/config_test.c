@@ -19,7 +19,7 @@ static void every_default_is_within_its_bounds(void **state)
         assert_true(strlen(row->text) > 0);
     }
     assert_true(c.http_body_bytes == 4 << 20);
-    assert_true(c.train_ms == config_rows[config_rows_n - 1].value);
+    assert_true(c.learn_ms == config_rows[config_rows_n - 1].value);
 }
 
 static void every_setting_takes_its_bounds_and_nothing_beyond(void **state)

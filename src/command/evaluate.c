@@ -12,8 +12,11 @@
 /* Fills `out` with a report, or one JSON object under --json. ERR_BAD_INPUT with usage when an option it needs is missing. */
 typedef enum err evaluation(struct args *args, struct buf *out, struct diag *diag);
 
+enum { COMMAND_LINE = -1 };         /* diag->line: what is wrong stands in no file */
+
 static enum err needs(struct args *args, const char *what, struct diag *diag)
 {
+    diag->line = COMMAND_LINE;
     return diag_set(diag, ERR_BAD_INPUT, "evaluate %.*s needs %s; usage: opmaat %s", STR_FMT(args->words[0]), what, args->usage);
 }
 
@@ -102,7 +105,7 @@ int command_evaluate(struct args *args)
     struct buf out = { .arena = args->a };
     for (isize i = 0; args->words_n > 0 && i < (isize)(sizeof kinds / sizeof kinds[0]); i++) {
         if (!str_eq(args->words[0], str_of(kinds[i].name))) continue;
-        if (kinds[i].run(args, &out, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+        if (kinds[i].run(args, &out, &diag)) return command_fail(diag.line == COMMAND_LINE ? USAGE : FAILED, "%.*s", STR_FMT(diag.what));
         (void)printf("%.*s\n", STR_FMT(str_trim(buf_str(&out))));
         return DONE;
     }
