@@ -93,22 +93,30 @@ static str ofrep_reason(const struct flag_answer *answer)
     return S("UNKNOWN");
 }
 
+/* One of hundreds in an answer: what is fixed is copied as it is. A flag's key needs no escapes (definition_check). */
 static void ofrep_flag(struct jsonw *w, const struct book_flag *flag, const struct flag_answer *answer)
 {
-    jsonw_begin(w, '{');
-    jsonw_key_str(w, "key", flag->key);
-    jsonw_key(w, S("value"));
-    jsonw_raw(w, answer->value);
-    jsonw_key_str(w, "reason", ofrep_reason(answer));
-    jsonw_key_str(w, "variant", answer->variation.len ? answer->variation : answer->rule.len ? answer->rule : S("default"));
-    jsonw_key_begin(w, "metadata", '{');
-    jsonw_key_int(w, "flagId", flag->id);
-    jsonw_key_str(w, "why", flag_reason_name(answer->reason));
+    struct buf *out = w->out;
+    buf_reserve(out, 400 + flag->key.len + answer->value.len);
+    if (w->comma) buf_byte(out, ',');
+    buf_add(out, S("{\"key\":\""));
+    buf_add(out, flag->key);
+    buf_add(out, S("\",\"value\":"));
+    buf_add(out, answer->value);
+    buf_add(out, S(",\"reason\":\""));
+    buf_add(out, ofrep_reason(answer));
+    buf_add(out, S("\",\"variant\":"));
+    w->comma = false;
+    jsonw_str(w, answer->variation.len ? answer->variation : answer->rule.len ? answer->rule : S("default"));
+    buf_add(out, S(",\"metadata\":{\"why\":\""));
+    buf_add(out, flag_reason_name(answer->reason));
+    buf_byte(out, '"');
+    w->comma = true;
     if (answer->rule.len) jsonw_key_str(w, "rule", answer->rule);
     if (answer->experiment_id.len) jsonw_key_str(w, "experimentId", answer->experiment_id);
     if (answer->variation.len) jsonw_key_str(w, "variationId", answer->variation);
-    jsonw_end(w, '}');
-    jsonw_end(w, '}');
+    buf_add(out, S("}}"));
+    w->comma = true;
 }
 
 static void ofrep_file_flag(struct jsonw *w, const struct file_answer *answer)
