@@ -9,6 +9,7 @@ import { startServer } from '../test/lib/server.mjs';
 const { GrowthBook } = createRequire(new URL('../test/', import.meta.url))('@growthbook/growthbook');
 const STREAMS = Number(process.argv[2] ?? 10_000), FLAGS = 350, SECONDS = 4, CONNECTIONS = 8, DEEP = 8;
 const server = await startServer({ config: { flush_ms: 1000 } });
+await server.publish({ kind: 'settings', key: 'shop', holdout: '0%', currency: 'EUR' });      // GrowthBook's SDK cannot compute ours
 for (let i = 0; i < FLAGS; i += 10) {
   await Promise.all(Array.from({ length: 10 }, (_, k) => server.publish({ kind: 'flag', key: `flag-${i + k}`, title: 'f', owner: 'bench', type: 'string', default: 'none', rules: [
     { key: 'no', kind: 'force', target: 'context.country = "SE"', value: 'se' }, { key: 'some', kind: 'rollout', share: '50%', hash: 'gb2', value: 'half' }] })));
