@@ -2,7 +2,7 @@
  *
  * payload.c - what clients that evaluate by themselves are sent, and the streams that tell them when it changed.
  *
- * One thread looks at the book's version twenty times a second. When it has changed, the payloads are made anew, once, and
+ * One thread looks at the book's version a hundred times a second. When it has changed, the payloads are made anew, once, and
  * published by one pointer; each loop then writes the same bytes to all of its streams. A request for a payload never
  * waits: it is sent what is published, or makes what it needs for itself in the few milliseconds before.
  *
@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "base/rcu.h"
 
-enum { LOOK_US = 50000, BEAT_LOOKS = 300, RAMP_LOOKS = 20, STREAMS_PER_LOOP_MAX = 20000, LOOPS_MAX = 64, KEYS_EXPORTED_MAX = 1024 };
+enum { LOOK_US = 10000, BEAT_LOOKS = 1500, RAMP_LOOKS = 100, STREAMS_PER_LOOP_MAX = 20000, LOOPS_MAX = 64, KEYS_EXPORTED_MAX = 1024 };
 
 struct watcher { struct http_request *req; struct watcher *next, **back; u8 kind; };
 
