@@ -98,6 +98,10 @@ const places = [
     "results",
     "sources",
     "dead-letters",
+    "connectors",
+    "connectors/crm",
+    "connectors/retarget",
+    "connectors/new",
     "audit",
     "nowhere",
 ];
@@ -287,4 +291,43 @@ test("the theme can be chosen, and stays", async (t) => {
     await page.reload();
     await page.waitForSelector("text=Theme: dark");
     assert.equal(await ground(), dark);
+});
+
+test("a connector says what is wrong, sends its dead letters again, and everything since an instant", async (t) => {
+    const page = await open(t, "#/connectors");
+    await page.waitForSelector("td >> text=Does not answer");
+    await page.waitForSelector("text=Nothing leaves before it is published");
+    await page.click("td >> text=CRM");
+    await page.click("role=tab[name='How it goes']");
+    await page.waitForSelector("[role=alert] >> text=It answered 503");
+    await page.click("role=button[name='Send again'] >> nth=0");
+    await page.waitForSelector("td >> text=Waits again");
+    await page.click("role=button[name='Send all again']");
+    await page.fill("[type=datetime-local]", "2026-11-21T08:00");
+    await page.click("form >> role=button[name='Send again']");
+    await page.waitForSelector("text=Everything since then is in the queue again.");
+    assert.deepEqual(page.wrong, []);
+});
+
+test("a connector is written: events and segments, then published and paused", async (t) => {
+    const page = await open(t, "#/connectors/new");
+    await page.getByLabel("Title").fill("Mailer");
+    await page.getByLabel("Key").fill("mailer");
+    await page.getByLabel("Address").fill("https://mail.example/in");
+    await page.getByLabel("Events").fill("Order Completed, Coupon Entered");
+    await page.getByLabel("Most valuable").check();
+    await page.click("role=button[name='Publish']");
+    await page.waitForFunction(() => location.hash === "#/connectors/mailer");
+    await page.click("role=tab[name='JSON']");
+    const held = JSON.parse(await page.inputValue("textarea.code"));
+    assert.deepEqual(held.events, ["Order Completed", "Coupon Entered"]);
+    assert.deepEqual(held.segments, ["vip"]);
+    await page.click("role=button[name='Pause']");
+    await page.waitForSelector(".head >> text=Paused");
+});
+
+test("the file for an advertising platform is a link away", async (t) => {
+    const page = await open(t, "#/connectors/retarget");
+    await page.click("role=tab[name='How it goes']");
+    assert.match(await page.getAttribute("text=For Google", "href"), /ads-file\?segment=vip&format=google$/);
 });

@@ -6,7 +6,22 @@
 import { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Definition, Doc, Problem, call, part, post } from "./api";
-import { Asked, Asking, Empty, State, When, attempt, say, useGet } from "./ui";
+import {
+    Asked,
+    Asking,
+    Card,
+    Empty,
+    Field,
+    Page,
+    State,
+    Tabs,
+    When,
+    attempt,
+    go,
+    say,
+    useGet,
+    useMayEdit,
+} from "./ui";
 
 export interface Refusal {
     path?: string;
@@ -370,4 +385,117 @@ export const first = (value: unknown): string =>
 export async function archive(of: Editing): Promise<void> {
     if (confirm("Archive it? It stops showing and leaves the lists; its results stay."))
         await attempt(() => of.act("archive", "Archived."));
+}
+
+/** The page of one definition: its form (children), its document, its revisions, and what may be done with it. `more` are
+ * tabs of its own. */
+export function DefinitionPage({
+    kind,
+    id,
+    room,
+    rooms,
+    blank,
+    about,
+    more = [],
+    children,
+}: {
+    kind: string;
+    id: string;
+    /* where it lives in the console, and what that is called */
+    room: string;
+    rooms: string;
+    blank: Doc;
+    about: (doc: Doc) => ComponentChildren;
+    more?: [string, string, () => ComponentChildren][];
+    children: (of: Editing, may: boolean, isNew: boolean) => ComponentChildren;
+}) {
+    const isNew = id === "new";
+    const may = useMayEdit();
+    const of = useEditing(kind, id, blank);
+    const [tab, setTab] = useState("design");
+    const then = async (work: Promise<boolean>) => {
+        const ok = await work;
+        if (ok && isNew) go(`/${room}/${part(of.doc.key)}`);
+        return ok;
+    };
+    const held = of.held.data;
+    const own = more.find(([key]) => key === tab);
+    return (
+        <Page
+            title={isNew ? `New ${kind}` : of.doc.title || id}
+            crumb={<a href={`#/${room}`}>{rooms}</a>}
+            about={about(of.doc)}
+            actions={
+                <Actions
+                    may={may}
+                    isNew={isNew}
+                    of={{ ...of, save: () => then(of.save()), publish: () => then(of.publish()) }}
+                />
+            }
+        >
+            {!isNew && !held ? (
+                <Card>
+                    <Asking of={of.held} n={8}>
+                        {() => null}
+                    </Asking>
+                </Card>
+            ) : (
+                <>
+                    <Tabs
+                        at={tab}
+                        onPick={setTab}
+                        tabs={[
+                            ["design", "Design"],
+                            ...(isNew ? [] : more.map(([key, name]): [string, string] => [key, name])),
+                            ["json", "JSON"],
+                            ...(isNew ? [] : ([["revisions", "Revisions"]] as [string, string][])),
+                        ]}
+                    />
+                    <Refused errors={of.refused} />
+                    {own ? (
+                        own[2]()
+                    ) : tab === "json" ? (
+                        <JsonTab of={of} may={may} />
+                    ) : tab === "revisions" ? (
+                        <Card>
+                            <Revisions of={of} kind={kind} id={id} may={may} />
+                        </Card>
+                    ) : (
+                        <>
+                            {children(of, may, isNew)}
+                            {may && !isNew && held?.state !== "archived" && (
+                                <div class="right">
+                                    <button class="link small" onClick={() => archive(of)}>
+                                        Archive this {kind}
+                                    </button>
+                                </div>
+                            )}
+                        </>
+                    )}
+                </>
+            )}
+        </Page>
+    );
+}
+
+/** Title, key and owner: what every definition has. */
+export function Named({ of, may, isNew, like }: { of: Editing; may: boolean; isNew: boolean; like: [string, string] }) {
+    const text = (name: string) => ({
+        value: of.doc[name] ?? "",
+        disabled: !may,
+        onInput: (e: any) => of.set({ ...of.doc, [name]: e.currentTarget.value || undefined }),
+    });
+    return (
+        <>
+            <Field name="Title">
+                <input {...text("title")} placeholder={like[0]} />
+            </Field>
+            <Field name="Key">
+                <input class="mono" {...text("key")} disabled={!may || !isNew} placeholder={like[1]} />
+            </Field>
+            <Field name="Owner">
+                <input {...text("owner")} />
+            </Field>
+        </>
+    );
 }

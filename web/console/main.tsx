@@ -7,6 +7,7 @@ import { useEffect, useState } from "preact/hooks";
 import "./style.css";
 import { Problem, Session, get, post, setCsrf, whenSignedOut } from "./api";
 import { Campaign, Campaigns } from "./campaigns";
+import { ConnectorPage, Connectors } from "./connectors";
 import { Audit } from "./data";
 import { DeadLetters } from "./letters";
 import { SourcePage, Sources } from "./sources";
@@ -62,6 +63,7 @@ const icons: Record<string, string> = {
     results: "M5 20V11M12 20V4M19 20v-6",
     sources: "M12 3v12M7 10l5 5 5-5M4 20h16",
     "dead-letters": "M4 6h16v12H4zM4 7l8 6 8-6",
+    connectors: "M4 12h11M11 7l5 5-5 5M20 5v14",
     audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
 };
 const Icon = ({ name }: { name: string }) => (
@@ -80,10 +82,19 @@ const Icon = ({ name }: { name: string }) => (
     </svg>
 );
 
+/* The line the data takes: what comes in, whom it tells of, what they are shown, what is tried, what came of it. */
 const places: [string, [string, string][]][] = [
     ["", [["overview", "Overview"]]],
     [
-        "Know",
+        "Collect",
+        [
+            ["sources", "Sources"],
+            ["dead-letters", "Dead letters"],
+            ["connectors", "Connectors"],
+        ],
+    ],
+    [
+        "People",
         [
             ["people", "People"],
             ["segments", "Segments"],
@@ -91,22 +102,15 @@ const places: [string, [string, string][]][] = [
         ],
     ],
     [
-        "Show",
+        "Decide",
         [
             ["campaigns", "Campaigns"],
             ["placements", "Placements"],
             ["search", "Search"],
         ],
     ],
-    ["Measure", [["results", "Results"]]],
-    [
-        "Run",
-        [
-            ["sources", "Sources"],
-            ["dead-letters", "Dead letters"],
-            ["audit", "Audit"],
-        ],
-    ],
+    ["Learn", [["results", "Results"]]],
+    ["Run", [["audit", "Audit"]]],
 ];
 
 function Side({ at, session, onLeave }: { at: string; session: Session; onLeave: () => void }) {
@@ -172,6 +176,8 @@ function page({ path, query }: Route): ComponentChild {
             return <Programme />;
         case "sources":
             return key ? <SourcePage key={key} id={key} /> : <Sources />;
+        case "connectors":
+            return key ? <ConnectorPage key={key} id={key} /> : <Connectors />;
         case "dead-letters":
             return <DeadLetters query={query} />;
         case "audit":

@@ -2,24 +2,9 @@
  *
  * placements.tsx - the places a shop lets us fill: what they hold, and what shows when nothing applies.
  */
-import { useState } from "preact/hooks";
 import { Definition, part } from "./api";
-import { Actions, JsonTab, Refused, Revisions, Text, archive, useEditing } from "./definition";
-import {
-    Asking,
-    Badge,
-    Card,
-    Empty,
-    Field,
-    Page,
-    Row,
-    State,
-    Tabs,
-    When,
-    go,
-    useGet,
-    useMayEdit,
-} from "./ui";
+import { DefinitionPage, Editing, Named, Text } from "./definition";
+import { Asking, Badge, Card, Empty, Field, Page, Row, State, When, useGet, useMayEdit } from "./ui";
 
 export function Placements() {
     const asked = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=placement");
@@ -107,37 +92,24 @@ export function Placements() {
 const types = ["text", "text?", "url", "url?"];
 
 export function Placement({ id }: { id: string }) {
-    const isNew = id === "new";
-    const may = useMayEdit();
-    const of = useEditing("placement", id, {
-        kind: "placement",
-        key: "",
-        title: "",
-        owner: "",
-        channel: "web",
-        state: "live",
-        schema: { headline: "text", text: "text?", image: "url?", link: "url?" },
-        default: {},
-        min_items: 0,
-    });
-    const [tab, setTab] = useState("design");
-    const { doc, set } = of;
-    const schema: Record<string, string> = doc.schema ?? {};
-    const text = (name: string) => ({
-        value: doc[name] ?? "",
-        disabled: !may,
-        onInput: (e: any) => set({ ...doc, [name]: e.currentTarget.value || undefined }),
-    });
-    const then = async (work: Promise<boolean>) => {
-        const ok = await work;
-        if (ok && isNew) go(`/placements/${part(doc.key)}`);
-        return ok;
-    };
     return (
-        <Page
-            title={isNew ? "New placement" : doc.title || id}
-            crumb={<a href="#/placements">Placements</a>}
-            about={
+        <DefinitionPage
+            kind="placement"
+            id={id}
+            room="placements"
+            rooms="Placements"
+            blank={{
+                kind: "placement",
+                key: "",
+                title: "",
+                owner: "",
+                channel: "web",
+                state: "live",
+                schema: { headline: "text", text: "text?", image: "url?", link: "url?" },
+                default: {},
+                min_items: 0,
+            }}
+            about={(doc) =>
                 doc.key ? (
                     <>
                         A place on the {doc.channel} channel, <code>{doc.key}</code>
@@ -146,210 +118,158 @@ export function Placement({ id }: { id: string }) {
                     "A box on a page that campaigns and recommendations may fill."
                 )
             }
-            actions={
-                <Actions
-                    may={may}
-                    isNew={isNew}
-                    of={{ ...of, save: () => then(of.save()), publish: () => then(of.publish()) }}
-                />
-            }
         >
-            {!isNew && !of.held.data ? (
-                <Card>
-                    <Asking of={of.held} n={8}>
-                        {() => null}
-                    </Asking>
+            {(of, may, isNew) => <PlacementForm of={of} may={may} isNew={isNew} />}
+        </DefinitionPage>
+    );
+}
+
+function PlacementForm({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }) {
+    const { doc, set } = of;
+    const schema: Record<string, string> = doc.schema ?? {};
+    return (
+        <>
+            <Card title="Where it is" pad>
+                <div class="fields">
+                    <Named of={of} may={may} isNew={isNew} like={["Home page banner", "home_hero"]} />
+                    <Field name="Channel">
+                        <select
+                            value={doc.channel ?? "web"}
+                            disabled={!may}
+                            onChange={(e) =>
+                                set({ ...doc, channel: e.currentTarget.value })
+                            }
+                        >
+                            {[...new Set(["web", "app", "email", "store", doc.channel].filter(Boolean))].map((c) => (
+                                <option>{c}</option>
+                            ))}
+                        </select>
+                    </Field>
+                    <Field name="Products: strategy" hint="Empty: no products">
+                        <input
+                            class="mono"
+                            value={doc.strategy ?? ""}
+                        disabled={!may}
+                        onInput={(e) => set({ ...doc, strategy: e.currentTarget.value || undefined })}
+                            placeholder="for_you"
+                        />
+                    </Field>
+                    <Field name="Least products" hint="With fewer the default shows">
+                        <input
+                            type="number"
+                            min={0}
+                            value={doc.min_items ?? 0}
+                            disabled={!may}
+                            onInput={(e) =>
+                                set({ ...doc, min_items: +e.currentTarget.value })
+                            }
+                        />
+                    </Field>
+                </div>
+            </Card>
+            <div class="two">
+                <Card title="What shows when nothing applies" pad>
+                    <div class="stack">
+                        {Object.entries(schema).map(([name, type]) => (
+                            <Text
+                                key={name}
+                                name={name}
+                                type={type}
+                                may={may}
+                                value={doc.default?.[name]}
+                                onInput={(value) =>
+                                    set({
+                                        ...doc,
+                                        default: { ...doc.default, [name]: value },
+                                    })
+                                }
+                            />
+                        ))}
+                        {!Object.keys(schema).length && (
+                            <p class="soft">It holds no fields.</p>
+                        )}
+                    </div>
                 </Card>
-            ) : (
-                <>
-                    <Tabs
-                        at={tab}
-                        onPick={setTab}
-                        tabs={
-                            isNew
-                                ? [
-                                      ["design", "Design"],
-                                      ["json", "JSON"],
-                                  ]
-                                : [
-                                      ["design", "Design"],
-                                      ["json", "JSON"],
-                                      ["revisions", "Revisions"],
-                                  ]
-                        }
-                    />
-                    <Refused errors={of.refused} />
-                    {tab === "json" ? (
-                        <JsonTab of={of} may={may} />
-                    ) : tab === "revisions" ? (
-                        <Card>
-                            <Revisions of={of} kind="placement" id={id} may={may} />
-                        </Card>
-                    ) : (
-                        <>
-                            <Card title="Where it is" pad>
-                                <div class="fields">
-                                    <Field name="Title">
-                                        <input {...text("title")} placeholder="Home page banner" />
-                                    </Field>
-                                    <Field name="Key">
-                                        <input
-                                            class="mono"
-                                            {...text("key")}
-                                            disabled={!may || !isNew}
-                                            placeholder="home_hero"
-                                        />
-                                    </Field>
-                                    <Field name="Owner">
-                                        <input {...text("owner")} />
-                                    </Field>
-                                    <Field name="Channel">
-                                        <select
-                                            value={doc.channel ?? "web"}
-                                            disabled={!may}
-                                            onChange={(e) =>
-                                                set({ ...doc, channel: e.currentTarget.value })
-                                            }
-                                        >
-                                            {[...new Set(["web", "app", "email", "store", doc.channel].filter(Boolean))].map((c) => (
-                                                <option>{c}</option>
-                                            ))}
-                                        </select>
-                                    </Field>
-                                    <Field name="Products: strategy" hint="Empty: no products">
-                                        <input
-                                            class="mono"
-                                            {...text("strategy")}
-                                            placeholder="for_you"
-                                        />
-                                    </Field>
-                                    <Field name="Least products" hint="With fewer the default shows">
-                                        <input
-                                            type="number"
-                                            min={0}
-                                            value={doc.min_items ?? 0}
-                                            disabled={!may}
-                                            onInput={(e) =>
-                                                set({ ...doc, min_items: +e.currentTarget.value })
-                                            }
-                                        />
-                                    </Field>
-                                </div>
-                            </Card>
-                            <div class="two">
-                                <Card title="What shows when nothing applies" pad>
-                                    <div class="stack">
-                                        {Object.entries(schema).map(([name, type]) => (
-                                            <Text
-                                                key={name}
-                                                name={name}
-                                                type={type}
-                                                may={may}
-                                                value={doc.default?.[name]}
-                                                onInput={(value) =>
-                                                    set({
-                                                        ...doc,
-                                                        default: { ...doc.default, [name]: value },
-                                                    })
-                                                }
-                                            />
-                                        ))}
-                                        {!Object.keys(schema).length && (
-                                            <p class="soft">It holds no fields.</p>
-                                        )}
-                                    </div>
-                                </Card>
-                                <Card title="What it holds" pad>
-                                    <div class="stack">
-                                        {Object.entries(schema).map(([name, type]) => (
-                                            <div class="line" style={{ flexWrap: "nowrap" }} key={name}>
-                                                <code class="grow">{name}</code>
-                                                <select
-                                                    style={{ width: "110px" }}
-                                                    aria-label={`Type of ${name}`}
-                                                    value={type}
-                                                    disabled={!may}
-                                                    onChange={(e) =>
-                                                        set({
-                                                            ...doc,
-                                                            schema: {
-                                                                ...schema,
-                                                                [name]: e.currentTarget.value,
-                                                            },
-                                                        })
-                                                    }
-                                                >
-                                                    {[...new Set([...types, type])].map((t) => (
-                                                        <option>{t}</option>
-                                                    ))}
-                                                </select>
-                                                {may && (
-                                                    <button
-                                                        class="button small quiet"
-                                                        aria-label={`Remove ${name}`}
-                                                        onClick={() => {
-                                                            const { [name]: _gone, ...rest } = schema;
-                                                            set({ ...doc, schema: rest });
-                                                        }}
-                                                    >
-                                                        ✕
-                                                    </button>
-                                                )}
-                                            </div>
-                                        ))}
-                                        {may && (
-                                            <form
-                                                class="line"
-                                                style={{ flexWrap: "nowrap" }}
-                                                onSubmit={(e) => {
-                                                    e.preventDefault();
-                                                    const input = (
-                                                        e.target as HTMLFormElement
-                                                    ).elements.namedItem("field") as HTMLInputElement;
-                                                    if (input.value)
-                                                        set({
-                                                            ...doc,
-                                                            schema: {
-                                                                ...schema,
-                                                                [input.value]: "text?",
-                                                            },
-                                                        });
-                                                    input.value = "";
-                                                }}
-                                            >
-                                                <input
-                                                    name="field"
-                                                    class="mono"
-                                                    aria-label="New field"
-                                                    placeholder="new_field"
-                                                    pattern="[a-z][a-z0-9_]*"
-                                                />
-                                                <button class="button">Add</button>
-                                            </form>
-                                        )}
-                                        <p class="hint">
-                                            A question mark says the field may be left out.
-                                        </p>
-                                    </div>
-                                </Card>
-                            </div>
-                            <Card title="Put it on a page" pad>
-                                <code class="rule-text">{`<div data-opmaat-placement="${doc.key || "key"}" style="min-height: 300px"></div>`}</code>
-                                <p class="hint" style={{ marginTop: "8px" }}>
-                                    The height is reserved, so that nothing moves when it is filled.
-                                </p>
-                            </Card>
-                            {may && !isNew && of.held.data?.state !== "archived" && (
-                                <div class="right">
-                                    <button class="link small" onClick={() => archive(of)}>
-                                        Archive this placement
+                <Card title="What it holds" pad>
+                    <div class="stack">
+                        {Object.entries(schema).map(([name, type]) => (
+                            <div class="line" style={{ flexWrap: "nowrap" }} key={name}>
+                                <code class="grow">{name}</code>
+                                <select
+                                    style={{ width: "110px" }}
+                                    aria-label={`Type of ${name}`}
+                                    value={type}
+                                    disabled={!may}
+                                    onChange={(e) =>
+                                        set({
+                                            ...doc,
+                                            schema: {
+                                                ...schema,
+                                                [name]: e.currentTarget.value,
+                                            },
+                                        })
+                                    }
+                                >
+                                    {[...new Set([...types, type])].map((t) => (
+                                        <option>{t}</option>
+                                    ))}
+                                </select>
+                                {may && (
+                                    <button
+                                        class="button small quiet"
+                                        aria-label={`Remove ${name}`}
+                                        onClick={() => {
+                                            const { [name]: _gone, ...rest } = schema;
+                                            set({ ...doc, schema: rest });
+                                        }}
+                                    >
+                                        ✕
                                     </button>
-                                </div>
-                            )}
-                        </>
-                    )}
-                </>
-            )}
-        </Page>
+                                )}
+                            </div>
+                        ))}
+                        {may && (
+                            <form
+                                class="line"
+                                style={{ flexWrap: "nowrap" }}
+                                onSubmit={(e) => {
+                                    e.preventDefault();
+                                    const input = (
+                                        e.target as HTMLFormElement
+                                    ).elements.namedItem("field") as HTMLInputElement;
+                                    if (input.value)
+                                        set({
+                                            ...doc,
+                                            schema: {
+                                                ...schema,
+                                                [input.value]: "text?",
+                                            },
+                                        });
+                                    input.value = "";
+                                }}
+                            >
+                                <input
+                                    name="field"
+                                    class="mono"
+                                    aria-label="New field"
+                                    placeholder="new_field"
+                                    pattern="[a-z][a-z0-9_]*"
+                                />
+                                <button class="button">Add</button>
+                            </form>
+                        )}
+                        <p class="hint">
+                            A question mark says the field may be left out.
+                        </p>
+                    </div>
+                </Card>
+            </div>
+            <Card title="Put it on a page" pad>
+                <code class="rule-text">{`<div data-opmaat-placement="${doc.key || "key"}" style="min-height: 300px"></div>`}</code>
+                <p class="hint" style={{ marginTop: "8px" }}>
+                    The height is reserved, so that nothing moves when it is filled.
+                </p>
+            </Card>
+        </>
     );
 }

@@ -311,6 +311,49 @@ export const Row = ({ to, children }: Kids & { to: string }) => (
     </tr>
 );
 
+/** What a list page shows: a table of what was asked for, a row each, or what to say while there is nothing. A head that
+ * begins with # stands over numbers; an empty one over buttons. */
+export function Listing<T, R>({
+    of,
+    rows,
+    head,
+    row,
+    empty,
+    n,
+}: {
+    of: Asked<T>;
+    rows: (data: T) => R[];
+    head: string[];
+    row: (one: R) => ComponentChildren;
+    empty: ComponentChildren;
+    n?: number;
+}) {
+    return (
+        <Asking of={of} n={n}>
+            {(data) => {
+                const all = rows(data);
+                if (!all.length) return empty;
+                return (
+                    <div class="scroll">
+                        <table>
+                            <thead>
+                                <tr>
+                                    {head.map((name) => (
+                                        <th class={name.startsWith("#") ? "num" : ""}>
+                                            {name ? name.replace("#", "") : <span class="hidden">Actions</span>}
+                                        </th>
+                                    ))}
+                                </tr>
+                            </thead>
+                            <tbody>{all.map(row)}</tbody>
+                        </table>
+                    </div>
+                );
+            }}
+        </Asking>
+    );
+}
+
 /** One control with its name above it and, if any, a hint below. */
 export function Field({
     name,

@@ -262,6 +262,67 @@ export function mock() {
         owner: "kari@demo.shop",
     });
 
+    const connector = (key, more) => {
+        const document = {
+            kind: "connector",
+            key,
+            title: key === "crm" ? "CRM" : "Retargeting",
+            type: "webhook",
+            url: "https://crm.example/opmaat",
+            purpose: "marketing_email",
+            basis: "consent",
+            segments: ["vip"],
+            ...more,
+        };
+        put("connector", key, document);
+        return {
+            ...document,
+            owner: "kari@demo.shop",
+            state: "green",
+            delivered: 41822,
+            withheld: 1204,
+            waiting: 0,
+            dead: 0,
+            waiting_since: null,
+            attempts: 0,
+            next_at: null,
+            last_at: before(40),
+            status: 200,
+            problem: "",
+        };
+    };
+    const connectors = [
+        {
+            ...connector("crm", { events: ["Order Completed"] }),
+            state: "red",
+            waiting: 310,
+            waiting_since: before(3600),
+            dead: 2,
+            attempts: 7,
+            next_at: new Date(Date.now() + 64e3).toISOString(),
+            status: 503,
+            problem: "the receiver answered 503",
+        },
+        connector("retarget", { type: "ads", url: "", purpose: "ads_sharing" }),
+    ];
+    const undelivered = [71, 72].map((id) => ({
+        id,
+        sequence: 9000 + id,
+        kind: "event",
+        at: before(9000),
+        given_up_at: before(7000),
+        person_id: people[0].person_id,
+        reason: "422: no such contact",
+        again: false,
+    }));
+    put(
+        "connector",
+        "warehouse",
+        { kind: "connector", key: "warehouse", title: "Warehouse", type: "poll", events: ["*"], purpose: "analytics" },
+        "draft",
+        1,
+    );
+
     let letters = [
         {
             id: "dl_1",
@@ -674,6 +735,21 @@ export function mock() {
                 return d;
             },
         ],
+        ["GET", /^\/v1\/connectors$/, () => ({ connectors })],
+        [
+            "GET",
+            /^\/v1\/connectors\/(\w+)\/dead-letters$/,
+            ([, key]) => ({ dead_letters: key === "crm" ? undelivered : [], total: key === "crm" ? undelivered.length : 0 }),
+        ],
+        [
+            "POST",
+            /^\/v1\/connectors\/\w+\/dead-letters\/(\w+)\/replay$/,
+            ([, id]) => {
+                for (const u of undelivered) if (id === "all" || u.id === +id) u.again = true;
+                return { state: "queued" };
+            },
+        ],
+        ["POST", /^\/v1\/connectors\/\w+\/replay$/, () => ({ state: "queued" })],
         ["POST", /^\/v1\/preview-link$/, () => ({ token: "pv_1", query: "opmaat_preview=pv_1" })],
         ["GET", /^\/v1\/results$/, () => ({ ...results("programme"), campaign: undefined })],
         ["GET", /^\/v1\/results\/(\w+)$/, ([, c]) => results(c)],
