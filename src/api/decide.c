@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * decide.c - what to show: /v1/decide, /v1/recommend, and tickets that come back as pixels and redirects.
+ * decide.c - what to show: /v1/decide, and tickets that come back as pixels and redirects.
  *
  * A decide without events waits for nothing. With events it waits for their commit, then reads what they
  * changed: one round trip from a click to its effect.
@@ -25,12 +25,29 @@ static void add_identifier(struct asked *asked, struct identifier *list, u8 kind
     list[asked->request.identifiers_n++] = (struct identifier){ kind, verified, value };
 }
 
+static u32 person_number(str id)
+{
+    i64 n;
+    return str_starts(id, S("p_")) && str_to_i64(str_from(id, 2), &n) && n > 0 && n <= UINT32_MAX ? (u32)n : 0;
+}
+
+/* A person by our own number: by all that leads to them. */
+static void add_identifiers_of(struct call *call, struct asked *asked, struct identifier *list, u32 id)
+{
+    const struct link *links[EVENT_IDENTIFIERS_MAX];
+    const struct identity *identity = call->api->live->identity;
+    isize n = identity_identifiers(identity, identity_person(identity, id), links, countof(links));
+    for (isize i = 0; i < n; i++) add_identifier(asked, list, links[i]->identifier.kind, links[i]->identifier.value, true);
+}
+
 /* {"user_id", "user_hash", "anonymous_id", "email", …}: with a secret key all are believed. */
 static void read_person(struct call *call, struct asked *asked, const struct json *person, const struct source *source)
 {
     struct identifier *list = arena_new(call->a, struct identifier, EVENT_IDENTIFIERS_MAX);
     str hash = json_str(json_get(person, S("user_hash")), S(""));
     asked->request.identifiers = list;
+    u32 id = call->secret ? person_number(json_str(json_get(person, S("person_id")), S(""))) : 0;
+    if (id) add_identifiers_of(call, asked, list, id);
     json_each(field, person) {
         u8 kind;
         if (!identifier_kind_of(field->key, &kind)) continue;
@@ -198,105 +215,6 @@ void decide_post(struct call *call)
     if (err) { reply_problem(call, err, "events: %.*s", STR_FMT(diag.what)); return; }
     if (asked->collected.entries_n == 0) decide_now(call);
     else submit_then(call, asked->collected.entries, asked->collected.entries_n, decide_now);
-}
-
-/* ---- recommend --------------------------------------------------------------------------------------------- */
-
-static const struct strategy *strategy_asked(const struct call *call, const struct book *book)
-{
-    str key = json_str(json_get(call->body, S("strategy")), S(""));
-    str placement = json_str(json_get(call->body, S("placement")), S(""));
-    const struct placement *p = placement.len ? book_placement(book, placement) : NULL;
-    return book_strategy(book, key.len ? key : p ? p->strategy : S(""));
-}
-
-static void print_recommended(struct call *call, const struct decide_world *world, struct asked *asked, const struct rule *filter)
-{
-    struct decided_item *items;
-    const struct strategy *strategy = strategy_asked(call, world->book);
-    isize n = decide_recommend(world, &asked->request, strategy, filter, call->a, &items);
-    jsonw_begin(&call->w, '{');
-    jsonw_key_str(&call->w, "strategy", strategy ? strategy->key : S("for_you"));
-    jsonw_key_begin(&call->w, "items", '[');
-    for (isize i = 0; i < n; i++) decide_print_item(world, &asked->request, &items[i], call->a, &call->w);
-    jsonw_end(&call->w, ']');
-    jsonw_end(&call->w, '}');
-}
-
-static i32 no_event(const void *ctx, str name) { (void)ctx; u16 t = event_type_of(name); return t ? t : -1; }
-
-static i32 book_segment(const void *ctx, str key)
-{
-    segment_id id = segment_find(((const struct book *)ctx)->segments, key);
-    return id.v ? id.v : -1;
-}
-
-static bool no_names(const void *ctx, enum rule_name sort, isize at, str *out)
-{
-    (void)ctx; (void)sort; (void)at; (void)out;
-    return false;
-}
-
-enum err ask_filter(struct call *call, const struct book *book, const struct rule **out, struct rule_errors *errors)
-{
-    str text = json_str(json_get(call->body, S("filter")), S(""));
-    struct rule_names names = { book, no_event, book_segment, no_names };
-    return text.len ? rule_compile(call->a, text, RULE_FILTER, &names, out, errors) : ERR_OK;
-}
-
-static void recommend_now(struct call *call)
-{
-    struct asked *asked = arena_new(call->a, struct asked, 1);
-    const struct rule *filter = NULL;
-    struct rule_errors errors = { 0 };
-    struct diag diag = { .arena = call->a };
-    enum err err = ask_read(call, asked, &diag);
-    if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
-    rcu_read_begin();
-    struct decide_world world = live_world(call->api->live);
-    err = ask_filter(call, world.book, &filter, &errors);
-    if (!err) {
-        ask_bind(call, asked, world.book);
-        print_recommended(call, &world, asked, filter);
-    }
-    rcu_read_end();
-    if (err) reply_problem(call, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
-    else reply_json(call);
-}
-
-void recommend_post(struct call *call)
-{
-    if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"strategy\" or \"placement\": …}"); return; }
-    recommend_now(call);
-}
-
-/* ?strategy=&anonymous_id=&product=&limit=&filter=: the same call with everything in the address but identifiers of known people. */
-void recommend_get(struct call *call)
-{
-    static const char *const top[] = { "strategy", "placement", "filter" };
-    static const char *const context[] = { "product", "market", "locale", "store", "channel", "weather" };
-    struct buf out = { .arena = call->a };
-    struct jsonw w = { .out = &out };
-    jsonw_begin(&w, '{');
-    for (isize i = 0; i < countof(top); i++) {
-        str v = http_query(call->req, str_of(top[i]), S(""));
-        if (v.len) jsonw_key_str(&w, top[i], v);
-    }
-    i64 limit;
-    if (str_to_i64(http_query(call->req, S("limit"), S("")), &limit)) jsonw_key_int(&w, "limit", limit);
-    jsonw_key_begin(&w, "person", '{');
-    jsonw_key_str(&w, "anonymous_id", http_query(call->req, S("anonymous_id"), S("")));
-    jsonw_end(&w, '}');
-    jsonw_key_begin(&w, "context", '{');
-    for (isize i = 0; i < countof(context); i++) {
-        str v = http_query(call->req, str_of(context[i]), S(""));
-        if (v.len) jsonw_key_str(&w, context[i], v);
-    }
-    jsonw_end(&w, '}');
-    jsonw_end(&w, '}');
-    struct diag diag = { .arena = call->a };
-    if (json_parse(call->a, buf_str(&out), &call->body, &diag)) { reply_problem(call, ERR_BAD_INPUT, "%.*s", STR_FMT(diag.what)); return; }
-    recommend_now(call);
 }
 
 /* ---- tickets that come back by themselves --------------------------------------------------------------------- */

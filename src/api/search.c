@@ -262,7 +262,11 @@ static void print_fallback(struct call *call, const struct decide_world *world, 
     s->asked.request.limit = s->request.limit;
     isize n = decide_recommend(world, &s->asked.request, NULL, s->filter, call->a, &items);
     jsonw_key_begin(&call->w, "fallback", '[');
-    for (isize i = 0; i < n; i++) decide_print_item(world, &s->asked.request, &items[i], call->a, &call->w);
+    for (isize i = 0; i < n; i++) {
+        jsonw_begin(&call->w, '{');
+        decide_print_item(world, &s->asked.request, &items[i], call->a, &call->w);
+        jsonw_end(&call->w, '}');
+    }
     jsonw_end(&call->w, ']');
 }
 

@@ -325,52 +325,6 @@ static void build_keys(struct building *b)
 
 /* ---- strategies, placements, campaigns ----------------------------------------------------------------- */
 
-/* ["session", "cooc"], in order of preference; or {"session": 1, "cooc": 0.5}, by weight. Each once. */
-static isize recommenders(struct building *b, const struct json *list, u8 *out, f64 *weight, const char *path)
-{
-    isize n = 0;
-    u32 seen = 0;
-    bool weighed = json_is(list, JSON_OBJ);
-    json_each(row, list) {
-        u8 r;
-        str name = weighed ? row->key : json_str(row, S(""));
-        f64 by = weighed ? json_num(row, -1) : 1;
-        if (!recommender_of(name, &r)) refuse(b, path, 0, "there is no recommender \"%.*s\"", STR_FMT(name));
-        else if (weighed && !(by > 0 && by <= 1000)) refuse(b, path, 0, "%.*s: a weight is above 0 and at most 1000", STR_FMT(name));
-        else if (!(seen >> r & 1)) {
-            out[n++] = r;
-            seen |= 1U << r;
-            if (weighed && weight) weight[r] = by;
-        }
-    }
-    return n;
-}
-
-static void build_strategy(struct building *b, const struct json *doc, struct strategy *s)
-{
-    *s = (struct strategy){ .key = b->def->key };
-    s->query.mix_n = recommenders(b, json_get(doc, S("mix")), s->query.mix, s->query.weight, "mix");
-    s->query.fallback_n = recommenders(b, json_get(doc, S("fallback")), s->query.fallback, NULL, "fallback");
-    s->query.max_per_group = json_int(json_path(doc, "diversity.max_per_category"), 0);
-    s->query.content = str_eq(text_of(doc, "kind_of_item"), S("content"));
-    s->in_size = json_bool(json_get(doc, S("in_size")), false);
-    s->filter = compile_rule(b, json_get(doc, S("filter")), RULE_FILTER, "filter");
-    const struct json *boosts = json_get(doc, S("boosts")), *pins = json_get(doc, S("pins"));
-    s->boosts = arena_new(b->a, struct boost, json_len(boosts));
-    json_each(row, boosts) {
-        const struct rule *rule = compile_rule(b, json_get(row, S("rule")), RULE_FILTER, "boosts");
-        f64 by = json_num(json_get(row, S("by")), 1);
-        if (by <= 0 || by > 100) refuse(b, "boosts", 0, "by is a factor above 0 and at most 100 (below 1 buries)");
-        if (rule) s->boosts[s->boosts_n++] = (struct boost){ rule, by };
-    }
-    s->pins = arena_new(b->a, struct pin, json_len(pins));
-    json_each(row, pins) {
-        i32 position = (i32)json_int(json_get(row, S("position")), 0);
-        if (position < 1) refuse(b, "pins", 0, "position counts from 1");
-        s->pins[s->pins_n++] = (struct pin){ json_str(json_get(row, S("item")), S("")), position };
-    }
-}
-
 static void build_strategies(struct building *b)
 {
     struct book *book = b->book;
@@ -378,7 +332,7 @@ static void build_strategies(struct building *b)
     const struct json *doc;
     book->strategies = arena_new(b->a, struct strategy, PLACEMENTS_MAX);
     while ((doc = next_document(b, "strategy", &at)) && book->strategies_n < PLACEMENTS_MAX)
-        build_strategy(b, doc, &book->strategies[book->strategies_n++]);
+        b->failed |= strategy_read(b->a, doc, b->def->key, b->names, &book->strategies[book->strategies_n++], b->errors) != ERR_OK;
 }
 
 static bool has_strategy(const struct book *book, str key)

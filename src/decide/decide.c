@@ -7,7 +7,7 @@
  * list: preview, holdout, campaigns by priority, the placement's own strategy, its default. What was tried and
  * why it lost is written down on the way, because the explanation must be what happened and not a second opinion.
  */
-#include "decide/decide.h"
+#include "decide/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,7 +227,7 @@ static isize choose_variation(struct asker *q, const struct campaign *c, const s
 
 /* ---- items ------------------------------------------------------------------------------------------- */
 
-enum { CATALOGUE_WALKED_MAX = 5000 };
+enum { CATALOGUE_WALKED_MAX = 5000, VARIED_OF = 3 };
 
 struct picking {
     const struct asker *q;
@@ -236,6 +236,7 @@ struct picking {
     bool content, hide_seen;
     u32 *bought; i64 *bought_at; isize bought_n;
     str *sizes; isize sizes_n;      /* the person's, when the row shows what fits */
+    struct affinity *likings; isize likings_n;          /* the person's, when the strategy weighs them */
 };
 
 static bool has(const u32 *list, isize n, u32 v)
@@ -304,7 +305,7 @@ static bool eligible(void *ctx, u32 id)
     const struct item *item = catalog_item(q->world->catalog, (item_id){ id });
     if (!item || !item_showable(q->world->catalog, item)) return false;
     if ((item->kind == ITEM_CONTENT) != p->content) return false;
-    if (!p->content && item_stock(item, S("")) <= 0) return false;
+    if (!p->content && !arrange_in_store(item, q->request->store)) return false;
     if (has(q->given, q->given_n, id) || excluded(q->request, item) || just_bought(p, item)) return false;
     if (p->sizes_n && !in_size(p, item)) return false;
     if (p->hide_seen && seen_before(p, id)) return false;
@@ -316,16 +317,19 @@ static f64 boost(void *ctx, u32 id)
 {
     const struct picking *p = ctx;
     f64 by = 1;
-    for (isize i = 0; p->strategy && i < p->strategy->boosts_n; i++)
+    for (isize i = 0; i < p->strategy->boosts_n; i++)
         if (holds(p->q, p->strategy->boosts[i].rule, (item_id){ id })) by *= p->strategy->boosts[i].by;
-    return by;
+    if (p->likings_n == 0) return by;
+    u8 as;
+    str liked;
+    const struct item *item = catalog_item(p->q->world->catalog, (item_id){ id });
+    return item ? by * arrange_lift(p->strategy, p->likings, p->likings_n, item, &as, &liked) : by;
 }
 
-static u32 group(void *ctx, u32 id)
+static u32 group(void *ctx, isize grouping, u32 id)
 {
     const struct picking *p = ctx;
-    const struct item *item = catalog_item(p->q->world->catalog, (item_id){ id });
-    return item ? item->category_id.v : 0;
+    return arrange_group(p->q->world->catalog, id, grouping);
 }
 
 static void know_bought(struct picking *p, arena *a)
@@ -410,8 +414,8 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     know_answers(q, &query, q->a);
     query.limit = limit;
     query.eligible = eligible;
-    query.boost = strategy && strategy->boosts_n ? boost : NULL;
-    query.group = query.max_per_group ? group : NULL;
+    query.boost = strategy && (strategy->boosts_n || p->likings_n) ? boost : NULL;
+    query.group = strategy && strategy->capped ? group : NULL;
     query.ctx = p;
     return query;
 }
@@ -442,7 +446,7 @@ static isize put_pins(struct asker *q, struct picking *p, struct decided_item *i
         isize place = min_isize(pin->position - 1, n);
         isize keep = min_isize(n, limit - 1);
         memmove(items + place + 1, items + place, (size_t)max_isize(0, keep - place) * sizeof *items);
-        items[place] = (struct decided_item){ .item = { id }, .source = SOURCE_PIN };
+        items[place] = (struct decided_item){ .item = { id }, .source = SOURCE_PIN, .pinned = pin->position };
         n = keep + 1;
     }
     return n;
@@ -458,6 +462,15 @@ static isize from_catalogue(const struct asker *q, struct picking *p, struct dec
     return n;
 }
 
+/* What lifted an item that is on the list: the liking to be named, and, for those who ask, which of the shop's wishes held. */
+static void say_why(const struct asker *q, const struct picking *p, struct decided_item *it)
+{
+    const struct item *item = catalog_item(q->world->catalog, it->item);
+    if (item && p->likings_n) (void)arrange_lift(p->strategy, p->likings, p->likings_n, item, &it->liked_as, &it->liked);
+    for (isize i = 0; q->request->explain && p->strategy && i < min_isize(64, p->strategy->boosts_n); i++)
+        if (holds(q, p->strategy->boosts[i].rule, it->item)) it->boosted |= (u64)1 << i;
+}
+
 static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter, bool hide_seen,
                         isize limit, struct decided_item **out)
 {
@@ -466,9 +479,13 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
     struct recommended *found = NULL;
     know_bought(&p, q->a);
     if (strategy && strategy->in_size) know_sizes(&p, q->a);
-    struct recommend_query query = query_of(q, &p, strategy, limit);
+    if (strategy && strategy->has_tastes && q->facts.profile)
+        p.likings_n = profile_affinities(q->facts.profile, q->world->catalog, q->request->now_ms, q->a, &p.likings);
+    bool varied = strategy && strategy->lambda < 1;
+    isize most = varied ? min_isize(VARIED_OF * limit, ARRANGED_MAX) : limit;
+    struct recommend_query query = query_of(q, &p, strategy, most);
     isize n = q->world->model ? recommend(q->world->model, &query, q->a, &found) : 0;
-    struct decided_item *items = arena_new(q->a, struct decided_item, limit + 1);
+    struct decided_item *items = arena_new(q->a, struct decided_item, most + 1);
     for (isize i = 0; i < n; i++) {
         items[i] = (struct decided_item){ .item = { found[i].item }, .score = found[i].score, .source = found[i].source,
                                           .because_n = found[i].because_n };
@@ -477,8 +494,10 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
         memcpy(items[i].parts, found[i].parts, sizeof items[i].parts);
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
+    if (varied) n = arrange_diverse(q->world->catalog, items, n, limit, strategy->lambda);
     if (n == 0) n = from_catalogue(q, &p, items, limit);
     n = put_pins(q, &p, items, n, limit);
+    for (isize i = 0; i < n; i++) say_why(q, &p, &items[i]);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
     *out = items;
     return n;

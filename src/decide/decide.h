@@ -106,14 +106,28 @@ struct placement {
     i32 min_items;
     bool hide_seen;                 /* rows leave out what the person has looked at */
 };
+/* What a strategy may weigh by the person's liking (profile_affinities). */
+enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES };
+/* `strategy.c` has the document. */
 struct strategy {
     str key;
     struct recommend_query query;   /* mix, fallback, weights, caps; the callbacks are set per request */
+    bool capped;                    /* some cap of the query is set */
     bool in_size;                   /* only what is in stock in one of the person's sizes, where those are known */
+    bool learn;                     /* weights of the mix as the placement's clicks have taught (struct blends) */
+    bool has_tastes;
+    f64 lambda;                     /* of maximal marginal relevance; 1: by score alone */
+    f64 rotate;                     /* factor for each time an item was shown and not clicked; 1: shown again as before */
+    f64 tastes[TASTES];             /* score * (1 + this * liking); 0: not weighed */
     const struct rule *filter;
-    struct boost { const struct rule *rule; f64 by; } *boosts; isize boosts_n;
-    struct pin { str item; i32 position; } *pins; isize pins_n;
+    struct boost { const struct rule *rule; f64 by; str text, note; bool bury; } *boosts; isize boosts_n;
+    struct pin { str item; i32 position; str note; } *pins; isize pins_n;
+    const struct json *notes;       /* [{"text", "author", "at"}], as written; may be null */
 };
+str taste_name(isize taste);        /* "category", … as profile_affinities calls them */
+/* Reads one, published or tried. `key` and texts of `doc` are pointed into. ERR_REFUSED with the reasons added. */
+MUST_USE enum err strategy_read(arena *a, const struct json *doc, str key, const struct rule_names *names, struct strategy *out,
+                                struct definition_errors *errors);
 /* Kind "connector": what leaves for another system, as it happens.
  *   {"type": "webhook" | "poll" | "ads", "url", "secret"?, "authorization"?, "format": "opmaat" | "segment",
  *    "events": ["order_completed", …] | ["*"], "segments": ["vip", …], "profiles": true, "imported": false,
@@ -272,6 +286,10 @@ struct decided_item {
     str answer;                     /* what a quiz was answered that brought it; with the parts, not in the log either */
     f64 parts[RECOMMENDERS];        /* of each recommender in the score, before boosts */
     bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
+    str liked;                      /* the colour, brand … the person likes that lifted it most; not in the log */
+    u8 liked_as;                    /* enum taste */
+    i32 pinned;                     /* the place it was pinned to; 0: it was not */
+    u64 boosted;                    /* a bit for each of the strategy's first 64 boosts that held, when explaining */
     str ticket;
 };
 struct decision {
@@ -310,9 +328,12 @@ void decide(const struct decide_world *world, const struct decide_request *reque
  * Content is text, escaped for JSON and nothing else: whoever makes HTML of it escapes it there (print.c). */
 void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
                   isize n, arena *a, struct jsonw *w);
+/* The strategy as the algorithm alone would have it: without boosts, buries and pins. In `a`. */
+const struct strategy *strategy_bare(const struct strategy *strategy, arena *a);
 /* What /v1/recommend answers: a strategy, a mix and filter given in the request, or a placement's. */
 isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
                        const struct rule *filter, arena *a, struct decided_item **out);
+/* One of them; opens no brace: the caller does. */
 void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
                        arena *a, struct jsonw *w);
 

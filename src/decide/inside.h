@@ -10,4 +10,15 @@
 bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
                       const struct rule_names *names, struct definition_errors *errors);
 
+/* arrange.c: what is done to a list besides scoring it. */
+enum { ARRANGED_MAX = 300 };
+/* By grouping: category, brand, seller (an attribute of that name); 0: in none. */
+u32 arrange_group(const struct catalog *catalog, u32 item, isize grouping);
+/* In stock where the person is. A store the item's feed says nothing of has none of it, unless that feed names no store at all. */
+bool arrange_in_store(const struct item *item, str store);
+/* The factor the person's likings give an item, at least 1; *as and *liked name the one that gave most, if any. */
+f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize n, const struct item *item, u8 *as, str *liked);
+/* Fills the first `limit` places for variety. At most ARRANGED_MAX items. Returns how many places were filled. */
+isize arrange_diverse(const struct catalog *catalog, struct decided_item *items, isize n, isize limit, f64 lambda);
+
 #endif

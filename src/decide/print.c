@@ -116,9 +116,14 @@ const char *decide_source_name(u8 source)
     return source == SOURCE_PIN ? "pin" : "catalogue";
 }
 
-static str because_text(const struct printing *p, const struct decided_item *it)
+static bool is_norwegian(const struct printing *p)
 {
-    bool nb = str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
+    return str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
+}
+
+static str source_text(const struct printing *p, const struct decided_item *it)
+{
+    bool nb = is_norwegian(p);
     if (it->answer.len)
         return arena_printf(p->a, nb ? "Fordi du svarte %.*s" : "Because you answered %.*s", STR_FMT(it->answer));
     if (it->because_n && it->source == RECOMMENDER_UPSELL)
@@ -142,12 +147,21 @@ static str because_text(const struct printing *p, const struct decided_item *it)
     }
 }
 
+/* What brought it, and, when the person's liking lifted it, that as well. */
+static str because_text(const struct printing *p, const struct decided_item *it)
+{
+    str text = source_text(p, it), liked = it->liked;
+    if (it->liked_as == TASTE_CATEGORY)
+        for (isize at; (at = str_find(liked, S(" > "))) >= 0;) liked = str_from(liked, at + 3);
+    if (liked.len == 0 || it->liked_as == TASTE_GENDER) return text;
+    return arena_printf(p->a, is_norwegian(p) ? "%.*s, og du liker %.*s" : "%.*s, and you like %.*s", STR_FMT(text), STR_FMT(liked));
+}
+
 static void print_item(const struct printing *p, const struct decided_item *it)
 {
     struct jsonw *w = p->w;
     const struct item *item = catalog_item(p->world->catalog, it->item);
     if (!item) return;
-    jsonw_begin(w, '{');
     item_print(item, p->request->market, p->request->locale, w);
     jsonw_key_num(w, "score", it->score);
     jsonw_key_begin(w, "because", '{');
@@ -160,13 +174,18 @@ static void print_item(const struct printing *p, const struct decided_item *it)
     jsonw_end(w, ']');
     jsonw_key_str(w, "source", str_of(decide_source_name(it->source)));
     if (it->answer.len) jsonw_key_str(w, "answer", it->answer);
+    if (it->liked.len) {
+        jsonw_key_begin(w, "likes", '{');
+        jsonw_key(w, taste_name(it->liked_as));
+        jsonw_str(w, it->liked);
+        jsonw_end(w, '}');
+    }
     jsonw_key_begin(w, "weights", '{');
     for (u8 r = 0; r < RECOMMENDERS; r++)
         if (it->parts[r] > 0) jsonw_key_num(w, recommender_name(r), round(it->parts[r] * 1e4) / 1e4);
     jsonw_end(w, '}');
     jsonw_end(w, '}');
     if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);
-    jsonw_end(w, '}');
 }
 
 void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
@@ -276,7 +295,11 @@ static void print_decision(const struct printing *p, const struct decision *d)
     if (d->render != RENDER_PASSTHROUGH && d->content) print_content(p, d->content);
     if (has_items) {
         jsonw_key_begin(w, "items", '[');
-        for (isize i = 0; i < d->items_n; i++) print_item(p, &d->items[i]);
+        for (isize i = 0; i < d->items_n; i++) {
+            jsonw_begin(w, '{');
+            print_item(p, &d->items[i]);
+            jsonw_end(w, '}');
+        }
         jsonw_end(w, ']');
     }
     if (d->ticket.len) jsonw_key_str(w, "ticket", d->ticket);

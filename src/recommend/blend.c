@@ -453,11 +453,14 @@ static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
 static bool group_is_full(const struct kitchen *k, u32 item)
 {
     const struct recommend_query *q = k->q;
-    if (!q->group || q->max_per_group <= 0) return false;
-    u32 group = q->group(q->ctx, item);
-    isize in = 0;
-    for (isize i = 0; i < k->listed && group; i++) in += q->group(q->ctx, k->list[i].item) == group;
-    return in >= q->max_per_group && group != 0;
+    for (isize g = 0; q->group && g < GROUPINGS; g++) {
+        if (q->max_per_group[g] <= 0) continue;
+        u32 group = q->group(q->ctx, g, item);
+        isize in = 0;
+        for (isize i = 0; i < k->listed && group; i++) in += q->group(q->ctx, g, k->list[i].item) == group;
+        if (in >= q->max_per_group[g] && group != 0) return true;
+    }
+    return false;
 }
 
 /* Fills places from what the tier's feeds have brought so far. `below`: a fallback stays below. */

@@ -93,6 +93,7 @@ struct recommended {
     u32 because[2]; isize because_n;                    /* items of the person's history that led here; for cart, of the cart */
 };
 
+enum { GROUPINGS = 3 };
 struct recommend_query {
     const struct history_entry *history; isize history_n;      /* the person's own, oldest first; entries after now_ms are not seen */
     const u32 *cart; isize cart_n;                      /* and the product in view: stronger than history */
@@ -108,8 +109,8 @@ struct recommend_query {
     /* Called for each candidate before it may take a place; false keeps it out (stock, filter rule, just bought, repeated …). */
     bool (*eligible)(void *ctx, u32 item);
     f64 (*boost)(void *ctx, u32 item);                  /* null: 1 for all; multiplies the score */
-    u32 (*group)(void *ctx, u32 item);                  /* null: none; e.g. its category, for max_per_group */
-    isize max_per_group;                                /* 0: no cap */
+    u32 (*group)(void *ctx, isize grouping, u32 item);  /* null: none; its category, its brand …; 0: in no group of that kind */
+    isize max_per_group[GROUPINGS];                     /* by grouping; 0: no cap */
     void *ctx;
 };
 

@@ -246,7 +246,7 @@ static void the_cart_is_heard_before_history(void **state)
     model_free(m);
 }
 
-static u32 group_of(void *ctx, u32 item) { (void)ctx; return item >= 100 ? 1 + item % 3 : 9; }
+static u32 group_of(void *ctx, isize grouping, u32 item) { (void)ctx; (void)grouping; return item >= 100 ? 1 + item % 3 : 9; }
 
 static void caps_hold_over_mix_and_fallback(void **state)
 {
@@ -263,13 +263,13 @@ static void caps_hold_over_mix_and_fallback(void **state)
                                  .fallback = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS },
                                  .fallback_n = 2,
                                  .group = group_of,
-                                 .max_per_group = 2,
+                                 .max_per_group = { 2 },
                                  .limit = 8 };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 8);                             /* 4 groups, 2 of each */
     the_list_is_sound(list, n);
     isize in[10] = { 0 };
-    for (isize i = 0; i < n; i++) assert_true(++in[group_of(NULL, list[i].item)] <= 2);
+    for (isize i = 0; i < n; i++) assert_true(++in[group_of(NULL, 0, list[i].item)] <= 2);
     q.limit = 20;
     assert_int_equal(recommend(m, &q, &a, &list), 8);
     arena_fini(&a);

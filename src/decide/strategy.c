@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * strategy.c - reads one strategy: which recommenders, how they are mixed, and what people of the shop say on top of it.
+ *
+ *   {"mix": ["session", "cooc"] | {"session": 1, "cooc": 0.5} , "learn": true, "fallback": ["trending"], "filter": "item.in_stock",
+ *    "boosts": [{"rule": …, "by": 2, "note"}], "buries": [{"rule": …, "note"}], "pins": [{"item", "position", "note"}],
+ *    "likes": {"colour": 1, "brand": 0.5}, "notes": [{"text", "author", "at"}], "rotate": 0.7, "in_size": true, "kind_of_item": "content",
+ *    "diversity": {"max_per_category": 3, "max_per_brand": 4, "max_per_seller": 4, "lambda": 0.7}}
+ *
+ * The same reader serves what is published and what somebody tries in the console, so that the two cannot differ.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "decide/inside.h"
+
+enum { BOOSTS_MAX = 200, PINS_MAX = 100, NOTES_MAX = 200, NOTE_BYTES_MAX = 2000 };
+
+static const f64 buried = 1e-6;     /* what is buried stands behind all that is not, in its own order */
+
+struct reading {
+    arena *a;
+    str key;
+    const struct rule_names *names;
+    struct definition_errors *errors;
+    bool failed;
+};
+
+static void PRINTF_LIKE(4, 5) refuse(struct reading *r, const char *path, isize column, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    r->failed = true;
+    definition_error_add(r->errors, (struct definition_error){ S("strategy"), r->key, arena_str(r->a, str_of(path)),
+                                                              arena_str(r->a, str_of(text)), column });
+}
+
+static str text_of(const struct json *doc, const char *name) { return json_str(json_get(doc, str_of(name)), S("")); }
+
+static const struct rule *rule_of(struct reading *r, const struct json *text, const char *path)
+{
+    const struct rule *rule = NULL;
+    struct rule_errors wrong = { 0 };
+    if (!text) return NULL;
+    if (!json_is(text, JSON_STR)) { refuse(r, path, 0, "expected a rule as text"); return NULL; }
+    if (rule_compile(r->a, text->s, RULE_FILTER, r->names, &rule, &wrong) == ERR_OK) return rule;
+    for (isize i = 0; i < wrong.n; i++)
+        refuse(r, path, wrong.at[i].column, "%.*s%s%.*s", STR_FMT(wrong.at[i].message), wrong.at[i].hint.len ? "; " : "",
+               STR_FMT(wrong.at[i].hint));
+    return NULL;
+}
+
+/* ["session", "cooc"], in order of preference; or {"session": 1, "cooc": 0.5}, by weight. Each once. */
+static isize recommenders(struct reading *r, const struct json *list, u8 *out, f64 *weight, const char *path)
+{
+    isize n = 0;
+    u32 seen = 0;
+    bool weighed = json_is(list, JSON_OBJ);
+    json_each(row, list) {
+        u8 one;
+        str name = weighed ? row->key : json_str(row, S(""));
+        f64 by = weighed ? json_num(row, -1) : 1;
+        if (!recommender_of(name, &one)) refuse(r, path, 0, "there is no recommender \"%.*s\"", STR_FMT(name));
+        else if (weighed && !(by > 0 && by <= 1000)) refuse(r, path, 0, "%.*s: a weight is above 0 and at most 1000", STR_FMT(name));
+        else if (!(seen >> one & 1)) {
+            out[n++] = one;
+            seen |= 1U << one;
+            if (weighed && weight) weight[one] = by;
+        }
+    }
+    return n;
+}
+
+static f64 fraction(struct reading *r, const struct json *v, f64 otherwise, const char *path)
+{
+    f64 n = json_num(v, otherwise);
+    if (!(n >= 0 && n <= 1)) { refuse(r, path, 0, "expected a number from 0 to 1"); return otherwise; }
+    return n;
+}
+
+static str note_of(struct reading *r, const struct json *row, const char *path)
+{
+    str note = text_of(row, "note");
+    if (note.len > NOTE_BYTES_MAX) refuse(r, path, 0, "a note has at most %d bytes", NOTE_BYTES_MAX);
+    return note;
+}
+
+static void read_boosts(struct reading *r, const struct json *list, bool bury, struct strategy *s)
+{
+    const char *path = bury ? "buries" : "boosts";
+    if (s->boosts_n + json_len(list) > BOOSTS_MAX) { refuse(r, path, 0, "at most %d boosts and buries", BOOSTS_MAX); return; }
+    json_each(row, list) {
+        const struct rule *rule = rule_of(r, json_get(row, S("rule")), path);
+        f64 by = bury ? buried : json_num(json_get(row, S("by")), 1);
+        if (by <= 0 || by > 100) refuse(r, path, 0, "by is a factor above 0 and at most 100 (below 1 buries)");
+        if (rule) s->boosts[s->boosts_n++] = (struct boost){ rule, by, text_of(row, "rule"), note_of(r, row, path), bury };
+    }
+}
+
+static void read_pins(struct reading *r, const struct json *list, struct strategy *s)
+{
+    if (json_len(list) > PINS_MAX) { refuse(r, "pins", 0, "at most %d pins", PINS_MAX); return; }
+    s->pins = arena_new(r->a, struct pin, json_len(list));
+    json_each(row, list) {
+        i32 position = (i32)json_int(json_get(row, S("position")), 0);
+        if (position < 1) refuse(r, "pins", 0, "position counts from 1");
+        s->pins[s->pins_n++] = (struct pin){ json_str(json_get(row, S("item")), S("")), position, note_of(r, row, "pins") };
+    }
+}
+
+static void read_likes(struct reading *r, const struct json *likes, struct strategy *s)
+{
+    json_each(row, likes) {
+        isize d = 0;
+        f64 by = json_num(row, -1);
+        while (d < TASTES && !str_eq(row->key, taste_name(d))) d++;
+        if (d == TASTES) refuse(r, "likes", 0, "\"%.*s\" is none of category, brand, colour, gender", STR_FMT(row->key));
+        else if (!(by >= 0 && by <= 10)) refuse(r, "likes", 0, "%.*s: expected a number from 0 to 10", STR_FMT(row->key));
+        else s->tastes[d] = by;
+        if (d < TASTES && by > 0) s->has_tastes = true;
+    }
+}
+
+static void read_notes(struct reading *r, const struct json *list, struct strategy *s)
+{
+    if (json_len(list) > NOTES_MAX) { refuse(r, "notes", 0, "at most %d notes", NOTES_MAX); return; }
+    s->notes = list;
+    json_each(row, list) {
+        str text = text_of(row, "text");
+        if (text.len == 0 || text.len > NOTE_BYTES_MAX) refuse(r, "notes", 0, "a note is {\"text\", \"author\"}; its text has 1 to %d bytes", NOTE_BYTES_MAX);
+        if (text_of(row, "author").len == 0) refuse(r, "notes", 0, "a note says who wrote it: \"author\"");
+    }
+}
+
+enum err strategy_read(arena *a, const struct json *doc, str key, const struct rule_names *names, struct strategy *s,
+                       struct definition_errors *errors)
+{
+    static const char *const caps[GROUPINGS] = { "max_per_category", "max_per_brand", "max_per_seller" };
+    struct reading r = { .a = a, .key = key, .names = names, .errors = errors };
+    const struct json *diversity = json_get(doc, S("diversity")), *boosts = json_get(doc, S("boosts")), *buries = json_get(doc, S("buries"));
+    *s = (struct strategy){ .key = key };
+    s->query.mix_n = recommenders(&r, json_get(doc, S("mix")), s->query.mix, s->query.weight, "mix");
+    s->query.fallback_n = recommenders(&r, json_get(doc, S("fallback")), s->query.fallback, NULL, "fallback");
+    for (isize g = 0; g < GROUPINGS; g++) {
+        s->query.max_per_group[g] = json_int(json_get(diversity, str_of(caps[g])), 0);
+        s->capped |= s->query.max_per_group[g] > 0;
+    }
+    s->lambda = fraction(&r, json_get(diversity, S("lambda")), 1, "diversity.lambda");
+    s->rotate = fraction(&r, json_get(doc, S("rotate")), 1, "rotate");
+    s->learn = json_bool(json_get(doc, S("learn")), false);
+    s->query.content = str_eq(text_of(doc, "kind_of_item"), S("content"));
+    s->in_size = json_bool(json_get(doc, S("in_size")), false);
+    s->filter = rule_of(&r, json_get(doc, S("filter")), "filter");
+    s->boosts = arena_new(a, struct boost, min_isize(BOOSTS_MAX, json_len(boosts) + json_len(buries)));
+    read_boosts(&r, boosts, false, s);
+    read_boosts(&r, buries, true, s);
+    read_pins(&r, json_get(doc, S("pins")), s);
+    read_likes(&r, json_get(doc, S("likes")), s);
+    read_notes(&r, json_get(doc, S("notes")), s);
+    return r.failed ? ERR_REFUSED : ERR_OK;
+}
+
+const struct strategy *strategy_bare(const struct strategy *strategy, arena *a)
+{
+    struct strategy *bare = arena_new(a, struct strategy, 1);
+    *bare = *strategy;
+    bare->boosts_n = bare->pins_n = 0;
+    return bare;
+}
