@@ -373,7 +373,7 @@ static void a_poisonous_event_does_not_harm_its_batch(void **state)
     (void)state;
     struct seen seen = { 0 };
     struct ingest_envelope v = envelope();
-    struct ingest_sink sink = { &seen, take, refuse };
+    struct ingest_sink sink = { .ctx = &seen, .event = take, .refused = refuse };
     struct diag why = { .arena = &a };
     const struct json *body = parse(
         "{\"writeKey\":\"wk\",\"context\":{\"locale\":\"nb\",\"page\":{\"url\":\"/\"}},\"sentAt\":\"2026-11-18T11:06:40Z\",\"batch\":["

@@ -577,7 +577,7 @@ enum { PATHS = 2000, PEOPLE = 3000, LOOK_FROM = 100 };
 /* One A/A test of a conversion rate of 10 %, looked at after every pair of people from the 100th on.
  * Returns whether any look was below alpha. */
 static bool ever_rejects(struct rng *rng, const struct stats_settings *s,
-                         struct stats_interval (*judge)(const struct stats_settings *,
+                         struct stats_interval (*interval)(const struct stats_settings *,
                                                         const struct stats_effect *))
 {
     struct stats_sums a = { 0 }, b = { 0 };
@@ -587,7 +587,7 @@ static bool ever_rejects(struct rng *rng, const struct stats_settings *s,
         a.n = b.n = i;
         if (i < LOOK_FROM) continue;
         struct stats_effect e = effect_of(s, &a, &b);
-        if (!e.problem && judge(s, &e).p < s->alpha) return true;
+        if (!e.problem && interval(s, &e).p < s->alpha) return true;
     }
     return false;
 }
