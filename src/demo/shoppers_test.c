@@ -250,7 +250,7 @@ static void read_batch(void *ctx, str batch, i64 at_ms)
     (void)at_ms;
     assert_int_equal(json_parse(&r->a, batch, &body, NULL), ERR_OK);
     struct ingest_envelope envelope = { .received_ms = start_ms + 90 * DAY_MS, .source = S("demo"), .verified = true };
-    struct ingest_sink sink = { r, take, refuse };
+    struct ingest_sink sink = { .ctx = r, .event = take, .refused = refuse };
     assert_int_equal(ingest_batch(&r->a, body, &envelope, &sink, NULL), ERR_OK);
     arena_clear(&r->a);
 }
