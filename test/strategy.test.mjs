@@ -132,3 +132,36 @@ test('caps hold for category and seller, and variety puts unlike things beside e
     const colours = new Set(varied.map((key) => PRODUCTS.find((p) => p.product_key === key).colour));
     assert.ok(colours.size >= 3 && varied.some((key) => key.startsWith('scarf')), varied.join());
 });
+
+test('R50: a block for an e-mail is drawn when it is sent and again when it is opened, with the stock and price of then', async () => {
+    const who = someone();
+    await server.publish({ kind: 'strategy', key: 'letter', title: 'In a letter', mix: ['popular'], filter: 'item.category under "Scarves"' });
+    await server.publish({ kind: 'placement', key: 'newsletter', title: 'Row in the newsletter', channel: 'email', strategy: 'letter',
+        schema: { headline: 'text?' }, default: { headline: { en: 'Warm & <soft>' } } });
+    await server.post('/v1/batch', { batch: [viewed(who, 'cocoa-1')] });
+    const sent = await server.post('/v1/email-block/newsletter', { person: { user_id: who }, limit: 4, context: { locale: 'en' } });
+    assert.ok(sent.html.includes('Warm &amp; &lt;soft&gt;'), 'text stays text');
+    for (const title of ['scarf 0', 'scarf 1', 'scarf 2', 'scarf 3']) assert.ok(sent.html.includes(title), title);
+    assert.ok(sent.html.includes('20.00 EUR') && !/<script|<style|<link/i.test(sent.html));
+    // Between sending and opening one is sold out and one gets cheaper.
+    await load('products', [{ ...PRODUCTS.find((p) => p.product_key === 'scarf-1'), stock: { web: 0 } }, { ...PRODUCTS.find((p) => p.product_key === 'scarf-2'), price: '15', list: '20' }]);
+    const opened = await fetch(sent.open);
+    assert.equal(opened.headers.get('content-type'), 'text/html; charset=utf-8');
+    const html = await opened.text();
+    assert.ok(!html.includes('scarf 1') && html.includes('scarf 2') && html.includes('15.00 EUR'), html);
+    // Seen and clicked, by nothing but what stands in the letter.
+    const pixel = await fetch(/src="([^"]*\/v1\/i\/[^"]*)"/.exec(html)[1]);
+    assert.equal(pixel.headers.get('content-type'), 'image/gif');
+    const click = await fetch(/href="([^"]*\/v1\/c\/[^"]*)"/.exec(html)[1], { redirect: 'manual' });
+    assert.equal(click.status, 302);
+    assert.match(click.headers.get('location'), /^https:\/\/shop\.example\/p\/scarf-\d$/);
+    const { person_id } = await server.post('/v1/people/lookup', { user_id: who });
+    await eventually('the person saw and clicked it', async () => {
+        const { events } = await server.get(`/v1/people/${person_id}/history`);
+        return events.some((e) => e.type === 'decision_viewed') && events.some((e) => e.type === 'decision_clicked');
+    });
+    await server.post('/v1/batch', { batch: [did(who, 'Order Completed', { order_id: randomUUID(), revenue: 20, currency: 'EUR', products: [{ product_id: 'scarf-3', price: 20, quantity: 1 }] })] });
+    assert.ok(!(await (await fetch(sent.open)).text()).includes('scarf 3'), 'and what was bought since is not offered');
+    assert.equal((await fetch(sent.open.replace(/to=../, 'to=xx'))).status, 403);
+    assert.equal((await fetch(sent.open.replace('newsletter', 'reading'))).status, 403);
+});

@@ -113,7 +113,7 @@ void ask_bind(struct call *call, struct asked *asked, const struct book *book)
     read_person(call, asked, json_get(call->body, S("person")), asked->request.source);
 }
 
-static void log_decisions(struct call *call, const struct decision *decisions, isize n)
+void log_decisions(struct call *call, const struct decision *decisions, isize n)
 {
     struct entry *entries = arena_new(call->a, struct entry, n);
     isize count = 0;
@@ -219,7 +219,7 @@ void decide_post(struct call *call)
 
 /* ---- tickets that come back by themselves --------------------------------------------------------------------- */
 
-/* A ticket proves that we answered; who opens it is not said, so it counts for the decision alone. */
+/* A ticket proves that we answered; who opens it is not said: it counts for whoever it was decided for, while that is still known. */
 static void ticket_event(struct call *call, u16 type, const struct ticket *t)
 {
     rcu_read_begin();
@@ -228,7 +228,7 @@ static void ticket_event(struct call *call, u16 type, const struct ticket *t)
     rcu_read_end();
     struct event e = { .type = type, .name = str_of(event_type_name(type)), .source = source, .ticket = call->params[0],
                        .at_ms = clock_now(call->api->clock), .channel = CHANNEL_EMAIL,
-                       .key = arena_printf(call->a, "ticket-%016llx-%u", (unsigned long long)t->decision_key, type) };
+                       .key = arena_printf(call->a, "ticket-%016llx-%u-%u", (unsigned long long)t->decision_key, type, t->item) };
     struct buf bytes = { .arena = call->a };
     event_encode(&e, &bytes);
     struct entry entry = { ENTRY_EVENT, buf_str(&bytes) };

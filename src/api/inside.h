@@ -111,6 +111,8 @@ struct asked { struct decide_request request; struct collected collected; };
 MUST_USE enum err ask_read(struct call *call, struct asked *asked, struct diag *diag);
 /* Inside the rcu bracket: what points into the book, and who the person is. */
 void ask_bind(struct call *call, struct asked *asked, const struct book *book);
+/* Hands those that are to be recorded to the log, and waits for nothing. */
+void log_decisions(struct call *call, const struct decision *decisions, isize n);
 /* recommend.c: the body's `filter`, compiled; null when there is none. */
 MUST_USE enum err ask_filter(struct call *call, const struct book *book, const struct rule **out, struct rule_errors *errors);
 

@@ -396,4 +396,11 @@ bool ticket_read(const u8 secret[32], str text, struct ticket *out);
 str preview_make(arena *a, const u8 secret[32], u32 campaign, u8 experience, u8 variation, i64 now_ms);
 bool preview_read(const u8 secret[32], str text, i64 now_ms, u32 *campaign, u8 *experience, u8 *variation);
 
+/* What the address of a block in a letter stands for: a person by one of their nodes, and nothing but this placement. */
+enum { LETTER_DAYS = 90 };
+struct letter_token { u32 node; str placement, market, locale; i64 until_ms; };
+str letter_token_make(arena *a, const u8 secret[32], const struct letter_token *token);
+/* Texts in `a`. Whether it has lapsed is the caller's to ask. */
+bool letter_token_read(const u8 secret[32], str text, arena *a, struct letter_token *out);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ticket.c - what a client gives back to say "seen" or "clicked", and the token of a preview link.
+ * ticket.c - what a client gives back to say "seen" or "clicked", and the tokens of a preview link and of a block in a letter.
  *
  * A token is URL-safe base64 of the varint fields and eight bytes of keyed BLAKE2b over a purpose
  * byte and the fields. All that attribution needs stands in it, so a decision whose record was lost in the
@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "decide/decide.h"
 
-enum { MAC_BYTES = 8, TOKEN_BYTES_MAX = 200, FOR_TICKET = 1, FOR_PREVIEW = 2 };
+enum { MAC_BYTES = 8, TOKEN_BYTES_MAX = 200, FOR_TICKET = 1, FOR_PREVIEW = 2, FOR_LETTER = 3 };
 
 static void mac_of(const u8 secret[32], u8 purpose, str body, u8 mac[16])
 {
@@ -110,4 +110,33 @@ bool preview_read(const u8 secret[32], str text, i64 now_ms, u32 *campaign, u8 *
     *experience = p.experience;
     *variation = p.variation;
     return true;
+}
+
+static void visit_letter(struct codec *c, struct letter_token *v)
+{
+    codec_u32(c, &v->node);
+    codec_str(c, &v->placement);
+    codec_str(c, &v->market);
+    codec_str(c, &v->locale);
+    codec_i64(c, &v->until_ms);
+}
+
+str letter_token_make(arena *a, const u8 secret[32], const struct letter_token *token)
+{
+    struct buf body = { .arena = a };
+    struct codec c = codec_writer(&body);
+    struct letter_token copy = *token;
+    visit_letter(&c, &copy);
+    return seal(a, secret, FOR_LETTER, &body);
+}
+
+bool letter_token_read(const u8 secret[32], str text, arena *a, struct letter_token *out)
+{
+    u8 bytes[TOKEN_BYTES_MAX];
+    str body;
+    if (!unseal(secret, FOR_LETTER, text, bytes, &body)) return false;
+    struct codec c = codec_reader(arena_str(a, body), a);
+    *out = (struct letter_token){ 0 };
+    visit_letter(&c, out);
+    return !c.failed && c.in.len == 0;
 }

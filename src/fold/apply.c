@@ -613,6 +613,20 @@ static bool passes_gate(struct fold *fold, struct event *e)
     return true;
 }
 
+/* A pixel in a letter names nobody, but the decision it belongs to was taken for somebody. */
+static struct resolved decided_for(struct fold *fold, const struct event *e)
+{
+    struct ticket ticket;
+    struct resolved nobody = { 0 };
+    if (e->ticket.len == 0 || e->identifiers_n || !ticket_read(fold->live.secret, e->ticket, &ticket)) return nobody;
+    const struct decided *d = decided_slot(fold, ticket.decision_key);
+    if (!d || !d->decision.person.v) return nobody;
+    person_id person = identity_person(fold->live.identity, d->decision.person.v);
+    const struct profile *p = people_get(fold->live.people, person);
+    if (!p || profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return nobody;
+    return (struct resolved){ .person = person, .node = d->decision.person.v };
+}
+
 static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
 {
     struct event e;
@@ -645,6 +659,7 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     struct resolved who = identity_resolve(fold->live.identity, &e, ref, now_ms);
     count_event(fold, &e, who.person, items, now_ms);
     outbox_event(fold, &e, who.person);
+    if (!who.person.v) who = decided_for(fold, &e);
     if (who.person.v) {
         event_of_person(fold, &e, &who, items, ref, now_ms);
         return;
