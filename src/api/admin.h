@@ -33,6 +33,13 @@ void print_item_named(const struct live *live, u32 item, struct jsonw *w);
 /* A rule's trace as WEBAPI's tree, items by key and events by name. On the fold's thread. */
 void print_why(struct call *call, const struct fold *fold, const struct rule_trace *trace);
 
+/* ---- past.c ---------------------------------------------------------------------------------- */
+/* A time of the query that is not to come; false after call_fail(). */
+bool query_instant(struct call *call, const char *name, i64 otherwise, i64 *at_ms);
+/* On the jobs thread: counts of all segments, or of the one the path names, ?at=; and of several, with their overlap. */
+void segments_then(struct call *call);
+void overlap_then(struct call *call, const str *keys, isize n);
+
 /* ---- definitions.c -------------------------------------------------------------------------- */
 /* Steps of definitions, tried and then taken, from a job; false after call_fail(), or after a 422
  * with its reasons was written. */

@@ -50,6 +50,7 @@ struct call {
     void (*answer)(struct call *call, struct fold *fold);   /* runs on the fold's thread */
     void (*work)(struct call *call);                    /* runs on the jobs thread */
     enum err err;
+    i64 at_ms;                      /* what is told is told as of then; 0: now */
     void *own, *context;            /* the handler's */
     bool strict;                    /* what is outside a source's plan or checks is refused, and then all of it */
     bool accepts;                   /* the checks of the source are passed over: a person looked */

@@ -26,6 +26,20 @@ static const struct profile *person_named(struct call *call, struct fold *fold)
     return p;
 }
 
+/* The same as they stood ?at= an instant, of all parts that are theirs today; null after call_fail(). */
+static const struct profile *person_then(struct call *call, const struct profile *p, i64 *at_ms)
+{
+    if (!query_instant(call, "at", clock_now(call->api->clock), at_ms)) return NULL;
+    if (http_query(call->req, S("at"), S("")).len == 0) return p;
+    const struct profile *then = profile_then(p, *at_ms, NULL, 0, call->a);
+    if (!then) call_fail(call, ERR_NOT_FOUND, "nothing was known of this person then");
+    call->at_ms = *at_ms;
+    return then;
+}
+
+/* What is told of a person is told as of this instant. */
+static i64 instant(const struct call *call) { return call->at_ms ? call->at_ms : clock_now(call->api->clock); }
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 struct page { u32 *ids; f64 *at; isize n; bool more; };
@@ -150,6 +164,7 @@ static void print_identifiers(struct call *call, const struct profile *p)
     isize n = identity_identifiers(call->api->live->identity, p->id, links, countof(links));
     jsonw_key_begin(w, "identifiers", '[');
     for (isize i = 0; i < n; i++) {
+        if (call->at_ms && links[i]->at_ms > call->at_ms) continue;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "kind", str_of(identifier_name(links[i]->identifier.kind)));
         jsonw_key_str(w, "value", links[i]->identifier.value);
@@ -244,7 +259,7 @@ static void print_counters(struct call *call, const struct profile *p)
 static void print_affinities(struct call *call, const struct profile *p)
 {
     struct affinity *list;
-    isize n = profile_affinities(p, call->api->live->catalog, clock_now(call->api->clock), call->a, &list);
+    isize n = profile_affinities(p, call->api->live->catalog, instant(call), call->a, &list);
     jsonw_key_begin(&call->w, "affinities", '[');
     for (isize i = 0; i < min_isize(n, 24); i++) {
         jsonw_begin(&call->w, '{');
@@ -275,11 +290,31 @@ void print_matches(const struct live *live, const struct profile *p, segment_id 
     jsonw_end(w, ']');
 }
 
+/* Today's rules, asked of the person as they stood. When they came in is only known as far as their history noted it. */
+static void print_memberships_then(struct call *call, const struct profile *p, const struct segment_set *set)
+{
+    struct jsonw *w = &call->w;
+    bool *in = arena_new(call->a, bool, set->n + 1);
+    past_segments(set, call->api->live->catalog, p, call->at_ms, in);
+    for (isize i = 0; i < set->n; i++) {
+        if (!in[i]) continue;
+        i64 entered = 0;
+        for (isize k = 0; k < p->history_n; k++)
+            if (p->history[k].type == EVENT_SEGMENT_ENTERED && p->history[k].quantity == set->at[i].id.v) entered = p->history[k].at_ms;
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "key", set->at[i].key);
+        jsonw_key_str(w, "title", set->at[i].title);
+        jsonw_key_time(w, "entered_at", entered);
+        jsonw_end(w, '}');
+    }
+}
+
 static void print_memberships(struct call *call, const struct profile *p)
 {
     const struct book *book = atomic_load(&call->api->live->book);
     struct jsonw *w = &call->w;
     jsonw_key_begin(w, "segments", '[');
+    if (call->at_ms) print_memberships_then(call, p, book->segments);
     for (isize i = 0; i < p->memberships_n; i++) {
         const struct membership *m = &p->memberships[i];
         const struct segment *s = m->member ? book->segments->by_id[m->segment] : NULL;
@@ -299,7 +334,7 @@ static void print_memberships(struct call *call, const struct profile *p)
 static void print_ladder(struct call *call, const struct fold *fold, const struct profile *p, const char *name)
 {
     struct jsonw *w = &call->w;
-    struct profile_world world = { .profile = p, .catalog = call->api->live->catalog, .now_ms = clock_now(call->api->clock) };
+    struct profile_world world = { .profile = p, .catalog = call->api->live->catalog, .now_ms = instant(call) };
     struct standing s;
     jsonw_key(w, str_of(name));
     if (!profile_standing(&world, str_of(name), call->a, &s)) { jsonw_null(w); return; }
@@ -316,7 +351,7 @@ static void print_ladder(struct call *call, const struct fold *fold, const struc
 static void print_worth(struct call *call, const struct profile *p)
 {
     struct jsonw *w = &call->w;
-    struct worth worth = profile_worth(p, clock_now(call->api->clock));
+    struct worth worth = profile_worth(p, instant(call));
     jsonw_key_begin(w, "worth", '{');
     jsonw_key_int(w, "orders", worth.orders);
     jsonw_key_begin(w, "in", '[');
@@ -347,7 +382,7 @@ static void print_wishes(struct call *call, const struct profile *p)
 {
     struct jsonw *w = &call->w;
     struct wish *wishes;
-    isize n = profile_wishes(p, clock_now(call->api->clock), call->a, &wishes);
+    isize n = profile_wishes(p, instant(call), call->a, &wishes);
     jsonw_key_begin(w, "wishlist", '[');
     for (isize i = 0; i < n; i++) {
         jsonw_begin(w, '{');
@@ -397,6 +432,16 @@ static void print_links(struct call *call, const struct profile *p, const char *
     jsonw_end(w, ']');
 }
 
+/* What holds of the answer: today's identity, whoever they were then, and a history that may be cut. */
+static void print_then(struct call *call, const struct profile *p)
+{
+    struct past_identity past = past_of(call->api->live->identity, call->at_ms, call->a);
+    const struct profile *now = people_get(call->api->live->people, p->id), *parts[NODES_PER_PERSON_MAX];
+    jsonw_key_time(&call->w, "at", call->at_ms);
+    jsonw_key_int(&call->w, "people_then", now ? past_people(&past, now, call->a, parts, countof(parts)) : 1);
+    jsonw_key_int(&call->w, "older", p->older_events);
+}
+
 void print_person(struct call *call, const struct fold *fold, const struct profile *p)
 {
     struct jsonw *w = &call->w;
@@ -404,6 +449,7 @@ void print_person(struct call *call, const struct fold *fold, const struct profi
     print_person_id(w, "person_id", p->id);
     jsonw_key_str(w, "display", person_display(call->api->live, p, call->a));
     jsonw_key_bool(w, "known", p->known);
+    if (call->at_ms) print_then(call, p);
     print_identifiers(call, p);
     print_traits(call, p);
     print_consents(call, p);
@@ -424,7 +470,9 @@ void print_person(struct call *call, const struct fold *fold, const struct profi
 
 static void answer_person(struct call *call, struct fold *fold)
 {
+    i64 at_ms;
     const struct profile *p = person_named(call, fold);
+    if (p) p = person_then(call, p, &at_ms);
     if (p) print_person(call, fold, p);
 }
 
@@ -620,20 +668,12 @@ void decision_get(struct call *call) { ask_fold(call, answer_decision); }
 
 /* ---- segments and why ----------------------------------------------------------------------- */
 
-static bool query_at(struct call *call, i64 *at_ms)
-{
-    str said = http_query(call->req, S("at"), S(""));
-    *at_ms = clock_now(call->api->clock);
-    if (said.len == 0 || time_parse(said, at_ms)) return true;
-    call_fail(call, ERR_BAD_INPUT, "at is a time such as 2026-11-21T08:00:00Z");
-    return false;
-}
-
 static void answer_segments(struct call *call, struct fold *fold)
 {
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
-    if (!p || !query_at(call, &at_ms)) return;
+    p = p ? person_then(call, p, &at_ms) : NULL;
+    if (!p) return;
     const struct book *book = atomic_load(&call->api->live->book);
     struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
                         book->segments,
@@ -662,7 +702,8 @@ static void answer_explain(struct call *call, struct fold *fold)
 {
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
-    if (!p || !query_at(call, &at_ms)) return;
+    p = p ? person_then(call, p, &at_ms) : NULL;
+    if (!p) return;
     const struct book *book = atomic_load(&call->api->live->book);
     str key = http_query(call->req, S("segment"), S("")), text = http_query(call->req, S("rule"), S(""));
     const struct rule *rule = NULL;

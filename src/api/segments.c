@@ -39,7 +39,14 @@ static void answer_all(struct call *call, struct fold *fold)
     jsonw_end(&call->w, '}');
 }
 
-void segments_list(struct call *call) { ask_fold(call, answer_all); }
+/* With ?at= as they stood, which asks everybody. */
+static bool asks_past(struct call *call) { return http_query(call->req, S("at"), S("")).len > 0; }
+
+void segments_list(struct call *call)
+{
+    if (asks_past(call)) ask_jobs(call, segments_then);
+    else ask_fold(call, answer_all);
+}
 
 static void answer_one(struct call *call, struct fold *fold)
 {
@@ -48,7 +55,11 @@ static void answer_one(struct call *call, struct fold *fold)
     else call_fail(call, ERR_NOT_FOUND, "there is no segment \"%.*s\"", STR_FMT(call->params[0]));
 }
 
-void segment_get(struct call *call) { ask_fold(call, answer_one); }
+void segment_get(struct call *call)
+{
+    if (asks_past(call)) ask_jobs(call, segments_then);
+    else ask_fold(call, answer_one);
+}
 
 /* ---- members: NDJSON, one page a fold question, so that it is never held up long ------------ */
 

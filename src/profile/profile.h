@@ -143,6 +143,11 @@ struct worth profile_worth(const struct profile *p, i64 now_ms);
 struct wish { item_id item; i64 at_ms; };
 isize profile_wishes(const struct profile *p, i64 now_ms, arena *a, struct wish **out);
 
+/* ---- as they stood (then.c) ------------------------------------------------------------------ */
+/* The person at an instant, of all their parts or of these nodes alone: the history, facts and consents that were there by then, and
+ * nobody's membership. p itself when nothing is later; null when nothing of them was there. A fact said again since is unknown. */
+const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, arena *a);
+
 /* ---- all people ----------------------------------------------------------------------------- */
 struct people;
 struct people *people_new(void);

@@ -268,13 +268,16 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
 /* A question to everybody: what each of its parts is asked. */
 struct question { const struct people *people; const struct catalog *catalog; const struct rule *rule; const struct segment_set *set; i64 now_ms; };
 
-static bool holds_for(const struct question *q, const struct profile *p)
+static bool holds_for(const struct question *q, const struct profile *p, arena *a)
 {
-    if (!p || p->created_at_ms > q->now_ms) return false;
+    if (p) p = profile_then(p, q->now_ms, NULL, 0, a);
+    if (!p) return false;
     struct as_of at = { { .profile = p, .catalog = q->catalog, .now_ms = q->now_ms }, q->set, 0 };
     struct rule_facts facts = facts_as_of(&at);
     facts.no_timer = true;
-    return rule_holds(rule_run(q->rule, &facts));
+    bool holds = rule_holds(rule_run(q->rule, &facts));
+    arena_clear(a);
+    return holds;
 }
 
 i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
@@ -283,11 +286,13 @@ i64 segment_walk(const struct people *people, const struct catalog *catalog, con
     struct question q = { people, catalog, rule, set, now_ms };
     i64 count = 0;
     u32 most = (u32)people_most(people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most; id++) {
-        if (!holds_for(&q, people_get(people, (person_id){ id }))) continue;
+        if (!holds_for(&q, people_get(people, (person_id){ id }), &a)) continue;
         count++;
         if (member) member(ctx, (person_id){ id });
     }
+    arena_fini(&a);
     return count;
 }
 
@@ -314,12 +319,14 @@ static void call_for(const struct people *people, u32 id)
 static void *count_share(void *arg)
 {
     struct share *s = arg;
+    arena a = { 0 };
     for (u32 id = s->from; id < s->to; id++) {
         call_for(s->q.people, id);
-        if (!holds_for(&s->q, people_get(s->q.people, (person_id){ id }))) continue;
+        if (!holds_for(&s->q, people_get(s->q.people, (person_id){ id }), &a)) continue;
         s->found.count++;
         if (s->found.sample_n < countof(s->found.sample)) s->found.sample[s->found.sample_n++] = (person_id){ id };
     }
+    arena_fini(&a);
     return NULL;
 }
 

@@ -67,6 +67,26 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
 struct as_of { struct profile_world world; const struct segment_set *set; int depth; };
 struct rule_facts facts_as_of(const struct as_of *at);
 
+/* ---- people as they stood (past.c) ---------------------------------------------------------------- */
+/* Identity at an instant, from the merge ledger: who was more than one person then. Joins that were undone since are counted and not
+ * rebuilt: those people are apart now, and so they are asked apart. */
+struct join { u32 person, a, b; };                      /* of people joined later: a join that held by then */
+struct past_identity {
+    i64 at_ms;
+    const struct join *joins; isize joins_n;            /* by person; one with a = 0 says only that the person was joined later */
+    i64 joined_since, undone_since;
+};
+/* Fold only (the ledger). Lives in `a`. */
+struct past_identity past_of(const struct identity *identity, i64 at_ms, arena *a);
+/* The people that a person was at that instant, each as they stood: at most `max`; the count. Inside rcu brackets; lives in `a`. */
+isize past_people(const struct past_identity *past, const struct profile *p, arena *a, const struct profile **out, isize max);
+/* Which published segments a profile is in at an instant, all asked again in order: in[i] of set->at[i]. `p` as it stood then. */
+void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, bool *in);
+
+/* Why an answer changed between two instants: each leaf that answers otherwise and pulls the way the whole went. Lives in `a`. */
+struct turn { const struct rule_trace *was, *is; };     /* one may be null: it was not asked */
+isize rule_turns(const struct rule_trace *was, const struct rule_trace *is, arena *a, const struct turn **out);
+
 /* Count and a sample (the lowest ids) of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets:
  * one thread a core helps it, for as long as it takes. */
 struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
