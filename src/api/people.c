@@ -315,7 +315,7 @@ static void print_memberships(struct call *call, const struct profile *p)
     struct jsonw *w = &call->w;
     jsonw_key_begin(w, "segments", '[');
     if (call->at_ms) print_memberships_then(call, p, book->segments);
-    for (isize i = 0; i < p->memberships_n; i++) {
+    for (isize i = 0; !call->at_ms && i < p->memberships_n; i++) {
         const struct membership *m = &p->memberships[i];
         const struct segment *s = m->member ? book->segments->by_id[m->segment] : NULL;
         if (!s) continue;

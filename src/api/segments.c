@@ -61,11 +61,34 @@ void segment_get(struct call *call)
     else ask_fold(call, answer_one);
 }
 
-/* ---- members: NDJSON, one page a fold question, so that it is never held up long ------------ */
+/* ---- members: NDJSON or CSV, one page a fold question, so that it is never held up long ------------ */
 
 enum { MEMBERS_AT_ONCE = 1000, MEMBERS_MAX = 200000 };
 
-struct members { segment_id id; u32 next; isize left; bool more; };
+struct members { segment_id id; u32 next; isize left; bool more, csv; };
+
+/* Quoted when it must be (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe before it. */
+static void csv_field(struct buf *out, str s, bool last)
+{
+    bool formula = s.len && str_find_char(S("=+-@\t\r"), s.ptr[0]) >= 0, quote = formula;
+    for (isize i = 0; i < s.len && !quote; i++) quote = str_find_char(S(",\"\r\n"), s.ptr[i]) >= 0;
+    if (quote) buf_byte(out, '"');
+    if (formula) buf_byte(out, '\'');
+    for (isize i = 0; i < s.len; i++) {
+        if (s.ptr[i] == '"') buf_byte(out, '"');
+        buf_byte(out, s.ptr[i]);
+    }
+    if (quote) buf_byte(out, '"');
+    buf_add(out, last ? S("\r\n") : S(","));
+}
+
+static void member_csv(struct call *call, const struct live *live, const struct profile *p, const struct membership *of)
+{
+    csv_field(&call->out, arena_printf(call->a, "p_%u", p->id.v), false);
+    csv_field(&call->out, person_display(live, p, call->a), false);
+    csv_field(&call->out, of && of->entered_at_ms ? time_print(call->a, of->entered_at_ms) : S(""), false);
+    csv_field(&call->out, time_print(call->a, p->last_at_ms), true);
+}
 
 static void answer_members(struct call *call, struct fold *fold)
 {
@@ -78,6 +101,9 @@ static void answer_members(struct call *call, struct fold *fold)
         m->next = (u32)at + 1;
         if (!p) continue;
         const struct membership *of = profile_membership(p, m->id);
+        m->left--;
+        n--;
+        if (m->csv) { member_csv(call, live, p, of); continue; }
         struct jsonw w = { .out = &call->out };
         jsonw_begin(&w, '{');
         print_person_id(&w, "person_id", p->id);
@@ -87,8 +113,6 @@ static void answer_members(struct call *call, struct fold *fold)
         jsonw_key_time(&w, "last_at", p->last_at_ms);
         jsonw_end(&w, '}');
         buf_byte(&call->out, '\n');
-        m->left--;
-        n--;
     }
     m->more = at > 0;
 }
@@ -111,64 +135,15 @@ static void list_members(struct call *call)
     if (person_id_read(http_query(call->req, S("after"), S("")), &after)) m.next = after.v + 1;
     on_fold(call, find_segment);
     if (call->err) return;
-    call->type = S("application/x-ndjson");
+    str format = http_query(call->req, S("format"), S("ndjson"));
+    m.csv = str_eq(format, S("csv"));
+    if (!m.csv && !str_eq(format, S("ndjson"))) { call_fail(call, ERR_BAD_INPUT, "format is csv or ndjson"); return; }
+    call->type = m.csv ? S("text/csv; charset=utf-8") : S("application/x-ndjson");
+    if (m.csv) buf_add(&call->out, S("person_id,display,entered_at,last_at\r\n"));
     do on_fold(call, answer_members); while (m.more && m.left > 0);
 }
 
 void segment_members(struct call *call) { ask_jobs(call, list_members); }
-
-/* ---- overlap: of each one, each pair, and all ----------------------------------------------- */
-
-void segments_overlap(struct call *call)
-{
-    const struct live *live = call->api->live;
-    struct jsonw *w = &call->w;
-    str keys[BITSET_AND_MAX];
-    segment_id ids[BITSET_AND_MAX];
-    isize n = 0;
-    str missing = S("");
-    rcu_read_begin();
-    const struct book *book = atomic_load(&live->book);
-    for (struct str_cut cut = str_cut(http_query(call->req, S("keys"), S("")), ',');
-         n < BITSET_AND_MAX; cut = str_cut(cut.tail, ',')) {
-        keys[n] = str_trim(cut.head);
-        ids[n] = segment_find(book->segments, keys[n]);
-        if (!ids[n].v) missing = keys[n];
-        n++;
-        if (!cut.found) break;
-    }
-    if (missing.len == 0 && n >= 1 && ids[0].v) {
-        jsonw_begin(w, '{');
-        jsonw_key_begin(w, "segments", '[');
-        for (isize i = 0; i < n; i++) {
-            jsonw_begin(w, '{');
-            jsonw_key_str(w, "key", keys[i]);
-            jsonw_key_int(w, "count", roll_count(live->roll, ids[i]));
-            jsonw_end(w, '}');
-        }
-        jsonw_end(w, ']');
-        jsonw_key_begin(w, "pairs", '[');
-        for (isize i = 0; i < n; i++)
-            for (isize k = i + 1; k < n; k++) {
-                const segment_id pair[] = { ids[i], ids[k] };
-                jsonw_begin(w, '{');
-                jsonw_key_begin(w, "keys", '[');
-                jsonw_str(w, keys[i]);
-                jsonw_str(w, keys[k]);
-                jsonw_end(w, ']');
-                jsonw_key_int(w, "count", roll_overlap(live->roll, pair, 2));
-                jsonw_end(w, '}');
-            }
-        jsonw_end(w, ']');
-        jsonw_key_int(w, "all", roll_overlap(live->roll, ids, n));
-        jsonw_end(w, '}');
-    }
-    rcu_read_end();
-    if (call->out.len) reply_json(call);
-    else
-        reply_problem(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"",
-                      STR_FMT(missing));
-}
 
 /* ---- rules tried ---------------------------------------------------------------------------- */
 

@@ -105,6 +105,22 @@ static void read_rates(struct building *b, const struct json *doc, struct settin
     s->programme_cost_minor = (i64)(units * 100 + 0.5);
 }
 
+/* "contacts": {"times": 3, "per": "7 days", "channels": ["email", "push"]}: at most so many of all campaigns together, a person. */
+static void read_contacts(struct building *b, const struct json *contacts, struct settings *s)
+{
+    if (!contacts) return;
+    i64 times = json_int(json_get(contacts, S("times")), 0);
+    if (times < 1 || times > 200) refuse(b, "contacts.times", 0, "expected 1 to 200");
+    s->contact_times = (i32)times;
+    s->contact_period_ms = DAY_MS;
+    if (!period_read(json_str(json_get(contacts, S("per")), S("1 day")), &s->contact_period_ms) || s->contact_period_ms == TIME_NEVER)
+        refuse(b, "contacts.per", 0, "expected a time span such as \"24 hours\" or \"7 days\"");
+    json_each(channel, json_get(contacts, S("channels"))) {
+        if (s->contact_channels_n < countof(s->contact_channels)) s->contact_channels[s->contact_channels_n++] = json_str(channel, S(""));
+        else refuse(b, "contacts.channels", 0, "at most 8 channels");
+    }
+}
+
 static void build_settings(struct building *b)
 {
     struct settings *s = &b->book->settings;
@@ -121,6 +137,7 @@ static void build_settings(struct building *b)
         if (code.len && currency_of(code).v == 0) refuse(b, "currency", 0, "expected three letters such as EUR");
         if (code.len) s->currency = currency_of(code);
         read_rates(b, doc, s);
+        read_contacts(b, json_get(doc, S("contacts")), s);
         s->path_prefix = text_of(doc, "path_prefix");
         s->no_root_aliases = !json_bool(json_get(doc, S("root_aliases")), true);
         str unknown = text_of(doc, "unknown_keys");

@@ -46,3 +46,42 @@ bool caps_reserve(struct caps *caps, str bucketing_id, u32 campaign, i32 viewed,
     }
     return false;
 }
+
+void caps_release(struct caps *caps, str bucketing_id, u32 campaign)
+{
+    u64 h = hash64(bucketing_id, campaign);
+    u64 tag = (h >> 40) | 1;
+    for (u64 i = 0; i < PROBES; i++) {
+        _Atomic u64 *slot = &caps->slots[(h + i) % SLOTS];
+        u64 old = atomic_load(slot);
+        while (old >> 40 == tag && (old & 0xff) > 0)
+            if (atomic_compare_exchange_weak(slot, &old, old - 1)) return;
+    }
+}
+
+/* ---- contacts: what all campaigns show somebody, counted together ------------------------------------ */
+
+bool contact_counts(const struct book *book, const struct campaign *c)
+{
+    const struct settings *s = &book->settings;
+    for (isize i = 0; i < s->contact_channels_n; i++)
+        if (str_eq(s->contact_channels[i], book->placements[c->placement].channel)) return true;
+    return s->contact_channels_n == 0;
+}
+
+/* A campaign that is not in force any more counts where all do. */
+static bool entry_counts(const struct book *book, const struct history_entry *e)
+{
+    if (e->type != EVENT_DECISION_VIEWED || e->item != 0 || e->quantity == 0) return false;
+    for (isize i = 0; i < book->campaigns_n; i++)
+        if (book->campaigns[i].number == e->quantity) return contact_counts(book, &book->campaigns[i]);
+    return book->settings.contact_channels_n == 0;
+}
+
+i32 contacts_since(const struct book *book, const struct profile *p, i64 since_ms, i64 now_ms)
+{
+    i32 n = 0;
+    for (isize i = p ? p->history_n - 1 : -1; i >= 0 && p->history[i].at_ms >= since_ms; i--)
+        n += p->history[i].at_ms <= now_ms && entry_counts(book, &p->history[i]);
+    return n;
+}

@@ -170,6 +170,22 @@ static bool discount_guarded(const struct asker *q, const struct campaign *c)
     return c->discount && c->discount_override.len == 0 && bought_since(q, q->request->now_ms - quiet);
 }
 
+/* Of all campaigns together. What is reserved of it is given back when the campaign's own cap refuses. */
+static bool contacts_allow(const struct asker *q, const struct campaign *c)
+{
+    const struct settings *s = &q->world->book->settings;
+    if (s->contact_times == 0 || !contact_counts(q->world->book, c)) return true;
+    i32 had = contacts_since(q->world->book, q->facts.profile, q->request->now_ms - s->contact_period_ms, q->request->now_ms);
+    if (had >= s->contact_times) return false;
+    return !q->request->record || caps_reserve(q->world->caps, q->bucketing_id, 0, had, s->contact_times, q->request->now_ms);
+}
+
+static void contact_release(const struct asker *q, const struct campaign *c)
+{
+    const struct book *book = q->world->book;
+    if (book->settings.contact_times && q->request->record && contact_counts(book, c)) caps_release(q->world->caps, q->bucketing_id, 0);
+}
+
 static bool cap_allows(const struct asker *q, const struct campaign *c)
 {
     if (c->cap_times == 0) return true;
@@ -557,7 +573,8 @@ static bool try_campaign(struct asker *q, struct decision *d, const struct campa
     if (outcome == OUTCOME_WON) {
         chosen = choose_variation(q, c, x, i, d);
         if (chosen < 0) outcome = OUTCOME_LOST;
-        else if (!cap_allows(q, c)) outcome = OUTCOME_CAPPED;
+        else if (!contacts_allow(q, c)) outcome = OUTCOME_CONTACTS;
+        else if (!cap_allows(q, c)) { outcome = OUTCOME_CAPPED; contact_release(q, c); }
     }
     consider(d, c, i, outcome);
     if (outcome != OUTCOME_WON) { d->propensity = BUCKETS; return false; }
@@ -605,7 +622,7 @@ static u8 why_default(const struct decision *d)
 {
     for (isize i = 0; i < d->considered_n; i++) {
         switch ((enum outcome)d->considered[i].outcome) {
-        case OUTCOME_CAPPED: return REASON_CAPPED;
+        case OUTCOME_CAPPED: case OUTCOME_CONTACTS: return REASON_CAPPED;
         case OUTCOME_GUARD_DISCOUNT: return REASON_GUARDED;
         case OUTCOME_NO_CONSENT: return REASON_NO_CONSENT;
         case OUTCOME_HOLDOUT: return REASON_HOLDOUT;

@@ -159,6 +159,8 @@ struct settings {
     i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency;
     struct rate { currency of; f64 rate; } rates[32]; isize rates_n;    /* into the shop's currency, for results */
     i64 programme_cost_minor;       /* what the programme has cost so far, for its return */
+    i32 contact_times; i64 contact_period_ms;           /* of all campaigns together, a person; 0: no limit */
+    str contact_channels[8]; isize contact_channels_n;  /* of placements; none: everywhere */
     str path_prefix;                /* every route is there also behind this; empty: none */
     bool no_root_aliases;           /* Segment's short paths (/t, /p, …) are found behind /segment alone */
     bool ignore_unknown_keys;       /* collecting with a key nobody knows is answered 200, and let go */
@@ -231,6 +233,11 @@ struct caps *caps_new(void);
 void caps_free(struct caps *caps);
 /* True when one more fits under `times` besides `viewed`; then it is reserved. Lock-free. */
 bool caps_reserve(struct caps *caps, str bucketing_id, u32 campaign, i32 viewed, i32 times, i64 now_ms);
+/* Gives one back that was reserved a moment ago and will not be used. */
+void caps_release(struct caps *caps, str bucketing_id, u32 campaign);
+/* Whether seeing this campaign is a contact in the meaning of the shop's limit, and how many contacts a history holds since. */
+bool contact_counts(const struct book *book, const struct campaign *c);
+i32 contacts_since(const struct book *book, const struct profile *p, i64 since_ms, i64 now_ms);
 
 /* ---- a decision ------------------------------------------------------------------------------------ */
 
@@ -273,7 +280,7 @@ const char *decide_reason_name(u8 reason);
 
 /* Why a campaign was not chosen, in the order it was asked. */
 enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCOME_OTHER_MARKET, OUTCOME_TARGET, OUTCOME_HOLDOUT, OUTCOME_GUARD_DISCOUNT,
-               OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT };
+               OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT, OUTCOME_CONTACTS };
 struct considered { u32 campaign; u8 experience, outcome; };
 
 enum { SOURCE_PIN = 64, SOURCE_CATALOGUE };

@@ -198,7 +198,7 @@ void decide_print_item(const struct decide_world *world, const struct decide_req
 /* ---- the trace ------------------------------------------------------------------------------------------ */
 
 static const char *const outcomes[] = {
-    "won", "paused", "not_yet", "over", "other_market", "target_not_met", "experience_holdout", "discount_guard", "capped", "lost", "no_consent",
+    "won", "paused", "not_yet", "over", "other_market", "target_not_met", "experience_holdout", "discount_guard", "capped", "lost", "no_consent", "contact_cap",
 };
 const char *decide_outcome_name(u8 outcome) { return outcome < countof(outcomes) ? outcomes[outcome] : "lost"; }
 
