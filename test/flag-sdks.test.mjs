@@ -260,6 +260,12 @@ test('R81: a factorial test tells main effects and interactions', { timeout: 60_
         if (count[variant] % chance[variant] === 0) orders.push(ordered(id, 20));
     });
     await server.post('/v1/batch', { batch: orders });
+    const told = Object.entries(count).reduce((n, [key, people]) => n + (key in chance ? people : 0), 0);
+    const exposed = await eventually('every exposure is counted', async () => {
+        const { arms: counted } = await server.get('/v1/results/mvt');
+        return counted.reduce((n, a) => n + a.exposed, 0) >= told && counted;
+    });
+    assert.deepEqual(Object.fromEntries(exposed.map((a) => [a.variation, a.exposed])), Object.fromEntries(Object.keys(chance).map((key) => [key, count[key]])));
     const { factors } = await server.get('/v1/flags/mvt/factors');
     const { effects } = factors.find((f) => f.metric === 'order_rate');
     assert.deepEqual(effects.map((e) => [e.kind, e.factor, e.with]), [['main', 'headline', undefined], ['main', 'image', undefined], ['interaction', 'headline', 'image']]);

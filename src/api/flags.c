@@ -36,12 +36,18 @@ void flag_call_init(struct call *call, str id, const struct json *context, struc
 
 /* ---- exposures --------------------------------------------------------------------------------------------------- */
 
+/* Of one person, arm and hour; all of it in the bytes that are hashed (hash.h says why not in the seed). */
+static struct hash128 exposure_hash(arena *a, const struct book_flag *flag, const struct flag_answer *answer, str id, i64 now_ms)
+{
+    return hash128(arena_printf(a, "%u/%d/%d/%lld/%.*s", (unsigned)flag->id, (int)answer->rule_index, (int)answer->variation_index,
+                                (long long)(now_ms / HOUR_MS), STR_FMT(id)), 0);
+}
+
 /* Lossy on purpose: who falls out is told again, and counted once all the same. */
-static bool told_before(struct api *api, u64 what)
+static bool told_before(struct hash128 what)
 {
     static _Atomic u64 seen[EXPOSURES_REMEMBERED];
-    (void)api;
-    return atomic_exchange_explicit(&seen[what % EXPOSURES_REMEMBERED], what, memory_order_relaxed) == what;
+    return atomic_exchange_explicit(&seen[what.lo % EXPOSURES_REMEMBERED], what.hi, memory_order_relaxed) == what.hi;
 }
 
 static void print_exposure(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id, str key, i64 now_ms,
@@ -67,13 +73,13 @@ void flag_exposed(struct call *call, const struct book_flag *flag, const struct 
 {
     if (answer->variation_index < 0 || answer->reason == FLAG_BY_PREVIEW || id.len == 0 || call->source_key.len == 0) return;
     i64 now_ms = clock_now(call->api->clock);
-    u64 what = hash64(id, ((u64)flag->id << 24 | (u64)answer->rule_index << 12 | (u64)answer->variation_index) ^ (u64)(now_ms / HOUR_MS) << 40);
-    if (told_before(call->api, what)) return;
+    struct hash128 what = exposure_hash(call->a, flag, answer, id, now_ms);
+    if (told_before(what)) return;
     struct buf text = { .arena = call->a };
     struct collected collected = { 0 };
     struct diag diag = { .arena = call->a };
     const struct json *events;
-    print_exposure(call, flag, answer, id, arena_printf(call->a, "flag-%016llx", (unsigned long long)what), now_ms, &text);
+    print_exposure(call, flag, answer, id, arena_printf(call->a, "flag-%016llx%016llx", (unsigned long long)what.hi, (unsigned long long)what.lo), now_ms, &text);
     if (json_parse(call->a, buf_str(&text), &events, NULL)) return;
     if (collect_events(call, S(""), events, &collected, &diag) || collected.entries_n == 0) return;
     struct append append = { .entries = collected.entries, .entries_n = collected.entries_n };

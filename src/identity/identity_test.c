@@ -165,6 +165,28 @@ static void what_is_refused_is_in_the_ledger_with_its_reason(void **state)
     identity_free(identity);
 }
 
+/* Eight digits are what customer numbers and cards are made of, and where a hash of few bytes could mistake one for the other. */
+static void numbers_of_two_kinds_are_never_one_person(void **state)
+{
+    static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_CARD, IDENTIFIER_MEMBER_ID, IDENTIFIER_ANONYMOUS_ID };
+    (void)state;
+    for (u64 seed = 0; seed < 20; seed++) {
+        struct identity *identity = identity_new(seed * 0x9e3779b97f4a7c15u);
+        u64 ref = 1;
+        for (i32 n = 0; n < 100; n++) {
+            struct identifier number = { kinds[n % 4], true, arena_printf(&a, "%d123456%d", n / 10, n % 10) };
+            for (isize k = 0; k < countof(kinds); k++) {
+                struct identifier as = { kinds[k], true, number.value };
+                assert_int_equal(identity_find(identity, as).v, 0);
+            }
+            struct event e = { .source = S("shop"), .identifiers = &number, .identifiers_n = 1 };
+            (void)identity_resolve(identity, &e, ref++, 1000);
+            assert_int_not_equal(identity_find(identity, number).v, 0);
+        }
+        identity_free(identity);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +194,7 @@ int main(void)
         cmocka_unit_test(a_split_undoes_its_merge),
         cmocka_unit_test(an_alias_joins_two_user_ids_whether_it_comes_first_or_last),
         cmocka_unit_test(what_is_refused_is_in_the_ledger_with_its_reason),
+        cmocka_unit_test(numbers_of_two_kinds_are_never_one_person),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
