@@ -170,6 +170,7 @@ static void unlink_watcher(struct seat *seat, struct watcher *w)
 static void gone(void *ctx, struct http_request *req)
 {
     unlink_watcher(ctx, req->own);
+    mem_free(req->own);
     http_stream_end(req);
 }
 
@@ -270,7 +271,7 @@ void flag_stream(struct call *call, enum flag_stream kind)
         reply_problem(call, ERR_OVERLOADED, "%d streams are open on this thread already", STREAMS_PER_LOOP_MAX);
         return;
     }
-    struct watcher *w = arena_new(call->a, struct watcher, 1);
+    struct watcher *w = mem_new(sizeof *w);
     *w = (struct watcher){ .req = call->req, .next = seat->first, .back = &seat->first, .kind = kind };
     if (seat->first) seat->first->back = &w->next;
     seat->first = w;
@@ -279,6 +280,7 @@ void flag_stream(struct call *call, enum flag_stream kind)
     const struct http_header extra[] = { { S("Cache-Control"), S("no-store") }, { S("X-Accel-Buffering"), S("no") },
                                          { S("Access-Control-Allow-Origin"), S("*") } };
     http_stream_begin(call->req, 200, S("text/event-stream"), extra, countof(extra));
+    http_stream_bare(call->req);
     http_on_gone(call->req, gone, seat);
     (void)http_stream_write(call->req, S(": open\n\n"));
 }

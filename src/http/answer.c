@@ -108,6 +108,17 @@ void exchanges_free(struct http_loop *loop)
     }
 }
 
+void exchange_strip(struct exchange *ex)
+{
+    struct http_request *req = &ex->req;
+    req->path = req->query = req->body = S("");
+    req->headers = NULL;
+    req->headers_n = 0;
+    block_give(req->loop, ex->body);
+    ex->body = NULL;
+    arena_fini(&ex->scratch);
+}
+
 /* The request has had its answer: its connection goes on without it. */
 static void finish(struct exchange *ex)
 {
@@ -358,6 +369,13 @@ bool http_stream_write(struct http_request *req, str bytes)
         conn_close(c);
     }
     return ex->conn != NULL;
+}
+
+void http_stream_bare(struct http_request *req)
+{
+    struct exchange *ex = exchange_of(req);
+    assert(ex->stream);
+    ex->bare = true;
 }
 
 void http_stream_end(struct http_request *req)

@@ -219,7 +219,7 @@ static struct exchange *begin_exchange(struct conn *c)
     c->exchange = ex;
     memcpy(ex->peer, c->peer, PEER_BYTES);
     ex->req.peer = str_of(ex->peer);
-    wire_request(&c->wire, c->in->bytes + c->at, ex->headers, &ex->req);
+    wire_request(&c->wire, c->in->bytes + c->at, arena_new(&ex->scratch, struct http_header, c->wire.headers_n), &ex->req);
     if (c->loop->stopping) ex->req.keep_alive = false;
     return ex;
 }
@@ -230,6 +230,18 @@ static void drop_exchange(struct conn *c)
     c->exchange = NULL;
     ex->conn = NULL;
     exchange_give(ex);
+}
+
+/* A stream that needs its request no more holds none of it. What was pipelined behind it keeps the block. */
+static void strip(struct conn *c)
+{
+    exchange_strip(c->exchange);
+    c->at += c->wire.consumed;
+    c->wire.consumed = 0;
+    if (c->at < c->len) return;
+    block_give(c->loop, c->in);
+    c->in = NULL;
+    c->at = c->len = 0;
 }
 
 static void hand_over(struct conn *c)
@@ -249,6 +261,7 @@ static void hand_over(struct conn *c)
     count(&loop->counters.requests, 1);
     loop->options->handle(loop->options->ctx, &ex->req);
     assert(c->exchange != ex || ex->held);              /* the handler answered, or holds */
+    if (c->exchange == ex && ex->bare) strip(c);
 }
 
 /* The one look at a request before its body is taken. */
@@ -381,7 +394,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         on_eof(c);
     } else if (n < 0) {
         conn_close(c);
-    } else if (c->in && !c->exchange && c->len == 0) {
+    } else if (c->in && c->len == 0) {
         block_give(c->loop, c->in);
         c->in = NULL;
     }

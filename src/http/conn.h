@@ -28,6 +28,7 @@ struct exchange {
     struct conn *conn;                          /* null once the client is gone */
     struct exchange *prev, *next;               /* all of a loop that are in use */
     bool held, stream, chunks, mute, ended;
+    bool bare;                                  /* http_stream_bare was called */
     bool telling;                               /* tell_gone is posted, and needs this alive */
     void (*gone)(void *ctx, struct http_request *req);
     void *gone_ctx;
@@ -35,7 +36,6 @@ struct exchange {
     struct block *body;                         /* owned; when un-gzipped */
     arena scratch;
     char peer[PEER_BYTES];
-    struct http_header headers[WIRE_HEADERS_MAX];
 };
 
 /* What a connection waits for. Each list has one duration, so that it stays in the order of its
@@ -140,6 +140,7 @@ void answer_refusal(struct conn *c, enum http_refusal refusal);
 struct exchange *exchange_take(struct http_loop *loop);
 void exchange_give(struct exchange *ex);
 void exchange_gone(struct exchange *ex);        /* its connection closes */
+void exchange_strip(struct exchange *ex);       /* the request's own memory goes; it is still to be ended */
 void exchanges_free(struct http_loop *loop);
 
 #endif

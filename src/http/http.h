@@ -69,6 +69,9 @@ void http_reply_problem(struct http_request *req, enum err err, str detail,
 void http_stream_begin(struct http_request *req, i32 status, str type,
                        const struct http_header *extra, isize extra_n);
 bool http_stream_write(struct http_request *req, str bytes);
+/* For streams that stay open by the thousand: when the handler that began it returns, the request's bytes, headers and
+ * scratch are given back, and `own` and `loop` are all that is left of it. An idle stream then holds under 4 KB. */
+void http_stream_bare(struct http_request *req);
 void http_stream_end(struct http_request *req);
 
 /* Runs on the loop, at most once, when the client of a held request or stream goes away (or the

@@ -65,7 +65,7 @@ static void on_gone(void *ctx, struct http_request *req)
 {
     (void)ctx;
     atomic_fetch_add(&t.gone, 1);
-    if (str_eq(req->path, S("/stream"))) http_stream_end(req);
+    if (str_eq(req->path, S("/stream")) || req->path.len == 0) http_stream_end(req);         /* a bare one has no path left */
 }
 
 static void handle(void *ctx, struct http_request *req)
@@ -77,8 +77,10 @@ static void handle(void *ctx, struct http_request *req)
         http_hold(req);
         http_on_gone(req, on_gone, NULL);
         remember(req);
-    } else if (str_eq(req->path, S("/stream"))) {
+    } else if (str_eq(req->path, S("/stream")) || str_eq(req->path, S("/bare"))) {
+        if (str_eq(req->path, S("/bare"))) arena_new(req->scratch, char, 100 << 10);
         http_stream_begin(req, 200, S("text/event-stream"), NULL, 0);
+        if (str_eq(req->path, S("/bare"))) http_stream_bare(req);
         http_on_gone(req, on_gone, NULL);
         remember(req);
     } else if (str_eq(req->path, S("/nothing"))) {
@@ -965,6 +967,38 @@ static void a_stream_arrives_in_chunks_and_the_connection_goes_on(void **state)
     stop();
 }
 
+/* Both what came with the stream's request and what comes while it is open wait until it ends. */
+static void a_bare_stream_holds_nothing_of_its_request(void **state)
+{
+    (void)state;
+    static const char *const said[] = { "GET /bare HTTP/1.1\r\nHost: s\r\n\r\n", "GET /bare HTTP/1.1\r\nHost: s\r\n\r\nGET /next HTTP/1.1\r\nHost: s\r\n\r\n" };
+    start(usual());
+    for (i32 with = 0; with < 2; with++) {
+        struct client c = dial();
+        say(&c, str_of(said[with]));
+        hear_until(&c, S("\r\n\r\n"));
+        struct http_request *req = take_held();
+        assert_true(stream(req, S("data: 1\n\n"), false));
+        assert_int_equal(req->headers_n, 0);
+        assert_int_equal(req->path.len, 0);
+        assert_int_equal(req->scratch->used, 0);
+        if (!with) say(&c, S("GET /next HTTP/1.1\r\nHost: s\r\n\r\n"));
+        hear_until(&c, S("9\r\ndata: 1\n\n\r\n"));
+        c.in.len = 0;
+        assert_true(stream(req, S("data: 2\n\n"), true));
+        hear_until(&c, S("9\r\ndata: 2\n\n\r\n0\r\n\r\n"));
+        hear_until(&c, S("GET /next? []"));
+        hang_up(&c);
+    }
+    struct client c = dial();
+    say(&c, str_of(said[0]));
+    (void)take_held();
+    hang_up(&c);
+    for (i32 i = 0; i < 500 && counters().streams_open > 0; i++) sleep_ms(10);
+    assert_int_equal(counters().streams_open, 0);
+    stop();
+}
+
 static void a_stream_hears_that_its_client_has_gone(void **state)
 {
     (void)state;
@@ -1158,6 +1192,7 @@ int main(void)
         cmocka_unit_test(an_answer_bigger_than_the_socket_arrives_whole),
         cmocka_unit_test(a_client_that_does_not_read_its_answer_is_closed),
         cmocka_unit_test(a_stream_arrives_in_chunks_and_the_connection_goes_on),
+        cmocka_unit_test(a_bare_stream_holds_nothing_of_its_request),
         cmocka_unit_test(a_stream_hears_that_its_client_has_gone),
         cmocka_unit_test(a_stream_whose_reader_sleeps_is_closed_at_its_bound),
         cmocka_unit_test(another_thread_answers_what_is_held),
