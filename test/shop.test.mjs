@@ -476,7 +476,7 @@ test('every screen of the console shows, on the real server, in light and dark',
         const page = await console_({ colorScheme });
         const person = await lookup({ user_id: PERSON });
         for (const at of ['overview', 'people', `people/${person}`, 'segments', 'segments/jeans_men', 'campaigns', 'campaigns/jeans',
-            'campaigns/jeans/results', 'placements', 'placements/home_hero', 'results', 'sources', 'dead-letters', 'audit']) {
+            'campaigns/jeans/results', 'placements', 'placements/home_hero', 'strategies', 'strategies/for_you', 'results', 'sources', 'dead-letters', 'audit']) {
             await page.goto(`${demo.url}/#/${at}`);
             await page.waitForSelector('main h1');
             await page.waitForTimeout(80);

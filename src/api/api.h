@@ -53,6 +53,8 @@ MUST_USE enum err api_export(const struct api_inside *inside, str kind, i64 sinc
                              struct diag *diag);
 /* /v1/search's body to its answer. From any thread known to rcu; waits for nothing. */
 MUST_USE enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag);
+/* What /v1/navigation answers. */
+MUST_USE enum err api_navigation(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag);
 /* On an HTTP thread: takes the events of `body` as a trusted source's and runs then(ctx, req) on the request's loop once they are folded, whatever
  * became of them. The request is held meanwhile. */
 void api_collect_then(struct api *api, struct http_request *req, str body, str source,

@@ -160,6 +160,8 @@ static void recommend_now(struct call *call)
     if (err) (void)diag_set(&diag, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
     else err = strategy_asked(call, world.book, &strategy, &diag);
     if (!err) {
+        const struct placement *place = book_placement(world.book, json_str(json_get(call->body, S("placement")), S("")));
+        asked->request.hide_seen = place && place->hide_seen;
         ask_bind(call, asked, world.book);
         print_recommended(call, &world, asked, strategy, filter);
     }

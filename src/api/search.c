@@ -365,7 +365,9 @@ static void search_now(struct call *call)
     else reply_json(call);
 }
 
-enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+/* A call from inside the process, answered at once. */
+static enum err inside_call(const struct api_inside *inside, const struct json *body, enum err (*work)(struct call *, struct diag *),
+                            arena *a, struct buf *out, struct diag *diag)
 {
     struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
     struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported, .body = body };
@@ -374,9 +376,14 @@ enum err api_search(const struct api_inside *inside, const struct json *body, ar
     atomic_init(&api.seed, seed);
     call.out = (struct buf){ .arena = a };
     call.w = (struct jsonw){ .out = &call.out };
-    enum err err = answer(&call, diag);
+    enum err err = work(&call, diag);
     if (!err) buf_add(out, buf_str(&call.out));
     return err;
+}
+
+enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+{
+    return inside_call(inside, body, answer, a, out, diag);
 }
 
 void search_post(struct call *call)
@@ -490,13 +497,12 @@ static isize menu_of(struct call *call, struct searching *s, const struct decide
     return n;
 }
 
-static void navigation_now(struct call *call)
+static enum err answer_navigation(struct call *call, struct diag *diag)
 {
     struct searching *s = arena_new(call->a, struct searching, 1);
     struct entry_of_menu *menu = arena_new(call->a, struct entry_of_menu, NAVIGATION_MAX);
-    struct diag diag = { .arena = call->a };
-    enum err err = read_search(call, s, &diag);
-    if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
+    enum err err = read_search(call, s, diag);
+    if (err) return err;
     rcu_read_begin();
     struct decide_world world = live_world(call->api->live);
     bool ready = world.search != NULL;
@@ -518,8 +524,20 @@ static void navigation_now(struct call *call)
         jsonw_end(&call->w, '}');
     }
     rcu_read_end();
-    if (ready) reply_json(call);
-    else reply_problem(call, ERR_NOT_READY, "the search index is being made for the first time; ask again in a moment");
+    return ready ? ERR_OK : diag_set(diag, ERR_NOT_READY, "the search index is being made for the first time; ask again in a moment");
+}
+
+static void navigation_now(struct call *call)
+{
+    struct diag diag = { .arena = call->a };
+    enum err err = answer_navigation(call, &diag);
+    if (err) reply_problem(call, err, "%.*s", STR_FMT(diag.what));
+    else reply_json(call);
+}
+
+enum err api_navigation(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+{
+    return inside_call(inside, body, answer_navigation, a, out, diag);
 }
 
 void navigation_post(struct call *call)

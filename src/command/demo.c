@@ -197,7 +197,8 @@ static bool decide_for(void *ctx, str request, i64 at_ms, arena *scratch, str *a
 }
 
 /* As the shop's own pages ask: a claimed identity is not believed, a signed one is. */
-static bool search_for(void *ctx, str request, arena *scratch, str *answer)
+static bool asked_by_page(void *ctx, str request, arena *scratch, str *answer,
+                          enum err (*api)(const struct api_inside *, const struct json *, arena *, struct buf *, struct diag *))
 {
     struct diag diag = { .arena = scratch };
     const struct json *body;
@@ -206,10 +207,13 @@ static bool search_for(void *ctx, str request, arena *scratch, str *answer)
     inside.verified = false;
     inside.imported = false;
     enum err err = json_parse(scratch, request, &body, &diag);
-    if (!err) err = api_search(&inside, body, scratch, &out, &diag);
+    if (!err) err = api(&inside, body, scratch, &out, &diag);
     *answer = buf_str(&out);
     return !err;
 }
+
+static bool search_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, api_search); }
+static bool menu_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, api_navigation); }
 
 static void shoppers_until(struct demo *d, i64 until_ms, bool decide, isize batch)
 {
@@ -354,7 +358,7 @@ int command_demo(struct args *args)
     if (!known && set_up(&d, now_ms)) return FAILED;
     d.shop = (struct demo_shop){ .catalogue = &d.catalogue, .write_key = d.notes.write_key, .identity_secret = d.notes.identity_secret,
                                  .console_hint = arena_printf(&d.perm, "kari@demo.shop / %.*s", STR_FMT(d.notes.password)),
-                                 .search = search_for, .search_ctx = &d };
+                                 .search = search_for, .menu = menu_for, .search_ctx = &d };
     code = serve_until_stopped(&(struct serving){ .args = args, .folder = &folder, .other = shop_page, .ctx = &d, .started = started, .stopping = stopping });
     folder_close(&folder);
     arena_fini(&d.perm);

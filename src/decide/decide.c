@@ -707,7 +707,7 @@ isize decide_recommend(const struct decide_world *world, const struct decide_req
     struct asker q;
     asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, limit_of(request) + 1);
-    return pick_items(&q, strategy, filter, false, limit_of(request), out);
+    return pick_items(&q, strategy, filter, request->hide_seen, limit_of(request), out);
 }
 
 struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a)

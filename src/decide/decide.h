@@ -268,6 +268,7 @@ struct decide_request {
     bool as_of;                     /* now_ms is not the present: stored memberships say nothing, segments are worked out */
     isize limit;
     bool exposed, record, explain;
+    bool hide_seen;                 /* of a recommendation: leave out what the person has looked at */
     str preview;                    /* token of a preview link; empty: none */
     u64 decision_seed;              /* unique: makes decision keys */
 };

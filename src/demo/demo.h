@@ -99,6 +99,8 @@ struct demo_shop {
     str console_hint;                                   /* shown on the log-in page; may be empty */
     /* Takes the body of POST /v1/search and puts that call's answer into *answer; false when it failed. Null: the shop has no search engine. */
     bool (*search)(void *ctx, str request, arena *scratch, str *answer);
+    /* The same for POST /v1/navigation. Null: departments stand in the shop's own order. */
+    bool (*menu)(void *ctx, str request, arena *scratch, str *answer);
     void *search_ctx;
 };
 

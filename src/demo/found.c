@@ -74,12 +74,38 @@ static i64 page_number(const struct view *v)
     return str_to_i64(page_query(v, "page"), &page) && page >= 1 && page <= 40 ? page : 1;
 }
 
+/* Who asks and where, as far as they allow it to be said. */
+static void add_asker(const struct view *v, struct jsonw *w)
+{
+    str anonymous = anonymous_of(v);
+    jsonw_key_begin(w, "person", '{');
+    if (v->consent == CHOICE_YES) {
+        if (anonymous.len) jsonw_key_str(w, "anonymous_id", anonymous);
+        if (v->person) {
+            str id = str_of(v->person->user_id);
+            jsonw_key_str(w, "user_id", id);
+            jsonw_key_str(w, "user_hash", demo_user_hash(v->shop, id, v->scratch));
+        }
+    }
+    jsonw_end(w, '}');
+    jsonw_key_begin(w, "context", '{');
+    jsonw_key_str(w, "locale", say(v, "en", "nb-NO"));
+    jsonw_key_str(w, "market", v->currency == DEMO_NOK ? S("no") : S("eu"));
+    jsonw_key_begin(w, "consent", '{');
+    jsonw_key_begin(w, "categoryPreferences", '{');
+    jsonw_key_bool(w, "analytics", v->consent == CHOICE_YES);
+    jsonw_key_bool(w, "personalisation", v->consent == CHOICE_YES);
+    jsonw_end(w, '}');
+    jsonw_end(w, '}');
+    jsonw_end(w, '}');
+}
+
 static str request_of(const struct view *v, str query)
 {
     static const char *const sorts[][2] = { { "new", "newest" }, { "price", "price_asc" }, { "price-down", "price_desc" } };
     struct buf out = { .arena = v->scratch };
     struct jsonw w = { .out = &out };
-    str filter = filter_of(v), sort = page_query(v, "sort"), anonymous = anonymous_of(v);
+    str filter = filter_of(v), sort = page_query(v, "sort");
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "q", query);
     jsonw_key_str(&w, "category", page_query(v, "category"));
@@ -90,28 +116,56 @@ static str request_of(const struct view *v, str query)
     for (isize i = 0; i < countof(sorts); i++)
         if (str_eq(sort, str_of(sorts[i][0]))) jsonw_key_str(&w, "sort", str_of(sorts[i][1]));
     if (page_query(v, "all").len) jsonw_key_bool(&w, "personalise", false);
-    jsonw_key_begin(&w, "person", '{');
-    if (v->consent == CHOICE_YES) {
-        if (anonymous.len) jsonw_key_str(&w, "anonymous_id", anonymous);
-        if (v->person) {
-            str id = str_of(v->person->user_id);
-            jsonw_key_str(&w, "user_id", id);
-            jsonw_key_str(&w, "user_hash", demo_user_hash(v->shop, id, v->scratch));
-        }
-    }
-    jsonw_end(&w, '}');
-    jsonw_key_begin(&w, "context", '{');
-    jsonw_key_str(&w, "locale", say(v, "en", "nb-NO"));
-    jsonw_key_str(&w, "market", v->currency == DEMO_NOK ? S("no") : S("eu"));
-    jsonw_key_begin(&w, "consent", '{');
-    jsonw_key_begin(&w, "categoryPreferences", '{');
-    jsonw_key_bool(&w, "analytics", v->consent == CHOICE_YES);
-    jsonw_key_bool(&w, "personalisation", v->consent == CHOICE_YES);
-    jsonw_end(&w, '}');
-    jsonw_end(&w, '}');
-    jsonw_end(&w, '}');
+    add_asker(v, &w);
     jsonw_end(&w, '}');
     return buf_str(&out);
+}
+
+/* ---- lists that are not a search -------------------------------------------------------------------- */
+
+isize page_ranked(struct view *v, str category, const struct demo_product **at, isize max)
+{
+    struct buf out = { .arena = v->scratch };
+    struct jsonw w = { .out = &out };
+    const struct json *answer = NULL;
+    str text;
+    isize n = 0;
+    if (!v->shop->search) return 0;
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "q", S(""));
+    jsonw_key_str(&w, "category", category);
+    jsonw_key_int(&w, "limit", max);
+    add_asker(v, &w);
+    jsonw_end(&w, '}');
+    if (!v->shop->search(v->shop->search_ctx, buf_str(&out), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return 0;
+    json_each(item, json_get(answer, S("items"))) {
+        const struct demo_product *p = demo_product_by_key(v->shop->catalogue, json_str(json_get(item, S("product_key")), S("")));
+        if (p && n < max) at[n++] = p;
+    }
+    return n;
+}
+
+bool page_departments(struct view *v, isize *kind, isize n)
+{
+    struct buf out = { .arena = v->scratch };
+    struct jsonw w = { .out = &out };
+    const struct json *answer = NULL;
+    str text;
+    isize found = 0;
+    if (!v->shop->menu || v->consent != CHOICE_YES) return false;
+    jsonw_begin(&w, '{');
+    add_asker(v, &w);
+    jsonw_end(&w, '}');
+    if (!v->shop->menu(v->shop->search_ctx, buf_str(&out), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return false;
+    json_each(one, json_get(answer, S("categories")))
+        for (isize i = found; i < n; i++) {
+            isize k = kind[i];
+            if (!str_eq(json_str(json_get(one, S("category")), S("")), str_of(kinds[k].path[0].in[DEMO_EN]))) continue;
+            memmove(kind + found + 1, kind + found, (size_t)(i - found) * sizeof *kind);
+            kind[found++] = k;
+            break;
+        }
+    return found > 0;
 }
 
 /* ---- the page ------------------------------------------------------------------------------------ */
@@ -217,6 +271,7 @@ str page_found(struct view *v)
         html(&v->out, "<p>{}</p><section class=\"shelf\"><h2>{}</h2>", say(v, "Nothing was found.", "Vi fant ingenting."), say(v, "Liked by many", "Mange liker"));
         add_cards(v, json_get(answer, S("fallback")));
         html(&v->out, "</section>");
+        page_row(v, "search_recs", say(v, "Perhaps this", "Kanskje dette"));
         return say(v, "Search", "Søk");
     }
     html(&v->out, "<p class=\"count\">{} {}</p>", html_number(v->scratch, (isize)total), say(v, "products", "varer"));
@@ -230,5 +285,6 @@ str page_found(struct view *v)
     add_cards(v, json_get(answer, S("items")));
     add_pages(v, total);
     html(&v->out, "</div></div>");
+    page_row(v, "search_recs", say(v, "Perhaps this", "Kanskje dette"));
     return say(v, "Search", "Søk");
 }

@@ -136,6 +136,12 @@ static struct found best_liked(const struct view *v, isize kind, const struct de
     return best;
 }
 
+void page_row(struct view *v, const char *placement, str heading)
+{
+    struct found best = best_liked(v, -1, NULL);
+    add_row(v, placement, heading, best.at, best.n);
+}
+
 /* ---- home --------------------------------------------------------------------------------- */
 
 static void add_hero(struct view *v)
@@ -159,12 +165,12 @@ str page_home(struct view *v)
             "<small>{}</small></a></li>", str_of(kinds[k].slug), html_number(v->scratch, k * 100 + 3),
             say_phrase(v, kinds[k].path[1]), say_phrase(v, kinds[k].path[0]));
     }
-    html(&v->out, "</ul></section><section class=\"shelf\"><h2>{}</h2><ul class=\"guides\" role=\"list\">", say(v, "Worth reading", "Verdt å lese"));
+    html(&v->out, "</ul></section><section class=\"shelf\"><h2>{}</h2><div class=\"guide-box\" data-opmaat-placement=\"home_guides\"><ul class=\"guides\" role=\"list\">", say(v, "Worth reading", "Verdt å lese"));
     static const isize shown[] = { 0, 7, 13, 20 };
     for (isize i = 0; i < countof(shown); i++)
         html(&v->out, "<li><a href=\"/shop/guide/a-{}\"><strong>{}</strong><span>{}</span></a></li>", html_number(v->scratch, shown[i] + 1),
             say_phrase(v, articles[shown[i]].title), say_phrase(v, articles[shown[i]].teaser));
-    html(&v->out, "</ul></section>");
+    html(&v->out, "</ul></div></section>");
     return say(v, "Things that last", "Ting som varer");
 }
 
@@ -245,6 +251,21 @@ void page_event(struct view *v, const char *name, const char *property, str valu
     jsonw_end(&w, ']');
 }
 
+/* The first of the list in the order for this visitor, within what the shop's merchandisers have pinned; the rest as they were. */
+static void put_ranked_first(struct view *v, struct found f, str category)
+{
+    enum { RANKED = 96 };
+    const struct demo_product **ranked = arena_new(v->scratch, const struct demo_product *, RANKED);
+    isize n = page_ranked(v, category, ranked, RANKED), placed = 0;
+    for (isize r = 0; r < n; r++)
+        for (isize i = placed; i < f.n; i++) {
+            if (f.at[i] != ranked[r]) continue;
+            memmove(f.at + placed + 1, f.at + placed, (size_t)(i - placed) * sizeof *f.at);
+            f.at[placed++] = ranked[r];
+            break;
+        }
+}
+
 str page_category(struct view *v, str slug)
 {
     isize leaf = -1, parent = -1;
@@ -277,13 +298,15 @@ str page_category(struct view *v, str slug)
         if (colour.len == 0 || str_eq(colour, str_of(colours[p->colour].key))) f.at[f.n++] = p;
     }
     sort(f, order_of(order));
+    str path = leaf >= 0 ? arena_printf(v->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]) : str_of(k->path[0].in[DEMO_EN]);
+    if (order_of(order) == BY_APPEAL) put_ranked_first(v, f, path);
     struct buf link = { .arena = v->scratch };
     buf_printf(&link, "%.*s?", STR_FMT(base));
     if (colour.len && f.n) buf_printf(&link, "colour=%.*s&", STR_FMT(colour));
     if (order.len && order_of(order) != BY_APPEAL) buf_printf(&link, "sort=%.*s&", STR_FMT(order));
     add_grid(v, f, buf_str(&link));
-    page_event(v, "Product List Viewed", "category", leaf >= 0
-        ? arena_printf(v->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]) : str_of(k->path[0].in[DEMO_EN]));
+    page_row(v, "category_recs", say(v, "Picked for you", "Plukket ut til deg"));
+    page_event(v, "Product List Viewed", "category", path);
     return title;
 }
 
@@ -514,6 +537,14 @@ str page_guide(struct view *v, str key)
         str_of(k->slug), say_phrase(v, k->path[1]));
     struct found best = best_liked(v, a->kind, NULL);
     add_row(v, "guide_recs", say(v, "From this guide", "Fra denne guiden"), best.at, best.n);
+    html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"guide-box\" data-opmaat-placement=\"guide_more\"><ul class=\"guides\" role=\"list\">",
+         say(v, "More to read", "Mer å lese"));
+    for (isize i = 1; i <= 4; i++) {
+        isize other = (isize)((number - 1 + 7 * i) % CONTENTS);
+        html(&v->out, "<li><a href=\"/shop/guide/a-{}\"><strong>{}</strong><span>{}</span></a></li>", html_number(v->scratch, other + 1),
+             say_phrase(v, articles[other].title), say_phrase(v, articles[other].teaser));
+    }
+    html(&v->out, "</ul></div></section>");
     return say_phrase(v, a->title);
 }
 
@@ -604,10 +635,12 @@ static void add_header(struct view *v, struct buf *out)
         v->person ? str_of(v->person->first_name) : say(v, "Log in", "Logg inn"), cart_keys(v), say(v, "Cart", "Kurv"),
         html_number(v->scratch, v->cart.n));
     html(out, "<nav class=\"departments\" aria-label=\"{}\">", say(v, "Departments", "Avdelinger"));
-    for (isize k = 0; k < KINDS; k++) {
-        if (k > 0 && str_eq(str_of(kinds[k].parent_slug), str_of(kinds[k - 1].parent_slug))) continue;
-        html(out, "<a href=\"/shop/c/{}\">{}</a>", str_of(kinds[k].parent_slug), say_phrase(v, kinds[k].path[0]));
-    }
+    isize departments[KINDS], n = 0;
+    for (isize k = 0; k < KINDS; k++)
+        if (k == 0 || !str_eq(str_of(kinds[k].parent_slug), str_of(kinds[k - 1].parent_slug))) departments[n++] = k;
+    (void)page_departments(v, departments, n);
+    for (isize i = 0; i < n; i++)
+        html(out, "<a href=\"/shop/c/{}\">{}</a>", str_of(kinds[departments[i]].parent_slug), say_phrase(v, kinds[departments[i]].path[0]));
     html(out, "</nav></header>");
 }
 

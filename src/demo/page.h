@@ -49,6 +49,12 @@ str page_home(struct view *v);
 str page_category(struct view *v, str slug);
 str page_product(struct view *v, str key);
 str page_search(struct view *v);
+/* found.c: a category in the order of the search engine, into at[0 .. max-1]; 0 when there is none to ask. */
+isize page_ranked(struct view *v, str category, const struct demo_product **at, isize max);
+/* found.c: departments in the order for this visitor, as rows of the table of kinds; false: the shop's own order. */
+bool page_departments(struct view *v, isize *kind, isize n);
+/* A row of cards in a placement, holding these until something better comes. */
+void page_row(struct view *v, const char *placement, str heading);
 str page_cart(struct view *v);
 str page_checkout(struct view *v);
 str page_thanks(struct view *v);

@@ -24,6 +24,11 @@ const struct demo_definition demo_setup[] = {
       "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_category\":4},\"fallback\":[\"trending\",\"bestsellers\"]}" },
     { "strategy", "goes_with", "{\"kind\":\"strategy\",\"key\":\"goes_with\",\"title\":\"Goes with this\",\"mix\":[\"cooc\",\"session\"],"
       "\"filter\":\"item.in_stock\",\"fallback\":[\"trending\",\"bestsellers\"]}" },
+    { "strategy", "cart", "{\"kind\":\"strategy\",\"key\":\"cart\",\"title\":\"Goes with the cart, or a step up\",\"mix\":{\"crosssell\":1,\"upsell\":0.6},"
+      "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_category\":3},\"fallback\":[\"cooc\",\"trending\",\"bestsellers\"]}" },
+    { "strategy", "taste", "{\"kind\":\"strategy\",\"key\":\"taste\",\"title\":\"In your taste\",\"mix\":{\"session\":1,\"cooc\":0.7,\"trending\":0.3},"
+      "\"filter\":\"item.in_stock\",\"likes\":{\"colour\":1,\"brand\":0.5},\"diversity\":{\"max_per_category\":3,\"lambda\":0.8},\"fallback\":[\"trending\",\"bestsellers\"],"
+      "\"notes\":[{\"text\":\"Colours first: people who love green look for green.\",\"author\":\"kari@demo.shop\"}]}" },
     { "strategy", "guides", "{\"kind\":\"strategy\",\"key\":\"guides\",\"title\":\"To read\",\"kind_of_item\":\"content\",\"mix\":[\"session\",\"trending\"],"
       "\"fallback\":[\"trending\",\"bestsellers\"]}" },
 
@@ -41,8 +46,18 @@ const struct demo_definition demo_setup[] = {
       "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "product_recs", "{\"kind\":\"placement\",\"key\":\"product_recs\",\"title\":\"Row on a product page\",\"channel\":\"web\",\"strategy\":\"goes_with\","
       "\"min_items\":2,\"schema\":{\"headline\":\"text?\"}}" },
-    { "placement", "cart_recs", "{\"kind\":\"placement\",\"key\":\"cart_recs\",\"title\":\"Row in the cart\",\"channel\":\"web\",\"strategy\":\"goes_with\","
+    { "placement", "cart_recs", "{\"kind\":\"placement\",\"key\":\"cart_recs\",\"title\":\"Row in the cart\",\"channel\":\"web\",\"strategy\":\"cart\","
       "\"min_items\":2,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "category_recs", "{\"kind\":\"placement\",\"key\":\"category_recs\",\"title\":\"Row under a category\",\"channel\":\"web\",\"strategy\":\"taste\","
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "search_recs", "{\"kind\":\"placement\",\"key\":\"search_recs\",\"title\":\"Row under search results\",\"channel\":\"web\",\"strategy\":\"taste\","
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "home_guides", "{\"kind\":\"placement\",\"key\":\"home_guides\",\"title\":\"Guides on the home page\",\"channel\":\"web\",\"strategy\":\"guides\","
+      "\"min_items\":3,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "guide_more", "{\"kind\":\"placement\",\"key\":\"guide_more\",\"title\":\"Guides under a guide\",\"channel\":\"web\",\"strategy\":\"guides\","
+      "\"min_items\":3,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "newsletter", "{\"kind\":\"placement\",\"key\":\"newsletter\",\"title\":\"Row in the newsletter\",\"channel\":\"email\",\"strategy\":\"taste\","
+      "\"schema\":{\"headline\":\"text?\"},\"default\":{\"headline\":{\"en\":\"In your taste\",\"nb-NO\":\"I din smak\"}}}" },
     { "placement", "thanks_recs", "{\"kind\":\"placement\",\"key\":\"thanks_recs\",\"title\":\"Row after an order\",\"channel\":\"web\",\"strategy\":\"for_you\","
       "\"min_items\":2,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "guide_recs", "{\"kind\":\"placement\",\"key\":\"guide_recs\",\"title\":\"Row under a guide\",\"channel\":\"web\",\"strategy\":\"for_you\","

@@ -19,6 +19,7 @@ import { PlanPage } from "./plan";
 import { Programme, ResultsOf } from "./results";
 import { Search } from "./search";
 import { SegmentPage, Segments } from "./segments";
+import { Strategies, Strategy } from "./strategies";
 import { Empty, Field, Page, Route, SessionContext, Toasts, attempt, useRoute } from "./ui";
 
 /* ---- the theme: the system's, until the person chooses --------------------------------------- */
@@ -59,6 +60,7 @@ const icons: Record<string, string> = {
     segments: "M12 3a9 9 0 1 0 9 9h-9zM15 3.5A9 9 0 0 1 20.5 9H15z",
     campaigns: "M4 10v4h3l7 4V6l-7 4zM18 9a4 4 0 0 1 0 6",
     placements: "M4 4h16v6H4zM4 14h7v6H4zM15 14h5v6h-5z",
+    strategies: "M4 6h16M4 12h16M4 18h16M8 4v4M15 10v4M11 16v4",
     search: "M10.500 4a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13M20 20l-4.500-4.500",
     results: "M5 20V11M12 20V4M19 20v-6",
     sources: "M12 3v12M7 10l5 5 5-5M4 20h16",
@@ -106,6 +108,7 @@ const places: [string, [string, string][]][] = [
         [
             ["campaigns", "Campaigns"],
             ["placements", "Placements"],
+            ["strategies", "Recommend"],
             ["search", "Search"],
         ],
     ],
@@ -166,6 +169,8 @@ function page({ path, query }: Route): ComponentChild {
             return key ? <Campaign key={key} id={key} tab={sub} query={query} /> : <Campaigns />;
         case "placements":
             return key ? <Placement key={key} id={key} /> : <Placements />;
+        case "strategies":
+            return key ? <Strategy key={key} id={key} /> : <Strategies />;
         case "search":
             return <Search query={query} />;
         case "predictions":
