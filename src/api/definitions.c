@@ -22,7 +22,7 @@ enum { DIFF_LINES_MAX = 3000 };
 static const str kinds_shown[] = {
     S_INIT("source"),   S_INIT("segment"),  S_INIT("placement"),
     S_INIT("strategy"), S_INIT("search"),   S_INIT("metric"),   S_INIT("campaign"), S_INIT("settings"), S_INIT("connector"),
-    S_INIT("mapping"),  S_INIT("feed"),
+    S_INIT("mapping"),  S_INIT("feed"),     S_INIT("quiz"),
     S_INIT("flag"),     S_INIT("flag_file"),
 };
 

@@ -571,6 +571,22 @@ static void build_connectors(struct building *b)
     }
 }
 
+static void build_quizzes(struct building *b)
+{
+    struct book *book = b->book;
+    isize at = 0;
+    const struct json *doc;
+    book->quizzes = arena_new(b->a, struct quiz, QUIZZES_MAX);
+    while ((doc = next_document(b, "quiz", &at))) {
+        struct diag diag = { .arena = b->a };
+        if (book->quizzes_n == QUIZZES_MAX) { refuse(b, "", 0, "there are %d quizzes already, the most there can be", QUIZZES_MAX); return; }
+        struct quiz *quiz = &book->quizzes[book->quizzes_n++];
+        if (quiz_read(doc, quiz, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        quiz->key = b->def->key;
+        quiz->paused = b->def->paused;
+    }
+}
+
 enum err book_build(const struct definitions *definitions, const struct definition_candidate *candidate,
                     const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
                     struct definition_errors *errors)
@@ -593,6 +609,7 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     build_placements(&b);
     build_campaigns(&b);
     build_connectors(&b);
+    build_quizzes(&b);
     if (!book_build_flags(book, definitions, candidate, names, errors)) b.failed = true;
     return b.failed ? ERR_REFUSED : ERR_OK;
 }
@@ -654,5 +671,12 @@ const struct mapping *book_mapping(const struct book *book, str key)
 {
     for (isize i = 0; i < book->mappings_n; i++)
         if (str_eq(book->mappings[i].key, key)) return &book->mappings[i];
+    return NULL;
+}
+
+const struct quiz *book_quiz(const struct book *book, str key)
+{
+    for (isize i = 0; i < book->quizzes_n; i++)
+        if (str_eq(book->quizzes[i].key, key)) return &book->quizzes[i];
     return NULL;
 }

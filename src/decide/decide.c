@@ -243,7 +243,7 @@ static isize choose_variation(struct asker *q, const struct campaign *c, const s
 
 /* ---- items ------------------------------------------------------------------------------------------- */
 
-enum { CATALOGUE_WALKED_MAX = 5000, VARIED_OF = 3 };
+enum { CATALOGUE_WALKED_MAX = 5000, VARIED_OF = 3, DIMENSIONS_MOST = 5 };
 
 struct picking {
     const struct asker *q;
@@ -253,6 +253,8 @@ struct picking {
     u32 *bought; i64 *bought_at; isize bought_n;
     str *sizes; isize sizes_n;      /* the person's, when the row shows what fits */
     struct affinity *likings; isize likings_n;          /* the person's, when the strategy weighs them */
+    struct affinity *chosen; isize chosen_n;            /* what the person chose themselves */
+    bool only_chosen;                                   /* no item that is none of it */
 };
 
 static bool has(const u32 *list, isize n, u32 v)
@@ -325,6 +327,8 @@ static bool eligible(void *ctx, u32 id)
     if (has(q->given, q->given_n, id) || excluded(q->request, item) || just_bought(p, item)) return false;
     if (p->sizes_n && !in_size(p, item)) return false;
     if (p->hide_seen && seen_before(p, id)) return false;
+    const struct affinity *choice;
+    if (p->only_chosen && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice) == 0) return false;
     if (p->strategy && !holds(q, p->strategy->filter, item->id)) return false;
     return holds(q, p->filter, item->id);
 }
@@ -483,25 +487,26 @@ static void say_why(const struct asker *q, const struct picking *p, struct decid
 {
     const struct item *item = catalog_item(q->world->catalog, it->item);
     if (item && p->likings_n) (void)arrange_lift(p->strategy, p->likings, p->likings_n, item, &it->liked_as, &it->liked);
+    const struct affinity *choice = NULL;
+    if (it->chosen && item && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice)) {
+        it->liked = choice->value;
+        it->liked_as = TASTE_OTHER;
+        for (u8 t = 0; t < TASTES; t++)
+            if (str_eq(taste_name(t), choice->dimension)) it->liked_as = t;
+    }
     for (isize i = 0; q->request->explain && p->strategy && i < min_isize(64, p->strategy->boosts_n); i++)
         if (holds(q, p->strategy->boosts[i].rule, it->item)) it->boosted |= (u64)1 << i;
 }
 
-static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter, bool hide_seen,
-                        isize limit, struct decided_item **out)
+/* At most `limit` items, best first, before the shop's pins. `items` has room for ARRANGED_MAX or more. */
+static isize find_items(struct asker *q, struct picking *p, isize limit, struct decided_item *items)
 {
-    struct picking p = { .q = q, .strategy = strategy, .filter = filter, .hide_seen = hide_seen,
-                         .content = strategy && strategy->query.content };
+    const struct strategy *strategy = p->strategy;
     struct recommended *found = NULL;
-    know_bought(&p, q->a);
-    if (strategy && strategy->in_size) know_sizes(&p, q->a);
-    if (strategy && strategy->has_tastes && q->facts.profile)
-        p.likings_n = profile_affinities(q->facts.profile, q->world->catalog, q->request->now_ms, q->a, &p.likings);
     bool varied = strategy && strategy->lambda < 1;
     isize most = varied ? min_isize(VARIED_OF * limit, ARRANGED_MAX) : limit;
-    struct recommend_query query = query_of(q, &p, strategy, most);
+    struct recommend_query query = query_of(q, p, strategy, most);
     isize n = q->world->model ? recommend(q->world->model, &query, q->a, &found) : 0;
-    struct decided_item *items = arena_new(q->a, struct decided_item, most + 1);
     for (isize i = 0; i < n; i++) {
         items[i] = (struct decided_item){ .item = { found[i].item }, .score = found[i].score, .source = found[i].source,
                                           .because_n = found[i].because_n };
@@ -511,7 +516,51 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
     if (varied) n = arrange_diverse(q->world->catalog, items, n, limit, strategy->lambda);
-    if (n == 0) n = from_catalogue(q, &p, items, limit);
+    return n ? n : from_catalogue(q, p, items, limit);
+}
+
+/* What somebody chose comes before what is inferred of them: what fits most of their choices first, else in the order there
+ * was. A row about nothing but the person is also searched for what fits, so that it is there even if nothing they ever did leads to it. */
+static isize put_chosen(struct asker *q, struct picking *p, struct decided_item *items, isize n, isize limit)
+{
+    if (p->chosen_n == 0) return n;
+    struct decided_item *all = arena_new(q->a, struct decided_item, limit + ARRANGED_MAX + n + 1), *at = items;
+    isize m = 0, sought;
+    if (q->request->product.len == 0 && q->request->cart_n == 0) {
+        p->only_chosen = true;
+        m = find_items(q, p, min_isize(VARIED_OF * limit, ARRANGED_MAX), all);
+        p->only_chosen = false;
+    }
+    sought = m;
+    for (isize i = 0; i < n; i++) {
+        isize k = 0;
+        while (k < sought && all[k].item.v != items[i].item.v) k++;
+        if (k == sought) all[m++] = items[i];
+    }
+    for (isize i = 0; i < m; i++) {
+        const struct item *item = catalog_item(q->world->catalog, all[i].item);
+        const struct affinity *choice = NULL;
+        all[i].chosen = item ? (u8)choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice) : 0;
+    }
+    for (isize fits = DIMENSIONS_MOST; fits >= 0; fits--)
+        for (isize i = 0; i < m && at - items < limit; i++)
+            if (all[i].chosen == fits) *at++ = all[i];
+    return at - items;
+}
+
+static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter, bool hide_seen,
+                        isize limit, struct decided_item **out)
+{
+    struct picking p = { .q = q, .strategy = strategy, .filter = filter, .hide_seen = hide_seen,
+                         .content = strategy && strategy->query.content };
+    know_bought(&p, q->a);
+    if (strategy && strategy->in_size) know_sizes(&p, q->a);
+    if (strategy && strategy->has_tastes && q->facts.profile)
+        p.likings_n = profile_affinities(q->facts.profile, q->world->catalog, q->request->now_ms, q->a, &p.likings);
+    if (q->personal && q->facts.profile && !p.content) p.chosen_n = profile_choices(q->facts.profile, q->a, &p.chosen);
+    struct decided_item *items = arena_new(q->a, struct decided_item, limit + ARRANGED_MAX + 1);
+    isize n = find_items(q, &p, limit, items);
+    n = put_chosen(q, &p, items, n, limit);
     n = put_pins(q, &p, items, n, limit);
     for (isize i = 0; i < n; i++) say_why(q, &p, &items[i]);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
@@ -721,7 +770,7 @@ struct decide_who decide_who(const struct decide_world *world, const struct deci
 {
     struct asker *q = arena_new(a, struct asker, 1);
     asker_init(q, world, request, a);
-    return (struct decide_who){ facts_of(q, (item_id){ 0 }), q->personal,
+    return (struct decide_who){ facts_of(q, (item_id){ 0 }), q->facts.profile, q->personal,
                                 q->personal && holdout_contains(q->bucketing_id, world->book->settings.holdout) };
 }
 

@@ -107,7 +107,7 @@ struct placement {
     bool hide_seen;                 /* rows leave out what the person has looked at */
 };
 /* What a strategy may weigh by the person's liking (profile_affinities). */
-enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES };
+enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES, TASTE_OTHER = TASTES };
 /* `strategy.c` has the document. */
 struct strategy {
     str key;
@@ -153,6 +153,16 @@ MUST_USE enum err connector_read(const struct json *doc, const struct segment_se
 bool connector_wants_event(const struct connector *c, const struct event *e);
 bool connector_wants_segment(const struct connector *c, segment_id segment);
 
+/* Kind "quiz": what shoppers are asked. Each answer is a declared fact: quiz("QUESTION") = "ANSWER", by their keys.
+ *   {"title", "thanks"?, "questions": [{"key": "skin-type", "text", "answers": [{"key": "dry", "text"}, …]}, …]}
+ * Texts are one text, or one a language. */
+enum { QUIZZES_MAX = 256, QUIZ_QUESTIONS_MAX = 50, QUIZ_ANSWERS_MAX = 50, QUIZ_KEY_BYTES_MAX = 64 };
+struct quiz { str key; bool paused; const struct json *document; };
+/* ERR_BAD_INPUT with the reason. */
+MUST_USE enum err quiz_read(const struct json *doc, struct quiz *out, struct diag *diag);
+/* As a shopper sees it: the texts in their language. Opens and closes its brace. */
+void quiz_print(const struct quiz *quiz, str locale, struct jsonw *w);
+
 /* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","time_zone":"Europe/Oslo","markets":{…},
  * "rates":{"USD":0.92},"programme_cost":"1200.00","path_prefix":"/px","root_aliases":true,"unknown_keys":"refuse|ignore"} */
 struct settings {
@@ -186,6 +196,7 @@ struct book {
     struct campaign *campaigns; isize campaigns_n;      /* by priority, then id */
     struct strategy *strategies; isize strategies_n;
     struct connector *connectors; isize connectors_n;
+    struct quiz *quizzes; isize quizzes_n;
     struct blocked *blocked; isize blocked_n;
     struct mapping *mappings; isize mappings_n;
     struct feed *feeds; isize feeds_n;
@@ -213,6 +224,7 @@ const struct campaign *book_campaign(const struct book *book, str key);
 const struct strategy *book_strategy(const struct book *book, str key);
 const struct connector *book_connector(const struct book *book, str key);
 const struct mapping *book_mapping(const struct book *book, str key);
+const struct quiz *book_quiz(const struct book *book, str key);
 const struct book_flag *book_flag(const struct book *book, str key);
 /* The document of a "key" definition: only the key's hash is in it. */
 str key_document(arena *a, str key, bool secret, str source, str owner);
@@ -296,6 +308,7 @@ struct decided_item {
     bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
     str liked;                      /* the colour, brand … the person likes that lifted it most; not in the log */
     u8 liked_as;                    /* enum taste */
+    u8 chosen;                      /* in how many dimensions it is what the person chose themselves; not in the log */
     i32 pinned;                     /* the place it was pinned to; 0: it was not */
     u64 boosted;                    /* a bit for each of the strategy's first 64 boosts that held, when explaining */
     str ticket;
@@ -348,7 +361,7 @@ void decide_print_item(const struct decide_world *world, const struct decide_req
 /* The facts a request's rules are asked with, for explaining them; live in `a`. */
 struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a);
 /* Whether what a person likes may order what they are shown: not without consent, and not in the programme's holdout. */
-struct decide_who { struct rule_facts facts; bool personal, held_out; };
+struct decide_who { struct rule_facts facts; const struct profile *profile; bool personal, held_out; };   /* profile: what this caller may know, or null */
 struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a);
 /* What was considered and why each lost, with the targets asked again against `facts` (null: left out). */
 void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w);

@@ -153,7 +153,8 @@ static str because_text(const struct printing *p, const struct decided_item *it)
     str text = source_text(p, it), liked = it->liked;
     if (it->liked_as == TASTE_CATEGORY)
         for (isize at; (at = str_find(liked, S(" > "))) >= 0;) liked = str_from(liked, at + 3);
-    if (liked.len == 0 || it->liked_as == TASTE_GENDER) return text;
+    if (liked.len == 0 || it->liked_as >= TASTE_GENDER) return text;
+    if (it->chosen) return arena_printf(p->a, is_norwegian(p) ? "Fordi du valgte %.*s" : "Because you chose %.*s", STR_FMT(liked));
     return arena_printf(p->a, is_norwegian(p) ? "%.*s, og du liker %.*s" : "%.*s, and you like %.*s", STR_FMT(text), STR_FMT(liked));
 }
 
@@ -176,8 +177,9 @@ static void print_item(const struct printing *p, const struct decided_item *it)
     if (it->answer.len) jsonw_key_str(w, "answer", it->answer);
     if (it->liked.len) {
         jsonw_key_begin(w, "likes", '{');
-        jsonw_key(w, taste_name(it->liked_as));
+        jsonw_key(w, it->liked_as < TASTES ? taste_name(it->liked_as) : S("price"));
         jsonw_str(w, it->liked);
+        if (it->chosen) jsonw_key_bool(w, "chosen", true);
         jsonw_end(w, '}');
     }
     jsonw_key_begin(w, "weights", '{');

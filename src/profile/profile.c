@@ -195,26 +195,61 @@ static const struct trait *preference(const struct profile *p, str dimension)
     return t && t->origin == TRAIT_DECLARED ? t : NULL;
 }
 
-static bool prefers(const struct profile *p, str dimension, str value)
+enum { AFFINITIES_MAX = 64 };
+
+/* A text, or a list of them. */
+static const struct json *chosen_texts(const struct trait *t, arena *a)
+{
+    const struct json *said = NULL;
+    if (t->fact.kind == FACT_JSON && json_parse(a, t->fact.text, &said, NULL) == ERR_OK && json_is(said, JSON_ARR)) return said;
+    struct json *one = arena_new(a, struct json, 1), *list = arena_new(a, struct json, 1);
+    *one = (struct json){ .kind = JSON_STR };
+    *list = (struct json){ .kind = JSON_ARR };
+    one->s = t->fact.text;
+    list->list.at = one;
+    list->list.n = t->fact.kind == FACT_TEXT;
+    return list;
+}
+
+/* A category that was chosen holds those below it, and is itself among those above it. */
+static bool is_chosen(const struct catalog *catalog, str dimension, str chosen, str value)
+{
+    if (str_eq_nocase(chosen, value)) return true;
+    if (dimension_of(dimension) != DIMENSION_CATEGORY) return false;
+    struct item within = { .category_id = catalog_category(catalog, chosen) };
+    return within.category_id.v && item_under(catalog, &within, value);
+}
+
+/* Whether somebody chose in a dimension, and whether it was this. */
+enum choice { CHOICE_NONE, CHOICE_OTHER, CHOICE_THIS };
+static enum choice choice_of(const struct profile *p, const struct catalog *catalog, str dimension, str value)
 {
     const struct trait *t = preference(p, dimension);
-    const struct json *list;
-    if (!t) return false;
-    if (t->fact.kind == FACT_TEXT) return str_eq_nocase(t->fact.text, value);
     arena a = { 0 };
-    bool is = false;
-    if (t->fact.kind == FACT_JSON && json_parse(&a, t->fact.text, &list, NULL) == ERR_OK && json_is(list, JSON_ARR))
-        json_each(one, list) is |= str_eq_nocase(json_str(one, S("")), value);
+    enum choice choice = CHOICE_NONE;
+    if (!t) return choice;
+    json_each(one, chosen_texts(t, &a)) {
+        str chosen = json_str(one, S(""));
+        if (chosen.len && choice != CHOICE_THIS) choice = is_chosen(catalog, dimension, chosen, value) ? CHOICE_THIS : CHOICE_OTHER;
+    }
     arena_fini(&a);
-    return is;
+    return choice;
+}
+
+/* Where somebody chose, what was merely inferred counts half: it can never reach what they said. */
+static f64 affinity_from(const struct profile *p, const struct likings *l, const struct catalog *catalog, str dimension, str value)
+{
+    enum choice choice = choice_of(p, catalog, dimension, value);
+    if (choice == CHOICE_THIS) return 1;
+    f64 share = share_of(l, catalog, dimension, value);
+    return choice == CHOICE_OTHER ? share / 2 : share;
 }
 
 f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
 {
-    if (prefers(p, dimension, value)) return 1;
     arena a = { 0 };
     struct likings l = profile_likings(p, catalog, now_ms, &a);
-    f64 share = share_of(&l, catalog, dimension, value);
+    f64 share = affinity_from(p, &l, catalog, dimension, value);
     arena_fini(&a);
     return share;
 }
@@ -224,36 +259,65 @@ static bool stronger(const struct affinity *a, const struct affinity *b)
     return a->score != b->score ? a->score > b->score : a->declared && !b->declared;
 }
 
-/* Said before inferred: a chosen value is 1, whether or not it was ever dealt with. */
-static isize add_preferences(const struct profile *p, arena *a, struct affinity *list, isize n, isize max)
+isize profile_choices(const struct profile *p, arena *a, struct affinity **out)
 {
+    isize n = 0;
+    *out = NULL;
     for (int d = 0; d < DIMENSIONS; d++) {
         str dimension = str_of(dimension_names[d]);
         const struct trait *t = preference(p, dimension);
-        const struct json *said = NULL, only = { .kind = JSON_STR };
         if (!t) continue;
-        struct json one = only, list_of_one = { .kind = JSON_ARR };
-        one.s = t->fact.text;
-        list_of_one.list.at = &one;
-        list_of_one.list.n = 1;
-        if (t->fact.kind == FACT_TEXT) said = &list_of_one;
-        else if (t->fact.kind != FACT_JSON || json_parse(a, t->fact.text, &said, NULL)) continue;
-        json_each(v, said) {
+        if (!*out) *out = arena_new(a, struct affinity, AFFINITIES_MAX);
+        const struct json *texts = chosen_texts(t, a);
+        json_each(v, texts) {
             str value = json_str(v, S(""));
-            isize k = 0;
-            while (k < n && !(str_eq(list[k].dimension, dimension) && str_eq_nocase(list[k].value, value))) k++;
-            if (value.len == 0 || k == max) continue;
-            if (k == n) list[n++] = (struct affinity){ .dimension = dimension, .value = value };
-            list[k].score = 1;
-            list[k].declared = true;
+            if (value.len && n < AFFINITIES_MAX) (*out)[n++] = (struct affinity){ dimension, value, 1, true };
         }
+    }
+    return n;
+}
+
+isize choices_fit(const struct affinity *choices, isize n, const struct catalog *catalog, const struct item *item,
+                  const struct affinity **first)
+{
+    isize fits = 0;
+    u32 fitting = 0;
+    *first = NULL;
+    for (isize i = 0; i < n; i++) {
+        int d = dimension_of(choices[i].dimension);
+        if (d < 0 || fitting >> d & 1) continue;
+        bool is = d == DIMENSION_CATEGORY ? item_under(catalog, item, choices[i].value) : str_eq_nocase(item_value(item, d), choices[i].value);
+        if (!is) continue;
+        if (!*first) *first = &choices[i];
+        fitting |= 1U << d;
+        fits++;
+    }
+    return fits;
+}
+
+/* Said before inferred: a chosen value is 1, whether or not it was ever dealt with. */
+static isize add_preferences(const struct profile *p, arena *a, struct affinity *list, isize n, isize max)
+{
+    struct affinity *chosen;
+    isize chosen_n = profile_choices(p, a, &chosen);
+    for (isize k = 0; k < n; k++) {
+        bool any = false;
+        for (isize i = 0; i < chosen_n; i++) any |= str_eq(chosen[i].dimension, list[k].dimension);
+        if (any) list[k].score /= 2;
+    }
+    for (isize i = 0; i < chosen_n; i++) {
+        isize k = 0;
+        while (k < n && !(str_eq(list[k].dimension, chosen[i].dimension) && str_eq_nocase(list[k].value, chosen[i].value))) k++;
+        if (k == max) continue;
+        list[k] = chosen[i];
+        if (k == n) n++;
     }
     return n;
 }
 
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out)
 {
-    enum { MAX = 64 };
+    enum { MAX = AFFINITIES_MAX };
     struct likings likings = profile_likings(p, catalog, now_ms, a);
     struct affinity *list = arena_new(a, struct affinity, MAX);
     f64 all[DIMENSIONS] = { 0 };
@@ -342,9 +406,8 @@ static struct value ask_affinity(const void *ctx, str dimension, str value, i64 
     const struct profile_world *w = ctx;
     const struct profile *p = speaking(w);
     if (!p) return (struct value){ VALUE_UNKNOWN };
-    f64 share = prefers(p, dimension, value) ? 1
-              : w->likings && w->likings->now_ms == now_ms ? share_of(w->likings, w->catalog, dimension, value)
-                           : profile_affinity(p, w->catalog, dimension, value, now_ms);
+    f64 share = w->likings && w->likings->now_ms == now_ms ? affinity_from(p, w->likings, w->catalog, dimension, value)
+                                                           : profile_affinity(p, w->catalog, dimension, value, now_ms);
     return (struct value){ VALUE_NUMBER, .n = share };
 }
 

@@ -95,10 +95,16 @@ enum consent_state profile_consent(const struct profile *p, int purpose);
 
 /* Decayed share of one value in what the person dealt with, by dimension: category, brand, colour, gender, price (a band such as
  * "50-100"). Weights: viewed 1, added 3, wished 3, purchased 5; half-life 30 days. 0..1; computed from the hot history up to now_ms.
- * What the person chose themselves (the trait preferences.DIMENSION: a value or a list) is 1, before anything inferred. */
+ * What the person chose themselves (the trait preferences.DIMENSION: a value or a list) is 1; where
+ * they chose, what is inferred counts half, so that it never outranks what they said. */
 f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms);
 struct affinity { str dimension, value; f64 score; bool declared; };
 isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out);
+/* Only what they chose, each 1; at most 64. */
+isize profile_choices(const struct profile *p, arena *a, struct affinity **out);
+/* In how many dimensions an item is what was chosen there, and the choice of the first of them; a category holds those below it. */
+isize choices_fit(const struct affinity *choices, isize n, const struct catalog *catalog, const struct item *item,
+                  const struct affinity **first);
 
 /* What shares are computed from, when many of the same person are asked for: the entries up to now_ms that say what they like,
  * oldest first, and their sums by category, each with an item of it. Weights are as of the last entry. */

@@ -16,12 +16,14 @@
  *                                                       -name -price -currency -category beside it
  *                         data-opmaat-track="Event"     a click here is that event, of the product around it
  *                         data-opmaat-cart="ID,ID"      what the cart holds
+ *                         data-opmaat-quiz="KEY"        a box that becomes this quiz
  * Commands:               opmaat.push(["consent", {analytics: true, personalisation: true}]), ["track", name,
  *                         properties], ["identify", userId, userHash, traits], ["page", properties],
  *                         ["decide", [placements], callback], ["reset"]
  */
 import * as consent from "./consent";
 import * as person from "./person";
+import { Quiz, ask } from "./quiz";
 import * as sender from "./send";
 import { Decision, Item, draw } from "./show";
 import { later, listen, run } from "./time";
@@ -75,6 +77,7 @@ function onAddress(): void {
         sender.add("page", { properties: { url: location.href, path, title: document.title } });
         viewProducts();
     }
+    showQuizzes();
     unasked = path;
     askWhenKnown(consent.isKnown() ? 0 : +options.wait! || 300);
 }
@@ -95,7 +98,7 @@ function askWhenKnown(ms: number): void {
 
 function boxes(names?: string[]): HTMLElement[] {
     return [...document.querySelectorAll<HTMLElement>("[data-opmaat-placement]")].filter((e) =>
-        names ? names.includes(e.dataset.opmaatPlacement!) : !done.has(e),
+        names ? !names.length || names.includes(e.dataset.opmaatPlacement!) : !done.has(e),
     );
 }
 
@@ -204,6 +207,27 @@ function show(box: HTMLElement, d: Decision | undefined, personal: boolean): voi
             }),
         { passive: true },
     );
+}
+
+/* Who has answered sees at once what it changed: one request carries the answers and asks anew. */
+function showQuizzes(): void {
+    document.querySelectorAll<HTMLElement>("[data-opmaat-quiz]").forEach((box) => {
+        if (done.has(box)) return;
+        done.add(box);
+        const quiz = box.dataset.opmaatQuiz!;
+        sender.fetched(`v1/quizzes/${encodeURIComponent(quiz)}?locale=` + document.documentElement.lang).then(
+            (asked: Quiz) =>
+                run(() =>
+                    ask(
+                        box,
+                        asked,
+                        (question, answer) => track("Quiz Answered", { quiz, question, answer }),
+                        () => decide(boxes([]).map((e) => e.dataset.opmaatPlacement!)),
+                    ),
+                ),
+            () => {},
+        );
+    });
 }
 
 /* ---- consent and commands ------------------------------------------------------------------ */

@@ -39,6 +39,9 @@ export function post(path: string, body: object, options: RequestInit = {}): Pro
     });
 }
 
+export const fetched = (path: string): Promise<any> =>
+    fetch(base + path, { credentials: "omit" }).then((r) => (r.ok ? r.json() : Promise.reject()));
+
 export function add(type: string, fields: object): void {
     if (isKnown() && !mayIdentify()) return;
     const { href, pathname, search } = location;
