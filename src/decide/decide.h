@@ -296,7 +296,7 @@ enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCO
                OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT, OUTCOME_CONTACTS };
 struct considered { u32 campaign; u8 experience, outcome; };
 
-enum { SOURCE_PIN = 64, SOURCE_CATALOGUE };
+enum { SOURCE_PIN = 64, SOURCE_CATALOGUE = 65 };        /* these numbers stand in the log too: append only */
 const char *decide_source_name(u8 source);      /* "session", …, "pin", "catalogue" */
 struct decided_item {
     item_id item;

@@ -10,8 +10,10 @@
  *   (alpha V'V + V_u'V_u + lambda_u I) u = V_u' 1
  *
  * by three steps of conjugate gradient from where u stood (Takacs, Pilaszy and Tikk 2011); then items likewise. V'V is
- * one syrk. The rows of V that belong to a person are copied side by side first, so that each step is two
- * matrix-vector products out of the cache, in the library's own kernels for this processor.
+ * one syrk. People are solved BATCH at a time: alpha V'V times all their directions is one product of matrices, and V_u'V_u
+ * times a direction is one walk over the person's rows of V, each read once, multiplied, and added while it is at hand
+ * (hear). That walk is nearly all of the work; it is compiled for the processor's widest vectors too, since no library
+ * has both halves of it in one, and two calls a person for rows of 64 numbers cost more than the numbers do.
  *
  * Somebody the model has never seen is one such solve (factors_of_person), so the last click counts at once
  * and vectors of people are not kept. */
@@ -20,53 +22,121 @@
 #include <cblas.h>
 #include <math.h>
 
-enum { STEPS = 3, STEPS_ALONE = 12 };
+enum { STEPS = 3, STEPS_ALONE = 12, BATCH = 128, LANES = 16 };
 
 /* Rows in lists: row r has the columns at[from[r]] .. at[from[r + 1] - 1]. */
 struct lists { isize n; isize *from; u32 *at; };
 
-struct solver { isize d; const f32 *v, *gram; f32 *rows, *times, *r, *p, *ap; };
+/* ---- one person's rows ------------------------------------------------------------------------ */
 
-static struct solver solver_new(arena *a, isize d, const f32 *v, const f32 *gram, isize longest)
-{
-    return (struct solver){ d, v, gram, arena_new(a, f32, longest * d + 1), arena_new(a, f32, longest + 1),
-                            arena_new(a, f32, d), arena_new(a, f32, d), arena_new(a, f32, d) };
-}
+typedef f32 lanes __attribute__((vector_size(LANES * sizeof(f32)), aligned(4), may_alias));
 
-/* out = (alpha V'V + V_u'V_u + lambda) x */
-static void apply(struct solver *s, isize n, f32 lambda, const f32 *x, f32 *out)
-{
-    int d = (int)s->d;
-    memcpy(out, x, (size_t)d * sizeof *out);
-    cblas_ssymv(CblasRowMajor, CblasLower, d, 1, s->gram, d, x, 1, lambda, out, 1);
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)n, d, 1, s->rows, d, x, 1, 0, s->times, 1);
-    cblas_sgemv(CblasRowMajor, CblasTrans, (int)n, d, 1, s->rows, d, s->times, 1, 1, out, 1);
-}
-
-static void solve(struct solver *s, const u32 *at, isize n, f32 lambda, int steps, f32 *x)
-{
-    int d = (int)s->d;
-    size_t bytes = (size_t)d * sizeof(f32);
-    if (n == 0) { memset(x, 0, bytes); return; }
-    for (isize i = 0; i < n; i++) {
-        memcpy(s->rows + i * d, s->v + (isize)at[i] * d, bytes);
-        s->times[i] = 1;
+/* out += sum over rows v of at[]: (from + sign v'x) v; x and out of d numbers. Written once, compiled for each kind of processor
+ * as a whole: vectors wider than a function's processor has are cut up before anything is inlined. With 64 numbers, four
+ * vectors, direction and sum stay in registers. */
+typedef void hearing(const f32 *v, isize d, const u32 *at, isize n, f32 from, f32 sign, const f32 *x, f32 *out);
+#define HEARING(name)                                                                                                     \
+    static void name(const f32 *v, isize d, const u32 *at, isize n, f32 from, f32 sign, const f32 *x, f32 *out)          \
+    {                                                                                                                     \
+        const lanes *xs = (const lanes *)x;                                                                               \
+        lanes *outs = (lanes *)out;                                                                                       \
+        bool four = d == 4 * LANES;                                                                                       \
+        lanes x0, x1, x2, x3, o0, o1, o2, o3;                                                                             \
+        if (four) { x0 = xs[0]; x1 = xs[1]; x2 = xs[2]; x3 = xs[3]; o0 = outs[0]; o1 = outs[1]; o2 = outs[2]; o3 = outs[3]; } \
+        else { x0 = x1 = x2 = x3 = o0 = o1 = o2 = o3 = (lanes){ 0 }; }                                                    \
+        for (isize i = 0; i < n; i++) {                                                                                   \
+            const f32 *row = v + (isize)at[i] * d;                                                                        \
+            const lanes *rows = (const lanes *)row;                                                                       \
+            lanes sum = { 0 };                                                                                            \
+            isize k = 0;                                                                                                  \
+            f32 rest = 0;                                                                                                 \
+            if (i + 4 < n) {                                                                                              \
+                const f32 *ahead = v + (isize)at[i + 4] * d;                                                              \
+                for (isize line = 0; line < d; line += LANES) __builtin_prefetch(ahead + line);                           \
+            }                                                                                                             \
+            if (four) sum = (rows[0] * x0 + rows[1] * x1) + (rows[2] * x2 + rows[3] * x3);                                \
+            else {                                                                                                        \
+                for (; k + LANES <= d; k += LANES) sum += rows[k / LANES] * xs[k / LANES];                                \
+                for (; k < d; k++) rest += row[k] * x[k];                                                                 \
+            }                                                                                                             \
+            sum += __builtin_shufflevector(sum, sum, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);               \
+            sum += __builtin_shufflevector(sum, sum, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);               \
+            sum += __builtin_shufflevector(sum, sum, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);               \
+            f32 by = from + sign * (sum[0] + sum[1] + rest);                                                              \
+            if (four) { o0 += by * rows[0]; o1 += by * rows[1]; o2 += by * rows[2]; o3 += by * rows[3]; continue; }       \
+            for (k = 0; k + LANES <= d; k += LANES) outs[k / LANES] += by * rows[k / LANES];                              \
+            for (; k < d; k++) out[k] += by * row[k];                                                                     \
+        }                                                                                                                 \
+        if (four) { outs[0] = o0; outs[1] = o1; outs[2] = o2; outs[3] = o3; }                                             \
     }
-    apply(s, n, lambda, x, s->ap);
-    for (isize i = 0; i < n; i++) s->times[i] = 1;
-    cblas_sgemv(CblasRowMajor, CblasTrans, (int)n, d, 1, s->rows, d, s->times, 1, 0, s->r, 1);
-    for (int i = 0; i < d; i++) s->r[i] -= s->ap[i];
-    memcpy(s->p, s->r, bytes);
-    f32 left = cblas_sdot(d, s->r, 1, s->r, 1);
-    for (int step = 0; step < steps && left > 1e-20F; step++) {
-        apply(s, n, lambda, s->p, s->ap);
-        f32 by = left / cblas_sdot(d, s->p, 1, s->ap, 1);
-        cblas_saxpy(d, by, s->p, 1, x, 1);
-        cblas_saxpy(d, -by, s->ap, 1, s->r, 1);
-        f32 now = cblas_sdot(d, s->r, 1, s->r, 1);
-        cblas_sscal(d, now / left, s->p, 1);
-        cblas_saxpy(d, 1, s->r, 1, s->p, 1);
-        left = now;
+
+HEARING(hear_any)
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) HEARING(hear_avx2)
+__attribute__((target("avx512f,avx512vl,avx512dq,fma"))) HEARING(hear_avx512)
+#endif
+
+static hearing *hearing_here(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return hear_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return hear_avx2;
+#endif
+    return hear_any;
+}
+
+/* ---- solving ----------------------------------------------------------------------------------- */
+
+static f32 dot(const f32 *a, const f32 *b, isize d) { return cblas_sdot((int)d, a, 1, b, 1); }
+
+struct solver { isize d; const f32 *v, *gram; hearing *hear; f32 *r, *p, *ap, *left; };
+
+static struct solver solver_new(arena *a, isize d, const f32 *v, const f32 *gram, isize rows)
+{
+    return (struct solver){ d, v, gram, hearing_here(), arena_new(a, f32, rows * d), arena_new(a, f32, rows * d),
+                            arena_new(a, f32, rows * d), arena_new(a, f32, rows) };
+}
+
+/* out = alpha V'V times each of n vectors */
+static void times_gram(const struct solver *s, isize n, const f32 *x, f32 *out)
+{
+    int d = (int)s->d;
+    if (n == 1) cblas_ssymv(CblasRowMajor, CblasLower, d, 1, s->gram, d, x, 1, 0, out, 1);
+    else cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, (int)n, d, 1, s->gram, d, x, d, 0, out, d);
+}
+
+/* Rows 0 .. n-1 of x, row i from the columns at[from[i]] .. at[from[i + 1] - 1]; whoever has none is nowhere. */
+static void solve(struct solver *s, const u32 *at, const isize *from, isize n, const f32 *lambda, int steps, f32 *x)
+{
+    isize d = s->d;
+    times_gram(s, n, x, s->ap);
+    for (isize i = 0; i < n; i++) {
+        f32 *xi = x + i * d, *r = s->r + i * d, *ap = s->ap + i * d;
+        for (isize k = 0; k < d; k++) r[k] = -ap[k] - lambda[i] * xi[k];
+        s->hear(s->v, d, at + from[i], from[i + 1] - from[i], 1, -1, xi, r);
+        if (from[i] == from[i + 1]) {
+            memset(xi, 0, (size_t)d * sizeof *xi);
+            memset(r, 0, (size_t)d * sizeof *r);
+        }
+        memcpy(s->p + i * d, r, (size_t)d * sizeof *r);
+        s->left[i] = dot(r, r, d);
+    }
+    for (int step = 0; step < steps; step++) {
+        times_gram(s, n, s->p, s->ap);
+        for (isize i = 0; i < n; i++) {
+            if (s->left[i] <= 1e-20F) continue;
+            f32 *xi = x + i * d, *r = s->r + i * d, *p = s->p + i * d, *ap = s->ap + i * d;
+            for (isize k = 0; k < d; k++) ap[k] += lambda[i] * p[k];
+            s->hear(s->v, d, at + from[i], from[i + 1] - from[i], 0, 1, p, ap);
+            f32 by = s->left[i] / dot(p, ap, d);
+            for (isize k = 0; k < d; k++) {
+                xi[k] += by * p[k];
+                r[k] -= by * ap[k];
+            }
+            f32 now = dot(r, r, d), turn = now / s->left[i];
+            for (isize k = 0; k < d; k++) p[k] = r[k] + turn * p[k];
+            s->left[i] = now;
+        }
     }
 }
 
@@ -81,17 +151,16 @@ static f64 lambda_of(const struct recommend_options *o, isize seen, isize all)
 }
 
 /* Every row of x anew, from v as it stands. */
-static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v, isize v_n, f32 *x, arena *a)
+static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v, isize v_n, isize d, f32 *x, arena *a)
 {
     struct arena_mark mark = arena_mark(a);
-    isize d = o->als_dims, longest = 0;
-    f32 *gram = arena_new(a, f32, d * d);
-    for (isize r = 0; r < rows->n; r++) longest = max_isize(longest, rows->from[r + 1] - rows->from[r]);
+    f32 *gram = arena_new(a, f32, d * d), lambda[BATCH];
     gram_of(v, v_n, d, o->als_alpha, gram);
-    struct solver s = solver_new(a, d, v, gram, longest);
-    for (isize r = 0; r < rows->n; r++) {
-        isize n = rows->from[r + 1] - rows->from[r];
-        solve(&s, rows->at + rows->from[r], n, (f32)lambda_of(o, n, v_n), STEPS, x + r * d);
+    struct solver s = solver_new(a, d, v, gram, BATCH);
+    for (isize r = 0; r < rows->n; r += BATCH) {
+        isize n = min_isize(BATCH, rows->n - r);
+        for (isize i = 0; i < n; i++) lambda[i] = (f32)lambda_of(o, rows->from[r + i + 1] - rows->from[r + i], v_n);
+        solve(&s, rows->at, rows->from + r, n, lambda, STEPS, x + r * d);
     }
     arena_reset(a, mark);
 }
@@ -160,8 +229,8 @@ void build_factors(struct build *b)
             for (isize k = 0; k < d && items.from[i + 1] > items.from[i]; k++)
                 v[i * d + k] = (f32)(spread * 3.4641016151377544 * (rng_unit(&rng) - .5));  /* uniform, that deviation */
         for (isize round = 0; round < o->als_rounds; round++) {
-            half_round(o, &people, v, (isize)m->items, u, &b->scratch);
-            half_round(o, &items, u, people.n, v, &b->scratch);
+            half_round(o, &people, v, (isize)m->items, d, u, &b->scratch);
+            half_round(o, &items, u, people.n, d, v, &b->scratch);
         }
         m->factors = (struct factors){ d, v, arena_new(&m->arena, f32, d * d) };
         gram_of(v, (isize)m->items, d, o->als_alpha, m->factors.gram);
@@ -172,9 +241,10 @@ void build_factors(struct build *b)
 
 const f32 *factors_of_person(const struct factors *f, const u32 *items, isize n, f64 lambda, arena *a)
 {
-    f32 *x = arena_new(a, f32, f->d);
-    struct solver s = solver_new(a, f->d, f->items, f->gram, n);
-    solve(&s, items, n, (f32)lambda, STEPS_ALONE, x);
+    f32 *x = arena_new(a, f32, f->d), given = (f32)lambda;
+    isize from[2] = { 0, n };
+    struct solver s = solver_new(a, f->d, f->items, f->gram, 1);
+    solve(&s, items, from, 1, &given, STEPS_ALONE, x);
     return x;
 }
 

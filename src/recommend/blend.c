@@ -22,7 +22,7 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200 };
+enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200 };
 
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
@@ -154,6 +154,7 @@ struct feed {
     u8 recommender;
     struct tally found;                                 /* scores by item: these, or */
     const f32 *by_item;                                 /* these */
+    f32 *left, *tallest; isize blocks;                  /* or an array of all items: what is not yet drawn, and the most in each block */
 };
 
 static f64 feed_score(const struct feed *f, u32 item)
@@ -204,8 +205,32 @@ static void heap_down(struct scored *at, isize n, isize i)
     at[i] = moving;
 }
 
+static f32 block_most(const f32 *at)
+{
+    f32 most[8] = { 0 };
+    for (isize i = 0; i < BLOCK; i += 8)
+        for (isize k = 0; k < 8; k++) most[k] = at[i + k] > most[k] ? at[i + k] : most[k];
+    for (isize k = 1; k < 8; k++) most[0] = most[k] > most[0] ? most[k] : most[0];
+    return most[0];
+}
+
+static bool block_draw(struct feed *f, struct scored *out)
+{
+    isize b = 0, i = 0;
+    for (isize other = 1; other < f->blocks; other++)
+        if (f->tallest[other] > f->tallest[b]) b = other;
+    f32 most = f->tallest[b], *at = f->left + b * BLOCK;
+    if (!(most > 0)) return false;
+    while (at[i] < most) i++;
+    *out = (struct scored){ (f64)most, (u32)(b * BLOCK + i) };
+    at[i] = 0;
+    f->tallest[b] = block_most(at);
+    return true;
+}
+
 static bool feed_draw(struct feed *f, struct scored *out)
 {
+    if (f->left) return block_draw(f, out);
     if (f->next == f->n) return false;
     if (!f->heap) { *out = f->at[f->next++]; return true; }
     *out = f->at[0];
@@ -227,14 +252,20 @@ static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tal
     return f;
 }
 
+/* Of all items: a few are drawn, so they are not sorted. Each draw looks for the tallest block, and for the item in it. */
 static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f32 *by_item)
 {
     const struct model *m = k->m;
-    struct feed f = { .at = arena_new(k->a, struct scored, (isize)m->items + 1), .heap = true, .recommender = recommender,
-                      .by_item = by_item };
-    for (u32 i = 1; i < m->items; i++)
-        if (by_item[i] > 0 && model_is_content(m, i) == k->q->content) f.at[f.n++] = (struct scored){ (f64)by_item[i], i };
-    for (isize i = f.n / 2; i-- > 0;) heap_down(f.at, f.n, i);
+    isize items = (isize)m->items;
+    struct feed f = { .blocks = (items + BLOCK - 1) / BLOCK, .recommender = recommender, .by_item = by_item };
+    f.left = arena_new(k->a, f32, f.blocks * BLOCK);
+    f.tallest = arena_new(k->a, f32, f.blocks);
+    memcpy(f.left, by_item, (size_t)items * sizeof *by_item);
+    f.left[0] = 0;
+    if (m->contents > 0)
+        for (u32 i = 1; i < m->items; i++)
+            if (model_is_content(m, i) != k->q->content) f.left[i] = 0;
+    for (isize b = 0; b < f.blocks; b++) f.tallest[b] = block_most(f.left + b * BLOCK);
     return f;
 }
 
@@ -531,6 +562,23 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     }
 }
 
+/* Where people look at one thing twice running, that is the likeliest next thing of all. */
+static void place_latest(struct kitchen *k)
+{
+    const struct recommend_query *q = k->q;
+    struct recommended latest = { .item = k->context.latest, .score = q->latest_score, .source = RECOMMENDER_RECENT };
+    if (q->latest_score <= 0 || !latest.item) return;
+    struct candidate *c = candidate_of(k, latest.item);
+    if (c->placed || !may_stand(k, c)) return;
+    isize at = k->listed;
+    while (at > 0 && k->list[at - 1].score < latest.score) at--;
+    if (at == q->limit) return;
+    k->listed += k->listed < q->limit;
+    memmove(k->list + at + 1, k->list + at, (size_t)(k->listed - at - 1) * sizeof *k->list);
+    latest.parts[RECOMMENDER_RECENT] = latest.score;
+    k->list[at] = latest;
+}
+
 /* ---- because ------------------------------------------------------------------------------- */
 
 /* What each item of the context gave to each item of the list. `listed` has a bit for each item of the list, by its last
@@ -676,6 +724,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     serve_tier(&k, query->mix, query->mix_n, false);
     for (isize i = 0; i < query->fallback_n && k.listed < query->limit; i++)
         serve_tier(&k, &query->fallback[i], 1, true);
+    place_latest(&k);
     if (!query->unexplained) explain(&k);
     return k.listed;
 }

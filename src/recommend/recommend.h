@@ -74,10 +74,15 @@ void model_popularity(const struct model *model, f32 *out, isize n);
 /* Days until somebody who bought the item wants it again: as the catalogue says, else as orders show; 0: not known to be. Null: 0. */
 f64 model_repurchase_days(const struct model *model, u32 item);
 
-/* The numbers stand in the log: new ones come last. */
-enum recommender { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS, RECOMMENDER_RECENT,
-                   RECOMMENDER_POPULAR, RECOMMENDER_RULES, RECOMMENDER_EASE, RECOMMENDER_ALS, RECOMMENDER_CONTENT, RECOMMENDER_BUNDLES,
-                   RECOMMENDER_COMPLEMENTS, RECOMMENDER_UPSELL, RECOMMENDER_OUTFIT, RECOMMENDER_REPLENISH, RECOMMENDER_QUIZ, RECOMMENDERS };
+/* The numbers stand in the log, in every decision ever recorded: append only, before RECOMMENDERS. None is changed, taken out or
+ * given to another, and there are never more than 64: what is not a recommender (a pin) counts from there. */
+enum recommender {
+    RECOMMENDER_SESSION = 0, RECOMMENDER_COOC = 1, RECOMMENDER_TRENDING = 2, RECOMMENDER_BESTSELLERS = 3, RECOMMENDER_RECENT = 4,
+    RECOMMENDER_POPULAR = 5, RECOMMENDER_RULES = 6, RECOMMENDER_EASE = 7, RECOMMENDER_ALS = 8, RECOMMENDER_CONTENT = 9,
+    RECOMMENDER_BUNDLES = 10, RECOMMENDER_COMPLEMENTS = 11, RECOMMENDER_UPSELL = 12, RECOMMENDER_OUTFIT = 13,
+    RECOMMENDER_REPLENISH = 14, RECOMMENDER_QUIZ = 15, RECOMMENDERS
+};
+_Static_assert(RECOMMENDERS <= 64, "from 64 on a source is no recommender");
 /* Without dense algebra: seconds at most. */
 enum { RECOMMENDERS_QUICK = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES |
        1 << RECOMMENDER_CONTENT | 1 << RECOMMENDER_COMPLEMENTS };
@@ -102,6 +107,7 @@ struct recommend_query {
     i64 now_ms;
     u8 mix[RECOMMENDERS]; isize mix_n;                  /* recommenders to blend, in order of preference */
     u8 fallback[RECOMMENDERS]; isize fallback_n;        /* asked in turn while the list is short */
+    f64 latest_score;                                   /* the latest item of history takes a place too, with this score; 0: it has none */
     f64 weight[RECOMMENDERS];                           /* 0: the default: each next of the mix counts a fifth */
     bool content;                                       /* content items rather than products */
     bool unexplained;                                   /* because stays empty */
@@ -118,7 +124,7 @@ struct recommend_query {
 u64 recommend_facet(str name, str value);
 
 /* Best first, at most query->limit (and 1,000), no item twice, never an ineligible one, never `product` nor what stands in the
- * cart, nor the latest item of history (but "recently viewed" may hold that). Scores fall along the list; before boosts they are
+ * cart, nor the latest item of history (but "recently viewed" may hold that, or latest_score). Scores fall along the list; before boosts they are
  * 0..1 and say how high an item stands in the blend. A null model gives an empty list. Returns how many. */
 isize recommend(const struct model *model, const struct recommend_query *query, arena *a, struct recommended **out);
 

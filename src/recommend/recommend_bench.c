@@ -89,8 +89,8 @@ static f64 sgemm_gflops(void)
 static void training(void)
 {
     struct rng rng = rng_seed(5);
-    struct interaction *at = mem_new((isize)1000000 * (isize)sizeof *at);
-    isize n = make(&rng, at, 6000, 3600, 105, true);
+    struct interaction *at = mem_new((isize)2500000 * (isize)sizeof *at);
+    isize n = make(&rng, at, 6000, 3600, 270, true);
     struct recommend_options o = recommend_defaults();
     o.kept = 500;
     f64 seconds[2];
