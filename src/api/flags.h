@@ -25,8 +25,12 @@ struct flag_payload {
     i64 modified_s;                 /* strictly more than that of the one before */
     u64 version;                    /* of the book it was made from */
     u64 digest;
+    const struct ofrep_said *said;  /* of each flag of the book */
+    bool context_only;              /* no flag asks about anything but a request's context */
     arena arena;
 };
+/* ofrep.c: `said` and `context_only`. */
+void ofrep_prepare(struct flag_payload *payload, const struct book *book);
 #define PAYLOAD_HOST "@@opmaat-host@@"
 #define PAYLOAD_KEY "@@opmaat-key@@"
 struct flag_service;

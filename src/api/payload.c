@@ -136,6 +136,7 @@ static struct flag_payload *make(struct api *api, const struct book *book, const
     p->datafile = buf_str(&whole);
     write_growthbook(book, a, buf_str(&features), time_print(a, p->modified_s * 1000), &growthbook);
     p->growthbook = buf_str(&growthbook);
+    ofrep_prepare(p, book);
     return p;
 }
 

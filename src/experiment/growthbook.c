@@ -357,9 +357,13 @@ static bool holds(struct asking *q, const struct json *obj, const struct json *c
 static u32 fnv(str x, str y)
 {
     u32 h = 0x811c9dc5u, unit;
-    struct js_units units[] = { { x, 0 }, { y, 0 } };
-    for (int i = 0; i < 2; i++)
-        while (js_unit(&units[i], &unit)) h = (h ^ unit) * 0x01000193u;
+    str texts[] = { x, y };
+    for (int i = 0; i < 2; i++) {
+        isize ascii = 0;                                /* a unit is a byte there, and most ids are nothing else */
+        for (; ascii < texts[i].len && (u8)texts[i].ptr[ascii] < 0x80; ascii++) h = (h ^ (u8)texts[i].ptr[ascii]) * 0x01000193u;
+        struct js_units rest = { str_from(texts[i], ascii), 0 };
+        while (js_unit(&rest, &unit)) h = (h ^ unit) * 0x01000193u;
+    }
     return h;
 }
 
