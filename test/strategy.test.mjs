@@ -165,3 +165,22 @@ test('R50: a block for an e-mail is drawn when it is sent and again when it is o
     assert.equal((await fetch(sent.open.replace(/to=../, 'to=xx'))).status, 403);
     assert.equal((await fetch(sent.open.replace('newsletter', 'reading'))).status, 403);
 });
+
+test('what was seen several times without a click sinks, and comes back when it is dealt with', async () => {
+    const who = someone();
+    await server.publish({ kind: 'strategy', key: 'turning', title: 'Turning', mix: ['popular'], filter: 'item.category under "Clothes"', rotate: 0.5 });
+    await server.publish({ kind: 'placement', key: 'turning_row', title: 'Turning row', channel: 'web', strategy: 'turning', schema: { headline: 'text?' } });
+    const row = async () => (await server.post('/v1/decide', { person: { user_id: who }, placements: ['turning_row'], limit: 3 })).decisions.turning_row;
+    await server.post('/v1/batch', { batch: [viewed(who, 'cocoa-1')] });
+    const first = await row();
+    const seen = async (ticket) => server.post('/v1/batch', { batch: [did(who, 'Decision Viewed', { ticket })] });
+    await seen(first.ticket);
+    const second = await row();
+    assert.notDeepEqual(keys(second), keys(first));
+    const rows = [first, second];
+    for (let i = 0; i < 4; i++) {
+        await seen(rows.at(-1).ticket);
+        rows.push(await row());
+    }
+    assert.ok(new Set(rows.flatMap(keys)).size >= 6, 'more of the shelf was seen than one row holds');
+});

@@ -333,12 +333,27 @@ static bool eligible(void *ctx, u32 id)
     return holds(q, p->filter, item->id);
 }
 
+/* How often it was shown in a row, since the person last dealt with it. Rows that turn are remembered by item (fold/apply.c). */
+static isize shown_in_vain(const struct picking *p, u32 id)
+{
+    const struct profile *profile = p->q->facts.profile;
+    isize times = 0;
+    for (isize i = 0; profile && i < profile->history_n; i++) {
+        const struct history_entry *e = &profile->history[i];
+        if (e->item != id || e->at_ms > p->q->request->now_ms) continue;
+        times = e->type == EVENT_DECISION_VIEWED ? times + 1 : 0;
+    }
+    return min_isize(times, ROTATED_MOST);
+}
+
 static f64 boost(void *ctx, u32 id)
 {
     const struct picking *p = ctx;
     f64 by = 1;
     for (isize i = 0; i < p->strategy->boosts_n; i++)
         if (holds(p->q, p->strategy->boosts[i].rule, (item_id){ id })) by *= p->strategy->boosts[i].by;
+    if (p->strategy->rotate < 1)
+        for (isize n = shown_in_vain(p, id); n > 0; n--) by *= p->strategy->rotate;
     if (p->likings_n == 0) return by;
     u8 as;
     str liked;
@@ -434,7 +449,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     know_answers(q, &query, q->a);
     query.limit = limit;
     query.eligible = eligible;
-    query.boost = strategy && (strategy->boosts_n || p->likings_n) ? boost : NULL;
+    query.boost = strategy && (strategy->boosts_n || p->likings_n || strategy->rotate < 1) ? boost : NULL;
     query.group = strategy && strategy->capped ? group : NULL;
     query.ctx = p;
     return query;

@@ -108,13 +108,13 @@ struct placement {
 };
 /* What a strategy may weigh by the person's liking (profile_affinities). */
 enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES, TASTE_OTHER = TASTES };
+enum { ROTATED_MOST = 10 };         /* items of a seen row that are remembered, and showings in vain that count */
 /* `strategy.c` has the document. */
 struct strategy {
     str key;
     struct recommend_query query;   /* mix, fallback, weights, caps; the callbacks are set per request */
     bool capped;                    /* some cap of the query is set */
     bool in_size;                   /* only what is in stock in one of the person's sizes, where those are known */
-    bool learn;                     /* weights of the mix as the placement's clicks have taught (struct blends) */
     bool has_tastes;
     f64 lambda;                     /* of maximal marginal relevance; 1: by score alone */
     f64 rotate;                     /* factor for each time an item was shown and not clicked; 1: shown again as before */

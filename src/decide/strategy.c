@@ -2,7 +2,7 @@
  *
  * strategy.c - reads one strategy: which recommenders, how they are mixed, and what people of the shop say on top of it.
  *
- *   {"mix": ["session", "cooc"] | {"session": 1, "cooc": 0.5} , "learn": true, "fallback": ["trending"], "filter": "item.in_stock",
+ *   {"mix": ["session", "cooc"] | {"session": 1, "cooc": 0.5}, "fallback": ["trending"], "filter": "item.in_stock",
  *    "boosts": [{"rule": …, "by": 2, "note"}], "buries": [{"rule": …, "note"}], "pins": [{"item", "position", "note"}],
  *    "likes": {"colour": 1, "brand": 0.5}, "notes": [{"text", "author", "at"}], "rotate": 0.7, "in_size": true, "kind_of_item": "content",
  *    "diversity": {"max_per_category": 3, "max_per_brand": 4, "max_per_seller": 4, "lambda": 0.7}}
@@ -16,6 +16,7 @@
 
 enum { BOOSTS_MAX = 200, PINS_MAX = 100, NOTES_MAX = 200, NOTE_BYTES_MAX = 2000 };
 
+static const f64 least_rotation = .01;
 static const f64 buried = 1e-6;     /* what is buried stands behind all that is not, in its own order */
 
 struct reading {
@@ -150,7 +151,7 @@ enum err strategy_read(arena *a, const struct json *doc, str key, const struct r
     }
     s->lambda = fraction(&r, json_get(diversity, S("lambda")), 1, "diversity.lambda");
     s->rotate = fraction(&r, json_get(doc, S("rotate")), 1, "rotate");
-    s->learn = json_bool(json_get(doc, S("learn")), false);
+    if (s->rotate < least_rotation) refuse(&r, "rotate", 0, "at least %g: an item may come back", least_rotation);
     s->query.content = str_eq(text_of(doc, "kind_of_item"), S("content"));
     s->in_size = json_bool(json_get(doc, S("in_size")), false);
     s->filter = rule_of(&r, json_get(doc, S("filter")), "filter");

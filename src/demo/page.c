@@ -545,6 +545,7 @@ str page_guide(struct view *v, str key)
              say_phrase(v, articles[other].title), say_phrase(v, articles[other].teaser));
     }
     html(&v->out, "</ul></div></section>");
+    page_event(v, "Content Viewed", "content_id", key);
     return say_phrase(v, a->title);
 }
 

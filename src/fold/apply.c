@@ -454,6 +454,22 @@ static struct decided *decided_slot(struct fold *fold, u64 key)
     return d->decision.key == key ? d : NULL;
 }
 
+/* Where the shop has rows turn, each item of a row that was seen is remembered as shown; elsewhere only the row is. */
+static void note_shown(struct change *c, const struct decided *d, struct history_entry row)
+{
+    const struct book *book = atomic_load(&c->fold->live.book);
+    const struct placement *p = NULL;
+    struct decision whole;
+    for (isize i = 0; i < book->placements_n; i++)
+        if (book->placements[i].number == d->decision.placement) p = &book->placements[i];
+    const struct strategy *s = p ? book_strategy(book, p->strategy) : NULL;
+    if (!s || s->rotate >= 1 || decision_decode(d->bytes, c->a, &whole)) return;
+    for (isize i = 0; i < min_isize(whole.items_n, ROTATED_MOST); i++) {
+        row.item = whole.items[i].item.v;
+        add_entry(c, row);
+    }
+}
+
 static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 node, u8 index)
 {
     struct fold *fold = c->fold;
@@ -461,12 +477,14 @@ static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 no
     if (!ticket_read(fold->live.secret, e->ticket, &ticket) || e->flags & EVENT_BOT) return;
     bool clicked = e->type == EVENT_DECISION_CLICKED;
     const struct definition *def = definition_by_id(fold->definitions, ticket.campaign);
-    add_entry(c, (struct history_entry){ .at_ms = e->at_ms, .ref = ref, .type = e->type, .channel = e->channel, .node = index,
-                                         .item = ticket.item, .quantity = def ? def->number : 0 });
+    struct history_entry entry = { .at_ms = e->at_ms, .ref = ref, .type = e->type, .channel = e->channel, .node = index,
+                                   .item = ticket.item, .quantity = def ? def->number : 0 };
+    add_entry(c, entry);
     exposure_viewed(&c->edit, c->a, &ticket, node, e->at_ms, clicked);
     c->exposures = true;
     struct decided *d = decided_slot(fold, ticket.decision_key);
     if (!d) return;
+    if (!clicked && !ticket.item && !ticket.campaign && !d->viewed) note_shown(c, d, entry);
     d->viewed = true;
     d->clicked |= clicked;
     if (d->decision.person.v == 0) d->decision.person = c->edit.id;     /* a stranger when it was taken, somebody now */
