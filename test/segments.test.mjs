@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { startServer } from './lib/server.mjs';
+import { eventually, startServer } from './lib/server.mjs';
 
 const DAY = 86_400_000;
 const ago = (ms) => new Date(Date.now() - ms).toISOString();
@@ -28,15 +28,20 @@ const campaign = (key, more = {}) => ({
     experiences: [{ key: 'all', variations: [{ key: 'a', content: { headline: key } }] }], ...more,
 });
 
+async function stock() {
+    const { job } = await server.json('POST', '/v1/import/products', { status: 202, headers: { 'content-type': 'application/x-ndjson' }, body: [
+        ...Array.from({ length: 4 }, (_, i) => ({ product_key: `jeans-${i}`, title: `Jeans ${i}`, category: 'Jeans', price: { minor: 5000, currency: 'EUR' } })),
+        ...Array.from({ length: 4 }, (_, i) => ({ product_key: `kettle-${i}`, title: `Kettle ${i}`, category: 'Kettles', price: { minor: 3000, currency: 'EUR' } })),
+    ].map((one) => JSON.stringify(one)).join('\n') });
+    await eventually('the products are in', async () => (await server.get(`/v1/jobs/${job}`)).state === 'done');
+}
+
 before(async () => {
     server = await startServer({ config: { flush_ms: 200 } });
     await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '0%', currency: 'EUR' });
     for (const key of ['home', 'mail'])
         await server.publish({ kind: 'placement', key, title: key, channel: key === 'home' ? 'web' : 'email', family: key, default: { headline: 'Welcome' } });
-    await server.json('POST', '/v1/import/products', { status: 202, headers: { 'content-type': 'application/x-ndjson' }, body: [
-        ...Array.from({ length: 4 }, (_, i) => ({ product_key: `jeans-${i}`, title: `Jeans ${i}`, category: 'Jeans', price: { minor: 5000, currency: 'EUR' } })),
-        ...Array.from({ length: 4 }, (_, i) => ({ product_key: `kettle-${i}`, title: `Kettle ${i}`, category: 'Kettles', price: { minor: 3000, currency: 'EUR' } })),
-    ].map((one) => JSON.stringify(one)).join('\n') });
+    await stock();
 });
 after(() => server?.stop({ remove: true }));
 
@@ -141,4 +146,103 @@ test('R29: an overlap matrix with exact shared counts for any chosen segments, a
     assert.equal(said.decisions.home.content.headline, won.campaign === 'for_a' ? 'lap_a' : 'lap_b');
     assert.match(won.why, /priority \d+ goes before \d+/);
     for (const key of ['for_a', 'for_b']) await server.post(`/v1/definitions/campaign/${key}/archive`);
+});
+
+test('R30: a global cap across channels holds under concurrent sends; capped attempts are recorded with reason', async () => {
+    await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '0%', currency: 'EUR', contacts: { times: 3, per: '7 days' } });
+    await server.publish(campaign('on_site'));
+    await server.publish(campaign('by_mail', { placement: 'mail', cap: { times: 50, per: '7 days' } }));
+    await send([identify('capped', { gender: 'female' })]);
+    const ask = (placement) => server.post('/v1/decide', { person: { user_id: 'capped' }, placements: [placement] }).then((a) => a.decisions[placement]);
+    const said = await Promise.all(Array.from({ length: 24 }, (_, i) => ask(i % 2 ? 'mail' : 'home')));
+    const given = said.filter((d) => d.reason === 'target');
+    assert.equal(given.length, 3);
+    assert.ok(said.every((d) => d.reason === 'target' || d.reason === 'capped'));
+    await send(given.map((d) => track('capped', 'Decision Viewed', { ticket: d.ticket })));
+    const refused = await ask('mail');
+    assert.equal(refused.reason, 'capped');
+    const kept = await eventually('the decision is folded', () => server.get(`/v1/decisions/${refused.decision_key}`));
+    assert.match(JSON.stringify(kept.trace), /contact_cap/);
+    const report = await server.get('/v1/contacts?days=7');
+    assert.deepEqual([report.limit.times, report.limit.people_at_it, report.contacts, report.people_by_contacts[3]], [3, 1, 3, 1]);
+    assert.equal(report.most_contacted[0].contacts, 3);
+    assert.equal(report.refused.reduce((sum, r) => sum + r.contact_cap, 0), 22);
+    await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '0%', currency: 'EUR', contacts: { times: 3, per: '7 days', channels: ['email'] } });
+    assert.equal((await ask('home')).reason, 'target');         // what is shown on the site is no contact now
+    await server.put('/v1/definitions/settings/shop', { kind: 'settings', key: 'shop', title: 'Shop', contacts: { times: 0 } });
+    await server.post('/v1/definitions/settings/shop/publish', undefined, { status: 422 });
+    await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '0%', currency: 'EUR' });
+    for (const key of ['on_site', 'by_mail']) await server.post(`/v1/definitions/campaign/${key}/archive`);
+});
+
+test('R31, R22: the top decile by value with what sets it apart, and the persona of a segment', async () => {
+    const people = Array.from({ length: 100 }, (_, i) => ({ userId: id('val'), rich: i < 10, i }));
+    await send(people.flatMap(({ userId, rich, i }) => [
+        identify(userId, { city: rich ? 'Bergen' : i % 2 ? 'Moss' : 'Hamar', club: rich || i % 10 === 0 }),
+        viewed(userId, rich ? 'kettle-1' : 'jeans-3'), ordered(userId, rich ? 1000 + i : 20, {}, rich ? 'kettle-1' : 'jeans-3')]));
+    const top = await server.get('/v1/people/valuable?share=0.1');
+    assert.deepEqual([top.buyers, top.count, top.from.minor, top.revenue.minor], [100, 10, 100_000, 1_004_500]);
+    assert.ok(Math.abs(top.revenue_share - 10045 / (10045 + 90 * 20)) < 1e-9);
+    assert.equal(top.people.length, 10);
+    assert.equal(top.people[0].value.minor, 100_900);
+    const club = top.attributes.find((a) => a.name === 'club' && a.value === 'true');
+    assert.deepEqual([club.people, club.others, club.share], [10, 9, 1]);
+    assert.ok(Math.abs(club.lift - 9) < 1e-9 && club.low > 0 && club.high > club.lift && club.sure);
+    const bergen = top.attributes.find((a) => a.value === 'Bergen');        // nobody else is from there: counts, and no lift
+    assert.deepEqual([bergen.people, bergen.others, bergen.lift], [10, 0, null]);
+    assert.ok(!top.attributes.some((a) => a.value === 'Moss'));
+
+    await segment('bergen', 'city = "Bergen"');
+    const persona = await server.get('/v1/segments/bergen/persona');
+    assert.deepEqual([persona.size, persona.value.orders, persona.value.revenue.minor, persona.value.a_person.minor], [10, 10, 1_004_500, 100_450]);
+    const liked = persona.preferences.find((a) => a.kind === 'bought' && a.value === 'Kettles');
+    assert.deepEqual([liked.people, liked.share, liked.others], [10, 1, 0]);
+    await server.get('/v1/people/valuable?share=2', { status: 400 });
+});
+
+test('R32: personalised-decision rate and uplift by group, under-served groups flagged', async () => {
+    await server.publish(campaign('for_women', { experiences: [{ key: 'w', target: 'gender = "female"', variations: [{ key: 'a', content: { headline: 'w' } }] }] }));
+    const people = Array.from({ length: 60 }, (_, i) => ({ userId: id('cov'), gender: i % 2 ? 'male' : 'female', age: i % 3 ? 30 : 70 }));
+    await send(people.map(({ userId, gender, age }) => identify(userId, { gender, age })));
+    for (const { userId } of people) await server.post('/v1/decide', { person: { user_id: userId }, placements: ['home'] });
+    const report = await eventually('all decisions are folded', async () => {
+        const got = await server.get('/v1/people/coverage?days=1');
+        return got.groups.find((g) => g.by === 'gender' && g.value === 'male').decisions >= 30 && got.all.decisions >= 60 ? got : null;
+    });
+    const of = (by, value) => report.groups.find((g) => g.by === by && g.value === value);
+    assert.deepEqual([of('gender', 'male').decisions, of('gender', 'male').rate, of('gender', 'male').under_served], [30, 0, true]);
+    assert.equal(of('gender', 'female').under_served, false);
+    assert.ok(of('gender', 'female').rate > 0.5);         // some of hers were capped above
+    assert.equal(of('age', '65 and over').decisions, 20);
+    assert.equal(of('age', '65 and over').under_served, false);
+    assert.ok('lift' in report.all.uplift);
+    await server.post('/v1/definitions/campaign/for_women/archive');
+});
+
+test('R33: stale, empty, overlapping, demographic and non-discriminating segments, each with its reason', async (t) => {
+    const shared = server;
+    server = await startServer();                       // a shop of its own: everybody in it is in the comparison
+    t.after(() => { const own = server; server = shared; return own.stop({ remove: true }); });
+    await stock();
+    const people = Array.from({ length: 80 }, (_, i) => ({ userId: id('rev'), i }));
+    const at = (days) => ({ timestamp: ago(days * DAY) });
+    await send(people.flatMap(({ userId, i }) => [
+        identify(userId, { coin: i % 2 ? 'heads' : 'tails', hair: i < 40 ? 'red' : 'grey' }, at(60)),
+        viewed(userId, 'jeans-1', at(50)), viewed(userId, i < 40 ? 'kettle-2' : 'jeans-2', at(3))]));
+    await segment('rev_none', 'coin = "edge"');
+    await segment('rev_coin', 'coin = "heads"');                                       // says nothing of what they do
+    await segment('rev_red', 'hair = "red"');
+    await segment('rev_kettle', 'hair is known and did(product_viewed where product = "kettle-2", last 30 days)');  // the same people
+    const { findings } = await server.get('/v1/segments/review?days=30');
+    const of = (key) => findings.filter((f) => f.key === key).map((f) => f.finding).sort();
+    assert.deepEqual(of('rev_none'), ['empty']);
+    assert.deepEqual(of('rev_coin'), ['demographics', 'indistinct', 'stale']);
+    assert.ok(of('rev_red').includes('demographics') && !of('rev_red').includes('indistinct'));
+    const twins = findings.find((f) => f.finding === 'overlapping' && f.key === 'rev_red');
+    assert.deepEqual([twins.other, twins.shared, twins.likeness], ['rev_kettle', 40, 1]);
+    assert.deepEqual(of('rev_kettle'), []);
+    const { suggestion } = findings.find((f) => f.key === 'rev_coin' && f.finding === 'demographics');
+    const preview = await server.post('/v1/segments/preview', { rule: suggestion.rule });
+    assert.equal(preview.count, suggestion.people);
+    assert.equal(suggestion.people + suggestion.others, 40);
 });

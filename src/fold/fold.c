@@ -103,6 +103,12 @@ isize fold_decided_of(const struct fold *fold, person_id person, const struct de
     return n;
 }
 
+const struct decided *fold_decided_at(const struct fold *fold, isize back)
+{
+    isize oldest = max_isize(0, fold->decided_n - DECIDED_MAX), i = fold->decided_n - 1 - back;
+    return i >= oldest ? &fold->decided[i % DECIDED_MAX] : NULL;
+}
+
 i64 fold_decided_since(const struct fold *fold, i64 at_ms)
 {
     isize oldest = max_isize(0, fold->decided_n - DECIDED_MAX), i = fold->decided_n;

@@ -157,6 +157,7 @@ const struct cell *fold_cells(const struct fold *fold, isize *n);
 const struct warning *fold_warnings(const struct fold *fold, isize *n);
 const struct decided *fold_decided(const struct fold *fold, u64 key);
 isize fold_decided_of(const struct fold *fold, person_id person, const struct decided **out, isize max);    /* newest first */
+const struct decided *fold_decided_at(const struct fold *fold, isize back);       /* the newest at 0; null beyond those kept */
 i64 fold_decided_since(const struct fold *fold, i64 at_ms);       /* decisions of that instant or later, of those kept */
 str fold_event_name(const struct fold *fold, u16 type); /* our names, and a shop's own */
 struct latest { i64 at_ms; person_id person; u16 type; u8 channel; u32 item; };

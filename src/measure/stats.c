@@ -498,3 +498,11 @@ f64 stats_sequential_size(const struct stats_settings *s, f64 effect, f64 unit_v
     }
     return high;
 }
+
+f64 stats_shares_p(f64 with, f64 n, f64 other_with, f64 other_n)
+{
+    f64 share = n + other_n > 0 ? (with + other_with) / (n + other_n) : 0;
+    if (n <= 0 || other_n <= 0 || share <= 0 || share >= 1) return 1;
+    f64 z = (with / n - other_with / other_n) / sqrt(share * (1 - share) * (1 / n + 1 / other_n));
+    return erfc(fabs(z) / sqrt(2));
+}

@@ -154,6 +154,10 @@ void stats_correct(f64 *p, isize n, enum stats_correction how, arena *scratch);
  * after a correction). */
 struct stats_interval stats_interval_of_p(f64 effect, f64 p, f64 alpha);
 
+/* Two-sided p that two shares are one, by the pooled score test (the square root of Pearson's chi-square on the 2 x 2 table): holds up
+ * where one share is 0 or 1 and a standard error of its own would vanish. 1 when nothing varies or nobody is there. */
+f64 stats_shares_p(f64 with, f64 n, f64 other_with, f64 other_n);
+
 /* ---- sample ratio --------------------------------------------------------------------------- */
 enum { STATS_ARMS_MAX = 100 };
 struct stats_srm { f64 chi_square, df, p, p_sequential; };

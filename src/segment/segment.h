@@ -87,6 +87,19 @@ void past_segments(const struct segment_set *set, const struct catalog *catalog,
 struct turn { const struct rule_trace *was, *is; };     /* one may be null: it was not asked */
 isize rule_turns(const struct rule_trace *was, const struct rule_trace *is, arena *a, const struct turn **out);
 
+/* ---- what can be said of somebody (attributes.c) ----------------------------------------------------- */
+enum attribute_kind { ATTRIBUTE_TRAIT, ATTRIBUTE_VIEWED, ATTRIBUTE_BOUGHT, ATTRIBUTE_CHANNEL };
+struct attribute { u8 kind; str name, value; };         /* viewed, "category", "Jeans"; trait, "gender", "female" */
+struct attributes;                                      /* one owner; it reads people inside rcu brackets */
+struct attributes *attributes_new(bool behaviour_only);
+void attributes_free(struct attributes *t);
+/* The numbers of what holds for a person, each once; until the next call. */
+isize attributes_of(struct attributes *t, const struct catalog *catalog, const struct profile *p, i64 since_ms, i64 now_ms, const u32 **out);
+isize attributes_n(const struct attributes *t);
+bool attribute_at(const struct attributes *t, isize i, struct attribute *out);      /* false: it has too many values to say anything */
+str attribute_print(arena *a, struct attribute x);      /* "viewed category: Jeans" */
+str age_band(f64 age);
+
 /* Count and a sample (the lowest ids) of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets:
  * one thread a core helps it, for as long as it takes. */
 struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
