@@ -246,3 +246,28 @@ test('R33: stale, empty, overlapping, demographic and non-discriminating segment
     assert.equal(preview.count, suggestion.people);
     assert.equal(suggestion.people + suggestion.others, 40);
 });
+
+test('R37: what a rule change would have done to counts, contacts and decisions, with an interval, before it is published', async () => {
+    const people = Array.from({ length: 40 }, (_, i) => ({ userId: id('sce'), i }));
+    await send(people.flatMap(({ userId, i }) => [identify(userId, { sce: i }), ...Array.from({ length: 1 + i % 4 }, () => viewed(userId, 'kettle-3'))]));
+    await segment('sce', 'sce is known and count(product_viewed where product = "kettle-3", last 30 days) >= 3');     // 20 of them
+    await server.publish(campaign('for_sce', { placement: 'mail', experiences: [{ key: 'x', target: 'in segment "sce"', variations: [{ key: 'a', content: { headline: 'x' } }] }] }));
+    const before = (await server.get('/v1/overview')).decisions.total;
+    for (const { userId } of people) {
+        const { decisions } = await server.post('/v1/decide', { person: { user_id: userId }, placements: ['mail'] });
+        await send([track(userId, 'Decision Viewed', { ticket: decisions.mail.ticket })]);
+    }
+    await eventually('all are folded', async () => (await server.get('/v1/overview')).decisions.total >= before + 40);
+    const rule = 'sce is known and count(product_viewed where product = "kettle-3", last 30 days) >= 2';               // 30 of them
+    const tried = await server.post('/v1/segments/sce/scenario', { rule, days: 7 });
+    assert.deepEqual([tried.now.was, tried.now.would, tried.now.come, tried.now.go], [20, 30, 10, 0]);
+    assert.deepEqual([tried.points.length, tried.points[0].would, tried.points.at(-1).would], [8, 0, 30]);
+    const of = tried.campaigns.find((c) => c.campaign === 'for_sce');
+    assert.deepEqual([of.was, of.would, of.change], [20, 30, 10]);
+    assert.ok(of.low > 0 && of.low < 10 && of.high > 10 && of.high < 20);
+    assert.ok(tried.contacts.change > 0 && tried.contacts.low < tried.contacts.change && tried.contacts.high > tried.contacts.change);
+    assert.equal((await counts()).sce, 20);             // nothing was published
+    await server.post('/v1/segments/sce/scenario', { rule: 'count(product_viewd) > 1' }, { status: 422 });
+    await server.post('/v1/segments/none/scenario', { rule }, { status: 404 });
+    await server.post('/v1/definitions/campaign/for_sce/archive');
+});

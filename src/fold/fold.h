@@ -196,6 +196,22 @@ struct whatif_answer { struct ope ope; isize people; f64 covered; str metric; };
 MUST_USE enum err fold_whatif(struct fold *fold, const struct whatif *ask, arena *a, struct whatif_answer *out, struct diag *diag);
 void whatif_print(const struct whatif *ask, const struct whatif_answer *answer, struct jsonw *w);
 
+/* ---- a changed segment on the last days (scenario.c) ------------------------------------------------------ */
+enum { SCENARIO_POINTS_MAX = 92 };
+struct scenario { str segment, document; i64 since_ms, now_ms; };      /* document: the segment as it might be */
+struct scenario_point { i64 at_ms, was, would; };
+/* Decisions that a campaign would have spoken in; low and high of the change, at 95 %. */
+struct scenario_campaign { str key; i64 was, would; f64 low, high; };
+struct scenario_answer {
+    struct scenario_point points[SCENARIO_POINTS_MAX]; isize points_n;
+    i64 come, go;                   /* people who would be in now and are not, and the reverse */
+    i64 decisions, people, was, would, changed;         /* decisions asked again, of so many people; with any campaign; with another one */
+    f64 seen_share;                 /* of them: what makes contacts of decisions */
+    struct scenario_campaign all, *campaigns; isize campaigns_n;
+};
+/* ERR_NOT_FOUND, ERR_REFUSED with the reason. Not on the fold's thread; on one known to rcu. */
+MUST_USE enum err fold_scenario(struct fold *fold, const struct scenario *ask, arena *a, struct scenario_answer *out, struct diag *diag);
+
 /* The cards of the latest models that made scores, oldest first: JSON, as predict/ wrote them. */
 struct card { u32 version; str json; };
 const struct card *fold_cards(const struct fold *fold, isize *n);
