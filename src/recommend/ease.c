@@ -8,7 +8,7 @@
  * What co-occurrence counts twice, because a third item explains both, is taken out here; that is worth
  * half as much again on big baskets. It costs N^3 flops and 4 N^2 bytes once, so N is the head alone: the items
  * most dealt with lately, as many as ease_items and the memory allow. Of each row the ease_row weights furthest
- * from zero are kept; below zero they say "not with this".
+ * from zero are kept, in the order of items; below zero they say "not with this".
  *
  * P by Cholesky (spotrf, spotri) in single precision: lambda keeps the smallest eigenvalue far from zero. */
 #include "recommend/inside.h"
@@ -67,11 +67,26 @@ static void mirror(f32 *g, isize n)
                 for (isize i = max_isize(ib, j + 1); i < min_isize(ib + BLOCK, n); i++) g[i * n + j] = g[j * n + i];
 }
 
-static int by_score(const void *left, const void *right)
+/* The k-th largest of n; they are moved about. */
+static f32 largest(f32 *at, isize n, isize k)
 {
-    const struct pair *a = left, *b = right;
-    if (a->score > b->score || a->score < b->score) return a->score > b->score ? -1 : 1;
-    return (a->item > b->item) - (a->item < b->item);
+    isize from = 0, to = n - 1;
+    while (from < to) {
+        f32 middle = at[from + (to - from) / 2];
+        isize low = from, high = to;
+        while (low <= high) {
+            while (at[low] > middle) low++;
+            while (at[high] < middle) high--;
+            if (low > high) break;
+            f32 swap = at[low];
+            at[low++] = at[high];
+            at[high--] = swap;
+        }
+        if (k - 1 <= high) to = high;
+        else if (k - 1 >= low) from = low;
+        else return middle;
+    }
+    return at[k - 1];
 }
 
 static void keep_rows(struct build *b, const f32 *p, const u32 *id, isize n)
@@ -82,23 +97,26 @@ static void keep_rows(struct build *b, const f32 *p, const u32 *id, isize n)
     table->from = arena_new(&m->arena, u32, (isize)m->items + 1);
     struct pair *pairs = arena_new(&m->arena, struct pair, n * row + 1);
     struct arena_mark mark = arena_mark(&b->scratch);
+    f32 *by = arena_new(&b->scratch, f32, n), *w = arena_new(&b->scratch, f32, n), *far = arena_new(&b->scratch, f32, n);
+    for (isize j = 0; j < n; j++) by[j] = -1 / p[j * n + j];
     for (isize i = 0; i < (isize)m->items; i++) {
         if (at < n && id[at] == (u32)i) {
-            struct topk best = topk_new(&b->scratch, row);
-            for (isize j = 0; j < n; j++)
-                if (j != at) topk_add(&best, (u32)j, fabs((f64)(p[at * n + j] / p[j * n + j])));
-            for (isize k = 0; k < best.n; k++) {
-                u32 j = best.at[k].id;
-                pairs[used + k] = (struct pair){ id[j], -p[at * n + (isize)j] / p[(isize)j * n + (isize)j] };
+            for (isize j = 0; j < n; j++) w[j] = p[at * n + j] * by[j];
+            w[at] = 0;
+            for (isize j = 0; j < n; j++) far[j] = fabsf(w[j]);
+            f32 bar = largest(far, n, row);
+            isize over = 0, first = used;
+            for (isize j = 0; j < n; j++) over += fabsf(w[j]) > bar;
+            for (isize j = 0, level = row - over; j < n && used - first < row; j++) {
+                bool on = fabsf(w[j]) > bar;
+                if (on || (j != at && fabsf(w[j]) >= bar && level-- > 0)) pairs[used++] = (struct pair){ id[j], w[j] };
             }
-            qsort(pairs + used, (size_t)best.n, sizeof *pairs, by_score);
-            used += best.n;
             at++;
-            arena_reset(&b->scratch, mark);
         }
         table->from[i + 1] = (u32)used;
     }
     table->pairs = pairs;
+    arena_reset(&b->scratch, mark);
 }
 
 void build_ease(struct build *b)

@@ -2,8 +2,8 @@
  *
  * evaluate.c - how good is it, on what it has not seen.
  *
- *   session    each test session is revealed item by item; after every item but the last, all training items but the one just
- *              seen are ranked, and the next is the target
+ *   session    each test session is revealed item by item; after every item but the last, all training items are ranked
+ *              (the one just seen where the training file has repeats), and the next is the target
  *   sequence   one file: of everybody's items the last is the target, what stands before it is history and training alike.
  *              With a second file the last of its items is the target
  *   basket     the last line of a test basket is the target, up to twenty known items before it are the cart
@@ -29,8 +29,9 @@ enum { K_MAX = 50, RESAMPLES = 1000, BASKET_CONTEXT = 20 };
 
 static const struct kind { const char *name, *group, *protocol; enum task task; bool one_file, same_people; isize deep; } kinds[] = {
     { "session", "SessionId",
-      "Every prefix of each test session predicts its next item. Full ranking of all training items except the one just seen; "
-      "items seen earlier in the session may be recommended. One target per prediction.",
+      "Every prefix of each test session predicts its next item. Full ranking of all training items; "
+      "items seen earlier in the session may be recommended, the one just seen only where the training file shows people looking at one "
+      "item twice running. One target per prediction.",
       TASK_SESSION, false, false, 20 },
     { "sequence", "UserId",
       "Leave the last out: of each person with at least two items the last is the target, all before it are history and training. "
@@ -256,6 +257,7 @@ static void report_json(const struct report *r, struct buf *out, arena *a)
     for (u8 i = 0; i < RECOMMENDERS; i++)
         if (r->tuning.weight[i] > 0) jsonw_key_num(&w, recommender_name(i), r->tuning.weight[i]);
     jsonw_end(&w, '}');
+    if (r->kind->task == TASK_SESSION) jsonw_key_num(&w, "latest_score", r->tuning.latest_score);
     jsonw_key_begin(&w, "train", '{');
     jsonw_key_int(&w, "events", r->train_n);
     jsonw_key_int(&w, "sessions", r->train_groups);
@@ -306,6 +308,7 @@ static void report_text(const struct report *r, struct buf *out, arena *a)
     buf_printf(out, "%s\n\nalgorithm    %s", protocol_of(r, a), r->algorithm);
     for (u8 i = 0, first = 1; i < RECOMMENDERS; i++)
         if (r->tuning.weight[i] > 0) { buf_printf(out, "%s%s %.2f", first ? ": " : ", ", recommender_name(i), r->tuning.weight[i]); first = 0; }
+    if (r->tuning.latest_score > 0) buf_printf(out, ", the item just seen at %.2f", r->tuning.latest_score);
     buf_printf(out, "\ntrain        %td events, %td groups, %td items%s\n", r->train_n, r->train_groups, r->card.items,
                r->timed ? "" : "; no times: the order of lines stands in");
     buf_printf(out, "chosen on    %td held-out questions of it, in %.1f s\n", r->tuning.trials, r->tune_seconds);
@@ -433,6 +436,7 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
 
     struct ask ask = { .model = model, .task = kind->task };
     memcpy(ask.weight, report.tuning.weight, sizeof ask.weight);
+    ask.latest_score = report.tuning.latest_score;
     for (u8 r = 0; r < RECOMMENDERS; r++)
         if (ask.weight[r] > 0) ask.mix[ask.mix_n++] = r;
     answer(&report, &ask, &questions, &a);

@@ -96,8 +96,8 @@ void factors_score(const struct factors *f, u32 items, const f32 *person, f32 *o
 enum task { TASK_SESSION, TASK_SEQUENCE, TASK_BASKET, TASK_TOPN };
 /* context: oldest first. group: trials of one group go together in a bootstrap. */
 struct trial { const u32 *context, *targets; isize context_n, targets_n; u32 group; };
-struct ask { const struct model *model; enum task task; u8 mix[RECOMMENDERS]; isize mix_n; f64 weight[RECOMMENDERS]; };
-/* In a session only the latest item is left out; else all of the context is. */
+struct ask { const struct model *model; enum task task; u8 mix[RECOMMENDERS]; isize mix_n; f64 weight[RECOMMENDERS], latest_score; };
+/* In a session only the latest item is left out, unless it has a score; else all of the context is. */
 isize trial_ask(const struct ask *ask, const struct trial *trial, isize limit, arena *a, struct recommended **out);
 /* The rank of each target, ties against it; 0: not on the list. */
 void trial_ranks(const struct trial *trial, const struct recommended *list, isize n, isize *ranks);
@@ -113,7 +113,7 @@ MUST_USE enum err clicks_read(const char *path, str group, struct names *names, 
 struct recommend_options task_options(enum task task);  /* where tuning starts */
 u32 task_recommenders(enum task task);                  /* what may help there: bit set */
 /* Numbers and blend weights that suit these interactions, by session and time. only: bit set of recommenders, 0: all of the task. */
-struct tuning { struct recommend_options options; f64 weight[RECOMMENDERS]; isize trials; };
+struct tuning { struct recommend_options options; f64 weight[RECOMMENDERS], latest_score; isize trials; };
 struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, u32 only, u64 seed);
 
 /* Candidates found by item, each once. */

@@ -22,8 +22,9 @@
 
 struct counting {
     enum table_kind kind;
-    f64 shrink, norm;
-    const f64 *weight, *alone;
+    f64 shrink;
+    const f64 *weight;
+    f64 *own, *its;                                     /* c_i^(1-norm), c_j^norm */
     f64 *together;
     u32 *touched; isize touched_n;
 };
@@ -49,37 +50,82 @@ static void count_session(struct counting *c, const struct model *m, u32 session
         count(c, m->session_items[next], by / (f64)(next - at));
 }
 
-static bool stands_before(struct scored a, struct scored b)
+/* A place of a row while it is chosen, ascending by this number: high scores first, of equal ones the lower item. */
+static u64 place_of(f32 score, u32 item)
 {
-    return a.score > b.score || (a.score >= b.score && a.id < b.id);
+    u32 bits;
+    memcpy(&bits, &score, sizeof bits);
+    return (u64)~bits << 32 | item;                     /* scores are not below zero, and such floats are ordered as their bits are */
+}
+
+static struct pair pair_of(u64 place)
+{
+    u32 bits = ~(u32)(place >> 32);
+    struct pair p = { .item = (u32)place };
+    memcpy(&p.score, &bits, sizeof bits);
+    return p;
+}
+
+static isize split(u64 *at, isize n)
+{
+    u64 a = at[0], b = at[n / 2], c = at[n - 1];
+    u64 middle = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+    isize low = 0, high = n - 1;
+    for (;; low++, high--) {
+        while (at[low] < middle) low++;
+        while (at[high] > middle) high--;
+        if (low >= high) return high + 1;
+        u64 swap = at[low];
+        at[low] = at[high];
+        at[high] = swap;
+    }
+}
+
+/* Sorts the first k of n, all different; what comes after them is in no order. */
+static void sort_first(u64 *at, isize n, isize k)
+{
+    while (n > 16 && k > 0) {
+        isize left = split(at, n);
+        if (k > left) sort_first(at + left, n - left, k - left);
+        n = left;
+    }
+    for (isize i = 1; i < n && k > 0; i++) {
+        u64 moving = at[i];
+        isize to = i;
+        for (; to > 0 && at[to - 1] > moving; to--) at[to] = at[to - 1];
+        at[to] = moving;
+    }
 }
 
 static void build_table(struct build *b, struct counting *c)
 {
     struct model *m = b->m;
     struct table *table = &m->tables[c->kind];
-    isize items = (isize)m->items;
+    isize items = (isize)m->items, most = m->options.cooc_row;
     struct { struct pair *at; isize n, cap; } pairs = { 0 };
     table->from = arena_new(&m->arena, u32, items + 1);
     struct arena_mark mark = arena_mark(&b->scratch);
+    u64 *row = arena_new(&b->scratch, u64, items + 1);
     for (isize i = 0; i < items; i++) {
         c->touched_n = 0;
         for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) count_session(c, m, b->full[p], (u32)i);
-        arena_reset(&b->scratch, mark);
-        struct topk best[2] = { topk_new(&b->scratch, m->options.cooc_row), topk_new(&b->scratch, m->options.cooc_row) };
-        f64 own = pow(c->alone[i], 1 - c->norm);
-        bool cosine = c->norm >= .5 && c->norm <= .5;
+        /* Products from the front, content from the back, the best of each; then both as one row. */
+        isize products = 0, contents = 0;
         for (isize t = 0; t < c->touched_n; t++) {
             u32 other = c->touched[t];
-            f64 both = cosine ? sqrt(c->alone[i] * c->alone[other]) : own * pow(c->alone[other], c->norm);
-            topk_add(&best[model_is_content(m, other)], other, c->together[other] / (both + c->shrink));
+            u64 place = place_of((f32)(c->together[other] / (c->own[i] * c->its[other] + c->shrink)), other);
+            if (model_is_content(m, other)) row[items - ++contents] = place;
+            else row[products++] = place;
             c->together[other] = 0;
         }
-        isize p = 0, q = 0, products = topk_finish(&best[0]), contents = topk_finish(&best[1]);
-        while (p < products || q < contents) {
-            bool first = q == contents || (p < products && stands_before(best[0].at[p], best[1].at[q]));
-            struct scored next = first ? best[0].at[p++] : best[1].at[q++];
-            vec_push(&pairs, (struct pair){ next.id, (f32)next.score });
+        sort_first(row, products, min_isize(products, most));
+        sort_first(row + items - contents, contents, min_isize(contents, most));
+        isize at = 0, also = items - contents;
+        products = min_isize(products, most);
+        contents = also + min_isize(contents, most);
+        while (at < products || also < contents) {
+            bool first = also == contents || (at < products && row[at] < row[also]);
+            vec_push(&pairs, pair_of(first ? row[at++] : row[also++]));
         }
         table->from[i + 1] = (u32)pairs.n;
     }
@@ -87,6 +133,16 @@ static void build_table(struct build *b, struct counting *c)
     table->pairs = arena_new(&m->arena, struct pair, pairs.n + 1);
     if (pairs.n) memcpy(table->pairs, pairs.at, (size_t)pairs.n * sizeof *pairs.at);
     vec_fini(&pairs);
+    arena_reset(&b->scratch, mark);
+}
+
+static void raise_to_norm(struct counting *c, const f64 *alone, isize items, f64 norm)
+{
+    bool cosine = norm >= .5 && norm <= .5;
+    for (isize i = 0; i < items; i++) {
+        c->own[i] = cosine ? sqrt(alone[i]) : pow(alone[i], 1 - norm);
+        c->its[i] = cosine ? c->own[i] : pow(alone[i], norm);
+    }
 }
 
 void build_tables(struct build *b)
@@ -102,19 +158,20 @@ void build_tables(struct build *b)
         f64 n = (f64)(m->session_from[s + 1] - m->session_from[s]);
         weight[s] = b->fresh[s] / (m->options.cooc_length > 0 ? pow(n, m->options.cooc_length) : log2(1 + n));
     }
-    struct counting c = { .alone = alone, .together = arena_new(&b->scratch, f64, items + 1),
+    struct counting c = { .own = arena_new(&b->scratch, f64, items + 1), .its = arena_new(&b->scratch, f64, items + 1),
+                          .together = arena_new(&b->scratch, f64, items + 1),
                           .touched = arena_new(&b->scratch, u32, items + 1) };
     if (builds(b, RECOMMENDER_COOC)) {
         c.kind = TABLE_COOC;
         c.shrink = m->options.cooc_shrink;
-        c.norm = m->options.cooc_norm;
+        raise_to_norm(&c, alone, items, m->options.cooc_norm);
         c.weight = weight;
         build_table(b, &c);
     }
     if (builds(b, RECOMMENDER_RULES)) {
         c.kind = TABLE_RULES;
         c.shrink = m->options.rules_shrink;
-        c.norm = m->options.rules_norm;
+        raise_to_norm(&c, alone, items, m->options.rules_norm);
         c.weight = b->fresh;
         build_table(b, &c);
     }

@@ -31,7 +31,7 @@ static bool is_not_barred(void *ctx, u32 item)
 
 isize trial_ask(const struct ask *ask, const struct trial *trial, isize limit, arena *a, struct recommended **out)
 {
-    struct recommend_query q = { .now_ms = DAY_MS, .limit = limit, .unexplained = true, .mix_n = ask->mix_n };
+    struct recommend_query q = { .now_ms = DAY_MS, .limit = limit, .unexplained = true, .mix_n = ask->mix_n, .latest_score = ask->latest_score };
     memcpy(q.mix, ask->mix, (size_t)ask->mix_n);
     memcpy(q.weight, ask->weight, sizeof q.weight);
     struct asked asked = { 0 };

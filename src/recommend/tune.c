@@ -16,7 +16,8 @@
 
 enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
 static const f64 gain_asked = 1.004;
-static const f64 far_behind = .8;       /* dense algebra that comes so short of the best alone is not worth its time in a session */
+static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
+static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
 
 struct knob { u8 recommender; bool whole; isize offset; u32 tasks; f64 values[VALUES_MAX]; isize n; };
 #define AT(field) (isize) offsetof(struct recommend_options, field)
@@ -49,7 +50,7 @@ struct recommend_options task_options(enum task task)
     struct recommend_options o = recommend_defaults();
     o.memory_bytes = (isize)1 << 30;
     o.ease_items = 8000;
-    o.ease_row = 0;
+    o.ease_row = 4000;
     o.cooc_row = 300;
     if (task == TASK_SEQUENCE) {                        /* reviews and purchases of years: what is old is not worth less */
         o.cooc_decay_days = o.ease_decay_days = o.session_decay_days = 0;
@@ -181,24 +182,30 @@ static struct model *bench_model(const struct bench *b, const struct recommend_o
     return model_build(b->kept, b->kept_n, b->items, b->now_ms, &o, NULL);
 }
 
-/* Mean NDCG@20 of one recommender. */
-static f64 bench_score(const struct bench *b, const struct recommend_options *options, u8 recommender)
+/* Mean NDCG@20 of what is asked. */
+static f64 mean_ndcg(const struct bench *b, const struct ask *ask)
 {
-    struct model *m = bench_model(b, options, 1U << recommender, TUNED_HEAD_MAX);
-    struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
     arena a = { 0 };
     f64 sum = 0;
     for (isize i = 0; i < b->trials_n; i++) {
         struct recommended *list;
-        isize n = trial_ask(&ask, &b->trials[i], K + 1, &a, &list);
+        isize n = trial_ask(ask, &b->trials[i], K + 1, &a, &list);
         isize *ranks = arena_new(&a, isize, b->trials[i].targets_n);
         trial_ranks(&b->trials[i], list, n, ranks);
         sum += trial_ndcg(&b->trials[i], ranks, K);
         arena_clear(&a);
     }
     arena_fini(&a);
-    model_free(m);
     return sum / (f64)b->trials_n;
+}
+
+static f64 bench_score(const struct bench *b, const struct recommend_options *options, u8 recommender)
+{
+    struct model *m = bench_model(b, options, 1U << recommender, TUNED_HEAD_MAX);
+    struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
+    f64 score = mean_ndcg(b, &ask);
+    model_free(m);
+    return score;
 }
 
 static f64 knob_get(const struct knob *k, const struct recommend_options *o)
@@ -275,6 +282,30 @@ static f64 blend_score(const struct bench *b, const struct table_of_scores *tabl
     return sum / (f64)b->trials_n;
 }
 
+/* Where the latest item itself should stand, if people come back to it at once: 0 where they do not. */
+static f64 place_for_latest(const struct bench *b, const struct recommend_options *options, const f64 *weight)
+{
+    static const f64 values[] = { 0, .2, .4, .6, .75, .9, 1.01 };
+    struct ask ask = { .task = b->task };
+    u32 only = 0;
+    isize again = 0;
+    for (isize i = 0; i < b->trials_n; i++) again += b->trials[i].targets[0] == b->trials[i].context[b->trials[i].context_n - 1];
+    if (b->task != TASK_SESSION || (f64)again < rarely * (f64)b->trials_n) return 0;
+    memcpy(ask.weight, weight, sizeof ask.weight);
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        if (weight[r] > 0) { ask.mix[ask.mix_n++] = r; only |= 1U << r; }
+    struct model *m = bench_model(b, options, only, TUNED_HEAD_MAX);
+    ask.model = m;
+    f64 best = 0, found = 0;
+    for (isize v = 0; v < countof(values); v++) {
+        ask.latest_score = values[v];
+        f64 score = mean_ndcg(b, &ask);
+        if (score > best * (v ? gain_asked : 1)) { best = score; found = values[v]; }
+    }
+    model_free(m);
+    return found;
+}
+
 static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set, f64 *weight)
 {
     static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
@@ -340,7 +371,7 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
         f64 most = 0;
         for (u8 r = 0; r < RECOMMENDERS; r++) {
             if (!(of >> r & 1)) continue;
-            bool dense = r == RECOMMENDER_EASE && task == TASK_SESSION && of != 1U << r;
+            bool dense = r == RECOMMENDER_EASE && of != 1U << r;
             if (dense && bench_score(&b, &out.options, r) < far_behind * most) {
                 of &= ~(1U << r);
                 continue;
@@ -354,6 +385,7 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
             most = fmax(most, best);
         }
         weigh(&b, &out.options, of, out.weight);
+        out.latest_score = place_for_latest(&b, &out.options, out.weight);
         out.trials = b.trials_n;
     }
     else {
