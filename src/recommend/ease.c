@@ -100,7 +100,8 @@ static void keep_rows(struct build *b, const f32 *p, const u32 *id, isize n)
     f32 *by = arena_new(&b->scratch, f32, n), *w = arena_new(&b->scratch, f32, n), *far = arena_new(&b->scratch, f32, n);
     for (isize j = 0; j < n; j++) by[j] = -1 / p[j * n + j];
     for (isize i = 0; i < (isize)m->items; i++) {
-        if (at < n && id[at] == (u32)i) {
+        bool in_head = at < n && id[at] == (u32)i;
+        if (in_head && is_asked(b, i)) {
             for (isize j = 0; j < n; j++) w[j] = p[at * n + j] * by[j];
             w[at] = 0;
             for (isize j = 0; j < n; j++) far[j] = fabsf(w[j]);
@@ -111,8 +112,8 @@ static void keep_rows(struct build *b, const f32 *p, const u32 *id, isize n)
                 bool on = fabsf(w[j]) > bar;
                 if (on || (j != at && fabsf(w[j]) >= bar && level-- > 0)) pairs[used++] = (struct pair){ id[j], w[j] };
             }
-            at++;
         }
+        at += in_head;
         table->from[i + 1] = (u32)used;
     }
     table->pairs = pairs;

@@ -73,12 +73,17 @@ struct build {
     arena scratch;
     struct interaction *all;
     isize n;
+    const struct bitset *asked;     /* items whose rows will be looked up; null: all */
     struct span *spans;
     isize sessions;
     u32 *full_from, *full;          /* item -> all its sessions, newest first */
     f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
 };
 static inline bool builds(const struct build *b, enum recommender r) { return b->m->options.only == 0 || b->m->options.only >> r & 1; }
+static inline bool is_asked(const struct build *b, isize item) { return !b->asked || bitset_test(b->asked, (u32)item); }
+/* model_build, with no rows but of items that will be asked about: enough to try numbers on known questions. */
+struct model *model_build_for(const struct interaction *interactions, isize n, u32 items, i64 now_ms, const struct recommend_options *options,
+                              const struct catalog *catalog, const struct bitset *asked);
 void build_goods(struct build *b, const struct catalog *catalog);      /* goods.c: facets, and what is alike */
 void build_together(struct build *b);                   /* together.c: bundles, complements, upsell */
 void build_replenish(struct build *b);                  /* replenish.c */

@@ -216,6 +216,12 @@ static void bitset_give_back(void *b) { bitset_free(b); }
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
                           const struct recommend_options *options, const struct catalog *catalog)
 {
+    return model_build_for(interactions, n, items, now_ms, options, catalog, NULL);
+}
+
+struct model *model_build_for(const struct interaction *interactions, isize n, u32 items, i64 now_ms, const struct recommend_options *options,
+                              const struct catalog *catalog, const struct bitset *asked)
+{
     i64 started_us = clock_monotonic_us();
     arena own = { 0 };
     algebra_start();
@@ -230,7 +236,7 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
     m->content = bitset_new(items + 1);
     arena_defer(&m->arena, bitset_give_back, m->content);
 
-    struct build b = { .m = m };
+    struct build b = { .m = m, .asked = asked };
     b.all = arena_new(&b.scratch, struct interaction, n + 1);
     for (isize i = 0; i < n; i++) {
         struct interaction it = interactions[i];

@@ -107,6 +107,8 @@ static void build_table(struct build *b, struct counting *c)
     struct arena_mark mark = arena_mark(&b->scratch);
     u64 *row = arena_new(&b->scratch, u64, items + 1);
     for (isize i = 0; i < items; i++) {
+        table->from[i + 1] = (u32)pairs.n;
+        if (!is_asked(b, i)) continue;
         c->touched_n = 0;
         for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) count_session(c, m, b->full[p], (u32)i);
         /* Products from the front, content from the back, the best of each; then both as one row. */

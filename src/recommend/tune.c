@@ -14,7 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
+enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, PEOPLE_MAX = 700, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
 static const f64 gain_asked = 1.004;
 static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
 static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
@@ -88,6 +88,7 @@ struct bench {
     struct interaction *kept; isize kept_n;
     u32 items;
     i64 now_ms;
+    struct bitset *asked;           /* what stands in a context */
     struct trial *trials; isize trials_n, cap;
 };
 
@@ -162,7 +163,7 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     isize tail = by_time ? runs_n - runs_n / 10 : 0, asked = by_time ? 0 : long_n, at = 0;
     if (by_time)
         for (isize r = tail; r < runs_n; r++) asked += b->task == TASK_BASKET ? 1 : runs[r].to - runs[r].from - 1;
-    isize every = asked / QUESTIONS_MAX + 1;
+    isize every = asked / (b->task == TASK_TOPN ? PEOPLE_MAX : QUESTIONS_MAX) + 1;
     for (isize r = 0; r < runs_n; r++) {
         bool is_long = runs[r].to - runs[r].from >= least;
         bool asks = is_long && r >= tail && at++ % every == 0 && b->trials_n < b->cap;
@@ -170,6 +171,9 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
         else if (!by_time || r < tail)
             for (isize i = runs[r].from; i < runs[r].to; i++) b->kept[b->kept_n++] = all[i];
     }
+    b->asked = bitset_new(b->items + 1);
+    for (isize i = 0; i < b->trials_n; i++)
+        for (isize k = 0; k < b->trials[i].context_n; k++) (void)bitset_set(b->asked, b->trials[i].context[k]);
     return b->trials_n > 0;
 }
 
@@ -179,7 +183,7 @@ static struct model *bench_model(const struct bench *b, const struct recommend_o
     o.only = only;
     o.ease_items = min_isize(o.ease_items, head);
     o.als_rounds = min_isize(o.als_rounds, TUNED_ROUNDS);
-    return model_build(b->kept, b->kept_n, b->items, b->now_ms, &o, NULL);
+    return model_build_for(b->kept, b->kept_n, b->items, b->now_ms, &o, NULL, b->asked);
 }
 
 /* Mean NDCG@20 of what is asked. */
@@ -391,6 +395,7 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
     else {
         for (u8 r = 0; r < RECOMMENDERS; r++) out.weight[r] = of >> r & 1 ? (r == RECOMMENDER_POPULAR ? .1 : 1) : 0;
     }
+    bitset_free(b.asked);
     arena_fini(&b.a);
     out.options.only = 0;
     for (u8 r = 0; r < RECOMMENDERS; r++) out.options.only |= (u32)(out.weight[r] > 0) << r;
@@ -435,5 +440,6 @@ void model_measure(struct model *model, const struct interaction *interactions, 
         arena_fini(&a);
         model_free(before);
     }
+    bitset_free(b.asked);
     arena_fini(&b.a);
 }
