@@ -73,6 +73,14 @@ if (bytes > TAG_BYTES_MAX) {
     process.exit(1);
 }
 
+/* The words of rules, from the tables the server itself reads them by. */
+function wordsOf(path, pattern) {
+    read.add(path);
+    const found = [...readFileSync(join(here, path), "utf8").matchAll(pattern)].map((m) => m[1]);
+    if (!found.length) throw new Error(`${path}: no words like ${pattern}`);
+    return JSON.stringify([...new Set(found)]);
+}
+
 if (existsSync(join(here, "console/main.tsx"))) {
     const console_ = note(
         await build({
@@ -88,6 +96,8 @@ if (existsSync(join(here, "console/main.tsx"))) {
                 VERSION: JSON.stringify(version),
                 TAG_BYTES: String(bytes),
                 TAG_BYTES_MAX: String(TAG_BYTES_MAX),
+                EVENT_NAMES: wordsOf("../src/event/event.def", /^TYPE\(\w+,\s*"(\w+)"/gm),
+                RULE_CALLS: wordsOf("../src/rule/parse.c", /^ {4}\{ "(\w+)", NODE_\w+, \w+ \},$/gm),
             },
         }),
     );

@@ -3,3 +3,5 @@
 declare const VERSION: string;
 declare const TAG_BYTES: number;
 declare const TAG_BYTES_MAX: number;
+declare const EVENT_NAMES: string[];
+declare const RULE_CALLS: string[];

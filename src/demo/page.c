@@ -525,6 +525,31 @@ str page_privacy(struct view *v)
     return say(v, "Privacy", "Personvern");
 }
 
+static void add_box(struct view *v, const char *name, str value, str text)
+{
+    html(&v->out, "<label class=\"size\"><input type=\"checkbox\" name=\"{}\" value=\"{}\"><span>{}</span></label>", str_of(name), value, text);
+}
+
+/* The boxes are ticked, and what is ticked is kept, by the script: the shop itself knows nothing of anybody. */
+str page_choices(struct view *v)
+{
+    html(&v->out, "<h1>{}</h1><p class=\"lead\">{}</p>", say(v, "Your shop", "Din butikk"),
+        say(v, "Say what you like, and it comes first everywhere: before anything we might guess.", "Si hva du liker, så kommer det først overalt: før alt vi måtte gjette."));
+    if (v->consent != CHOICE_YES)
+        html(&v->out, "<p><strong>{}</strong> <a href=\"/shop/privacy\">{}</a></p>", say(v, "Nothing is kept before you allow it.", "Ingenting lagres før du tillater det."),
+            say(v, "Your choice about data", "Ditt valg om data"));
+    html(&v->out, "<form id=\"choices\"><fieldset><legend>{}</legend>", say(v, "Departments", "Avdelinger"));
+    for (isize k = 0; k < KINDS; k++)
+        if (k == 0 || !str_eq(str_of(kinds[k].parent_slug), str_of(kinds[k - 1].parent_slug)))
+            add_box(v, "category", str_of(kinds[k].path[0].in[DEMO_EN]), say_phrase(v, kinds[k].path[0]));
+    html(&v->out, "</fieldset><fieldset><legend>{}</legend>", say(v, "Colours", "Farger"));
+    for (isize i = 0; i < colours_n; i++) add_box(v, "colour", str_of(colours[i].key), say_phrase(v, colours[i].name));
+    html(&v->out, "</fieldset><p id=\"kept\" role=\"status\" data-kept=\"{}\" data-lost=\"{}\">&nbsp;</p></form>", say(v, "Kept.", "Lagret."),
+        say(v, "This could not be kept.", "Dette kunne ikke lagres."));
+    html(&v->out, "<section class=\"prose\" data-opmaat-quiz=\"style\"></section>");
+    return say(v, "Your shop", "Din butikk");
+}
+
 str page_guide(struct view *v, str key)
 {
     i64 number = 0;
@@ -584,7 +609,18 @@ const char page_script[] =
     "r.items.forEach(function(p){var o=document.createElement('li'),h=document.createElement('a');h.href=p.url;h.textContent=p.title;"
     "o.appendChild(h);l.appendChild(o)});l.hidden=!r.items.length},function(){})},120)});"
     "document.addEventListener('click',function(e){if(!q.form.contains(e.target))l.hidden=true});"
-    "q.addEventListener('keydown',function(e){if(e.key==='Escape')l.hidden=true})})})()";
+    "q.addEventListener('keydown',function(e){if(e.key==='Escape')l.hidden=true})});"
+    /* What the shopper chose: asked once, and kept at each change. */
+    "addEventListener('DOMContentLoaded',function(){var f=document.getElementById('choices'),k=document.getElementById('kept'),"
+    "a=decodeURIComponent((document.cookie.match(/(?:^|; )opmaat_id=([^;]+)/)||[])[1]||''),u=d.identify||[],p={};"
+    "if(!f||!d.key||!d.consent)return;if(a)p.anonymous_id=a;if(u[0]){p.user_id=u[0];p.user_hash=u[1]}"
+    "fetch('/v1/preferences?'+new URLSearchParams(Object.assign({write_key:d.key},p))).then(function(r){return r.json()}).then(function(r){"
+    "for(var n in r.preferences)[].concat(r.preferences[n]).forEach(function(v){[].forEach.call(f.elements,function(e){if(e.name===n&&e.value===v)e.checked=true})})});"
+    "f.addEventListener('change',function(){var c={category:[],colour:[]};new FormData(f).forEach(function(v,n){c[n].push(v)});"
+    "for(var n in c)if(!c[n].length)c[n]=null;"
+    "fetch('/v1/preferences',{method:'POST',body:JSON.stringify({write_key:d.key,person:p,preferences:c,"
+    "context:{consent:{categoryPreferences:{analytics:true,personalisation:true}}}})}).then(function(r){"
+    "k.textContent=r.ok?k.dataset.kept:k.dataset.lost},function(){k.textContent=k.dataset.lost})})})})()";
 
 static void add_data(struct view *v, struct buf *out)
 {
@@ -659,8 +695,8 @@ void page_head(struct view *v, struct buf *out, str title)
 
 void page_foot(struct view *v, struct buf *out)
 {
-    html(out, "</main><footer><p>Fjord &amp; Fern · {}</p><p><a href=\"/shop/privacy\">{}</a> · <a href=\"/\">{}</a></p></footer>",
-        say(v, "a demo shop; nothing here is for sale", "en demobutikk; ingenting her er til salgs"), say(v, "Your choice about data", "Ditt valg om data"),
+    html(out, "</main><footer><p>Fjord &amp; Fern · {}</p><p><a href=\"/shop/choices\">{}</a> · <a href=\"/shop/privacy\">{}</a> · <a href=\"/\">{}</a></p></footer>",
+        say(v, "a demo shop; nothing here is for sale", "en demobutikk; ingenting her er til salgs"), say(v, "What I like", "Det jeg liker"), say(v, "Your choice about data", "Ditt valg om data"),
         say(v, "Behind the scenes", "Bak kulissene"));
     if (v->consent == CHOICE_UNKNOWN) {
         html(out, "<aside class=\"consent\" role=\"region\" aria-label=\"{}\"><p><strong>{}</strong> {} <a href=\"/shop/privacy\">{}</a></p>", say(v, "Consent", "Samtykke"),

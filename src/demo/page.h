@@ -60,6 +60,7 @@ str page_checkout(struct view *v);
 str page_thanks(struct view *v);
 str page_login(struct view *v);
 str page_privacy(struct view *v);
+str page_choices(struct view *v);                       /* what the shopper likes, said by themselves; and a quiz */
 str page_guide(struct view *v, str key);
 str page_missing(struct view *v);
 

@@ -36,6 +36,14 @@ const struct demo_definition demo_setup[] = {
       "\"synonyms\":[[\"sweater\",\"jumper\",\"pullover\"],[\"trousers\",\"pants\"],[\"sneakers\",\"trainers\"],[\"bukse\",\"bukser\",\"jeans\"]],"
       "\"redirects\":[{\"query\":\"privacy\",\"url\":\"/shop/privacy\"}]}" },
 
+    { "quiz", "style", "{\"kind\":\"quiz\",\"key\":\"style\",\"title\":{\"en\":\"What are you here for?\",\"nb-NO\":\"Hva er du ute etter?\"},\"owner\":\"kari@demo.shop\","
+      "\"thanks\":{\"en\":\"Thank you. The shop looks a little more like you now.\",\"nb-NO\":\"Takk. Nå ligner butikken litt mer på deg.\"},\"questions\":["
+      "{\"key\":\"occasion\",\"text\":{\"en\":\"Whom do you shop for today?\",\"nb-NO\":\"Hvem handler du til i dag?\"},\"answers\":["
+      "{\"key\":\"myself\",\"text\":{\"en\":\"Myself\",\"nb-NO\":\"Meg selv\"}},{\"key\":\"gift\",\"text\":{\"en\":\"Somebody else\",\"nb-NO\":\"En annen\"}}]},"
+      "{\"key\":\"weather\",\"text\":{\"en\":\"A good day is spent\",\"nb-NO\":\"En god dag tilbringes\"},\"answers\":["
+      "{\"key\":\"outdoors\",\"text\":{\"en\":\"Outdoors, whatever falls from the sky\",\"nb-NO\":\"Ute, uansett vær\"}},"
+      "{\"key\":\"indoors\",\"text\":{\"en\":\"Indoors, with something hot\",\"nb-NO\":\"Inne, med noe varmt\"}}]}]}" },
+
     { "placement", "home_hero", "{\"kind\":\"placement\",\"key\":\"home_hero\",\"title\":\"Banner on the home page\",\"channel\":\"web\","
       "\"schema\":{\"headline\":\"text\",\"text\":\"text?\",\"button\":\"text?\",\"image\":\"url?\",\"link\":\"url?\"},"
       /* Word for word what the page says by itself (page.c), so that it does not change before the eyes of those for whom nothing was made. */

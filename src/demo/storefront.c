@@ -356,6 +356,7 @@ static str show(struct view *v, str path)
     if (str_eq(path, S("thanks"))) return page_thanks(v);
     if (str_eq(path, S("login"))) return page_login(v);
     if (str_eq(path, S("privacy"))) return page_privacy(v);
+    if (str_eq(path, S("choices"))) return page_choices(v);
     return page_missing(v);
 }
 

@@ -98,6 +98,9 @@ const places = [
     "results",
     "sources",
     "dead-letters",
+    "quizzes",
+    "quizzes/skin",
+    "quizzes/new",
     "connectors",
     "connectors/crm",
     "connectors/retarget",
@@ -330,4 +333,62 @@ test("the file for an advertising platform is a link away", async (t) => {
     const page = await open(t, "#/connectors/retarget");
     await page.click("role=tab[name='How it goes']");
     assert.match(await page.getAttribute("text=For Google", "href"), /ads-file\?segment=vip&format=google$/);
+});
+
+test("words of a rule are completed, with the keyboard alone", async (t) => {
+    const page = await open(t, "#/segments/new");
+    const box = page.getByLabel("Rule");
+    const type = async (text) => {
+        await box.pressSequentially(text);
+        await page.waitForSelector(".words [role=option]");
+    };
+    await box.focus();
+    await type("cou");
+    assert.equal(await page.textContent(".words [aria-selected=true] code"), "count(");
+    await page.keyboard.press("Enter");
+    await type("product_v");
+    await page.keyboard.press("Tab");
+    assert.equal(await box.inputValue(), "count(product_viewed");
+    await box.pressSequentially(') >= 3 and in segment "');
+    await page.waitForSelector(".words >> text=cart_left");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await page.textContent(".words [aria-selected=true] code"), "cart_left");
+    assert.equal(
+        await page.getAttribute(".rule textarea", "aria-activedescendant"),
+        await page.getAttribute(".words [aria-selected=true]", "id"),
+    );
+    await page.keyboard.press("Enter");
+    await box.pressSequentially(' and quiz("ski');
+    await page.waitForSelector(".words >> text=skin-type");
+    await page.keyboard.press("Enter");
+    await box.pressSequentially(') = "');
+    await page.waitForSelector(".words >> text=dry");
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator(".words:visible").count(), 0);
+    await box.pressSequentially("d");
+    await page.click(".words >> text=dry");
+    assert.equal(
+        await box.inputValue(),
+        'count(product_viewed) >= 3 and in segment "cart_left" and quiz("skin-type") = "dry"',
+    );
+    await page.waitForSelector("text=This rule stands: 8,412 people now");
+    assert.deepEqual(page.wrong, []);
+});
+
+test("a quiz is written, shown as shoppers see it, published, and an answer becomes a segment", async (t) => {
+    const page = await open(t, "#/quizzes/new");
+    await page.getByLabel("Title").fill("Coffee");
+    await page.getByLabel("Key", { exact: true }).fill("coffee");
+    await page.getByLabel("Question", { exact: true }).fill("How do you brew?");
+    await page.getByLabel("Answer 1", { exact: true }).fill("With a press");
+    await page.getByLabel("Answer 2", { exact: true }).fill("Éspresso!");
+    await page.waitForSelector('text=quiz("how-do-you-brew") = "espresso"');
+    await page.click("role=button[name='Publish']");
+    await page.waitForFunction(() => location.hash === "#/quizzes/coffee");
+    await page.waitForSelector(".head >> text=Live");
+    assert.ok(await page.getByLabel("Key of the question").isDisabled(), "rules may ask for it by now");
+    await page.getByLabel("With a press").check();
+    await page.click("text=A segment of who says so");
+    await page.waitForFunction(() => location.hash === "#/segments/how_do_you_brew_with_a_press");
 });

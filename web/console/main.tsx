@@ -16,6 +16,7 @@ import { People, Person } from "./people";
 import { Placement, Placements } from "./placements";
 import { Predictions } from "./predictions";
 import { PlanPage } from "./plan";
+import { QuizPage, Quizzes } from "./quizzes";
 import { Programme, ResultsOf } from "./results";
 import { Search } from "./search";
 import { SegmentPage, Segments } from "./segments";
@@ -65,6 +66,7 @@ const icons: Record<string, string> = {
     results: "M5 20V11M12 20V4M19 20v-6",
     sources: "M12 3v12M7 10l5 5 5-5M4 20h16",
     "dead-letters": "M4 6h16v12H4zM4 7l8 6 8-6",
+    quizzes: "M9 9a3 3 0 1 1 4.500 2.600c-1 .600-1.500 1.200-1.500 2.400M12 17.500h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
     connectors: "M4 12h11M11 7l5 5-5 5M20 5v14",
     audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
 };
@@ -108,6 +110,7 @@ const places: [string, [string, string][]][] = [
         [
             ["campaigns", "Campaigns"],
             ["placements", "Placements"],
+            ["quizzes", "Quizzes"],
             ["strategies", "Recommend"],
             ["search", "Search"],
         ],
@@ -169,6 +172,8 @@ function page({ path, query }: Route): ComponentChild {
             return key ? <Campaign key={key} id={key} tab={sub} query={query} /> : <Campaigns />;
         case "placements":
             return key ? <Placement key={key} id={key} /> : <Placements />;
+        case "quizzes":
+            return key ? <QuizPage key={key} id={key} /> : <Quizzes />;
         case "strategies":
             return key ? <Strategy key={key} id={key} /> : <Strategies />;
         case "search":

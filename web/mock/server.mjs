@@ -262,6 +262,21 @@ export function mock() {
         owner: "kari@demo.shop",
     });
 
+    put("quiz", "skin", {
+        kind: "quiz",
+        key: "skin",
+        title: { en: "Find your skin type", "nb-NO": "Finn hudtypen din" },
+        questions: [
+            {
+                key: "skin-type",
+                text: "How does your skin feel?",
+                answers: [
+                    { key: "dry", text: "Tight and dry" },
+                    { key: "oily", text: "Oily by noon" },
+                ],
+            },
+        ],
+    });
     const connector = (key, more) => {
         const document = {
             kind: "connector",
