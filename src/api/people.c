@@ -250,7 +250,9 @@ static void print_counters(struct call *call, const struct profile *p)
     jsonw_key_begin(w, "revenue", '[');
     for (isize i = 0; i < t.revenues_n; i++) print_money(w, t.revenue[i]);
     jsonw_end(w, ']');
-    jsonw_key_int(w, "events", p->history_n + p->older_events);
+    isize moves = 0;                                    /* what segments said of them is nothing they did */
+    for (isize i = 0; i < p->history_n; i++) moves += history_is_move(&p->history[i]);
+    jsonw_key_int(w, "events", p->history_n - moves + p->older_events);
     jsonw_key_time(w, "first_at", p->created_at_ms);
     jsonw_key_time(w, "last_at", p->last_at_ms);
     jsonw_end(w, '}');

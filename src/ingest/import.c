@@ -110,7 +110,7 @@ currency import_currency(const struct importing *im)
 
 /* ---- events: a call a line, as /v1/batch takes them -------------------------------------------- */
 
-static enum err event_take(struct importing *im, str line)
+enum err import_event_line(struct importing *im, str line)
 {
     struct ingest_envelope v = {
         .received_ms = im->import->received_ms,
@@ -145,7 +145,7 @@ static enum err import_events(struct importing *im, struct csv *csv)
         if (!found) return err;
         if (!err && str_trim(line).len == 0) continue;
         im->totals->lines++;
-        if (!err) err = event_take(im, str_trim(line));
+        if (!err) err = import_event_line(im, str_trim(line));
         if (err == ERR_DISK) return err;
         im->event_line = str_trim(line);
         if (err) import_refuse(im, number, im->diag->what, 0);
@@ -174,10 +174,13 @@ enum err import_run(struct gz *gz, const struct import *import, const struct imp
     enum err err = csv_peek(csv, 64, &head, &inside);
     bool xml = str_trim(head).len && str_trim(head).ptr[0] == '<';
     if (!err) {
-        if (str_eq(import->kind, S("events"))) err = import_events(&im, csv);
+        bool json = str_trim(head).len == 0 || str_trim(head).ptr[0] == '{' || str_trim(head).ptr[0] == '[';
+        bool events = str_eq(import->kind, S("events"));
+        if (events && json) err = import_events(&im, csv);
         else if (xml) err = import_xml(&im, csv);
         else if (!(err = rows_open(csv, &keep, &rows, &inside))) {
-            if (str_eq(import->kind, S("orders"))) err = import_orders(&im, rows);
+            if (events) err = import_calls(&im, rows);
+            else if (str_eq(import->kind, S("orders"))) err = import_orders(&im, rows);
             else if (str_eq(import->kind, S("customers"))) err = import_people(&im, rows);
             else err = import_items(&im, rows);
         }

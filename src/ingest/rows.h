@@ -45,6 +45,8 @@ currency import_currency(const struct importing *im);
 /* The fields a map may name; n of them. */
 const char *const *order_fields(isize *n);
 const char *const *people_fields(isize *n);
+MUST_USE enum err import_calls(struct importing *im, struct rows *rows);       /* calls.c */
+MUST_USE enum err import_event_line(struct importing *im, str line);           /* import.c: one call as JSON */
 MUST_USE enum err import_orders(struct importing *im, struct rows *rows);      /* orders.c */
 MUST_USE enum err import_people(struct importing *im, struct rows *rows);      /* people.c */
 MUST_USE enum err import_items(struct importing *im, struct rows *rows);       /* feed.c */
