@@ -36,16 +36,29 @@ static int by_session_and_time(const void *left, const void *right)
     return (a->line > b->line) - (a->line < b->line);
 }
 
+/* "SessionId", "sessionid", "session_id" and "Session Id" are one name; a byte order mark before the first is nothing. */
+static bool is_called(str said, const char *want)
+{
+    isize at = 0;
+    for (isize i = str_starts(said, S("\xEF\xBB\xBF")) ? 3 : 0; i < said.len; i++) {
+        u8 letter = (u8)said.ptr[i];
+        if (letter == '_' || letter == '-' || letter == ' ') continue;
+        if (want[at] == 0 || (letter | 32) != (want[at] | 32)) return false;
+        at++;
+    }
+    return want[at] == 0;
+}
+
 struct columns { isize session, item, time; };
 
-static bool columns_read(struct columns *c, const struct csv_row *row, str group)
+static bool columns_read(struct columns *c, const struct csv_row *row, str group, arena *a)
 {
     *c = (struct columns){ -1, -1, -1 };
     for (isize i = 0; i < row->n; i++) {
         str name = str_trim(row->fields[i]);
-        if (str_eq_nocase(name, group)) c->session = i;
-        if (str_eq_nocase(name, S("ItemId"))) c->item = i;
-        if (str_eq_nocase(name, S("Time"))) c->time = i;
+        if (is_called(name, arena_z(a, group))) c->session = i;
+        if (is_called(name, "ItemId")) c->item = i;
+        if (is_called(name, "Time")) c->time = i;
     }
     return c->session >= 0 && c->item >= 0;
 }
@@ -58,7 +71,7 @@ static enum err read_rows(const char *path, struct csv *csv, str group, struct n
     bool found;
     enum err err = csv_next(csv, a, &row, &found, diag);
     if (err) return err;
-    if (!found || !columns_read(&columns, &row, group))
+    if (!found || !columns_read(&columns, &row, group, a))
         return diag_set(diag, ERR_BAD_INPUT,
                         "%s: the first line should name the columns %.*s, ItemId and perhaps "
                         "Time, tab separated",

@@ -131,11 +131,11 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
 /* ---- offline evaluation (evaluate.c) --------------------------------------------------------- */
 
 /* Tab-separated files with a header, plain or gzipped: SessionId, UserId or BasketId by the kind, ItemId, perhaps Time. recommend()
- * itself answers; its numbers are chosen on a slice of the training file. */
+ * itself answers, as in serving; but its numbers and weights are chosen on a slice of the training file, as a strategy's may be set. */
 struct evaluate_options {
     str kind;                                           /* session, sequence, basket, topn; empty: session */
     const char *train, *test;                           /* paths; sequence: without test the last of everybody is left out */
-    str algorithm;                                      /* sknn, cooc, rules, ease, als, pop, blend; empty: blend, what serving does */
+    str algorithm;                                      /* sknn, cooc, rules, ease, als, pop, blend; empty: blend, of all that may help */
     bool json;                                          /* else text for a terminal */
     u64 seed;                                           /* of the intervals and of training; 0: 1 */
     isize resamples;                                    /* for the intervals; 0: 1,000 */
