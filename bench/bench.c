@@ -4,6 +4,7 @@
  *
  *   ingest   batches of 40, and one event a request
  *   decide   three placements, with and without events
+ *   import   one event a request while a million lines of orders come in
  *   start    after a clean stop, after kill -9; bytes an event, memory a person
  *   session  neighbours of a session, on the shared example sessions (--shared FOLDER)
  *
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -223,6 +225,35 @@ static void bench_decide(struct bench *b)
     report_latency("decide_with_event_p99", &l, half, "10 ms");
 }
 
+/* A file of orders is sent and folded while shoppers go on. */
+static void bench_import(struct bench *b)
+{
+    const char *path = arena_printf(&b->a, "%s/orders.csv", b->work).ptr;
+    i64 lines = b->size.warm_events, began = clock_monotonic_us();
+    FILE *f = fopen(path, "w");
+    if (!f) give_up("%s cannot be written", path);
+    (void)fputs("order_key,at,user_id,product_key,quantity,price\n", f);
+    for (i64 i = 0; i < lines; i++)
+        (void)fprintf(f, "imported-%lld,2026-%02lld-%02lldT12:00:00Z,u%08lld,p%06lld,1,%lld.90\n", (long long)i / 2, (long long)(1 + i % 9), (long long)(1 + i % 28),
+                      (long long)(i / 2 % b->size.shop.people), (long long)(i * 7 % b->size.shop.items), (long long)(5 + i % 90));
+    if (fclose(f)) give_up("%s cannot be written", path);
+    str request = request_event(&b->a, b->key);
+    f64 half = measure(b, request, b->server.port, b->server.worker, 0, WAITING).load.rate / 2;
+    struct latencies alone = measure_latency(b, request, half, false);
+    pid_t sender = fork();
+    if (sender == 0) {
+        execlp("curl", "curl", "-s", "-o", "/dev/null", "-H", arena_printf(&b->a, "Authorization: Bearer %.*s", STR_FMT(b->key)).ptr, "-H", "Expect:", "-T", path, "-X", "POST",
+               arena_printf(&b->a, "http://127.0.0.1:%d/v1/import/orders", b->server.port).ptr, NULL);
+        _exit(127);
+    }
+    end_later(sender);
+    struct latencies beside = measure_latency(b, request, half, false);
+    int status = 0;
+    if (waitpid(sender, &status, 0) != sender || status) give_up("the orders could not be sent");
+    report("import_p99", &beside.p99_ms, "ms", "p99 of single events at %.0f/s while %lld lines of orders come in; %.2f ms without; %.0f s in all", half, (long long)lines,
+           median(&alone.p99_ms), (f64)(clock_monotonic_us() - began) / 1e6);
+}
+
 static i64 number_after(str text, const char *word)
 {
     isize at = str_find(text, str_of(word));
@@ -269,7 +300,7 @@ static void bench_session(struct bench *b)
 /* ---- main -------------------------------------------------------------------------------------------------- */
 
 static const struct { const char *name; void (*run)(struct bench *b); bool shop; } benches[] = {
-    { "ingest", bench_ingest, true }, { "decide", bench_decide, true }, { "start", bench_start, true }, { "session", bench_session, false },
+    { "ingest", bench_ingest, true }, { "decide", bench_decide, true }, { "import", bench_import, true }, { "start", bench_start, true }, { "session", bench_session, false },
 };
 
 static bool wanted(char **names, int n, const char *name)
