@@ -149,41 +149,11 @@ const struct campaign *results_compiled(const struct book *book, const struct de
 
 /* ---- for the editor ---------------------------------------------------------------------------------------------------- */
 
-static void print_notes(struct jsonw *w, const char *key, const struct export_notes *notes, str flag)
-{
-    jsonw_key_begin(w, key, '[');
-    for (isize i = 0; i < notes->n; i++) {
-        const struct export_note *n = &notes->at[i];
-        if (flag.len && !str_eq(n->flag, flag)) continue;
-        jsonw_begin(w, '{');
-        jsonw_key_str(w, "flag", n->flag);
-        if (n->rule.len) jsonw_key_str(w, "rule", n->rule);
-        jsonw_key_str(w, "kind", str_of(n->kind));
-        jsonw_key_str(w, "text", n->text);
-        jsonw_end(w, '}');
-    }
-    jsonw_end(w, ']');
-}
-
-/* What each protocol cannot say of the published flags, or of ?flag=. OFREP asks the server, so it can say all. */
+/* What each protocol cannot say of the published flags, or of ?flag=. */
 void flags_lint(struct call *call)
 {
-    struct export_notes growthbook = { 0 }, optimizely = { 0 };
-    struct buf text = { .arena = call->a };
-    struct jsonw w = { .out = &text };
-    struct export_where where = { .revision = S("0") };
-    str flag = http_query(call->req, S("flag"), S(""));
     rcu_read_begin();
-    const struct book *book = atomic_load(&call->api->live->book);
-    book_export_growthbook(book, call->a, &w, &growthbook);
-    w = (struct jsonw){ .out = &text };
-    book_export_optimizely(book, call->a, &where, &w, &optimizely);
-    jsonw_begin(&call->w, '{');
-    print_notes(&call->w, "optimizely", &optimizely, flag);
-    print_notes(&call->w, "growthbook", &growthbook, flag);
-    jsonw_key_begin(&call->w, "ofrep", '[');
-    jsonw_end(&call->w, ']');
-    jsonw_end(&call->w, '}');
+    book_lint(atomic_load(&call->api->live->book), http_query(call->req, S("flag"), S("")), call->a, &call->w);
     rcu_read_end();
     reply_json(call);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * flag.c - `opmaat flag eval`: what a flag file says to somebody. A pure function of files; no data folder is opened.
+ * `opmaat flag lint`: what each SDK's protocol cannot say of the flags published in a data folder.
  *
  * --attributes - reads one JSON object a line from standard input and answers each in turn, so that thousands can be
  * asked without starting a program for each. */
 #include <stdio.h>
 
+#include "base/rcu.h"
 #include "command/inside.h"
 #include "experiment/experiment.h"
 #include "rule/rule.h"
@@ -278,12 +280,57 @@ static int evaluate(struct args *args, int dialect, str text)
     return err ? command_fail(FAILED, "%.*s", STR_FMT(diag.what)) : DONE;
 }
 
+/* ---- what protocols cannot say ---------------------------------------------------------------------------- */
+
+/* How many are more than remarks. */
+static isize print_lint(str protocol, const struct json *notes, bool quiet)
+{
+    isize n = 0;
+    json_each(note, notes) {
+        str rule = json_str(json_get(note, S("rule")), S("")), kind = json_str(json_get(note, S("kind")), S(""));
+        if (!quiet) (void)printf("%.*s: %.*s%s%.*s: %.*s: %.*s\n", STR_FMT(protocol), STR_FMT(json_str(json_get(note, S("flag")), S(""))), rule.len ? "/" : "",
+                     STR_FMT(rule), STR_FMT(kind), STR_FMT(json_str(json_get(note, S("text")), S(""))));
+        n += !str_eq(kind, S("note"));
+    }
+    return n;
+}
+
+/* Fails when --for names a protocol that something cannot be said in, so that a pipeline can stop by it. */
+static int lint(struct args *args)
+{
+    struct folder folder;
+    struct buf out = { .arena = args->a };
+    struct jsonw w = { .out = &out };
+    str only = option(args, "for", "");
+    if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (only.len && !str_eq(only, S("optimizely")) && !str_eq(only, S("growthbook")))
+        return command_fail(USAGE, "--for is optimizely or growthbook, not \"%.*s\"", STR_FMT(only));
+    if (!folder_open(args, &folder)) return FAILED;
+    rcu_thread_start();
+    rcu_read_begin();
+    book_lint(atomic_load(&fold_live(folder.fold)->book), option(args, "flag", ""), args->a, &w);
+    rcu_read_end();
+    rcu_thread_stop();
+    folder_close(&folder);
+    const struct json *found = NULL;
+    isize wrong = 0;
+    if (json_parse(args->a, buf_str(&out), &found, NULL)) return command_fail(FAILED, "what was found does not read");
+    if (flag(args, "json")) (void)printf("%.*s\n", STR_FMT(buf_str(&out)));
+    json_each(protocol, found) {
+        if (only.len && !str_eq(only, protocol->key)) continue;
+        wrong += print_lint(protocol->key, protocol, flag(args, "json"));
+    }
+    if (wrong == 0 && !flag(args, "json")) (void)fprintf(stderr, "nothing is lost on the way to an SDK\n");
+    return only.len && wrong ? FAILED : DONE;
+}
+
 int command_flag(struct args *args)
 {
     static const struct { str name; int dialect; } dialects[] = {
         { S_INIT("opmaat"), -1 }, { S_INIT("growthbook"), DIALECT_GROWTHBOOK }, { S_INIT("optimizely"), DIALECT_OPTIMIZELY },
     };
     str from = option(args, "from", "");
+    if (args->words_n > 0 && str_eq(args->words[0], S("lint"))) return lint(args);
     if (args->words_n != 2 || !str_eq(args->words[0], S("eval")) || from.len == 0)
         return command_fail(USAGE, "usage: opmaat %s", args->usage);
     bool found;

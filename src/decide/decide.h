@@ -394,6 +394,9 @@ void book_export_growthbook(const struct book *book, arena *a, struct jsonw *w, 
 struct export_where { str host, key, revision; const str *attributes; isize attributes_n; const str *events; isize events_n; };
 /* A datafile, version 4. host: where segments are asked for; key: the SDK key, which is the account id of its reports too. */
 void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where, struct jsonw *w, struct export_notes *notes);
+/* {"optimizely": [{"flag", "rule", "kind", "text"}], "growthbook": […], "ofrep": []}: what each protocol cannot say of the flags, or of
+ * the one flag named. OFREP asks the server, so it can say all. */
+void book_lint(const struct book *book, str flag, arena *a, struct jsonw *w);
 
 /* The flag, rule and variation that a client's report names: the rule by its id, the variation by its key or exported id. False when there is
  * no such variation: *arm is -1 when there is no such rule either. */

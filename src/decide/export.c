@@ -881,3 +881,38 @@ void book_export_optimizely(const struct book *book, arena *a, const struct expo
     jsonw_end(w, ']');
     jsonw_end(w, '}');
 }
+
+/* ---- what each of them cannot say ------------------------------------------------------------------------- */
+
+static void print_notes(struct jsonw *w, const char *key, const struct export_notes *notes, str flag)
+{
+    jsonw_key_begin(w, key, '[');
+    for (isize i = 0; i < notes->n; i++) {
+        const struct export_note *n = &notes->at[i];
+        if (flag.len && !str_eq(n->flag, flag)) continue;
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "flag", n->flag);
+        if (n->rule.len) jsonw_key_str(w, "rule", n->rule);
+        jsonw_key_str(w, "kind", str_of(n->kind));
+        jsonw_key_str(w, "text", n->text);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+}
+
+void book_lint(const struct book *book, str flag, arena *a, struct jsonw *w)
+{
+    struct export_notes growthbook = { 0 }, optimizely = { 0 };
+    struct buf text = { .arena = a };
+    struct jsonw unread = { .out = &text };
+    struct export_where where = { .revision = S("0") };
+    book_export_growthbook(book, a, &unread, &growthbook);
+    unread = (struct jsonw){ .out = &text };
+    book_export_optimizely(book, a, &where, &unread, &optimizely);
+    jsonw_begin(w, '{');
+    print_notes(w, "optimizely", &optimizely, flag);
+    print_notes(w, "growthbook", &growthbook, flag);
+    jsonw_key_begin(w, "ofrep", '[');
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}

@@ -14,6 +14,7 @@ import {
     Text,
     archive,
     first,
+    inForce,
     useEditing,
 } from "./definition";
 import {
@@ -34,6 +35,8 @@ import {
     useGet,
     useMayEdit,
 } from "./ui";
+import { Bandit, Judged } from "./learning";
+import { RangeBar } from "./ranges";
 import { sentence } from "./words";
 
 export function Campaigns() {
@@ -259,11 +262,15 @@ function Experience({
     of,
     schema,
     strategies,
+    campaign,
+    version,
     may,
     set,
     remove,
 }: {
     x: Doc;
+    campaign: string;
+    version: string;
     n: number;
     of: number;
     schema: Record<string, string>;
@@ -321,9 +328,7 @@ function Experience({
                             <option value="fixed">Always the first</option>
                             <option value="experiment">By experiment (A/B)</option>
                             <option value="bandit">By what people do (bandit)</option>
-                            {x.choose && !["fixed", "experiment", "bandit"].includes(x.choose) && (
-                                <option value={x.choose}>{sentence(x.choose)}</option>
-                            )}
+                            <option value="contextual_bandit">By what people like them do (contextual bandit)</option>
                         </select>
                     </Field>
                     <Field name="Held out" hint="Of these people, see nothing of it, for comparison">
@@ -335,6 +340,7 @@ function Experience({
                         />
                     </Field>
                 </div>
+                {(x.choose === "bandit" || x.choose === "contextual_bandit") && <Bandit x={x} may={may} set={set} />}
                 <div>
                     <span class="label">Who sees it</span>
                     <RuleBox
@@ -347,7 +353,7 @@ function Experience({
                         onInput={(target) => set({ ...x, target })}
                     />
                 </div>
-                {!fixed && variations.length > 0 && (
+                {!fixed && x.choose !== "experiment" && variations.length > 0 && (
                     <div>
                         <div class="line spread small" style={{ marginBottom: "6px" }}>
                             <span class="soft">
@@ -384,6 +390,17 @@ function Experience({
                             ))}
                         </div>
                     </div>
+                )}
+                {x.choose === "experiment" && variations.length > 0 && (
+                    <RangeBar
+                        kind="campaign"
+                        id={campaign}
+                        rule={x.key ?? ""}
+                        version={version}
+                        variations={variations}
+                        may={may}
+                        set={(now) => set({ ...x, variations: now })}
+                    />
                 )}
                 {variations.map((v, i) => (
                     <Variation
@@ -566,11 +583,14 @@ function Design({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean 
                     </Field>
                 </div>
             </Card>
+            <Judged doc={doc} may={may} set={set} />
             {experiences.map((x, i) => (
                 <Experience
                     key={i}
                     x={x}
                     n={i}
+                    campaign={doc.key ?? ""}
+                    version={inForce(of)}
                     of={experiences.length}
                     schema={schema}
                     may={may}

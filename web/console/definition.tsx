@@ -29,6 +29,9 @@ export interface Refusal {
     column?: number;
 }
 
+/** Changes whenever another revision is in force, or the same one again. */
+export const inForce = (of: Editing) => `${of.held.data?.published_revision}/${of.held.data?.updated_at}`;
+
 export interface Editing {
     held: Asked<Definition>;
     doc: Doc;

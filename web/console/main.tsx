@@ -8,7 +8,9 @@ import "./style.css";
 import { Problem, Session, get, post, setCsrf, whenSignedOut } from "./api";
 import { Campaign, Campaigns } from "./campaigns";
 import { ConnectorPage, Connectors } from "./connectors";
+import { Coverage } from "./coverage";
 import { Audit } from "./data";
+import { FlagPage, Flags, LintPage } from "./flags";
 import { DeadLetters } from "./letters";
 import { SourcePage, Sources } from "./sources";
 import { Overview } from "./overview";
@@ -60,6 +62,8 @@ const icons: Record<string, string> = {
     predictions: "M4 19l5-6 4 3 7-9M15 7h5v5",
     segments: "M12 3a9 9 0 1 0 9 9h-9zM15 3.5A9 9 0 0 1 20.5 9H15z",
     campaigns: "M4 10v4h3l7 4V6l-7 4zM18 9a4 4 0 0 1 0 6",
+    flags: "M5 21V4M5 4h12l-2 4 2 4H5",
+    coverage: "M4 12l5 5L20 6M4 20h16",
     placements: "M4 4h16v6H4zM4 14h7v6H4zM15 14h5v6h-5z",
     strategies: "M4 6h16M4 12h16M4 18h16M8 4v4M15 10v4M11 16v4",
     search: "M10.500 4a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13M20 20l-4.500-4.500",
@@ -109,13 +113,20 @@ const places: [string, [string, string][]][] = [
         "Decide",
         [
             ["campaigns", "Campaigns"],
+            ["flags", "Flags"],
             ["placements", "Placements"],
             ["quizzes", "Quizzes"],
             ["strategies", "Recommend"],
             ["search", "Search"],
         ],
     ],
-    ["Learn", [["results", "Results"]]],
+    [
+        "Learn",
+        [
+            ["results", "Results"],
+            ["coverage", "Test coverage"],
+        ],
+    ],
     ["Run", [["audit", "Audit"]]],
 ];
 
@@ -170,6 +181,12 @@ function page({ path, query }: Route): ComponentChild {
         case "campaigns":
             if (sub === "results") return <ResultsOf key={key} campaign={key} />;
             return key ? <Campaign key={key} id={key} tab={sub} query={query} /> : <Campaigns />;
+        case "flags":
+            if (key === "lint") return <LintPage />;
+            if (sub === "results") return <ResultsOf key={key} campaign={key} room="flags" rooms="Flags" />;
+            return key ? <FlagPage key={key} id={key} /> : <Flags />;
+        case "coverage":
+            return <Coverage />;
         case "placements":
             return key ? <Placement key={key} id={key} /> : <Placements />;
         case "quizzes":
@@ -181,7 +198,7 @@ function page({ path, query }: Route): ComponentChild {
         case "predictions":
             return <Predictions />;
         case "plan":
-            return <PlanPage />;
+            return <PlanPage query={query} />;
         case "results":
             return <Programme />;
         case "sources":

@@ -78,8 +78,8 @@ function Answer({ of, lift }: { of: Plan; lift: number }) {
     );
 }
 
-export function PlanPage() {
-    const [form, setForm] = useState(first);
+export function PlanPage({ query }: { query: URLSearchParams }) {
+    const [form, setForm] = useState({ ...first, arms: Number(query.get("arms")) || first.arms });
     const [plan, setPlan] = useState<Plan | null>(null);
     const [wrong, setWrong] = useState<Problem | null>(null);
     useEffect(() => {

@@ -343,7 +343,8 @@ function Body({ asked }: { asked: Asked<Results> }) {
     );
 }
 
-export function ResultsOf({ campaign }: { campaign: string }) {
+/** Of a campaign, or of what else is measured like one: a flag. */
+export function ResultsOf({ campaign, room = "campaigns", rooms = "Campaigns" }: { campaign: string; room?: string; rooms?: string }) {
     const asked = useGet<Results>(`/v1/results/${part(campaign)}`);
     const people = asked.data?.arms.reduce((sum, a) => sum + a.exposed, 0);
     return (
@@ -351,8 +352,7 @@ export function ResultsOf({ campaign }: { campaign: string }) {
             title={`Results of ${campaign}`}
             crumb={
                 <>
-                    <a href="#/campaigns">Campaigns</a> /{" "}
-                    <a href={`#/campaigns/${part(campaign)}`}>{campaign}</a>
+                    <a href={`#/${room}`}>{rooms}</a> / <a href={`#/${room}/${part(campaign)}`}>{campaign}</a>
                 </>
             }
             about={
@@ -364,7 +364,7 @@ export function ResultsOf({ campaign }: { campaign: string }) {
             }
             actions={
                 <>
-                    <a class="button" href={`#/campaigns/${part(campaign)}`}>
+                    <a class="button" href={`#/${room}/${part(campaign)}`}>
                         Edit
                     </a>
                     <a class="button" href={`/v1/results/${part(campaign)}?format=csv`} download={`${campaign}.csv`}>

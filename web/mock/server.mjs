@@ -234,6 +234,32 @@ export function mock() {
         ],
     });
     definitions.get("campaign/second_order").paused = true;
+    put("flag", "checkout", {
+        kind: "flag",
+        key: "checkout",
+        title: "New checkout",
+        type: "bool",
+        default: false,
+        rules: [
+            { key: "staff", kind: "force", target: "context.staff = true", value: true },
+            {
+                key: "test",
+                kind: "experiment",
+                target: 'context.country in ("NO", "SE")',
+                holdout: "5%",
+                layer: { key: "buying", from: "0%", to: "50%" },
+                forced: { "ana-77": "new" },
+                requires: [{ flag: "banner", value: "none" }],
+                ramp: { steps: ["1%", "10%", "50%"], every: "1 day", guardrail: "order_rate" },
+                variations: [
+                    { key: "old", share: "50%", value: false },
+                    { key: "new", share: "50%", value: true },
+                ],
+            },
+            { key: "some", kind: "rollout", share: "20%", value: true },
+        ],
+    });
+    put("flag", "banner", { kind: "flag", key: "banner", title: "Banner", type: "string", default: "none", rules: [] }, "draft", 1);
     const segments = [
         [
             "jeans_women",
@@ -765,6 +791,45 @@ export function mock() {
             },
         ],
         ["POST", /^\/v1\/connectors\/\w+\/replay$/, () => ({ state: "queued" })],
+        /* Ranges as they would be divided afresh: 50 and 50 stand. */
+        [
+            "POST",
+            /^\/v1\/ranges$/,
+            (_, b) => {
+                const shares = b.variations.map((v) => Math.round(parseFloat(v.share) * 100));
+                const starts = shares.map((_, i) => Math.floor((i * 10000) / shares.length));
+                const then = b.variations.map((v, i) => ({ start: starts[i], end: starts[i] + shares[i], variation: v.key }));
+                return { live: true, anew: false, now: then, then, moves: [], moved: "0%" };
+            },
+        ],
+        ["POST", /^\/v1\/flags\/preview$/, () => ({ token: "pv_2", query: "opmaat_preview=pv_2" })],
+        [
+            "GET",
+            /^\/v1\/flags\/lint$/,
+            () => ({
+                optimizely: [{ flag: "checkout", rule: "test", kind: "differs", text: "its target asks for what the SDK is not told" }],
+                growthbook: [
+                    { flag: "checkout", rule: "test", kind: "left out", text: "its hash is opt3, which GrowthBook's SDKs do not have" },
+                    { flag: "banner", kind: "note", text: "it is paused" },
+                ],
+                ofrep: [],
+            }),
+        ],
+        [
+            "GET",
+            /^\/v1\/tests\/coverage$/,
+            () => ({
+                rules: [
+                    { kind: "campaign", key: "spring", rule: "women", tested: true, by: "experiment" },
+                    { kind: "flag", key: "checkout", rule: "staff", tested: false },
+                    { kind: "flag", key: "checkout", rule: "test", tested: true, by: "experiment" },
+                    { kind: "flag", key: "checkout", rule: "some", tested: true, by: "share" },
+                ],
+                live: 4,
+                with_control: 3,
+                share: 0.75,
+            }),
+        ],
         ["POST", /^\/v1\/preview-link$/, () => ({ token: "pv_1", query: "opmaat_preview=pv_1" })],
         ["GET", /^\/v1\/results$/, () => ({ ...results("programme"), campaign: undefined })],
         ["GET", /^\/v1\/results\/(\w+)$/, ([, c]) => results(c)],
