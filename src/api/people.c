@@ -674,8 +674,8 @@ static void answer_segments(struct call *call, struct fold *fold)
 {
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
-    p = p ? person_then(call, p, &at_ms) : NULL;
-    if (!p) return;
+    if (!p || !query_instant(call, "at", clock_now(call->api->clock), &at_ms)) return;
+    p = profile_then(p, at_ms, NULL, 0, call->a);       /* null: they were not there yet, and in nothing */
     const struct book *book = atomic_load(&call->api->live->book);
     struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
                         book->segments,
@@ -684,7 +684,7 @@ static void answer_segments(struct call *call, struct fold *fold)
     jsonw_begin(&call->w, '{');
     jsonw_key_time(&call->w, "at", at_ms);
     jsonw_key_begin(&call->w, "segments", '[');
-    for (isize i = 0; i < book->segments->n; i++) {
+    for (isize i = 0; p && i < book->segments->n; i++) {
         const struct segment *s = &book->segments->at[i];
         struct rule_result r = rule_run(s->rule, &facts);
         if (!rule_holds(r)) continue;
@@ -704,8 +704,8 @@ static void answer_explain(struct call *call, struct fold *fold)
 {
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
-    p = p ? person_then(call, p, &at_ms) : NULL;
-    if (!p) return;
+    if (!p || !query_instant(call, "at", clock_now(call->api->clock), &at_ms)) return;
+    const struct profile *then = profile_then(p, at_ms, NULL, 0, call->a);
     const struct book *book = atomic_load(&call->api->live->book);
     str key = http_query(call->req, S("segment"), S("")), text = http_query(call->req, S("rule"), S(""));
     const struct rule *rule = NULL;
@@ -724,7 +724,7 @@ static void answer_explain(struct call *call, struct fold *fold)
         call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(key));
         return;
     }
-    struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
+    struct as_of at = { { .profile = then, .catalog = call->api->live->catalog, .now_ms = at_ms },
                         book->segments,
                         0 };
     struct rule_facts facts = facts_as_of(&at);

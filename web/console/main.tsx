@@ -21,6 +21,7 @@ import { PlanPage } from "./plan";
 import { QuizPage, Quizzes } from "./quizzes";
 import { Programme, ResultsOf } from "./results";
 import { Search } from "./search";
+import { SegmentReview } from "./segment_tools";
 import { SegmentPage, Segments } from "./segments";
 import { Strategies, Strategy } from "./strategies";
 import { Empty, Field, Page, Route, SessionContext, Toasts, attempt, useRoute } from "./ui";
@@ -177,6 +178,7 @@ function page({ path, query }: Route): ComponentChild {
         case "people":
             return key ? <Person key={key} id={key} /> : <People />;
         case "segments":
+            if (key === "review" && !sub) return <SegmentReview />;
             return key ? <SegmentPage key={key} id={key} query={query} /> : <Segments />;
         case "campaigns":
             if (sub === "results") return <ResultsOf key={key} campaign={key} />;

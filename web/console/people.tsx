@@ -429,7 +429,13 @@ const name = (p: Facts) => {
 };
 
 export function Person({ id }: { id: string }) {
-    const asked = useGet<Facts>(`/v1/people/${part(id)}`);
+    const [back, setBack] = useState(0);
+    const [at, setAt] = useState("");
+    const asked = useGet<Facts>(`/v1/people/${part(id)}${at ? `?at=${at}` : ""}`);
+    const live = useGet<Facts>(`/v1/people/${part(id)}`);
+    const days = live.data
+        ? Math.max(1, Math.ceil((Date.now() - Date.parse(live.data.counters.first_at)) / 86400000))
+        : 0;
     const may = useMayEdit();
     const [tab, setTab] = useState("timeline");
     const p = asked.data;
@@ -456,7 +462,35 @@ export function Person({ id }: { id: string }) {
                 )
             }
         >
-            {asked.error ? (
+            {days > 0 && (
+                <Card pad>
+                    <label class="line small">
+                        <span class="label">As of</span>
+                        <input
+                            class="grow"
+                            type="range"
+                            min={-Math.min(days, 365)}
+                            max={0}
+                            value={-back}
+                            aria-label="Days ago"
+                            onInput={(e) => setBack(-e.currentTarget.value)}
+                            onChange={(e) => {
+                                const ago = -e.currentTarget.value;
+                                setBack(ago);
+                                setAt(ago ? new Date(Date.now() - ago * 86400000).toISOString() : "");
+                            }}
+                        />
+                        <span class="num" style={{ minWidth: "110px" }}>
+                            {back ? day(new Date(Date.now() - back * 86400000).toISOString()) : "now"}
+                        </span>
+                    </label>
+                </Card>
+            )}
+            {asked.error?.status === 404 && at ? (
+                <Card>
+                    <Empty title="Not here yet">Nothing was known of this person then.</Empty>
+                </Card>
+            ) : asked.error ? (
                 <Card>
                     <Wrong error={asked.error} retry={asked.reload} />
                 </Card>
@@ -486,7 +520,7 @@ export function Person({ id }: { id: string }) {
                                             ))}
                                         </ul>
                                     ) : (
-                                        <p class="soft">In no segment now.</p>
+                                        <p class="soft">In no segment {at ? "then" : "now"}.</p>
                                     )
                                 }
                             </Asking>

@@ -18,6 +18,7 @@ import {
     useGet,
     useMayEdit,
 } from "./ui";
+import { MembersCard, OverlapCard, PersonaCard, SplitCard, TrendCard } from "./segment_tools";
 import { count } from "./words";
 
 export function Segments() {
@@ -29,11 +30,16 @@ export function Segments() {
             title="Segments"
             about="People enter and leave as things happen; the counts are exact."
             actions={
-                may && (
-                    <a class="button primary" href="#/segments/new">
-                        New segment
+                <>
+                    <a class="button" href="#/segments/review">
+                        Review
                     </a>
-                )
+                    {may && (
+                        <a class="button primary" href="#/segments/new">
+                            New segment
+                        </a>
+                    )}
+                </>
             }
         >
             <Card>
@@ -207,6 +213,19 @@ export function SegmentPage({ id, query }: { id: string; query: URLSearchParams 
                         </div>
                     </div>
                 </Card>
+            )}
+            {members?.state === "published" && (
+                <div class="two">
+                    <div class="stack wide">
+                        <TrendCard id={id} />
+                        <PersonaCard id={id} />
+                    </div>
+                    <div class="stack wide">
+                        <MembersCard id={id} />
+                        <OverlapCard id={id} />
+                        <SplitCard id={id} may={may} />
+                    </div>
+                </div>
             )}
             <details class="card pad">
                 <summary>How rules are written</summary>
