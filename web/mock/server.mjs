@@ -682,6 +682,20 @@ export function mock() {
         ["GET", /^\/v1\/people\/\w+\/explain$/, () => ({ member: true, tree })],
         ["GET", /^\/v1\/decisions\/(\w+)$/, ([, key]) => ({ decision_key: key, trace })],
         ["GET", /^\/v1\/segments$/, () => ({ segments: segments.map(segment) })],
+        ["GET", /^\/v1\/segments\/review$/, () => ({ segments: segments.length, people: 120, days: 30, findings: [
+            { key: "vip", title: "Best customers", finding: "stale", text: "nobody came or left in 30 days" },
+        ] })],
+        ["GET", /^\/v1\/segments\/overlap$/, (_m, _b, q) => {
+            const keys = (q.get("keys") ?? "").split(",");
+            return { segments: keys.map((key) => ({ key, count: 40 })), pairs: keys.slice(1).map((k, i) => ({ keys: [keys[0], k], count: 9 + i })),
+                all: 3, winners: [], winners_of: 3 };
+        }],
+        ["GET", /^\/v1\/segments\/(\w+)\/trend$/, () => ({ points: Array.from({ length: 31 }, (_, i) => ({ at: before((30 - i) * 86400), count: 30 + (i % 5) })) })],
+        ["GET", /^\/v1\/segments\/(\w+)\/diff$/, () => ({ entered: 4, left: 1, entered_because: [{ rule: "count(product_viewed, last 30 days) >= 3", people: 4 }],
+            left_because: [], people: [{ person_id: people[0].person_id, display: people[0].display, moved: "entered", at: before(900) }] })],
+        ["GET", /^\/v1\/segments\/(\w+)\/persona$/, () => ({ size: 40, share: 0.33, value: { people: 40, buyers: 12, a_person: eur(4100), an_order: eur(8200) },
+            others: { people: 80, buyers: 9, a_person: eur(1900), an_order: eur(7000) }, preferences: [],
+            attributes: [{ text: "viewed category: Jeans", people: 30, share: 0.75, others_share: 0.25, lift: 2, low: 1.1, high: 2.9, sure: true }] })],
         [
             "GET",
             /^\/v1\/segments\/(\w+)$/,
