@@ -103,6 +103,7 @@ const places = [
     "placements",
     "placements/home_hero",
     "placements/new",
+    "plan",
     "results",
     "sources",
     "dead-letters",
@@ -127,6 +128,7 @@ test("every page shows, under the policy, without an error, in light and dark", 
             await page.waitForSelector("main h1");
             await page.waitForFunction(() => !document.querySelector("main [aria-busy]:not(.more *)"));
             assert.equal(await page.locator("h1").count(), 1, place);
+            assert.doesNotMatch(await page.title(), /object Object|undefined/, place);
             assert.equal(await page.locator("main [role=alert].bad").count(), 0, place);
             const outside = await page.evaluate(
                 () => document.documentElement.scrollWidth - innerWidth,
@@ -386,7 +388,7 @@ test("words of a rule are completed, with the keyboard alone", async (t) => {
 
 test("a quiz is written, shown as shoppers see it, published, and an answer becomes a segment", async (t) => {
     const page = await open(t, "#/quizzes/new");
-    await page.getByLabel("Title").fill("Coffee");
+    await page.getByLabel("Title", { exact: true }).fill("Coffee");
     await page.getByLabel("Key", { exact: true }).fill("coffee");
     await page.getByLabel("Question", { exact: true }).fill("How do you brew?");
     await page.getByLabel("Answer 1", { exact: true }).fill("With a press");

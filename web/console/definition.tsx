@@ -425,7 +425,7 @@ export function DefinitionPage({
     const own = more.find(([key]) => key === tab);
     return (
         <Page
-            title={isNew ? `New ${kind}` : of.doc.title || id}
+            title={isNew ? `New ${kind}` : first(of.doc.title) || id}
             crumb={<a href={`#/${room}`}>{rooms}</a>}
             about={about(of.doc)}
             actions={
@@ -481,8 +481,20 @@ export function DefinitionPage({
     );
 }
 
-/** Title, key and owner: what every definition has. */
-export function Named({ of, may, isNew, like }: { of: Editing; may: boolean; isNew: boolean; like: [string, string] }) {
+/** Title, key and owner: what every definition has. `told`: shoppers read the title, so it may be one a language. */
+export function Named({
+    of,
+    may,
+    isNew,
+    like,
+    told,
+}: {
+    of: Editing;
+    may: boolean;
+    isNew: boolean;
+    like: [string, string];
+    told?: boolean;
+}) {
     const text = (name: string) => ({
         value: of.doc[name] ?? "",
         disabled: !may,
@@ -490,9 +502,21 @@ export function Named({ of, may, isNew, like }: { of: Editing; may: boolean; isN
     });
     return (
         <>
-            <Field name="Title">
-                <input {...text("title")} placeholder={like[0]} />
-            </Field>
+            {told ? (
+                <div class="all">
+                    <Text
+                        name="title"
+                        type="text"
+                        may={may}
+                        value={of.doc.title}
+                        onInput={(title) => of.set({ ...of.doc, title })}
+                    />
+                </div>
+            ) : (
+                <Field name="Title">
+                    <input {...text("title")} placeholder={like[0]} />
+                </Field>
+            )}
             <Field name="Key">
                 <input class="mono" {...text("key")} disabled={!may || !isNew} placeholder={like[1]} />
             </Field>

@@ -71,6 +71,7 @@ const icons: Record<string, string> = {
     results: "M5 20V11M12 20V4M19 20v-6",
     sources: "M12 3v12M7 10l5 5 5-5M4 20h16",
     "dead-letters": "M4 6h16v12H4zM4 7l8 6 8-6",
+    plan: "M4 20V10M10 20V4M16 20v-7M3 20h18M20 6l-3 3-2-2",
     quizzes: "M9 9a3 3 0 1 1 4.500 2.600c-1 .600-1.500 1.200-1.500 2.400M12 17.500h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
     connectors: "M4 12h11M11 7l5 5-5 5M20 5v14",
     audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
@@ -122,12 +123,13 @@ const places: [string, [string, string][]][] = [
         ],
     ],
     [
-        "Learn",
+        "Test",
         [
-            ["results", "Results"],
+            ["plan", "Plan a test"],
             ["coverage", "Test coverage"],
         ],
     ],
+    ["Learn", [["results", "Results"]]],
     ["Run", [["audit", "Audit"]]],
 ];
 

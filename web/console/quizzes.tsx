@@ -216,7 +216,7 @@ function Form({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean })
             <div class="stack wide">
                 <Card title="The quiz" pad>
                     <div class="fields">
-                        <Named of={of} may={may} isNew={isNew} like={["Find your skin type", "skin"]} />
+                        <Named of={of} may={may} isNew={isNew} like={["Find your skin type", "skin"]} told />
                         <div class="all">
                             <Text
                                 name="thanks"

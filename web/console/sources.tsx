@@ -42,13 +42,11 @@ function SourceRow({ of: s }: { of: Source }) {
             <td class="num">{count(s.duplicates)}</td>
             <td class="num">{count(s.no_consent)}</td>
             <td>
-                <span class="line">
-                    {Object.entries(s.basis ?? {}).map(([p, b]) => (
-                        <Badge plain>
-                            {sentence(p)}: {b}
-                        </Badge>
-                    ))}
-                </span>
+                {Object.entries(s.basis ?? {}).map(([p, b]) => (
+                    <div class="soft small" key={p}>
+                        {sentence(p)}: {b}
+                    </div>
+                ))}
             </td>
         </tr>
     );
@@ -255,7 +253,7 @@ function FileCard() {
     return (
         <Card title="Bring in a file" pad>
             <div class="stack">
-                <div class="form">
+                <div class="fields">
                     <Field name="What it holds">
                         <select value={kind} onChange={(e) => setKind(e.currentTarget.value)}>
                             {kinds.map((k) => (
