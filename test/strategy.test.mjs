@@ -184,3 +184,24 @@ test('what was seen several times without a click sinks, and comes back when it 
     }
     assert.ok(new Set(rows.flatMap(keys)).size >= 6, 'more of the shelf was seen than one row holds');
 });
+
+test('a placement is measured on the shop\'s own log, cut by time, beside what is popular', async () => {
+    const batch = [];
+    for (let i = 0; i < 1500; i++) {
+        const at = (minute) => new Date(Date.now() - (1500 - i) * 1_200_000 + minute * 60_000).toISOString();
+        const first = i % 6;                            // who looks at one lemonade looks at its cocoa next
+        batch.push(viewed(`past-${i}`, `lemonade-${first}`, at(0)), viewed(`past-${i}`, `cocoa-${first}`, at(1)));
+    }
+    await server.publish({ kind: 'strategy', key: 'sessions', title: 'Sessions', mix: ['session', 'rules'] });
+    await server.publish({ kind: 'placement', key: 'next_up', title: 'Next', channel: 'web', strategy: 'sessions', schema: { headline: 'text?' } });
+    for (let i = 0; i < batch.length; i += 500) await server.post('/v1/batch', { batch: batch.slice(i, i + 500) });
+    const measured = await eventually('it was all taken in', async () => {
+        const e = await server.get('/v1/placements/next_up/evaluation');
+        return e.train_interactions > 2500 && e;
+    });
+    assert.ok(measured.questions >= 20 && measured.protocol.includes('Split by time'));
+    const { strategy, popular } = measured.metrics;
+    assert.ok(strategy['mrr@10'].low > popular['mrr@10'].high, JSON.stringify(measured.metrics));
+    assert.ok(strategy['hr@10'].low <= strategy['hr@10'].value && strategy['hr@10'].value <= strategy['hr@10'].high);
+    await server.get('/v1/placements/nonesuch/evaluation', { status: 404 });
+});

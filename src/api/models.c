@@ -46,3 +46,15 @@ void models_get(struct call *call)
     jsonw_end(w, '}');
     reply_json(call);
 }
+
+static void evaluate_now(struct call *call)
+{
+    struct placement_evaluation e;
+    struct diag diag = { .arena = call->a };
+    call->err = fold_evaluate(call->api->fold, call->params[0], call->a, &e, &diag);
+    if (call->err) buf_add(&call->out, diag.what);
+    else placement_evaluation_print(&e, &call->w);
+}
+
+/* As long as a training takes: on the jobs thread. */
+void placement_evaluation_get(struct call *call) { ask_jobs(call, evaluate_now); }

@@ -3,6 +3,7 @@
  * evaluate.c - `opmaat evaluate KIND`: one row a kind, each a pure function of files in the room that serves what it measures. */
 #include <stdio.h>
 
+#include "base/rcu.h"
 #include "command/inside.h"
 #include "measure/measure.h"
 #include "predict/predict.h"
@@ -90,7 +91,34 @@ static enum err uplift(struct args *args, struct buf *out, struct diag *diag)
     return whole ? evaluate_uplift(&o, out, diag) : needs(args, "--train, --treatment and --outcome", diag);
 }
 
+/* On the shop's own log, so on its data folder. */
+static enum err placement(struct args *args, struct buf *out, struct diag *diag)
+{
+    str key = option(args, "placement", "");
+    struct folder folder;
+    struct placement_evaluation e;
+    if (key.len == 0) return needs(args, "--placement and --data", diag);
+    if (!folder_open(args, &folder)) return diag_set(diag, ERR_NOT_FOUND, "the data folder cannot be opened");
+    rcu_thread_start();
+    enum err err = fold_evaluate(folder.fold, key, args->a, &e, diag);
+    rcu_thread_stop();
+    folder_close(&folder);
+    if (err) return err;
+    if (flag(args, "json")) {
+        struct jsonw w = { .out = out };
+        placement_evaluation_print(&e, &w);
+        return ERR_OK;
+    }
+    buf_printf(out, "placement %.*s, strategy %.*s: learnt from %td interactions, %td next items of %td later visits\n\n%-12s %10s %22s %10s %22s\n",
+               STR_FMT(key), STR_FMT(e.strategy), e.train, e.questions, e.visits, "", "hr@10", "95 % interval", "mrr@10", "95 % interval");
+    for (isize r = 0; r < PLACEMENT_ROWS; r++)
+        buf_printf(out, "%-12s %10.4f     %.4f to %.4f %10.4f     %.4f to %.4f\n", placement_row_name(r), e.hr10[r].value, e.hr10[r].low, e.hr10[r].high,
+                   e.mrr10[r].value, e.mrr10[r].low, e.mrr10[r].high);
+    return ERR_OK;
+}
+
 static const struct { const char *name; evaluation *run; } kinds[] = {
+    { "placement", placement },
     { "ope", ope },
     { "search", search },
     { "clv", clv },

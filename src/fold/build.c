@@ -89,20 +89,34 @@ static void publish(struct fold *fold, struct model *model)
     if (old) rcu_defer(free_model, old);
 }
 
-static u64 train(struct fold *fold)
+static void learn_all(struct learning *l)
 {
-    struct learning l = { .fold = fold };
-    i64 began = clock_monotonic_us();
-    fold_ask_wait(fold, learn_guests, &l);
+    struct fold *fold = l->fold;
+    fold_ask_wait(fold, learn_guests, l);
     u32 most = (u32)people_most(fold->live.people);
     for (u32 id = 1; id <= most;) {
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
             const struct profile *p = people_get(fold->live.people, (person_id){ id });
-            if (p) learn_person(&l, p, fold->config->session_gap_ms);
+            if (p) learn_person(l, p, fold->config->session_gap_ms);
         }
         rcu_read_end();
     }
+}
+
+struct interaction *builder_interactions(struct fold *fold, isize *n)
+{
+    struct learning l = { .fold = fold };
+    learn_all(&l);
+    *n = l.all.n;
+    return l.all.at;
+}
+
+static u64 train(struct fold *fold)
+{
+    struct learning l = { .fold = fold };
+    i64 began = clock_monotonic_us();
+    learn_all(&l);
     i64 now_ms = 0;                                     /* decay counts from the latest thing anybody did */
     for (isize i = 0; i < l.all.n; i++) now_ms = max_i64(now_ms, l.all.at[i].at_ms);
     struct recommend_options options = recommend_defaults();

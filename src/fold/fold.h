@@ -212,6 +212,20 @@ struct scenario_answer {
 /* ERR_NOT_FOUND, ERR_REFUSED with the reason. Not on the fold's thread; on one known to rcu. */
 MUST_USE enum err fold_scenario(struct fold *fold, const struct scenario *ask, arena *a, struct scenario_answer *out, struct diag *diag);
 
+/* ---- a placement's mix on what people did next (evaluate.c) ------------------------------------------------ */
+enum { PLACEMENT_OWN, PLACEMENT_USUAL, PLACEMENT_POPULAR, PLACEMENT_ROWS };
+struct placement_measure { f64 value, low, high; };
+struct placement_evaluation {
+    str placement, strategy;
+    i64 cut_ms;
+    isize train, visits, questions;
+    struct placement_measure hr10[PLACEMENT_ROWS], mrr10[PLACEMENT_ROWS];
+};
+/* ERR_NOT_FOUND; ERR_REFUSED when there is too little to ask. Takes as long as a training. Not on the fold's thread; on one known to rcu. */
+MUST_USE enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placement_evaluation *out, struct diag *diag);
+void placement_evaluation_print(const struct placement_evaluation *evaluation, struct jsonw *w);
+const char *placement_row_name(isize row);      /* "strategy", "usual_mix", "popular" */
+
 /* The cards of the latest models that made scores, oldest first: JSON, as predict/ wrote them. */
 struct card { u32 version; str json; };
 const struct card *fold_cards(const struct fold *fold, isize *n);

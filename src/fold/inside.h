@@ -175,6 +175,8 @@ void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
 MUST_USE enum err fold_skip(struct log *log, u64 ref, i64 now_ms, struct diag *diag);
 
 /* build.c */
+/* What models learn from, as it is now: to be given back with mem_free. On a thread known to rcu. */
+struct interaction *builder_interactions(struct fold *fold, isize *n);
 void builder_start(struct fold *fold);
 void builder_stop(struct fold *fold);
 

@@ -109,6 +109,7 @@ export function Placement({ id }: { id: string }) {
                 default: {},
                 min_items: 0,
             }}
+            more={[["evaluation", "Evaluation", () => <Evaluated id={id} />]]}
             about={(doc) =>
                 doc.key ? (
                     <>
@@ -121,6 +122,53 @@ export function Placement({ id }: { id: string }) {
         >
             {(of, may, isNew) => <PlacementForm of={of} may={may} isNew={isNew} />}
         </DefinitionPage>
+    );
+}
+
+interface Evaluation {
+    protocol: string;
+    strategy: string;
+    cut: string;
+    train_interactions: number;
+    test_visits: number;
+    questions: number;
+    metrics: Record<string, Record<string, { value: number; low: number; high: number }>>;
+}
+const rowNames: Record<string, string> = { strategy: "This strategy", usual_mix: "The usual mix", popular: "What is popular" };
+
+/* On the shop's own log: what would have been guessed of what people did next. */
+function Evaluated({ id }: { id: string }) {
+    const asked = useGet<Evaluation>(`/v1/placements/${part(id)}/evaluation`);
+    return (
+        <Card title="On the shop's own log" pad>
+            <Asking of={asked} n={3}>
+                {(e) => (
+                    <div class="stack">
+                        <table>
+                            <thead>
+                                <tr><th></th><th class="num">HR@10</th><th class="num">95 %</th><th class="num">MRR@10</th><th class="num">95 %</th></tr>
+                            </thead>
+                            <tbody>
+                                {Object.entries(e.metrics).map(([row, m]) => (
+                                    <tr key={row}>
+                                        <td>{row === "strategy" ? `${rowNames[row]}, ${e.strategy}` : (rowNames[row] ?? row)}</td>
+                                        {["hr@10", "mrr@10"].map((name) => (
+                                            <>
+                                                <td class="num">{m[name].value.toFixed(4)}</td>
+                                                <td class="num soft small">{m[name].low.toFixed(4)} – {m[name].high.toFixed(4)}</td>
+                                            </>
+                                        ))}
+                                    </tr>
+                                ))}
+                            </tbody>
+                        </table>
+                        <p class="soft small">
+                            {e.protocol} Cut at <When at={e.cut} />: {e.train_interactions} interactions before it, {e.questions} questions of {e.test_visits} visits after it.
+                        </p>
+                    </div>
+                )}
+            </Asking>
+        </Card>
     );
 }
 
