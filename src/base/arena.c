@@ -22,7 +22,7 @@ static void block_push(arena *a, isize need)
     a->end = block->bytes + cap;
 }
 
-void *arena_alloc(arena *a, isize size, isize align, isize count)
+void *arena_take(arena *a, isize size, isize align, isize count)
 {
     assert(size > 0);
     assert(count >= 0);
@@ -38,14 +38,21 @@ void *arena_alloc(arena *a, isize size, isize align, isize count)
     u8 *p = a->at + pad;
     a->at = p + bytes;
     a->used += pad + bytes;
-    memset(p, 0, (size_t)bytes);
+    return p;
+}
+
+void *arena_alloc(arena *a, isize size, isize align, isize count)
+{
+    void *p = arena_take(a, size, align, count);
+    memset(p, 0, (size_t)(size * count));
     return p;
 }
 
 str arena_str(arena *a, str s)
 {
-    char *copy = arena_new(a, char, s.len + 1);
+    char *copy = arena_room(a, char, s.len + 1);
     if (s.len) memcpy(copy, s.ptr, (size_t)s.len);
+    copy[s.len] = 0;
     return (str){ copy, s.len };
 }
 
@@ -59,7 +66,7 @@ str arena_printf(arena *a, const char *format, ...)
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
     assert(n >= 0);
-    char *text = arena_new(a, char, n + 1);
+    char *text = arena_room(a, char, n + 1);
     (void)vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
     return (str){ text, n };
@@ -143,7 +150,7 @@ void buf_reserve(struct buf *b, isize more)
     if (b->cap - b->len >= more) return;
     isize cap = max_isize(b->cap * 2, max_isize(256, b->len + more));
     if (b->arena) {
-        char *moved = arena_new(b->arena, char, cap);
+        char *moved = arena_room(b->arena, char, cap);
         if (b->len) memcpy(moved, b->ptr, (size_t)b->len);
         b->ptr = moved;
     } else {
@@ -157,12 +164,6 @@ void buf_add(struct buf *b, str s)
     buf_reserve(b, s.len);
     if (s.len) memcpy(b->ptr + b->len, s.ptr, (size_t)s.len);
     b->len += s.len;
-}
-
-void buf_byte(struct buf *b, char c)
-{
-    buf_reserve(b, 1);
-    b->ptr[b->len++] = c;
 }
 
 void buf_printf(struct buf *b, const char *format, ...)

@@ -25,9 +25,12 @@ typedef struct { struct arena_block *block; u8 *at, *end; isize used; struct are
 struct arena_mark { struct arena_block *block; u8 *at; isize used; struct arena_later *later; };
 
 #define arena_new(a, T, n) ((T *)arena_alloc((a), (isize)sizeof(T), (isize)_Alignof(T), (n)))
+/* The same, for what is written before it is read. */
+#define arena_room(a, T, n) ((T *)arena_take((a), (isize)sizeof(T), (isize)_Alignof(T), (n)))
 
 /* Zeroed. Never null. */
 void *arena_alloc(arena *a, isize size, isize align, isize count);
+void *arena_take(arena *a, isize size, isize align, isize count);       /* not zeroed */
 str arena_str(arena *a, str s);                         /* a copy, NUL after the last byte */
 const char *arena_z(arena *a, str s);
 str arena_printf(arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -50,8 +53,12 @@ struct buf { char *ptr; isize len, cap; arena *arena; };
 
 void buf_reserve(struct buf *b, isize more);
 void buf_add(struct buf *b, str s);
-void buf_byte(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+static inline void buf_byte(struct buf *b, char c)
+{
+    if (b->len == b->cap) buf_reserve(b, 1);
+    b->ptr[b->len++] = c;
+}
 static inline str buf_str(const struct buf *b) { return (str){ b->ptr, b->len }; }
 void buf_fini(struct buf *b);
 

@@ -114,7 +114,7 @@ isize json_len(const struct json *v)
  * that is v, the decimal reads back as v. 0 when it is not one of those. */
 static isize print_decimal(char *text, f64 v)
 {
-    if (fabs(v) < 1e-3 || fabs(v) >= 1e8) return 0;
+    if (fabs(v) < 1e-4 || fabs(v) >= 1e8) return 0;
     f64 power = 1;
     for (int d = 0; d <= 6; d++, power *= 10) {
         f64 scaled = nearbyint(fabs(v) * power);
@@ -201,8 +201,30 @@ static bool eight_plain(const char *p)
     return !(hits & each * 0x80);
 }
 
+/* Most texts are keys, names and addresses: nothing in them needs looking at twice. */
+static bool is_plain(str s)
+{
+    isize i = 0;
+    for (; s.len - i >= 8; i += 8)
+        if (!eight_plain(s.ptr + i)) return false;
+    for (; i < s.len; i++) {
+        u8 c = (u8)s.ptr[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
+    }
+    return true;
+}
+
 static void quoted(struct buf *out, str s)
 {
+    if (is_plain(s)) {
+        buf_reserve(out, s.len + 2);
+        char *to = out->ptr + out->len;
+        *to++ = '"';
+        if (s.len) memcpy(to, s.ptr, (size_t)s.len);
+        to[s.len] = '"';
+        out->len += s.len + 2;
+        return;
+    }
     bool valid = str_is_utf8(s);
     buf_reserve(out, s.len + 2);
     buf_byte(out, '"');

@@ -164,7 +164,7 @@ static void print_item(const struct printing *p, const struct decided_item *it)
     const struct item *item = catalog_item(p->world->catalog, it->item);
     if (!item) return;
     item_print(item, p->request->market, p->request->locale, w);
-    jsonw_key_num(w, "score", it->score);
+    jsonw_key_num(w, "score", round(it->score * 1e6) / 1e6);
     jsonw_key_begin(w, "because", '{');
     jsonw_key_str(w, "text", because_text(p, it));
     jsonw_key_begin(w, "products", '[');

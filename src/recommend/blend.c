@@ -244,7 +244,7 @@ static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tal
 {
     struct feed f = { .at = tally.at, .n = tally.n, .heap = true, .recommender = recommender };
     if (!alone) {
-        f.at = arena_new(k->a, struct scored, tally.n + 1);
+        f.at = arena_room(k->a, struct scored, tally.n + 1);
         memcpy(f.at, tally.at, (size_t)tally.n * sizeof *f.at);
         f.found = tally;
     }
@@ -426,14 +426,14 @@ static struct candidate *candidate_of(struct kitchen *k, u32 item)
     if (2 * (before + 1) > k->known.mask) {             /* twice the room, and everything found anew */
         struct tally bigger = tally_new(k->a, 2 * (before + 8));
         for (isize i = 0; i < before; i++) tally_add(&bigger, k->known.at[i].id, 0);
-        struct candidate *moved = arena_new(k->a, struct candidate, (bigger.mask + 1) / 2 + 1);
+        struct candidate *moved = arena_room(k->a, struct candidate, (bigger.mask + 1) / 2 + 1);
         if (before) memcpy(moved, k->candidates, (size_t)before * sizeof *moved);
         k->known = bigger;
         k->candidates = moved;
     }
     tally_add(&k->known, item, 0);
     isize at = (isize)k->known.slots[tally_find(&k->known, item)] - 1;
-    k->candidates[at].item = item;
+    if (at == before) k->candidates[at] = (struct candidate){ .item = item };
     return &k->candidates[at];
 }
 
@@ -497,7 +497,7 @@ static bool group_is_full(const struct kitchen *k, u32 item)
 /* Fills places from what the tier's feeds have brought so far. `below`: a fallback stays below. */
 static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bool below)
 {
-    struct scored *heap = arena_new(k->a, struct scored, k->known.n + 1);
+    struct scored *heap = arena_room(k->a, struct scored, k->known.n + 1);
     isize n = 0;
     for (isize i = 0; i < k->known.n; i++) {
         struct candidate *c = &k->candidates[i];
@@ -692,7 +692,7 @@ static void explain(struct kitchen *k)
         reasons.listed |= (u64)1 << (k->list[i].item & 63);
         for (u8 r = 0; r < RECOMMENDERS; r++) by |= (u32)(k->list[i].parts[r] > 0) << r;
     }
-    if (by >> RECOMMENDER_SESSION & 1) sknn_shares(k->m, &k->near, &reasons, session_gave);
+    if (by >> RECOMMENDER_SESSION & 1) sknn_shares(k->m, &k->near, reasons.listed, &reasons, session_gave);
     for (u8 r = 0; r < RECOMMENDERS; r++) {
         if (!(by >> r & 1) || (!table_of[r] && r != RECOMMENDER_ALS)) continue;
         if (table_of[r]) table_gave(&reasons, r);
@@ -718,7 +718,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     *out = k.list;
     if (!model || query->limit == 0) return 0;
     k.known = tally_new(a, 2 * max_isize(DRAW_FIRST, 2 * query->limit));
-    k.candidates = arena_new(a, struct candidate, (k.known.mask + 1) / 2 + 1);
+    k.candidates = arena_room(a, struct candidate, (k.known.mask + 1) / 2 + 1);
     context_read(&k.context, model, query, a);
 
     serve_tier(&k, query->mix, query->mix_n, false);

@@ -155,8 +155,8 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
 struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items,
                         bool content, arena *a);
 /* The same scores in their parts: what each neighbour gives each of its items, by way of the item
- * of `ago` items ago. For reasons. */
-void sknn_shares(const struct model *m, const struct neighbours *near, void *ctx,
+ * of `ago` items ago. For reasons. `wanted` has the bit of an item's last six bits for each item to be told of. */
+void sknn_shares(const struct model *m, const struct neighbours *near, u64 wanted, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score));
 
 #endif

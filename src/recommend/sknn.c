@@ -22,7 +22,7 @@ struct tally tally_new(arena *a, isize most)
     isize slots = 16;
     while (slots < 2 * most) slots *= 2;
     return (struct tally){ arena_new(a, u32, slots), slots - 1,
-                           arena_new(a, struct scored, slots / 2 + 1), 0 };
+                           arena_room(a, struct scored, slots / 2 + 1), 0 };
 }
 
 /* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
@@ -50,7 +50,7 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         weight[lists++] = m->position_weight[p];
     }
     isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0;
-    struct neighbour *met = arena_new(a, struct neighbour, most + 1);
+    struct neighbour *met = arena_room(a, struct neighbour, most + 1);
     struct topk best = topk_new(a, min_isize(m->options.neighbours, most + 1));
     while (lists > 0 && met_n < most) {
         u32 session = UINT32_MAX;
@@ -68,7 +68,7 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         near->similarity *= (f64)m->session_weight[session];
         topk_add(&best, (u32)met_n++, near->similarity);
     }
-    struct neighbours out = { arena_new(a, struct neighbour, best.n + 1), best.n };
+    struct neighbours out = { arena_room(a, struct neighbour, best.n + 1), best.n };
     for (isize i = 0; i < best.n; i++) {
         out.at[i] = met[best.at[i].id];
         find_anchor(m, &out.at[i], items);
@@ -114,12 +114,12 @@ struct tally sknn_score(const struct model *m, const struct neighbours *near, co
     return tally;
 }
 
-void sknn_shares(const struct model *m, const struct neighbours *near, void *ctx,
+void sknn_shares(const struct model *m, const struct neighbours *near, u64 wanted, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score))
 {
     for (isize i = 0; i < near->n; i++) {
         struct stretch s = stretch_of(m, &near->at[i]);
         for (isize j = s.from; j < s.to; j++)
-            gave(ctx, s.items[j], (isize)near->at[i].ago, stretch_score(m, &s, j));
+            if (wanted >> (s.items[j] & 63) & 1) gave(ctx, s.items[j], (isize)near->at[i].ago, stretch_score(m, &s, j));
     }
 }
