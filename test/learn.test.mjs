@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { createBatchEventProcessor, createInstance, createPollingProjectConfigManager } from '@optimizely/optimizely-sdk';
+
 import { eventually, opmaat, startServer } from './lib/server.mjs';
 import { rng } from './lib/random.mjs';
 
@@ -108,6 +110,37 @@ test('a contextual bandit learns whom each arm is for', async () => {
     const [one] = late;
     const record = await server.get(`/v1/decisions/${one.decision_key}`);
     assert.ok(record.propensity > 0 && record.propensity <= 1);
+});
+
+test('an unmodified Optimizely SDK asks a contextual bandit, and the bandit learns from it', async () => {
+    await server.publish({ kind: 'placement', key: 'hero_cmab', schema: { headline: 'text' }, default: { headline: 'Welcome' } });
+    await server.publish(campaign('cmab', { choose: 'contextual_bandit', bandit: { context: ['device'], policy: 'tree', floor: '5%' } }));
+    const sdk = createInstance({
+        projectConfigManager: createPollingProjectConfigManager({ sdkKey: server.write, urlTemplate: `${server.url}/optimizely/datafiles/%s.json` }),
+        cmab: { predictionEndpointTemplate: `${server.url}/optimizely/predict/%s?write_key=${server.write}` },
+        eventProcessor: createBatchEventProcessor({ batchSize: 1, flushInterval: 20, eventDispatcher: {
+            dispatchEvent: (event) => server.request('POST', '/optimizely/v1/events', { body: event.params }).then((r) => ({ statusCode: r.status })) } }),
+    });
+    await sdk.onReady({ timeout: 10_000 });
+    const given = { a: 0, b: 0 };
+    for (let i = 0; i < 40; i++) {
+        const person = sdk.createUserContext(`cmab-${i}`, { device: i % 2 ? 'mobile' : 'desktop' });
+        const decision = await person.decideAsync('cmab.all', ['INCLUDE_REASONS']);
+        assert.ok(decision.variationKey in given, decision.reasons.join());
+        assert.deepEqual(decision.variables.content, { headline: decision.variationKey.toUpperCase() });
+        given[decision.variationKey]++;
+        const { decisions } = await server.post('/v1/decide', { person: { anonymous_id: `cmab-${i}` }, placements: ['hero_cmab'], context: { device: i % 2 ? 'mobile' : 'desktop' } });
+        assert.equal(decisions.hero_cmab.variation, decision.variationKey, 'the same arm as the server gives');
+    }
+    assert.ok(given.a > 5 && given.b > 5);
+    const results = await eventually('the impressions are in the results', async () => {
+        const got = await server.get('/v1/results/cmab');
+        return got.arms.reduce((n, v) => n + v.exposed, 0) >= 40 && got;
+    });
+    assert.deepEqual(Object.fromEntries(results.arms.map((v) => [v.variation, v.exposed])), given);
+    const { predictions } = await server.post('/predict/none', { instances: [{ visitorId: 'x' }] }, { status: 404 });
+    assert.equal(predictions, undefined);
+    sdk.close();
 });
 
 test('R37: a change is tried on what people did, with an interval, before it is launched', async () => {

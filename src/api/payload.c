@@ -72,6 +72,11 @@ static void name_keys(const struct book *book, arena *a, struct export_where *wh
             if (json_parse(a, buf_str(&text), &tree, NULL) == ERR_OK) tree_names(tree, where, attributes, &where->attributes_n);
         }
     }
+    for (isize i = 0; i < book->campaigns_n; i++)
+        for (isize k = 0; k < book->campaigns[i].experiences_n; k++) {
+            const struct experience *x = &book->campaigns[i].experiences[k];
+            for (isize f = 0; x->adaptive && f < x->adaptive->context_n; f++) add_name(where, attributes, &where->attributes_n, book_cmab_attribute(x, f));
+        }
     for (u16 type = 1; type < EVENT_TYPES; type++) add_name(where, events, &where->events_n, str_of(event_type_name(type)));
     for (isize i = 0; i < book->event_names_n; i++) add_name(where, events, &where->events_n, book->event_names[i]);
     where->attributes = attributes;

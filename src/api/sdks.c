@@ -7,9 +7,10 @@
  * let go: a delivery is no exposure.
  */
 #include "api/flags.h"
+#include "base/hash.h"
 #include "base/rcu.h"
 
-enum { REPORTED_MAX = 2500 };
+enum { REPORTED_MAX = 2500, PREDICTED_MAX = 32 };
 
 /* ---- payloads -------------------------------------------------------------------------------------------------- */
 
@@ -225,18 +226,31 @@ static void report_end(struct report *r)
 }
 
 /* Decision Viewed, when what was reported is an arm of an experiment of ours. */
-static void report_exposure(struct report *r, str rule, str variation, str id, str key, const struct json *timestamp)
+struct shown { str rule, variation, prediction; };      /* ids of the datafile; prediction: the cmab_uuid, if any */
+
+static void report_exposure(struct report *r, struct shown shown, str id, str key, const struct json *timestamp)
 {
+    const struct book *book;
+    const struct campaign *campaign;
     const struct book_flag *flag;
     isize index, arm;
     rcu_read_begin();
     struct ticket ticket = { .decision_key = next_seed(r->call->api), .reason = REASON_EXPERIMENT };
-    bool ours = book_flag_arm(atomic_load(&r->call->api->live->book), r->call->a, rule, variation, &flag, &index, &arm)
-             && flag->flag->rules[index].kind == FLAG_EXPERIMENT && index < 256;
+    book = atomic_load(&r->call->api->live->book);
+    bool ours = book_flag_arm(book, r->call->a, shown.rule, shown.variation, &flag, &index, &arm) && flag->flag->rules[index].kind == FLAG_EXPERIMENT && index < 256;
     if (ours) {
         ticket.campaign = flag->id;
         ticket.experience = (u8)index;
         ticket.variation = (u8)arm;
+    } else if (book_cmab_rule(book, shown.rule, &campaign, &index)) {
+        const struct experience *x = &campaign->experiences[index];
+        for (arm = 0; arm < x->variations_n && !str_eq(book_cmab_variation(r->call->a, campaign, x, arm), shown.variation);) arm++;
+        ours = arm < x->variations_n;
+        ticket.campaign = campaign->id;
+        ticket.experience = (u8)index;
+        ticket.variation = (u8)arm;
+        ticket.reason = REASON_BANDIT;
+        if (shown.prediction.len) ticket.decision_key = hash64(shown.prediction, 0);
     }
     rcu_read_end();
     ticket.at_ms = json_int(timestamp, clock_now(r->call->api->clock));
@@ -283,8 +297,8 @@ void optimizely_events(struct call *call)
             const struct json *decisions = json_get(snapshot, S("decisions")), *events = json_get(snapshot, S("events"));
             const struct json *first = json_len(events) ? &events->list.at[0] : NULL;
             json_each(d, decisions)
-                report_exposure(&r, json_text(call->a, json_get(d, S("experiment_id"))), json_text(call->a, json_get(d, S("variation_id"))), id,
-                                json_text(call->a, json_get(first, S("uuid"))), json_get(first, S("timestamp")));
+                report_exposure(&r, (struct shown){ json_text(call->a, json_get(d, S("experiment_id"))), json_text(call->a, json_get(d, S("variation_id"))),
+                                                    json_str(json_path(d, "metadata.cmab_uuid"), S("")) }, id, json_text(call->a, json_get(first, S("uuid"))), json_get(first, S("timestamp")));
             json_each(event, json_len(decisions) ? NULL : events) conversion(&r, event, id);
         }
     }
@@ -306,7 +320,7 @@ void growthbook_track(struct call *call)
         if (id.len == 0) id = json_text(call->a, json_get(event, S("device_id")));
         if (str_eq(name, S("Experiment Viewed"))) {
             str hashed = json_text(call->a, json_get(properties, S("hashValue")));
-            report_exposure(&r, json_text(call->a, json_get(properties, S("experimentId"))), json_text(call->a, json_get(properties, S("variationId"))),
+            report_exposure(&r, (struct shown){ json_text(call->a, json_get(properties, S("experimentId"))), json_text(call->a, json_get(properties, S("variationId"))), S("") },
                             hashed.len ? hashed : id, S(""), NULL);
         } else if (!str_eq(name, S("Feature Evaluated")) && event_begin(&r, name, id, S(""), NULL)) {
             jsonw_key(&r.w, S("properties"));
@@ -320,34 +334,65 @@ void growthbook_track(struct call *call)
 
 /* ---- what Optimizely's SDK asks of a contextual bandit's endpoint ------------------------------------------------------- */
 
-/* {"instances": [{visitorId, experimentId, attributes}]} -> {"predictions": [{"variation_id"}]}, by the rule in the path. */
+struct predicted { const struct campaign *campaign; const struct experience *experience; isize arm; struct decision decision; };
+
+/* The arm of a bandit for one visitor: the one they have seen while it lives, else by the policy and what they say of themselves. */
+static bool predict_arm(struct call *call, const struct json *instance, struct predicted *out)
+{
+    struct flag_call asked;
+    isize index;
+    i32 leaf;
+    str id = json_text(call->a, json_get(instance, S("visitorId")));
+    const struct book *book = live_world(call->api->live).book;
+    if (id.len == 0 || !book_cmab_rule(book, call->params[0], &out->campaign, &index)) return false;
+    const struct campaign *c = out->campaign;
+    const struct experience *x = out->experience = &c->experiences[index];
+    flag_call_init(call, id, book_cmab_context(x, json_get(instance, S("attributes")), call->a), &asked);
+    i64 now_ms = asked.request.now_ms;
+    if (c->paused || (c->starts_at_ms && now_ms < c->starts_at_ms) || (c->ends_at_ms && now_ms >= c->ends_at_ms)) return false;
+    person_id person = identity_find(call->api->live->identity, asked.identifiers[0]);
+    const struct profile *p = people_get(call->api->live->people, person);
+    struct decision *d = &out->decision;
+    *d = (struct decision){ .key = hash64(json_str(json_get(instance, S("cmabUUID")), S("")), 0), .person = person, .at_ms = now_ms,
+        .book_version = book->version, .placement = book->placements[c->placement].number, .campaign = c->id, .experience = (u8)index,
+        .reason = REASON_BANDIT, .personal = true, .recorded = true, .placed = &book->placements[c->placement], .context_n = x->adaptive->context_n };
+    d->context = arena_new(call->a, str, d->context_n);
+    for (isize i = 0; i < d->context_n; i++) d->context[i] = adaptive_fact(x->adaptive->context[i], &asked.request, p, book->settings.zone_minutes, call->a);
+    out->arm = adaptive_choose(x, (struct bucket_key){ p && p->bucketing_id.len ? p->bucketing_id : id, x->experiment_key }, d->context, &d->propensity, &leaf);
+    for (isize i = 0; p && i < p->exposures_n; i++) {
+        const struct exposure *seen = &p->exposures[i];
+        if (seen->campaign != c->id || seen->experience != index || seen->variation >= x->variations_n || x->variations[seen->variation].share == 0) continue;
+        if (out->arm != seen->variation) d->propensity = x->variations[seen->variation].share;
+        out->arm = seen->variation;
+        break;
+    }
+    d->variation = (u8)max_isize(out->arm, 0);
+    return out->arm >= 0;
+}
+
+/* {"instances": [{visitorId, experimentId, attributes, cmabUUID}]} -> {"predictions": [{"variation_id"}]}, by the rule in the path. With a
+ * key (?write_key=) the choice is recorded with its probability and context, so that the bandit learns from what comes of it. */
 void optimizely_predict(struct call *call)
 {
+    struct decision decisions[PREDICTED_MAX];
+    isize n = 0;
+    str key = http_query(call->req, S("write_key"), S(""));
+    if (key.len && !path_key(call, key)) return;
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "predictions", '[');
-    isize n = 0;
     rcu_read_begin();
     json_each(instance, json_get(call->body, S("instances"))) {
-        const struct book_flag *flag;
-        isize index, arm;
-        struct flag_call asked;
-        (void)book_flag_arm(live_world(call->api->live).book, call->a, call->params[0], S(""), &flag, &index, &arm);
-        if (arm < 0) continue;
-        flag_call_init(call, json_text(call->a, json_get(instance, S("visitorId"))), NULL, &asked);
-        const struct flag_rule *rule = &flag->flag->rules[index];
-        i32 bucket = flag_bucket(rule->hash, (struct bucket_key){ asked.asking.id, rule->id });
-        for (isize i = 0; i < rule->allocation.n; i++) {
-            const struct range *r = &rule->allocation.at[i];
-            if (bucket < r->start || bucket >= r->end) continue;
-            jsonw_begin(&call->w, '{');
-            jsonw_key_str(&call->w, "variation_id", book_flag_arm_id(call->a, flag, rule->key, rule->variations[r->variation].key));
-            jsonw_end(&call->w, '}');
-            n++;
-        }
+        struct predicted told;
+        if (n == PREDICTED_MAX || !predict_arm(call, instance, &told)) break;
+        decisions[n++] = told.decision;
+        jsonw_begin(&call->w, '{');
+        jsonw_key_str(&call->w, "variation_id", book_cmab_variation(call->a, told.campaign, told.experience, told.arm));
+        jsonw_end(&call->w, '}');
     }
+    if (key.len) log_decisions(call, decisions, n);
     rcu_read_end();
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
     if (n) reply_json(call);
-    else reply_problem(call, ERR_NOT_FOUND, "no rule with that id takes this visitor");
+    else reply_problem(call, ERR_NOT_FOUND, "no bandit with that rule id takes this visitor");
 }

@@ -403,6 +403,14 @@ void book_lint(const struct book *book, str flag, arena *a, struct jsonw *w);
 bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation, const struct book_flag **flag, isize *rule, isize *arm);
 str book_flag_arm_id(arena *a, const struct book_flag *flag, str rule, str variation);
 
+/* What campaigns learn, as the datafile's rules of type cmab (cmab.c). The experience that a rule's id means; false when there is none. */
+bool book_cmab_rule(const struct book *book, str rule, const struct campaign **campaign, isize *experience);
+str book_cmab_variation(arena *a, const struct campaign *c, const struct experience *x, isize arm);     /* its exported id */
+/* The attribute that a client says a fact of its context by; empty for what the server knows by itself. */
+str book_cmab_attribute(const struct experience *x, isize fact);
+/* [{"id", "value"}] of a prediction call -> the context that adaptive_fact reads. */
+const struct json *book_cmab_context(const struct experience *x, const struct json *attributes, arena *a);
+
 /* ---- tickets: what a client gives back to say "seen" or "clicked" ----------------------------------- */
 /* Signed (BLAKE2b keyed, 8 bytes) and opaque: all that attribution needs, whatever became of the decision's record. */
 struct ticket {

@@ -31,6 +31,14 @@ struct exporting {
     str rule;
 };
 
+void export_note(struct export_notes *n, arena *a, struct export_note note)
+{
+    if (!n->at) n->at = arena_new(a, struct export_note, NOTES_MAX);
+    for (isize i = 0; i < n->n; i++)
+        if (str_eq(n->at[i].flag, note.flag) && str_eq(n->at[i].rule, note.rule) && str_eq(n->at[i].text, note.text)) return;
+    if (n->n < NOTES_MAX) n->at[n->n++] = note;
+}
+
 static void PRINTF_LIKE(3, 4) note(struct exporting *x, const char *kind, const char *format, ...)
 {
     va_list args;
@@ -38,12 +46,7 @@ static void PRINTF_LIKE(3, 4) note(struct exporting *x, const char *kind, const 
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    struct export_notes *n = x->notes;
-    if (!n->at) n->at = arena_new(x->a, struct export_note, NOTES_MAX);
-    for (isize i = 0; i < n->n; i++)
-        if (str_eq(n->at[i].flag, x->flag->key) && str_eq(n->at[i].rule, x->rule) && str_eq(n->at[i].text, str_of(text))) return;
-    if (n->n == NOTES_MAX) return;
-    n->at[n->n++] = (struct export_note){ x->flag->key, x->rule, kind, arena_str(x->a, str_of(text)) };
+    export_note(x->notes, x->a, (struct export_note){ x->flag->key, x->rule, kind, arena_str(x->a, str_of(text)) });
 }
 
 /* The tree of a target, as rule_to_json has it; null for everyone. */
@@ -847,6 +850,7 @@ void book_export_optimizely(const struct book *book, arena *a, const struct expo
         if (in[i]) opt_flag(&x, d);
     }
     opt_groups(&x, d, in);
+    cmab_export(book, a, &d->experiments, &d->flags, notes);
     x.w = w;
     jsonw_begin(w, '{');
     jsonw_key_str(w, "version", S("4"));

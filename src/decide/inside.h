@@ -10,6 +10,11 @@
 bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
                       const struct rule_names *names, struct definition_errors *errors);
 
+/* export.c: adds one that is not there yet. */
+void export_note(struct export_notes *notes, arena *a, struct export_note note);
+/* cmab.c: the datafile's experiments and features of what campaigns learn. */
+void cmab_export(const struct book *book, arena *a, struct jsonw *experiments, struct jsonw *features, struct export_notes *notes);
+
 /* arrange.c: what is done to a list besides scoring it. */
 enum { ARRANGED_MAX = 300 };
 /* By grouping: category, brand, seller (an attribute of that name); 0: in none. */
