@@ -22,6 +22,13 @@ i64 clock_monotonic_us(void)
     return (i64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+i64 clock_cpu_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (i64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* Days from civil and back: Howard Hinnant, "chrono-compatible low-level date algorithms". */
 static i64 days_from_civil(i64 y, i64 m, i64 d)
 {

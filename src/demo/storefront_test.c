@@ -13,7 +13,7 @@ static int open_bench(void **state)
 {
     struct bench *b = mem_new((isize)sizeof *b);
     b->catalogue = demo_catalogue_new(&b->perm, 1, now_ms);
-    b->shop = (struct demo_shop){ &b->catalogue, S("wk_demo"), S("a secret of the shop"), S(""), NULL, NULL };
+    b->shop = (struct demo_shop){ .catalogue = &b->catalogue, .write_key = S("wk_demo"), .identity_secret = S("a secret of the shop"), .console_hint = S("") };
     *state = b;
     return 0;
 }
