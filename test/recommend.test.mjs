@@ -99,6 +99,22 @@ test('R44: one item of a wish list gives an outfit: distinct roles, in stock, in
     assert.ok(['jacket-3', 'jacket-4', 'jacket-5'].includes(jacket.product_key), `${jacket.product_key} has no M in stock`);
 });
 
+test('R24: what is put on the wish list, and taken off again, changes the outfit', async () => {
+    const who = someone();
+    const wish = (event, product_id) => server.post('/v1/track', { type: 'track', event, messageId: randomUUID(), userId: who, properties: { product_id } });
+    const outfit = async () => (await recommend({ person: { user_id: who }, strategy: 'outfit', limit: 3 })).items
+        .filter((one) => one.because.source === 'outfit');
+    assert.deepEqual(await outfit(), [], 'nothing wished, no outfit');
+    await wish('Product Added to Wishlist', 'dress-1');
+    const dressed = await outfit();
+    assert.ok(dressed.length >= 2 && dressed.every((one) => one.because.products.includes('dress-1')), JSON.stringify(dressed));
+    await wish('Product Removed from Wishlist', 'dress-1');
+    assert.deepEqual(await outfit(), [], 'taken off again, no outfit of it');
+    await wish('Product Added to Wishlist', dressed[0].product_key);
+    const other = await outfit();
+    assert.ok(other.length >= 1 && other.every((one) => one.because.products.includes(dressed[0].product_key)), JSON.stringify(other));
+});
+
 test('R42: what was just bought is gone everywhere until its interval; consumables return on time', async () => {
     const [fresh, due] = [someone(), someone()];
     await server.post('/v1/batch', { batch: [ordered(fresh, ['bean', 'filter'], 3 * DAY), ordered(due, ['bean', 'filter'], 30 * DAY)] });

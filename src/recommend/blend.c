@@ -62,6 +62,7 @@ struct context {
     u32 session[CONTEXT_MAX]; isize session_n;          /* latest first, distinct */
     struct heard *heard; isize heard_n, heard_most;     /* the same, further back: for tables and factors */
     u32 recent[RECENT_MAX]; isize recent_n;
+    u32 dropped[RECENT_MAX]; isize dropped_n;           /* taken off the wish list: what was wished before that no longer counts */
     u32 latest;                                         /* 0: nothing is known */
 };
 
@@ -130,7 +131,8 @@ static void context_read(struct context *c, const struct model *m, const struct 
             last_few = c->session_n == 0;
         }
         later_ms = e->at_ms;
-        if (!is_interest(e)) continue;
+        if (e->type == EVENT_WISHLIST_REMOVED && c->dropped_n < RECENT_MAX) c->dropped[c->dropped_n++] = e->item;
+        if (!is_interest(e) || (e->type == EVENT_WISHLIST_ADDED && holds(c->dropped, c->dropped_n, e->item))) continue;
         if (same_session || (last_few && c->session_n < LAST_FEW)) add_session(c, e->item);
         add_heard(c, (struct heard){ e->item, ago++, weight, .wished = e->type == EVENT_WISHLIST_ADDED });
         bool content = (e->flags & HISTORY_CONTENT) || e->type == EVENT_CONTENT_VIEWED;
