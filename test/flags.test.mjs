@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { GrowthBook } from '@growthbook/growthbook';
 import { createInstance, createStaticProjectConfigManager } from '@optimizely/optimizely-sdk';
-import { binary, long } from './lib/server.mjs';
+import { binary, long, environment } from './lib/server.mjs';
 import { attributes, growthbook, id, optimizely, rng } from './lib/random.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'opmaat-flags-'));
@@ -19,7 +19,7 @@ function evaluate(from, file, lines, more = []) {
   const path = join(folder, `${from}.json`);
   writeFileSync(path, JSON.stringify(file));
   return new Promise((done, failed) => {
-    const child = spawn(binary, ['flag', 'eval', '--from', from, path, '--attributes', '-', ...more]);
+    const child = spawn(binary, ['flag', 'eval', '--from', from, path, '--attributes', '-', ...more], { env: environment() });
     let out = '', error = '';
     child.stdout.setEncoding('utf8');
     child.stdout.on('data', (d) => { out += d; });

@@ -179,9 +179,13 @@ int main(int n, char **words)
     struct catalog *c = catalog_new();
     isize products;
     rcu_thread_start();
-    if (n < 3) { printf("usage: %s PRODUCTS.jsonl.gz JUDGMENTS.tsv.gz [ITEMS [yes|no]]\n", words[0]); return 2; }
-    if (search_read_products(words[1], c, &products, &diag)) { printf("%.*s\n", STR_FMT(diag.what)); return 1; }
-    read_questions(words[2], &questions, &a);
+    const char *shared = getenv("OPMAAT_SHARED");       /* without words: the products that the tests have */
+    str folder = arena_printf(&a, "%s/data/icecat-search", shared ? shared : "../shared");
+    if (n == 2) { printf("usage: %s [PRODUCTS.jsonl.gz JUDGMENTS.tsv.gz [ITEMS [yes|no]]]\n", words[0]); return 2; }
+    const char *catalogue = n > 2 ? words[1] : arena_printf(&a, "%.*s/products.jsonl.gz", STR_FMT(folder)).ptr;
+    const char *judgments = n > 2 ? words[2] : arena_printf(&a, "%.*s/judgments_dev.tsv.gz", STR_FMT(folder)).ptr;
+    if (search_read_products(catalogue, c, &products, &diag)) { printf("%.*s\n", STR_FMT(diag.what)); return 1; }
+    read_questions(judgments, &questions, &a);
     random_questions(c, &questions, &a);
     if (n > 3) clone(c, (isize)strtol(words[3], NULL, 10));
     bench_ours(c, &questions);

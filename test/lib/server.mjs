@@ -62,7 +62,7 @@ export function newFolder() {
 }
 
 /** Our own OPMAAT_* variables are not settings; the server refuses names it does not know. */
-function environment(extra = {}) {
+export function environment(extra = {}) {
     const env = { ...process.env };
     for (const name of Object.keys(env)) if (name.startsWith('OPMAAT_')) delete env[name];
     return { ...env, ...extra };

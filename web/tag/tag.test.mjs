@@ -53,11 +53,11 @@ before(async () => {
         } catch {
             /* a preflight has none */
         }
+        const status = path === "/v1/batch" ? batchStatus : 200;   // before anybody can know of it
         requests.push({ method: req.method, path, headers: req.headers, body, text });
         const wait = path === "/v1/decide" ? delay : 0;
         if (wait === Infinity) return undefined;
         await new Promise((r) => setTimeout(r, wait));
-        const status = path === "/v1/batch" ? batchStatus : 200;
         res.writeHead(status, {
             "content-type": "application/json",
             "access-control-allow-origin": "*",
