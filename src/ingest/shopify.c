@@ -411,7 +411,7 @@ static void tell_removal(struct telling *t, const struct json *product)
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
-static const struct { str topic; void (*run)(struct telling *t, const struct json *body); } topics[] = {
+static const struct topic topics[] = {
     { S_INIT("orders/create"), tell_order },
     { S_INIT("orders/paid"), tell_order },
     { S_INIT("orders/updated"), tell_order },
@@ -437,14 +437,5 @@ enum err ingest_shopify(arena *a, const struct json *body, const struct ingest_e
                         const struct ingest_sink *sink, struct diag *why)
 {
     struct telling t = telling_of(a, envelope, sink);
-    str topic = envelope->type;
-    t.envelope.type = S("");
-    if (!json_is(body, JSON_OBJ)) return diag_set(why, ERR_BAD_INPUT, "expected an object");
-    for (isize i = 0; i < countof(topics); i++)
-        if (str_eq(topic, topics[i].topic)) {
-            topics[i].run(&t, body);
-            return ERR_OK;
-        }
-    tell_refused(&t, body, "the topic \"%.*s\" is none that is used here", (int)min_isize(topic.len, 80), topic.ptr);
-    return ERR_OK;
+    return tell_by_topic(&t, topics, countof(topics), body, why);
 }

@@ -106,3 +106,17 @@ enum err calls_of(const struct json *body, const struct json *list, const struct
     if (out->n > most) return diag_set(why, ERR_TOO_BIG, "there are %td events, the limit is %td", out->n, most);
     return ERR_OK;
 }
+
+enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n, const struct json *body, struct diag *why)
+{
+    str topic = t->envelope.type;
+    t->envelope.type = S("");
+    if (!json_is(body, JSON_OBJ)) return diag_set(why, ERR_BAD_INPUT, "expected an object");
+    for (isize i = 0; i < n; i++)
+        if (str_eq(topic, topics[i].name)) {
+            topics[i].tell(t, body);
+            return ERR_OK;
+        }
+    tell_refused(t, body, "the topic \"%.*s\" is none that is used here", (int)min_isize(topic.len, 80), topic.ptr);
+    return ERR_OK;
+}

@@ -39,6 +39,10 @@ void tell_object(struct telling *t, const char *key, const struct json *from, co
 /* As it came, unless it is absent, null or an empty text. */
 void tell_value(struct telling *t, const char *key, const struct json *v);
 
+/* A webhook says by its topic what its body is. One that no row names is refused; ERR_BAD_INPUT when the body is no object. */
+struct topic { str name; void (*tell)(struct telling *t, const struct json *body); };
+MUST_USE enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n, const struct json *body, struct diag *why);
+
 /* The calls of a body: its list, or itself as a list of one. ERR_TOO_BIG over the limit of the envelope. */
 struct calls { const struct json *at; isize n; };
 MUST_USE enum err calls_of(const struct json *body, const struct json *list, const struct ingest_envelope *envelope,

@@ -275,7 +275,7 @@ static void tell_product_deleted(struct telling *t, const struct json *product)
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
-static const struct { str topic; void (*run)(struct telling *t, const struct json *body); } topics[] = {
+static const struct topic topics[] = {
     { S_INIT("order.created"), tell_order },
     { S_INIT("order.updated"), tell_order },
     { S_INIT("order.restored"), tell_order },
@@ -293,14 +293,5 @@ enum err ingest_woocommerce(arena *a, const struct json *body, const struct inge
                             const struct ingest_sink *sink, struct diag *why)
 {
     struct telling t = telling_of(a, envelope, sink);
-    str topic = envelope->type;
-    t.envelope.type = S("");
-    if (!json_is(body, JSON_OBJ)) return diag_set(why, ERR_BAD_INPUT, "expected an object");
-    for (isize i = 0; i < countof(topics); i++)
-        if (str_eq(topic, topics[i].topic)) {
-            topics[i].run(&t, body);
-            return ERR_OK;
-        }
-    tell_refused(&t, body, "the topic \"%.*s\" is none that is used here", (int)min_isize(topic.len, 80), topic.ptr);
-    return ERR_OK;
+    return tell_by_topic(&t, topics, countof(topics), body, why);
 }
