@@ -35,14 +35,13 @@ static str standing(const struct connector *c, const struct delivery_state *stat
 
 static void print_connector(struct call *call, const struct book *book, const struct connector *c)
 {
-    static const char *const types[] = { "webhook", "poll", "ads" };
     struct delivery_state state = deliver_state(call->api->options.deliver, c->number);
     struct jsonw *w = &call->w;
     jsonw_begin(w, '{');
     jsonw_key_str(w, "key", c->key);
     jsonw_key_str(w, "title", c->title.len ? c->title : c->key);
     jsonw_key_str(w, "owner", c->owner);
-    jsonw_key_str(w, "type", str_of(types[c->type]));
+    jsonw_key_str(w, "type", str_of(connector_type_name(c->type)));
     jsonw_key_str(w, "url", c->url);
     jsonw_key_str(w, "purpose", str_of(purpose_name(c->purpose)));
     jsonw_key_str(w, "basis", str_of(basis_name(c->basis)));
@@ -84,7 +83,6 @@ void connectors_get(struct call *call) { ask_jobs(call, list_connectors); }
 
 static void list_dead(struct call *call)
 {
-    static const char *const kinds[] = { "event", "segment_entered", "segment_left", "profile", "again" };
     struct connector c;
     const struct undelivered *list;
     if (!connector_here(call, &c)) return;
@@ -96,7 +94,7 @@ static void list_dead(struct call *call)
         jsonw_begin(w, '{');
         jsonw_key_int(w, "id", list[i].id);
         jsonw_key_int(w, "sequence", (i64)list[i].seq);
-        jsonw_key_str(w, "kind", str_of(kinds[list[i].kind % countof(kinds)]));
+        jsonw_key_str(w, "kind", str_of(outbox_kind_name(list[i].kind)));
         jsonw_key_time(w, "at", list[i].at_ms);
         jsonw_key_time(w, "given_up_at", list[i].died_at_ms);
         if (list[i].person.v) print_person_id(w, "person_id", list[i].person);

@@ -429,15 +429,6 @@ static const struct json *experience_in(const struct json *doc, str key)
     return NULL;
 }
 
-/* The same arms in the same places, perhaps with new ones behind them. */
-static bool continues(const struct json *before, const struct json *now)
-{
-    if (json_len(before) > json_len(now)) return false;
-    for (isize i = 0; i < json_len(before); i++)
-        if (!str_eq(text_of(&before->list.at[i], "key"), text_of(&now->list.at[i], "key"))) return false;
-    return true;
-}
-
 /* An arm's range keeps its start through every revision that was ever in force, so that a ramp moves only who must move. */
 static void allocate(struct building *b, struct experience *x, const struct json *now, const char *path)
 {
@@ -455,7 +446,7 @@ static void allocate(struct building *b, struct experience *x, const struct json
         }
         isize n = read_shares(variations, shares);
         struct allocation old = x->allocation;
-        err = before && continues(before, variations) ? experiment_reallocate(b->a, old, shares, n, &x->allocation, &diag)
+        err = experiment_continues(before, variations) ? experiment_reallocate(b->a, old, shares, n, &x->allocation, &diag)
                                                       : experiment_allocate(b->a, shares, n, &x->allocation, &diag);
         if (err && i < b->def->publishes_n) x->allocation = old;
         else before = variations;

@@ -9,6 +9,9 @@
 #include "base/clock.h"
 #include "decide/decide.h"
 
+static const char *const types[] = { "webhook", "poll", "ads" };
+const char *connector_type_name(u8 type) { return type < countof(types) ? types[type] : "unknown"; }
+
 static str text_of(const struct json *doc, const char *name) { return json_str(json_get(doc, str_of(name)), S("")); }
 
 static enum err read_word(str word, const char *what, const char *const *words, isize n, u8 *out, struct diag *diag)
@@ -77,7 +80,6 @@ static enum err read_permission(const struct json *doc, struct connector *c, str
 
 enum err connector_read(const struct json *doc, const struct segment_set *segments, struct connector *out, struct diag *diag)
 {
-    static const char *const types[] = { "webhook", "poll", "ads" };
     static const char *const formats[] = { "opmaat", "segment" };
     i64 batch, hours;
     *out = (struct connector){

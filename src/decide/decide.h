@@ -151,6 +151,7 @@ struct connector {
 MUST_USE enum err connector_read(const struct json *doc, const struct segment_set *segments, struct connector *out, struct diag *diag);
 /* A paused one goes on wanting, so that nothing is missed once it is resumed. */
 bool connector_wants_event(const struct connector *c, const struct event *e);
+const char *connector_type_name(u8 type);
 bool connector_wants_segment(const struct connector *c, segment_id segment);
 
 /* Kind "quiz": what shoppers are asked. Each answer is a declared fact: quiz("QUESTION") = "ANSWER", by their keys.

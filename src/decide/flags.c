@@ -73,17 +73,6 @@ static isize shares_of(const struct json *variations, i32 *shares)
     return n;
 }
 
-/* The arms of `before` are those of `now`, perhaps with new ones behind them. */
-static bool continues(const struct json *before, const struct json *now)
-{
-    if (!before || json_len(before) > json_len(now)) return false;
-    for (isize i = 0; i < json_len(before); i++) {
-        str was = json_str(json_get(&before->list.at[i], S("key")), S(""));
-        if (!str_eq(was, json_str(json_get(&now->list.at[i], S("key")), S("")))) return false;
-    }
-    return true;
-}
-
 static void allocate(struct building *b, struct flag_rule *rule, const struct json *now)
 {
     arena *a = &b->book->arena;
@@ -99,7 +88,7 @@ static void allocate(struct building *b, struct flag_rule *rule, const struct js
         isize n = shares_of(variations, shares);
         if (n == 0) continue;
         struct diag diag = { .arena = a };
-        enum err err = continues(before, variations) ? experiment_reallocate(a, allocation, shares, n, &next, &diag)
+        enum err err = experiment_continues(before, variations) ? experiment_reallocate(a, allocation, shares, n, &next, &diag)
                                                      : experiment_allocate(a, shares, n, &next, &diag);
         if (err) continue;
         allocation = next;

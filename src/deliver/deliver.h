@@ -24,6 +24,7 @@
 /* ---- rows ------------------------------------------------------------------------------------ */
 /* AGAIN: look at the person once more; they may no longer (or only now) be told about. */
 enum outbox_kind { OUTBOX_EVENT, OUTBOX_ENTERED, OUTBOX_LEFT, OUTBOX_PROFILE, OUTBOX_AGAIN };
+const char *outbox_kind_name(u8 kind);                  /* "event", "segment_entered", … */
 struct outbox_row {
     u64 seq;                        /* over all connectors, from 1, without gaps */
     u16 connector;                  /* number of its definition */

@@ -10,6 +10,8 @@
 
 static const char *const kinds[] = { "event", "segment_entered", "segment_left", "profile", "again" };
 
+const char *outbox_kind_name(u8 kind) { return kind < countof(kinds) ? kinds[kind] : "unknown"; }
+
 static str segment_key(const struct deliver_view *view, segment_id id)
 {
     const struct segment *s = id.v && id.v < SEGMENTS_MAX ? view->book->segments->by_id[id.v] : NULL;
@@ -76,7 +78,7 @@ static void render_ours(const struct deliver_view *view, const struct outbox_row
 {
     jsonw_begin(w, '{');
     jsonw_key_int(w, "sequence", (i64)row->seq);
-    jsonw_key_str(w, "kind", str_of(kinds[row->kind]));
+    jsonw_key_str(w, "kind", str_of(outbox_kind_name(row->kind)));
     jsonw_key_time(w, "at", row->at_ms);
     if (row->segment.v) jsonw_key_str(w, "segment", segment_key(view, row->segment));
     if (p && e) jsonw_key_str(w, "person_id", arena_printf(a, "p_%u", p->id.v));

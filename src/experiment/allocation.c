@@ -245,3 +245,13 @@ struct assignment experiment_assign(struct bucket_key key, struct allocation of)
     got.propensity = (f64)got.share / BUCKETS;
     return got;
 }
+
+bool experiment_continues(const struct json *before, const struct json *now)
+{
+    if (!before || json_len(before) > json_len(now)) return false;
+    for (isize i = 0; i < json_len(before); i++) {
+        str was = json_str(json_get(&before->list.at[i], S("key")), S(""));
+        if (!str_eq(was, json_str(json_get(&now->list.at[i], S("key")), S("")))) return false;
+    }
+    return true;
+}

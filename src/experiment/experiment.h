@@ -68,6 +68,10 @@ MUST_USE enum err experiment_allocate(arena *a, const i32 *shares, isize n, stru
 MUST_USE enum err experiment_reallocate(arena *a, struct allocation old, const i32 *shares, isize n,
                                         struct allocation *out, struct diag *diag);
 
+/* Whether the variations of a document ([{"key": …}, …]) are those of the one before it, in the same places, perhaps with new ones behind
+ * them: only then is there something to reallocate. False when there was none before. */
+bool experiment_continues(const struct json *before, const struct json *now);
+
 /* [{"start": 0, "end": 5000, "variation": 0}, ...]. Reading refuses overlaps and indexes past n. */
 MUST_USE enum err experiment_allocation_read(arena *a, const struct json *ranges, isize n,
                                              struct allocation *out, struct diag *diag);
