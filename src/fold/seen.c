@@ -4,7 +4,7 @@
  *
  * The key is source and messageId, as 128 bits, with the day it came. It is part of the fold's
  * state, so there is no gap between writing an event and knowing it was written. 24 bytes a key in
- * RAM at most half empty: 10 million keys take some 400 MB. Once a day what is older than
+ * RAM, in a table that is half empty or fuller: 10 million keys were measured at 540 MB. Once a day what is older than
  * dedup_days is swept out.
  */
 #include "fold/inside.h"
