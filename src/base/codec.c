@@ -7,7 +7,7 @@ void codec_u64(struct codec *c, u64 *v)
 {
     if (c->out) {
         u64 left = *v;
-        buf_reserve(c->out, U64_BYTES_MAX);
+        if (c->out->cap - c->out->len < U64_BYTES_MAX) buf_reserve(c->out, U64_BYTES_MAX);
         char *at = c->out->ptr + c->out->len;
         for (; left >= 0x80; left >>= 7) *at++ = (char)(left | 0x80);
         *at++ = (char)left;

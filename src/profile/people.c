@@ -17,7 +17,7 @@
 
 #include "base/rcu.h"
 
-enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 8 };
+enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 4 };
 
 struct slot { _Atomic(const struct profile *) profile; struct hash128 digest; bool dirty, stale; };
 struct history { isize cap; struct history_entry entries[]; };
@@ -283,7 +283,7 @@ static int entry_order(const void *x, const void *y) { return history_cmp(x, y);
 
 static struct history *history_new(isize n)
 {
-    isize cap = n + max_isize(HISTORY_SPARE, n / 2);
+    isize cap = n + max_isize(HISTORY_SPARE, n / 4);
     struct history *h = mem_new((isize)sizeof *h + cap * (isize)sizeof h->entries[0]);
     h->cap = cap;
     return h;

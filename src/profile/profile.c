@@ -145,7 +145,7 @@ static void add_to_category(struct likings *l, const struct liking *one)
 
 struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a)
 {
-    struct likings l = { now_ms, arena_new(a, struct liking, p->history_n + 1), arena_new(a, struct liking, p->history_n + 1), 0, 0 };
+    struct likings l = { now_ms, arena_room(a, struct liking, p->history_n + 1), arena_room(a, struct liking, p->history_n + 1), 0, 0 };
     i64 last_ms = p->history_n ? p->history[p->history_n - 1].at_ms : 0;
     for (isize i = 0; i < p->history_n; i++) {
         const struct history_entry *e = &p->history[i];

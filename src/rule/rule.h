@@ -65,6 +65,7 @@ struct rule_facts {
     struct zone zone;                       /* the market's, for hours and dates */
     const struct history_entry *history;    /* oldest first by history_cmp */
     isize history_n;
+    u64 types;                              /* rule_type_bit of every type that stands in the history, perhaps of more; 0: not known */
     bool no_timer;                          /* only the answer is asked for: next_change_at_ms is TIME_NEVER, and the work for it is spared */
     item_id candidate;                      /* what `item` means; 0 when there is none */
     const void *ctx, *segment_ctx;          /* ctx for all questions but in_segment, which gets segment_ctx */

@@ -472,12 +472,20 @@ static bool leaf_takes(const struct leaf *l, isize i)
     return chain_holds(l, i, NULL) && nothing_after(l, i);
 }
 
+/* Nothing of that type stands in the history: there is nothing to walk for. */
+static bool never(const struct run *run, const struct scan *s)
+{
+    u64 types = run->facts->types, taken = rule_type_bit(s->type);
+    if (s->nets_returns) taken |= rule_type_bit(EVENT_ORDER_REFUNDED);
+    return types && !s->any && !(types & taken);
+}
+
 static struct leaf leaf_of(const struct run *run, const struct node *n)
 {
     struct leaf l = { .run = run, .node = n, .scan = n->scans, .absent_at = -1 };
     if (n->kind != NODE_SEQUENCE) return l;
     l.scan = &n->scans[n->scans_n - 1 - n->absent];
-    if (!n->absent || n->same_product || n->same_cart) return l;
+    if (!n->absent || n->same_product || n->same_cart || never(run, &n->scans[n->scans_n - 1])) return l;
     for (isize i = run->seen - 1; i >= 0 && l.absent_at < 0; i--)
         if (scan_takes(run, &n->scans[n->scans_n - 1], &run->history[i])) l.absent_at = i;
     return l;
@@ -790,6 +798,7 @@ static bool any_in(const struct leaf *l, struct range in)
 static struct rule_result at_least(const struct leaf *l, struct reach r, i64 k)
 {
     if (k <= 0) return lasting(TRI_TRUE);
+    if (never(l->run, l->scan)) return lasting(TRI_FALSE);
     struct range in = range_of(l->run, &r);
     i64 n = 0;
     if (in.to - in.from < k) return lasting(TRI_FALSE);
@@ -816,8 +825,9 @@ static struct rule_result run_quiet(const struct leaf *l, const struct node *con
 
 static struct rule_result run_moving(const struct leaf *l, const struct node *condition, struct reach r)
 {
-    struct range in = range_of(l->run, &r);
     struct sums s = { 0 };
+    if (never(l->run, l->scan)) return lasting(sums_test(l, condition, &s));
+    struct range in = range_of(l->run, &r);
     isize newest = nearer(l, in);
     if (newest >= 0) return run_quiet(l, condition, r, newest);
     if (l->run->facts->no_timer && condition->kind != NODE_TEST) return lasting(tri_of(any_in(l, in)));

@@ -184,7 +184,7 @@ static void match_update(const struct state *s, const struct rule_facts *facts, 
     const struct segment_set *set = s->ask->set;
     isize most = edit->matches.n, n = 0, old = 0;
     for (isize i = 0; i < set->n; i++) most += s->asked[i] && s->now[i].member ? MATCHES_PER_SEGMENT_MAX : 0;
-    struct match *list = arena_new(a, struct match, most);
+    struct match *list = arena_room(a, struct match, most);
     for (isize k = 0; k < set->n; k++) {                /* by id: as it was stored, and as it will be */
         isize i = set->by_number[k];
         const struct segment *segment = &set->at[i];
@@ -207,7 +207,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
 {
     const struct segment_set *set = ask->set;
     if (set->n == 0) { edit->memberships.n = edit->matches.n = 0; return 0; }
-    struct state s = { ask, arena_new(a, struct membership, set->n), arena_new(a, bool, set->n), arena_new(a, bool, set->n), false, 0 };
+    struct state s = { ask, arena_room(a, struct membership, set->n), arena_new(a, bool, set->n), arena_new(a, bool, set->n), false, 0 };
     for (isize i = 0; i < set->n; i++) s.now[i] = (struct membership){ set->at[i].id.v, false, 0, TIME_NEVER };
     for (isize i = 0; i < edit->memberships.n; i++) {
         isize at = position(set, edit->memberships.at[i].segment);
@@ -226,6 +226,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     struct rule_facts facts = profile_facts(&world);
     facts.segment_ctx = &s;
     facts.in_segment = in_segment;
+    for (isize i = 0; i < facts.history_n; i++) facts.types |= rule_type_bit(facts.history[i].type);
     isize changes = 0;
     for (isize i = 0; i < set->n; i++) {
         if (!must_ask(&s, i, &facts)) continue;
@@ -240,7 +241,7 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
         out[changes++] = (struct segment_change){ set->at[i].id, member };
     }
     isize n = 0;
-    struct membership *kept = arena_new(a, struct membership, set->n);
+    struct membership *kept = arena_room(a, struct membership, set->n);
     for (isize k = 0; k < set->n; k++) {                /* by id, so that the bytes are always the same */
         const struct membership *m = &s.now[set->by_number[k]];
         if (m->member || m->next_change_at_ms != TIME_NEVER) kept[n++] = *m;
