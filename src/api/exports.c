@@ -78,18 +78,6 @@ static void print_words(struct jsonw *w, const struct item *item)
         if (words[i].value.len) jsonw_key_str(w, words[i].name, words[i].value);
 }
 
-static void print_fact(struct jsonw *w, const struct fact *f)
-{
-    jsonw_key(w, f->name);
-    switch ((enum fact_kind)f->kind) {
-    case FACT_NULL: jsonw_null(w); break;
-    case FACT_BOOL: jsonw_bool(w, f->b); break;
-    case FACT_NUMBER: jsonw_num(w, f->n); break;
-    case FACT_TEXT: jsonw_str(w, f->text); break;
-    case FACT_JSON: jsonw_raw(w, f->text); break;
-    }
-}
-
 /* As the products import takes it, so that what goes out comes in again. */
 static void print_product(struct jsonw *w, const struct item *item)
 {
@@ -117,7 +105,7 @@ static void print_product(struct jsonw *w, const struct item *item)
     }
     if (item->variants_n) jsonw_end(w, ']');
     if (item->attributes_n) jsonw_key_begin(w, "attributes", '{');
-    for (isize i = 0; i < item->attributes_n; i++) print_fact(w, &item->attributes[i]);
+    for (isize i = 0; i < item->attributes_n; i++) fact_print(&item->attributes[i], w);
     if (item->attributes_n) jsonw_end(w, '}');
     if (item->repurchase_days) jsonw_key_int(w, "repurchase_days", item->repurchase_days);
     if (item->published_at_ms) jsonw_key_time(w, "published_at", item->published_at_ms);

@@ -176,18 +176,6 @@ static void print_identifiers(struct call *call, const struct profile *p)
     jsonw_end(w, ']');
 }
 
-static void print_fact_value(struct jsonw *w, const struct fact *f)
-{
-    jsonw_key(w, S("value"));
-    switch ((enum fact_kind)f->kind) {
-    case FACT_NULL: jsonw_null(w); break;
-    case FACT_BOOL: jsonw_bool(w, f->b); break;
-    case FACT_NUMBER: jsonw_num(w, f->n); break;
-    case FACT_TEXT: jsonw_str(w, f->text); break;
-    case FACT_JSON: jsonw_raw(w, f->text); break;
-    }
-}
-
 static void print_traits(struct call *call, const struct profile *p)
 {
     static const char *const origins[] = { "given", "declared", "observed" };
@@ -197,7 +185,8 @@ static void print_traits(struct call *call, const struct profile *p)
         const struct trait *t = &p->traits[i];
         jsonw_begin(w, '{');
         jsonw_key_str(w, "name", t->fact.name);
-        print_fact_value(w, &t->fact);
+        jsonw_key(w, S("value"));
+        fact_print_value(&t->fact, w);
         jsonw_key_str(w, "source", t->source);
         jsonw_key_str(w, "origin", str_of(origins[t->origin]));
         jsonw_key_time(w, "at", t->at_ms);

@@ -30,18 +30,6 @@ static bool may_leave(const struct connector *c, const struct outbox_row *row, c
     return consent_allows(c->basis, p ? profile_consent(p, c->purpose) : CONSENT_UNKNOWN);
 }
 
-static void print_fact(struct jsonw *w, const struct fact *f)
-{
-    jsonw_key(w, f->name);
-    switch ((enum fact_kind)f->kind) {
-    case FACT_NULL: jsonw_null(w); break;
-    case FACT_BOOL: jsonw_bool(w, f->b); break;
-    case FACT_NUMBER: jsonw_num(w, f->n); break;
-    case FACT_TEXT: jsonw_str(w, f->text); break;
-    case FACT_JSON: jsonw_raw(w, f->text); break;
-    }
-}
-
 /* The traits a person has now, each once: profile_trait says which of several speaks. */
 static void print_traits(struct jsonw *w, const struct profile *p)
 {
@@ -49,7 +37,7 @@ static void print_traits(struct jsonw *w, const struct profile *p)
     for (isize i = 0; i < p->traits_n; i++) {
         bool first = i == 0 || !str_eq(p->traits[i].fact.name, p->traits[i - 1].fact.name);
         const struct trait *t = first ? profile_trait(p, p->traits[i].fact.name) : NULL;
-        if (t) print_fact(w, &t->fact);
+        if (t) fact_print(&t->fact, w);
     }
     jsonw_end(w, '}');
 }
@@ -139,7 +127,7 @@ static void render_segment(const struct deliver_view *view, const struct connect
     if (row->kind == OUTBOX_PROFILE) print_traits(w, p);
     if (e && e->traits_n) {
         jsonw_key_begin(w, "traits", '{');
-        for (isize i = 0; i < e->traits_n; i++) print_fact(w, &e->traits[i]);
+        for (isize i = 0; i < e->traits_n; i++) fact_print(&e->traits[i], w);
         jsonw_end(w, '}');
     }
     jsonw_end(w, '}');

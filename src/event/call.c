@@ -55,17 +55,7 @@ static void print_properties(const struct event *e, arena *a, struct jsonw *w)
 static void print_traits(const struct event *e, struct jsonw *w)
 {
     jsonw_key_begin(w, "traits", '{');
-    for (isize i = 0; i < e->traits_n; i++) {
-        const struct fact *f = &e->traits[i];
-        jsonw_key(w, f->name);
-        switch ((enum fact_kind)f->kind) {
-        case FACT_NULL: jsonw_null(w); break;
-        case FACT_BOOL: jsonw_bool(w, f->b); break;
-        case FACT_NUMBER: jsonw_num(w, f->n); break;
-        case FACT_TEXT: jsonw_str(w, f->text); break;
-        case FACT_JSON: jsonw_raw(w, f->text); break;
-        }
-    }
+    for (isize i = 0; i < e->traits_n; i++) fact_print(&e->traits[i], w);
     jsonw_end(w, '}');
 }
 

@@ -274,9 +274,8 @@ static void print_text(struct jsonw *w, const char *key, str v)
     if (v.len) jsonw_key_str(w, key, v);
 }
 
-static void print_fact(struct jsonw *w, const struct fact *f)
+void fact_print_value(const struct fact *f, struct jsonw *w)
 {
-    jsonw_key(w, f->name);
     switch ((enum fact_kind)f->kind) {
     case FACT_NULL: jsonw_null(w); break;
     case FACT_BOOL: jsonw_bool(w, f->b); break;
@@ -284,6 +283,12 @@ static void print_fact(struct jsonw *w, const struct fact *f)
     case FACT_TEXT: jsonw_str(w, f->text); break;
     case FACT_JSON: jsonw_raw(w, f->text); break;
     }
+}
+
+void fact_print(const struct fact *f, struct jsonw *w)
+{
+    jsonw_key(w, f->name);
+    fact_print_value(f, w);
 }
 
 static void print_item(struct jsonw *w, const struct event_item *it)
@@ -344,7 +349,7 @@ void event_print(const struct event *e, struct jsonw *w)
     }
     if (e->traits_n) {
         jsonw_key_begin(w, "traits", '{');
-        for (isize i = 0; i < e->traits_n; i++) print_fact(w, &e->traits[i]);
+        for (isize i = 0; i < e->traits_n; i++) fact_print(&e->traits[i], w);
         jsonw_end(w, '}');
     }
     if (e->properties.len) {

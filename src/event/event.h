@@ -153,8 +153,11 @@ void event_encode(const struct event *e, struct buf *out);
 /* Borrows strings from `bytes`. ERR_DAMAGED when they are not an event of this or the last format. */
 MUST_USE enum err event_decode(str bytes, arena *a, struct event *out);
 
-/* The event as JSON in our own words, for the console, dead letters and exports. */
 struct jsonw;
+void fact_print_value(const struct fact *f, struct jsonw *w);   /* the value alone */
+void fact_print(const struct fact *f, struct jsonw *w);         /* with its name as the key */
+
+/* The event as JSON in our own words, for the console, dead letters and exports. */
 void event_print(const struct event *e, struct jsonw *w);
 
 /* The event as the call that sends it again under another messageId (call.c); what it holds is made in `a`. */
