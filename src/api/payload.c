@@ -122,10 +122,7 @@ static struct flag_payload *make(struct api *api, const struct book *book, const
     book_export_optimizely(book, a, &where, &w, &notes);
     u64 digest = hash64(buf_str(&features), hash64(buf_str(&datafile), 1));
     for (isize i = 0; i < book->flags_n; i++) {         /* what is left out of both changes what OFREP says, too */
-        struct buf text = { .arena = a };
-        w = (struct jsonw){ .out = &text };
-        jsonw_value(&w, book->flags[i].document);
-        digest = hash64(buf_str(&text), digest + book->flags[i].paused);
+        digest = hash64(json_print(a, book->flags[i].document), digest + book->flags[i].paused);
     }
     i64 now_s = clock_now(api->clock) / 1000;
     p->version = book->version;

@@ -320,6 +320,14 @@ void jsonw_value(struct jsonw *w, const struct json *v)
     }
 }
 
+str json_print(arena *a, const struct json *v)
+{
+    struct buf out = { .arena = a };
+    struct jsonw w = { .out = &out };
+    jsonw_value(&w, v);
+    return buf_str(&out);
+}
+
 void jsonw_time(struct jsonw *w, i64 at_ms)
 {
     if (at_ms == 0 || at_ms == TIME_NEVER) { jsonw_null(w); return; }

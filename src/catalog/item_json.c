@@ -182,28 +182,6 @@ static enum err read_stock(struct reader *r, const struct json *v, const char *p
     return ERR_OK;
 }
 
-static str json_print(arena *a, const struct json *v)
-{
-    struct buf out = { .arena = a };
-    struct jsonw w = { .out = &out };
-    jsonw_value(&w, v);
-    return buf_str(&out);
-}
-
-static struct fact fact_of(arena *a, const struct json *v)
-{
-    struct fact f = { .name = v->key };
-    switch (v->kind) {
-    case JSON_NULL: f.kind = FACT_NULL; break;
-    case JSON_BOOL: f.kind = FACT_BOOL; f.b = v->b; break;
-    case JSON_INT: f.kind = FACT_NUMBER; f.n = (f64)v->i; break;
-    case JSON_NUM: f.kind = FACT_NUMBER; f.n = v->n; break;
-    case JSON_STR: f.kind = FACT_TEXT; f.text = v->s; break;
-    case JSON_ARR: case JSON_OBJ: f.kind = FACT_JSON; f.text = json_print(a, v); break;
-    }
-    return f;
-}
-
 static bool is_ours(str field)
 {
     static const str ours[] = {
@@ -225,12 +203,11 @@ static enum err read_attributes(struct reader *r, const struct json *doc, struct
     if (!absent(named) && named->kind != JSON_OBJ) return refuse(r, "attributes must be an object");
     isize most = json_len(named) + json_len(doc), n = 0;
     struct fact *facts = arena_new(r->a, struct fact, most);
-    json_each(one, named) facts[n++] = fact_of(r->a, one);
+    json_each(one, named) facts[n++] = fact_read(r->a, one->key, one);
     json_each(field, doc)
-        if (!is_ours(field->key)) facts[n++] = fact_of(r->a, field);
+        if (!is_ours(field->key)) facts[n++] = fact_read(r->a, field->key, field);
     if (item->kind == ITEM_CONTENT && !absent(json_get(doc, S("kind")))) {
-        facts[n] = fact_of(r->a, json_get(doc, S("kind")));
-        facts[n++].name = S("content_kind");
+        facts[n++] = fact_read(r->a, S("content_kind"), json_get(doc, S("kind")));
     }
     if (n > ATTRIBUTES_MAX) return refuse(r, "there are %td attributes, the limit is %d", n, ATTRIBUTES_MAX);
     for (isize i = 0; i < n; i++)

@@ -274,6 +274,20 @@ static void print_text(struct jsonw *w, const char *key, str v)
     if (v.len) jsonw_key_str(w, key, v);
 }
 
+struct fact fact_read(arena *a, str name, const struct json *v)
+{
+    struct fact f = { .name = name };
+    switch (v->kind) {
+    case JSON_NULL: f.kind = FACT_NULL; break;
+    case JSON_BOOL: f.kind = FACT_BOOL; f.b = v->b; break;
+    case JSON_INT: f.kind = FACT_NUMBER; f.n = (f64)v->i; break;
+    case JSON_NUM: f.kind = FACT_NUMBER; f.n = v->n; break;
+    case JSON_STR: f.kind = FACT_TEXT; f.text = v->s; break;
+    case JSON_ARR: case JSON_OBJ: f.kind = FACT_JSON; f.text = json_print(a, v); break;
+    }
+    return f;
+}
+
 void fact_print_value(const struct fact *f, struct jsonw *w)
 {
     switch ((enum fact_kind)f->kind) {

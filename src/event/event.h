@@ -153,7 +153,9 @@ void event_encode(const struct event *e, struct buf *out);
 /* Borrows strings from `bytes`. ERR_DAMAGED when they are not an event of this or the last format. */
 MUST_USE enum err event_decode(str bytes, arena *a, struct event *out);
 
+struct json;
 struct jsonw;
+struct fact fact_read(arena *a, str name, const struct json *v);  /* strings of `v` are borrowed, a list or an object is printed in `a` */
 void fact_print_value(const struct fact *f, struct jsonw *w);   /* the value alone */
 void fact_print(const struct fact *f, struct jsonw *w);         /* with its name as the key */
 

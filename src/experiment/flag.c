@@ -64,10 +64,7 @@ static enum err value_of(const struct compiling *c, const struct json *v, str wh
         return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: the value of a %.*s flag is %s", STR_FMT(where),
                         STR_FMT(types[type].name), types[type].article);
     }
-    struct buf b = { .arena = c->a };
-    struct jsonw w = { .out = &b };
-    jsonw_value(&w, v);
-    *out = buf_str(&b);
+    *out = json_print(c->a, v);
     return ERR_OK;
 }
 

@@ -282,35 +282,13 @@ static void set_trait(struct change *c, const struct event *e, u32 node, struct 
     c->facts = true;
 }
 
-static bool fact_of_json(const struct json *v, str name, struct fact *out)
-{
-    *out = (struct fact){ .name = name };
-    switch (v->kind) {
-    case JSON_BOOL: out->kind = FACT_BOOL; out->b = v->b; return true;
-    case JSON_INT: case JSON_NUM: out->kind = FACT_NUMBER; out->n = json_num(v, 0); return true;
-    case JSON_STR: out->kind = FACT_TEXT; out->text = v->s; return true;
-    case JSON_NULL: out->kind = FACT_NULL; return true;
-    case JSON_ARR: case JSON_OBJ: break;
-    }
-    return false;
-}
-
 /* The members of an object, under PREFIX.name: what rules can ask for. A list stays one fact, as JSON. */
 static void take_members(struct change *c, const struct event *e, u32 node, str prefix, const struct json *object, u8 origin)
 {
-    struct fact fact;
     json_each(v, object) {
         str name = arena_printf(c->a, "%.*s%.*s", STR_FMT(prefix), STR_FMT(v->key));
-        if (name.len > IDENTIFIER_BYTES_MAX) continue;
-        if (json_is(v, JSON_ARR)) {
-            struct buf text = { .arena = c->a };
-            struct jsonw w = { .out = &text };
-            jsonw_value(&w, v);
-            fact = (struct fact){ .name = name, .kind = FACT_JSON, .text = buf_str(&text) };
-        } else if (!fact_of_json(v, name, &fact)) {
-            continue;
-        }
-        set_trait(c, e, node, fact, origin);
+        if (name.len > IDENTIFIER_BYTES_MAX || json_is(v, JSON_OBJ)) continue;
+        set_trait(c, e, node, fact_read(c->a, name, v), origin);
     }
 }
 

@@ -158,28 +158,6 @@ static str trait_name(str name)
     return name;
 }
 
-static str json_print(arena *a, const struct json *v)
-{
-    struct buf out = { .arena = a };
-    struct jsonw w = { .out = &out };
-    jsonw_value(&w, v);
-    return buf_str(&out);
-}
-
-static struct fact fact_of(arena *a, str name, const struct json *v)
-{
-    struct fact f = { .name = name };
-    switch (v->kind) {
-    case JSON_NULL: f.kind = FACT_NULL; break;
-    case JSON_BOOL: f.kind = FACT_BOOL; f.b = v->b; break;
-    case JSON_INT: f.kind = FACT_NUMBER; f.n = (f64)v->i; break;
-    case JSON_NUM: f.kind = FACT_NUMBER; f.n = v->n; break;
-    case JSON_STR: f.kind = FACT_TEXT; f.text = v->s; break;
-    case JSON_ARR: case JSON_OBJ: f.kind = FACT_JSON; f.text = json_print(a, v); break;
-    }
-    return f;
-}
-
 static void trait_add(struct event *e, struct fact fact)
 {
     for (isize i = 0; i < e->traits_n; i++)
@@ -195,9 +173,9 @@ static enum err read_traits(struct reading *r)
     isize n = json_len(own) + (json_is(more, JSON_OBJ) ? json_len(more) : 0);
     struct event *e = r->out;
     e->traits = arena_new(r->a, struct fact, n);
-    json_each(one, own) trait_add(e, fact_of(r->a, trait_name(one->key), one));
+    json_each(one, own) trait_add(e, fact_read(r->a, trait_name(one->key), one));
     if (json_is(more, JSON_OBJ))
-        json_each(one, more) trait_add(e, fact_of(r->a, trait_name(one->key), one));
+        json_each(one, more) trait_add(e, fact_read(r->a, trait_name(one->key), one));
     if (e->traits_n > EVENT_TRAITS_MAX)
         return diag_set(r->why, ERR_TOO_BIG, "there are %td traits, the limit is %d", e->traits_n,
                         EVENT_TRAITS_MAX);
@@ -217,7 +195,7 @@ static enum err read_quiz(struct reading *r)
         return reading_refuse(r, "properties.question (or quiz) must have 1 to 200 bytes");
     if (!answer) return reading_refuse(r, "properties.answer is missing");
     r->out->traits = arena_new(r->a, struct fact, 1);
-    r->out->traits[0] = fact_of(r->a, arena_printf(r->a, "quiz.%.*s", STR_FMT(question)), answer);
+    r->out->traits[0] = fact_read(r->a, arena_printf(r->a, "quiz.%.*s", STR_FMT(question)), answer);
     r->out->traits_n = 1;
     return ERR_OK;
 }
