@@ -2,11 +2,12 @@
  *
  * bench.c - the budgets of the architecture, measured: bench --opmaat PROGRAM --work FOLDER [--tiny] [NAME…].
  *
- *   ingest   batches of 40, and one event a request
- *   decide   three placements, with and without events
- *   import   one event a request while a million lines of orders come in
- *   start    after a clean stop, after kill -9; bytes an event, memory a person
- *   session  neighbours of a session, on the shared example sessions (--shared FOLDER)
+ *   ingest     batches of 40, and one event a request
+ *   decide     three placements, with and without events
+ *   recommend  ten items of a strategy
+ *   import     one event a request while a million lines of orders come in
+ *   start      after a clean stop, after kill -9; bytes an event, memory a person
+ *   session    neighbours of a session, on the shared example sessions (--shared FOLDER)
  *
  * Every number is the median of its rounds, with the least and the most. A ratio is to the reference of the same round;
  * the server's CPU stands beside the rate because the sender has its share of the same cores. --tiny runs all of it in
@@ -225,6 +226,16 @@ static void bench_decide(struct bench *b)
     report_latency("decide_with_event_p99", &l, half, "10 ms");
 }
 
+static void bench_recommend(struct bench *b)
+{
+    str request = request_recommend(&b->a, b->key);
+    struct rates r = measure_rate(b, request, CONNECTIONS);
+    report_rate("recommend", &r, "30000");
+    f64 half = median(&r.rate) / 2;
+    struct latencies l = measure_latency(b, request, half, false);
+    report_latency("recommend_p99", &l, half, "1 ms");
+}
+
 /* A file of orders is sent and folded while shoppers go on. */
 static void bench_import(struct bench *b)
 {
@@ -300,7 +311,7 @@ static void bench_session(struct bench *b)
 /* ---- main -------------------------------------------------------------------------------------------------- */
 
 static const struct { const char *name; void (*run)(struct bench *b); bool shop; } benches[] = {
-    { "ingest", bench_ingest, true }, { "decide", bench_decide, true }, { "import", bench_import, true }, { "start", bench_start, true }, { "session", bench_session, false },
+    { "ingest", bench_ingest, true }, { "decide", bench_decide, true }, { "recommend", bench_recommend, true }, { "import", bench_import, true }, { "start", bench_start, true }, { "session", bench_session, false },
 };
 
 static bool wanted(char **names, int n, const char *name)

@@ -58,6 +58,7 @@ void shop_write(const struct shop *shop, const char *folder);           /* folde
 str request_batch(arena *a, str key);                   /* BATCH_EVENTS calls of a Segment client */
 str request_event(arena *a, str key);                   /* one */
 str request_decide(arena *a, str key);                  /* three placements */
+str request_recommend(arena *a, str key);               /* ten items */
 str request_decide_with_event(arena *a, str key);
 
 /* ---- the server ------------------------------------------------------------------------------------------- */

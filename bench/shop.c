@@ -154,6 +154,12 @@ str request_decide(arena *a, str key)
     return post(a, "/v1/decide", key, S("{\"person\":{\"user_id\":\"u" A_PERSON "\"}," ASK "}"));
 }
 
+str request_recommend(arena *a, str key)
+{
+    return post(a, "/v1/recommend", key, S("{\"person\":{\"user_id\":\"u" A_PERSON "\"},\"strategy\":\"for_you\",\"limit\":10,"
+                                           "\"context\":{\"locale\":\"en-GB\",\"product\":\"p" AN_ITEM "\"}}"));
+}
+
 str request_decide_with_event(arena *a, str key)
 {
     str body = arena_printf(a, "{\"person\":{\"user_id\":\"u" A_PERSON "\"},\"events\":[{\"type\":\"track\",\"event\":\"Product Viewed\","
