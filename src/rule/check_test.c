@@ -86,6 +86,7 @@ static void what_cannot_be_read_is_told_with_its_column(void **state)
         { "no space before the unit", S_INIT("did(page_viewed, last 30days)"), RULE_SEGMENT, { { 23, "without a space", "30 days" } } },
         { "no window", S_INIT("did(page_viewed, yesterday)"), RULE_SEGMENT, { { 18, "expected a window", "last 30 days" } } },
         { "the window turned round", S_INIT("did(page_viewed, between 14 and 7 days ago)"), RULE_SEGMENT, { { 26, "nearer end", "between 7 and 14" } } },
+        { "a trait without a name", S_INIT("trait(\"\") = 3"), RULE_SEGMENT, { { 7, "expected a name in quotes", "\"first_name\"" } } },
         { "no field", S_INIT("sum(order_completed) > 3 EUR"), RULE_SEGMENT, { { 20, "a dot and the field", "." } } },
         { "not since what", S_INIT("did(page_viewed, between 3 and 7 days ago, not)"), RULE_SEGMENT, { { 47, "`since`", "since" } } },
         { "not since now", S_INIT("did(page_viewed, between 0 and 7 days ago, not since)"), RULE_SEGMENT, { { 26, "ends before now", "between 1 and" } } },

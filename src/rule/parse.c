@@ -394,7 +394,7 @@ static struct node *parse_text_call(struct parser *p, enum node_kind kind, const
 {
     struct node *n = node_new(p, kind);
     p->at += 2;
-    if (p->at->kind != TOKEN_TEXT) { expected(p, "text in quotes", hint); return lost(p, n); }
+    if (p->at->kind != TOKEN_TEXT || p->at->text.len == 0) { expected(p, "a name in quotes", hint); return lost(p, n); }
     n->name = p->at++->text;
     n->quoted = true;
     if (!want_sign(p, ")", "`)`")) return lost(p, n);
