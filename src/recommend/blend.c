@@ -39,6 +39,7 @@ static const char *const names[RECOMMENDERS] = {
     [RECOMMENDER_BUNDLES] = "bundles",        [RECOMMENDER_COMPLEMENTS] = "complements",
     [RECOMMENDER_UPSELL] = "upsell",          [RECOMMENDER_OUTFIT] = "outfit",
     [RECOMMENDER_REPLENISH] = "replenish",    [RECOMMENDER_QUIZ] = "quiz",
+    [RECOMMENDER_SLIST] = "slist",
 };
 
 const char *recommender_name(u8 recommender)
@@ -273,14 +274,15 @@ static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f3
 
 static const u8 table_of[RECOMMENDERS] = {              /* + 1 */
     [RECOMMENDER_COOC] = TABLE_COOC + 1, [RECOMMENDER_RULES] = TABLE_RULES + 1, [RECOMMENDER_EASE] = TABLE_EASE + 1,
-    [RECOMMENDER_CONTENT] = TABLE_CONTENT + 1, [RECOMMENDER_BUNDLES] = TABLE_BUNDLES + 1, [RECOMMENDER_UPSELL] = TABLE_UPSELL + 1,
-    [RECOMMENDER_COMPLEMENTS] = TABLE_COMPLEMENTS + 1, [RECOMMENDER_OUTFIT] = TABLE_COMPLEMENTS + 1,
+    [RECOMMENDER_SLIST] = TABLE_SLIST + 1, [RECOMMENDER_CONTENT] = TABLE_CONTENT + 1, [RECOMMENDER_BUNDLES] = TABLE_BUNDLES + 1,
+    [RECOMMENDER_UPSELL] = TABLE_UPSELL + 1, [RECOMMENDER_COMPLEMENTS] = TABLE_COMPLEMENTS + 1, [RECOMMENDER_OUTFIT] = TABLE_COMPLEMENTS + 1,
 };
 
 static f64 step_of(const struct model *m, u8 recommender)
 {
     const struct recommend_options *o = &m->options;
     return recommender == RECOMMENDER_RULES ? o->rules_step : recommender == RECOMMENDER_EASE ? o->ease_step
+         : recommender == RECOMMENDER_SLIST ? o->slist_step
          : recommender == RECOMMENDER_ALS ? o->als_step : o->cooc_step;
 }
 
@@ -402,7 +404,7 @@ static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
     case RECOMMENDER_SESSION:
         if (!k->near.at) k->near = sknn_neighbours(k->m, k->context.session, k->context.session_n, k->a);
         return heap_feed(k, recommender, sknn_score(k->m, &k->near, k->context.session, k->q->content, k->a), alone);
-    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
+    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_SLIST: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
     case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT:
         return table_feed(k, recommender, alone);
     case RECOMMENDER_ALS:

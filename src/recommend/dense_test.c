@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: EASE and implicit ALS are what their formulas say.
- * Method: small data. EASE against a direct inverse by Gauss-Jordan in double precision; ALS against the equations it
- * solves: at the end each side is where its own solve would leave it. Tolerances are what single precision leaves. */
+ * Goal: EASE, SLIST and implicit ALS are what their formulas say.
+ * Method: small data. EASE and SLIST against a direct inverse by Gauss-Jordan in double precision; ALS against the equations it
+ * solves: at the end each side is where its own solve would leave it. Tolerances are what single precision leaves, and for
+ * SLIST what its residues leave. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -65,6 +66,82 @@ static void ease_is_the_inverse_of_its_gram_matrix(void **state)
             f64 want = -g[i - 1][ITEMS + j - 1] / g[j - 1][ITEMS + j - 1];
             if (fabs((f64)t->pairs[p].score - want) > 1e-4) fail_msg("B[%u][%u] is %g, not %g", i, j, (f64)t->pairs[p].score, want);
         }
+    }
+    model_free(m);
+}
+
+/* Sessions with repeats and ages. Rows and targets of the least squares are written out one by one, and G B = R solved as it stands. */
+static void slist_solves_its_normal_equations(void **state)
+{
+    (void)state;
+    enum { N = 40, LENGTH_MAX = 9 };
+    static struct interaction at[N * LENGTH_MAX];
+    struct rng rng = rng_seed(29);
+    isize n = 0;
+    struct recommend_options o = recommend_defaults();
+    o.slist_alpha = .3;
+    o.slist_lambda = 4;
+    o.slist_decay_days = 20;
+    o.slist_row = ITEMS;
+    static f64 m[ITEMS][2 * ITEMS], r[ITEMS][ITEMS];
+    i64 now_ms = 100 * (i64)DAY_MS;
+    for (u32 s = 1; s <= N; s++) {
+        isize length = 2 + (isize)rng_below(&rng, LENGTH_MAX - 1), distinct = 0;
+        f64 x[ITEMS] = { 0 }, w = exp(-(f64)(100 - (2 * s)) / o.slist_decay_days);
+        u32 items[LENGTH_MAX];
+        for (isize k = 0; k < length; k++) {
+            items[k] = rng_below(&rng, ITEMS);
+            distinct += x[items[k]] <= 0;
+            x[items[k]] = 1;
+            at[n++] = (struct interaction){ s, items[k] + 1, (i64)(2 * s) * DAY_MS - (length - 1 - k), s, INTERACTION_VIEWED, 1 };
+        }
+        for (isize i = 0; i < ITEMS; i++)
+            for (isize j = 0; distinct > 1 && j < ITEMS; j++) {
+                m[i][j] += o.slist_alpha * w * x[i] * x[j] / (f64)(distinct * distinct);
+                r[i][j] += o.slist_alpha * w * x[i] * x[j] / (f64)distinct;
+            }
+        for (isize k = 0; k + 1 < length; k++) {
+            m[items[k]][items[k]] += (1 - o.slist_alpha) * w;
+            for (isize later = k + 1; later < length; later++) r[items[k]][items[later]] += (1 - o.slist_alpha) * w * exp(-(f64)(later - k - 1));
+        }
+    }
+    for (isize i = 0; i < ITEMS; i++) {
+        m[i][i] += o.slist_lambda;
+        m[i][ITEMS + i] = 1;
+    }
+    invert(m);
+    struct model *model = model_build(at, n, ITEMS + 1, now_ms, &o, NULL);
+    const struct table *t = &model->tables[TABLE_SLIST];
+    for (u32 i = 0; i < ITEMS; i++)
+        for (u32 j = 0; j < ITEMS; j++) {
+            f64 want = 0, got = 0;
+            for (isize k = 0; k < ITEMS; k++) want += m[i][ITEMS + k] * r[k][j];
+            for (u32 p = t->from[i + 1]; p < t->from[i + 2]; p++)
+                if (t->pairs[p].item == j + 1) got = (f64)t->pairs[p].score;
+            if (fabs(got - fmax(0, want)) > 2e-3) fail_msg("B[%u][%u] is %g, not %g", i, j, got, want);
+        }
+    model_free(model);
+}
+
+/* However little memory: every item keeps a row, of what stands beside it most. */
+static void slist_has_a_row_for_every_item(void **state)
+{
+    (void)state;
+    enum { MANY = 400 };
+    static struct interaction at[MANY * 4];
+    isize n = 0;
+    for (u32 s = 0; s < MANY; s++)
+        for (u32 k = 0; k < 4; k++)
+            at[n++] = (struct interaction){ s + 1, 1 + (k == 3 ? 0 : (s + k) % MANY), 1000 + k, s + 1, INTERACTION_VIEWED, 1 };
+    struct recommend_options o = recommend_defaults();
+    o.memory_bytes = 1;
+    struct model *m = model_build(at, n, MANY + 1, 2000, &o, NULL);
+    const struct table *t = &m->tables[TABLE_SLIST];
+    for (u32 i = 1; i < MANY; i++) {
+        u32 next = i == MANY ? 1 : i + 1;
+        bool found = false;
+        for (u32 p = t->from[i]; p < t->from[i + 1]; p++) found |= t->pairs[p].item == next;
+        if (!found) fail_msg("%u does not lead to %u", i, next);
     }
     model_free(m);
 }
@@ -141,6 +218,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ease_is_the_inverse_of_its_gram_matrix),
+        cmocka_unit_test(slist_solves_its_normal_equations),
+        cmocka_unit_test(slist_has_a_row_for_every_item),
         cmocka_unit_test(a_head_that_does_not_fit_shrinks),
         cmocka_unit_test(a_taste_solves_its_equations),
         cmocka_unit_test(the_same_data_gives_the_same_model),

@@ -50,8 +50,8 @@ static const char common[] = " Ties are broken against us; targets unknown to tr
                              "Numbers and weights are chosen on a held-out slice of the training file. Intervals: 95 %, bootstrap over ";
 
 static const struct { const char *name; u8 recommender; } algorithms[] = {
-    { "sknn", RECOMMENDER_SESSION }, { "cooc", RECOMMENDER_COOC }, { "rules", RECOMMENDER_RULES }, { "ease", RECOMMENDER_EASE },
-    { "als", RECOMMENDER_ALS },      { "pop", RECOMMENDER_POPULAR },
+    { "sknn", RECOMMENDER_SESSION }, { "cooc", RECOMMENDER_COOC }, { "rules", RECOMMENDER_RULES }, { "slist", RECOMMENDER_SLIST },
+    { "ease", RECOMMENDER_EASE },    { "als", RECOMMENDER_ALS },      { "pop", RECOMMENDER_POPULAR },
 };
 
 /* ---- measuring ----------------------------------------------------------------------------- */
@@ -390,7 +390,7 @@ static enum err find_algorithm(str name, u32 *only, const char **said, struct di
             *said = algorithms[i].name;
             return ERR_OK;
         }
-    return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, rules, ease, als, pop and blend", STR_FMT(name));
+    return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, rules, slist, ease, als, pop and blend", STR_FMT(name));
 }
 
 enum err evaluate_run(const struct evaluate_options *options, struct buf *out, struct diag *diag)

@@ -4,6 +4,8 @@
 #ifndef RECOMMEND_INSIDE_H
 #define RECOMMEND_INSIDE_H
 
+#include <math.h>
+
 #include "math/math.h"
 #include "recommend/recommend.h"
 
@@ -19,7 +21,7 @@ enum ranking_kind { RANKING_TRENDING, RANKING_BESTSELLERS, RANKING_POPULAR, RANK
 struct ranking { struct scored *at; isize n; };
 
 /* Item -> items, best first: what is looked up rather than worked out when somebody asks. */
-enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLE_CONTENT, TABLE_BUNDLES, TABLE_COMPLEMENTS, TABLE_UPSELL, TABLES };
+enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLE_SLIST, TABLE_CONTENT, TABLE_BUNDLES, TABLE_COMPLEMENTS, TABLE_UPSELL, TABLES };
 struct pair { u32 item; f32 score; };
 struct table { u32 *from; struct pair *pairs; };        /* from: items + 1 places; null: not built */
 
@@ -80,6 +82,12 @@ struct build {
     f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
 };
 static inline bool builds(const struct build *b, enum recommender r) { return b->m->options.only == 0 || b->m->options.only >> r & 1; }
+/* What age leaves of a session: old is little, but in order. Of 0 days: all. */
+static inline f64 faded(i64 age_ms, f64 days)
+{
+    if (age_ms <= 0 || days <= 0) return 1;
+    return fmax(exp(-(f64)age_ms / (days * (f64)DAY_MS)), 1e-30);
+}
 static inline bool is_asked(const struct build *b, isize item) { return !b->asked || bitset_test(b->asked, (u32)item); }
 /* model_build, with no rows but of items that will be asked about: enough to try numbers on known questions. */
 struct model *model_build_for(const struct interaction *interactions, isize n, u32 items, i64 now_ms, const struct recommend_options *options,
@@ -88,6 +96,7 @@ void build_goods(struct build *b, const struct catalog *catalog);      /* goods.
 void build_together(struct build *b);                   /* together.c: bundles, complements, upsell */
 void build_replenish(struct build *b);                  /* replenish.c */
 void build_tables(struct build *b);                     /* table.c: cooc and rules */
+void build_slist(struct build *b);                      /* slist.c */
 void build_ease(struct build *b);                       /* ease.c */
 void build_factors(struct build *b);                    /* als.c */
 void algebra_start(void);                               /* algebra.c; before anything dense */

@@ -7,7 +7,7 @@
  * `kept` distinct items are kept. From these sessions come
  *
  *   postings    item -> sessions, newest first, capped: what session kNN walks (sknn.c)
- *   tables      item -> items that go with it (table.c, ease.c)
+ *   tables      item -> items that go with it (table.c, ease.c, slist.c)
  *   factors     items as vectors (als.c)
  *   rankings    trending, best-sellers, popular; of products and of content
  *
@@ -38,6 +38,7 @@ struct recommend_options recommend_defaults(void)
         .heard = 100, .cooc_row = 100, .cooc_decay_days = 90, .cooc_shrink = 1, .cooc_norm = .5, .cooc_step = .6,
         .rules_window = 5, .rules_norm = .5, .rules_step = .6,
         .ease_items = 5000, .ease_row = 200, .ease_lambda = 100, .ease_decay_days = 90, .ease_step = .6,
+        .slist_row = 200, .slist_alpha = .4, .slist_lambda = 10, .slist_decay_days = 30, .slist_step = .4,
         .als_dims = 64, .als_rounds = 10, .als_alpha = .1, .als_lambda = .02, .als_step = 1,
         .memory_bytes = (isize)512 << 20, .seed = 1,
     };
@@ -67,12 +68,6 @@ static int best_first(const void *left, const void *right)
     const struct scored *a = left, *b = right;
     if (a->score > b->score || a->score < b->score) return a->score > b->score ? -1 : 1;
     return (a->id > b->id) - (a->id < b->id);
-}
-
-static f64 faded(i64 age_ms, f64 days)
-{
-    if (age_ms <= 0 || days <= 0) return 1;
-    return fmax(exp(-(f64)age_ms / (days * (f64)DAY_MS)), 1e-30);   /* old is little, but in order */
 }
 
 /* ---- sessions and postings ----------------------------------------------------------------- */
@@ -264,6 +259,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     build_together(&b);
     build_replenish(&b);
     build_tables(&b);
+    build_slist(&b);
     build_ease(&b);
     build_factors(&b);
     arena_fini(&b.scratch);

@@ -43,6 +43,8 @@ struct recommend_options {
     f64 rules_shrink, rules_norm, rules_step;
     isize ease_items, ease_row;     /* the head: most dealt with; places in a row */
     f64 ease_lambda, ease_decay_days, ease_step;
+    isize slist_row;                /* slist.c: places in a row */
+    f64 slist_alpha, slist_lambda, slist_decay_days, slist_step;
     /* factors (als.c) */
     isize als_dims, als_rounds;
     f64 als_alpha, als_lambda, als_step;
@@ -80,7 +82,7 @@ enum recommender {
     RECOMMENDER_SESSION = 0, RECOMMENDER_COOC = 1, RECOMMENDER_TRENDING = 2, RECOMMENDER_BESTSELLERS = 3, RECOMMENDER_RECENT = 4,
     RECOMMENDER_POPULAR = 5, RECOMMENDER_RULES = 6, RECOMMENDER_EASE = 7, RECOMMENDER_ALS = 8, RECOMMENDER_CONTENT = 9,
     RECOMMENDER_BUNDLES = 10, RECOMMENDER_COMPLEMENTS = 11, RECOMMENDER_UPSELL = 12, RECOMMENDER_OUTFIT = 13,
-    RECOMMENDER_REPLENISH = 14, RECOMMENDER_QUIZ = 15, RECOMMENDERS
+    RECOMMENDER_REPLENISH = 14, RECOMMENDER_QUIZ = 15, RECOMMENDER_SLIST = 16, RECOMMENDERS
 };
 _Static_assert(RECOMMENDERS <= 64, "from 64 on a source is no recommender");
 /* Without dense algebra: seconds at most. */
@@ -135,7 +137,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
 struct evaluate_options {
     str kind;                                           /* session, sequence, basket, topn; empty: session */
     const char *train, *test;                           /* paths; sequence: without test the last of everybody is left out */
-    str algorithm;                                      /* sknn, cooc, rules, ease, als, pop, blend; empty: blend, of all that may help */
+    str algorithm;                                      /* sknn, cooc, rules, slist, ease, als, pop, blend; empty: blend, of all that may help */
     bool json;                                          /* else text for a terminal */
     u64 seed;                                           /* of the intervals and of training; 0: 1 */
     isize resamples;                                    /* for the intervals; 0: 1,000 */

@@ -38,6 +38,10 @@ static const struct knob knobs[] = {
     { RECOMMENDER_RULES, false, AT(rules_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
     { RECOMMENDER_RULES, false, AT(rules_norm), SESSIONS | SEQUENCES, { 0, .1, .25, .5 }, 4 },
     { RECOMMENDER_RULES, false, AT(rules_shrink), SESSIONS | SEQUENCES, { 0, 1, 5 }, 3 },
+    { RECOMMENDER_SLIST, false, AT(slist_alpha), SESSIONS, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, false, AT(slist_decay_days), SESSIONS, { 4, 8, 15, 30, 90, 0 }, 6 },
+    { RECOMMENDER_SLIST, false, AT(slist_step), SESSIONS, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, false, AT(slist_lambda), SESSIONS, { 3, 10, 30 }, 3 },
     { RECOMMENDER_EASE, false, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000 }, 6 },
     { RECOMMENDER_EASE, false, AT(ease_decay_days), SESSIONS | BASKETS, { 30, 90, 0 }, 3 },
     { RECOMMENDER_EASE, false, AT(ease_step), SESSIONS | SEQUENCES, { .3, .6, .8, 1 }, 4 },
@@ -76,6 +80,7 @@ u32 task_recommenders(enum task task)
     u32 all = 1U << RECOMMENDER_COOC | 1U << RECOMMENDER_EASE | 1U << RECOMMENDER_POPULAR;
     if (task != TASK_TOPN) all |= 1U << RECOMMENDER_SESSION;
     if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_RULES;
+    if (task == TASK_SESSION) all |= 1U << RECOMMENDER_SLIST;
     if (task == TASK_TOPN || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_ALS;
     return all;
 }

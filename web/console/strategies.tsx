@@ -14,6 +14,7 @@ const RECOMMENDERS: [string, string][] = [
     ["cooc", "looked at and bought together"],
     ["rules", "what comes after it"],
     ["ease", "the same, less what a third item explains"],
+    ["slist", "beside and after it in a visit"],
     ["als", "the person's whole taste"],
     ["content", "alike by category, brand, colour"],
     ["complements", "goes with the cart or the product in view"],
