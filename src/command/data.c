@@ -533,7 +533,7 @@ static int key_create(struct args *args, struct folder *folder)
     }
     if (!known && !says)
         (void)fprintf(stderr, "opmaat: the source \"%.*s\" declares no legal basis, so only events that carry a person's consent are taken; "
-                      "--basis analytics=contract,personalisation=contract declares one\n", STR_FMT(source));
+                      "--basis analytics=contract,personalisation=contract,model_training=contract declares one\n", STR_FMT(source));
     str key = api_key_make(args->a, secret, &prefix);
     document = key_document(args->a, key, secret, source, S("command line"));
     if (api_define(folder->fold, S("key"), prefix, document, S("command line"), &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));

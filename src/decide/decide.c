@@ -487,13 +487,32 @@ static isize put_pins(struct asker *q, struct picking *p, struct decided_item *i
     return n;
 }
 
-/* A shop's first hour: there is a catalogue, and nobody has done anything yet. The latest of it, looked at no further than
- * CATALOGUE_WALKED_MAX, so that a filter which lets nothing through costs little. */
-static isize from_catalogue(const struct asker *q, struct picking *p, struct decided_item *items, isize limit)
+/* One more of this item's category, brand or seller would be too many. */
+static bool group_is_full(const struct picking *p, const struct decided_item *items, isize n, u32 id)
 {
-    isize n = 0, most = catalog_count(q->world->catalog), least = max_isize(0, most - CATALOGUE_WALKED_MAX);
-    for (isize id = most; id > least && n < limit; id--)
-        if (eligible(p, (u32)id)) items[n++] = (struct decided_item){ .item = { (u32)id }, .source = SOURCE_CATALOGUE };
+    const struct catalog *catalog = p->q->world->catalog;
+    for (isize g = 0; p->strategy && p->strategy->capped && g < GROUPINGS; g++) {
+        isize most = p->strategy->query.max_per_group[g], in = 0;
+        u32 group = most > 0 ? arrange_group(catalog, id, g) : 0;
+        for (isize i = 0; group && i < n; i++) in += arrange_group(catalog, items[i].item.v, g) == group;
+        if (group && in >= most) return true;
+    }
+    return false;
+}
+
+/* Fills what is left: in a shop's first hour there is a catalogue and nobody has done anything, and where nobody lets models learn
+ * from them that is how it stays. The latest of it, looked at no further than CATALOGUE_WALKED_MAX, so that a filter which lets
+ * nothing through costs little. */
+static isize from_catalogue(const struct asker *q, struct picking *p, const struct recommend_query *query, struct decided_item *items,
+                            isize n, isize limit)
+{
+    isize most = catalog_count(q->world->catalog), least = max_isize(0, most - CATALOGUE_WALKED_MAX), found = n;
+    for (isize id = most; id > least && n < limit; id--) {
+        bool there = (u32)id == query->product || has(query->cart, query->cart_n, (u32)id);
+        for (isize i = 0; i < found && !there; i++) there = items[i].item.v == (u32)id;
+        if (there || group_is_full(p, items, n, (u32)id) || !eligible(p, (u32)id)) continue;
+        items[n++] = (struct decided_item){ .item = { (u32)id }, .source = SOURCE_CATALOGUE };
+    }
     return n;
 }
 
@@ -531,7 +550,7 @@ static isize find_items(struct asker *q, struct picking *p, isize limit, struct 
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
     if (varied) n = arrange_diverse(q->world->catalog, items, n, limit, strategy->lambda);
-    return n ? n : from_catalogue(q, p, items, limit);
+    return n < limit ? from_catalogue(q, p, &query, items, n, limit) : n;
 }
 
 /* What somebody chose comes before what is inferred of them: what fits most of their choices first, else in the order there

@@ -95,6 +95,7 @@ static void add_asker(const struct view *v, struct jsonw *w)
     jsonw_key_begin(w, "categoryPreferences", '{');
     jsonw_key_bool(w, "analytics", v->consent == CHOICE_YES);
     jsonw_key_bool(w, "personalisation", v->consent == CHOICE_YES);
+    jsonw_key_bool(w, "model_training", v->consent == CHOICE_YES);
     jsonw_end(w, '}');
     jsonw_end(w, '}');
     jsonw_end(w, '}');

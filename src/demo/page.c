@@ -513,8 +513,8 @@ static void add_consent_buttons(struct view *v, str back)
 str page_privacy(struct view *v)
 {
     html(&v->out, "<h1>{}</h1><div class=\"prose\"><p>{}</p><p>{}</p><p>{}</p><p><strong>{}</strong></p>", say(v, "Your choice about data", "Ditt valg om data"),
-        say(v, "If you say yes, we remember what you look at and buy, and use it to show you things in your taste: your size first, no advertising for what you already own.",
-            "Sier du ja, husker vi hva du ser på og kjøper, og bruker det til å vise deg ting i din smak: din størrelse først, ingen reklame for det du allerede har."),
+        say(v, "If you say yes, we remember what you look at and buy, and use it to show you things in your taste: your size first, no advertising for what you already own. What goes together in many people's baskets helps others to find it.",
+            "Sier du ja, husker vi hva du ser på og kjøper, og bruker det til å vise deg ting i din smak: din størrelse først, ingen reklame for det du allerede har. Det mange handler sammen, hjelper andre å finne det."),
         say(v, "If you say no, the shop works just as well. Your cart and language stay in cookies in your own browser; nothing else is kept.",
             "Sier du nei, virker butikken like godt. Handlekurven og språket ligger i informasjonskapsler i din egen nettleser; ingenting annet lagres."),
         say(v, "You may change your mind here at any time, and what we knew is then no longer used.", "Du kan ombestemme deg her når som helst, og det vi visste blir da ikke lenger brukt."),
@@ -590,7 +590,7 @@ str page_missing(struct view *v)
  * from the JSON block, so the script itself never changes. */
 const char page_script[] =
     "(function(){var o=window.opmaat=window.opmaat||[],d=JSON.parse(document.getElementById('shop').textContent),"
-    "c=function(y){o.push(['consent',{analytics:y,personalisation:y}])},s=function(){try{return sessionStorage}catch(e){return{}}}();"
+    "c=function(y){o.push(['consent',{analytics:y,personalisation:y,model_training:y}])},s=function(){try{return sessionStorage}catch(e){return{}}}();"
     "if(d.consent!=null)c(d.consent);"
     "if(d.consent){var u=d.identify?d.identify[0]:'';if(u!==(s.ff_person||'')){"
     "o.push(u?['identify'].concat(d.identify):['reset']);"
@@ -598,7 +598,7 @@ const char page_script[] =
     "else if(d.consent===false&&s.ff_person)delete s.ff_person;"
     "d.events.forEach(function(e){o.push(e)});"
     "document.addEventListener('submit',function(e){var b=e.submitter;"
-    "if(b&&b.name==='choice')window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes'}])});"
+    "if(b&&b.name==='choice')window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes',model_training:b.value==='yes'}])});"
     /* As one types: the first few products under the box. Only the last question's answer is shown. */
     "addEventListener('DOMContentLoaded',function(){var q=document.getElementById('q'),l=document.getElementById('found'),n=0,w;"
     "if(!q||!l||!d.key)return;q.addEventListener('input',function(){clearTimeout(w);w=setTimeout(function(){var t=q.value.trim(),i=++n;"
@@ -619,7 +619,7 @@ const char page_script[] =
     "f.addEventListener('change',function(){var c={category:[],colour:[]};new FormData(f).forEach(function(v,n){c[n].push(v)});"
     "for(var n in c)if(!c[n].length)c[n]=null;"
     "fetch('/v1/preferences',{method:'POST',body:JSON.stringify({write_key:d.key,person:p,preferences:c,"
-    "context:{consent:{categoryPreferences:{analytics:true,personalisation:true}}}})}).then(function(r){"
+    "context:{consent:{categoryPreferences:{analytics:true,personalisation:true,model_training:true}}}})}).then(function(r){"
     "k.textContent=r.ok?k.dataset.kept:k.dataset.lost},function(){k.textContent=k.dataset.lost})})})})()";
 
 static void add_data(struct view *v, struct buf *out)

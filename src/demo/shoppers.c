@@ -284,6 +284,7 @@ static void write_consent(struct jsonw *w, bool yes)
     jsonw_key_begin(w, "categoryPreferences", '{');
     jsonw_key_bool(w, "analytics", yes);
     jsonw_key_bool(w, "personalisation", yes);
+    jsonw_key_bool(w, "model_training", yes);
     jsonw_end(w, '}');
     jsonw_end(w, '}');
 }

@@ -267,6 +267,7 @@ static str order_event(struct view *v, str order, str anonymous)
     jsonw_key_begin(&w, "categoryPreferences", '{');
     jsonw_key_bool(&w, "analytics", true);
     jsonw_key_bool(&w, "personalisation", true);
+    jsonw_key_bool(&w, "model_training", true);
     jsonw_end(&w, '}');
     jsonw_end(&w, '}');
     jsonw_end(&w, '}');

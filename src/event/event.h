@@ -191,7 +191,8 @@ struct history_entry {
     u16 flags;                      /* enum history_flag */
 };
 static_assert(sizeof(struct history_entry) == 40, "stored as it is");
-enum history_flag { HISTORY_ORDER = 1, HISTORY_CONTENT = 2, HISTORY_BOT = 4 };
+/* TEACHES: when it came, its source declared a basis on which models may learn from it until the person says no. */
+enum history_flag { HISTORY_ORDER = 1, HISTORY_CONTENT = 2, HISTORY_BOT = 4, HISTORY_TEACHES = 8 };
 /* The upper half of the flags: which of the carts of its node it was done with, from 1; 0 when no cart was named. */
 enum { HISTORY_CART_SHIFT = 8 };
 /* Our own note that somebody came into a segment or left it (quantity: its number); nothing that they did. */

@@ -82,6 +82,7 @@ struct change {
     i64 now_ms;
     struct profile_edit edit;
     bool facts, all, orders, exposures, consents;
+    bool teaches;                   /* models may learn from what is added, unless the person says no */
     bool quiet;                     /* segments fill without saying so: a definition changed, not the person */
     struct { struct history_entry *at; isize n, cap; } touched;
 };
@@ -104,8 +105,15 @@ static void touch(struct change *c, struct history_entry entry)
     c->touched.at[c->touched.n++] = entry;
 }
 
+static bool source_teaches(const struct fold *fold, str source)
+{
+    const struct source *s = book_source(atomic_load(&fold->live.book), source);
+    return s && consent_allows(s->basis.of[PURPOSE_MODEL_TRAINING], CONSENT_UNKNOWN);
+}
+
 static void add_entry(struct change *c, struct history_entry entry)
 {
+    if (c->teaches) entry.flags |= HISTORY_TEACHES;
     edit_entry(&c->edit, c->a, entry);
     touch(c, entry);
     bool first = c->edit.created_at_ms == 0 || entry.at_ms < c->edit.created_at_ms;
@@ -398,8 +406,11 @@ static void order_out(struct change *c, order_id id)
 static void order_in(struct change *c, const struct order *order)
 {
     struct history_entry *entries = NULL;
+    bool teaches = c->teaches;
+    c->teaches = source_teaches(c->fold, str_cut(order->key, ':').head);    /* a refund may be another source's word */
     isize n = order_entries(order, edit_node(&c->edit, order->node, c->a), c->a, &entries);
     for (isize i = 0; i < n; i++) add_entry(c, entries[i]);
+    c->teaches = teaches;
     c->orders = true;
 }
 
@@ -559,6 +570,7 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     change_begin(&c, fold, who->person, now_ms);
     for (isize i = 0; i < who->merged_n; i++)
         if (who->merged[i].v != who->person.v) absorb(&c, who->merged[i], who->links[i]);
+    c.teaches = source_teaches(fold, e->source);
     u8 index = edit_node(&c.edit, who->node, c.a);
     if (c.edit.bucketing_id.len == 0 || who->merged_n) c.edit.bucketing_id = bucketing_id(fold, who->person);
     bool known = has_verified_strong(e);

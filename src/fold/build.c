@@ -4,7 +4,8 @@
  *
  * It reads profiles as decisions do, inside rcu brackets, a few thousand at a time so that nobody's old version is
  * held back for long; guests' baskets, which no profile has, it asks the fold for. The model is made anew from what is
- * there, so a person who withdrew or was erased is not in the next one.
+ * there, so a person who withdrew or was erased is not in the next one. Who was never asked is left out, too, but for what
+ * came on a basis of its own (profile_teaches).
  */
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,13 +48,13 @@ static void learn_entry(struct learning *l, const struct history_entry *e, u32 s
 /* A visit is a session; so is each order's basket. */
 static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms)
 {
-    if (profile_consent(p, PURPOSE_MODEL_TRAINING) == CONSENT_DENIED || profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
     u32 visit = 0, basket = 0;
     l->person = p->id.v;
     i64 last_ms = 0;
     u64 order = 0;
     for (isize i = 0; i < p->history_n; i++) {
         const struct history_entry *e = &p->history[i];
+        if (!profile_teaches(p, e)) continue;
         if (e->type == EVENT_PRODUCT_PURCHASED) {
             if (basket == 0 || order != e->ref) basket = ++l->sessions;
             order = e->ref;

@@ -611,6 +611,46 @@ static void a_strangers_no_leaves_one_keyed_hash_and_a_yes_lifts_it(void **state
     assert_true(same_digest(live, replayed()));
 }
 
+static isize taught(void)
+{
+    isize n;
+    rcu_thread_start();
+    mem_free(builder_interactions(fold, &n));
+    rcu_thread_stop();
+    return n;
+}
+
+static void says_of_training(struct identifier who, bool yes)
+{
+    struct event e = event_of(EVENT_CONSENT_CHANGED, who, nobody);
+    if (yes) e.consent_granted = 1 << PURPOSE_MODEL_TRAINING;
+    else e.consent_denied = 1 << PURPOSE_MODEL_TRAINING;
+    put_event(&e);
+}
+
+static void models_learn_from_nobody_who_was_not_asked_unless_the_source_says_why(void **state)
+{
+    (void)state;
+    struct identifier ana = proved(IDENTIFIER_USER_ID, "ana"), ben = proved(IDENTIFIER_USER_ID, "ben");
+    define("source", "shop", "{\"basis\":{\"analytics\":\"contract\",\"model_training\":\"consent\"}}");
+    views(ana, "jeans");
+    views(ben, "jeans");
+    orders_say(EVENT_ORDER_COMPLETED, ana, "1", 1000, 1);
+    assert_int_equal(taught(), 0);                      /* nobody was asked */
+    says_of_training(ana, true);
+    assert_int_equal(taught(), 2);                      /* a yes is for what was before, too */
+    define("source", "shop", "{\"basis\":{\"analytics\":\"contract\",\"model_training\":\"legitimate_interest\"}}");
+    views(ben, "jacket");
+    orders_say(EVENT_ORDER_COMPLETED, ben, "2", 1000, 1);
+    assert_int_equal(taught(), 4);                      /* his later doings, not what came when the basis was consent */
+    says_of_training(ben, false);
+    assert_int_equal(taught(), 2);                      /* he objects: nothing of his */
+    says_of_training(ana, false);
+    assert_int_equal(taught(), 0);
+    struct fold_digest live = fold_digest(fold);
+    assert_true(same_digest(live, replayed()));
+}
+
 /* ---- duplicates ---------------------------------------------------------------------------------------- */
 
 static void a_key_is_remembered_for_the_window_and_then_forgotten(void **state)
@@ -771,6 +811,7 @@ int main(void)
         on_log(an_order_that_turns_out_to_be_anothers_is_counted_once),
         on_log(after_a_no_nothing_more_is_folded_until_a_yes),
         on_log(a_strangers_no_leaves_one_keyed_hash_and_a_yes_lifts_it),
+        on_log(models_learn_from_nobody_who_was_not_asked_unless_the_source_says_why),
         on_log(a_key_is_remembered_for_the_window_and_then_forgotten),
         on_disk(what_was_flushed_is_read_back_to_the_same_digest),
         on_disk(a_crash_between_append_and_flush_replays_to_the_same_digest),

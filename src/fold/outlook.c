@@ -61,7 +61,7 @@ static void gather(struct fold *fold, struct look look, i64 now_ms, struct buyer
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
             const struct profile *p = people_get(fold->live.people, (person_id){ id });
             if (!p) continue;
-            bool teaches = !refused(p, PURPOSE_MODEL_TRAINING) && !refused(p, PURPOSE_ANALYTICS);
+            bool teaches = profile_teaches_all(p);
             if (teaches) intent_train(t, p->history, p->history_n, now_ms);
             if (teaches) buyers_add(learn, p, look.currency, now_ms);
             if (!refused(p, PURPOSE_PERSONALISATION)) buyers_add(ask, p, look.currency, now_ms);

@@ -77,6 +77,19 @@ enum consent_state profile_consent(const struct profile *p, int purpose)
     return best ? (enum consent_state)best->state : CONSENT_UNKNOWN;
 }
 
+bool profile_teaches(const struct profile *p, const struct history_entry *e)
+{
+    if (profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return false;
+    return consent_allows(e->flags & HISTORY_TEACHES ? BASIS_CONTRACT : BASIS_CONSENT, profile_consent(p, PURPOSE_MODEL_TRAINING));
+}
+
+bool profile_teaches_all(const struct profile *p)
+{
+    for (isize i = 0; i < p->history_n; i++)
+        if (!history_is_move(&p->history[i]) && !profile_teaches(p, &p->history[i])) return false;
+    return true;
+}
+
 /* ---- affinities ------------------------------------------------------------------------------ */
 
 static f64 type_weight(u16 type)

@@ -92,6 +92,11 @@ const struct match *profile_matches(const struct profile *p, segment_id segment,
 str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms);
 /* What the person has said about a purpose, latest first, deny before grant at the same instant. */
 enum consent_state profile_consent(const struct profile *p, int purpose);
+/* May models learn from this line of the person's history? Their yes and their no to model_training count for all of it; who was never
+ * asked teaches only by what came on another basis than consent. A no to analytics is a no to this. */
+bool profile_teaches(const struct profile *p, const struct history_entry *e);
+/* The same of everything they did: for models that look at whole people. */
+bool profile_teaches_all(const struct profile *p);
 
 /* Decayed share of one value in what the person dealt with, by dimension: category, brand, colour, gender, price (a band such as
  * "50-100"). Weights: viewed 1, added 3, wished 3, purchased 5; half-life 30 days. 0..1; computed from the hot history up to now_ms.

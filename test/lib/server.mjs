@@ -83,7 +83,7 @@ export async function opmaat(args, { ok = true, env, input, timeout = 600_000 } 
 
 /** Makes a key in `data` and returns it as text. No server may be running on the folder. */
 export async function createKey(data, kind, source,
-        basis = 'analytics=contract,personalisation=contract') {
+        basis = 'analytics=contract,personalisation=contract,model_training=contract') {
     const args = ['key', 'create', '--data', data, '--kind', kind, '--source', source, '--json'];
     if (basis) args.push('--basis', basis);
     const { stdout } = await opmaat(args);
