@@ -92,6 +92,8 @@ static inline bool is_asked(const struct build *b, isize item) { return !b->aske
 /* model_build, with no rows but of items that will be asked about: enough to try numbers on known questions. */
 struct model *model_build_for(const struct interaction *interactions, isize n, u32 items, i64 now_ms, const struct recommend_options *options,
                               const struct catalog *catalog, const struct bitset *asked);
+/* After a change of options that act when somebody asks: neighbours, how far postings are read, steps and decays by place. */
+void model_ask_anew(struct model *m);
 void build_goods(struct build *b, const struct catalog *catalog);      /* goods.c: facets, and what is alike */
 void build_together(struct build *b);                   /* together.c: bundles, complements, upsell */
 void build_replenish(struct build *b);                  /* replenish.c */

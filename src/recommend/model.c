@@ -206,6 +206,12 @@ static void build_rankings(struct build *b, i64 now_ms)
         }
 }
 
+void model_ask_anew(struct model *m)
+{
+    for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = exp(-(f64)i / m->options.position_decay);
+    for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / m->options.distance_decay);
+}
+
 static void bitset_give_back(void *b) { bitset_free(b); }
 
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
@@ -249,8 +255,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
         if (i == 0 || b.all[i].at_ms < m->card.from_ms) m->card.from_ms = b.all[i].at_ms;
         if (i == 0 || b.all[i].at_ms > m->card.to_ms) m->card.to_ms = b.all[i].at_ms;
     }
-    for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = exp(-(f64)i / m->options.position_decay);
-    for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / m->options.distance_decay);
+    model_ask_anew(m);
 
     build_sessions(&b, now_ms);
     build_postings(&b);

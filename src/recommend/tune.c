@@ -14,39 +14,49 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, PEOPLE_MAX = 700, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
+enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 700, POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
 static const f64 gain_asked = 1.004;
 static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
 static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
 
-struct knob { u8 recommender; bool whole; isize offset; u32 tasks; f64 values[VALUES_MAX]; isize n; };
+/* `kind` says what its values are, and what a change of it costs. */
+enum knob_kind {
+    BUILT,                              /* a model is built for each value */
+    DAYS,                               /* the same; values are shares of the days that the data spans, 0 for ever */
+    ASKED,                              /* it acts when somebody asks: one model serves all values */
+    ASKED_WHOLE,                        /* of them the whole numbers */
+    BUILT_WHOLE,
+};
+struct knob { u8 recommender; enum knob_kind kind; isize offset; u32 tasks; f64 values[VALUES_MAX]; isize n; };
 #define AT(field) (isize) offsetof(struct recommend_options, field)
 enum { SESSIONS = 1 << TASK_SESSION, SEQUENCES = 1 << TASK_SEQUENCE, BASKETS = 1 << TASK_BASKET, TOPNS = 1 << TASK_TOPN, ANY = 15 };
 static const struct knob knobs[] = {
-    { RECOMMENDER_SESSION, true, AT(neighbours), ANY & ~TOPNS, { 100, 500, 1500 }, 3 },
-    { RECOMMENDER_SESSION, false, AT(position_decay), ANY & ~TOPNS, { 1, 2, 3, 5 }, 4 },
-    { RECOMMENDER_SESSION, false, AT(idf), ANY & ~TOPNS, { .5, 1, 2 }, 3 },
-    { RECOMMENDER_SESSION, false, AT(distance_decay), ANY & ~TOPNS, { 2.5, 5, 10 }, 3 },
-    { RECOMMENDER_SESSION, false, AT(session_decay_days), ANY & ~TOPNS, { 5, 15, 30, 90, 0 }, 5 },
-    { RECOMMENDER_SESSION, false, AT(session_length), ANY & ~TOPNS, { 0, .25, .5 }, 3 },
-    { RECOMMENDER_SESSION, true, AT(sessions_per_item), ANY & ~TOPNS, { 1000, 2500, 5000, 10000 }, 4 },
-    { RECOMMENDER_COOC, false, AT(cooc_step), ANY & ~BASKETS & ~TOPNS, { .2, .4, .6, .8, 1 }, 5 },
-    { RECOMMENDER_COOC, false, AT(cooc_length), ANY, { 0, .5, 1 }, 3 },
-    { RECOMMENDER_COOC, false, AT(cooc_norm), ANY, { .1, .3, .4, .5, .6 }, 5 },
-    { RECOMMENDER_COOC, false, AT(cooc_shrink), ANY, { .1, 1, 5, 20 }, 4 },
-    { RECOMMENDER_COOC, false, AT(cooc_decay_days), SESSIONS | BASKETS, { 10, 30, 90, 0 }, 4 },
-    { RECOMMENDER_RULES, false, AT(rules_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
-    { RECOMMENDER_RULES, false, AT(rules_norm), SESSIONS | SEQUENCES, { 0, .1, .25, .5 }, 4 },
-    { RECOMMENDER_RULES, false, AT(rules_shrink), SESSIONS | SEQUENCES, { 0, 1, 5 }, 3 },
-    { RECOMMENDER_SLIST, false, AT(slist_alpha), SESSIONS, { .2, .4, .6, .8 }, 4 },
-    { RECOMMENDER_SLIST, false, AT(slist_decay_days), SESSIONS, { 4, 8, 15, 30, 90, 0 }, 6 },
-    { RECOMMENDER_SLIST, false, AT(slist_step), SESSIONS, { .2, .4, .6, .8 }, 4 },
-    { RECOMMENDER_SLIST, false, AT(slist_lambda), SESSIONS, { 3, 10, 30 }, 3 },
-    { RECOMMENDER_EASE, false, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000 }, 6 },
-    { RECOMMENDER_EASE, false, AT(ease_decay_days), SESSIONS | BASKETS, { 30, 90, 0 }, 3 },
-    { RECOMMENDER_EASE, false, AT(ease_step), SESSIONS | SEQUENCES, { .3, .6, .8, 1 }, 4 },
-    { RECOMMENDER_ALS, false, AT(als_lambda), TOPNS | SEQUENCES, { .003, .01, .03, .1 }, 4 },
-    { RECOMMENDER_ALS, false, AT(als_alpha), TOPNS | SEQUENCES, { .03, .1, .3, 1 }, 4 },
+    { RECOMMENDER_SESSION, ASKED_WHOLE, AT(neighbours), ANY & ~TOPNS, { 100, 500, 1500 }, 3 },
+    { RECOMMENDER_SESSION, ASKED, AT(position_decay), ANY & ~TOPNS, { 1, 2, 3, 5 }, 4 },
+    { RECOMMENDER_SESSION, ASKED, AT(distance_decay), ANY & ~TOPNS, { 2.5, 5, 10, 20 }, 4 },
+    { RECOMMENDER_SESSION, ASKED_WHOLE, AT(sessions_per_item), ANY & ~TOPNS, { 1000, 2500, 5000, POSTINGS_MAX }, 4 },
+    { RECOMMENDER_SESSION, BUILT, AT(idf), ANY & ~TOPNS, { .5, 1, 2 }, 3 },
+    { RECOMMENDER_SESSION, DAYS, AT(session_decay_days), SESSIONS, { .1, .25, .5, 1, 3, 0 }, 6 },
+    { RECOMMENDER_SESSION, BUILT, AT(session_decay_days), SEQUENCES | BASKETS, { 5, 15, 30, 90, 0 }, 5 },
+    { RECOMMENDER_SESSION, BUILT, AT(session_length), ANY & ~TOPNS, { 0, .25, .5 }, 3 },
+    { RECOMMENDER_COOC, ASKED, AT(cooc_step), ANY & ~BASKETS & ~TOPNS, { .2, .4, .6, .8, 1 }, 5 },
+    { RECOMMENDER_COOC, BUILT, AT(cooc_length), ANY, { 0, .5, 1 }, 3 },
+    { RECOMMENDER_COOC, BUILT, AT(cooc_norm), ANY, { .1, .3, .4, .5, .6 }, 5 },
+    { RECOMMENDER_COOC, BUILT, AT(cooc_shrink), ANY, { .1, 1, 5, 20 }, 4 },
+    { RECOMMENDER_COOC, BUILT, AT(cooc_decay_days), BASKETS, { 10, 30, 90, 0 }, 4 },
+    { RECOMMENDER_COOC, DAYS, AT(cooc_decay_days), SESSIONS, { .1, .25, .5, 1, 3, 0 }, 6 },
+    { RECOMMENDER_RULES, ASKED, AT(rules_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_RULES, BUILT, AT(rules_norm), SESSIONS | SEQUENCES, { 0, .1, .25, .5 }, 4 },
+    { RECOMMENDER_RULES, BUILT, AT(rules_shrink), SESSIONS | SEQUENCES, { 0, 1, 5 }, 3 },
+    { RECOMMENDER_SLIST, ASKED, AT(slist_step), SESSIONS, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, BUILT, AT(slist_alpha), SESSIONS, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, DAYS, AT(slist_decay_days), SESSIONS, { .1, .25, .5, 1, 3, 0 }, 6 },
+    { RECOMMENDER_SLIST, BUILT, AT(slist_lambda), SESSIONS, { 3, 10, 30 }, 3 },
+    { RECOMMENDER_EASE, BUILT, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000 }, 6 },
+    { RECOMMENDER_EASE, BUILT, AT(ease_decay_days), SESSIONS | BASKETS, { 30, 90, 0 }, 3 },
+    { RECOMMENDER_EASE, ASKED, AT(ease_step), SESSIONS | SEQUENCES, { .3, .6, .8, 1 }, 4 },
+    { RECOMMENDER_ALS, BUILT, AT(als_lambda), TOPNS | SEQUENCES, { .003, .01, .03, .1 }, 4 },
+    { RECOMMENDER_ALS, BUILT, AT(als_alpha), TOPNS | SEQUENCES, { .03, .1, .3, 1 }, 4 },
 };
 
 struct recommend_options task_options(enum task task)
@@ -77,7 +87,8 @@ struct recommend_options task_options(enum task task)
 
 u32 task_recommenders(enum task task)
 {
-    u32 all = 1U << RECOMMENDER_COOC | 1U << RECOMMENDER_EASE | 1U << RECOMMENDER_POPULAR;
+    u32 all = 1U << RECOMMENDER_COOC | 1U << RECOMMENDER_POPULAR;
+    if (task != TASK_SESSION) all |= 1U << RECOMMENDER_EASE;                    /* there SLIST is it, with an order of clicks */
     if (task != TASK_TOPN) all |= 1U << RECOMMENDER_SESSION;
     if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_RULES;
     if (task == TASK_SESSION) all |= 1U << RECOMMENDER_SLIST;
@@ -92,7 +103,8 @@ struct bench {
     arena a;
     struct interaction *kept; isize kept_n;
     u32 items;
-    i64 now_ms;
+    i64 now_ms, from_ms;
+    struct model *built; u8 built_of;   /* what the last knobs that act on asking were tried on; null: none stands */
     struct bitset *asked;           /* what stands in a context */
     struct trial *trials; isize trials_n, cap;
 };
@@ -157,10 +169,11 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
         runs[runs_n++] = (struct run){ all[to - 1].at_ms, i, to };
         long_n += to - i >= least;
         b->now_ms = max_i64(b->now_ms, all[to - 1].at_ms);
+        b->from_ms = i == 0 || all[i].at_ms < b->from_ms ? all[i].at_ms : b->from_ms;
     }
     if (long_n < 50) return false;
     b->kept = arena_new(&b->a, struct interaction, n + 1);
-    b->cap = QUESTIONS_MAX;
+    if (!b->cap) b->cap = b->task == TASK_SESSION ? SESSION_QUESTIONS_MAX : QUESTIONS_MAX;
     b->trials = arena_new(&b->a, struct trial, b->cap + 1);
     bool by_time = b->task == TASK_SESSION || b->task == TASK_BASKET;
     if (by_time) qsort(runs, (size_t)runs_n, sizeof *runs, latest_last);
@@ -168,7 +181,7 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     isize tail = by_time ? runs_n - runs_n / 10 : 0, asked = by_time ? 0 : long_n, at = 0;
     if (by_time)
         for (isize r = tail; r < runs_n; r++) asked += b->task == TASK_BASKET ? 1 : runs[r].to - runs[r].from - 1;
-    isize every = asked / (b->task == TASK_TOPN ? PEOPLE_MAX : QUESTIONS_MAX) + 1;
+    isize every = asked / (b->task == TASK_TOPN ? PEOPLE_MAX : b->cap) + 1;
     for (isize r = 0; r < runs_n; r++) {
         bool is_long = runs[r].to - runs[r].from >= least;
         bool asks = is_long && r >= tail && at++ % every == 0 && b->trials_n < b->cap;
@@ -208,11 +221,26 @@ static f64 mean_ndcg(const struct bench *b, const struct ask *ask)
     return sum / (f64)b->trials_n;
 }
 
+/* A model of one recommender with these options. The longest postings are built: how far they are read is asked. */
+static struct model *bench_model_of(const struct bench *b, const struct recommend_options *options, u8 recommender)
+{
+    struct recommend_options o = *options;
+    o.sessions_per_item = max_isize(o.sessions_per_item, POSTINGS_MAX);
+    struct model *m = bench_model(b, &o, 1U << recommender, TUNED_HEAD_MAX);
+    m->options.sessions_per_item = options->sessions_per_item;
+    return m;
+}
+
+static f64 mean_alone(const struct bench *b, const struct model *m, u8 recommender)
+{
+    struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
+    return mean_ndcg(b, &ask);
+}
+
 static f64 bench_score(const struct bench *b, const struct recommend_options *options, u8 recommender)
 {
-    struct model *m = bench_model(b, options, 1U << recommender, TUNED_HEAD_MAX);
-    struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
-    f64 score = mean_ndcg(b, &ask);
+    struct model *m = bench_model_of(b, options, recommender);
+    f64 score = mean_alone(b, m, recommender);
     model_free(m);
     return score;
 }
@@ -220,35 +248,62 @@ static f64 bench_score(const struct bench *b, const struct recommend_options *op
 static f64 knob_get(const struct knob *k, const struct recommend_options *o)
 {
     const u8 *field = (const u8 *)o + k->offset;
-    return k->whole ? (f64) * (const isize *)field : *(const f64 *)field;
+    return k->kind == ASKED_WHOLE || k->kind == BUILT_WHOLE ? (f64) * (const isize *)field : *(const f64 *)field;
 }
 
 static void knob_set(const struct knob *k, struct recommend_options *o, f64 value)
 {
     u8 *field = (u8 *)o + k->offset;
-    if (k->whole) *(isize *)field = (isize)value;
+    if (k->kind == ASKED_WHOLE || k->kind == BUILT_WHOLE) *(isize *)field = (isize)value;
     else *(f64 *)field = value;
 }
 
+static f64 knob_value(const struct bench *b, const struct knob *k, isize i)
+{
+    f64 days = fmax(1e-3, (f64)(b->now_ms - b->from_ms) / (f64)DAY_MS);
+    return k->kind == DAYS ? k->values[i] * days : k->values[i];
+}
+
+/* The model that knobs which act on asking are turned on: with what stands. */
+static struct model *standing(struct bench *b, const struct recommend_options *o, u8 recommender)
+{
+    if (b->built && b->built_of == recommender) return b->built;
+    model_free(b->built);
+    b->built = bench_model_of(b, o, recommender);
+    b->built_of = recommender;
+    return b->built;
+}
+
 /* From where it stands up the row while that pays; else down. */
-static void turn(const struct bench *b, const struct knob *k, struct recommend_options *o, f64 *best)
+static void turn(struct bench *b, const struct knob *k, struct recommend_options *o, f64 *best)
 {
     isize at = 0;
+    bool asked = k->kind == ASKED || k->kind == ASKED_WHOLE, moved = false;
     f64 stands = knob_get(k, o);
     for (isize i = 1; i < k->n; i++)
-        if (fabs(k->values[i] - stands) < fabs(k->values[at] - stands)) at = i;
-    for (int way = 1; way >= -1; way -= 2) {
-        bool moved = false;
+        if (fabs(knob_value(b, k, i) - stands) < fabs(knob_value(b, k, at) - stands)) at = i;
+    for (int way = 1; way >= -1 && !moved; way -= 2)
         for (isize i = at + way; i >= 0 && i < k->n; i += way) {
             struct recommend_options tried = *o;
-            knob_set(k, &tried, k->values[i]);
-            f64 score = bench_score(b, &tried, k->recommender);
+            knob_set(k, &tried, knob_value(b, k, i));
+            f64 score;
+            if (asked) {
+                knob_set(k, &standing(b, o, k->recommender)->options, knob_value(b, k, i));
+                model_ask_anew(b->built);
+                score = mean_alone(b, b->built, k->recommender);
+            }
+            else score = bench_score(b, &tried, k->recommender);
             if (score < *best * gain_asked) break;
             *best = score;
             *o = tried;
             moved = true;
         }
-        if (moved) return;
+    if (asked) {
+        knob_set(k, &standing(b, o, k->recommender)->options, knob_get(k, o));
+        model_ask_anew(b->built);
+    } else if (moved) {
+        model_free(b->built);
+        b->built = NULL;
     }
 }
 
@@ -320,7 +375,7 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
     static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
     u8 of[RECOMMENDERS];
     isize of_n = 0;
-    struct model *m = bench_model(b, o, of_set, b->task == TASK_SESSION ? TUNED_HEAD_MAX : o->ease_items);
+    struct model *m = bench_model(b, o, of_set, o->ease_items);
     struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
     arena a = { 0 };
     for (u8 r = 0; r < RECOMMENDERS; r++)
@@ -388,7 +443,7 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
             f64 best = -1;
             for (isize k = 0; k < countof(knobs); k++) {
                 if (knobs[k].recommender != r || !(knobs[k].tasks >> task & 1)) continue;
-                if (best < 0) best = bench_score(&b, &out.options, r);
+                if (best < 0) best = mean_alone(&b, standing(&b, &out.options, r), r);
                 turn(&b, &knobs[k], &out.options, &best);
             }
             most = fmax(most, best);
@@ -400,6 +455,7 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
     else {
         for (u8 r = 0; r < RECOMMENDERS; r++) out.weight[r] = of >> r & 1 ? (r == RECOMMENDER_POPULAR ? .1 : 1) : 0;
     }
+    model_free(b.built);
     bitset_free(b.asked);
     arena_fini(&b.a);
     out.options.only = 0;
@@ -418,7 +474,7 @@ static int by_session(const void *left, const void *right)
 
 void model_measure(struct model *model, const struct interaction *interactions, isize n)
 {
-    struct bench b = { .task = TASK_SESSION, .items = model->items };
+    struct bench b = { .task = TASK_SESSION, .items = model->items, .cap = QUESTIONS_MAX };
     struct interaction *all = arena_new(&b.a, struct interaction, n + 1);
     for (isize i = 0; i < n; i++) all[i] = interactions[i];
     qsort(all, (size_t)n, sizeof *all, by_session);
