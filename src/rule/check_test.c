@@ -87,6 +87,7 @@ static void what_cannot_be_read_is_told_with_its_column(void **state)
         { "no window", S_INIT("did(page_viewed, yesterday)"), RULE_SEGMENT, { { 18, "expected a window", "last 30 days" } } },
         { "the window turned round", S_INIT("did(page_viewed, between 14 and 7 days ago)"), RULE_SEGMENT, { { 26, "nearer end", "between 7 and 14" } } },
         { "a trait without a name", S_INIT("trait(\"\") = 3"), RULE_SEGMENT, { { 7, "expected a name in quotes", "\"first_name\"" } } },
+        { "a condition for a value", S_INIT("age >= did(page_viewed)"), RULE_SEGMENT, { { 8, "this is a condition", "and" } } },
         { "no field", S_INIT("sum(order_completed) > 3 EUR"), RULE_SEGMENT, { { 20, "a dot and the field", "." } } },
         { "not since what", S_INIT("did(page_viewed, between 3 and 7 days ago, not)"), RULE_SEGMENT, { { 47, "`since`", "since" } } },
         { "not since now", S_INIT("did(page_viewed, between 0 and 7 days ago, not since)"), RULE_SEGMENT, { { 26, "ends before now", "between 1 and" } } },

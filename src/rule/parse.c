@@ -122,6 +122,7 @@ static struct node *parse_any(struct parser *p);
 static struct node *parse_number(struct parser *p);
 static void add_kid(struct parser *p, struct node *n, struct node *kid);
 static struct node *parse_value(struct parser *p);
+static struct node *parse_operand(struct parser *p);
 
 /* ---- windows and scans --------------------------------------------------------------------- */
 
@@ -493,7 +494,7 @@ static struct node *parse_dotted(struct parser *p, enum node_kind kind)
         if (!deeper(p)) return n;
         bool outer = p->on_right;
         p->on_right = true;
-        n->index = parse_value(p);
+        n->index = parse_operand(p);
         p->on_right = outer;
         p->depth--;
         (void)want_sign(p, "]", "`]`");
@@ -662,6 +663,18 @@ static struct node *parse_value(struct parser *p)
     return n;
 }
 
+static bool stands_alone(const struct node *n) { return n->kind == NODE_DID || n->kind == NODE_SEQUENCE; }
+
+/* A value that is part of something: of a comparison, of `exists`, of an index. */
+static struct node *parse_operand(struct parser *p)
+{
+    struct node *n = parse_value(p);
+    if (!stands_alone(n)) return n;
+    rule_error_add(p->errors, n->at, n->len, S("expected a value; this is a condition and stands alone"), S("and"));
+    n->kind = NODE_ERROR;
+    return n;
+}
+
 /* ---- conditions ---------------------------------------------------------------------------- */
 
 static void add_kid(struct parser *p, struct node *n, struct node *kid)
@@ -678,7 +691,7 @@ static struct node *parse_right(struct parser *p)
 {
     bool outer = p->on_right;
     p->on_right = true;
-    struct node *n = parse_value(p);
+    struct node *n = parse_operand(p);
     p->on_right = outer;
     return n;
 }
@@ -847,12 +860,11 @@ static struct node *parse_test(struct parser *p)
         p->at++;
         n = node_new(p, NODE_TEST);
         n->op = OP_KNOWN;
-        add_kid(p, n, parse_value(p));
+        add_kid(p, n, parse_operand(p));
     } else {
         n = parse_value(p);
-        bool whole = n->kind == NODE_DID || n->kind == NODE_SEQUENCE;
         if (n->kind == NODE_ERROR && p->at->kind != TOKEN_END) skip(p);
-        else if (!whole && n->kind != NODE_ERROR) n = parse_comparison(p, n);
+        else if (!stands_alone(n) && n->kind != NODE_ERROR) n = parse_comparison(p, n);
     }
     if (n->len == 0 && p->at->at > at) { n->at = at; n->len = last_end(p) - at; }
     check_follow(p);
