@@ -55,6 +55,7 @@ struct shop { isize items, people, segments, campaigns; };
 enum { BATCH_EVENTS = 40 };
 
 void shop_write(const struct shop *shop, const char *folder);           /* folder/definitions/…, folder/items.csv */
+str shop_segment_rule(arena *a, isize i);               /* of the i-th segment, escaped for JSON */
 str request_batch(arena *a, str key);                   /* BATCH_EVENTS calls of a Segment client */
 str request_event(arena *a, str key);                   /* one */
 str request_decide(arena *a, str key);                  /* three placements */

@@ -33,7 +33,7 @@ static void write_definition(arena *a, const char *folder, const char *kind, con
                arena_printf(a, "{\"kind\":\"%s\",\"key\":\"%s\",%s}", kind, key, fields));
 }
 
-static str segment_rule(arena *a, isize i)
+str shop_segment_rule(arena *a, isize i)
 {
     isize category = i % CATEGORIES;
     switch (i % 8) {
@@ -52,7 +52,7 @@ static str segment_rule(arena *a, isize i)
 static void write_segments(arena *a, const char *folder, isize n)
 {
     for (isize i = 0; i < n; i++) {
-        str rule = segment_rule(a, i);
+        str rule = shop_segment_rule(a, i);
         write_definition(a, folder, "segment", arena_printf(a, "s%03lld", (long long)i).ptr,
                          "\"title\":\"Segment %lld\",\"rule\":\"%.*s\"", (long long)i, STR_FMT(rule));
     }

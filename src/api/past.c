@@ -4,8 +4,8 @@
  *
  * Today's rules are asked of everybody as they stood: what happened later is not there, a fact that was said again since is unknown
  * before that, and with identity "then" who was joined since is asked apart. What is older than the hot history is not seen: how many
- * people that may touch is said with each count ("beyond_history"). On the jobs thread; one rcu bracket, as long as it takes.
- */
+ * people that may touch is said with each count ("beyond_history"). On the jobs thread, in short rcu brackets (segment/sweep.c) and with rules
+ * compiled for the question, so that the fold never waits for an answer however long it takes. */
 #include "api/admin.h"
 #include "base/rcu.h"
 
@@ -27,28 +27,55 @@ bool query_instant(struct call *call, const char *name, i64 otherwise, i64 *at_m
 
 /* ---- everybody as they stood -------------------------------------------------------------------------- */
 
-struct standing_then { struct past_identity past; i64 at_ms; bool as_known; arena *a; };
+/* One question's own: the ledger at one or two instants, and the segments, as they are when it begins. */
+struct standing_then { struct past_identity past, before; bool as_known, two; const struct segment_set *set; };
 
 static void read_ledger(struct call *call, struct fold *fold)
 {
     struct standing_then *s = call->context;
-    s->past = past_of(fold_live(fold)->identity, s->at_ms, s->a);
+    const struct identity *identity = fold_live(fold)->identity;
+    struct rule_names names = fold_names(fold);
+    struct definition_errors errors = { 0 };
+    if (segment_set_build(call->a, fold_definitions(fold), NULL, &names, &s->set, &errors)) {
+        call_fail(call, ERR_REFUSED, "the published segments do not compile");
+        return;
+    }
+    if (!s->as_known) {
+        s->past = past_of(identity, s->past.at_ms, call->a);
+        if (s->two) s->before = past_of(identity, s->before.at_ms, call->a);
+    }
+    past_owners(&s->past, identity, call->a);
 }
 
-/* ?identity=then (as the ledger had it) or now (as it is known today). */
-static bool past_begin(struct call *call, struct standing_then *s, i64 at_ms)
+/* ?identity=then (as the ledger had it) or now (as it is known today). `before_ms`: another instant before it, or 0. */
+static bool past_begin(struct call *call, struct standing_then *s, i64 at_ms, i64 before_ms)
 {
     str identity = http_query(call->req, S("identity"), S("then"));
-    *s = (struct standing_then){ .at_ms = at_ms, .as_known = str_eq(identity, S("now")), .a = call->a };
+    *s = (struct standing_then){ .as_known = str_eq(identity, S("now")), .two = before_ms != 0 };
     s->past.at_ms = at_ms;
+    s->before.at_ms = before_ms;
     if (!s->as_known && !str_eq(identity, S("then"))) {
         call_fail(call, ERR_BAD_INPUT, "identity is then or now");
         return false;
     }
-    if (s->as_known) return true;
     call->context = s;
     on_fold(call, read_ledger);
-    return true;
+    return !call->err;
+}
+
+static struct sweep everybody(struct call *call, const struct standing_then *s)
+{
+    const struct live *live = call->api->live;
+    return (struct sweep){ .people = live->people, .identity = live->identity, .past = &s->past };
+}
+
+/* The index of a published segment among those of the question; -1 and the call has failed. */
+static isize chosen_segment(struct call *call, const struct segment_set *set, const char *prefix, str key)
+{
+    segment_id id = segment_find(set, key);
+    if (id.v) return set->by_id[id.v] - set->at;
+    call_fail(call, ERR_NOT_FOUND, "%sthere is no published segment \"%.*s\"", prefix, STR_FMT(key));
+    return -1;
 }
 
 static void print_limits(struct jsonw *w, const struct standing_then *s, i64 beyond)
@@ -61,144 +88,75 @@ static void print_limits(struct jsonw *w, const struct standing_then *s, i64 bey
     jsonw_key_int(w, "beyond_history", beyond);
 }
 
-/* Whether what moved out of the hot history may have mattered at that instant: of what it holds now nothing is older. */
-static bool beyond_history(const struct profile *p, i64 at_ms)
-{
-    return p->older_events > 0 && (p->history_n == 0 || p->history[0].at_ms > at_ms - 365 * DAY_MS);
-}
-
-typedef void seen_then(void *ctx, const struct profile *now, const struct profile *then, const bool *in);
-
-/* Each person as they stood, with the segments they were in; inside the caller's bracket. Returns whose history was cut. */
-static i64 walk_then(struct call *call, const struct standing_then *s, const struct segment_set *set, seen_then *seen, void *ctx)
-{
-    const struct live *live = call->api->live;
-    bool *in = arena_new(call->a, bool, set->n + 1);
-    arena a = { 0 };
-    i64 beyond = 0;
-    u32 most = (u32)people_most(live->people);
-    for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(live->people, (person_id){ id }), *parts[NODES_PER_PERSON_MAX];
-        if (!p || p->created_at_ms > s->at_ms) continue;
-        isize n = past_people(&s->past, p, &a, parts, countof(parts));
-        beyond += n > 0 && beyond_history(p, s->at_ms);
-        for (isize i = 0; i < n; i++) {
-            past_segments(set, live->catalog, parts[i], s->at_ms, in);
-            seen(ctx, p, parts[i], in);
-        }
-        arena_clear(&a);
-    }
-    arena_fini(&a);
-    return beyond;
-}
-
 /* ---- counts --------------------------------------------------------------------------------------------- */
-
-struct counts { const struct segment_set *set; i64 *of, *pair, people, all; const isize *chosen; isize chosen_n; };
-
-static void count_in(void *ctx, const struct profile *now, const struct profile *then, const bool *in)
-{
-    struct counts *c = ctx;
-    (void)now;
-    (void)then;
-    c->people++;
-    for (isize i = 0; i < c->set->n; i++) c->of[i] += in[i];
-    isize n = 0;
-    for (isize i = 0; i < c->chosen_n; i++) {
-        n += in[c->chosen[i]];
-        for (isize k = i + 1; k < c->chosen_n; k++)
-            if (in[c->chosen[i]] && in[c->chosen[k]]) c->pair[i * c->chosen_n + k]++;
-    }
-    c->all += c->chosen_n && n == c->chosen_n;
-}
-
-static void print_counts(struct call *call, const struct counts *c, str only)
-{
-    struct jsonw *w = &call->w;
-    jsonw_key_begin(w, "segments", '[');
-    for (isize k = 0; k < c->set->n; k++) {
-        isize i = c->set->by_number[k];
-        const struct segment *s = &c->set->at[i];
-        if (only.len && !str_eq(s->key, only)) continue;
-        jsonw_begin(w, '{');
-        jsonw_key_str(w, "key", s->key);
-        jsonw_key_str(w, "title", s->title);
-        jsonw_key_str(w, "rule", rule_print(call->a, s->rule));
-        jsonw_key_int(w, "count", c->of[i]);
-        jsonw_end(w, '}');
-    }
-    jsonw_end(w, ']');
-}
 
 void segments_then(struct call *call)
 {
     i64 at_ms;
     struct standing_then s;
     str only = call->params_n ? call->params[0] : S("");
-    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms)) return;
-    rcu_read_begin();
-    const struct book *book = atomic_load(&call->api->live->book);
-    struct counts c = { .set = book->segments, .of = arena_new(call->a, i64, book->segments->n + 1) };
-    if (only.len && !segment_find(book->segments, only).v)
-        call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(only));
-    if (!call->err) {
-        i64 beyond = walk_then(call, &s, c.set, count_in, &c);
-        jsonw_begin(&call->w, '{');
-        jsonw_key_time(&call->w, "at", at_ms);
-        jsonw_key_int(&call->w, "people", c.people);
-        print_limits(&call->w, &s, beyond);
-        print_counts(call, &c, only);
-        jsonw_end(&call->w, '}');
+    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms, 0)) return;
+    isize n = 0, *chosen = arena_new(call->a, isize, s.set->n + 1);
+    if (only.len) chosen[n++] = chosen_segment(call, s.set, "", only);
+    for (isize k = 0; only.len == 0 && k < s.set->n; k++) chosen[n++] = s.set->by_number[k];
+    if (call->err) return;
+    struct sweep people = everybody(call, &s);
+    struct past_counts c = past_count(&people, s.set, call->api->live->catalog, chosen, n, false, call->a);
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_time(w, "at", at_ms);
+    jsonw_key_int(w, "people", c.people);
+    print_limits(w, &s, c.beyond);
+    jsonw_key_begin(w, "segments", '[');
+    for (isize i = 0; i < n; i++) {
+        const struct segment *segment = &s.set->at[chosen[i]];
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "key", segment->key);
+        jsonw_key_str(w, "title", segment->title);
+        jsonw_key_str(w, "rule", rule_print(call->a, segment->rule));
+        jsonw_key_int(w, "count", c.of[i]);
+        jsonw_end(w, '}');
     }
-    rcu_read_end();
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
 }
 
 void overlap_then(struct call *call, const str *keys, isize n)
 {
     i64 at_ms;
     struct standing_then s;
-    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms)) return;
-    struct jsonw *w = &call->w;
-    rcu_read_begin();
-    const struct book *book = atomic_load(&call->api->live->book);
-    const struct segment_set *set = book->segments;
+    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms, 0)) return;
     isize *chosen = arena_new(call->a, isize, n);
-    for (isize i = 0; i < n && !call->err; i++) {
-        segment_id id = segment_find(set, keys[i]);
-        if (id.v) chosen[i] = set->by_id[id.v] - set->at;
-        else call_fail(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"", STR_FMT(keys[i]));
-    }
-    struct counts c = { .set = set, .of = arena_new(call->a, i64, set->n + 1), .pair = arena_new(call->a, i64, n * n),
-                        .chosen = chosen, .chosen_n = n };
-    if (!call->err) {
-        i64 beyond = walk_then(call, &s, set, count_in, &c);
+    for (isize i = 0; i < n && !call->err; i++) chosen[i] = chosen_segment(call, s.set, "keys: ", keys[i]);
+    if (call->err) return;
+    struct sweep people = everybody(call, &s);
+    struct past_counts c = past_count(&people, s.set, call->api->live->catalog, chosen, n, true, call->a);
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_time(w, "at", at_ms);
+    print_limits(w, &s, c.beyond);
+    jsonw_key_begin(w, "segments", '[');
+    for (isize i = 0; i < n; i++) {
         jsonw_begin(w, '{');
-        jsonw_key_time(w, "at", at_ms);
-        print_limits(w, &s, beyond);
-        jsonw_key_begin(w, "segments", '[');
-        for (isize i = 0; i < n; i++) {
-            jsonw_begin(w, '{');
-            jsonw_key_str(w, "key", keys[i]);
-            jsonw_key_int(w, "count", c.of[chosen[i]]);
-            jsonw_end(w, '}');
-        }
-        jsonw_end(w, ']');
-        jsonw_key_begin(w, "pairs", '[');
-        for (isize i = 0; i < n; i++)
-            for (isize k = i + 1; k < n; k++) {
-                jsonw_begin(w, '{');
-                jsonw_key_begin(w, "keys", '[');
-                jsonw_str(w, keys[i]);
-                jsonw_str(w, keys[k]);
-                jsonw_end(w, ']');
-                jsonw_key_int(w, "count", c.pair[i * n + k]);
-                jsonw_end(w, '}');
-            }
-        jsonw_end(w, ']');
-        jsonw_key_int(w, "all", c.all);
+        jsonw_key_str(w, "key", keys[i]);
+        jsonw_key_int(w, "count", c.of[i]);
         jsonw_end(w, '}');
     }
-    rcu_read_end();
+    jsonw_end(w, ']');
+    jsonw_key_begin(w, "pairs", '[');
+    for (isize i = 0; i < n; i++)
+        for (isize k = i + 1; k < n; k++) {
+            jsonw_begin(w, '{');
+            jsonw_key_begin(w, "keys", '[');
+            jsonw_str(w, keys[i]);
+            jsonw_str(w, keys[k]);
+            jsonw_end(w, ']');
+            jsonw_key_int(w, "count", c.pair[i * n + k]);
+            jsonw_end(w, '}');
+        }
+    jsonw_end(w, ']');
+    jsonw_key_int(w, "all", c.all);
+    jsonw_end(w, '}');
 }
 
 /* ---- how a segment went ------------------------------------------------------------------------------- */
@@ -212,28 +170,26 @@ static void trend(struct call *call)
         return;
     }
     isize points = days < TREND_POINTS_MAX ? max_isize((isize)days, 12) : TREND_POINTS_MAX - 1;
+    struct standing_then s = { .as_known = true };
+    call->context = &s;
+    on_fold(call, read_ledger);
+    isize at = call->err ? -1 : chosen_segment(call, s.set, "", call->params[0]);
+    if (call->err) return;
+    struct sweep people = everybody(call, &s);
     struct jsonw *w = &call->w;
-    rcu_read_begin();
-    const struct book *book = atomic_load(&call->api->live->book);
-    segment_id id = segment_find(book->segments, call->params[0]);
-    if (!id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
-    if (id.v) {
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "key", call->params[0]);
+    jsonw_key_begin(w, "points", '[');
+    for (isize i = points; i >= 0; i--) {
+        i64 at_ms = now_ms - days * DAY_MS * i / points;
+        struct segment_preview found = segment_preview(&people, call->api->live->catalog, s.set->at[at].rule, s.set, at_ms);
         jsonw_begin(w, '{');
-        jsonw_key_str(w, "key", call->params[0]);
-        jsonw_key_begin(w, "points", '[');
-        for (isize i = points; i >= 0; i--) {
-            i64 at_ms = now_ms - days * DAY_MS * i / points;
-            struct segment_preview found = segment_preview(call->api->live->people, call->api->live->catalog,
-                                                           book->segments->by_id[id.v]->rule, book->segments, at_ms);
-            jsonw_begin(w, '{');
-            jsonw_key_time(w, "at", at_ms);
-            jsonw_key_int(w, "count", found.count);
-            jsonw_end(w, '}');
-        }
-        jsonw_end(w, ']');
+        jsonw_key_time(w, "at", at_ms);
+        jsonw_key_int(w, "count", found.count);
         jsonw_end(w, '}');
     }
-    rcu_read_end();
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
 }
 
 void segment_trend(struct call *call) { ask_jobs(call, trend); }
@@ -243,7 +199,8 @@ void segment_trend(struct call *call) { ask_jobs(call, trend); }
 struct reason { str rule, was, is; i64 people; };
 struct moved_row { u32 person; bool entered; i64 at_ms; struct reason why[REASONS_A_ROW_MAX]; isize why_n; };
 struct differing {
-    i64 from_ms, to_ms, entered, left, stayed, before, after;
+    i64 from_ms, to_ms;
+    struct past_moved moved;
     struct reason entered_by[REASONS_MAX], left_by[REASONS_MAX];
     isize entered_by_n, left_by_n;
     struct moved_row *rows; isize rows_n, limit;
@@ -275,21 +232,6 @@ static i64 noted_at(const struct profile *p, segment_id id, bool entered, i64 fr
     return 0;
 }
 
-static const struct profile *who_holds(struct call *call, const struct segment_set *set, const struct rule *rule,
-                                       const struct standing_then *s, const struct profile *p, arena *a, bool *holds)
-{
-    const struct profile *parts[NODES_PER_PERSON_MAX];
-    isize n = p->created_at_ms > s->at_ms ? 0 : past_people(&s->past, p, a, parts, countof(parts));
-    *holds = false;
-    for (isize i = 0; i < n; i++) {
-        struct as_of at = { { .profile = parts[i], .catalog = call->api->live->catalog, .now_ms = s->at_ms }, set, 0 };
-        struct rule_facts facts = facts_of(&at);
-        *holds = rule_holds(rule_run(rule, &facts));
-        if (*holds) return parts[i];
-    }
-    return n ? parts[0] : NULL;
-}
-
 static const struct rule_trace *trace_of(struct call *call, const struct segment_set *set, const struct rule *rule,
                                          const struct profile *then, i64 at_ms, arena *a)
 {
@@ -298,7 +240,7 @@ static const struct rule_trace *trace_of(struct call *call, const struct segment
     return then ? rule_explain(a, rule, &facts, 1) : NULL;
 }
 
-static void note_move(struct call *call, struct differing *d, const struct segment *segment, const struct profile *p, bool entered,
+static void note_move(struct call *call, struct differing *d, const struct segment *segment, const struct swept *who, bool entered,
                       const struct rule_trace *was, const struct rule_trace *is, arena *a)
 {
     const struct turn *turns;
@@ -307,10 +249,10 @@ static void note_move(struct call *call, struct differing *d, const struct segme
     isize *by_n = entered ? &d->entered_by_n : &d->left_by_n;
     if (!was) tally(by, by_n, S("was not there yet"), call->a);
     for (isize i = 0; was && i < n; i++) tally(by, by_n, turns[i].is ? turns[i].is->text : turns[i].was->text, call->a);
-    if (p->id.v <= d->after_id) return;
+    if (who->id.v <= d->after_id) return;
     if (d->rows_n == d->limit) { d->more = true; return; }
     struct moved_row *row = &d->rows[d->rows_n++];
-    *row = (struct moved_row){ p->id.v, entered, noted_at(p, segment->id, entered, d->from_ms, d->to_ms), .why_n = 0 };
+    *row = (struct moved_row){ who->id.v, entered, noted_at(who->now, segment->id, entered, d->from_ms, d->to_ms), .why_n = 0 };
     for (isize i = 0; i < min_isize(n, REASONS_A_ROW_MAX); i++)
         row->why[row->why_n++] = (struct reason){
             .rule = arena_str(call->a, turns[i].is ? turns[i].is->text : turns[i].was->text),
@@ -363,26 +305,24 @@ static void answer_diff(struct call *call, struct fold *fold)
     jsonw_end(w, '}');
 }
 
-static void compare(struct call *call, struct differing *d, const struct segment_set *set, const struct segment *segment,
-                    const struct standing_then *from, const struct standing_then *to)
+/* Who moved is asked once more, for the reasons; a bracket each. */
+static void explain_moves(struct call *call, struct differing *d, const struct standing_then *s, const struct segment *segment)
 {
-    const struct people *people = call->api->live->people;
-    u32 most = (u32)people_most(people);
+    const struct catalog *catalog = call->api->live->catalog;
+    struct sweep people = everybody(call, s);
     arena a = { 0 };
-    for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(people, (person_id){ id });
-        if (!p || p->created_at_ms > to->at_ms) continue;
-        bool was, is;
-        const struct profile *before = who_holds(call, set, segment->rule, from, p, &a, &was);
-        const struct profile *after = who_holds(call, set, segment->rule, to, p, &a, &is);
-        d->before += was;
-        d->after += is;
-        d->stayed += was && is;
-        d->entered += is && !was;
-        d->left += was && !is;
-        if (was != is)
-            note_move(call, d, segment, p, is, trace_of(call, set, segment->rule, before, from->at_ms, &a),
-                      trace_of(call, set, segment->rule, after, to->at_ms, &a), &a);
+    for (isize i = 0; i < d->moved.n; i++) {
+        struct swept who;
+        rcu_read_begin();
+        if (sweep_meet(&people, d->moved.ids[i], &a, &who)) {
+            const struct profile *before, *after;
+            bool was = past_held(&s->before, s->set, catalog, segment->rule, &who, &a, &before);
+            bool is = past_held(&s->past, s->set, catalog, segment->rule, &who, &a, &after);
+            if (was != is)
+                note_move(call, d, segment, &who, is, trace_of(call, s->set, segment->rule, before, d->from_ms, &a),
+                          trace_of(call, s->set, segment->rule, after, d->to_ms, &a), &a);
+        }
+        rcu_read_end();
         arena_clear(&a);
     }
     arena_fini(&a);
@@ -391,33 +331,32 @@ static void compare(struct call *call, struct differing *d, const struct segment
 static void diff(struct call *call)
 {
     struct differing *d = arena_new(call->a, struct differing, 1);
-    struct standing_then from, to;
+    struct standing_then s;
     i64 now_ms = clock_now(call->api->clock);
     person_id after;
     if (!query_instant(call, "from", now_ms - 7 * DAY_MS, &d->from_ms) || !query_instant(call, "to", now_ms, &d->to_ms)) return;
     if (d->from_ms >= d->to_ms) { call_fail(call, ERR_BAD_INPUT, "from comes before to"); return; }
-    if (!past_begin(call, &from, d->from_ms) || !past_begin(call, &to, d->to_ms)) return;
+    if (!past_begin(call, &s, d->to_ms, d->from_ms)) return;
     d->limit = query_limit(call, 100, DIFF_ROWS_MAX);
     d->rows = arena_new(call->a, struct moved_row, d->limit);
     if (person_id_read(http_query(call->req, S("after"), S("")), &after)) d->after_id = after.v;
     struct jsonw *w = &call->w;
-    rcu_read_begin();
-    const struct book *book = atomic_load(&call->api->live->book);
-    segment_id id = segment_find(book->segments, call->params[0]);
-    if (!id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
-    if (id.v) compare(call, d, book->segments, book->segments->by_id[id.v], &from, &to);
-    rcu_read_end();
+    isize at = chosen_segment(call, s.set, "", call->params[0]);
     if (call->err) return;
+    struct sweep people = everybody(call, &s);
+    d->moved = past_move(&people, &s.before, &s.past, s.set, call->api->live->catalog, s.set->at[at].rule, call->a);
+    explain_moves(call, d, &s, &s.set->at[at]);
+    mem_free(d->moved.ids);
     jsonw_begin(w, '{');
     jsonw_key_str(w, "key", call->params[0]);
     jsonw_key_time(w, "from", d->from_ms);
     jsonw_key_time(w, "to", d->to_ms);
-    jsonw_key_str(w, "identity", from.as_known ? S("now") : S("then"));
-    jsonw_key_int(w, "before", d->before);
-    jsonw_key_int(w, "after", d->after);
-    jsonw_key_int(w, "entered", d->entered);
-    jsonw_key_int(w, "left", d->left);
-    jsonw_key_int(w, "stayed", d->stayed);
+    jsonw_key_str(w, "identity", s.as_known ? S("now") : S("then"));
+    jsonw_key_int(w, "before", d->moved.before);
+    jsonw_key_int(w, "after", d->moved.after);
+    jsonw_key_int(w, "entered", d->moved.entered);
+    jsonw_key_int(w, "left", d->moved.left);
+    jsonw_key_int(w, "stayed", d->moved.stayed);
     print_reasons(w, "entered_because", d->entered_by, d->entered_by_n);
     print_reasons(w, "left_because", d->left_by, d->left_by_n);
     call->own = d;

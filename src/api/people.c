@@ -429,7 +429,7 @@ static void print_then(struct call *call, const struct profile *p)
     struct past_identity past = past_of(call->api->live->identity, call->at_ms, call->a);
     const struct profile *now = people_get(call->api->live->people, p->id), *parts[NODES_PER_PERSON_MAX];
     jsonw_key_time(&call->w, "at", call->at_ms);
-    jsonw_key_int(&call->w, "people_then", now ? past_people(&past, now, call->a, parts, countof(parts)) : 1);
+    jsonw_key_int(&call->w, "people_then", now ? past_people(&past, &(struct swept){ .id = now->id, .now = now }, call->a, parts, countof(parts)) : 1);
     jsonw_key_int(&call->w, "older", p->older_events);
 }
 

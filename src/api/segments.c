@@ -147,7 +147,14 @@ void segment_members(struct call *call) { ask_jobs(call, list_members); }
 
 /* ---- rules tried ---------------------------------------------------------------------------- */
 
-struct trying { str text; const struct rule *rule; struct rule_errors errors; enum err err; };
+struct trying {
+    str text;
+    const struct rule *rule;
+    const struct segment_set *set;
+    struct past_identity past;
+    struct rule_errors errors;
+    enum err err;
+};
 
 static void print_rule_errors(struct jsonw *w, const struct rule_errors *errors)
 {
@@ -194,7 +201,10 @@ static void compile(struct call *call, struct fold *fold)
 {
     struct trying *t = call->own;
     struct rule_names names = fold_names(fold);
+    struct definition_errors errors = { 0 };
     t->err = rule_compile(call->a, t->text, RULE_SEGMENT, &names, &t->rule, &t->errors);
+    if (!t->err) t->err = segment_set_build(call->a, fold_definitions(fold), NULL, &names, &t->set, &errors);
+    if (!t->err) past_owners(&t->past, fold_live(fold)->identity, call->a);
 }
 
 static void answer_sample(struct call *call, struct fold *fold)
@@ -218,7 +228,7 @@ static void answer_sample(struct call *call, struct fold *fold)
     jsonw_end(w, '}');
 }
 
-/* Everybody is asked, on the jobs thread; the book cannot go while the bracket is open. */
+/* Everybody is asked, on the jobs thread; the segments that the rule names are compiled with it, for as long as that takes. */
 static void preview(struct call *call)
 {
     struct trying t = { .text = body_text(call, "rule") };
@@ -237,11 +247,8 @@ static void preview(struct call *call)
         return;
     }
     const struct live *live = call->api->live;
-    rcu_read_begin();
-    const struct book *book = atomic_load(&live->book);
-    struct segment_preview found = segment_preview(live->people, live->catalog, t.rule,
-                                                   book->segments, clock_now(call->api->clock));
-    rcu_read_end();
+    struct sweep people = { .people = live->people, .identity = live->identity, .past = &t.past };
+    struct segment_preview found = segment_preview(&people, live->catalog, t.rule, t.set, clock_now(call->api->clock));
     call->own = &found;
     on_fold(call, answer_sample);
 }

@@ -749,6 +749,7 @@ void fold_rebuild_book(struct fold *fold)
     rebuild_metrics(fold, &names);
     struct book *old = (struct book *)(uintptr_t)atomic_exchange(&fold->live.book, book);
     if (old) rcu_defer(free_book, old);
+    fold->book_replaced = old != NULL;
 }
 
 /* Everybody is asked about every segment again: a segment is new, changed or gone. */

@@ -249,9 +249,11 @@ static void state_free(struct fold *fold)
     mem_free(fold);
 }
 
-static void settle(void)
+/* A replaced book is megabytes where a profile is one kilobyte. */
+static void settle(struct fold *fold)
 {
-    if (rcu_waiting() > WAITING_MAX) rcu_settle();
+    if (rcu_waiting() > WAITING_MAX || fold->book_replaced) rcu_settle();
+    fold->book_replaced = false;
 }
 
 static enum err replay(struct fold *fold, u64 until, struct diag *diag)
@@ -270,7 +272,7 @@ static enum err replay(struct fold *fold, u64 until, struct diag *diag)
         record.first += skip;
         if (record.first + (u64)record.entries_n > until + 1) record.entries_n = (isize)(until + 1 - record.first);
         fold_apply(fold, &record);
-        settle();
+        settle(fold);
     }
     arena_fini(&a);
     return err;
@@ -417,7 +419,7 @@ static void *fold_thread(void *ctx)
             }
             mem_free(w);
         }
-        settle();
+        settle(fold);
         save_tick(fold, false);
     }
     return NULL;

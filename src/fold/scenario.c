@@ -26,6 +26,7 @@ struct trying {
     struct diag *diag;
     enum err err;
     struct book *now, *then;
+    struct past_identity past;                          /* who is who while everybody is asked */
     struct row *rows; isize rows_n;
 };
 
@@ -54,6 +55,7 @@ static void gather(void *ctx, struct fold *fold)
     t->now = built(fold, NULL, t);
     if (t->now) t->then = built(fold, &candidate, t);
     if (!t->then) return;
+    past_owners(&t->past, fold->live.identity, t->a);
     const struct decided *d;
     t->rows = arena_new(t->a, struct row, DECIDED_MAX);
     for (isize back = 0; (d = fold_decided_at(fold, back)) && d->decision.at_ms >= t->ask->since_ms; back++) {
@@ -141,34 +143,50 @@ static void decisions(struct trying *t, struct fold *fold)
     out->all.would = out->would;
 }
 
+struct turning { const struct trying *t; const struct rule *was, *would; const struct catalog *catalog; };
+struct turned { i64 come, go; };
+
+static void turn_person(void *ctx, void *answer, const struct swept *who, arena *a)
+{
+    const struct turning *q = ctx;
+    struct turned *out = answer;
+    i64 now_ms = q->t->ask->now_ms;
+    const struct profile *p = profile_then(who->now, now_ms, who->nodes, who->nodes_n, a);
+    if (!p) return;
+    struct as_of at = { .world = { .profile = p, .catalog = q->catalog, .now_ms = now_ms }, .set = q->t->now->segments };
+    struct rule_facts facts = facts_as_of(&at);
+    facts.no_timer = true;
+    bool in = rule_holds(rule_run(q->was, &facts));
+    at.set = q->t->then->segments;
+    facts = facts_as_of(&at);
+    facts.no_timer = true;
+    bool would_be = rule_holds(rule_run(q->would, &facts));
+    out->come += would_be && !in;
+    out->go += in && !would_be;
+}
+
 static void counts(struct trying *t, struct fold *fold)
 {
     struct scenario_answer *out = t->answer;
+    const struct catalog *catalog = fold->live.catalog;
     segment_id id = segment_find(t->now->segments, t->ask->segment);
     const struct segment *was = t->now->segments->by_id[id.v], *would = t->then->segments->by_id[id.v];
     isize days = (isize)max_i64(1, (t->ask->now_ms - t->ask->since_ms) / DAY_MS);
+    struct turning q = { t, was->rule, would->rule, catalog };
+    struct sweep people = { .people = fold->live.people, .identity = fold->live.identity, .past = &t->past, .answer_size = sizeof(struct turned),
+                            .each = turn_person, .ctx = &q };
+    void *answers[SWEEP_ANSWERS_MAX];
     out->points_n = min_isize(days, SCENARIO_POINTS_MAX - 1) + 1;
-    rcu_read_begin();
     for (isize i = 0; i < out->points_n; i++) {
         i64 at_ms = t->ask->since_ms + (t->ask->now_ms - t->ask->since_ms) * i / (out->points_n - 1);
-        out->points[i] = (struct scenario_point){
-            at_ms, segment_preview(fold->live.people, fold->live.catalog, was->rule, t->now->segments, at_ms).count,
-            segment_preview(fold->live.people, fold->live.catalog, would->rule, t->then->segments, at_ms).count };
+        out->points[i] = (struct scenario_point){ at_ms, segment_preview(&people, catalog, was->rule, t->now->segments, at_ms).count,
+                                                  segment_preview(&people, catalog, would->rule, t->then->segments, at_ms).count };
     }
-    u32 most = (u32)people_most(fold->live.people);
-    for (u32 person = 1; person <= most; person++) {
-        const struct profile *p = people_get(fold->live.people, (person_id){ person });
-        if (!p) continue;
-        struct as_of at = { .world = { .profile = p, .catalog = fold->live.catalog, .now_ms = t->ask->now_ms }, .set = t->now->segments };
-        struct rule_facts facts = facts_as_of(&at);
-        bool in = rule_holds(rule_run(was->rule, &facts));
-        at.set = t->then->segments;
-        facts = facts_as_of(&at);
-        bool would_be = rule_holds(rule_run(would->rule, &facts));
-        out->come += would_be && !in;
-        out->go += in && !would_be;
+    isize n = sweep_run(&people, t->a, answers);
+    for (isize i = 0; i < n; i++) {
+        out->come += ((struct turned *)answers[i])->come;
+        out->go += ((struct turned *)answers[i])->go;
     }
-    rcu_read_end();
 }
 
 enum err fold_scenario(struct fold *fold, const struct scenario *ask, arena *a, struct scenario_answer *out, struct diag *diag)

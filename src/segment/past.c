@@ -61,20 +61,31 @@ static isize first_join(const struct past_identity *past, u32 person)
     return low;
 }
 
-isize past_people(const struct past_identity *past, const struct profile *p, arena *a, const struct profile **out, isize max)
+void past_owners(struct past_identity *past, const struct identity *identity, arena *a)
 {
-    isize at = first_join(past, p->id.v);
-    if (at == past->joins_n || past->joins[at].person != p->id.v) {
-        out[0] = max > 0 ? profile_then(p, past->at_ms, NULL, 0, a) : NULL;
+    past->people = (u32)identity_people(identity);
+    u32 *owner = arena_room(a, u32, (isize)past->people + 1);
+    owner[0] = 0;
+    for (u32 node = 1; node <= past->people; node++) owner[node] = identity_person(identity, node).v;
+    past->owner = owner;
+}
+
+isize past_people(const struct past_identity *past, const struct swept *who, arena *a, const struct profile **out, isize max)
+{
+    const struct profile *p = who->now;
+    isize at = first_join(past, who->id.v);
+    if (at == past->joins_n || past->joins[at].person != who->id.v) {
+        out[0] = max > 0 ? profile_then(p, past->at_ms, who->nodes, who->nodes_n, a) : NULL;
         return max > 0 && out[0] ? 1 : 0;
     }
-    isize part[NODES_PER_PERSON_MAX], nodes_n = min_isize(p->nodes_n, NODES_PER_PERSON_MAX);
+    const u32 *of = who->nodes ? who->nodes : p->nodes;
+    isize part[NODES_PER_PERSON_MAX], nodes_n = min_isize(who->nodes ? who->nodes_n : p->nodes_n, NODES_PER_PERSON_MAX);
     for (isize i = 0; i < nodes_n; i++) part[i] = i;
-    for (; at < past->joins_n && past->joins[at].person == p->id.v; at++) {
+    for (; at < past->joins_n && past->joins[at].person == who->id.v; at++) {
         isize x = -1, y = -1;
         for (isize i = 0; i < nodes_n; i++) {
-            if (p->nodes[i] == past->joins[at].a) x = part[i];
-            if (p->nodes[i] == past->joins[at].b) y = part[i];
+            if (of[i] == past->joins[at].a) x = part[i];
+            if (of[i] == past->joins[at].b) y = part[i];
         }
         for (isize i = 0; x >= 0 && y >= 0 && i < nodes_n; i++)
             if (part[i] == x) part[i] = y;
@@ -84,7 +95,7 @@ isize past_people(const struct past_identity *past, const struct profile *p, are
         u32 *nodes = arena_new(a, u32, nodes_n);
         isize nodes_here = 0;
         for (isize i = 0; i < nodes_n; i++)
-            if (part[i] == k) nodes[nodes_here++] = p->nodes[i];
+            if (part[i] == k) nodes[nodes_here++] = of[i];
         const struct profile *then = nodes_here ? profile_then(p, past->at_ms, nodes, nodes_here, a) : NULL;
         if (then) out[n++] = then;
     }
@@ -112,6 +123,152 @@ void past_segments(const struct segment_set *set, const struct catalog *catalog,
     facts.no_timer = true;
     for (isize i = 0; i < set->n; i++) in[i] = false;
     for (isize i = 0; i < set->n; i++) in[i] = rule_holds(rule_run(set->at[i].rule, &facts));
+}
+
+/* ---- how many were in what --------------------------------------------------------------------------------- */
+
+struct counting { const struct past_identity *past; const struct segment_set *set; const struct catalog *catalog; const isize *chosen; isize n; bool pairs; };
+struct counted { i64 people, beyond, all, at[]; };      /* in each, then in each two */
+
+/* Whether what moved out of the hot history may have mattered at that instant: of what it holds now nothing is older. */
+static bool beyond_history(const struct profile *p, i64 at_ms)
+{
+    return p->older_events > 0 && (p->history_n == 0 || p->history[0].at_ms > at_ms - 365 * DAY_MS);
+}
+
+static void chosen_in(const struct counting *c, const struct profile *then, bool *in)
+{
+    struct as_of at = { { .profile = then, .catalog = c->catalog, .now_ms = c->past->at_ms }, c->set, 0 };
+    struct rule_facts facts = facts_as_of(&at);
+    facts.no_timer = true;
+    for (isize i = 0; i < c->n; i++) in[i] = rule_holds(rule_run(c->set->at[c->chosen[i]].rule, &facts));
+}
+
+static void count_person(void *ctx, void *answer, const struct swept *who, arena *a)
+{
+    const struct counting *c = ctx;
+    struct counted *out = answer;
+    const struct profile *parts[NODES_PER_PERSON_MAX];
+    if (who->now->created_at_ms > c->past->at_ms) return;
+    isize n = past_people(c->past, who, a, parts, countof(parts));
+    bool *in = arena_new(a, bool, c->n + c->set->n + 1), *all = in + c->n;
+    out->beyond += n > 0 && beyond_history(who->now, c->past->at_ms);
+    for (isize k = 0; k < n; k++) {
+        if (c->n < c->set->n) {
+            chosen_in(c, parts[k], in);
+        } else {                                        /* each is asked anyway: those that others name, once */
+            past_segments(c->set, c->catalog, parts[k], c->past->at_ms, all);
+            for (isize i = 0; i < c->n; i++) in[i] = all[c->chosen[i]];
+        }
+        isize holds = 0;
+        out->people++;
+        for (isize i = 0; i < c->n; i++) {
+            if (!in[i]) continue;
+            holds++;
+            out->at[i]++;
+            for (isize j = i + 1; c->pairs && j < c->n; j++) out->at[c->n + i * c->n + j] += in[j];
+        }
+        out->all += holds == c->n;
+    }
+}
+
+struct past_counts past_count(const struct sweep *people, const struct segment_set *set, const struct catalog *catalog, const isize *chosen, isize n,
+                              bool pairs, arena *a)
+{
+    struct past_counts sum = { .of = arena_new(a, i64, n + 1), .pair = arena_new(a, i64, pairs ? n * n : 1) };
+    struct counting c = { people->past, set, catalog, chosen, n, pairs };
+    struct sweep s = *people;
+    void *answers[SWEEP_ANSWERS_MAX];
+    s.answer_size = (isize)sizeof(struct counted) + (pairs ? n + n * n : n) * (isize)sizeof(i64);
+    s.each = count_person;
+    s.ctx = &c;
+    isize answers_n = sweep_run(&s, a, answers);
+    for (isize k = 0; k < answers_n; k++) {
+        const struct counted *one = answers[k];
+        sum.people += one->people;
+        sum.beyond += one->beyond;
+        sum.all += one->all;
+        for (isize i = 0; i < n; i++) sum.of[i] += one->at[i];
+        for (isize i = 0; pairs && i < n * n; i++) sum.pair[i] += one->at[n + i];
+    }
+    return sum;
+}
+
+/* ---- who moved ----------------------------------------------------------------------------------------------- */
+
+struct moving { const struct past_identity *from, *to; const struct segment_set *set; const struct catalog *catalog; const struct rule *rule; };
+struct moved { struct past_moved sum; isize cap; };
+
+bool past_held(const struct past_identity *past, const struct segment_set *set, const struct catalog *catalog, const struct rule *rule,
+               const struct swept *who, arena *a, const struct profile **as)
+{
+    const struct profile *parts[NODES_PER_PERSON_MAX];
+    isize n = who->now->created_at_ms > past->at_ms ? 0 : past_people(past, who, a, parts, countof(parts));
+    *as = n ? parts[0] : NULL;
+    for (isize i = 0; i < n; i++) {
+        struct as_of at = { { .profile = parts[i], .catalog = catalog, .now_ms = past->at_ms }, set, 0 };
+        struct rule_facts facts = facts_as_of(&at);
+        facts.no_timer = true;
+        if (!rule_holds(rule_run(rule, &facts))) continue;
+        *as = parts[i];
+        return true;
+    }
+    return false;
+}
+
+static void move_person(void *ctx, void *answer, const struct swept *who, arena *a)
+{
+    const struct moving *m = ctx;
+    struct moved *out = answer;
+    const struct profile *as;
+    bool was = past_held(m->from, m->set, m->catalog, m->rule, who, a, &as), is = past_held(m->to, m->set, m->catalog, m->rule, who, a, &as);
+    out->sum.before += was;
+    out->sum.after += is;
+    out->sum.stayed += was && is;
+    out->sum.entered += is && !was;
+    out->sum.left += was && !is;
+    if (was == is) return;
+    if (out->sum.n == out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 64;
+        out->sum.ids = mem_grow(out->sum.ids, out->cap * (isize)sizeof *out->sum.ids);
+    }
+    out->sum.ids[out->sum.n++] = who->id.v;
+}
+
+static int id_cmp(const void *x, const void *y)
+{
+    u32 a = *(const u32 *)x, b = *(const u32 *)y;
+    return (a > b) - (a < b);
+}
+
+struct past_moved past_move(const struct sweep *people, const struct past_identity *from, const struct past_identity *to, const struct segment_set *set,
+                            const struct catalog *catalog, const struct rule *rule, arena *a)
+{
+    struct moving m = { from, to, set, catalog, rule };
+    struct past_moved sum = { 0 };
+    struct sweep s = *people;
+    void *answers[SWEEP_ANSWERS_MAX];
+    s.past = to;
+    s.answer_size = sizeof(struct moved);
+    s.each = move_person;
+    s.ctx = &m;
+    isize n = sweep_run(&s, a, answers);
+    for (isize k = 0; k < n; k++) sum.n += ((struct moved *)answers[k])->sum.n;
+    sum.ids = mem_new(max_isize(sum.n, 1) * (isize)sizeof *sum.ids);
+    sum.n = 0;
+    for (isize k = 0; k < n; k++) {
+        struct past_moved one = ((struct moved *)answers[k])->sum;
+        sum.before += one.before;
+        sum.after += one.after;
+        sum.stayed += one.stayed;
+        sum.entered += one.entered;
+        sum.left += one.left;
+        if (one.n) memcpy(sum.ids + sum.n, one.ids, (size_t)one.n * sizeof *one.ids);
+        sum.n += one.n;
+        mem_free(one.ids);
+    }
+    qsort(sum.ids, (size_t)sum.n, sizeof *sum.ids, id_cmp);
+    return sum;
 }
 
 /* ---- why it turned ---------------------------------------------------------------------------------------- */

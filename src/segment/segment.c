@@ -8,9 +8,6 @@
  */
 #include "segment/segment.h"
 
-#include <pthread.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 
 void definition_error_add(struct definition_errors *errors, struct definition_error error)
@@ -114,9 +111,6 @@ enum err segment_set_build(arena *a, const struct definitions *definitions, cons
     for (isize i = 0; i < n; i++)
         if (place(&p, i)) return ERR_REFUSED;
     u16 *by_number = arena_new(a, u16, n + 1);
-    for (isize id = 0, k = 0; id < SEGMENTS_MAX; id++)
-        for (isize i = 0; i < n; i++)
-            if (p.to[i].id.v == id) by_number[k++] = (u16)i;
     set->at = p.to;
     set->n = n;
     set->by_number = by_number;
@@ -125,6 +119,8 @@ enum err segment_set_build(arena *a, const struct definitions *definitions, cons
         set->by_id[p.to[i].id.v] = &p.to[i];
         set->hears_moves |= (p.to[i].types & moves) != 0;
     }
+    for (isize id = 0, k = 0; id < SEGMENTS_MAX; id++)
+        if (set->by_id[id]) by_number[k++] = (u16)(set->by_id[id] - p.to);
     *out = set;
     return ERR_OK;
 }
@@ -266,30 +262,32 @@ bool segment_member(const struct segment_set *set, const struct catalog *catalog
 
 /* ---- all people ------------------------------------------------------------------------------------- */
 
-/* A question to everybody: what each of its parts is asked. */
-struct question { const struct people *people; const struct catalog *catalog; const struct rule *rule; const struct segment_set *set; i64 now_ms; };
+/* A question to everybody: what each of them is asked. */
+struct question { const struct catalog *catalog; const struct rule *rule; const struct segment_set *set; i64 now_ms; };
+struct found { i64 count; person_id sample[10]; isize sample_n; };
 
-static bool holds_for(const struct question *q, const struct profile *p, arena *a)
+static bool holds_for(const struct question *q, const struct swept *who, arena *a)
 {
-    if (p) p = profile_then(p, q->now_ms, NULL, 0, a);
+    const struct profile *p = profile_then(who->now, q->now_ms, who->nodes, who->nodes_n, a);
     if (!p) return false;
     struct as_of at = { { .profile = p, .catalog = q->catalog, .now_ms = q->now_ms }, q->set, 0 };
     struct rule_facts facts = facts_as_of(&at);
     facts.no_timer = true;
-    bool holds = rule_holds(rule_run(q->rule, &facts));
-    arena_clear(a);
-    return holds;
+    return rule_holds(rule_run(q->rule, &facts));
 }
 
 i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
                  const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx)
 {
-    struct question q = { people, catalog, rule, set, now_ms };
+    struct question q = { catalog, rule, set, now_ms };
     i64 count = 0;
     u32 most = (u32)people_most(people);
     arena a = { 0 };
     for (u32 id = 1; id <= most; id++) {
-        if (!holds_for(&q, people_get(people, (person_id){ id }), &a)) continue;
+        struct swept who = { .id = { id }, .now = people_get(people, (person_id){ id }) };
+        bool holds = who.now && holds_for(&q, &who, &a);
+        arena_clear(&a);
+        if (!holds) continue;
         count++;
         if (member) member(ctx, (person_id){ id });
     }
@@ -297,73 +295,44 @@ i64 segment_walk(const struct people *people, const struct catalog *catalog, con
     return count;
 }
 
-/* One part of the people, on a thread of its own. The asker's rcu bracket stays open until all are done, and keeps for them too
- * whatever they come upon. */
-struct share { struct question q; u32 from, to; struct segment_preview found; pthread_t thread; };
-
-/* A person is two blocks somewhere in memory: they are called for while others are asked. */
-static void call_for(const struct people *people, u32 id)
+static void count_one(void *ctx, void *answer, const struct swept *who, arena *a)
 {
-    const struct profile *far = people_get(people, (person_id){ id + 16 }), *near = people_get(people, (person_id){ id + 8 });
-    if (far) {
-        __builtin_prefetch(far);
-        __builtin_prefetch((const char *)far + 64);
-        __builtin_prefetch((const char *)far + 128);
-    }
-    if (near && near->history_n) {
-        __builtin_prefetch(near->history);
-        __builtin_prefetch(&near->history[near->history_n / 2]);
-        __builtin_prefetch(&near->history[near->history_n - 1]);
-    }
+    struct found *found = answer;
+    if (!holds_for(ctx, who, a)) return;
+    found->count++;
+    if (found->sample_n < countof(found->sample)) found->sample[found->sample_n++] = who->id;
 }
 
-static void *count_share(void *arg)
+/* The sample stays in order: each thread met its people by rising id, but not all of them. */
+static void take_sample(struct segment_preview *preview, person_id id)
 {
-    struct share *s = arg;
-    arena a = { 0 };
-    for (u32 id = s->from; id < s->to; id++) {
-        call_for(s->q.people, id);
-        if (!holds_for(&s->q, people_get(s->q.people, (person_id){ id }), &a)) continue;
-        s->found.count++;
-        if (s->found.sample_n < countof(s->found.sample)) s->found.sample[s->found.sample_n++] = (person_id){ id };
-    }
-    arena_fini(&a);
-    return NULL;
+    isize at = preview->sample_n;
+    while (at > 0 && preview->sample[at - 1].v > id.v) at--;
+    if (at == countof(preview->sample)) return;
+    if (preview->sample_n < countof(preview->sample)) preview->sample_n++;
+    for (isize i = preview->sample_n - 1; i > at; i--) preview->sample[i] = preview->sample[i - 1];
+    preview->sample[at] = id;
 }
 
-enum { SHARES_MAX = 8, PEOPLE_A_SHARE = 20000 };       /* fewer are counted sooner than a thread is started */
-
-static isize shares_of(u32 people)
-{
-    isize cores = (isize)sysconf(_SC_NPROCESSORS_ONLN);
-    return min_isize(min_isize(max_isize(cores, 1), SHARES_MAX), 1 + people / PEOPLE_A_SHARE);
-}
-
-struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+struct segment_preview segment_preview(const struct sweep *people, const struct catalog *catalog, const struct rule *rule,
                                        const struct segment_set *set, i64 now_ms)
 {
     struct segment_preview preview = { 0 };
-    struct share shares[SHARES_MAX];
+    struct question q = { catalog, rule, set, now_ms };
+    struct sweep s = *people;
+    void *answers[SWEEP_ANSWERS_MAX];
+    arena a = { 0 };
     i64 began = clock_monotonic_us();
-    u32 most = (u32)people_most(people), from = 1;
-    isize n = shares_of(most);
+    s.answer_size = sizeof(struct found);
+    s.each = count_one;
+    s.ctx = &q;
+    isize n = sweep_run(&s, &a, answers);
     for (isize i = 0; i < n; i++) {
-        u32 to = 1 + (u32)((u64)most * (u64)(i + 1) / (u64)n);
-        shares[i] = (struct share){ .q = { people, catalog, rule, set, now_ms }, .from = from, .to = to };
-        from = to;
+        const struct found *found = answers[i];
+        preview.count += found->count;
+        for (isize k = 0; k < found->sample_n; k++) take_sample(&preview, found->sample[k]);
     }
-    bool started[SHARES_MAX] = { false };
-    for (isize i = 1; i < n; i++) started[i] = pthread_create(&shares[i].thread, NULL, count_share, &shares[i]) == 0;
-    (void)count_share(&shares[0]);
-    for (isize i = 1; i < n; i++) {
-        if (started[i]) (void)pthread_join(shares[i].thread, NULL);
-        else (void)count_share(&shares[i]);
-    }
-    for (isize i = 0; i < n; i++) {
-        preview.count += shares[i].found.count;
-        for (isize k = 0; k < shares[i].found.sample_n && preview.sample_n < countof(preview.sample); k++)
-            preview.sample[preview.sample_n++] = shares[i].found.sample[k];
-    }
+    arena_fini(&a);
     preview.took_us = clock_monotonic_us() - began;
     return preview;
 }

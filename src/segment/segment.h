@@ -75,11 +75,45 @@ struct past_identity {
     i64 at_ms;
     const struct join *joins; isize joins_n;            /* by person; one with a = 0 says only that the person was joined later */
     i64 joined_since, undone_since;
+    const u32 *owner; u32 people;                       /* whose the nodes 1 .. people were when this was read (past_owners); null: not read */
 };
 /* Fold only (the ledger). Lives in `a`. */
 struct past_identity past_of(const struct identity *identity, i64 at_ms, arena *a);
+void past_owners(struct past_identity *past, const struct identity *identity, arena *a);    /* for a sweep: 4 bytes a node */
+
+/* ---- everybody (sweep.c) --------------------------------------------------------------------------- */
+/* A person as they were when owners were read: `now` as they are, of whom these nodes are theirs; nodes null: all of them. */
+struct swept { person_id id; const struct profile *now; const u32 *nodes; isize nodes_n; };
+enum { SWEEP_ANSWERS_MAX = 8 };
+struct sweep {
+    const struct people *people;
+    const struct identity *identity;
+    const struct past_identity *past;                   /* with owners; null: nobody is joined or split meanwhile, or it does not matter */
+    isize answer_size;
+    /* Called for each person, inside a bracket, on one of several threads, each with an answer of its own; `a` is cleared behind it. */
+    void (*each)(void *ctx, void *answer, const struct swept *who, arena *a);
+    void *ctx;
+};
+/* Everybody once, in short rcu brackets of its own: outside one, on a thread known to rcu. The answers began as zeroes and live in `a`; what is in
+ * them is to be added up. Each met people of rising ids. Returns how many answers, SWEEP_ANSWERS_MAX at most. */
+isize sweep_run(const struct sweep *s, arena *a, void **answers);
+bool sweep_meet(const struct sweep *s, u32 id, arena *a, struct swept *out);    /* one of them, inside a bracket; false: not there any more */
+
 /* The people that a person was at that instant, each as they stood: at most `max`; the count. Inside rcu brackets; lives in `a`. */
-isize past_people(const struct past_identity *past, const struct profile *p, arena *a, const struct profile **out, isize max);
+isize past_people(const struct past_identity *past, const struct swept *who, arena *a, const struct profile **out, isize max);
+/* How many people were in each of the chosen segments (indexes of set->at) at past->at_ms, with `pairs` in each two of them (pair[i * n + k],
+ * i < k), and in all; `people` there were; `beyond`: of how many so much has left the hot history that it may have mattered. Sweeps; lives in `a`. */
+struct past_counts { i64 people, beyond, all, *of, *pair; };
+struct past_counts past_count(const struct sweep *people, const struct segment_set *set, const struct catalog *catalog, const isize *chosen, isize n,
+                              bool pairs, arena *a);
+/* Whom a rule holds for at one of two instants and not at the other, by rising id. Of a person who was several then, one is enough. Sweeps over the
+ * people of `to`, as that was read last. The caller frees `ids` (mem_free). */
+struct past_moved { i64 before, after, stayed, entered, left; u32 *ids; isize n; };
+struct past_moved past_move(const struct sweep *people, const struct past_identity *from, const struct past_identity *to, const struct segment_set *set,
+                            const struct catalog *catalog, const struct rule *rule, arena *a);
+/* Whether a rule held for any of the people that somebody was, and as whom: the first of whom it did, or null. Inside a bracket. */
+bool past_held(const struct past_identity *past, const struct segment_set *set, const struct catalog *catalog, const struct rule *rule,
+               const struct swept *who, arena *a, const struct profile **as);
 /* Which published segments a profile is in at an instant, all asked again in order: in[i] of set->at[i]. `p` as it stood then. */
 void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, bool *in);
 
@@ -100,12 +134,11 @@ bool attribute_at(const struct attributes *t, isize i, struct attribute *out);  
 str attribute_print(arena *a, struct attribute x);      /* "viewed category: Jeans" */
 str age_band(f64 age);
 
-/* Count and a sample (the lowest ids) of the people a rule holds for at an instant, over all profiles. Any thread inside rcu brackets:
- * one thread a core helps it, for as long as it takes. */
+/* Count and a sample (the lowest ids) of the people a rule holds for at an instant, over all profiles. Sweeps. */
 struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
-struct segment_preview segment_preview(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+struct segment_preview segment_preview(const struct sweep *people, const struct catalog *catalog, const struct rule *rule,
                                        const struct segment_set *set, i64 now_ms);
-/* The same with each member handed to `member`. */
+/* The same on this thread, each member handed to `member`, and inside the caller's bracket if there is one. */
 i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
                  const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx);
 
