@@ -50,7 +50,7 @@ void print_definition(struct call *call, const struct definition *def);         
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);
-void print_matches(const struct live *live, const struct profile *p, segment_id segment, struct jsonw *w);
+void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms, struct jsonw *w);
 
 /* ---- predictions.c: "predictions": […] of a person. ---------------------------------------- */
 void print_predictions(struct call *call, const struct profile *p);

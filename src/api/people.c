@@ -264,10 +264,10 @@ static void print_affinities(struct call *call, const struct profile *p)
 }
 
 /* What made somebody a member: newest first. */
-void print_matches(const struct live *live, const struct profile *p, segment_id segment, struct jsonw *w)
+void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms, struct jsonw *w)
 {
-    isize n;
-    const struct match *matches = profile_matches(p, segment, &n);
+    struct match matches[MATCHES_PER_SEGMENT_MAX];
+    isize n = segment_matches(atomic_load(&live->book)->segments, live->catalog, p, segment, at_ms, matches);
     if (n == 0) return;
     jsonw_key_begin(w, "matched", '[');
     for (isize i = 0; i < n; i++) {
@@ -315,7 +315,7 @@ static void print_memberships(struct call *call, const struct profile *p)
         jsonw_key_str(w, "title", s->title);
         jsonw_key_time(w, "entered_at", m->entered_at_ms);
         jsonw_key_time(w, "may_leave_at", m->next_change_at_ms);
-        print_matches(call->api->live, p, s->id, w);
+        print_matches(call->api->live, p, s->id, clock_now(call->api->clock), w);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -720,7 +720,7 @@ static void answer_explain(struct call *call, struct fold *fold)
     const struct rule_trace *trace = rule_explain(call->a, rule, &facts, 20);
     jsonw_begin(&call->w, '{');
     jsonw_key_bool(&call->w, "member", trace->is == TRI_TRUE);
-    if (id.v) print_matches(call->api->live, p, id, &call->w);
+    if (id.v) print_matches(call->api->live, then, id, at_ms, &call->w);
     jsonw_key(&call->w, S("tree"));
     print_why(call, fold, trace);
     jsonw_end(&call->w, '}');

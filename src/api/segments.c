@@ -109,7 +109,7 @@ static void answer_members(struct call *call, struct fold *fold)
         print_person_id(&w, "person_id", p->id);
         jsonw_key_str(&w, "display", person_display(live, p, call->a));
         jsonw_key_time(&w, "entered_at", of ? of->entered_at_ms : 0);
-        print_matches(live, p, m->id, &w);
+        print_matches(live, p, m->id, clock_now(call->api->clock), &w);
         jsonw_key_time(&w, "last_at", p->last_at_ms);
         jsonw_end(&w, '}');
         buf_byte(&call->out, '\n');

@@ -247,6 +247,31 @@ bool item_within(const struct catalog *c, const struct item *item, const struct 
     return false;
 }
 
+bool item_named(const struct item_names *names, const struct category_name *name)
+{
+    for (isize i = 0; i < names->n; i++)
+        if (names->at[i].sign == name->sign && str_eq_nocase(names->at[i].text, name->text)) return true;
+    return false;
+}
+
+static void name_add(struct item_names *names, u32 sign, str text)
+{
+    if (text.len == 0 || item_named(names, &(struct category_name){ .text = text, .sign = sign })) return;
+    names->at[names->n].sign = sign;
+    names->at[names->n++].text = text;
+}
+
+void item_names(const struct catalog *c, const struct item *item, struct item_names *out)
+{
+    static_assert(ITEM_NAMES_MAX >= 2 * CATEGORY_DEPTH_MAX, "a name and a slug of each level");
+    out->n = 0;
+    const struct category *at = category_of(c, item->category_id);
+    for (isize depth = 0; at && depth < CATEGORY_DEPTH_MAX; depth++, at = category_of(c, at->parent)) {
+        name_add(out, at->name_sign, at->name);
+        name_add(out, at->slug_sign, at->slug);
+    }
+}
+
 bool item_under(const struct catalog *c, const struct item *item, str category)
 {
     struct category_name name = catalog_name(c, category);

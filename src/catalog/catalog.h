@@ -105,6 +105,11 @@ bool item_under(const struct catalog *catalog, const struct item *item, str cate
 struct category_name { str text; u32 sign; category_id path; bool is_path; };
 struct category_name catalog_name(const struct catalog *catalog, str category);
 bool item_within(const struct catalog *catalog, const struct item *item, const struct category_name *name);
+/* What an item is within, its own category first: names and slugs, each once. For asking about many names; paths are asked apart. */
+enum { ITEM_NAMES_MAX = 32 };
+struct item_names { struct { u32 sign; str text; } at[ITEM_NAMES_MAX]; isize n; };
+void item_names(const struct catalog *catalog, const struct item *item, struct item_names *out);
+bool item_named(const struct item_names *names, const struct category_name *name);
 /* A field by name, for rules: price, list_price, brand, colour, gender, category, in_stock, stock (key = store), margin, age_days, title, kind, product, any attribute. */
 struct item_field { enum fact_kind kind; f64 n; bool b; str text; struct money money; bool is_money; };
 struct item_field item_field(const struct catalog *catalog, const struct item *item, str name, str key, str market, i64 now_ms);

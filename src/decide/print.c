@@ -23,10 +23,8 @@ static str matched_fact(const struct printing *p, const struct profile *profile,
 {
     struct str_cut key = str_cut(str_from(name, S("matched.").len), '.');
     segment_id segment = segment_find(p->world->book->segments, key.head);
-    isize n;
-    if (!profile || !segment.v || !segment_member(p->world->book->segments, p->world->catalog, profile, segment, p->request->now_ms)) return S("");
-    const struct match *made = profile_matches(profile, segment, &n);
-    if (n == 0) return S("");
+    struct match made[MATCHES_PER_SEGMENT_MAX];
+    if (!profile || !segment_matches(p->world->book->segments, p->world->catalog, profile, segment, p->request->now_ms, made)) return S("");
     if (str_eq(key.tail, S("cart"))) return profile_cart(profile, made->node, made->cart, made->at_ms);
     const struct item *item = catalog_item(p->world->catalog, (item_id){ made->item });
     if (!item) return S("");

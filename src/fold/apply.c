@@ -200,10 +200,8 @@ static void tell_moves(struct change *c, const struct segment_change *moves, isi
 {
     c->touched.n = 0;
     for (isize i = 0; i < n && !c->quiet && c->edit.nodes.n; i++) {
-        struct history_entry entry = { .at_ms = c->now_ms, .ref = c->fold->ref, .quantity = moves[i].segment.v,
+        struct history_entry entry = { .at_ms = c->now_ms, .ref = c->fold->ref, .quantity = moves[i].segment.v, .item = moves[i].item,
                                        .type = moves[i].entered ? EVENT_SEGMENT_ENTERED : EVENT_SEGMENT_LEFT };
-        for (isize k = 0; k < c->edit.matches.n && !entry.item; k++)
-            if (c->edit.matches.at[k].segment == moves[i].segment.v) entry.item = c->edit.matches.at[k].item;
         people_follow(&c->edit, entry);
         touch(c, entry);
     }

@@ -70,8 +70,8 @@ static void each_field_counts(struct hash128 (*digest_of)(isize i, struct fields
 
 /* ---- a person --------------------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct profile) == 184 && sizeof(struct scores) == 104 && sizeof(struct trait) == 80 && sizeof(struct consent_entry) == 32
-              && sizeof(struct membership) == 24 && sizeof(struct match) == 24 && sizeof(struct exposure) == 64 && sizeof(struct history_entry) == 40,
+static_assert(sizeof(struct profile) == 168 && sizeof(struct scores) == 104 && sizeof(struct trait) == 80 && sizeof(struct consent_entry) == 32
+              && sizeof(struct membership) == 24 && sizeof(struct exposure) == 64 && sizeof(struct history_entry) == 40,
               "a new member belongs into profile_fields");
 
 static void profile_fields(struct fields *f, struct profile_edit *e)
@@ -104,12 +104,6 @@ static void profile_fields(struct fields *f, struct profile_edit *e)
     FIELD(m->member);
     FIELD(m->entered_at_ms);
     FIELD(m->next_change_at_ms);
-    struct match *made = &e->matches.at[1];
-    FIELD(made->segment);
-    FIELD(made->cart);
-    FIELD(made->node);
-    FIELD(made->item);
-    FIELD(made->at_ms);
     struct exposure *x = &e->exposures.at[1];
     FIELD(x->campaign);
     FIELD(x->experience);
@@ -146,7 +140,6 @@ static void profile_fields(struct fields *f, struct profile_edit *e)
     FIELD(e->traits.n);                                 /* one less, or one that was not there */
     FIELD(e->consents.n);
     FIELD(e->memberships.n);
-    FIELD(e->matches.n);
     FIELD(e->exposures.n);
     FIELD(e->history.n);
     FIELD(e->nodes.n);
@@ -173,13 +166,12 @@ static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
                                             { .fact = { .name = S("plan"), .kind = FACT_BOOL, .b = true } } });
     e.consents.at = SAMPLE(struct consent_entry, 3, { { 0, 1, 4, 200, S("tag") }, { 2, 2, 6, 300, S("gpc") }, { 4, 1, 6, 300, S("tag") } });
     e.memberships.at = SAMPLE(struct membership, 3, { { 2, true, 200, 900 }, { 4, false, 300, 800 }, { 6, true, 10, 20 } });
-    e.matches.at = SAMPLE(struct match, 3, { { 2, 2, 4, 6, 100 }, { 4, 4, 6, 8, 200 }, { 6, 2, 4, 6, 300 } });
     e.exposures.at = SAMPLE(struct exposure, 3, { { .campaign = 2, .node = 4 }, { 4, 2, 2, 0, 6, 300, 400, 4, 2, 2, 5000, 7 }, { .campaign = 6 } });
     e.history.at = SAMPLE(struct history_entry, 3, { { .at_ms = 100, .ref = 10 }, { 200, 20, 4900, 6, 2, 4, 8, 2, 0, 2 }, { .at_ms = 900, .ref = 90 } });
     e.scores = SAMPLE(struct scores, 1, { { .at_ms = 700, .version = 8, .known = (1 << SCORE_INTENT) - 1, .currency = 6,
                                             .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2 },
                                             .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } }, .reasons_n = 3 } });
-    e.nodes.n = e.traits.n = e.consents.n = e.memberships.n = e.matches.n = e.exposures.n = e.history.n = 3;
+    e.nodes.n = e.traits.n = e.consents.n = e.memberships.n = e.exposures.n = e.history.n = 3;
     profile_fields(f, &e);
     if (i >= 0) field_change(f, i);
     struct people *people = people_new();

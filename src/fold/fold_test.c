@@ -459,9 +459,9 @@ static void moves_are_history_that_rules_hear_of_and_replays_repeat(void **state
         assert_true(wait_until(added + HOUR_MS));
         assert_true(member(ana, "left"));
         const struct profile *p = profile(ana);
-        isize n;
-        const struct match *made = profile_matches(p, segment_find(atomic_load(&fold_live(fold)->book)->segments, S("left")), &n);
-        assert_int_equal(n, 1);
+        const struct segment_set *set = atomic_load(&fold_live(fold)->book)->segments;
+        struct match made[MATCHES_PER_SEGMENT_MAX];
+        assert_int_equal(segment_matches(set, fold_live(fold)->catalog, p, segment_find(set, S("left")), now, made), 1);
         assert_true(str_eq(profile_cart(p, made->node, made->cart, made->at_ms), i == 1 ? S("c-1") : S("c-2")));
         assert_int_equal(entries_of(ana, EVENT_SEGMENT_ENTERED), i == 1 ? 1 : 3);
         assert_int_equal(member(ana, "twice"), i == 2);

@@ -118,7 +118,6 @@ void people_edit(struct people *people, person_id id, arena *a, struct profile_e
     edit_list(out->traits, struct trait, p->traits, p->traits_n, a);
     edit_list(out->consents, struct consent_entry, p->consents, p->consents_n, a);
     edit_list(out->memberships, struct membership, p->memberships, p->memberships_n, a);
-    edit_list(out->matches, struct match, p->matches, p->matches_n, a);
     edit_list(out->exposures, struct exposure, p->exposures, p->exposures_n, a);
 }
 
@@ -376,18 +375,16 @@ static struct profile *profile_make(const struct profile_edit *edit)
     isize traits = edit->traits.n * (isize)sizeof(struct trait);
     isize consents = edit->consents.n * (isize)sizeof(struct consent_entry);
     isize memberships = edit->memberships.n * (isize)sizeof(struct membership);
-    isize matches = edit->matches.n * (isize)sizeof(struct match);
     isize exposures = edit->exposures.n * (isize)sizeof(struct exposure);
     isize nodes = edit->nodes.n * (isize)sizeof(u32);
     isize scores = edit->scores ? (isize)sizeof *edit->scores : 0;
-    struct profile *p = mem_new((isize)sizeof *p + scores + traits + consents + memberships + matches + exposures + nodes
+    struct profile *p = mem_new((isize)sizeof *p + scores + traits + consents + memberships + exposures + nodes
                                 + strings_bytes(edit));
     char *at = (char *)(p + 1);
     const struct scores *s = scores ? take(&at, edit->scores, scores) : NULL;
     struct trait *t = take(&at, edit->traits.at, traits);
     struct consent_entry *c = take(&at, edit->consents.at, consents);
     const struct membership *m = take(&at, edit->memberships.at, memberships);
-    const struct match *match = take(&at, edit->matches.at, matches);
     const struct exposure *x = take(&at, edit->exposures.at, exposures);
     const u32 *node = take(&at, edit->nodes.at, nodes);
     for (isize i = 0; i < edit->traits.n; i++) {
@@ -401,8 +398,7 @@ static struct profile *profile_make(const struct profile_edit *edit)
         .bucketing_id = edit->bucketing_id, .nodes = node, .nodes_n = edit->nodes.n, .traits = t,
         .traits_n = edit->traits.n, .consents = c, .consents_n = edit->consents.n, .history = edit->made,
         .history_n = edit->made_n, .memberships = m, .memberships_n = edit->memberships.n,
-        .matches = match, .matches_n = edit->matches.n, .exposures = x,
-        .exposures_n = edit->exposures.n, .scores = s, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
+        .exposures = x, .exposures_n = edit->exposures.n, .scores = s, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
         .known = edit->known,
     };
     take_str(&at, &p->bucketing_id);
@@ -447,7 +443,6 @@ const struct profile *people_draft(struct people *people, struct profile_edit *e
         .traits = edit->traits.at, .traits_n = edit->traits.n, .consents = edit->consents.at,
         .consents_n = edit->consents.n, .history = edit->made, .history_n = edit->made_n,
         .memberships = edit->memberships.at, .memberships_n = edit->memberships.n,
-        .matches = edit->matches.at, .matches_n = edit->matches.n,
         .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .scores = edit->scores, .known = edit->known,
         .older_events = edit->older_events, .next_change_at_ms = TIME_NEVER,
     };
@@ -507,7 +502,7 @@ void people_remove(struct people *people, person_id id)
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
 
 static void visit_trait(struct codec *c, struct trait *v)
 {
@@ -544,13 +539,10 @@ void memberships_visit(struct codec *c, struct membership **at, isize *n)
     codec_list(c, struct membership, *at, *n, 1 << 16, visit_membership);
 }
 
-static void visit_match(struct codec *c, struct match *v)
+/* Of format 2: what made a member one, which is worked out when it is asked for now. */
+static void pass_match(struct codec *c, u64 *v)
 {
-    codec_u16(c, &v->segment);
-    codec_u8(c, &v->cart);
-    codec_u32(c, &v->node);
-    codec_u32(c, &v->item);
-    codec_i64(c, &v->at_ms);
+    for (isize i = 0; i < 5; i++) codec_u64(c, v);
 }
 
 static void visit_exposure(struct codec *c, struct exposure *v)
@@ -597,7 +589,7 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
 {
     u8 format = FORMAT;
     codec_u8(c, &format);
-    if (format != FORMAT) c->failed = true;
+    if (format != FORMAT && format != FORMAT - 1) c->failed = true;
     codec_u32(c, &v->id.v);
     codec_i64(c, &v->created_at_ms);
     codec_i64(c, &v->last_at_ms);
@@ -608,7 +600,11 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
     codec_list(c, struct trait, v->traits.at, v->traits.n, 1 << 16, visit_trait);
     codec_list(c, struct consent_entry, v->consents.at, v->consents.n, 1 << 16, visit_consent);
     memberships_visit(c, &v->memberships.at, &v->memberships.n);
-    codec_list(c, struct match, v->matches.at, v->matches.n, 1 << 16, visit_match);
+    if (format == 2) {
+        u64 *passed = NULL;
+        isize n = 0;
+        codec_list(c, u64, passed, n, 1 << 16, pass_match);
+    }
     codec_list(c, struct exposure, v->exposures.at, v->exposures.n, 1 << 16, visit_exposure);
     codec_str(c, history);
     if (codec_reads(c) && c->in.len > 0 && !c->failed) v->scores = arena_new(c->arena, struct scores, 1);
@@ -624,7 +620,6 @@ void profile_encode(const struct profile *p, struct buf *out)
         .traits = { (struct trait *)(uintptr_t)p->traits, p->traits_n, 0 },
         .consents = { (struct consent_entry *)(uintptr_t)p->consents, p->consents_n, 0 },
         .memberships = { (struct membership *)(uintptr_t)p->memberships, p->memberships_n, 0 },
-        .matches = { (struct match *)(uintptr_t)p->matches, p->matches_n, 0 },
         .exposures = { (struct exposure *)(uintptr_t)p->exposures, p->exposures_n, 0 },
         .scores = (struct scores *)(uintptr_t)p->scores,
     };
@@ -657,7 +652,7 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     edit.history.n = n;
     if (n) memcpy(edit.history.at, history.ptr, (size_t)history.len);
     people_commit(people, &edit, INT32_MAX);
-    count_digest(people, slot_at(people, edit.id), hash128(bytes, 0));  /* of this format, so what encoding would give */
+    if (bytes.ptr[0] == FORMAT) count_digest(people, slot_at(people, edit.id), hash128(bytes, 0));      /* what encoding would give */
     return ERR_OK;
 }
 

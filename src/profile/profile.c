@@ -44,14 +44,6 @@ const struct membership *profile_membership(const struct profile *p, segment_id 
     return from < p->memberships_n && p->memberships[from].segment == segment.v ? &p->memberships[from] : NULL;
 }
 
-const struct match *profile_matches(const struct profile *p, segment_id segment, isize *n)
-{
-    isize from = 0;
-    while (from < p->matches_n && p->matches[from].segment != segment.v) from++;
-    for (*n = 0; from + *n < p->matches_n && p->matches[from + *n].segment == segment.v;) ++*n;
-    return p->matches + from;
-}
-
 str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms)
 {
     char name[16];
@@ -158,7 +150,7 @@ static void add_to_category(struct likings *l, const struct liking *one)
 
 struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a)
 {
-    struct likings l = { now_ms, arena_room(a, struct liking, p->history_n + 1), arena_room(a, struct liking, p->history_n + 1), 0, 0 };
+    struct likings l = { .now_ms = now_ms, .each = arena_room(a, struct liking, p->history_n + 1), .categories = arena_room(a, struct liking, p->history_n + 1) };
     i64 last_ms = p->history_n ? p->history[p->history_n - 1].at_ms : 0;
     for (isize i = 0; i < p->history_n; i++) {
         const struct history_entry *e = &p->history[i];
@@ -172,10 +164,51 @@ struct likings profile_likings(const struct profile *p, const struct catalog *ca
     return l;
 }
 
+static u32 head_of(u32 sign) { return (sign * 0x9e3779b1u) >> 26; }
+
+static struct liked_name *liked_name(const struct liked_names *names, u32 sign, str text)
+{
+    for (i32 i = names->heads[head_of(sign)]; i >= 0; i = names->at[i].next)
+        if (names->at[i].sign == sign && str_eq_nocase(names->at[i].text, text)) return &names->at[i];
+    return NULL;
+}
+
+const struct liked_names *likings_names(const struct likings *l, const struct catalog *catalog, arena *a)
+{
+    struct liked_names *names = arena_room(a, struct liked_names, 1);
+    static_assert(LIKED_HEADS == 64, "six bits");
+    isize room = 0;
+    *names = (struct liked_names){ 0 };
+    for (isize i = 0; i < LIKED_HEADS; i++) names->heads[i] = -1;
+    for (isize i = 0; i < l->categories_n; i++) {
+        struct item_names of;
+        item_names(catalog, l->categories[i].item, &of);
+        names->all += l->categories[i].weight;
+        for (isize k = 0; k < of.n; k++) {
+            struct liked_name *name = liked_name(names, of.at[k].sign, of.at[k].text);
+            if (name) { name->weight += l->categories[i].weight; continue; }
+            if (names->n == room) {
+                room = room ? room * 2 : 32;
+                struct liked_name *wide = arena_room(a, struct liked_name, room);
+                if (names->n) memcpy(wide, names->at, (size_t)names->n * sizeof *wide);
+                names->at = wide;
+            }
+            i32 *head = &names->heads[head_of(of.at[k].sign)];
+            names->at[names->n] = (struct liked_name){ of.at[k].sign, *head, of.at[k].text, l->categories[i].weight };
+            *head = (i32)names->n++;
+        }
+    }
+    return names;
+}
+
 static f64 share_of_category(const struct likings *l, const struct catalog *catalog, str category)
 {
     struct category_name name = catalog_name(catalog, category);
     f64 all = 0, matching = 0;
+    if (l->names && !name.is_path) {
+        const struct liked_name *liked = liked_name(l->names, name.sign, category);
+        return liked && l->names->all > 0 ? liked->weight / l->names->all : 0;
+    }
     for (isize i = 0; i < l->categories_n; i++) {
         all += l->categories[i].weight;
         if (item_within(catalog, l->categories[i].item, &name)) matching += l->categories[i].weight;

@@ -45,10 +45,6 @@ void scores_visit(struct codec *c, struct scores *v);
 #define PREFERENCE_TRAIT "preferences."
 #define ACCOUNT_TRAIT "account."
 
-/* What made somebody a member: a product, a cart, or both. The newest first of a segment. */
-enum { MATCHES_PER_SEGMENT_MAX = 3 };
-struct match { u16 segment; u8 cart; u32 node, item; i64 at_ms; };
-
 struct membership { u16 segment; bool member; i64 entered_at_ms, next_change_at_ms; };
 
 /* What a person was shown of a campaign and what came of it. campaign 0 is the whole programme:
@@ -75,7 +71,6 @@ struct profile {
     const struct consent_entry *consents; isize consents_n;
     const struct history_entry *history; isize history_n;
     const struct membership *memberships; isize memberships_n;  /* by segment */
-    const struct match *matches; isize matches_n;       /* by segment */
     const struct exposure *exposures; isize exposures_n;        /* by campaign, then node */
     const struct scores *scores;    /* null: nothing predicted */
     i64 next_change_at_ms;          /* earliest of the memberships'; TIME_NEVER */
@@ -87,7 +82,6 @@ struct profile {
 const struct trait *profile_trait(const struct profile *p, str name);
 struct value trait_value(const struct trait *t);
 const struct membership *profile_membership(const struct profile *p, segment_id segment);
-const struct match *profile_matches(const struct profile *p, segment_id segment, isize *n);
 /* The key of a cart by its number among those of a node, as it was at an instant; empty when it is not known any more. */
 str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms);
 /* What the person has said about a purpose, latest first, deny before grant at the same instant. */
@@ -114,8 +108,12 @@ isize choices_fit(const struct affinity *choices, isize n, const struct catalog 
 /* What shares are computed from, when many of the same person are asked for: the entries up to now_ms that say what they like,
  * oldest first, and their sums by category, each with an item of it. Weights are as of the last entry. */
 struct liking { const struct item *item; f64 weight; };
-struct likings { i64 now_ms; struct liking *each, *categories; isize each_n, categories_n; };
+/* The sums again by the name of each category and of those above it, each liking once a name: what a question about one looks up. */
+enum { LIKED_HEADS = 64 };
+struct liked_names { struct liked_name { u32 sign; i32 next; str text; f64 weight; } *at; isize n; f64 all; i32 heads[LIKED_HEADS]; };
+struct likings { i64 now_ms; struct liking *each, *categories; isize each_n, categories_n; const struct liked_names *names; };     /* names: may be null */
 struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a);
+const struct liked_names *likings_names(const struct likings *l, const struct catalog *catalog, arena *a);
 bool profile_is_liking(const struct history_entry *e);
 
 struct order_totals { i64 orders, items; struct money revenue[4]; isize revenues_n; i64 first_at_ms, last_at_ms; };
@@ -178,7 +176,6 @@ struct profile_edit {
     struct { struct consent_entry *at; isize n, cap; } consents;
     struct { struct history_entry *at; isize n, cap; } added;   /* new entries, to be merged in by history_cmp */
     struct { struct membership *at; isize n, cap; } memberships;
-    struct { struct match *at; isize n, cap; } matches;
     struct { struct exposure *at; isize n, cap; } exposures;
     struct scores *scores;          /* the arena's */
     bool known;

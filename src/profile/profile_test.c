@@ -54,6 +54,13 @@ static void likings_fade_by_half_in_30_days_and_are_shares(void **state)
     assert_false(facts.affinity_lasts);                 /* an entry of tomorrow is there */
     assert_true(near(facts.affinity(facts.ctx, S("category"), S("Jeans"), T0).n, 1 / 1.5));
     assert_true(facts.affinity(facts.ctx, S("category"), S("shoes"), T0 + DAY_MS).n > .7);
+    static const str asked[] = { S_INIT("Jeans"), S_INIT("WOMEN"), S_INIT("Women > Jeans"), S_INIT("shoes"), S_INIT("hats"), S_INIT("") };
+    for (isize i = 0; i < countof(asked); i++) {        /* looked up by name, the same to the bit */
+        l.names = NULL;
+        f64 walked = facts.affinity(facts.ctx, S("category"), asked[i], T0).n;
+        l.names = likings_names(&l, c, &a);
+        assert_true(facts.affinity(facts.ctx, S("category"), asked[i], T0).n == walked);
+    }
     world.now_ms = T0 + DAY_MS;
     assert_true(profile_facts(&world).affinity_lasts);
     catalog_free(c);

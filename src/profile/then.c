@@ -59,7 +59,7 @@ const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32
         if (p->consents[i].at_ms <= at_ms) consents[n++] = p->consents[i];
     then->consents = consents;
     then->consents_n = n;
-    then->memberships_n = then->matches_n = 0;          /* those are of now; rules say who was in what */
+    then->memberships_n = 0;                              /* those are of now; rules say who was in what */
     if (then->scores && then->scores->at_ms > at_ms) then->scores = NULL;
     if (then->history_n) then->last_at_ms = then->history[then->history_n - 1].at_ms;
     else then->last_at_ms = min_i64(p->last_at_ms, at_ms);

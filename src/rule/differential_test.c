@@ -1122,6 +1122,20 @@ static void untouched_is_the_same(struct rng *r, const struct rule *rule, const 
     if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms) wrong("touched after all", text, x, facts->now_ms, is.is);
 }
 
+/* An index of the history only saves walking. */
+static void indexed_is_the_same(const struct rule *rule, const struct rule_facts *facts, struct rule_result with, str text, const struct at *x)
+{
+    struct rule_index index;
+    struct rule_facts indexed = *facts;
+    const struct history_entry *made[8], *again[8];
+    rule_index_build(facts->history, facts->history_n, &memory, &index);
+    indexed.index = &index;
+    struct rule_result is = rule_run(rule, &indexed);
+    if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms) wrong("another answer with an index", text, x, facts->now_ms, is.is);
+    isize n = rule_matched(rule, facts, made, countof(made)), m = rule_matched(rule, &indexed, again, countof(again));
+    if (n != m || (n && memcmp(made, again, (size_t)n * sizeof *made) != 0)) wrong("other entries with an index", text, x, facts->now_ms, is.is);
+}
+
 static bool one_triple(struct rng *r)
 {
     struct history_entry h[ENTRIES_MAX];
@@ -1146,6 +1160,7 @@ static bool one_triple(struct rng *r)
     facts.now_ms = x.now = now;
     struct rule_result got = rule_run(rule, &facts);
     if (answer(&x, o) != got.is) wrong("not what the page says", buf_str(&text), &x, now, got.is);
+    indexed_is_the_same(rule, &facts, got, buf_str(&text), &x);
     facts.no_timer = true;
     struct rule_result bare = rule_run(rule, &facts);
     if (bare.is != got.is || bare.next_change_at_ms != TIME_NEVER) wrong("another answer without a timer", buf_str(&text), &x, now, bare.is);

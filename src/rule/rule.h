@@ -58,6 +58,13 @@ struct rule;
 MUST_USE enum err rule_compile(arena *a, str text, enum rule_place place, const struct rule_names *names,
                                const struct rule **out, struct rule_errors *errors);
 
+/* Where each type of event stands in a history, for asking many rules about it. Types 64 apart share a chain. */
+struct rule_index {
+    i32 newest[64], oldest[64];             /* by type & 63; -1: there is none */
+    const struct rule_neighbours { i32 before, after; } *at;        /* by entry: the next of its chain; -1, history_n: there is none */
+};
+void rule_index_build(const struct history_entry *history, isize n, arena *a, struct rule_index *out);
+
 /* What a rule may ask, about whom. Functions answer VALUE_UNKNOWN for what is not known. A null function makes all of its
  * questions unknown. */
 struct rule_facts {
@@ -65,7 +72,7 @@ struct rule_facts {
     struct zone zone;                       /* the market's, for hours and dates */
     const struct history_entry *history;    /* oldest first by history_cmp */
     isize history_n;
-    u64 types;                              /* rule_type_bit of every type that stands in the history, perhaps of more; 0: not known */
+    const struct rule_index *index;         /* of that history; null: it is walked whole */
     bool no_timer;                          /* only the answer is asked for: next_change_at_ms is TIME_NEVER, and the work for it is spared */
     item_id candidate;                      /* what `item` means; 0 when there is none */
     const void *ctx, *segment_ctx;          /* ctx for all questions but in_segment, which gets segment_ctx */

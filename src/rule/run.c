@@ -25,8 +25,8 @@
  * order is not known) are netted by sums and passed over by all other questions: a pair of shoes
  * sent back is no second purchase.
  *
- * Nothing here allocates, but for `has` on a list that comes as JSON. History is walked newest first; windows are found by
- * bisection. */
+ * Nothing here allocates, but for `has` on a list that comes as JSON. History is walked newest first, along the entries of
+ * the type asked for when there is an index of them; windows are found by bisection. */
 #include "rule/inside.h"
 
 #include <math.h>
@@ -472,12 +472,55 @@ static bool leaf_takes(const struct leaf *l, isize i)
     return chain_holds(l, i, NULL) && nothing_after(l, i);
 }
 
+void rule_index_build(const struct history_entry *history, isize n, arena *a, struct rule_index *out)
+{
+    struct rule_neighbours *at = arena_room(a, struct rule_neighbours, n);
+    for (isize k = 0; k < countof(out->newest); k++) out->newest[k] = out->oldest[k] = -1;
+    for (isize i = 0; i < n; i++) {
+        isize k = history[i].type & 63;
+        at[i] = (struct rule_neighbours){ out->newest[k], (i32)n };
+        if (out->newest[k] >= 0) at[out->newest[k]].after = (i32)i;
+        else out->oldest[k] = (i32)i;
+        out->newest[k] = (i32)i;
+    }
+    out->at = at;
+}
+
+/* The index, when a scan's entries are one chain of it. */
+static const struct rule_index *index_for(const struct run *run, const struct scan *s)
+{
+    const struct rule_index *index = run->facts->index;
+    if (!index || s->any) return NULL;
+    return s->nets_returns && index->newest[EVENT_ORDER_REFUNDED & 63] >= 0 ? NULL : index;
+}
+
+/* Newest first, over entries that may be of a scan's type: the newest below `to`, then the next older of one. Below 0: there is none. */
+static isize newest_of(const struct run *run, const struct scan *s, isize to)
+{
+    const struct rule_index *index = index_for(run, s);
+    if (!index) return to - 1;
+    isize i = index->newest[s->type & 63];
+    while (i >= to) i = index->at[i].before;
+    return i;
+}
+
+static isize older_of(const struct run *run, const struct scan *s, isize i)
+{
+    const struct rule_index *index = index_for(run, s);
+    return index ? index->at[i].before : i - 1;
+}
+
+static isize newer_of(const struct run *run, const struct scan *s, isize i)
+{
+    const struct rule_index *index = index_for(run, s);
+    return index ? index->at[i].after : i + 1;
+}
+
 /* Nothing of that type stands in the history: there is nothing to walk for. */
 static bool never(const struct run *run, const struct scan *s)
 {
-    u64 types = run->facts->types, taken = rule_type_bit(s->type);
-    if (s->nets_returns) taken |= rule_type_bit(EVENT_ORDER_REFUNDED);
-    return types && !s->any && !(types & taken);
+    const struct rule_index *index = index_for(run, s);
+    return index && index->newest[s->type & 63] < 0;
 }
 
 static struct leaf leaf_of(const struct run *run, const struct node *n)
@@ -485,9 +528,10 @@ static struct leaf leaf_of(const struct run *run, const struct node *n)
     struct leaf l = { .run = run, .node = n, .scan = n->scans, .absent_at = -1 };
     if (n->kind != NODE_SEQUENCE) return l;
     l.scan = &n->scans[n->scans_n - 1 - n->absent];
-    if (!n->absent || n->same_product || n->same_cart || never(run, &n->scans[n->scans_n - 1])) return l;
-    for (isize i = run->seen - 1; i >= 0 && l.absent_at < 0; i--)
-        if (scan_takes(run, &n->scans[n->scans_n - 1], &run->history[i])) l.absent_at = i;
+    if (!n->absent || n->same_product || n->same_cart) return l;
+    const struct scan *not = &n->scans[n->scans_n - 1];
+    for (isize i = newest_of(run, not, run->seen); i >= 0 && l.absent_at < 0; i = older_of(run, not, i))
+        if (scan_takes(run, not, &run->history[i])) l.absent_at = i;
     return l;
 }
 
@@ -564,7 +608,7 @@ static struct range range_of(const struct run *run, const struct reach *r) { ret
 static isize nearer(const struct leaf *l, struct range in)
 {
     if (!l->scan->window.not_since) return -1;
-    for (isize i = l->run->seen - 1; i >= in.to; i--)
+    for (isize i = newest_of(l->run, l->scan, l->run->seen); i >= in.to; i = older_of(l->run, l->scan, i))
         if (scan_takes(l->run, l->scan, &l->run->history[i])) return i;
     return -1;
 }
@@ -638,24 +682,35 @@ static enum tri sums_test(const struct leaf *l, const struct node *condition, co
     return condition->kind == NODE_TEST ? test_value(l->run, condition, sums_value(l, s)) : tri_of(s->n > 0);
 }
 
+/* The first entry at or after `from` that may be of a scan's type; at or behind the last that is seen: there is none. */
+static isize first_of(const struct run *run, const struct scan *s, isize from)
+{
+    const struct rule_index *index = index_for(run, s);
+    if (!index || index->newest[s->type & 63] < from) return index ? run->facts->history_n : from;
+    isize i = index->newest[s->type & 63];
+    while (index->at[i].before >= from) i = index->at[i].before;
+    return i;
+}
+
 /* Plays the comings and goings forward until the condition comes out otherwise. */
 static i64 sums_next(const struct leaf *l, const struct node *condition, struct reach r, struct range in,
                      struct sums s, enum tri is)
 {
-    const struct history_entry *h = l->run->history;
-    isize leaves = in.from, comes = in.to;
+    const struct run *run = l->run;
+    const struct history_entry *h = run->history;
+    isize leaves = first_of(run, l->scan, in.from), comes = first_of(run, l->scan, in.to);
     while (true) {
-        while (comes < l->run->seen && !scan_of_type(l->scan, &h[comes])) comes++;
-        while (leaves < comes && !scan_of_type(l->scan, &h[leaves])) leaves++;
-        i64 leave = r.far != AGE_MAX && leaves < comes ? h[leaves].at_ms + r.far : TIME_NEVER;
-        i64 come = comes < l->run->seen ? h[comes].at_ms + r.near : TIME_NEVER;
+        while (comes < run->seen && !scan_of_type(l->scan, &h[comes])) comes = newer_of(run, l->scan, comes);
+        while (leaves < comes && leaves < run->seen && !scan_of_type(l->scan, &h[leaves])) leaves = newer_of(run, l->scan, leaves);
+        i64 leave = r.far != AGE_MAX && leaves < comes && leaves < run->seen ? h[leaves].at_ms + r.far : TIME_NEVER;
+        i64 come = comes < run->seen ? h[comes].at_ms + r.near : TIME_NEVER;
         i64 at = min_i64(min_i64(leave, come), r.reset);
         if (at == TIME_NEVER) return at;
         if (at == r.reset) return sums_test(l, condition, &(struct sums){ 0 }) != is ? at : TIME_NEVER;
         bool moved = false;
-        for (; comes < l->run->seen && h[comes].at_ms + r.near == at; comes++)
+        for (; comes < run->seen && h[comes].at_ms + r.near == at; comes = newer_of(run, l->scan, comes))
             moved |= sums_move(l, &s, comes, 1);
-        for (; r.far != AGE_MAX && leaves < comes && h[leaves].at_ms + r.far == at; leaves++)
+        for (; r.far != AGE_MAX && leaves < comes && leaves < run->seen && h[leaves].at_ms + r.far == at; leaves = newer_of(run, l->scan, leaves))
             moved |= sums_move(l, &s, leaves, -1);
         if (moved && sums_test(l, condition, &s) != is) return at;
     }
@@ -789,7 +844,7 @@ static struct rule_result lasting(enum tri is) { return (struct rule_result){ is
 /* A did(…) whose window does not end now: the first that counts decides. */
 static bool any_in(const struct leaf *l, struct range in)
 {
-    for (isize i = in.to - 1; i >= in.from; i--)
+    for (isize i = newest_of(l->run, l->scan, in.to); i >= in.from; i = older_of(l->run, l->scan, i))
         if (leaf_takes(l, i)) return true;
     return false;
 }
@@ -798,13 +853,11 @@ static bool any_in(const struct leaf *l, struct range in)
 static struct rule_result at_least(const struct leaf *l, struct reach r, i64 k)
 {
     if (k <= 0) return lasting(TRI_TRUE);
-    if (never(l->run, l->scan)) return lasting(TRI_FALSE);
-    struct range in = range_of(l->run, &r);
-    i64 n = 0;
-    if (in.to - in.from < k) return lasting(TRI_FALSE);
-    for (isize i = in.to - 1; i >= in.from; i--)
+    const struct history_entry *h = l->run->history;
+    i64 n = 0, since_ms = max_i64(r.low, l->run->facts->now_ms - r.far + 1);
+    for (isize i = newest_of(l->run, l->scan, l->run->seen); i >= 0 && h[i].at_ms >= since_ms; i = older_of(l->run, l->scan, i))
         if (leaf_takes(l, i) && ++n == k) {
-            i64 goes = r.far == AGE_MAX ? TIME_NEVER : l->run->history[i].at_ms + r.far;
+            i64 goes = r.far == AGE_MAX ? TIME_NEVER : h[i].at_ms + r.far;
             return (struct rule_result){ TRI_TRUE, min_i64(goes, r.reset) };
         }
     return lasting(TRI_FALSE);
@@ -831,7 +884,7 @@ static struct rule_result run_moving(const struct leaf *l, const struct node *co
     isize newest = nearer(l, in);
     if (newest >= 0) return run_quiet(l, condition, r, newest);
     if (l->run->facts->no_timer && condition->kind != NODE_TEST) return lasting(tri_of(any_in(l, in)));
-    for (isize i = in.to - 1; i >= in.from; i--) (void)sums_move(l, &s, i, 1);
+    for (isize i = newest_of(l->run, l->scan, in.to); i >= in.from; i = older_of(l->run, l->scan, i)) (void)sums_move(l, &s, i, 1);
     enum tri is = sums_test(l, condition, &s);
     if (l->run->facts->no_timer) return lasting(is);
     return (struct rule_result){ is, sums_next(l, condition, r, in, s, is) };
@@ -901,10 +954,9 @@ static struct rule_result run_tally(const struct run *run, const struct node *t)
 
 static const struct history_entry *first_or_last(const struct run *run, const struct scan *s)
 {
-    for (isize i = 0; i < run->seen; i++) {
-        const struct history_entry *e = &run->history[s->first ? i : run->seen - 1 - i];
-        if (scan_takes(run, s, e)) return e;
-    }
+    isize i = s->first ? first_of(run, s, 0) : newest_of(run, s, run->seen);
+    for (; i >= 0 && i < run->seen; i = s->first ? newer_of(run, s, i) : older_of(run, s, i))
+        if (scan_takes(run, s, &run->history[i])) return &run->history[i];
     return NULL;
 }
 
@@ -1195,7 +1247,7 @@ isize rule_leaf_entries(const struct run *run, const struct node *n, isize *out,
     struct range in = range_now(&l, &r);
     isize count = 0;
     if (is_money(l.scan)) l.currency = currency_asked(run, n);
-    for (isize i = in.to - 1; i >= in.from && count < max; i--) {
+    for (isize i = newest_of(run, l.scan, in.to); i >= in.from && count < max; i = older_of(run, l.scan, i)) {
         if (!leaf_takes(&l, i)) continue;
         if (left->kind == NODE_SEQUENCE) return chain_entries(&l, i, out, max);
         out[count++] = i;

@@ -2,8 +2,9 @@
  *
  * segment.c - compiling the set, and moving one person in and out.
  *
- * After an event only segments that it can have moved are asked again: rule_touched_by refuses
- * most by the entry's type and item, which is what makes 200 segments cost little more than 20.
+ * After an event only segments that it can have moved are asked again: the set knows them by the
+ * type of the entry, and rule_touched_by refuses most of those by its item, which is what makes
+ * 200 segments cost little more than 20.
  * The order of the set makes one pass enough: a segment that refers to others comes after them.
  */
 #include "segment/segment.h"
@@ -90,6 +91,37 @@ static enum err place(struct placing *p, isize i)
     return ERR_OK;
 }
 
+static void bit_set(u64 *bits, isize i) { bits[i / 64] |= (u64)1 << (i & 63); }
+static bool bit_get(const u64 *bits, isize i) { return bits[i / 64] >> (i & 63) & 1; }
+
+/* The set by what may move its segments. */
+static void index_set(arena *a, struct segment_set *set)
+{
+    isize words = set->words = (set->n + 63) / 64;
+    u64 *rows = arena_new(a, u64, words * (countof(set->on_type) + 2)), *facts = rows + words * countof(set->on_type), *likings = facts + words;
+    u64 **named_by = arena_new(a, u64 *, set->n + 1);
+    for (isize i = 0; i < set->n; i++) {
+        const struct segment *segment = &set->at[i];
+        segment_id named[64];
+        isize named_n = segment->depends & RULE_ON_SEGMENTS ? rule_segments(segment->rule, named, countof(named)) : 0;
+        for (isize t = 0; t < countof(set->on_type); t++)
+            if (segment->types >> t & 1) bit_set(rows + words * t, i);
+        if (segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) bit_set(facts, i);
+        if (segment->depends & RULE_ON_AFFINITY) bit_set(likings, i);
+        for (isize k = 0; k < min_isize(named_n, countof(named)); k++) {
+            const struct segment *of = named[k].v < SEGMENTS_MAX ? set->by_id[named[k].v] : NULL;
+            if (!of) continue;
+            u64 **row = &named_by[of - set->at];
+            if (!*row) *row = arena_new(a, u64, words);
+            bit_set(*row, i);
+        }
+    }
+    for (isize t = 0; t < countof(set->on_type); t++) set->on_type[t] = rows + words * t;
+    set->on_facts = facts;
+    set->on_likings = likings;
+    set->named_by = (const u64 *const *)named_by;
+}
+
 enum err segment_set_build(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate,
                            const struct rule_names *names, const struct segment_set **out,
                            struct definition_errors *errors)
@@ -110,17 +142,16 @@ enum err segment_set_build(arena *a, const struct definitions *definitions, cons
     struct placing p = { found, n, arena_new(a, struct segment, n + 1), 0, arena_new(a, u8, n + 1), errors };
     for (isize i = 0; i < n; i++)
         if (place(&p, i)) return ERR_REFUSED;
-    u16 *by_number = arena_new(a, u16, n + 1);
     set->at = p.to;
     set->n = n;
+    for (isize i = 0; i < n; i++) set->by_id[p.to[i].id.v] = &p.to[i];
+    u16 *by_number = arena_new(a, u16, n + 1);
+    for (isize id = 0, k = 0; id < SEGMENTS_MAX; id++)
+        if (set->by_id[id]) by_number[k++] = (u16)(set->by_id[id] - set->at);
     set->by_number = by_number;
     u64 moves = rule_type_bit(EVENT_SEGMENT_ENTERED) | rule_type_bit(EVENT_SEGMENT_LEFT);
-    for (isize i = 0; i < n; i++) {
-        set->by_id[p.to[i].id.v] = &p.to[i];
-        set->hears_moves |= (p.to[i].types & moves) != 0;
-    }
-    for (isize id = 0, k = 0; id < SEGMENTS_MAX; id++)
-        if (set->by_id[id]) by_number[k++] = (u16)(set->by_id[id] - p.to);
+    for (isize i = 0; i < n; i++) set->hears_moves |= (p.to[i].types & moves) != 0;
+    index_set(a, set);
     *out = set;
     return ERR_OK;
 }
@@ -134,8 +165,14 @@ segment_id segment_find(const struct segment_set *set, str key)
 
 /* ---- one person ------------------------------------------------------------------------------------ */
 
-/* The present state of every segment for one person, by index of the set while it is brought up to date. */
-struct state { const struct segment_ask *ask; struct membership *now; bool *moved, *asked, liked; u64 types; };
+/* One person's memberships while they are brought up to date: rows as they will be stored, found by index of the set. */
+struct state {
+    const struct segment_ask *ask;
+    struct membership *rows; isize n;
+    u16 *row;                       /* of each segment, from 1; 0: it has none */
+    u64 *must, *may;                /* to be asked; to be asked if an entry touches it */
+    bool added;
+};
 
 static isize position(const struct segment_set *set, u16 id)
 {
@@ -147,105 +184,152 @@ static enum tri in_segment(const void *ctx, segment_id id)
 {
     const struct state *s = ctx;
     isize at = position(s->ask->set, id.v);
-    return at >= 0 && s->now[at].member ? TRI_TRUE : TRI_FALSE;
+    return at >= 0 && s->row[at] && s->rows[s->row[at] - 1].member ? TRI_TRUE : TRI_FALSE;
 }
 
-static bool depends_on_moved(const struct state *s, const struct segment *segment)
+static void bits_add(u64 *to, const u64 *from, isize words)
 {
-    if (!(segment->depends & RULE_ON_SEGMENTS)) return false;
-    segment_id named[64];
-    isize n = rule_segments(segment->rule, named, countof(named));
-    for (isize i = 0; i < n; i++) {
-        isize at = position(s->ask->set, named[i].v);
-        if (at >= 0 && s->moved[at]) return true;
-    }
+    for (isize w = 0; from && w < words; w++) to[w] |= from[w];
+}
+
+static bool bits_meet(const u64 *x, const u64 *y, isize words)
+{
+    for (isize w = 0; w < words; w++)
+        if (x[w] & y[w]) return true;
     return false;
+}
+
+/* What there was, without segments that are gone, and who is to be asked. */
+static struct state state_begin(const struct segment_ask *ask, const struct profile_edit *edit, arena *a)
+{
+    const struct segment_set *set = ask->set;
+    struct state s = { .ask = ask, .rows = arena_room(a, struct membership, edit->memberships.n + set->n), .row = arena_new(a, u16, set->n),
+                       .must = arena_new(a, u64, 2 * set->words) };
+    bool liked = false;
+    s.may = s.must + set->words;
+    for (isize i = 0; i < edit->memberships.n; i++) {
+        isize at = position(set, edit->memberships.at[i].segment);
+        if (at < 0) continue;
+        s.rows[s.n++] = edit->memberships.at[i];
+        s.row[at] = (u16)s.n;
+        if (edit->memberships.at[i].next_change_at_ms <= ask->now_ms) bit_set(s.must, at);
+    }
+    for (isize i = 0; ask->all && i < set->n; i++) bit_set(s.must, i);
+    for (isize i = 0; i < ask->touched_n; i++) {
+        bits_add(s.may, set->on_type[ask->touched[i].type & 63], set->words);
+        liked |= profile_is_liking(&ask->touched[i]);
+    }
+    if (ask->facts) bits_add(s.must, set->on_facts, set->words);
+    if (liked) bits_add(s.must, set->on_likings, set->words);
+    return s;
+}
+
+/* The next segment that may have to be asked, from i on; set->n: none. */
+static isize next_asked(const struct state *s, isize i)
+{
+    const struct segment_set *set = s->ask->set;
+    for (isize w = i / 64; w < set->words; w++) {
+        u64 bits = s->must[w] | s->may[w];
+        if (w == i / 64) bits &= ~(u64)0 << (i & 63);
+        if (bits) return w * 64 + __builtin_ctzll(bits);
+    }
+    return set->n;
 }
 
 static bool must_ask(const struct state *s, isize i, const struct rule_facts *facts)
 {
     const struct segment_ask *ask = s->ask;
-    const struct segment *segment = &ask->set->at[i];
-    if (ask->all || s->now[i].next_change_at_ms <= ask->now_ms) return true;
-    if (ask->facts && segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) return true;
-    if (s->liked && segment->depends & RULE_ON_AFFINITY) return true;
-    for (isize k = 0; k < ask->touched_n && segment->types & s->types; k++)
-        if (rule_touched_by(segment->rule, &ask->touched[k], facts)) return true;
-    return depends_on_moved(s, segment);
+    if (bit_get(s->must, i)) return true;
+    for (isize k = 0; k < ask->touched_n; k++)
+        if (rule_touched_by(ask->set->at[i].rule, &ask->touched[k], facts)) return true;
+    return false;
 }
 
-/* What made the person a member of those that were asked; of the others it is as it was. */
-static void match_update(const struct state *s, const struct rule_facts *facts, arena *a, struct profile_edit *edit)
+static bool has_future(const struct membership *m) { return m->member || m->next_change_at_ms != TIME_NEVER; }
+
+static void row_put(struct state *s, isize i, struct membership m)
 {
-    const struct segment_set *set = s->ask->set;
-    isize most = edit->matches.n, n = 0, old = 0;
-    for (isize i = 0; i < set->n; i++) most += s->asked[i] && s->now[i].member ? MATCHES_PER_SEGMENT_MAX : 0;
-    struct match *list = arena_room(a, struct match, most);
-    for (isize k = 0; k < set->n; k++) {                /* by id: as it was stored, and as it will be */
-        isize i = set->by_number[k];
-        const struct segment *segment = &set->at[i];
-        for (; old < edit->matches.n && edit->matches.at[old].segment < segment->id.v; old++) {}
-        if (!s->now[i].member || !(segment->depends & RULE_ON_HISTORY)) continue;
-        if (!s->asked[i]) {
-            for (; old < edit->matches.n && edit->matches.at[old].segment == segment->id.v; old++) list[n++] = edit->matches.at[old];
-            continue;
-        }
-        const struct history_entry *made[MATCHES_PER_SEGMENT_MAX];
-        isize made_n = rule_matched(segment->rule, facts, made, countof(made));
-        for (isize m = 0; m < made_n; m++)
-            list[n++] = (struct match){ segment->id.v, history_cart(made[m]), s->ask->profile->nodes[made[m]->node], made[m]->item, made[m]->at_ms };
+    if (s->row[i]) {
+        s->rows[s->row[i] - 1] = m;
+    } else if (has_future(&m)) {
+        s->rows[s->n++] = m;
+        s->row[i] = (u16)s->n;
+        s->added = true;
     }
-    edit->matches.at = list;
-    edit->matches.n = edit->matches.cap = n;
+}
+
+/* By segment, so that the bytes are always the same; what came new stands behind, and comes in nearly that order. */
+static void rows_settle(struct state *s, struct profile_edit *edit)
+{
+    isize n = 0;
+    for (isize i = 0; i < s->n; i++)
+        if (has_future(&s->rows[i])) s->rows[n++] = s->rows[i];
+    for (isize i = 1; s->added && i < n; i++) {
+        struct membership m = s->rows[i];
+        isize j = i;
+        for (; j > 0 && s->rows[j - 1].segment > m.segment; j--) s->rows[j] = s->rows[j - 1];
+        s->rows[j] = m;
+    }
+    edit->memberships.at = s->rows;
+    edit->memberships.n = edit->memberships.cap = n;
+}
+
+/* The newest item that made somebody a member. */
+static u32 item_of_entry(const struct segment *segment, const struct rule_facts *facts)
+{
+    const struct history_entry *made[MATCHES_PER_SEGMENT_MAX];
+    isize n = segment->depends & RULE_ON_HISTORY ? rule_matched(segment->rule, facts, made, countof(made)) : 0;
+    for (isize i = 0; i < n; i++)
+        if (made[i]->item) return made[i]->item;
+    return 0;
 }
 
 isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out)
 {
     const struct segment_set *set = ask->set;
-    if (set->n == 0) { edit->memberships.n = edit->matches.n = 0; return 0; }
-    struct state s = { ask, arena_room(a, struct membership, set->n), arena_new(a, bool, set->n), arena_new(a, bool, set->n), false, 0 };
-    for (isize i = 0; i < set->n; i++) s.now[i] = (struct membership){ set->at[i].id.v, false, 0, TIME_NEVER };
-    for (isize i = 0; i < edit->memberships.n; i++) {
-        isize at = position(set, edit->memberships.at[i].segment);
-        if (at >= 0) s.now[at] = edit->memberships.at[i];
-    }
+    if (set->n == 0) { edit->memberships.n = 0; return 0; }
+    struct state s = state_begin(ask, edit, a);
     struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms, .zone = set->zone };
-    for (isize i = 0; i < ask->touched_n; i++) {
-        s.liked |= profile_is_liking(&ask->touched[i]);
-        s.types |= rule_type_bit(ask->touched[i].type);
-    }
     struct likings likings;
-    if (s.liked || ask->all) {
+    struct rule_index index;
+    if (bits_meet(s.must, set->on_likings, set->words)) {
         likings = profile_likings(ask->profile, ask->catalog, ask->now_ms, a);
+        likings.names = likings_names(&likings, ask->catalog, a);
         world.likings = &likings;
     }
     struct rule_facts facts = profile_facts(&world);
+    rule_index_build(facts.history, facts.history_n, a, &index);
+    facts.index = &index;
     facts.segment_ctx = &s;
     facts.in_segment = in_segment;
-    for (isize i = 0; i < facts.history_n; i++) facts.types |= rule_type_bit(facts.history[i].type);
     isize changes = 0;
-    for (isize i = 0; i < set->n; i++) {
+    for (isize i = next_asked(&s, 0); i < set->n; i = next_asked(&s, i + 1)) {
         if (!must_ask(&s, i, &facts)) continue;
         struct rule_result r = rule_run(set->at[i].rule, &facts);
-        bool member = rule_holds(r);
-        s.asked[i] = true;
-        s.now[i].next_change_at_ms = max_i64(r.next_change_at_ms, ask->now_ms + 1);
-        s.moved[i] = member != s.now[i].member;
-        if (!s.moved[i]) continue;
-        s.now[i].member = member;
-        s.now[i].entered_at_ms = member ? ask->now_ms : 0;
-        out[changes++] = (struct segment_change){ set->at[i].id, member };
+        bool was = s.row[i] && s.rows[s.row[i] - 1].member, member = rule_holds(r);
+        struct membership m = { set->at[i].id.v, member, was ? s.rows[s.row[i] - 1].entered_at_ms : 0, max_i64(r.next_change_at_ms, ask->now_ms + 1) };
+        if (member != was) {
+            m.entered_at_ms = member ? ask->now_ms : 0;
+            bits_add(s.must, set->named_by[i], set->words);
+            out[changes++] = (struct segment_change){ set->at[i].id, member, member ? item_of_entry(&set->at[i], &facts) : 0 };
+        }
+        row_put(&s, i, m);
     }
-    isize n = 0;
-    struct membership *kept = arena_room(a, struct membership, set->n);
-    for (isize k = 0; k < set->n; k++) {                /* by id, so that the bytes are always the same */
-        const struct membership *m = &s.now[set->by_number[k]];
-        if (m->member || m->next_change_at_ms != TIME_NEVER) kept[n++] = *m;
-    }
-    edit->memberships.at = kept;
-    edit->memberships.n = edit->memberships.cap = n;
-    match_update(&s, &facts, a, edit);
+    rows_settle(&s, edit);
     return changes;
+}
+
+isize segment_matches(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms,
+                      struct match out[MATCHES_PER_SEGMENT_MAX])
+{
+    const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
+    if (!segment || !(segment->depends & RULE_ON_HISTORY) || !segment_member(set, catalog, p, id, now_ms)) return 0;
+    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms, .zone = set->zone };
+    struct rule_facts facts = profile_facts(&world);
+    const struct history_entry *made[MATCHES_PER_SEGMENT_MAX];
+    isize n = rule_matched(segment->rule, &facts, made, countof(made));
+    for (isize i = 0; i < n; i++) out[i] = (struct match){ p->nodes[made[i]->node], made[i]->item, made[i]->at_ms, history_cart(made[i]) };
+    return n;
 }
 
 bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)

@@ -29,6 +29,11 @@ struct segment_set {
     const struct segment *by_id[SEGMENTS_MAX];          /* null: no such published segment */
     struct zone zone;                                   /* the shop's, in which days begin: settings shop, time_zone or zone_minutes */
     bool hears_moves;               /* a rule asks about segment_entered or segment_left */
+    /* Who may be moved by what: a bit for each of `at`, in `words` words. */
+    isize words;
+    const u64 *on_type[64];                             /* rules that an entry of that type (& 63) may touch */
+    const u64 *on_facts, *on_likings;                   /* rules that read facts of the person, likings among them; likings alone */
+    const u64 *const *named_by;                         /* of each segment: those whose rules name it; null: none does */
 };
 
 /* A mistake in a definition: where in the document, and in a rule which column. */
@@ -45,7 +50,7 @@ MUST_USE enum err segment_set_build(arena *a, const struct definitions *definiti
 segment_id segment_find(const struct segment_set *set, str key);        /* 0 if there is none */
 
 /* ---- one person -------------------------------------------------------------------------------- */
-struct segment_change { segment_id segment; bool entered; };
+struct segment_change { segment_id segment; bool entered; u32 item; };     /* item: the newest that brought them in; 0: none */
 
 /* Brings memberships up to date for now. `touched` null: all segments are asked; else only those that one of these entries, or
  * another change (facts: traits, consent, affinity inputs), may have moved, those whose instant has come, and those that depend on
@@ -58,6 +63,12 @@ struct segment_ask {
     const struct history_entry *touched; isize touched_n; bool all, facts;
 };
 isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out);
+
+/* What makes a member one: a product, a cart, or both, the newest first. The count; 0 for who is no member at now_ms. */
+enum { MATCHES_PER_SEGMENT_MAX = 3 };
+struct match { u32 node, item; i64 at_ms; u8 cart; };
+isize segment_matches(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms,
+                      struct match out[MATCHES_PER_SEGMENT_MAX]);
 
 /* Whether a person is a member at now_ms, asking the rule again when the stored answer's instant has passed. */
 bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms);
