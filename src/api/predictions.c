@@ -11,6 +11,16 @@
 
 #include "base/rcu.h"
 
+static void print_choice(struct jsonw *w, const char *model, const struct goodness *g, bool chosen)
+{
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "model", str_of(model));
+    jsonw_key_num(w, "auc", g->auc);
+    jsonw_key_num(w, "log_loss", g->log_loss);
+    jsonw_key_bool(w, "chosen", chosen);
+    jsonw_end(w, '}');
+}
+
 static void print_intent_card(const struct outlook *o, struct jsonw *w)
 {
     const struct intent_card *c = &o->intent_card;
@@ -26,7 +36,7 @@ static void print_intent_card(const struct outlook *o, struct jsonw *w)
         jsonw_end(w, '}');
         return;
     }
-    jsonw_key_str(w, "model", S("ftrl_logistic"));
+    jsonw_key_str(w, "model", str_of(c->model));
     jsonw_key_int(w, "version", o->made_ms);
     jsonw_key_time(w, "made_at", o->made_ms);
     jsonw_key_begin(w, "learnt_from", '{');
@@ -42,6 +52,14 @@ static void print_intent_card(const struct outlook *o, struct jsonw *w)
     jsonw_key_num(w, "log_loss", c->goodness.log_loss);
     jsonw_key_num(w, "log_loss_base", c->goodness.base_log_loss);
     jsonw_key_num(w, "rate", c->goodness.rate);
+    jsonw_end(w, '}');
+    jsonw_key_begin(w, "choice", '{');
+    jsonw_key_str(w, "by", c->trees_tried ? S("log-loss in the later half of visits, of which the trees saw none and the logistic model each once it was over")
+                                          : S("boosted trees are tried from 2,000 visits on"));
+    jsonw_key_begin(w, "of", '[');
+    print_choice(w, "ftrl_logistic", &c->logistic, strcmp(c->model, "ftrl_logistic") == 0);
+    if (c->trees_tried) print_choice(w, "boosted_trees", &c->trees, strcmp(c->model, "boosted_trees") == 0);
+    jsonw_end(w, ']');
     jsonw_end(w, '}');
     jsonw_key_str(w, "chart_of", S("the chance of an order in the visit, said before it was known, in the later half of visits"));
     jsonw_key_int(w, "judged", c->goodness.n);
@@ -60,9 +78,37 @@ static void print_missing(struct jsonw *w, str why)
     jsonw_end(w, '}');
 }
 
+/* Campaigns whose uplift is learnt: the card in force, or what is missing. */
+static void print_uplifts(struct call *call, const struct card *cards, isize n, const struct outlook *o)
+{
+    struct jsonw *w = &call->w;
+    const struct book *book = atomic_load(&call->api->live->book);
+    for (isize i = 0; i < book->campaigns_n; i++) {
+        const struct campaign *c = &book->campaigns[i];
+        const struct missing_uplift *missing = NULL;
+        const struct json *card = NULL;
+        if (!c->uplift.wanted) continue;
+        str score = arena_printf(call->a, UPLIFT_PREFIX "%.*s", STR_FMT(c->key));
+        for (isize k = 0; o && k < o->missing_n; k++)
+            if (str_eq(o->missing[k].key, c->key)) missing = &o->missing[k];
+        for (isize k = n - 1; !missing && !card && k >= 0; k--) {
+            bool of_one = str_starts(cards[k].json, S("{")) && json_parse(call->a, cards[k].json, &card, NULL) == ERR_OK;
+            if (!of_one || !str_eq(json_str(json_get(card, S("score")), S("")), score)) card = NULL;
+        }
+        if (card) { jsonw_value(w, card); continue; }
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "score", score);
+        jsonw_key_str(w, "title", c->title);
+        jsonw_key_bool(w, "enough", false);
+        jsonw_key_str(w, "why", missing ? missing->why : S("the first run has not ended yet"));
+        if (missing) lift_counts_print(&missing->counts, w);
+        jsonw_end(w, '}');
+    }
+}
+
 static void answer_predictions(struct call *call, struct fold *fold)
 {
-    isize n;
+    isize n, at;
     struct jsonw *w = &call->w;
     const struct card *cards = fold_cards(fold, &n);
     const struct json *latest = NULL;
@@ -70,9 +116,11 @@ static void answer_predictions(struct call *call, struct fold *fold)
     const struct outlook *o = atomic_load_explicit(&call->api->live->outlook, memory_order_acquire);
     jsonw_begin(w, '{');
     jsonw_key_begin(w, "predictions", '[');
-    if (n > 0 && json_parse(call->a, cards[n - 1].json, &latest, NULL) == ERR_OK) json_each(card, latest) jsonw_value(w, card);
+    for (at = n - 1; at >= 0 && !str_starts(cards[at].json, S("["));) at--;
+    if (at >= 0 && json_parse(call->a, cards[at].json, &latest, NULL) == ERR_OK) json_each(card, latest) jsonw_value(w, card);
     else print_missing(w, o && o->why.len ? o->why : S("the first run has not ended yet"));
     if (o) print_intent_card(o, w);
+    print_uplifts(call, cards, n, o);
     jsonw_end(w, ']');
     jsonw_key_int(w, "versions", n);
     jsonw_end(w, '}');
@@ -105,6 +153,39 @@ static void print_score(struct call *call, const struct scores *s, u8 score)
     }
     jsonw_end(w, ']');
     jsonw_end(w, '}');
+}
+
+static void print_uplift_scores(struct call *call, const struct scores *s)
+{
+    struct jsonw *w = &call->w;
+    rcu_read_begin();
+    const struct book *book = atomic_load(&call->api->live->book);
+    for (isize i = 0; i < s->uplifts_n; i++) {
+        const struct uplift_score *u = &s->uplifts[i];
+        const struct campaign *c = NULL;
+        for (isize k = 0; k < book->campaigns_n && !c; k++)
+            if (uplift_campaign(book->campaigns[k].key) == u->campaign) c = &book->campaigns[k];
+        if (!c) continue;
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "score", arena_printf(call->a, UPLIFT_PREFIX "%.*s", STR_FMT(c->key)));
+        jsonw_key_str(w, "title", c->title);
+        jsonw_key_num(w, "value", round((f64)u->value * 1e4) / 1e4);
+        jsonw_key_time(w, "at", s->at_ms);
+        jsonw_key_int(w, "version", s->version);
+        jsonw_key_begin(w, "reasons", '[');
+        for (isize k = 0; k < countof(u->because); k++) {
+            struct score_reason reason = { 0, u->because[k].code, u->because[k].number };
+            if (k && reason.code == u->because[0].code) continue;
+            jsonw_begin(w, '{');
+            jsonw_key_str(w, "code", str_of(score_reason_name(reason.code)));
+            jsonw_key_str(w, "text", score_reason_text(call->a, reason));
+            jsonw_key_num(w, "number", (f64)reason.number);
+            jsonw_end(w, '}');
+        }
+        jsonw_end(w, ']');
+        jsonw_end(w, '}');
+    }
+    rcu_read_end();
 }
 
 static void print_intent(struct call *call, const struct profile *p)
@@ -142,6 +223,7 @@ void print_predictions(struct call *call, const struct profile *p)
     jsonw_key_begin(&call->w, "predictions", '[');
     for (u8 i = 0; p->scores && i < SCORE_INTENT; i++)
         if (p->scores->known >> i & 1) print_score(call, p->scores, i);
+    if (p->scores) print_uplift_scores(call, p->scores);
     print_intent(call, p);
     jsonw_end(&call->w, ']');
 }

@@ -490,6 +490,24 @@ static void build_experience(struct building *b, const struct json *doc, const s
     if (adaptive_read(b->a, doc, x, &x->adaptive, &diag)) refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
 }
 
+/* At most UPLIFTS_MAX campaigns have theirs, as each costs every person some bytes; it takes an experiment. */
+static void build_uplift(struct building *b, const struct json *doc, struct campaign *c)
+{
+    const struct json *said = json_get(doc, S("uplift"));
+    str outcome = json_str(json_get(said, S("outcome")), S("order"));
+    isize wanted = 1;
+    bool tests = false;
+    if (!said || (json_is(said, JSON_BOOL) && !said->b)) return;
+    c->uplift = (struct uplift_plan){ true, str_eq(outcome, S("click")), (i32)json_int(json_get(said, S("days")), 14) };
+    if (!json_is(said, JSON_BOOL) && !json_is(said, JSON_OBJ)) refuse(b, "uplift", 0, "expected true, or {\"outcome\": \"order\", \"days\": 14}");
+    if (!c->uplift.clicks && !str_eq(outcome, S("order"))) refuse(b, "uplift.outcome", 0, "outcome is order or click");
+    if (c->uplift.days < 1 || c->uplift.days > 90) refuse(b, "uplift.days", 0, "days is 1 to 90");
+    for (isize i = 0; i < c->experiences_n; i++) tests |= c->experiences[i].choose == CHOOSE_EXPERIMENT && c->experiences[i].variations_n > 1;
+    if (!tests) refuse(b, "uplift", 0, "what a campaign changes is learnt from an experience that chooses by experiment, and this one has none");
+    for (const struct campaign *other = b->book->campaigns; other < c; other++) wanted += other->uplift.wanted;
+    if (wanted > UPLIFTS_MAX) refuse(b, "uplift", 0, "%d campaigns have theirs learnt already, the most there can be", UPLIFTS_MAX);
+}
+
 static void build_campaign(struct building *b, const struct json *doc, struct campaign *c)
 {
     struct book *book = b->book;
@@ -522,6 +540,7 @@ static void build_campaign(struct building *b, const struct json *doc, struct ca
         build_experience(b, x, c, p, &c->experiences[c->experiences_n], c->experiences_n);
         c->experiences_n++;
     }
+    build_uplift(b, doc, c);
 }
 
 static int by_priority(const void *x, const void *y)

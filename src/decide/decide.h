@@ -86,6 +86,9 @@ struct experience {
     struct allocation allocation;   /* of variations, by index */
     struct adaptive *adaptive;      /* of bandits; else null */
 };
+/* "uplift": {"outcome": "order" | "click", "days": 14}, or true: what it changes for each person is learnt from its experiments, and is
+ * predicted("uplift.CAMPAIGN"). The outcome counts in so many days after the first exposure. */
+struct uplift_plan { bool wanted, clicks; i32 days; };
 struct campaign {
     u32 id; u16 number;
     str key, title, goal, metric, market;
@@ -96,6 +99,7 @@ struct campaign {
     i32 priority;
     i32 cap_times; i64 cap_period_ms;       /* views a person; 0: none */
     struct experience *experiences; isize experiences_n;
+    struct uplift_plan uplift;
 };
 struct placement {
     u32 id; u16 number;

@@ -63,6 +63,10 @@ static bool name_each(const void *ctx, enum rule_name sort, isize at, str *out)
         if (at >= catalog_categories(fold->live.catalog)) return false;
         *out = catalog_category_name(fold->live.catalog, (category_id){ (u32)at + 1 });
         return true;
+    case RULE_NAME_UPLIFT:
+        for (isize i = 0, cursor = 0; (def = definition_next(fold->definitions, S("campaign"), &cursor)); i++)
+            if (i == walk) { *out = def->key; return true; }
+        return false;
     case RULE_NAME_TRAIT: return false;
     }
     return false;
@@ -1016,8 +1020,24 @@ static void apply_people(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     }
 }
 
+static bool card_same(str left, str right, arena *a)
+{
+    const struct json *x, *y;
+    if (!str_starts(left, S("{")) || !str_starts(right, S("{")) || json_parse(a, left, &x, NULL) || json_parse(a, right, &y, NULL)) return false;
+    return str_eq(json_str(json_get(x, S("score")), S("")), json_str(json_get(y, S("score")), S("")));
+}
+
+/* The card of a campaign's uplift is an object, with its score; the others come as one list. The latest of each is what counts, so an
+ * older one of the same campaign makes room first. */
 static void take_card(struct fold *fold, const struct prediction *p)
 {
+    for (isize i = 0; i < fold->cards.n; i++) {
+        if (!card_same(fold->cards.at[i].json, p->card, &fold->scratch)) continue;
+        mem_free_str(fold->cards.at[i].json);
+        memmove(fold->cards.at + i, fold->cards.at + i + 1, (size_t)(fold->cards.n - i - 1) * sizeof *fold->cards.at);
+        fold->cards.n--;
+        break;
+    }
     if (fold->cards.n == CARDS_MAX) {
         mem_free_str(fold->cards.at[0].json);
         memmove(fold->cards.at, fold->cards.at + 1, (CARDS_MAX - 1) * sizeof *fold->cards.at);

@@ -70,8 +70,9 @@ static void each_field_counts(struct hash128 (*digest_of)(isize i, struct fields
 
 /* ---- a person --------------------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct profile) == 168 && sizeof(struct scores) == 104 && sizeof(struct trait) == 80 && sizeof(struct consent_entry) == 32
-              && sizeof(struct membership) == 24 && sizeof(struct exposure) == 64 && sizeof(struct history_entry) == 40,
+static_assert(sizeof(struct profile) == 168 && sizeof(struct scores) == 208 && sizeof(struct uplift_score) == 24 && sizeof(struct trait) == 80
+              && sizeof(struct consent_entry) == 32 && sizeof(struct membership) == 24 && sizeof(struct exposure) == 64
+              && sizeof(struct history_entry) == 40,
               "a new member belongs into profile_fields");
 
 static void profile_fields(struct fields *f, struct profile_edit *e)
@@ -137,6 +138,11 @@ static void profile_fields(struct fields *f, struct profile_edit *e)
     FIELD(e->scores->reasons[1].code);
     FIELD(e->scores->reasons[1].number);
     FIELD(e->scores->reasons_n);
+    FIELD(e->scores->uplifts[1].campaign);
+    FIELD(e->scores->uplifts[1].value);
+    FIELD(e->scores->uplifts[1].because[1].code);
+    FIELD(e->scores->uplifts[1].because[1].number);
+    FIELD(e->scores->uplifts_n);
     FIELD(e->traits.n);                                 /* one less, or one that was not there */
     FIELD(e->consents.n);
     FIELD(e->memberships.n);
@@ -170,7 +176,8 @@ static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
     e.history.at = SAMPLE(struct history_entry, 3, { { .at_ms = 100, .ref = 10 }, { 200, 20, 4900, 6, 2, 4, 8, 2, 0, 2 }, { .at_ms = 900, .ref = 90 } });
     e.scores = SAMPLE(struct scores, 1, { { .at_ms = 700, .version = 8, .known = (1 << SCORE_INTENT) - 1, .currency = 6,
                                             .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2 },
-                                            .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } }, .reasons_n = 3 } });
+                                            .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } }, .reasons_n = 3,
+                                            .uplifts = { { 7, .5f, { { 1, 2 }, { 3, 4 } } }, { 9, .25f, { { 2, 4 }, { 6, 8 } } }, { .campaign = 5 } }, .uplifts_n = 3 } });
     e.nodes.n = e.traits.n = e.consents.n = e.memberships.n = e.exposures.n = e.history.n = 3;
     profile_fields(f, &e);
     if (i >= 0) field_change(f, i);

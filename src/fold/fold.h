@@ -88,7 +88,13 @@ struct totals {
 };
 
 /* What the builder last made of the predictions: intent, which is asked when deciding, and why there are no scores, if there are none. */
-struct outlook { struct intent_model *intent; struct intent_card intent_card; i64 made_ms; str why; };
+struct missing_uplift { str key, why; struct lift_counts counts; };       /* a campaign's uplift that there is too little to learn from */
+struct outlook {
+    struct intent_model *intent; struct intent_card intent_card;
+    i64 made_ms;
+    str why;
+    struct missing_uplift missing[UPLIFTS_MAX]; isize missing_n;
+};
 
 /* ---- live state, for readers inside rcu brackets ------------------------------------------------------ */
 struct live {

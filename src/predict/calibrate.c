@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "predict/predict.h"
+#include "predict/inside.h"
 
 static int by_predicted(const void *left, const void *right)
 {
@@ -68,7 +68,7 @@ void calibration_print(const struct calibration *c, struct jsonw *w)
     jsonw_end(w, ']');
 }
 
-static f64 log_loss_of(f64 chance, f64 actual)
+f64 log_loss_of(f64 chance, f64 actual)
 {
     f64 p = fmin(fmax(chance, 1e-15), 1 - 1e-15);
     return -(actual * log(p) + (1 - actual) * log1p(-p));

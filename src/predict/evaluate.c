@@ -12,7 +12,7 @@
 #include "ingest/ingest.h"
 #include "predict/inside.h"
 
-enum { RESAMPLES = 1000, MEASURES_MAX = 12, FOLDS = 5 };
+enum { RESAMPLES = 1000, FOLDS = 5 };
 
 static int ascending(const void *left, const void *right)
 {
@@ -20,39 +20,7 @@ static int ascending(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* ---- measures with intervals ---------------------------------------------------------------------------- */
-
-struct estimate { const char *name; f64 value, low, high; };
-struct estimates { struct estimate at[MEASURES_MAX]; isize n; };
-
-/* Works out all measures of a sample: `times` says how often each of the n rows counts. */
-typedef void measure(const void *ctx, const u32 *times, f64 *out);
-
-static struct estimates bootstrap(measure *work, const void *ctx, isize n, const char *const *names, isize names_n, u64 seed,
-                                  isize resamples, arena *a)
-{
-    struct estimates e = { .n = names_n };
-    struct rng rng = rng_seed(seed);
-    u32 *times = arena_new(a, u32, n + 1);
-    f64 *found = arena_new(a, f64, resamples * names_n), one[MEASURES_MAX] = { 0 };
-    assert(names_n <= MEASURES_MAX);
-    for (isize i = 0; i < n; i++) times[i] = 1;
-    work(ctx, times, one);
-    for (isize r = 0; r < resamples; r++) {
-        f64 drawn[MEASURES_MAX] = { 0 };
-        memset(times, 0, (size_t)n * sizeof *times);
-        for (isize i = 0; i < n; i++) times[rng_below(&rng, (u32)n)]++;
-        work(ctx, times, drawn);
-        for (isize m = 0; m < names_n; m++) found[m * resamples + r] = drawn[m];
-    }
-    for (isize m = 0; m < names_n; m++) {
-        f64 *at = found + m * resamples;
-        qsort(at, (size_t)resamples, sizeof *at, ascending);
-        e.at[m] = (struct estimate){ names[m], one[m], at[(isize)(.025 * (f64)(resamples - 1))],
-                                     at[(isize)ceil(.975 * (f64)(resamples - 1))] };
-    }
-    return e;
-}
+/* ---- printing ------------------------------------------------------------------------------------------- */
 
 static void print_estimates(const struct estimates *e, struct jsonw *w)
 {
@@ -528,30 +496,15 @@ static enum err yes_column(const struct sheet *s, const char *path, const char *
     return ERR_OK;
 }
 
-static void draw_order(u32 *at, isize n, struct rng *rng)
+/* With a test file its rows are the one fold that is forecast; how many there are. */
+static isize fold_rows(const u8 *strata, const struct sheet *s, const struct predict_evaluation *o, u8 *fold, arena *a)
 {
-    for (isize i = 0; i < n; i++) at[i] = (u32)i;
-    for (isize i = n - 1; i > 0; i--) {
-        isize k = rng_below(rng, (u32)i + 1);
-        u32 swap = at[i];
-        at[i] = at[k];
-        at[k] = swap;
+    if (!o->test) {
+        deal_folds(strata, s->rows, o->folds, o->seed, fold, a);
+        return o->folds;
     }
-}
-
-/* Rows to folds so that each has its share of each stratum; how many are to be forecast. With a test file its rows are the one that is. */
-static isize deal_folds(const u8 *strata, const struct sheet *s, const struct predict_evaluation *o, u8 *fold, arena *a)
-{
-    struct rng rng = rng_seed(o->seed);
-    u32 *order = arena_new(a, u32, s->rows + 1);
-    isize dealt[4] = { 0 };
-    if (o->test) {
-        for (isize i = 0; i < s->rows; i++) fold[i] = i < s->first;
-        return 1;
-    }
-    draw_order(order, s->rows, &rng);
-    for (isize i = 0; i < s->rows; i++) fold[order[i]] = (u8)(dealt[strata[order[i]]]++ % o->folds);
-    return o->folds;
+    for (isize i = 0; i < s->rows; i++) fold[i] = i < s->first;
+    return 1;
 }
 
 /* ---- propensity ------------------------------------------------------------------------------------------------- */
@@ -604,7 +557,7 @@ static enum err propensity_folds(const struct sheet *s, const bool *skip, const 
     u32 *train = arena_new(a, u32, s->rows + 1), *test = arena_new(a, u32, s->rows + 1);
     f64 *said = arena_new(a, f64, s->rows + 1);
     for (isize i = 0; i < s->rows; i++) strata[i] = label[i];
-    isize folds = deal_folds(strata, s, o, fold, a);
+    isize folds = fold_rows(strata, s, o, fold, a);
     for (isize k = 0; k < folds; k++) {
         isize train_n = 0, test_n = 0;
         for (isize i = 0; i < s->rows; i++) {
@@ -688,68 +641,6 @@ static const char uplift_protocol[] =
     "order, in outcomes a treated row. The learner with the higher Qini is chosen; `sure` says whether the interval of the "
     "difference leaves 0 out. Intervals: 95 %, bootstrap over rows.";
 
-enum { U_QINI_TWO, U_QINI_RESPONSE, U_DIFFERENCE, U_TOP_TWO, U_TOP_RESPONSE, U_EFFECT, U_MEASURES };
-static const char *const uplift_names[] = { "qini_two_model", "qini_response", "qini_difference", "uplift@30_two_model", "uplift@30_response",
-                                            "effect" };
-
-struct uplift_case { struct uplift_row *two, *response; u32 *two_order, *response_order; isize n; };
-
-static void uplift_measure(const void *ctx, const u32 *times, f64 *out)
-{
-    const struct uplift_case *c = ctx;
-    out[U_QINI_TWO] = qini(c->two, c->n, c->two_order, times);
-    out[U_QINI_RESPONSE] = qini(c->response, c->n, c->response_order, times);
-    out[U_DIFFERENCE] = out[U_QINI_TWO] - out[U_QINI_RESPONSE];
-    out[U_TOP_TWO] = uplift_at(c->two, c->n, c->two_order, times, .3);
-    out[U_TOP_RESPONSE] = uplift_at(c->response, c->n, c->response_order, times, .3);
-    out[U_EFFECT] = uplift_at(c->two, c->n, c->two_order, times, 1);
-}
-
-static const struct uplift_row *ordering;
-static int best_first(const void *left, const void *right)
-{
-    return ascending(&ordering[*(const u32 *)right].score, &ordering[*(const u32 *)left].score);
-}
-
-/* Rows by score, best first; a tie as drawn, so that no order of the file helps. */
-static u32 *order_of(const struct uplift_row *at, isize n, u64 seed, arena *a)
-{
-    struct rng rng = rng_seed(seed);
-    u32 *order = arena_new(a, u32, n + 1);
-    draw_order(order, n, &rng);
-    ordering = at;
-    qsort(order, (size_t)n, sizeof *order, best_first);
-    return order;
-}
-
-static enum err uplift_folds(const struct sheet *s, const bool *skip, const bool *treated, const bool *outcome,
-                             const struct predict_evaluation *o, struct uplift_case *c, arena *a, struct diag *diag)
-{
-    isize n = s->rows;
-    u8 *strata = arena_new(a, u8, n + 1), *fold = arena_new(a, u8, n + 1);
-    u32 *with = arena_new(a, u32, n + 1), *without = arena_new(a, u32, n + 1), *test = arena_new(a, u32, n + 1);
-    f64 *said_with = arena_new(a, f64, n + 1), *said_without = arena_new(a, f64, n + 1);
-    for (isize i = 0; i < n; i++) strata[i] = (u8)(treated[i] * 2 + outcome[i]);
-    isize folds = deal_folds(strata, s, o, fold, a);
-    for (isize k = 0; k < folds; k++) {
-        isize with_n = 0, without_n = 0, test_n = 0;
-        for (isize i = 0; i < n; i++) {
-            if (fold[i] == k) test[test_n++] = (u32)i;
-            else if (treated[i]) with[with_n++] = (u32)i;
-            else without[without_n++] = (u32)i;
-        }
-        enum err err = propensity_run(PROPENSITY_LOGISTIC, s, skip, outcome, with, with_n, test, test_n, o->seed, said_with, diag);
-        if (!err) err = propensity_run(PROPENSITY_LOGISTIC, s, skip, outcome, without, without_n, test, test_n, o->seed, said_without, diag);
-        if (err) return err;
-        for (isize i = 0; i < test_n; i++) {
-            u32 row = test[i];
-            c->two[c->n] = (struct uplift_row){ said_with[i] - said_without[i], treated[row], outcome[row] };
-            c->response[c->n++] = (struct uplift_row){ said_with[i], treated[row], outcome[row] };
-        }
-    }
-    return ERR_OK;
-}
-
 static enum err uplift_case_run(const struct predict_evaluation *o, arena *a, struct buf *out, struct diag *diag)
 {
     struct sheet s;
@@ -765,20 +656,17 @@ static enum err uplift_case_run(const struct predict_evaluation *o, arena *a, st
     if (hits[0] < 2 * o->folds || hits[1] < 2 * o->folds)
         return diag_set(diag, ERR_REFUSED, "not enough data: %td outcomes with treatment and %td without; %td of each are needed", hits[1], hits[0],
                         2 * o->folds);
-    struct uplift_case c = { arena_new(a, struct uplift_row, s.rows), arena_new(a, struct uplift_row, s.rows), NULL, NULL, 0 };
+    u8 *strata = arena_new(a, u8, s.rows + 1), *fold = arena_new(a, u8, s.rows + 1);
+    for (isize i = 0; i < s.rows; i++) strata[i] = (u8)(treated[i] * 2 + outcome[i]);
     i64 began = clock_monotonic_us();
-    err = uplift_folds(&s, skip, treated, outcome, o, &c, a, diag);
-    if (err) return err;
+    struct uplift_question q = { &s, skip, treated, outcome, fold, fold_rows(strata, &s, o, fold, a), o->seed, o->resamples, { 1, ENCODER_CUTS_MAX } };
+    struct uplift_judgement j = uplift_judge(&q, a);
     f64 seconds = (f64)(clock_monotonic_us() - began) / 1e6;
-    c.two_order = order_of(c.two, c.n, o->seed, a);
-    c.response_order = order_of(c.response, c.n, o->seed, a);
-    struct estimates e = bootstrap(uplift_measure, &c, c.n, uplift_names, U_MEASURES, o->seed, o->resamples, a);
-    const char *chosen = e.at[U_DIFFERENCE].value > 0 ? "two_model" : "response";
-    bool sure = e.at[U_DIFFERENCE].low > 0 || e.at[U_DIFFERENCE].high < 0;
+    const char *chosen = uplift_learner_name(j.chosen);
     if (!o->json) {
         buf_printf(out, "%s\n\nrows         %td treated, %td not; %td and %td outcomes\nchosen       %s%s\n\n", uplift_protocol, arm[1], arm[0], hits[1],
-                   hits[0], chosen, sure ? "" : " (the interval of the difference holds 0: either may be better)");
-        text_estimates(&e, out);
+                   hits[0], chosen, j.sure ? "" : " (the interval of the difference holds 0: either may be better)");
+        text_estimates(&j.measures, out);
         buf_printf(out, "\nlearnt and asked in %.2f s\n", seconds);
         return ERR_OK;
     }
@@ -786,16 +674,16 @@ static enum err uplift_case_run(const struct predict_evaluation *o, arena *a, st
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "protocol", str_of(uplift_protocol));
     jsonw_key_str(&w, "algorithm", str_of(chosen));
-    jsonw_key_bool(&w, "sure", sure);
+    jsonw_key_bool(&w, "sure", j.sure);
     jsonw_key_begin(&w, "test", '{');
-    jsonw_key_int(&w, "rows", c.n);
+    jsonw_key_int(&w, "rows", j.n);
     jsonw_key_int(&w, "treated", arm[1]);
     jsonw_key_int(&w, "untreated", arm[0]);
     jsonw_key_int(&w, "treated_outcomes", hits[1]);
     jsonw_key_int(&w, "untreated_outcomes", hits[0]);
     jsonw_key_int(&w, "folds", o->folds);
     jsonw_end(&w, '}');
-    print_estimates(&e, &w);
+    print_estimates(&j.measures, &w);
     print_end(&w, o, seconds, out);
     return ERR_OK;
 }

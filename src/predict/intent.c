@@ -7,13 +7,16 @@
  * moments of a visit count as much as the late ones, at most EXAMPLES_A_VISIT of them are learnt from, the last among them.
  *
  * Learning goes in the order visits ended. All moments of a visit are forecast before any is learnt; the card judges the forecasts
- * of the later half, so it shows what serving would have said. */
+ * of the later half, so it shows what serving would have said.
+ *
+ * From TREE_VISITS_MIN visits on boosted trees are tried besides, of the latest TREE_MOMENTS_MAX moments of the earlier half, and take over
+ * where they forecast the later half better than chance explains. The card has the figures of both. */
 #include <math.h>
 #include <stdlib.h>
 
-#include "predict/predict.h"
+#include "predict/inside.h"
 
-enum { EXAMPLES_A_VISIT = 8, EXAMPLES_MAX = 4 << 20, FEATURES_MAX = 32 };
+enum { EXAMPLES_A_VISIT = 8, EXAMPLES_MAX = 4 << 20, FEATURES_MAX = 32, TREE_VISITS_MIN = 2000, TREE_MOMENTS_MAX = 50000 };
 
 static const struct { const char *name; u16 types[4]; } deeds[] = {
     { "looked at products", { EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_CLICKED } },
@@ -94,11 +97,28 @@ static isize visit_features(const struct visit *v, struct feature *out)
     return n;
 }
 
+/* The same for trees, which cut numbers by themselves. */
+enum { CELL_DEED, CELL_LAST = CELL_DEED + DEEDS, CELL_MINUTES = CELL_LAST + DEEDS + 1, CELL_ORDERS, CELL_SINCE, CELL_VISITS, CELL_EVENTS,
+       CELL_CHANNEL, CELLS = CELL_CHANNEL + CHANNELS };
+
+static void visit_cells(const struct visit *v, f32 out[CELLS])
+{
+    for (int i = 0; i < CELLS; i++) out[i] = 0;
+    for (int d = 0; d < DEEDS; d++) out[CELL_DEED + d] = v->done[d];
+    out[CELL_LAST + v->last] = 1;
+    out[CELL_MINUTES] = (f32)(v->at_ms - v->from_ms) / (f32)MINUTE_MS;
+    out[CELL_ORDERS] = (f32)v->orders;
+    out[CELL_SINCE] = v->order_ms ? (f32)(v->at_ms - v->order_ms) / (f32)DAY_MS : __builtin_nanf("");
+    out[CELL_VISITS] = (f32)v->visits;
+    out[CELL_EVENTS] = (f32)v->events;
+    if (v->channel < CHANNELS) out[CELL_CHANNEL + v->channel] = 1;
+}
+
 /* ---- learning ------------------------------------------------------------------------------------------- */
 
 struct moment { struct visit visit; i64 ended_ms; u32 number; bool ordered; };
 struct intent_trainer { i64 gap_ms; struct { struct moment *at; isize n, cap; } moments; u32 visits, orders; };
-struct intent_model { struct ftrl *ftrl; i64 gap_ms; };
+struct intent_model { struct ftrl *ftrl; struct trees *trees; i64 gap_ms; };       /* trees: null unless they were chosen */
 
 struct intent_trainer *intent_trainer_new(i64 session_gap_ms)
 {
@@ -160,6 +180,51 @@ static void learn_visit(struct ftrl *f, const struct moment *at, isize n, struct
     }
 }
 
+static struct trees *grow(const struct moment *at, isize n)
+{
+    struct trees *trees = NULL;
+    isize from = n > TREE_MOMENTS_MAX ? n - TREE_MOMENTS_MAX : 0;
+    f32 *cells = mem_new((n - from) * CELLS * (isize)sizeof *cells), *labels = mem_new((n - from) * (isize)sizeof *labels);
+    for (isize i = from; i < n; i++) {
+        visit_cells(&at[i].visit, cells + (i - from) * CELLS);
+        labels[i - from] = at[i].ordered ? 1 : 0;
+    }
+    err_ignore(trees_grow(cells, labels, n - from, CELLS, 1, &trees, NULL), "then the logistic model stays");
+    mem_free(cells);
+    mem_free(labels);
+    return trees;
+}
+
+/* Trees of the earlier half forecast the later, of which `said` has what the logistic model said online. They are chosen when their loss is
+ * less by more than chance makes: the mean difference of a visit is below 0 by two of its standard errors. */
+static bool trees_earn_it(const struct moment *at, isize n, const struct forecast *said, struct intent_card *card, struct forecast *forecast)
+{
+    struct trees *trees = grow(at, n / 2);
+    f32 cells[CELLS];
+    f64 visits = 0, sum = 0, squares = 0;
+    if (!trees) return false;
+    for (isize from = n / 2, to; from < n; from = to) {
+        f64 less = 0;
+        for (to = from; to < n && at[to].number == at[from].number && at[to].ended_ms == at[from].ended_ms; to++) {
+            visit_cells(&at[to].visit, cells);
+            forecast[to - n / 2] = (struct forecast){ trees_ask(trees, cells), said[to].actual };
+            less += log_loss_of(forecast[to - n / 2].predicted, said[to].actual) - log_loss_of(said[to].predicted, said[to].actual);
+        }
+        less /= (f64)(to - from);
+        visits++;
+        sum += less;
+        squares += less * less;
+    }
+    trees_free(trees);
+    f64 mean = sum / visits, error = sqrt(fmax(0, squares / visits - mean * mean) / visits);
+    struct forecast *copy = mem_new((n - n / 2) * (isize)sizeof *copy);
+    memcpy(copy, forecast, (size_t)(n - n / 2) * sizeof *copy);     /* judging sorts */
+    card->trees = goodness(copy, n - n / 2);
+    mem_free(copy);
+    card->trees_tried = true;
+    return mean + 2 * error < 0;
+}
+
 struct intent_model *intent_learn(struct intent_trainer *t, struct intent_card *card)
 {
     struct intent_model *m = NULL;
@@ -170,15 +235,21 @@ struct intent_model *intent_learn(struct intent_trainer *t, struct intent_card *
         struct forecast *said = mem_new(n * (isize)sizeof *said);
         qsort(t->moments.at, (size_t)n, sizeof *t->moments.at, moment_order);
         m = mem_new(sizeof *m);
-        *m = (struct intent_model){ ftrl_new(DIMS), t->gap_ms };
+        *m = (struct intent_model){ ftrl_new(DIMS), NULL, t->gap_ms };
         for (isize from = 0, to; from < n; from = to) {
             for (to = from; to < n && at[to].number == at[from].number && at[to].ended_ms == at[from].ended_ms;) to++;
             learn_visit(m->ftrl, at + from, to - from, said + from);
         }
         card->from_ms = at[0].ended_ms;
         card->to_ms = at[n - 1].ended_ms;
-        card->goodness = goodness(said + n / 2, n - n / 2);
-        card->calibration = calibrate(said + n / 2, n - n / 2, false);
+        struct forecast *forecast = mem_new((n - n / 2) * (isize)sizeof *forecast);
+        bool better = t->visits >= TREE_VISITS_MIN && trees_earn_it(at, n, said, card, forecast);
+        if (better) m->trees = grow(at, n);
+        card->logistic = goodness(said + n / 2, n - n / 2);
+        card->goodness = m->trees ? card->trees : card->logistic;
+        card->calibration = calibrate(m->trees ? forecast : said + n / 2, n - n / 2, false);
+        card->model = m->trees ? "boosted_trees" : "ftrl_logistic";
+        mem_free(forecast);
         mem_free(said);
     }
     vec_fini(&t->moments);
@@ -190,6 +261,7 @@ void intent_free(struct intent_model *m)
 {
     if (!m) return;
     ftrl_free(m->ftrl);
+    trees_free(m->trees);
     mem_free(m);
 }
 
@@ -214,7 +286,12 @@ f64 intent_of(const struct intent_model *m, const struct history_entry *history,
 {
     struct visit v;
     struct feature x[FEATURES_MAX];
+    f32 cells[CELLS];
     if (!m || !visit_now(m, history, n, now_ms, &v)) return -1;
+    if (m->trees) {
+        visit_cells(&v, cells);
+        return trees_ask(m->trees, cells);
+    }
     return ftrl_predict(m->ftrl, x, visit_features(&v, x));
 }
 
@@ -234,29 +311,52 @@ static const char *feature_name(u32 at)
     return at >= AT_DEED ? deeds[(at - AT_DEED) / STEPS].name : "";
 }
 
+static const char *cell_name(int at)
+{
+    static const char *const names[] = { "how long the visit is", "how many orders so far", "when the last order was", "how many visits",
+                                         "how much was done" };
+    if (at >= CELL_CHANNEL) return "the channel";
+    if (at >= CELL_MINUTES) return names[at - CELL_MINUTES];
+    if (at >= CELL_LAST) return at - CELL_LAST < DEEDS ? deeds[at - CELL_LAST].name : "what was done last";
+    return deeds[at].name;
+}
+
+struct moving { struct intent_reason at[CELLS + FEATURES_MAX]; isize n; };
+
+/* One name once: its features together. */
+static void moves(struct moving *m, const char *name, f64 weight)
+{
+    isize k = 0;
+    while (k < m->n && strcmp(m->at[k].name, name) != 0) k++;
+    if (k == m->n) m->at[m->n++] = (struct intent_reason){ name, 0 };
+    m->at[k].weight += weight;
+}
+
 isize intent_reasons(const struct intent_model *m, const struct history_entry *history, isize n, i64 now_ms, struct intent_reason *out,
                      isize max)
 {
     struct visit v;
     struct feature x[FEATURES_MAX];
-    struct intent_reason all[FEATURES_MAX];
-    isize found = 0;
+    struct moving all = { .n = 0 };
     if (!m || !visit_now(m, history, n, now_ms, &v)) return 0;
-    isize width = visit_features(&v, x);
-    for (isize i = 1; i < width; i++) {                 /* one name once: its features together */
-        f64 weight = ftrl_weight(m->ftrl, x[i].at);
-        isize k = 0;
-        while (k < found && strcmp(all[k].name, feature_name(x[i].at)) != 0) k++;
-        if (k == found) all[found++] = (struct intent_reason){ feature_name(x[i].at), 0 };
-        all[k].weight += weight;
+    if (m->trees) {
+        f32 cells[CELLS];
+        f64 moved[CELLS];
+        visit_cells(&v, cells);
+        trees_because(m->trees, cells, moved);
+        for (int i = 0; i < CELLS; i++)
+            if (moved[i] != 0) moves(&all, cell_name(i), moved[i]);
+    } else {
+        isize width = visit_features(&v, x);
+        for (isize i = 1; i < width; i++) moves(&all, feature_name(x[i].at), ftrl_weight(m->ftrl, x[i].at));
     }
-    for (isize i = 1; i < found; i++)
-        for (isize k = i; k > 0 && fabs(all[k - 1].weight) < fabs(all[k].weight); k--) {
-            struct intent_reason swap = all[k];
-            all[k] = all[k - 1];
-            all[k - 1] = swap;
+    for (isize i = 1; i < all.n; i++)
+        for (isize k = i; k > 0 && fabs(all.at[k - 1].weight) < fabs(all.at[k].weight); k--) {
+            struct intent_reason swap = all.at[k];
+            all.at[k] = all.at[k - 1];
+            all.at[k - 1] = swap;
         }
-    found = min_isize(found, max);
-    memcpy(out, all, (size_t)found * sizeof *out);
-    return found;
+    all.n = min_isize(all.n, max);
+    memcpy(out, all.at, (size_t)all.n * sizeof *out);
+    return all.n;
 }

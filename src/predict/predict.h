@@ -97,7 +97,15 @@ struct intent_trainer *intent_trainer_new(i64 session_gap_ms);
 void intent_train(struct intent_trainer *t, const struct history_entry *history, isize n, i64 now_ms);
 /* Learns in the order visits ended, saying its forecast before it sees the outcome; frees the trainer. Null model with `card` when there
  * were fewer than INTENT_VISITS_MIN visits or INTENT_ORDERS_MIN of them with an order. */
-struct intent_card { isize visits, orders; struct goodness goodness; struct calibration calibration; i64 from_ms, to_ms; };
+/* goodness and calibration are of the model that was chosen; `trees` when they were tried. */
+struct intent_card {
+    isize visits, orders;
+    const char *model;              /* "ftrl_logistic", "boosted_trees" */
+    struct goodness goodness, logistic, trees;
+    struct calibration calibration;
+    i64 from_ms, to_ms;
+    bool trees_tried;
+};
 struct intent_model *intent_learn(struct intent_trainer *t, struct intent_card *card);
 void intent_free(struct intent_model *m);
 /* The same by a person, as profile_world asks it: model may be null. */
@@ -145,11 +153,13 @@ struct sheet { struct column *columns; isize columns_n, rows, first; };   /* fir
 MUST_USE enum err sheet_read(const char *path, const char *more, arena *a, struct sheet *out, struct diag *diag);
 isize sheet_column(const struct sheet *t, str name);    /* -1: none */
 
-/* Features from columns: a number by its place among the tenths of what was learnt from, and by its size; a kind by itself. */
+/* Features from columns: a number by its place among so many equal parts of what was learnt from, and by its size; a kind by itself. */
+enum { ENCODER_CUTS_MAX = 20 };
 struct encoder;
-struct encoder *encoder_new(const struct sheet *t, const bool *skip, const u32 *rows, isize n, arena *a);
+struct encoder *encoder_new(const struct sheet *t, const bool *skip, const u32 *rows, isize n, int cuts, arena *a);
 isize encoder_dims(const struct encoder *e);
 isize encoder_width(const struct encoder *e);           /* the most features a row has */
+isize encoder_column(const struct encoder *e, u32 feature);      /* of the sheet; -1: feature 0, which is always there */
 isize encode_row(const struct encoder *e, const struct sheet *t, isize row, struct feature *out);
 
 enum propensity { PROPENSITY_LOGISTIC, PROPENSITY_TREES };
@@ -163,6 +173,30 @@ struct uplift_row { f64 score; bool treated, outcome; };
 /* order: rows by score, best first; times: how often each row counts (a bootstrap's draw), null: once. */
 f64 qini(const struct uplift_row *at, isize n, const u32 *order, const u32 *times);
 f64 uplift_at(const struct uplift_row *at, isize n, const u32 *order, const u32 *times, f64 share);    /* effect among the best share */
+
+/* ---- uplift of a campaign, in serving (lift.c) -------------------------------------------------------------------------- */
+
+/* What is known of a person before treatment; NaN: not known. */
+enum {
+    LIFT_ORDERS, LIFT_SINCE_ORDER, LIFT_ORDER_VALUE, LIFT_EVENTS_30, LIFT_VIEWS_30, LIFT_ADDED_30, LIFT_SINCE_FIRST, LIFT_SINCE_LAST, LIFT_AGE,
+    LIFT_GENDER, LIFT_DEVICE, LIFT_CHANNEL, LIFT_KNOWN, LIFT_COLUMNS
+};
+struct lift_row { bool treated, outcome; f32 x[LIFT_COLUMNS]; };
+struct lift_rows { struct lift_row *at; isize n, cap; };
+enum { LIFT_PEOPLE_MIN = 500, LIFT_OUTCOMES_MIN = 50, LIFT_ROWS_MAX = 100000 };
+/* `then`: as they stood at at_ms (profile_then). */
+void lift_features(const struct profile *then, i64 at_ms, f32 x[LIFT_COLUMNS]);
+
+struct lift;                        /* fitted: the chosen learner, its scale, its charts */
+struct lift_counts { isize treated, control, treated_outcomes, control_outcomes; };
+/* ERR_REFUSED when either arm has too few, with the numbers needed in diag. `counts` always. */
+MUST_USE enum err lift_fit(const struct lift_rows *rows, struct lift **out, struct lift_counts *counts, struct diag *diag);
+void lift_free(struct lift *m);
+/* By how much treatment raises the chance of the outcome, -1 to 1, and why; `campaign` is left to the caller. */
+struct uplift_score lift_score(const struct lift *m, const f32 x[LIFT_COLUMNS]);
+/* {"score", …}: for the log and GET /v1/predictions. */
+void lift_card(const struct lift *m, str score, str title, u32 version, i64 at_ms, struct jsonw *w);
+void lift_counts_print(const struct lift_counts *c, struct jsonw *w);       /* "learnt_from": {…} */
 
 /* ---- offline evaluation (evaluate.c) -------------------------------------------------------------------------------- */
 

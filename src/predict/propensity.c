@@ -2,13 +2,10 @@
  *
  * propensity.c - the chance of a yes, from a row of a sheet, by one of two learners.
  *
- * The logistic one goes over the rows a few times in a drawn order, learning online as it would in the server. The trees are
- * XGBoost's, by its C interface: one thread, so that a run repeats. */
-#include <xgboost/c_api.h>
+ * The logistic one goes over the rows a few times in a drawn order, learning online as it would in the server. The trees are in trees.c. */
+#include "predict/inside.h"
 
-#include "predict/predict.h"
-
-enum { PASSES = 5, ROUNDS = 180 };
+enum { PASSES = 5 };
 
 static void shuffle(u32 *at, isize n, struct rng *rng)
 {
@@ -20,23 +17,34 @@ static void shuffle(u32 *at, isize n, struct rng *rng)
     }
 }
 
-static void run_logistic(const struct sheet *s, const bool *skip, const bool *label, const u32 *train, isize train_n, const u32 *test,
-                         isize test_n, u64 seed, f64 *out)
+struct ftrl *logistic_learn(const struct encoder *e, const struct sheet *s, const bool *label, const u32 *train, isize n, u64 seed,
+                            f64 l2)
 {
     arena a = { 0 };
     struct rng rng = rng_seed(seed);
-    struct encoder *e = encoder_new(s, skip, train, train_n, &a);
     struct feature *x = arena_new(&a, struct feature, encoder_width(e));
-    u32 *order = arena_new(&a, u32, train_n + 1);
+    u32 *order = arena_new(&a, u32, n + 1);
     struct ftrl *f = ftrl_new(encoder_dims(e));
-    if (train_n) memcpy(order, train, (size_t)train_n * sizeof *order);
+    f->l2 = l2;
+    if (n) memcpy(order, train, (size_t)n * sizeof *order);
     for (int pass = 0; pass < PASSES; pass++) {
-        shuffle(order, train_n, &rng);
-        for (isize i = 0; i < train_n; i++) {
-            isize n = encode_row(e, s, order[i], x);
-            ftrl_learn(f, x, n, ftrl_predict(f, x, n), label[order[i]]);
+        shuffle(order, n, &rng);
+        for (isize i = 0; i < n; i++) {
+            isize width = encode_row(e, s, order[i], x);
+            ftrl_learn(f, x, width, ftrl_predict(f, x, width), label[order[i]]);
         }
     }
+    arena_fini(&a);
+    return f;
+}
+
+void logistic_run(const struct sheet *s, const bool *skip, const bool *label, const u32 *train, isize train_n, const u32 *test, isize test_n,
+                  u64 seed, struct logistic_taste taste, f64 *out)
+{
+    arena a = { 0 };
+    struct encoder *e = encoder_new(s, skip, train, train_n, taste.cuts, &a);
+    struct feature *x = arena_new(&a, struct feature, encoder_width(e));
+    struct ftrl *f = logistic_learn(e, s, label, train, train_n, seed, taste.l2);
     for (isize i = 0; i < test_n; i++) out[i] = ftrl_predict(f, x, encode_row(e, s, test[i], x));
     ftrl_free(f);
     arena_fini(&a);
@@ -64,48 +72,18 @@ static f32 *dense(const struct sheet *s, const bool *skip, const u32 *rows, isiz
     return cells;
 }
 
-static bool grow(BoosterHandle booster, DMatrixHandle train, u64 seed)
-{
-    static const char *const settings[][2] = {
-        { "objective", "binary:logistic" }, { "tree_method", "hist" }, { "nthread", "1" }, { "verbosity", "0" }, { "eta", "0.05" },
-        { "max_depth", "5" }, { "min_child_weight", "5" }, { "subsample", "0.8" }, { "colsample_bytree", "0.8" }, { "lambda", "2" },
-    };
-    char text[24];
-    struct buf number = { 0 };
-    buf_printf(&number, "%u", (u32)(seed & 0x7fffffff));
-    memcpy(text, number.ptr, (size_t)number.len);
-    text[number.len] = 0;
-    buf_fini(&number);
-    bool fine = XGBoosterSetParam(booster, "seed", text) == 0;
-    for (isize i = 0; fine && i < countof(settings); i++) fine = XGBoosterSetParam(booster, settings[i][0], settings[i][1]) == 0;
-    for (int round = 0; fine && round < ROUNDS; round++) fine = XGBoosterUpdateOneIter(booster, round, train) == 0;
-    return fine;
-}
-
 static enum err run_trees(const struct sheet *s, const bool *skip, const bool *label, const u32 *train, isize train_n, const u32 *test,
                           isize test_n, u64 seed, f64 *out, struct diag *diag)
 {
-    static const f32 missing = __builtin_nanf("");
     arena a = { 0 };
     isize width;
-    DMatrixHandle learn = NULL, ask = NULL;
-    BoosterHandle booster = NULL;
-    const f32 *said;
-    bst_ulong said_n = 0;
+    struct trees *t = NULL;
     const f32 *x = dense(s, skip, train, train_n, &width, &a), *y = dense(s, skip, test, test_n, &width, &a);
     f32 *labels = arena_new(&a, f32, train_n + 1);
     for (isize i = 0; i < train_n; i++) labels[i] = label[train[i]] ? 1 : 0;
-    bool fine = XGDMatrixCreateFromMat(x, (bst_ulong)train_n, (bst_ulong)width, missing, &learn) == 0
-             && XGDMatrixSetFloatInfo(learn, "label", labels, (bst_ulong)train_n) == 0
-             && XGDMatrixCreateFromMat(y, (bst_ulong)test_n, (bst_ulong)width, missing, &ask) == 0
-             && XGBoosterCreate(&learn, 1, &booster) == 0 && grow(booster, learn, seed)
-             && XGBoosterPredict(booster, ask, 0, 0, 0, &said_n, &said) == 0;
-    for (isize i = 0; fine && i < (isize)said_n; i++) out[i] = (f64)said[i];
-    str why = fine ? S("") : arena_str(&a, str_cut(str_of(XGBGetLastError()), '\n').head);
-    if (booster) (void)XGBoosterFree(booster);
-    if (learn) (void)XGDMatrixFree(learn);
-    if (ask) (void)XGDMatrixFree(ask);
-    enum err err = fine ? ERR_OK : diag_set(diag, ERR_REFUSED, "the trees could not be grown: %.*s", STR_FMT(why));
+    enum err err = trees_grow(x, labels, train_n, width, seed, &t, diag);
+    for (isize i = 0; !err && i < test_n; i++) out[i] = trees_ask(t, y + i * width);
+    trees_free(t);
     arena_fini(&a);
     return err;
 }
@@ -114,6 +92,6 @@ enum err propensity_run(u8 learner, const struct sheet *s, const bool *skip, con
                         const u32 *test, isize test_n, u64 seed, f64 *out, struct diag *diag)
 {
     if (learner == PROPENSITY_TREES) return run_trees(s, skip, label, train, train_n, test, test_n, seed, out, diag);
-    run_logistic(s, skip, label, train, train_n, test, test_n, seed, out);
+    logistic_run(s, skip, label, train, train_n, test, test_n, seed, (struct logistic_taste){ 1, ENCODER_CUTS_MAX }, out);
     return ERR_OK;
 }

@@ -3,7 +3,8 @@
  * scores.c - one run over all buyers: fit, judge on the latest weeks, score everybody.
  *
  * The models are fitted twice: on what was known before the hold-out (the last 90 days, or a third of what there is), to see how
- * they would have done, and on everything, to score. The chance of an order in the hold-out is brought in line with what happened by
+ * they would have done, and on everything, to score. The model of repeat buying is the one that said best what the hold-out held, of
+ * those that did not run to an edge; when it does run to one on everything, or nothing can be held out, the likelier of MBG and BG. The chance of an order in the hold-out is brought in line with what happened by
  * a logistic curve over the model's own chance, the silence and the number of orders; its chart is made crosswise, each half of the
  * people by the curve of the other half. Days are the unit, money is in minor units of the shop's currency. */
 #include <math.h>
@@ -11,7 +12,7 @@
 
 #include "predict/inside.h"
 
-enum { SAMPLE_MAX = 50000, SPAN_DAYS_MIN = 30, CURVE = 4, CURVE_PEOPLE_MIN = 200, CURVE_PASSES = 20, FIFTHS = 4 };
+enum { SAMPLE_MAX = 50000, CHOICE_MAX = 10000, SPAN_DAYS_MIN = 30, CURVE = 4, CURVE_PEOPLE_MIN = 200, CURVE_PASSES = 20, FIFTHS = 4 };
 
 void buyers_fini(struct buyers *b)
 {
@@ -74,8 +75,10 @@ static void ahead_of(const struct buyers *b, const struct buyer *of, i32 after, 
 
 /* ---- fitting ---------------------------------------------------------------------------------------------- */
 
+struct choice { bool tried, stands; const char *edge; f64 log_likelihood, mae; };
 struct models {
     struct buying buying;
+    struct choice choices[BUYING_MODELS];   /* by model: on the hold-out */
     struct spend spend;
     bool spent, curved;
     const char *edge;               /* why NBD stands in; null: it does not */
@@ -91,7 +94,8 @@ struct models {
 
 struct fit { struct buying buying; struct spend spend; bool spent; const char *edge; };
 
-static enum err fit_at(const struct buyers *b, i32 day, arena *a, struct fit *out, struct diag *diag)
+/* `model`: BUYING_MODELS for the likelier one that did not run to an edge. */
+static enum err fit_at(const struct buyers *b, i32 day, u8 model, arena *a, struct fit *out, struct diag *diag)
 {
     isize step = b->all.n / SAMPLE_MAX + 1, n = 0, spent_n = 0;
     struct purchases *all = arena_new(a, struct purchases, b->all.n / step + 1);
@@ -104,9 +108,11 @@ static enum err fit_at(const struct buyers *b, i32 day, arena *a, struct fit *ou
         if (s.spending.orders) spent[spent_n++] = s.spending;
     }
     *out = (struct fit){ 0 };
-    enum err err = buying_choose(all, n, a, &out->buying, tried, diag);
+    enum err err = model < BUYING_MODELS ? buying_fit(model, all, n, a, &out->buying, diag) : ERR_OK;
+    bool choose = model == BUYING_MODELS || (!err && out->buying.edge && model != BUYING_NBD);
+    if (choose) err = buying_choose(all, n, a, &out->buying, tried, diag);
     if (err) return err;
-    if (out->buying.model == BUYING_NBD) out->edge = tried[BUYING_MBG].edge;
+    if (choose && out->buying.model == BUYING_NBD) out->edge = tried[BUYING_MBG].edge;
     out->spent = spend_fit(spent, spent_n, &out->spend, NULL) == ERR_OK;
     return ERR_OK;
 }
@@ -172,11 +178,41 @@ static void judge(struct models *m, struct judged *at, isize n, arena *a)
     if (m->spent) m->value = calibrate(value, n, true);
 }
 
+/* Every model that did not run to an edge, fitted on what was known before the hold-out, is asked of the hold-out: the log-likelihood
+ * of what each buyer did in it given what they had done before, a mean over buyers, and how far expected orders were off. */
+static u8 choose_model(struct models *m, const struct buyers *b, arena *a)
+{
+    isize step = b->all.n / CHOICE_MAX + 1, n = 0;
+    i32 until = m->today - m->hold_days;
+    struct purchases *before = arena_new(a, struct purchases, b->all.n / step + 1), *after = arena_new(a, struct purchases, b->all.n / step + 1);
+    f64 *orders = arena_new(a, f64, b->all.n / step + 1), value;
+    u8 best = BUYING_MODELS;
+    for (isize i = 0; i < b->all.n; i += step) {
+        struct tally was, is;
+        if (!tally_at(b, &b->all.at[i], until, &was) || !tally_at(b, &b->all.at[i], m->today, &is)) continue;
+        before[n] = was.p;
+        after[n] = is.p;
+        ahead_of(b, &b->all.at[i], until, m->today, &orders[n], &value);
+        n++;
+    }
+    for (u8 k = 0; k < BUYING_MODELS; k++) {
+        struct buying fitted;
+        struct choice *c = &m->choices[k];
+        if (buying_fit(k, before, n, a, &fitted, NULL)) continue;
+        *c = (struct choice){ .tried = true, .edge = fitted.edge };
+        c->log_likelihood = (buying_log_likelihood(k, fitted.param, after, n) - fitted.log_likelihood) / (f64)n;
+        for (isize i = 0; i < n; i++) c->mae += fabs(buying_expected(&fitted, &before[i], m->hold_days) - orders[i]) / (f64)n;
+        c->stands = !fitted.edge && isfinite(c->log_likelihood) && isfinite(c->mae);
+        if (c->stands && (best == BUYING_MODELS || c->log_likelihood > m->choices[best].log_likelihood)) best = k;
+    }
+    return best;
+}
+
 static void hold_out(struct models *m, const struct buyers *b, arena *a)
 {
     struct fit before;
     i32 until = m->today - m->hold_days;
-    if (fit_at(b, until, a, &before, NULL)) return;     /* then there are no charts yet */
+    if (fit_at(b, until, m->buying.model, a, &before, NULL)) return;     /* then there are no charts yet */
     struct judged *at = arena_new(a, struct judged, b->all.n + 1);
     isize n = 0;
     for (isize i = 0; i < b->all.n; i++) {
@@ -252,12 +288,17 @@ enum err models_fit(const struct buyers *b, i64 now_ms, struct models **out, str
     for (isize i = 0; i < b->orders.n; i++) first = b->orders.at[i].day < first ? b->orders.at[i].day : first;
     if (b->all.n && today - first < SPAN_DAYS_MIN)
         return diag_set(diag, ERR_REFUSED, "not enough data: orders of %d days; %d are needed", today - first, SPAN_DAYS_MIN);
-    enum err err = fit_at(b, today, &a, &now, diag);
-    if (!err) {
-        struct models *m = mem_new(sizeof *m);
-        *m = (struct models){ .buying = now.buying, .spend = now.spend, .spent = now.spent, .edge = now.edge, .today = today,
-                              .currency = b->currency };
-        m->hold_days = (today - first) / 3 < SCORE_HORIZON_DAYS ? (today - first) / 3 : SCORE_HORIZON_DAYS;
+    struct models *m = mem_new(sizeof *m);
+    *m = (struct models){ .today = today, .currency = b->currency };
+    m->hold_days = (today - first) / 3 < SCORE_HORIZON_DAYS ? (today - first) / 3 : SCORE_HORIZON_DAYS;
+    enum err err = fit_at(b, today, choose_model(m, b, &a), &a, &now, diag);
+    if (err) {
+        mem_free(m);
+    } else {
+        m->buying = now.buying;
+        m->spend = now.spend;
+        m->spent = now.spent;
+        m->edge = now.edge;
         hold_out(m, b, &a);
         describe(m, b, &a);
         *out = m;
@@ -322,6 +363,9 @@ bool scores_differ(const struct scores *a, const struct scores *b)
         bool chance = i == SCORE_CHURN || i == SCORE_ALIVE;
         if (a->known >> i & 1 && (chance ? apart > .02 : apart > .05 * fmax(fabs(x), fabs(y)))) return true;
     }
+    if (a->uplifts_n != b->uplifts_n) return true;
+    for (isize i = 0; i < a->uplifts_n; i++)
+        if (a->uplifts[i].campaign != b->uplifts[i].campaign || fabsf(a->uplifts[i].value - b->uplifts[i].value) > .005f) return true;
     return false;
 }
 
@@ -361,6 +405,22 @@ static void card_parameters(const struct models *m, struct jsonw *w)
     jsonw_key_begin(w, "parameters", '{');
     for (int i = 0; i < 4 && names[m->buying.model][i]; i++) jsonw_key_num(w, names[m->buying.model][i], m->buying.param[i]);
     jsonw_key_num(w, "log_likelihood", m->buying.log_likelihood);
+    jsonw_end(w, '}');
+    jsonw_key_begin(w, "choice", '{');
+    jsonw_key_str(w, "by", S("log-likelihood of what a buyer did in the hold-out, given what they had done before; a mean"));
+    jsonw_key_begin(w, "of", '[');
+    for (u8 k = 0; k < BUYING_MODELS; k++) {
+        const struct choice *c = &m->choices[k];
+        if (!c->tried) continue;
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "model", str_of(buying_name(k)));
+        jsonw_key_num(w, "log_likelihood", c->log_likelihood);
+        jsonw_key_num(w, "mae", c->mae);
+        if (c->edge) jsonw_key_str(w, "edge", str_of(c->edge));
+        jsonw_key_bool(w, "chosen", k == m->buying.model);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
     jsonw_end(w, '}');
 }
 

@@ -12,7 +12,7 @@
 #include "ingest/ingest.h"
 #include "predict/predict.h"
 
-enum { ROWS_MAX = 20 << 20, CUTS = 20 };
+enum { ROWS_MAX = 20 << 20 };
 
 struct cells { str *at; isize n, cap; };
 
@@ -108,7 +108,7 @@ isize sheet_column(const struct sheet *s, str name)
 
 /* ---- features --------------------------------------------------------------------------------------------- */
 
-struct coding { isize column; u32 first; bool numeric; f64 cuts[CUTS]; int cuts_n; f64 mean, spread; u32 kinds; };
+struct coding { isize column; u32 first; bool numeric; f64 cuts[ENCODER_CUTS_MAX]; int cuts_n; f64 mean, spread; u32 kinds; };
 struct encoder { struct coding *codings; isize n, dims; };
 
 static f64 scaled(f64 v) { return copysign(log1p(fabs(v)), v); }
@@ -119,7 +119,7 @@ static int ascending(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void learn_cuts(struct coding *c, f64 *known, isize n)
+static void learn_cuts(struct coding *c, f64 *known, isize n, int cuts)
 {
     if (n == 0) return;
     qsort(known, (size_t)n, sizeof *known, ascending);
@@ -127,14 +127,15 @@ static void learn_cuts(struct coding *c, f64 *known, isize n)
     for (isize i = 0; i < n; i++) c->mean += scaled(known[i]) / (f64)n;
     for (isize i = 0; i < n; i++) squares += (scaled(known[i]) - c->mean) * (scaled(known[i]) - c->mean);
     c->spread = sqrt(squares / (f64)n);
-    for (int k = 1; k < CUTS; k++) {                    /* few different values make fewer cuts */
-        f64 cut = known[n * k / CUTS];
+    for (int k = 1; k < cuts; k++) {                    /* few different values make fewer cuts */
+        f64 cut = known[n * k / cuts];
         if (cut > known[0] && (c->cuts_n == 0 || cut > c->cuts[c->cuts_n - 1])) c->cuts[c->cuts_n++] = cut;
     }
 }
 
-struct encoder *encoder_new(const struct sheet *s, const bool *skip, const u32 *rows, isize n, arena *a)
+struct encoder *encoder_new(const struct sheet *s, const bool *skip, const u32 *rows, isize n, int cuts, arena *a)
 {
+    assert(cuts > 0 && cuts <= ENCODER_CUTS_MAX);
     struct encoder *e = arena_new(a, struct encoder, 1);
     e->codings = arena_new(a, struct coding, s->columns_n);
     e->dims = 1;                                        /* feature 0 is always there */
@@ -147,7 +148,7 @@ struct encoder *encoder_new(const struct sheet *s, const bool *skip, const u32 *
         isize known_n = 0;
         for (isize k = 0; column->numeric && k < n; k++)
             if (!isnan(column->values[rows[k]])) known[known_n++] = column->values[rows[k]];
-        if (column->numeric) learn_cuts(c, known, known_n);
+        if (column->numeric) learn_cuts(c, known, known_n, cuts);
         e->dims += column->numeric ? c->cuts_n + 3 : (isize)c->kinds;   /* tenths, size, not known */
     }
     return e;
@@ -155,6 +156,13 @@ struct encoder *encoder_new(const struct sheet *s, const bool *skip, const u32 *
 
 isize encoder_dims(const struct encoder *e) { return e->dims; }
 isize encoder_width(const struct encoder *e) { return 1 + 2 * e->n; }
+
+isize encoder_column(const struct encoder *e, u32 feature)
+{
+    isize at = -1;
+    for (isize i = 0; i < e->n && e->codings[i].first <= feature; i++) at = e->codings[i].column;
+    return at;
+}
 
 isize encode_row(const struct encoder *e, const struct sheet *s, isize row, struct feature *out)
 {

@@ -5,7 +5,9 @@
  * Of the first k by score, with t treated and c not, extra outcomes are hits_t - hits_c * t / c (Radcliffe 2007): what was had
  * with treatment less what as many would have given without. Qini is the mean height of that curve over the straight line to its
  * end, in outcomes a treated person. */
-#include "predict/predict.h"
+#include <stdlib.h>
+
+#include "predict/inside.h"
 
 struct taken { f64 treated, others, hits, other_hits; };
 
@@ -43,4 +45,80 @@ f64 uplift_at(const struct uplift_row *at, isize n, const u32 *order, const u32 
         taken += here;
     }
     return t.treated > 0 && t.others > 0 ? t.hits / t.treated - t.other_hits / t.others : 0;
+}
+
+/* ---- which learner ------------------------------------------------------------------------------------------ */
+
+enum { QINI_TWO, QINI_RESPONSE, DIFFERENCE, TOP_TWO, TOP_RESPONSE, EFFECT, UPLIFT_MEASURES };
+static const char *const measure_names[] = { "qini_two_model", "qini_response", "qini_difference", "uplift@30_two_model",
+                                             "uplift@30_response", "effect" };
+
+const char *uplift_learner_name(u8 learner) { return learner == UPLIFT_TWO_MODEL ? "two_model" : "response"; }
+
+static void uplift_measure(const void *ctx, const u32 *times, f64 *out)
+{
+    const struct uplift_judgement *j = ctx;
+    out[QINI_TWO] = qini(j->rows[UPLIFT_TWO_MODEL], j->n, j->order[UPLIFT_TWO_MODEL], times);
+    out[QINI_RESPONSE] = qini(j->rows[UPLIFT_RESPONSE], j->n, j->order[UPLIFT_RESPONSE], times);
+    out[DIFFERENCE] = out[QINI_TWO] - out[QINI_RESPONSE];
+    out[TOP_TWO] = uplift_at(j->rows[UPLIFT_TWO_MODEL], j->n, j->order[UPLIFT_TWO_MODEL], times, .3);
+    out[TOP_RESPONSE] = uplift_at(j->rows[UPLIFT_RESPONSE], j->n, j->order[UPLIFT_RESPONSE], times, .3);
+    out[EFFECT] = uplift_at(j->rows[UPLIFT_TWO_MODEL], j->n, j->order[UPLIFT_TWO_MODEL], times, 1);
+}
+
+struct scored { f64 score; u32 drawn, row; };
+
+static int best_first(const void *left, const void *right)
+{
+    const struct scored *a = left, *b = right;
+    if (a->score != b->score) return a->score > b->score ? -1 : 1;
+    return (a->drawn > b->drawn) - (a->drawn < b->drawn);
+}
+
+/* Rows by score, best first; a tie as drawn, so that no order of the rows helps. */
+static u32 *order_of(const struct uplift_row *at, isize n, u64 seed, arena *a)
+{
+    struct rng rng = rng_seed(seed);
+    u32 *order = arena_new(a, u32, n + 1);
+    struct scored *by = arena_new(a, struct scored, n + 1);
+    draw_order(order, n, &rng);
+    for (isize i = 0; i < n; i++) by[i] = (struct scored){ at[order[i]].score, (u32)i, order[i] };
+    if (n) qsort(by, (size_t)n, sizeof *by, best_first);
+    for (isize i = 0; i < n; i++) order[i] = by[i].row;
+    return order;
+}
+
+static void judge_folds(const struct uplift_question *q, struct uplift_judgement *j, arena *a)
+{
+    isize n = q->sheet->rows;
+    u32 *with = arena_new(a, u32, n + 1), *without = arena_new(a, u32, n + 1), *test = arena_new(a, u32, n + 1);
+    f64 *said_with = arena_new(a, f64, n + 1), *said_without = arena_new(a, f64, n + 1);
+    for (isize k = 0; k < q->folds; k++) {
+        isize with_n = 0, without_n = 0, test_n = 0;
+        for (isize i = 0; i < n; i++) {
+            if (q->fold[i] == k) test[test_n++] = (u32)i;
+            else if (q->treated[i]) with[with_n++] = (u32)i;
+            else without[without_n++] = (u32)i;
+        }
+        logistic_run(q->sheet, q->skip, q->outcome, with, with_n, test, test_n, q->seed, q->taste, said_with);
+        logistic_run(q->sheet, q->skip, q->outcome, without, without_n, test, test_n, q->seed, q->taste, said_without);
+        for (isize i = 0; i < test_n; i++) {
+            u32 row = test[i];
+            j->rows[UPLIFT_TWO_MODEL][j->n] = (struct uplift_row){ said_with[i] - said_without[i], q->treated[row], q->outcome[row] };
+            j->rows[UPLIFT_RESPONSE][j->n++] = (struct uplift_row){ said_with[i], q->treated[row], q->outcome[row] };
+        }
+    }
+}
+
+struct uplift_judgement uplift_judge(const struct uplift_question *q, arena *a)
+{
+    struct uplift_judgement j = { 0 };
+    for (int l = 0; l < 2; l++) j.rows[l] = arena_new(a, struct uplift_row, q->sheet->rows + 1);
+    judge_folds(q, &j, a);
+    for (int l = 0; l < 2; l++) j.order[l] = order_of(j.rows[l], j.n, q->seed, a);
+    j.measures = bootstrap(uplift_measure, &j, j.n, measure_names, UPLIFT_MEASURES, q->seed, q->resamples, a);
+    const struct estimate *difference = &j.measures.at[DIFFERENCE];
+    j.chosen = difference->value > 0 ? UPLIFT_TWO_MODEL : UPLIFT_RESPONSE;
+    j.sure = difference->low > 0 || difference->high < 0;
+    return j;
 }

@@ -583,6 +583,17 @@ void scores_visit(struct codec *c, struct scores *v)
         codec_u8(c, &v->reasons[i].code);
         visit_f32(c, &v->reasons[i].number);
     }
+    if (codec_reads(c) ? c->in.len == 0 : v->uplifts_n == 0) return;    /* last, and only when there are any */
+    v->uplifts_n = codec_count(c, v->uplifts_n, countof(v->uplifts));
+    for (isize i = 0; i < v->uplifts_n; i++) {
+        struct uplift_score *u = &v->uplifts[i];
+        codec_u32(c, &u->campaign);
+        visit_f32(c, &u->value);
+        for (isize k = 0; k < countof(u->because); k++) {
+            codec_u8(c, &u->because[k].code);
+            visit_f32(c, &u->because[k].number);
+        }
+    }
 }
 
 static void visit_edit(struct codec *c, struct profile_edit *v, str *history)

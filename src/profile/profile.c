@@ -483,6 +483,18 @@ static struct value ask_predicted(const void *ctx, u8 score)
     return (struct value){ VALUE_MONEY, .money = { (i64)value, { s->currency } } };
 }
 
+u32 uplift_campaign(str key) { return (u32)hash128(key, 12).lo; }
+
+static struct value ask_uplift(const void *ctx, str campaign)
+{
+    const struct profile_world *w = ctx;
+    const struct profile *p = speaking(w);
+    const struct scores *s = p ? p->scores : NULL;
+    for (isize i = 0; s && s->at_ms <= w->now_ms && i < s->uplifts_n; i++)
+        if (s->uplifts[i].campaign == uplift_campaign(campaign)) return (struct value){ VALUE_NUMBER, .n = (f64)s->uplifts[i].value };
+    return (struct value){ VALUE_UNKNOWN };
+}
+
 static struct value ask_cart(const void *ctx, const struct history_entry *e)
 {
     const struct profile *p = speaking(ctx);
@@ -521,7 +533,7 @@ struct rule_facts profile_facts(const struct profile_world *w)
         .now_ms = w->now_ms, .zone = w->zone, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
         .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
         .affinity_lasts = !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
-        .quiz = ask_quiz, .cart = ask_cart, .predicted = ask_predicted, .item = ask_item, .item_under = ask_under,
+        .quiz = ask_quiz, .cart = ask_cart, .predicted = ask_predicted, .uplift = ask_uplift, .item = ask_item, .item_under = ask_under,
     };
 }
 

@@ -31,12 +31,17 @@ struct trait { struct fact fact; str source; i64 at_ms; u32 node; u8 origin; };
  * units of `currency`. Only the fold writes it, from the log: a replay gives the same. */
 enum { SCORE_REASONS_MAX = 6 };
 struct score_reason { u8 score, code; f32 number; };    /* code: predict/reason.def */
+/* By how much a campaign raises the chance of its outcome; of the campaign by a hash of its key. */
+enum { UPLIFTS_MAX = 4 };
+struct uplift_score { u32 campaign; f32 value; struct { u8 code; f32 number; } because[2]; };
+u32 uplift_campaign(str key);
 struct scores {
     i64 at_ms;                      /* when it was worked out */
     u32 version;                    /* of the models: the number of their card */
     u16 known, currency;
     f32 value[SCORE_INTENT];
     struct score_reason reasons[SCORE_REASONS_MAX]; u8 reasons_n;
+    struct uplift_score uplifts[UPLIFTS_MAX]; isize uplifts_n;
 };
 void scores_visit(struct codec *c, struct scores *v);
 

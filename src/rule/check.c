@@ -498,6 +498,15 @@ static void check_predicted(struct checker *c, const struct node *n)
 {
     u8 score;
     c->rule->depends |= RULE_ON_TRAITS;
+    if (str_starts(n->name, S(UPLIFT_PREFIX))) {
+        str campaign = str_from(n->name, S(UPLIFT_PREFIX).len);
+        struct nearest close = { S(""), 100 };
+        if (!c->names || !c->names->each || is_known(c, campaign, RULE_NAME_UPLIFT, false)) return;
+        nearest_known(c, &close, campaign, RULE_NAME_UPLIFT);
+        wrong(c, n, arena_printf(c->arena, "there is no campaign called %.*s", STR_FMT(campaign)),
+              close.name.len ? arena_printf(c->arena, UPLIFT_PREFIX "%.*s", STR_FMT(close.name)) : S(""));
+        return;
+    }
     if (!score_of(n->name, &score)) {
         struct nearest best = { S("churn"), 4 };
         for (int i = 0; i < SCORES; i++) nearest_try(&best, n->name, str_of(score_name(i)));

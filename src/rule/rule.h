@@ -39,7 +39,8 @@ enum rule_place { RULE_SEGMENT, RULE_TARGET, RULE_FILTER };
 
 /* The names that exist while compiling. Lookups answer -1 for "no such name". `each` walks the known names
  * of one sort for "did you mean" (false ends). */
-enum rule_name { RULE_NAME_EVENT, RULE_NAME_SEGMENT, RULE_NAME_TRAIT, RULE_NAME_CATEGORY };
+enum rule_name { RULE_NAME_EVENT, RULE_NAME_SEGMENT, RULE_NAME_TRAIT, RULE_NAME_CATEGORY, RULE_NAME_UPLIFT };   /* uplift: a campaign, in force or not */
+#define UPLIFT_PREFIX "uplift."                            /* predicted("uplift.CAMPAIGN") */
 struct rule_names {
     const void *ctx;
     i32 (*event_type)(const void *ctx, str name);       /* a shop's own event name -> its u16; ours are known already */
@@ -85,6 +86,7 @@ struct rule_facts {
     bool affinity_lasts;                                                            /* or: only an event moves it, no instant does */
     struct value (*quiz)(const void *ctx, str question);
     struct value (*predicted)(const void *ctx, u8 score);                           /* enum score: a number, or money */
+    struct value (*uplift)(const void *ctx, str campaign);
     struct value (*cart)(const void *ctx, const struct history_entry *entry);       /* the key of the cart it was done with */
     /* item.price, item.stock["oslo-1"] (key), item.brand, item.in_stock, item.margin …; a `where` over the history also
      * asks for `product` (its key), `category` (its name), `brand` and `price`. */

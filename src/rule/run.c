@@ -249,6 +249,8 @@ static struct value fact_value(struct asked *q, const struct node *n)
     case NODE_QUIZ: return f->quiz ? f->quiz(f->ctx, n->name) : (struct value){ 0 };
     case NODE_PREDICTED: {
         u8 score;
+        if (str_starts(n->name, S(UPLIFT_PREFIX)))
+            return f->uplift ? f->uplift(f->ctx, str_from(n->name, S(UPLIFT_PREFIX).len)) : (struct value){ 0 };
         return f->predicted && score_of(n->name, &score) ? f->predicted(f->ctx, score) : (struct value){ 0 };
     }
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
