@@ -213,7 +213,19 @@ static isize write_deed(struct writing *w, const struct crowd *crowd, isize i)
     return d->order ? to : i + 1;
 }
 
-void crowd_log(const struct crowd *crowd, const char *folder, isize segments, isize calls)
+static void define_segment(struct writing *w, str key, str rule, i64 at_ms)
+{
+    struct buf document = { .arena = &w->a };
+    struct jsonw j = { .out = &document };
+    jsonw_begin(&j, '{');
+    jsonw_key_str(&j, "kind", S("segment"));
+    jsonw_key_str(&j, "key", key);
+    jsonw_key_str(&j, "rule", rule);
+    jsonw_end(&j, '}');
+    define(w, "segment", key, buf_str(&document), at_ms);
+}
+
+u64 crowd_log(const struct crowd *crowd, const char *folder, isize segments, isize calls, const str *keys, const str *rules, isize n)
 {
     struct config config = config_default();
     struct writing w = { 0 };
@@ -231,7 +243,7 @@ void crowd_log(const struct crowd *crowd, const char *folder, isize segments, is
     for (u32 i = 0; i < crowd->items; i++) write_item(&w, crowd, i, began);
     u8 *said = mem_new((isize)crowd->people + 1);
     isize done = 0;
-    for (isize i = 0; i < crowd->deeds && (calls == 0 || done < calls); done++) {
+    for (isize i = 0; i < crowd->deeds && done < calls; done++) {
         u32 person = crowd->deed[i].person;
         if (crowd->body[person].known && !said[person]) write_traits(&w, crowd, person, crowd->deed[i].at_ms);
         said[person] = 1;
@@ -239,10 +251,13 @@ void crowd_log(const struct crowd *crowd, const char *folder, isize segments, is
     }
     write_record(&w);
     mem_free(said);
+    for (isize i = 0; i < n; i++) define_segment(&w, keys[i], rules[i], crowd->now_ms);
+    u64 last = log_tail(w.log) - 1;
     if (log_bulk(w.log, false) != LOG_OK) give_up("the log cannot be written");
     log_close(w.log);
     buf_fini(&w.bytes);
     arena_fini(&w.a);
+    return last;
 }
 
 /* ---- as files for databases ------------------------------------------------------------------------------- */

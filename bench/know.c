@@ -9,6 +9,9 @@
  *   then        time travel: counts and overlaps of another instant, one person, the difference between two
  *
  * Each number is the median of its rounds. Fold and questions run in this process, so that its processor time is theirs. */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -70,27 +73,80 @@ static f64 read_s(struct know *k, const char *uri)
     return s;
 }
 
-static struct fold *fold_crowd(struct know *k, const char *name, isize segments, isize calls)
+/* How long each of the last entries was under way, seen from outside by the fold's own marker. */
+struct watch { _Atomic u64 marker; _Atomic bool done; u64 from; i64 us[64]; pthread_t thread; };
+
+static void *watch_entries(void *arg)
 {
-    const char *folder = fresh_folder(k, name), *uri = arena_printf(&k->a, "file:%s", folder).ptr;
-    struct fold_options options = { .config = &k->config, .clock = { fixed_now, &k->crowd.now_ms }, .log_uri = uri };
+    struct watch *w = arg;
+    i64 before = clock_monotonic_us();
+    u64 was = 0;
+    while (!atomic_load(&w->done)) {
+        (void)usleep(100);
+        i64 now = clock_monotonic_us();
+        if (was >= w->from && was - w->from < countof(w->us)) w->us[was - w->from] += now - before;
+        was = atomic_load(&w->marker);
+        before = now;
+    }
+    return NULL;
+}
+
+static struct fold *open_log(struct know *k, const char *uri, struct watch *watch)
+{
+    struct fold_options options = { .config = &k->config, .clock = { fixed_now, &k->crowd.now_ms }, .log_uri = uri, .marker = watch ? &watch->marker : NULL };
     struct diag diag = { .arena = &k->a };
     struct fold *fold;
-    crowd_log(&k->crowd, folder, segments, calls);
-    f64 reading = read_s(k, uri), before = resident_now();
-    i64 wall = clock_monotonic_us(), cpu = clock_cpu_us();
     if (fold_open(&options, &fold, &diag)) give_up("%.*s", STR_FMT(diag.what));
-    f64 s = (f64)(clock_monotonic_us() - wall) / 1e6, cpu_s = (f64)(clock_cpu_us() - cpu) / 1e6 - reading;
+    rcu_settle();
+    (void)malloc_trim(0);
+    return fold;
+}
+
+/* What definitions and items alone take: processor time, and memory. */
+static void empty_shop(struct know *k, isize segments, f64 *cpu_s, f64 *mb)
+{
+    const char *folder = fresh_folder(k, "log-empty");
+    (void)crowd_log(&k->crowd, folder, segments, 0, NULL, NULL, 0);
+    f64 before = resident_now();
+    i64 cpu = clock_cpu_us();
+    struct fold *fold = open_log(k, arena_printf(&k->a, "file:%s", folder).ptr, NULL);
+    *cpu_s = (f64)(clock_cpu_us() - cpu) / 1e6;
+    *mb = resident_now() - before;
+    fold_close(fold);
+    (void)malloc_trim(0);
+}
+
+static struct fold *fold_crowd(struct know *k, isize segments, isize calls, struct watch *watch, const str *keys, const str *rules, isize rules_n)
+{
+    const char *folder = fresh_folder(k, "log"), *uri = arena_printf(&k->a, "file:%s", folder).ptr;
+    f64 empty_s, empty_mb;
+    empty_shop(k, segments, &empty_s, &empty_mb);
+    u64 last = crowd_log(&k->crowd, folder, segments, calls, keys, rules, rules_n);
+    f64 reading = read_s(k, uri), before = resident_now();
+    if (watch) {
+        watch->from = last - 2 * (u64)rules_n + 1;
+        (void)pthread_create(&watch->thread, NULL, watch_entries, watch);
+    }
+    i64 wall = clock_monotonic_us(), cpu = clock_cpu_us();
+    struct fold *fold = open_log(k, uri, watch);
+    f64 s = (f64)(clock_monotonic_us() - wall) / 1e6, cpu_s = (f64)(clock_cpu_us() - cpu) / 1e6 - reading - empty_s;
+    if (watch) {
+        atomic_store(&watch->done, true);
+        (void)pthread_join(watch->thread, NULL);
+    }
     i64 events = fold_totals(fold)->events, people = people_count(fold_live(fold)->people);
-    (void)printf("know_fold_%lld %.0f events/s by the fold's processor time, %.1f us an event; %lld events of %lld people in %.0f s, reading the log %.1f s of it\n",
-                 (long long)segments, (f64)events / cpu_s, cpu_s * 1e6 / (f64)events, (long long)events, (long long)people, s, reading);
-    (void)printf("know_memory_%lld %.0f bytes a person, %.1f events each, resident\n", (long long)segments, (resident_now() - before) * 1048576 / (f64)people,
-                 (f64)events / (f64)people);
+    (void)printf("know_fold_%lld %.0f events/s by the fold's processor time, %.1f us an event; %lld events of %lld people in %.0f s, reading the log %.1f s of it, "
+                 "definitions %.1f s, %lld ticks\n", (long long)segments, (f64)events / cpu_s, cpu_s * 1e6 / (f64)events, (long long)events, (long long)people, s, reading,
+                 empty_s, (long long)fold_totals(fold)->ticks);
+    (void)printf("know_memory_%lld %.0f bytes a person, %.1f events each, resident, without the shop's own %.0f MB\n", (long long)segments,
+                 (resident_now() - before - empty_mb) * 1048576 / (f64)people, (f64)events / (f64)people, empty_mb);
     (void)fflush(stdout);
     return fold;
 }
 
 /* ---- questions ----------------------------------------------------------------------------------------------- */
+
+static str question_key(const struct question *q, arena *a) { return arena_printf(a, "q_%s", q->name); }
 
 static const struct rule *compiled(struct know *k, struct fold *fold, str text)
 {
@@ -137,7 +193,22 @@ static void check(const struct question *q, const char *whose, i64 count, i64 ou
     if (count != ours) give_up("%s: %s counts %lld, Opmaat %lld", q->name, whose, (long long)count, (long long)ours);
 }
 
-static void ask_all(struct know *k, struct fold *fold)
+/* Rules put in force: how long the fold was at it, and whether the live counts are those of the questions. */
+static void report_published(struct know *k, struct fold *fold, const struct watch *watch, const struct compared *c)
+{
+    const struct live *live = fold_live(fold);
+    const struct segment_set *set = atomic_load(&live->book)->segments;
+    for (isize i = 0, n = 0; i < questions_n; i++) {
+        if (questions[i].kind != QUESTION_NOW) continue;
+        segment_id id = segment_find(set, question_key(&questions[i], &k->a));
+        check(&questions[i], "the live segment", roll_count(live->roll, id), c[i].count);
+        (void)printf("know_published_%s %.0f ms until everybody is in or out (%lld in), among %lld segments\n", questions[i].name, (f64)watch->us[2 * n + 1] / 1e3,
+                     (long long)c[i].count, (long long)set->n);
+        n++;
+    }
+}
+
+static void ask_all(struct know *k, struct fold *fold, const struct watch *watch)
 {
     struct compared *c = arena_new(&k->a, struct compared, questions_n);
     str *sql = arena_new(&k->a, str, questions_n), why = S("");
@@ -179,6 +250,7 @@ static void ask_all(struct know *k, struct fold *fold)
         if (there) (void)printf(", PostgreSQL %.1f ms (%.1fx)", median(&c[i].postgres), median(&c[i].postgres) / ours);
         (void)putchar('\n');
     }
+    report_published(k, fold, watch, c);
     (void)fflush(stdout);
     sqlite_side_close(sqlite);
 }
@@ -216,10 +288,18 @@ int main(int argc, char **argv)
     (void)printf("# crowd: %u people, %lld events, %d items, %d days; %.0f%% of the people did at most 3 things, one did %lld; made in %.0f s\n", k.people,
                  (long long)k.crowd.calls, ITEMS, CROWD_DAYS, 100.0 * (f64)one / k.people, (long long)most, (f64)(clock_monotonic_us() - began) / 1e6);
     (void)fflush(stdout);
-    struct fold *many = fold_crowd(&k, "log-1000", 1000, min_isize(k.crowd.calls, 1000000));
+    struct fold *many = fold_crowd(&k, 1000, min_isize(k.crowd.calls, k.people), NULL, NULL, NULL, 0);
     fold_close(many);
-    struct fold *fold = fold_crowd(&k, "log-200", 200, 0);
-    ask_all(&k, fold);
+    struct watch watch = { 0 };
+    str keys[32], rules[32];
+    isize n = 0;
+    for (isize i = 0; i < questions_n; i++) {
+        if (questions[i].kind != QUESTION_NOW) continue;
+        keys[n] = question_key(&questions[i], &k.a);
+        rules[n++] = questions[i].rule;
+    }
+    struct fold *fold = fold_crowd(&k, 200, k.crowd.calls, &watch, keys, rules, n);
+    ask_all(&k, fold, &watch);
     fold_close(fold);
     rcu_thread_stop();
     arena_fini(&k.a);

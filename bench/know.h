@@ -31,8 +31,10 @@ struct crowd {
 /* About `calls` deeds; `a` holds it. */
 struct crowd crowd_make(u32 people, u32 items, isize calls, u64 seed, arena *a);
 i32 crowd_price(u32 item);                              /* minor units */
-/* Its log: the settings, `segments` of them, the items, the deeds. At most `calls` of them; 0: all. */
-void crowd_log(const struct crowd *crowd, const char *folder, isize segments, isize calls);
+/* Its log: the settings, `segments` segments, the items, the deeds (at most `calls` of them), and at last a segment of each of these rules, published
+ * at the crowd's now. Two entries a rule, the second
+ * puts it in force. Returns the number of the last entry. */
+u64 crowd_log(const struct crowd *crowd, const char *folder, isize segments, isize calls, const str *keys, const str *rules, isize n);
 /* person.csv, item.csv, event.csv */
 void crowd_csv(const struct crowd *crowd, const char *folder);
 

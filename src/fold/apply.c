@@ -87,6 +87,7 @@ struct change {
     struct profile_edit edit;
     bool facts, all, orders, exposures, consents;
     bool teaches;                   /* models may learn from what is added, unless the person says no */
+    segment_id only;                /* this one's rule is another one now; 0: none is */
     bool quiet;                     /* segments fill without saying so: a definition changed, not the person */
     struct { struct history_entry *at; isize n, cap; } touched;
 };
@@ -218,7 +219,7 @@ static void update_segments(struct change *c, const struct profile *draft)
     const struct book *book = atomic_load(&fold->live.book);
     struct segment_change *moves = arena_new(c->a, struct segment_change, book->segments->n + 1);
     struct segment_ask ask = { .set = book->segments, .catalog = fold->live.catalog, .profile = draft, .now_ms = c->now_ms,
-                               .touched = c->touched.at, .touched_n = c->touched.n, .all = c->all || !c->edit.before, .facts = c->facts };
+                               .touched = c->touched.at, .touched_n = c->touched.n, .all = c->all || !c->edit.before, .facts = c->facts, .only = c->only };
     for (isize round = 0; round < MOVES_ROUNDS_MAX; round++) {
         isize n = segment_update(&ask, c->a, &c->edit, moves);
         for (isize i = 0; i < n; i++) roll_put(fold->live.roll, moves[i].segment, c->edit.id, moves[i].entered);
@@ -230,6 +231,7 @@ static void update_segments(struct change *c, const struct profile *draft)
         ask.touched = c->touched.at;
         ask.touched_n = c->touched.n;
         ask.all = ask.facts = false;
+        ask.only.v = 0;
     }
 }
 
@@ -754,25 +756,62 @@ void fold_rebuild_book(struct fold *fold)
     fold->book_replaced = old != NULL;
 }
 
-/* Everybody is asked about every segment again: a segment is new, changed or gone. */
-static void recompute_segments(struct fold *fold, i64 now_ms)
+struct asking_who { struct fold *fold; segment_id only; i64 now_ms; };
+struct who { u32 *at; isize n, cap; };
+
+static void ask_who(void *ctx, void *answer, const struct swept *one, arena *a)
 {
-    u32 most = (u32)people_most(fold->live.people);
-    for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(fold->live.people, (person_id){ id });
-        if (!p) continue;
-        struct arena_mark mark = arena_mark(&fold->scratch);
-        const struct book *book = atomic_load(&fold->live.book);
-        for (isize i = 0; i < p->memberships_n; i++) {
-            u16 segment = p->memberships[i].segment;
-            if (!book->segments->by_id[segment]) roll_put(fold->live.roll, (segment_id){ segment }, p->id, false);
-        }
-        struct change c;
-        change_begin(&c, fold, p->id, now_ms);
-        c.all = c.quiet = true;
-        change_commit(&c);
-        arena_reset(&fold->scratch, mark);
+    const struct asking_who *q = ctx;
+    struct who *who = answer;
+    const struct book *book = atomic_load(&q->fold->live.book);
+    (void)a;
+    if (q->only.v && segment_leaves(book->segments, q->fold->live.catalog, one->now, q->only, q->now_ms)) return;
+    vec_push(who, one->id.v);
+}
+
+static int id_order(const void *x, const void *y)
+{
+    u32 a = *(const u32 *)x, b = *(const u32 *)y;
+    return (a > b) - (a < b);
+}
+
+static void recompute_person(struct fold *fold, u32 id, segment_id only, i64 now_ms)
+{
+    const struct profile *p = people_get(fold->live.people, (person_id){ id });
+    struct arena_mark mark = arena_mark(&fold->scratch);
+    const struct book *book = atomic_load(&fold->live.book);
+    for (isize i = 0; i < p->memberships_n; i++) {
+        u16 segment = p->memberships[i].segment;
+        if (!book->segments->by_id[segment]) roll_put(fold->live.roll, (segment_id){ segment }, p->id, false);
     }
+    struct change c;
+    change_begin(&c, fold, p->id, now_ms);
+    c.all = only.v == 0;
+    c.only = only;
+    c.quiet = true;
+    change_commit(&c);
+    arena_reset(&fold->scratch, mark);
+}
+
+/* Everybody is asked again: about the segment that is new, changed or gone, or (0) about all of them. Most are neither in it nor were, nor will
+ * come to be by themselves: that is found out by all cores, and then those who are left are changed by this thread, in the order of their ids. */
+static void recompute_segments(struct fold *fold, segment_id only, i64 now_ms)
+{
+    struct asking_who q = { fold, only, now_ms };
+    struct sweep everybody = { .people = fold->live.people, .answer_size = sizeof(struct who), .each = ask_who, .ctx = &q, .still = true };
+    void *answers[SWEEP_ANSWERS_MAX];
+    struct who all = { 0 };
+    arena a = { 0 };
+    isize n = sweep_run(&everybody, &a, answers);
+    for (isize i = 0; i < n; i++) {
+        struct who *who = answers[i];
+        for (isize k = 0; k < who->n; k++) vec_push(&all, who->at[k]);
+        vec_fini(who);
+    }
+    if (all.n) qsort(all.at, (size_t)all.n, sizeof *all.at, id_order);
+    for (isize i = 0; i < all.n; i++) recompute_person(fold, all.at[i], only, now_ms);
+    vec_fini(&all);
+    arena_fini(&a);
 }
 
 /* Days begin elsewhere when the shop's zone changes. */
@@ -793,7 +832,8 @@ static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
     fold_rebuild_book(fold);
     struct zone after = fold_zone(fold);
     bool zone = before.minutes != after.minutes || before.summer != after.summer;
-    if (zone || str_eq(change.kind, S("segment"))) recompute_segments(fold, now_ms);
+    if (zone) recompute_segments(fold, (segment_id){ 0 }, now_ms);
+    else if (str_eq(change.kind, S("segment"))) recompute_segments(fold, (segment_id){ definition_find(fold->definitions, change.kind, change.key)->number }, now_ms);
 }
 
 enum err fold_try(struct fold *fold, const struct definition_change *change, struct definition_errors *errors, arena *a)

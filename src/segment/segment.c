@@ -219,6 +219,7 @@ static struct state state_begin(const struct segment_ask *ask, const struct prof
         bits_add(s.may, set->on_type[ask->touched[i].type & 63], set->words);
         liked |= profile_is_liking(&ask->touched[i]);
     }
+    if (position(set, ask->only.v) >= 0) bit_set(s.must, position(set, ask->only.v));
     if (ask->facts) bits_add(s.must, set->on_facts, set->words);
     if (liked) bits_add(s.must, set->on_likings, set->words);
     return s;
@@ -330,6 +331,18 @@ isize segment_matches(const struct segment_set *set, const struct catalog *catal
     isize n = rule_matched(segment->rule, &facts, made, countof(made));
     for (isize i = 0; i < n; i++) out[i] = (struct match){ p->nodes[made[i]->node], made[i]->item, made[i]->at_ms, history_cart(made[i]) };
     return n;
+}
+
+bool segment_leaves(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)
+{
+    const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
+    const struct membership *m = profile_membership(p, id);
+    if (p->next_change_at_ms <= now_ms) return false;
+    if (!segment) return !m;
+    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms, .zone = set->zone };
+    struct rule_facts facts = profile_facts(&world);
+    struct rule_result r = rule_run(segment->rule, &facts);
+    return rule_holds(r) == (m && m->member) && r.next_change_at_ms == (m ? m->next_change_at_ms : TIME_NEVER);
 }
 
 bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)

@@ -53,14 +53,15 @@ segment_id segment_find(const struct segment_set *set, str key);        /* 0 if 
 struct segment_change { segment_id segment; bool entered; u32 item; };     /* item: the newest that brought them in; 0: none */
 
 /* Brings memberships up to date for now. `touched` null: all segments are asked; else only those that one of these entries, or
- * another change (facts: traits, consent, affinity inputs), may have moved, those whose instant has come, and those that depend on
- * a segment that moved. Works on edit->memberships; changes are listed in `out` (room for SEGMENTS_MAX). Returns how many. */
+ * another change (facts: traits, consent, affinity inputs), may have moved, `only` (0: none; its rule is another one now), those whose
+ * instant has come, and those that depend on a segment that moved. Works on edit->memberships; changes are listed in `out` (room for
+ * SEGMENTS_MAX). Returns how many. */
 struct segment_ask {
     const struct segment_set *set;
     const struct catalog *catalog;
     const struct profile *profile;                      /* its new facts and history */
     i64 now_ms;
-    const struct history_entry *touched; isize touched_n; bool all, facts;
+    const struct history_entry *touched; isize touched_n; bool all, facts; segment_id only;
 };
 isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out);
 
@@ -69,6 +70,9 @@ enum { MATCHES_PER_SEGMENT_MAX = 3 };
 struct match { u32 node, item; i64 at_ms; u8 cart; };
 isize segment_matches(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms,
                       struct match out[MATCHES_PER_SEGMENT_MAX]);
+
+/* Whether nothing of a person changes when one segment's rule is another one now, or is gone: then they need not be touched. */
+bool segment_leaves(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms);
 
 /* Whether a person is a member at now_ms, asking the rule again when the stored answer's instant has passed. */
 bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms);
@@ -104,6 +108,7 @@ struct sweep {
     /* Called for each person, inside a bracket, on one of several threads, each with an answer of its own; `a` is cleared behind it. */
     void (*each)(void *ctx, void *answer, const struct swept *who, arena *a);
     void *ctx;
+    bool still;                                         /* the fold itself asks, and waits: no brackets are needed */
 };
 /* Everybody once, in short rcu brackets of its own: outside one, on a thread known to rcu. The answers began as zeroes and live in `a`; what is in
  * them is to be added up. Each met people of rising ids. Returns how many answers, SWEEP_ANSWERS_MAX at most. */

@@ -77,19 +77,19 @@ bool sweep_meet(const struct sweep *s, u32 id, arena *a, struct swept *out)
 
 static void sweep_chunk(const struct sweep *s, void *answer, u32 from, u32 to, arena *a)
 {
-    rcu_read_begin();
+    if (!s->still) rcu_read_begin();
     i64 began = clock_monotonic_us();
     for (u32 id = from; id < to; id++) {
         struct swept who;
         call_for(s->people, id);
         if (sweep_meet(s, id, a, &who)) s->each(s->ctx, answer, &who, a);
         arena_clear(a);
-        if ((id - from + 1) % BETWEEN_LOOKS || clock_monotonic_us() - began < BRACKET_US) continue;
+        if (s->still || (id - from + 1) % BETWEEN_LOOKS || clock_monotonic_us() - began < BRACKET_US) continue;
         rcu_read_end();
         rcu_read_begin();
         began = clock_monotonic_us();
     }
-    rcu_read_end();
+    if (!s->still) rcu_read_end();
 }
 
 static void sweep_all(struct sweeper *w)
@@ -105,6 +105,10 @@ static void sweep_all(struct sweeper *w)
 
 static void *sweep_thread(void *arg)
 {
+    if (((struct sweeper *)arg)->all->ask->still) {
+        sweep_all(arg);
+        return NULL;
+    }
     rcu_thread_start();
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), BEHIND);        /* of this thread alone, as Linux has it */
     sweep_all(arg);
