@@ -685,17 +685,24 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
 
 /* ---- time ------------------------------------------------------------------------------------------- */
 
+/* A record brings at most so many people up to date, so that an event never waits for everybody whose day ends now; who is left is
+ * due with the next record, and a tick that is asked for at once is one. Meanwhile whoever reads a membership asks its rule again, by
+ * the clock. What moves is dated when it was due, however late its turn comes: nothing happened to that person since, or they would
+ * have been brought up to date by it. */
+enum { FLIPS_A_RECORD = 256 };
+
 static void apply_tick(struct fold *fold, i64 now_ms)
 {
-    u32 person;
+    struct due due;
     fold->totals.ticks++;
-    while (timers_pop(&fold->timers, now_ms, &person)) {
+    for (int n = 0; n < FLIPS_A_RECORD && timers_pop(&fold->timers, now_ms, &due);) {
         struct arena_mark mark = arena_mark(&fold->scratch);
-        const struct profile *p = people_get(fold->live.people, (person_id){ person });
-        if (p && p->next_change_at_ms <= now_ms) {
+        const struct profile *p = people_get(fold->live.people, (person_id){ due.person });
+        if (p && p->next_change_at_ms == due.at_ms) {
             struct change c;
-            change_begin(&c, fold, p->id, now_ms);
+            change_begin(&c, fold, p->id, due.at_ms);
             change_commit(&c);
+            n++;
         }
         arena_reset(&fold->scratch, mark);
     }

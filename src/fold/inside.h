@@ -159,7 +159,7 @@ void exposure_viewed(struct profile_edit *edit, arena *a, const struct ticket *t
 /* timers.c */
 void timers_push(struct timers *timers, i64 at_ms, u32 person);
 i64 timers_next(const struct timers *timers);           /* TIME_NEVER when empty */
-bool timers_pop(struct timers *timers, i64 now_ms, u32 *person);
+bool timers_pop(struct timers *timers, i64 now_ms, struct due *out);
 
 /* seen.c */
 void seen_init(struct seen *seen);

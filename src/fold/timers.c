@@ -3,8 +3,9 @@
  * timers.c - when somebody's membership can next change by itself.
  *
  * A binary heap of (instant, person), earliest first, ties by person so that replays agree. A
- * person whose instant moved is pushed again and the stale one found out when it comes: the
- * profile says what is really due. Derived from the profiles: not state of its own.
+ * person whose instant moved is pushed again and the stale one found out when it comes: only what
+ * the profile itself says is due. Derived from the profiles: not state of its own, and whoever loads
+ * them has no stale ones, so those must not count for anything.
  */
 #include "fold/inside.h"
 
@@ -41,10 +42,10 @@ static void sift(struct due *heap, isize n)
     }
 }
 
-bool timers_pop(struct timers *timers, i64 now_ms, u32 *person)
+bool timers_pop(struct timers *timers, i64 now_ms, struct due *out)
 {
     if (timers_next(timers) > now_ms) return false;
-    *person = timers->at[0].person;
+    *out = timers->at[0];
     timers->at[0] = timers->at[--timers->n];
     sift(timers->at, timers->n);
     return true;
