@@ -10,6 +10,7 @@
  *
  * Each number is the median of its rounds. Fold and questions run in this process, so that its processor time is theirs. */
 #include <malloc.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,9 +21,9 @@
 #include "base/rcu.h"
 #include "know.h"
 
-enum { ROUNDS_MAX = 15, ITEMS = 20000 };
+enum { ROUNDS_MAX = 15, ITEMS = 20000, MANY_CALLS_MAX = 300000 };
 
-struct know { arena a; const char *work; struct server server; u32 people; isize calls, many_calls, rounds; struct crowd crowd; struct config config; };
+struct know { arena a; const char *work; struct server server; u32 people; isize calls, rounds; struct crowd crowd; struct config config; };
 
 /* ---- the report --------------------------------------------------------------------------------------------- */
 
@@ -107,11 +108,12 @@ static void empty_shop(struct know *k, isize segments, f64 *cpu_s, f64 *mb)
 {
     const char *folder = fresh_folder(k, "log-empty");
     (void)crowd_log(&k->crowd, folder, segments, 0, NULL, NULL, 0);
+    (void)malloc_trim(0);
     f64 before = resident_now();
     i64 cpu = clock_cpu_us();
     struct fold *fold = open_log(k, arena_printf(&k->a, "file:%s", folder).ptr, NULL);
     *cpu_s = (f64)(clock_cpu_us() - cpu) / 1e6;
-    *mb = resident_now() - before;
+    *mb = fmax(0, resident_now() - before);
     fold_close(fold);
     (void)malloc_trim(0);
 }
@@ -288,7 +290,7 @@ int main(int argc, char **argv)
     (void)printf("# crowd: %u people, %lld events, %d items, %d days; %.0f%% of the people did at most 3 things, one did %lld; made in %.0f s\n", k.people,
                  (long long)k.crowd.calls, ITEMS, CROWD_DAYS, 100.0 * (f64)one / k.people, (long long)most, (f64)(clock_monotonic_us() - began) / 1e6);
     (void)fflush(stdout);
-    struct fold *many = fold_crowd(&k, 1000, min_isize(k.crowd.calls, k.people), NULL, NULL, NULL, 0);
+    struct fold *many = fold_crowd(&k, 1000, min_isize(k.crowd.calls, MANY_CALLS_MAX), NULL, NULL, NULL, 0);
     fold_close(many);
     struct watch watch = { 0 };
     str keys[32], rules[32];
