@@ -6,6 +6,9 @@
  * held back for long; guests' baskets, which no profile has, it asks the fold for. The model is made anew from what is
  * there, so a person who withdrew or was erased is not in the next one. Who was never asked is left out, too, but for what
  * came on a basis of its own (profile_teaches).
+ *
+ * Between two builds the visits that went on since the last are read by themselves and appended to it: they are found by looking at
+ * everybody's latest lines, which is cheap, and again as a whole, so what is appended is always what profiles hold now.
  */
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,9 +17,9 @@
 #include "base/rcu.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
+enum { PEOPLE_PER_BRACKET = 2000, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
 
-struct builder { pthread_t thread; struct queue *stop; u64 built_ref; };     /* nothing is ever queued; closing it ends the wait */
+struct builder { pthread_t thread; struct queue *stop; };       /* nothing is ever queued; closing it ends the wait */
 
 struct learning {
     struct fold *fold;
@@ -113,7 +116,7 @@ struct interaction *builder_interactions(struct fold *fold, isize *n)
     return l.all.at;
 }
 
-static u64 train(struct fold *fold)
+void fold_train(struct fold *fold)
 {
     struct learning l = { .fold = fold };
     i64 began = clock_monotonic_us();
@@ -136,10 +139,45 @@ static u64 train(struct fold *fold)
     vec_fini(&l.all);
     log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,
               (long long)(clock_monotonic_us() - began) / 1000);
-    return l.ref;
+    fold->trained_ref = l.ref;
 }
 
-void fold_train(struct fold *fold) { (void)train(fold); }
+/* The person's latest visit, if it went on after `since`. What was bought is left to the next build. */
+static void learn_visit(struct learning *l, const struct profile *p, u64 since, i64 gap_ms)
+{
+    isize from = p->history_n;
+    bool goes_on = false;
+    l->person = p->id.v;
+    for (i64 later_ms = 0; from > 0 && p->history_n - from < VISIT_MAX; from--) {
+        const struct history_entry *e = &p->history[from - 1];
+        if (from < p->history_n && later_ms - e->at_ms > gap_ms) break;
+        later_ms = e->at_ms;
+        goes_on |= e->type != EVENT_PRODUCT_PURCHASED && e->ref > since;
+    }
+    if (!goes_on) return;
+    l->sessions++;
+    for (isize i = from; i < p->history_n; i++)
+        if (p->history[i].type != EVENT_PRODUCT_PURCHASED && profile_teaches(p, &p->history[i])) learn_entry(l, &p->history[i], l->sessions);
+}
+
+void fold_freshen(struct fold *fold)
+{
+    struct model *model = (struct model *)(uintptr_t)atomic_load(&fold->live.model);
+    if (!model) return;
+    struct learning l = { .fold = fold };
+    i64 since_ms = model_card(model).to_ms - LATE_MS;
+    u32 most = (u32)people_most(fold->live.people);
+    for (u32 id = 1; id <= most && l.all.n < FRESH_MAX;) {
+        rcu_read_begin();
+        for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
+            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            if (p && p->last_at_ms >= since_ms) learn_visit(&l, p, fold->trained_ref, fold->config->session_gap_ms);
+        }
+        rcu_read_end();
+    }
+    model_append(model, l.all.at, l.all.n, (u32)catalog_count(fold->live.catalog) + 1);
+    vec_fini(&l.all);
+}
 
 static void *builder_thread(void *ctx)
 {
@@ -148,15 +186,27 @@ static void *builder_thread(void *ctx)
     rcu_thread_start();
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);   /* of this thread alone, as Linux has it */
     outlook_start(fold);
-    i64 wait_ms = 0;
+    i64 wait_ms = 0, due_us = 0;
+    u64 known_ref = 0;                                  /* to the model and what was appended to it */
     void *nothing;
     while (queue_take(b->stop, &nothing, 1, wait_ms) >= 0) {
         i64 began = clock_monotonic_us();
         u64 seen = atomic_load(&fold->live.folded);
-        if (seen != b->built_ref) b->built_ref = train(fold);
-        if (wait_ms > 0) outlook_step(fold);            /* not at once: a tool that opens the folder is gone by then */
-        i64 took_ms = (clock_monotonic_us() - began) / 1000;
-        wait_ms = max_i64(fold->config->train_ms, 10 * took_ms);        /* a tenth of one core at most */
+        if (began >= due_us) {
+            if (seen != fold->trained_ref) fold_train(fold);
+            if (wait_ms > 0) outlook_step(fold);        /* not at once: a tool that opens the folder is gone by then */
+            known_ref = fold->trained_ref;
+            i64 took_ms = (clock_monotonic_us() - began) / 1000;
+            wait_ms = max_i64(fold->config->train_ms, 10 * took_ms);    /* a tenth of one core at most */
+            due_us = clock_monotonic_us() + wait_ms * 1000;
+            began = clock_monotonic_us();
+        }
+        seen = atomic_load(&fold->live.folded);
+        if (seen != known_ref) fold_freshen(fold);
+        known_ref = seen;
+        i64 ended = clock_monotonic_us();
+        wait_ms = max_i64(fold->config->train_ms, 10 * (ended - began) / 1000);
+        wait_ms = max_i64(1, min_i64(wait_ms, (due_us - ended) / 1000));
     }
     outlook_stop(fold);
     rcu_thread_stop();

@@ -239,6 +239,8 @@ const struct card *fold_cards(const struct fold *fold, isize *n);
 /* Builds the recommenders' model from all histories and orders and publishes it. fold_start has a thread that does it every train_ms when
  * something changed; tools call it once, on a thread known to rcu. */
 void fold_train(struct fold *fold);
+/* Appends to that model the visits that went on since, so that session neighbours know them. The same thread does it between builds. */
+void fold_freshen(struct fold *fold);
 
 /* Replays the whole log into fresh state and compares it with what the store says of the same entry. */
 MUST_USE enum err fold_verify(const struct fold_options *options, struct buf *report, struct diag *diag);

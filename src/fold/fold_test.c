@@ -628,6 +628,39 @@ static void says_of_training(struct identifier who, bool yes)
     put_event(&e);
 }
 
+/* What the builder appends between two builds: visits that went on since, of those whose visits may be learnt from. */
+static void a_product_launched_since_the_build_is_recommended(void **state)
+{
+    (void)state;
+    static const char *const people[] = { "c-1", "c-2", "c-3" };
+    define("source", "shop", "{\"basis\":{\"analytics\":\"contract\",\"model_training\":\"contract\"}}");
+    for (isize i = 0; i < countof(people); i++) {
+        views(cookie(people[i]), "jeans");
+        views(cookie(people[i]), "belt");
+    }
+    rcu_thread_start();
+    fold_train(fold);
+    now += HOUR_MS;
+    for (isize i = 0; i < countof(people); i++) {
+        views(cookie(people[i]), "jeans");
+        views(cookie(people[i]), "cap");
+    }
+    u32 jeans = catalog_find(fold->live.catalog, S("jeans")).v, cap = catalog_find(fold->live.catalog, S("cap")).v;
+    struct recommend_query q = { .product = jeans, .now_ms = now, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 10 };
+    for (int round = 0; round < 4; round++) {           /* before, after, after a no, and in the next build */
+        if (round == 1 || round == 2) fold_freshen(fold);
+        if (round == 3) fold_train(fold);
+        struct recommended *list;
+        isize n = recommend(atomic_load(&fold->live.model), &q, &all, &list), caps = 0;
+        for (isize i = 0; i < n; i++) caps += list[i].item == cap;
+        assert_int_equal(caps, round == 1 || round == 3);
+        for (isize i = 0; round == 1 && i < countof(people); i++) says_of_training(cookie(people[i]), false);
+        for (isize i = 0; round == 2 && i < countof(people); i++) says_of_training(cookie(people[i]), true);
+    }
+    rcu_thread_stop();
+    assert_true(same_digest(fold_digest(fold), replayed()));
+}
+
 static void models_learn_from_nobody_who_was_not_asked_unless_the_source_says_why(void **state)
 {
     (void)state;
@@ -811,6 +844,7 @@ int main(void)
         on_log(an_order_that_turns_out_to_be_anothers_is_counted_once),
         on_log(after_a_no_nothing_more_is_folded_until_a_yes),
         on_log(a_strangers_no_leaves_one_keyed_hash_and_a_yes_lifts_it),
+        on_log(a_product_launched_since_the_build_is_recommended),
         on_log(models_learn_from_nobody_who_was_not_asked_unless_the_source_says_why),
         on_log(a_key_is_remembered_for_the_window_and_then_forgotten),
         on_disk(what_was_flushed_is_read_back_to_the_same_digest),

@@ -105,6 +105,7 @@ struct fold {
     _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */
     struct append tick_append;
     struct builder *builder;
+    u64 trained_ref;                /* the builder's: the last entry that the model certainly knows */
     struct foresight *foresight;
     struct learner *learner;
     struct indexer *indexer;

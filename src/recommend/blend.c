@@ -156,13 +156,13 @@ struct feed {
     f64 weight, best;                                   /* best: of an eligible one; 0: none was drawn */
     u8 recommender;
     struct tally found;                                 /* scores by item: these, or */
-    const f32 *by_item;                                 /* these */
+    const f32 *by_item; u32 items;                      /* these, of so many */
     f32 *left, *tallest; isize blocks;                  /* or an array of all items: what is not yet drawn, and the most in each block */
 };
 
 static f64 feed_score(const struct feed *f, u32 item)
 {
-    if (f->by_item) return (f64)f->by_item[item];
+    if (f->by_item) return item < f->items ? (f64)f->by_item[item] : 0;
     if (f->found.slots) {
         u32 slot = f->found.slots[tally_find(&f->found, item)];
         return slot ? f->found.at[slot - 1].score : 0;
@@ -183,7 +183,7 @@ struct kitchen {
     const struct model *m;
     const struct recommend_query *q;
     struct context context;
-    struct neighbours near;
+    struct neighbours near[2]; isize near_sets;         /* of the model, and of its fresh part */
     arena *a;
     struct tally known; /* item -> index into candidates, by its place in the tally */
     struct candidate *candidates; isize cap;
@@ -260,7 +260,7 @@ static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f3
 {
     const struct model *m = k->m;
     isize items = (isize)m->items;
-    struct feed f = { .blocks = (items + BLOCK - 1) / BLOCK, .recommender = recommender, .by_item = by_item };
+    struct feed f = { .blocks = (items + BLOCK - 1) / BLOCK, .recommender = recommender, .by_item = by_item, .items = m->items };
     f.left = arena_new(k->a, f32, f.blocks * BLOCK);
     f.tallest = arena_new(k->a, f32, f.blocks);
     memcpy(f.left, by_item, (size_t)items * sizeof *by_item);
@@ -362,7 +362,8 @@ static struct feed ranking_feed(const struct kitchen *k, u8 recommender)
         [RECOMMENDER_POPULAR] = RANKING_POPULAR,
     };
     const struct ranking *r = &k->m->rankings[k->q->content][ranking_of[recommender]];
-    return (struct feed){ .at = r->at, .n = r->n, .recommender = recommender, .by_item = k->m->ranked[ranking_of[recommender]] };
+    return (struct feed){ .at = r->at, .n = r->n, .recommender = recommender, .by_item = k->m->ranked[ranking_of[recommender]],
+                          .items = k->m->items };
 }
 
 static struct feed recent_feed(const struct kitchen *k)
@@ -397,13 +398,23 @@ static struct feed replenish_feed(const struct kitchen *k)
     return f;
 }
 
+static struct feed session_feed(struct kitchen *k, bool alone)
+{
+    const struct context *c = &k->context;
+    const struct model *fresh = atomic_load_explicit(&k->m->fresh, memory_order_acquire);
+    if (!k->near_sets) {
+        k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->a);
+        if (fresh) k->near[k->near_sets++] = sknn_neighbours(fresh, c->session, c->session_n, k->a);
+    }
+    return heap_feed(k, RECOMMENDER_SESSION, sknn_score(k->m, k->near, k->near_sets, c->latest, k->q->content, k->a), alone);
+}
+
 static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
 {
     assert(recommender < RECOMMENDERS);
     switch ((enum recommender)recommender) {
     case RECOMMENDER_SESSION:
-        if (!k->near.at) k->near = sknn_neighbours(k->m, k->context.session, k->context.session_n, k->a);
-        return heap_feed(k, recommender, sknn_score(k->m, &k->near, k->context.session, k->q->content, k->a), alone);
+        return session_feed(k, alone);
     case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_SLIST: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
     case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT:
         return table_feed(k, recommender, alone);
@@ -633,7 +644,7 @@ static void factors_gave(struct reasons *reasons)
     const f64 *weight = heard_weights(k, RECOMMENDER_ALS);
     for (isize l = 0; l < k->listed; l++)
         for (isize i = 0; i < c->heard_n; i++) {
-            if (weight[i] <= 0) continue;
+            if (weight[i] <= 0 || k->list[l].item >= k->m->items) continue;
             const f32 *mine = f->items + (isize)c->heard[i].item * f->d, *its = f->items + (isize)k->list[l].item * f->d;
             f64 dot = 0;
             for (isize d = 0; d < f->d; d++) dot += (f64)(mine[d] * its[d]);
@@ -696,7 +707,8 @@ static void explain(struct kitchen *k)
         reasons.listed |= (u64)1 << (k->list[i].item & 63);
         for (u8 r = 0; r < RECOMMENDERS; r++) by |= (u32)(k->list[i].parts[r] > 0) << r;
     }
-    if (by >> RECOMMENDER_SESSION & 1) sknn_shares(k->m, &k->near, reasons.listed, &reasons, session_gave);
+    for (isize set = 0; set < k->near_sets && (by >> RECOMMENDER_SESSION & 1); set++)
+        sknn_shares(&k->near[set], reasons.listed, &reasons, session_gave);
     for (u8 r = 0; r < RECOMMENDERS; r++) {
         if (!(by >> r & 1) || (!table_of[r] && r != RECOMMENDER_ALS)) continue;
         if (table_of[r]) table_gave(&reasons, r);

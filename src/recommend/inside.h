@@ -5,6 +5,7 @@
 #define RECOMMEND_INSIDE_H
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "math/math.h"
 #include "recommend/recommend.h"
@@ -37,6 +38,7 @@ struct model {
     struct model_card card;
     struct recommend_options options;
     u32 items;
+    _Atomic(const struct model *) fresh;        /* sessions since (fresh.c): what session kNN asks of it, no more; null: none */
     u32 *session_from;              /* sessions + 1: where a session's items start */
     u32 *session_items;             /* distinct, in the order of their last appearance */
     f32 *session_weight;            /* what age and length leave of it */
@@ -158,16 +160,16 @@ isize quiz_reason(const struct model *m, const u64 *facets, isize n, u32 item);
 /* A session like the one asked about. `shared` has bit p when it holds the item of p items ago;
  * `anchor` is where in the neighbour the latest of these stands, `ago` its p. */
 struct neighbour { u32 session, shared; f64 similarity; u32 anchor, ago; };
-struct neighbours { struct neighbour *at; isize n; };
+struct neighbours { const struct model *of; struct neighbour *at; isize n; };
 
 /* `items`: what the session asked about holds, latest first, distinct. */
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, arena *a);
-/* Every item of the neighbours but the latest, scored, in no order. */
-struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items,
-                        bool content, arena *a);
+/* Every item of the neighbours but `latest`, scored, in no order. `sets` of neighbours: a model's and its fresh part's. m says what
+ * is content. */
+struct tally sknn_score(const struct model *m, const struct neighbours *near, isize sets, u32 latest, bool content, arena *a);
 /* The same scores in their parts: what each neighbour gives each of its items, by way of the item
  * of `ago` items ago. For reasons. `wanted` has the bit of an item's last six bits for each item to be told of. */
-void sknn_shares(const struct model *m, const struct neighbours *near, u64 wanted, void *ctx,
+void sknn_shares(const struct neighbours *near, u64 wanted, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score));
 
 #endif

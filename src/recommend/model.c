@@ -276,6 +276,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
 void model_free(struct model *model)
 {
     if (!model) return;
+    model_free((struct model *)(uintptr_t)atomic_load(&model->fresh));
     arena own = model->arena;                           /* the model stands in its own arena */
     arena_fini(&own);
 }

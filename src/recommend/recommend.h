@@ -9,7 +9,8 @@
  *
  *   reads    base/, math/, event/, catalog/; ingest/ (evaluation reads its files by it)
  *   feeds    decide/, api/
- *   threads  the builder makes a model; a published model is immutable, readable inside rcu brackets
+ *   threads  the builder makes a model; a published model is immutable but for what the builder appends by a pointer swap,
+ *            readable inside rcu brackets
  *   memory   a model has its own arena
  */
 #ifndef RECOMMEND_RECOMMEND_H
@@ -62,6 +63,9 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
                           const struct recommend_options *options, const struct catalog *catalog);
 /* Puts the measures on a held-out tail onto the card: one more model is built for it, without dense algebra. Before publishing. */
 void model_measure(struct model *model, const struct interaction *interactions, isize n);
+/* Sessions since then, in place of what was appended before: session kNN finds them beside its own, with items below `items` that
+ * the model knows nothing else of. At any time, by one thread. Milliseconds. */
+void model_append(struct model *model, const struct interaction *interactions, isize n, u32 items);
 void model_free(struct model *model);
 struct model_card {
     i64 built_at_ms, from_ms, to_ms;                    /* the data's end and its span */

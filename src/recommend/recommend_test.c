@@ -6,6 +6,8 @@
  * Method: small worlds written by hand, and one real file. */
 #include "recommend/recommend.h"
 
+#include "base/rcu.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -489,6 +491,52 @@ static void any_order_of_interactions_gives_the_same_lists(void **state)
     mem_free(w);
 }
 
+/* 350 and 399 + 5 came after the build; the latter has no number in the model at all. Every recommender is asked beside. */
+static void what_is_seen_after_the_build_is_recommended(void **state)
+{
+    (void)state;
+    enum { LAUNCHED = ITEMS + 5 };
+    struct model *m = world_model();
+    struct world *w = mem_new(sizeof *w);
+    arena a = { 0 };
+    struct recommended *list;
+    struct history_entry history[] = { viewed(4, 1) };
+    struct recommend_query q = { .history = history, .history_n = 1, .now_ms = NOW, .limit = 20 };
+    for (u8 r = 0; r < RECOMMENDERS; r++) q.mix[q.mix_n++] = r;
+    isize n = recommend(m, &q, &a, &list);
+    assert_null(found(list, n, LAUNCHED));
+    for (u32 s = 1; s <= 3; s++) {
+        did(w, s, 4, -1, INTERACTION_VIEWED);
+        did(w, s, LAUNCHED, -2, INTERACTION_VIEWED);
+        did(w, s, 350, -3, INTERACTION_VIEWED);
+    }
+    rcu_thread_start();
+    model_append(m, w->at, w->n, LAUNCHED + 1);
+    n = recommend(m, &q, &a, &list);
+    the_list_is_sound(list, n);
+    const struct recommended *launched = found(list, n, LAUNCHED);
+    assert_non_null(launched);
+    assert_int_equal(launched->source, RECOMMENDER_SESSION);
+    assert_int_equal(launched->because[0], 4);
+    assert_non_null(found(list, n, 350));
+    assert_non_null(found(list, n, 5));                 /* what the model knows stands there too */
+    /* And in view it leads to what stood beside it. */
+    q.history_n = 0;
+    q.product = LAUNCHED;
+    n = recommend(m, &q, &a, &list);
+    assert_non_null(found(list, n, 350));
+    assert_null(found(list, n, LAUNCHED));
+    model_append(m, NULL, 0, LAUNCHED + 1);             /* as when all of them asked to be forgotten */
+    q.product = 0;
+    q.history_n = 1;
+    assert_null(found(list, recommend(m, &q, &a, &list), LAUNCHED));
+    rcu_settle();
+    rcu_thread_stop();
+    arena_fini(&a);
+    mem_free(w);
+    model_free(m);
+}
+
 static void names_go_there_and_back(void **state)
 {
     (void)state;
@@ -519,6 +567,7 @@ int main(void)
         cmocka_unit_test(what_rises_trends_above_what_always_sold),
         cmocka_unit_test(an_empty_model_gives_empty_lists),
         cmocka_unit_test(any_order_of_interactions_gives_the_same_lists),
+        cmocka_unit_test(what_is_seen_after_the_build_is_recommended),
         cmocka_unit_test(names_go_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,11 +68,14 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         near->similarity *= (f64)m->session_weight[session];
         topk_add(&best, (u32)met_n++, near->similarity);
     }
-    struct neighbours out = { arena_room(a, struct neighbour, best.n + 1), best.n };
+    struct neighbours out = { m, arena_room(a, struct neighbour, best.n + 1), best.n };
+    /* Sessions lie all over the memory: each is sent for before it is read, so that the waits are one wait. */
     for (isize i = 0; i < best.n; i++) {
         out.at[i] = met[best.at[i].id];
-        find_anchor(m, &out.at[i], items);
+        __builtin_prefetch(&m->session_from[out.at[i].session]);
     }
+    for (isize i = 0; i < best.n; i++) __builtin_prefetch(&m->session_items[m->session_from[out.at[i].session]]);
+    for (isize i = 0; i < best.n; i++) find_anchor(m, &out.at[i], items);
     return out;
 }
 
@@ -96,27 +99,31 @@ static f64 stretch_score(const struct model *m, const struct stretch *s, isize j
     return s->weight * m->distance_weight[distance] * (f64)m->idf[s->items[j]];
 }
 
-struct tally sknn_score(const struct model *m, const struct neighbours *near, const u32 *items,
-                        bool content, arena *a)
+struct tally sknn_score(const struct model *m, const struct neighbours *near, isize sets, u32 latest, bool content, arena *a)
 {
-    isize most = 0;
-    for (isize i = 0; i < near->n; i++) {
-        struct stretch s = stretch_of(m, &near->at[i]);
-        most += s.to - s.from;
+    isize most = 0, items = 0;
+    for (isize set = 0; set < sets; set++) {
+        items += near[set].of->card.items;
+        for (isize i = 0; i < near[set].n; i++) {
+            struct stretch s = stretch_of(near[set].of, &near[set].at[i]);
+            most += s.to - s.from;
+        }
     }
-    struct tally tally = tally_new(a, min_isize(most, m->card.items));
-    for (isize i = 0; i < near->n; i++) {
-        struct stretch s = stretch_of(m, &near->at[i]);
-        for (isize j = s.from; j < s.to; j++)
-            if (s.items[j] != items[0] && model_is_content(m, s.items[j]) == content)
-                tally_add(&tally, s.items[j], stretch_score(m, &s, j));
-    }
+    struct tally tally = tally_new(a, min_isize(most, items));
+    for (isize set = 0; set < sets; set++)
+        for (isize i = 0; i < near[set].n; i++) {
+            struct stretch s = stretch_of(near[set].of, &near[set].at[i]);
+            for (isize j = s.from; j < s.to; j++)
+                if (s.items[j] != latest && model_is_content(m, s.items[j]) == content)
+                    tally_add(&tally, s.items[j], stretch_score(near[set].of, &s, j));
+        }
     return tally;
 }
 
-void sknn_shares(const struct model *m, const struct neighbours *near, u64 wanted, void *ctx,
+void sknn_shares(const struct neighbours *near, u64 wanted, void *ctx,
                  void (*gave)(void *ctx, u32 item, isize ago, f64 score))
 {
+    const struct model *m = near->of;
     for (isize i = 0; i < near->n; i++) {
         struct stretch s = stretch_of(m, &near->at[i]);
         for (isize j = s.from; j < s.to; j++)
