@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * know.c - knowing people, measured: know --work FOLDER [--opmaat PROGRAM] [--people N] [--events N] [--rounds N] [--tiny].
+ * know.c - knowing people, measured: know --work FOLDER [--opmaat PROGRAM] [--people N] [--events N] [--rounds N] [--tiny] [ask] [flips].
  *
  *   fold        a log of the crowd, folded with 200 and with 1,000 segments live; memory a person
  *   questions   each asked of Opmaat (a rule over everybody, defined now), of SQLite and of PostgreSQL over the same deeds: the counts
  *               must be the same, or this ends; the milliseconds stand beside each other
  *   published   the same rules put in force as segments: until everybody is in or out and the next event is taken
  *   then        time travel: counts and overlaps of another instant, one person, the difference between two
+ *
+ *   flips       (with --opmaat PROGRAM) decisions while everybody's membership lapses in one minute
  *
  * Each number is the median of its rounds. Fold and questions run in this process, so that its processor time is theirs. */
 #include <malloc.h>
@@ -23,7 +25,7 @@
 
 enum { ROUNDS_MAX = 15, ITEMS = 20000, MANY_CALLS_MAX = 300000 };
 
-struct know { arena a; const char *work; struct server server; u32 people; isize calls, rounds; struct crowd crowd; struct config config; };
+struct know { arena a; const char *work; struct server server; u32 people; isize calls, rounds; bool tiny; struct crowd crowd; struct config config; };
 
 /* ---- the report --------------------------------------------------------------------------------------------- */
 
@@ -259,12 +261,50 @@ static void ask_all(struct know *k, struct fold *fold, const struct watch *watch
 
 /* ---- main ----------------------------------------------------------------------------------------------------- */
 
+static void run_ask(struct know *k)
+{
+    i64 began = clock_monotonic_us();
+    k->crowd = crowd_make(k->people, ITEMS, k->calls, 7, &k->a);
+    isize most = 0, one = 0;
+    u16 *deeds = mem_new(((isize)k->people + 1) * (isize)sizeof *deeds);
+    for (isize i = 0; i < k->crowd.deeds; i++) deeds[k->crowd.deed[i].person]++;
+    for (u32 id = 1; id <= k->people; id++) {
+        most = max_isize(most, deeds[id]);
+        one += deeds[id] <= 3;
+    }
+    mem_free(deeds);
+    (void)printf("# crowd: %u people, %lld events, %d items, %d days; %.0f%% of the people did at most 3 things, one did %lld; made in %.0f s\n", k->people,
+                 (long long)k->crowd.calls, ITEMS, CROWD_DAYS, 100.0 * (f64)one / k->people, (long long)most, (f64)(clock_monotonic_us() - began) / 1e6);
+    (void)fflush(stdout);
+    struct fold *many = fold_crowd(k, 1000, min_isize(k->crowd.calls, MANY_CALLS_MAX), NULL, NULL, NULL, 0);
+    fold_close(many);
+    struct watch watch = { 0 };
+    str keys[32], rules[32];
+    isize n = 0;
+    for (isize i = 0; i < questions_n; i++) {
+        if (questions[i].kind != QUESTION_NOW) continue;
+        keys[n] = question_key(&questions[i], &k->a);
+        rules[n++] = questions[i].rule;
+    }
+    struct fold *fold = fold_crowd(k, 200, k->crowd.calls, &watch, keys, rules, n);
+    ask_all(k, fold, &watch);
+    fold_close(fold);
+}
+
+static bool wanted(char **names, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (str_eq(str_of(names[i]), str_of(name))) return true;
+    return n == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct know k = { .people = 50000, .calls = 500000, .rounds = 5, .config = config_default() };
-    for (int at = 1; at < argc; at++) {
+    int at = 1;
+    for (; at < argc && argv[at][0] == '-'; at++) {
         str option = str_of(argv[at]);
-        if (str_eq(option, S("--tiny"))) { k.people = 2000; k.calls = 20000; k.rounds = 1; continue; }
+        if (str_eq(option, S("--tiny"))) { k.people = 2000; k.calls = 20000; k.rounds = 1; k.tiny = true; continue; }
         if (at + 1 == argc) give_up("%s needs a value", argv[at]);
         const char *value = argv[++at];
         if (str_eq(option, S("--work"))) k.work = value;
@@ -274,35 +314,12 @@ int main(int argc, char **argv)
         else if (str_eq(option, S("--rounds"))) k.rounds = min_i64(ROUNDS_MAX, max_i64(1, strtoll(value, NULL, 10)));
         else give_up("there is no option %s", argv[at - 1]);
     }
-    if (!k.work || k.people < 1) give_up("usage: know --work FOLDER [--opmaat PROGRAM] [--people N] [--events N] [--rounds N] [--tiny]");
+    if (!k.work || k.people < 1) give_up("usage: know --work FOLDER [--opmaat PROGRAM] [--people N] [--events N] [--rounds N] [--tiny] [ask] [flips]");
     (void)mkdir(k.work, 0700);
     rcu_thread_start();
-    i64 began = clock_monotonic_us();
-    k.crowd = crowd_make(k.people, ITEMS, k.calls, 7, &k.a);
-    isize most = 0, one = 0;
-    u16 *deeds = mem_new(((isize)k.people + 1) * (isize)sizeof *deeds);
-    for (isize i = 0; i < k.crowd.deeds; i++) deeds[k.crowd.deed[i].person]++;
-    for (u32 id = 1; id <= k.people; id++) {
-        most = max_isize(most, deeds[id]);
-        one += deeds[id] <= 3;
-    }
-    mem_free(deeds);
-    (void)printf("# crowd: %u people, %lld events, %d items, %d days; %.0f%% of the people did at most 3 things, one did %lld; made in %.0f s\n", k.people,
-                 (long long)k.crowd.calls, ITEMS, CROWD_DAYS, 100.0 * (f64)one / k.people, (long long)most, (f64)(clock_monotonic_us() - began) / 1e6);
-    (void)fflush(stdout);
-    struct fold *many = fold_crowd(&k, 1000, min_isize(k.crowd.calls, MANY_CALLS_MAX), NULL, NULL, NULL, 0);
-    fold_close(many);
-    struct watch watch = { 0 };
-    str keys[32], rules[32];
-    isize n = 0;
-    for (isize i = 0; i < questions_n; i++) {
-        if (questions[i].kind != QUESTION_NOW) continue;
-        keys[n] = question_key(&questions[i], &k.a);
-        rules[n++] = questions[i].rule;
-    }
-    struct fold *fold = fold_crowd(&k, 200, k.crowd.calls, &watch, keys, rules, n);
-    ask_all(&k, fold, &watch);
-    fold_close(fold);
+    if (wanted(argv + at, argc - at, "ask")) run_ask(&k);
+    if (k.server.program && wanted(argv + at, argc - at, "flips"))
+        flips_run(&k.server, fresh_folder(&k, "flips"), k.people, k.tiny ? 50 : 500, k.tiny ? 5000 : 60000, &k.a);
     rcu_thread_stop();
     arena_fini(&k.a);
     return 0;

@@ -5,6 +5,7 @@
  *   crowd.c      the people and what they did: seeded, long-tailed, the same on every machine
  *   question.c   the questions, each as a rule and as SQL
  *   sql.c        the two databases: loading, asking, counting
+ *   flips.c      everybody's membership lapses in one minute
  *   know.c       the fold, the questions, memory, and the report
  */
 #ifndef BENCH_KNOW_H
@@ -61,5 +62,10 @@ struct postgres { const char *bin, *folder; bool as_other; };
 bool postgres_open(struct postgres *p, const char *csv_folder, arena *a, f64 *load_s, str *why);
 void postgres_ask(const struct postgres *p, const str *sql, isize n, isize rounds, struct asked *out, arena *a);       /* out[round * n + question] */
 void postgres_close(struct postgres *p, arena *a);
+
+/* ---- a minute in which much is due ------------------------------------------------------------------------ */
+
+/* Decisions at `rate` a second while each of `people` lapses within `minute_ms`, and as long before. Prints its line. */
+void flips_run(struct server *server, const char *work, u32 people, f64 rate, i64 minute_ms, arena *a);
 
 #endif

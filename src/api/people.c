@@ -286,7 +286,7 @@ static void print_memberships_then(struct call *call, const struct profile *p, c
 {
     struct jsonw *w = &call->w;
     bool *in = arena_new(call->a, bool, set->n + 1);
-    past_segments(set, call->api->live->catalog, p, call->at_ms, in);
+    past_segments(set, call->api->live->catalog, p, call->at_ms, call->a, in);
     for (isize i = 0; i < set->n; i++) {
         if (!in[i]) continue;
         i64 entered = 0;

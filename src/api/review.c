@@ -40,8 +40,8 @@ static void review_person(struct review *r, const struct live *live, const struc
 {
     i64 since_ms = r->now_ms - r->days * DAY_MS;
     const struct profile *then = profile_then(p, since_ms, NULL, 0, a);
-    past_segments(r->set, live->catalog, p, r->now_ms, in);
-    if (then) past_segments(r->set, live->catalog, then, since_ms, was);
+    past_segments(r->set, live->catalog, p, r->now_ms, a, in);
+    if (then) past_segments(r->set, live->catalog, then, since_ms, a, was);
     const u32 *of;
     isize n = attributes_of(r->attributes, live->catalog, p, since_ms, r->now_ms, &of);
     bool ordered = ordered_since(p, since_ms);

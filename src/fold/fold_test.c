@@ -442,6 +442,57 @@ static void R27_membership_flips_on_the_event_and_back_when_the_window_ends(void
 
 /* The segment of a cart that was left, with the move itself in the history for another rule to hear of, and all of it the same
  * when the log is folded again. */
+static void what_is_due_at_once_comes_in_turns_dated_when_it_was_due(void **state)
+{
+    (void)state;
+    enum { MANY = 600, A_TURN = 256 };
+    define("segment", "today", "{\"kind\":\"segment\",\"key\":\"today\",\"rule\":\"did(product_viewed, last 1 days)\"}");
+    for (int i = 0; i < MANY; i++) {
+        atomic_store(&now, T0 + i);
+        views(cookie(arena_printf(&all, "c%d", i).ptr), "p-1");
+    }
+    const struct book *book = atomic_load(&fold->live.book);
+    segment_id today = segment_find(book->segments, S("today"));
+    assert_int_equal(roll_count(fold->live.roll, today), MANY);
+    i64 late = T0 + DAY_MS + MANY;
+    for (isize left = MANY - A_TURN; left > 0; left -= A_TURN) {
+        assert_true(wait_until(late));
+        assert_int_equal(roll_count(fold->live.roll, today), left);
+        for (int i = 0; i < MANY; i += 7)               /* whoever asks is told by the clock, whose turn it ever is */
+            assert_false(segment_member(book->segments, fold->live.catalog, profile(cookie(arena_printf(&all, "c%d", i).ptr)), today, late));
+    }
+    struct identifier mine = cookie("c599");
+    views(mine, "p-2");                                 /* any record brings the next on; this one comes back */
+    assert_true(member(mine, "today"));
+    assert_false(wait_until(late + 1000));
+    assert_int_equal(roll_count(fold->live.roll, today), 1);
+    for (int i = 0; i < MANY - 1; i++) {
+        const struct profile *p = profile(cookie(arena_printf(&all, "c%d", i).ptr));
+        assert_int_equal(p->history[p->history_n - 1].type, EVENT_SEGMENT_LEFT);
+        assert_int_equal(p->history[p->history_n - 1].at_ms, T0 + i + DAY_MS);
+    }
+    assert_true(same_digest(fold_digest(fold), replayed()));
+}
+
+static void a_new_rule_touches_only_whom_it_concerns(void **state)
+{
+    (void)state;
+    define("segment", "jeans", "{\"kind\":\"segment\",\"key\":\"jeans\",\"rule\":\"count(product_viewed) >= 2\"}");
+    define("segment", "both", "{\"kind\":\"segment\",\"key\":\"both\",\"rule\":\"in segment \\\"jeans\\\" and did(product_viewed)\"}");
+    for (int i = 0; i < 30; i++)
+        for (int k = 0; k <= i % 3; k++) views(cookie(arena_printf(&all, "c%d", i).ptr), "p-1");
+    const struct profile *before[30];
+    for (int i = 0; i < 30; i++) before[i] = profile(cookie(arena_printf(&all, "c%d", i).ptr));
+    define("segment", "jeans", "{\"kind\":\"segment\",\"key\":\"jeans\",\"rule\":\"count(product_viewed) >= 3\"}");
+    for (int i = 0; i < 30; i++) {
+        struct identifier who = cookie(arena_printf(&all, "c%d", i).ptr);
+        assert_int_equal(member(who, "jeans"), i % 3 == 2);
+        assert_int_equal(member(who, "both"), i % 3 == 2);      /* who depends on it follows */
+        assert_int_equal(profile(who) != before[i], i % 3 == 1);
+    }
+    assert_true(same_digest(fold_digest(fold), replayed()));
+}
+
 static void moves_are_history_that_rules_hear_of_and_replays_repeat(void **state)
 {
     (void)state;
@@ -837,6 +888,8 @@ int main(void)
         on_log(R19_login_merges_history_and_undoing_it_restores_both_exactly),
         on_log(R19_whatever_is_merged_can_be_parted_and_replays_alike),
         on_log(R27_membership_flips_on_the_event_and_back_when_the_window_ends),
+        on_log(what_is_due_at_once_comes_in_turns_dated_when_it_was_due),
+        on_log(a_new_rule_touches_only_whom_it_concerns),
         on_log(moves_are_history_that_rules_hear_of_and_replays_repeat),
         on_log(R28_three_views_in_a_session_place_a_stranger_in_a_segment),
         on_log(an_order_stands_once_whatever_is_said_of_it),

@@ -113,11 +113,16 @@ static enum tri found_in(const void *ctx, segment_id id)
     return segment && s->in[segment - s->set->at] ? TRI_TRUE : TRI_FALSE;
 }
 
-void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, bool *in)
+void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, arena *a, bool *in)
 {
-    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = at_ms, .zone = set->zone };
+    struct likings likings = profile_likings(p, catalog, at_ms, a);
+    struct rule_index index;
+    likings.names = likings_names(&likings, catalog, a);
+    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = at_ms, .zone = set->zone, .likings = &likings };
     struct standing_in standing = { set, in };
     struct rule_facts facts = profile_facts(&world);
+    rule_index_build(facts.history, facts.history_n, a, &index);
+    facts.index = &index;
     facts.segment_ctx = &standing;
     facts.in_segment = found_in;
     facts.no_timer = true;
@@ -157,7 +162,7 @@ static void count_person(void *ctx, void *answer, const struct swept *who, arena
         if (c->n < c->set->n) {
             chosen_in(c, parts[k], in);
         } else {                                        /* each is asked anyway: those that others name, once */
-            past_segments(c->set, c->catalog, parts[k], c->past->at_ms, all);
+            past_segments(c->set, c->catalog, parts[k], c->past->at_ms, a, all);
             for (isize i = 0; i < c->n; i++) in[i] = all[c->chosen[i]];
         }
         isize holds = 0;

@@ -130,8 +130,8 @@ struct past_moved past_move(const struct sweep *people, const struct past_identi
 /* Whether a rule held for any of the people that somebody was, and as whom: the first of whom it did, or null. Inside a bracket. */
 bool past_held(const struct past_identity *past, const struct segment_set *set, const struct catalog *catalog, const struct rule *rule,
                const struct swept *who, arena *a, const struct profile **as);
-/* Which published segments a profile is in at an instant, all asked again in order: in[i] of set->at[i]. `p` as it stood then. */
-void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, bool *in);
+/* Which published segments a profile is in at an instant, all asked again in order: in[i] of set->at[i]. `p` as it stood then. `a` is worked in. */
+void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, arena *a, bool *in);
 
 /* Why an answer changed between two instants: each leaf that answers otherwise and pulls the way the whole went. Lives in `a`. */
 struct turn { const struct rule_trace *was, *is; };     /* one may be null: it was not asked */
