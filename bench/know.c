@@ -259,6 +259,47 @@ static void ask_all(struct know *k, struct fold *fold, const struct watch *watch
     sqlite_side_close(sqlite);
 }
 
+/* ---- all there is to say of another instant ----------------------------------------------------------------- */
+
+/* What no single SQL statement says: everybody in every segment, and one person in every segment, 45 days ago. */
+static void ask_then(struct know *k, struct fold *fold)
+{
+    enum { PERSONS = 10000 };
+    const struct live *live = fold_live(fold);
+    const struct segment_set *set = atomic_load(&live->book)->segments;
+    struct series all = { 0 }, one = { 0 };
+    for (isize r = 0; r < k->rounds; r++) {
+        arena a = { 0 }, person = { 0 };
+        i64 began = clock_monotonic_us();
+        struct past_identity then = past_of(live->identity, k->crowd.now_ms - 45 * DAY_MS, &a);
+        past_owners(&then, live->identity, &a);
+        struct sweep people = { .people = live->people, .identity = live->identity, .past = &then };
+        isize *chosen = arena_new(&a, isize, set->n);
+        for (isize i = 0; i < set->n; i++) chosen[i] = i;
+        (void)past_count(&people, set, live->catalog, chosen, set->n, false, &a);
+        add(&all, (f64)(clock_monotonic_us() - began) / 1e3);
+        bool *in = arena_new(&a, bool, set->n);
+        began = clock_monotonic_us();
+        for (u32 i = 0; i < PERSONS; i++) {
+            struct swept who;
+            const struct profile *parts[NODES_PER_PERSON_MAX];
+            rcu_read_begin();
+            isize n = sweep_meet(&people, 1 + (u32)((u64)i * then.people / PERSONS), &person, &who) ? past_people(&then, &who, &person, parts, countof(parts)) : 0;
+            for (isize p = 0; p < n; p++) past_segments(set, live->catalog, parts[p], then.at_ms, &person, in);
+            rcu_read_end();
+            arena_clear(&person);
+        }
+        add(&one, (f64)(clock_monotonic_us() - began) / PERSONS);
+        arena_fini(&person);
+        arena_fini(&a);
+    }
+    (void)printf("know_all_then %.0f ms (%.0f..%.0f of %lld) everybody in each of %lld segments as of 45 days ago\n", median(&all), all.at[0], all.at[all.n - 1],
+                 (long long)k->rounds, (long long)set->n);
+    (void)printf("know_person_then %.1f us (%.1f..%.1f of %lld) a person in each of %lld segments as of 45 days ago\n", median(&one), one.at[0], one.at[one.n - 1],
+                 (long long)k->rounds, (long long)set->n);
+    (void)fflush(stdout);
+}
+
 /* ---- main ----------------------------------------------------------------------------------------------------- */
 
 static void run_ask(struct know *k)
@@ -287,6 +328,7 @@ static void run_ask(struct know *k)
         rules[n++] = questions[i].rule;
     }
     struct fold *fold = fold_crowd(k, 200, k->crowd.calls, &watch, keys, rules, n);
+    ask_then(k, fold);
     ask_all(k, fold, &watch);
     fold_close(fold);
 }
