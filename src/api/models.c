@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * models.c - /v1/models: the card of what recommends now. What it learnt from, how good it was on what it had not seen, what it
- * costs. A reader's glance at one published struct: no job, no lock. */
+ * costs; how far the next one is; and for each row of a placement what its recommenders count, and why. A reader's glance at
+ * published structs: no job, no lock. */
+#include <math.h>
+
 #include "api/inside.h"
 #include "base/rcu.h"
 
@@ -17,6 +20,88 @@ static void print_measure(struct jsonw *w, const struct model_card *card)
     jsonw_end(w, '}');
 }
 
+static void print_weights(struct jsonw *w, const char *name, const u8 *mix, isize n, const f64 *weight)
+{
+    f64 sum = 0;
+    for (isize i = 0; i < n; i++) sum += weight[mix[i]];
+    jsonw_key_begin(w, name, '{');
+    for (isize i = 0; i < n; i++) jsonw_key_num(w, recommender_name(mix[i]), round(weight[mix[i]] / sum * 1e4) / 1e4);
+    jsonw_end(w, '}');
+}
+
+static const struct lesson_of_mix *lesson_of(const struct lessons *lessons, const struct strategy *s, const struct placement *p)
+{
+    for (isize i = 0; lessons && i < lessons->n; i++) {
+        const struct lesson_of_mix *l = &lessons->at[i];
+        if (l->strategy == strategy_hash(s->key) && l->placement == p->number && l->mix == strategy_mix(s)) return l;
+    }
+    return NULL;
+}
+
+static void print_learnt(struct jsonw *w, const struct learnt_mix *m)
+{
+    jsonw_key_begin(w, "learnt", '{');
+    jsonw_key_int(w, "version", m->version);
+    jsonw_key_time(w, "at", m->at_ms);
+    jsonw_key_time(w, "from", m->from_ms);
+    jsonw_key_time(w, "to", m->to_ms);
+    jsonw_key_int(w, "impressions", m->showings);
+    jsonw_key_int(w, "clicks", m->clicks);
+    jsonw_key_num(w, "log_loss", m->loss_learnt);
+    jsonw_key_num(w, "log_loss_defaults", m->loss_defaults);
+    jsonw_key_num(w, "standard_errors", m->sureness);
+    jsonw_end(w, '}');
+}
+
+static void print_lesson(struct jsonw *w, const struct lesson_of_mix *l)
+{
+    const struct weighing *g = &l->weighing;
+    jsonw_key_begin(w, "latest", '{');
+    jsonw_key_str(w, "verdict", str_of(weighing_name(g->verdict)));
+    jsonw_key_time(w, "at", l->at_ms);
+    jsonw_key_int(w, "impressions", g->showings);
+    jsonw_key_int(w, "impressions_needed", SHOWINGS_LEAST);
+    jsonw_key_int(w, "clicks", g->clicks);
+    jsonw_key_int(w, "clicks_needed", CLICKS_LEAST);
+    if (g->verdict != WEIGHING_TOO_LITTLE) {
+        jsonw_key_num(w, "log_loss", g->loss_learnt);
+        jsonw_key_num(w, "log_loss_defaults", g->loss_defaults);
+        jsonw_key_num(w, "standard_errors", g->sureness);
+        jsonw_key_int(w, "people_held_out", g->people_held);
+    }
+    jsonw_end(w, '}');
+}
+
+/* What the recommenders of one placement's row count, where from. */
+static void print_row(struct jsonw *w, const struct placement *p, const struct strategy *s, const struct lessons *lessons)
+{
+    f64 usual[RECOMMENDERS], now[RECOMMENDERS];
+    const struct learnt_mix *m = strategy_learnt(s, p->number);
+    const struct lesson_of_mix *lesson = s->learns ? lesson_of(lessons, s, p) : NULL;
+    recommend_weights(s->query.mix, s->query.mix_n, s->query.weight, usual);
+    for (u8 r = 0; r < RECOMMENDERS; r++) now[r] = m ? m->parts[r] : usual[r];
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "placement", p->key);
+    jsonw_key_str(w, "strategy", s->key);
+    jsonw_key_str(w, "weights", m ? S("learnt") : s->by_hand ? S("by_hand") : S("defaults"));
+    jsonw_key_bool(w, "learns", s->learns);
+    print_weights(w, "in_force", s->query.mix, s->query.mix_n, now);
+    print_weights(w, "defaults", s->query.mix, s->query.mix_n, usual);
+    if (m) print_learnt(w, m);
+    if (lesson) print_lesson(w, lesson);
+    jsonw_end(w, '}');
+}
+
+static void print_rows(struct jsonw *w, const struct book *book, const struct lessons *lessons)
+{
+    jsonw_key_begin(w, "weights", '[');
+    for (isize i = 0; i < book->placements_n; i++) {
+        const struct strategy *s = book->placements[i].strategy.len ? book_strategy(book, book->placements[i].strategy) : NULL;
+        if (s) print_row(w, &book->placements[i], s, lessons);
+    }
+    jsonw_end(w, ']');
+}
+
 void models_get(struct call *call)
 {
     struct jsonw *w = &call->w;
@@ -24,8 +109,9 @@ void models_get(struct call *call)
     const struct model *model = atomic_load(&call->api->live->model);
     struct model_card card = model ? model_card(model) : (struct model_card){ 0 };
     bool there = model != NULL;
-    rcu_read_end();
     jsonw_begin(w, '{');
+    print_rows(w, atomic_load(&call->api->live->book), atomic_load(&call->api->live->lessons));
+    rcu_read_end();
     jsonw_key_begin(w, "models", '[');
     if (there) {
         jsonw_begin(w, '{');

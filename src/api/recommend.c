@@ -31,8 +31,12 @@ static enum err strategy_asked(struct call *call, const struct book *book, const
         struct rule_names names = { book, no_event, book_segment, no_names };
         struct strategy *s = arena_new(call->a, struct strategy, 1);
         if (!call->secret) return diag_set(diag, ERR_FORBIDDEN, "a strategy written out in the call needs a secret key or a console account");
+        const struct strategy *published = book_strategy(book, json_str(json_get(tried, S("key")), S("")));
         *out = s;
-        if (strategy_read(call->a, tried, S("(tried)"), &names, s, &errors) == ERR_OK) return ERR_OK;
+        if (strategy_read(call->a, tried, S("(tried)"), &names, s, &errors) == ERR_OK) {
+            if (published) { s->learnt = published->learnt; s->learnt_n = published->learnt_n; }      /* as it would be once published */
+            return ERR_OK;
+        }
         const struct definition_error *e = &errors.at[0];
         return diag_set(diag, ERR_BAD_INPUT, "strategy, %.*s: %.*s", STR_FMT(e->path), STR_FMT(e->message));
     }
@@ -162,6 +166,8 @@ static void recommend_now(struct call *call)
     if (!err) {
         const struct placement *place = book_placement(world.book, json_str(json_get(call->body, S("placement")), S("")));
         asked->request.hide_seen = place && place->hide_seen;
+        asked->request.placements = place ? &place->key : NULL;         /* whose learnt weights count */
+        asked->request.placements_n = place != NULL;
         ask_bind(call, asked, world.book);
         print_recommended(call, &world, asked, strategy, filter);
     }

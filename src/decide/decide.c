@@ -9,6 +9,7 @@
  */
 #include "decide/inside.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +35,8 @@ struct asker {
     int depth;
     arena *a;
     u32 *given; isize given_n;      /* items answered so far in this request */
+    u16 placement;                  /* where what is picked will stand; 0: nowhere we know */
+    u32 asked;                      /* the recommenders blended for it */
     str *answers;                   /* of quizzes, as the query to the model numbers them */
 };
 
@@ -434,10 +437,16 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     if (query.mix_n == 0) { memcpy(query.mix, mix, sizeof mix); query.mix_n = countof(mix); }
     if (query.fallback_n == 0) { memcpy(query.fallback, fallback, sizeof fallback); query.fallback_n = countof(fallback); }
     fall_back_on(&query, RECOMMENDER_POPULAR);
+    const struct learnt_mix *learnt = strategy_learnt(strategy, q->placement);
+    for (u8 r = 0; learnt && r < RECOMMENDERS; r++)
+        if (learnt->mix >> r & 1) query.weight[r] = fmax((f64)learnt->parts[r] / 1e4, 1e-6);
     if (!q->personal && q->request->product.len == 0 && q->request->cart_n == 0) {
         memcpy(query.mix, impersonal, sizeof impersonal);
         query.mix_n = countof(impersonal);
+        memset(query.weight, 0, sizeof query.weight);
     }
+    q->asked = 0;
+    for (isize i = 0; i < query.mix_n; i++) q->asked |= 1U << query.mix[i];
     query.history = profile ? profile->history : NULL;
     query.history_n = profile ? profile->history_n : 0;
     query.now_ms = q->request->now_ms;
@@ -547,6 +556,7 @@ static isize find_items(struct asker *q, struct picking *p, isize limit, struct 
         memcpy(items[i].because, found[i].because, sizeof items[i].because);
         if (found[i].answer) items[i].answer = q->answers[found[i].answer - 1];
         memcpy(items[i].parts, found[i].parts, sizeof items[i].parts);
+        memcpy(items[i].heights, found[i].heights, sizeof items[i].heights);
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);
     }
     if (varied) n = arrange_diverse(q->world->catalog, items, n, limit, strategy->lambda);
@@ -620,6 +630,14 @@ static u8 scheduled(const struct asker *q, const struct campaign *c)
 
 static isize limit_of(const struct decide_request *r) { return r->limit > 0 ? min_isize(r->limit, 100) : 10; }
 
+static void fill_row(struct asker *q, struct decision *d)
+{
+    q->placement = d->placement;
+    d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
+    d->strategy_hash = d->strategy ? strategy_hash(d->strategy->key) : 0;
+    d->asked = d->strategy ? q->asked : 0;
+}
+
 static void show(struct asker *q, struct decision *d, const struct variation *v)
 {
     d->render = v->render;
@@ -627,7 +645,7 @@ static void show(struct asker *q, struct decision *d, const struct variation *v)
     d->content = v->render == RENDER_CONTENT ? v->content : v->render == RENDER_DEFAULT ? d->placed->content : NULL;
     if (v->render != RENDER_CONTENT || v->strategy.len == 0) return;
     d->strategy = book_strategy(q->world->book, v->strategy);
-    d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
+    fill_row(q, d);
 }
 
 /* A campaign speaks in its placement and in the others of its family: the same offer at the till as on the web. */
@@ -737,7 +755,7 @@ static void decide_one(struct asker *q, struct decision *d)
     if (won) return;
     if (d->placed->strategy.len == 0) { show_default(d, why_default(d)); return; }
     d->strategy = book_strategy(book, d->placed->strategy);
-    d->items_n = pick_items(q, d->strategy, NULL, d->placed->hide_seen, limit_of(q->request), &d->items);
+    fill_row(q, d);
     bool enough = d->items_n > 0 && d->items_n >= min_isize(d->placed->min_items, limit_of(q->request));
     if (!enough) { d->items_n = 0; show_default(d, REASON_FALLBACK); return; }
     d->reason = REASON_STRATEGY;
@@ -790,6 +808,8 @@ isize decide_recommend(const struct decide_world *world, const struct decide_req
     struct asker q;
     asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, limit_of(request) + 1);
+    const struct placement *placed = request->placements_n == 1 ? book_placement(world->book, request->placements[0]) : NULL;
+    q.placement = placed ? placed->number : 0;
     return pick_items(&q, strategy, filter, request->hide_seen, limit_of(request), out);
 }
 
@@ -843,12 +863,22 @@ static void visit_decision(struct codec *c, struct decision *v)
     codec_list(c, struct considered, v->considered, v->considered_n, CAMPAIGNS_MAX, visit_considered);
     codec_list(c, struct decided_item, v->items, v->items_n, 200, visit_item);
     codec_list(c, str, v->context, v->context_n, BANDIT_FEATURES_MAX, codec_str);
+    codec_u32(c, &v->strategy_hash);
+    codec_u32(c, &v->asked);
+    codec_str(c, &v->heights);
 }
 
 void decision_encode(const struct decision *decision, struct buf *out)
 {
+    enum { ITEMS_MOST = 200 };
+    char heights[ITEMS_MOST * RECOMMENDERS];
     struct codec c = codec_writer(out);
     struct decision copy = *decision;
+    isize n = 0;
+    for (isize i = 0; i < min_isize(copy.items_n, ITEMS_MOST); i++)
+        for (u8 r = 0; r < RECOMMENDERS; r++)
+            if (copy.asked >> r & 1) heights[n++] = (char)copy.items[i].heights[r];
+    copy.heights = (str){ heights, n };
     visit_decision(&c, &copy);
 }
 
@@ -857,5 +887,6 @@ enum err decision_decode(str bytes, arena *a, struct decision *out)
     struct codec c = codec_reader(bytes, a);
     *out = (struct decision){ 0 };
     visit_decision(&c, out);
+    if (out->heights.len != out->items_n * __builtin_popcount(out->asked)) c.failed = true;
     return c.failed || c.in.len ? ERR_DAMAGED : ERR_OK;
 }

@@ -113,9 +113,24 @@ struct placement {
 /* What a strategy may weigh by the person's liking (profile_affinities). */
 enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES, TASTE_OTHER = TASTES };
 enum { ROTATED_MOST = 10 };         /* items of a seen row that are remembered, and showings in vain that count */
+/* What was learnt of a strategy where it fills one placement, as it stands in the log: parts per 10,000 of each recommender of the mix (a
+ * bit set), and what they were learnt from (recommend.h, struct weighing). */
+struct learnt_mix {
+    u32 strategy;                   /* strategy_hash of its key */
+    u16 placement;
+    u32 mix, version;
+    u16 parts[RECOMMENDERS];
+    i64 at_ms, from_ms, to_ms, showings, clicks;
+    f64 loss_defaults, loss_learnt, sureness;
+};
+void learnt_mix_visit(struct codec *c, struct learnt_mix *v);
+u32 strategy_hash(str key);         /* never 0 */
 /* `strategy.c` has the document. */
 struct strategy {
     str key;
+    bool learns;                    /* its weights may be learnt; else they are what the document or the engine says */
+    bool by_hand;                   /* the document says them */
+    const struct learnt_mix *learnt; isize learnt_n;    /* of this mix, by placement */
     struct recommend_query query;   /* mix, fallback, weights, caps; the callbacks are set per request */
     bool capped;                    /* some cap of the query is set */
     bool in_size;                   /* only what is in stock in one of the person's sizes, where those are known */
@@ -132,6 +147,9 @@ str taste_name(isize taste);        /* "category", … as profile_affinities cal
 /* Reads one, published or tried. `key` and texts of `doc` are pointed into. ERR_REFUSED with the reasons added. */
 MUST_USE enum err strategy_read(arena *a, const struct json *doc, str key, const struct rule_names *names, struct strategy *out,
                                 struct definition_errors *errors);
+u32 strategy_mix(const struct strategy *strategy);      /* what it blends, as a bit set */
+/* What was learnt where it fills this placement; null: nothing. */
+const struct learnt_mix *strategy_learnt(const struct strategy *strategy, u16 placement);
 /* Kind "connector": what leaves for another system, as it happens.
  *   {"type": "webhook" | "poll" | "ads", "url", "secret"?, "authorization"?, "format": "opmaat" | "segment",
  *    "events": ["order_completed", …] | ["*"], "segments": ["vip", …], "profiles": true, "imported": false,
@@ -310,6 +328,7 @@ struct decided_item {
     u32 because[2]; isize because_n;
     str answer;                     /* what a quiz was answered that brought it; with the parts, not in the log either */
     f64 parts[RECOMMENDERS];        /* of each recommender in the score, before boosts */
+    u8 heights[RECOMMENDERS];       /* as in struct recommended */
     bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
     str liked;                      /* the colour, brand … the person likes that lifted it most; not in the log */
     u8 liked_as;                    /* enum taste */
@@ -330,6 +349,8 @@ struct decision {
     bool programme_holdout, personal, exposed, recorded, preview;
     struct considered *considered; isize considered_n;
     struct decided_item *items; isize items_n;
+    u32 strategy_hash, asked;       /* of a row: what filled it, and the recommenders that were blended for it, a bit set */
+    str heights;                    /* of each item in turn, a byte for each bit of `asked` */
     str *context; isize context_n;  /* what a contextual bandit saw, in the order its experience names it */
     /* for the answer only, not in the log */
     str placement_key;

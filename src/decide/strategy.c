@@ -2,7 +2,7 @@
  *
  * strategy.c - reads one strategy: which recommenders, how they are mixed, and what people of the shop say on top of it.
  *
- *   {"mix": ["session", "cooc"] | {"session": 1, "cooc": 0.5}, "fallback": ["trending"], "filter": "item.in_stock",
+ *   {"mix": ["session", "cooc"] | {"session": 1, "cooc": 0.5}, "weights": "learnt" | "defaults" | {"session": 1, …}, "fallback": ["trending"], "filter": "item.in_stock",
  *    "boosts": [{"rule": …, "by": 2, "note"}], "buries": [{"rule": …, "note"}], "pins": [{"item", "position", "note"}],
  *    "likes": {"colour": 1, "brand": 0.5}, "notes": [{"text", "author", "at"}], "rotate": 0.7, "in_size": true, "kind_of_item": "content",
  *    "diversity": {"max_per_category": 3, "max_per_brand": 4, "max_per_seller": 4, "lambda": 0.7}}
@@ -75,6 +75,21 @@ static isize recommenders(struct reading *r, const struct json *list, u8 *out, f
     return n;
 }
 
+/* Learnt from what was clicked, unless somebody says by hand how much each counts or that nothing is to be learnt. */
+static void read_weights(struct reading *r, const struct json *weights, bool weighed, struct strategy *s)
+{
+    u8 named[RECOMMENDERS];
+    isize n = 0;
+    s->by_hand = weighed || json_is(weights, JSON_OBJ);
+    s->learns = !s->by_hand;
+    if (json_is(weights, JSON_OBJ)) n = recommenders(r, weights, named, s->query.weight, "weights");
+    else if (json_is(weights, JSON_STR) && str_eq(weights->s, S("learnt"))) { s->learns = true; s->by_hand = false; }     /* from what the mix says, if it says */
+    else if (json_is(weights, JSON_STR) && str_eq(weights->s, S("defaults"))) s->learns = false;
+    else if (weights) refuse(r, "weights", 0, "expected \"learnt\", \"defaults\" or an object such as {\"session\": 1, \"cooc\": 0.5}");
+    for (isize i = 0; i < n; i++)
+        if (!(strategy_mix(s) >> named[i] & 1)) refuse(r, "weights", 0, "%s is not in the mix", recommender_name(named[i]));
+}
+
 static f64 fraction(struct reading *r, const struct json *v, f64 otherwise, const char *path)
 {
     f64 n = json_num(v, otherwise);
@@ -139,11 +154,14 @@ static void read_notes(struct reading *r, const struct json *list, struct strate
 enum err strategy_read(arena *a, const struct json *doc, str key, const struct rule_names *names, struct strategy *s,
                        struct definition_errors *errors)
 {
+    static const u8 usual[] = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING };
     static const char *const caps[GROUPINGS] = { "max_per_category", "max_per_brand", "max_per_seller" };
     struct reading r = { .a = a, .key = key, .names = names, .errors = errors };
     const struct json *diversity = json_get(doc, S("diversity")), *boosts = json_get(doc, S("boosts")), *buries = json_get(doc, S("buries"));
     *s = (struct strategy){ .key = key };
     s->query.mix_n = recommenders(&r, json_get(doc, S("mix")), s->query.mix, s->query.weight, "mix");
+    if (s->query.mix_n == 0) { memcpy(s->query.mix, usual, sizeof usual); s->query.mix_n = countof(usual); }
+    read_weights(&r, json_get(doc, S("weights")), json_is(json_get(doc, S("mix")), JSON_OBJ), s);
     s->query.fallback_n = recommenders(&r, json_get(doc, S("fallback")), s->query.fallback, NULL, "fallback");
     for (isize g = 0; g < GROUPINGS; g++) {
         s->query.max_per_group[g] = json_int(json_get(diversity, str_of(caps[g])), 0);
@@ -170,4 +188,42 @@ const struct strategy *strategy_bare(const struct strategy *strategy, arena *a)
     *bare = *strategy;
     bare->boosts_n = bare->pins_n = 0;
     return bare;
+}
+
+u32 strategy_hash(str key)
+{
+    u32 h = (u32)hash64(key, 23);
+    return h ? h : 1;
+}
+
+u32 strategy_mix(const struct strategy *strategy)
+{
+    u32 mix = 0;
+    for (isize i = 0; i < strategy->query.mix_n; i++) mix |= 1U << strategy->query.mix[i];
+    return mix;
+}
+
+const struct learnt_mix *strategy_learnt(const struct strategy *strategy, u16 placement)
+{
+    for (isize i = 0; strategy && placement && strategy->learns && i < strategy->learnt_n; i++)
+        if (strategy->learnt[i].placement == placement && strategy->learnt[i].mix == strategy_mix(strategy)) return &strategy->learnt[i];
+    return NULL;
+}
+
+void learnt_mix_visit(struct codec *c, struct learnt_mix *v)
+{
+    codec_u32(c, &v->strategy);
+    codec_u16(c, &v->placement);
+    codec_u32(c, &v->mix);
+    codec_u32(c, &v->version);
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        if (v->mix >> r & 1) codec_u16(c, &v->parts[r]);
+    codec_i64(c, &v->at_ms);
+    codec_i64(c, &v->from_ms);
+    codec_i64(c, &v->to_ms);
+    codec_i64(c, &v->showings);
+    codec_i64(c, &v->clicks);
+    codec_f64(c, &v->loss_defaults);
+    codec_f64(c, &v->loss_learnt);
+    codec_f64(c, &v->sureness);
 }

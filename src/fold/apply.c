@@ -463,6 +463,14 @@ static void note_shown(struct change *c, const struct decided *d, struct history
     }
 }
 
+static void note_clicked(struct change *c, struct decided *d, u32 item)
+{
+    struct decision whole;
+    if (decision_decode(d->bytes, c->a, &whole)) return;
+    for (isize i = 0; i < min_isize(whole.items_n, 64); i++)
+        if (whole.items[i].item.v == item) d->clicks |= (u64)1 << i;
+}
+
 static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 node, u8 index)
 {
     struct fold *fold = c->fold;
@@ -479,7 +487,9 @@ static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 no
     if (!d) return;
     if (!clicked && !ticket.item && !ticket.campaign && !d->viewed) note_shown(c, d, entry);
     d->viewed = true;
+    d->teaches |= c->teaches;
     d->clicked |= clicked;
+    if (clicked && ticket.item) note_clicked(c, d, ticket.item);
     if (d->decision.person.v == 0) d->decision.person = c->edit.id;     /* a stranger when it was taken, somebody now */
     vec_push(&fold->decided_touched, ticket.decision_key);
 }
@@ -757,6 +767,7 @@ void fold_rebuild_book(struct fold *fold)
         return;
     }
     trials_follow(fold, book);
+    weights_follow(fold, book);
     rebuild_metrics(fold, &names);
     struct book *old = (struct book *)(uintptr_t)atomic_exchange(&fold->live.book, book);
     if (old) rcu_defer(free_book, old);
@@ -886,6 +897,7 @@ static void apply_decision(struct fold *fold, str bytes, u64 ref)
     slot->decision.considered = NULL;
     slot->decision.items = NULL;
     slot->decision.context = NULL;
+    slot->decision.heights = S("");
     slot->decision.considered_n = slot->decision.items_n = slot->decision.context_n = 0;
     map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
     fold->totals.decisions++;
@@ -1136,6 +1148,7 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_PEOPLE: apply_people(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_PREDICTION: apply_prediction(fold, entry->bytes, now_ms); break;
     case ENTRY_ALLOTMENT: apply_allotment(fold, entry->bytes); break;
+    case ENTRY_WEIGHTS: apply_weights(fold, entry->bytes); break;
     case ENTRY_ERASED: case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
     }
     arena_reset(&fold->scratch, mark);

@@ -143,7 +143,7 @@ static struct hash128 rest_digest(const struct fold *fold)
     struct totals t = fold->totals;
     i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.dead_taken, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
-    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n, fold->trials.n, fold->warnings.n };    /* so that no list can pass for the next */
+    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n, fold->trials.n, fold->weights.n, fold->warnings.n };    /* so that no list can pass for the next */
     for (isize i = 0; i < countof(lengths); i++) codec_i64(&c, &lengths[i]);
     for (isize i = 0; i < t.revenues_n; i++) {
         codec_i64(&c, &t.revenue[i].minor);
@@ -160,6 +160,7 @@ static struct hash128 rest_digest(const struct fold *fold)
     }
     for (isize i = 0; i < fold->cards.n; i++) codec_str(&c, &fold->cards.at[i].json);
     trials_encode(fold, &bytes);
+    weights_encode(fold, &bytes);
     for (isize i = 0; i < fold->warnings.n; i++) {
         struct warning w = fold->warnings.at[i];
         codec_u16(&c, &w.source);
@@ -238,6 +239,7 @@ static void state_free(struct fold *fold)
     for (isize i = 0; i < fold->cards.n; i++) mem_free_str(fold->cards.at[i].json);
     vec_fini(&fold->cards);
     trials_fini(fold);
+    weights_fini(fold);
     letters_fini(fold);
     warnings_fini(fold);
     for (isize i = 0; fold->decided && i < DECIDED_MAX; i++) mem_free_str(fold->decided[i].bytes);

@@ -69,7 +69,8 @@ void people_order_encode(const struct people_order *order, struct buf *out);
 void dead_letter_encode(const struct dead_letter *letter, struct buf *out);
 
 /* ---- what decisions left ---------------------------------------------------------------------------- */
-struct decided { struct decision decision; str bytes; u64 ref; bool viewed, clicked; };
+/* clicks: a bit for each of the first 64 items. teaches: whoever told that it was seen had a basis to be learnt from. */
+struct decided { struct decision decision; str bytes; u64 ref, clicks; bool viewed, clicked, teaches; };
 
 /* ---- results: sums per campaign, experience, variation and day of first exposure ---------------------- */
 struct cell {
@@ -103,6 +104,7 @@ struct live {
     _Atomic(const struct metrics *) metrics;
     _Atomic(const struct search_index *) search;        /* null until the first is made, soon after the start */
     _Atomic(const struct outlook *) outlook;            /* null until the builder has looked ahead */
+    _Atomic(const struct lessons *) lessons;            /* null until the learner has looked at rows */
     struct identity *identity;
     struct people *people;
     struct catalog *catalog;
@@ -194,6 +196,13 @@ const struct epoch *fold_epochs(const struct fold *fold, u32 campaign, u8 experi
 /* What bandits may learn from what there is now is submitted; fold_start has a thread that does it every learn_ms. Blocks; from tools, and
  * on a thread known to rcu. Returns how many changed. */
 isize fold_learn(struct fold *fold);
+
+/* ---- weights of recommenders (weights.c) ----------------------------------------------------------------- */
+/* What the learner last made of a placement's row, by numbers as in struct learnt_mix. */
+struct lesson_of_mix { u32 strategy; u16 placement; u32 mix; i64 at_ms; struct weighing weighing; };
+enum { LESSONS_MAX = 256 };
+struct lessons { struct lesson_of_mix at[LESSONS_MAX]; isize n; };
+const struct learnt_mix *fold_weights(const struct fold *fold, isize *n);
 
 /* ---- a changed campaign on what people did (whatif.c) ----------------------------------------------------- */
 struct whatif { str campaign, document; i64 since_ms; };        /* document: the campaign as it might be; empty: its latest draft */

@@ -73,7 +73,8 @@ struct fold {
     struct map *names_by_text;
     struct { struct card *at; isize n, cap; } cards;    /* of the predictions' models, oldest first */
     struct { struct trial *at; isize n, cap; } trials;
-    bool names_dirty, sources_dirty, cards_dirty, trials_dirty, rest_dirty;
+    struct { struct learnt_mix *at; isize n, cap; } weights;
+    bool names_dirty, sources_dirty, cards_dirty, trials_dirty, weights_dirty, rest_dirty;
     struct { struct dead_letter *at; isize n, cap; } dead;
     isize dead_flushed, dead_stored;                    /* handed to the flush thread; known to be in the store */
     struct { u64 *at; isize n, cap; } dead_taken;       /* refs of letters taken after all, until the store knows */
@@ -189,6 +190,14 @@ void apply_allotment(struct fold *fold, str bytes);
 void trials_encode(const struct fold *fold, struct buf *out);
 enum err trials_load(struct fold *fold, str bytes, arena *a);
 void trials_fini(struct fold *fold);
+
+/* weights.c */
+void weights_follow(const struct fold *fold, struct book *book);
+void apply_weights(struct fold *fold, str bytes);
+void weights_encode(const struct fold *fold, struct buf *out);
+enum err weights_load(struct fold *fold, str bytes);
+isize learn_weights(struct fold *fold);                 /* on the learner's thread: how many were submitted */
+void weights_fini(struct fold *fold);
 
 /* learn.c */
 void learner_start(struct fold *fold);

@@ -282,7 +282,7 @@ isize fold_learn(struct fold *fold)
     }
     if (l.n) log_trace("learn.done bandits=%td changed=%td ms=%lld", l.n, changed, (long long)(clock_monotonic_us() - began) / 1000);
     arena_fini(&l.a);
-    return changed;
+    return changed + learn_weights(fold);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------------- */

@@ -44,7 +44,10 @@ static const struct migration schema[] = {
     "CREATE INDEX outbox_at ON outbox(at);" },
     { 4,
     "ALTER TABLE dead_letter ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
-    "CREATE INDEX dead_letter_source ON dead_letter(source, reason);" } };
+    "CREATE INDEX dead_letter_source ON dead_letter(source, reason);" },
+    { 5,
+    "ALTER TABLE decision ADD COLUMN clicks INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE decision ADD COLUMN teaches INTEGER NOT NULL DEFAULT 0;" } };
 
 enum table {
     META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DEAD_TAKEN, DECISION,
@@ -69,7 +72,7 @@ static const char *const statements[] = {
     [DEAD_TAKEN] = "UPDATE dead_letter SET replayed = 1 WHERE ref = ?1",
     [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
                  " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
-    [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7 WHERE ref = ?1",
+    [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7, clicks = ?8, teaches = ?9 WHERE ref = ?1",
     [OUTBOX] = "INSERT OR REPLACE INTO outbox(seq, connector, kind, at, ref, person, segment, body) VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?6)",
     [OUTBOX_OLD] = "DELETE FROM outbox WHERE at < ?1",
 };
@@ -79,7 +82,7 @@ enum { GATHER_PEOPLE = 2000 };
 
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
-static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 1, [OUTBOX] = 4 };
+static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 3, [OUTBOX] = 4 };
 
 struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; };
 
@@ -318,7 +321,8 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
         row->n[0] = (i64)d->ref;
         row->n[1] = d->viewed;
         row->n[2] = d->clicked;
-        row->more[0] = d->decision.person.v;
+        const i64 more[] = { d->decision.person.v, (i64)d->clicks, d->teaches };
+        memcpy(row->more, more, sizeof more);
     }
     fold->decided_touched.n = 0;
     fold->dead_stored = fold->dead_flushed;             /* the batch before this one is written */
@@ -364,10 +368,14 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
         trials_encode(fold, t);
         meta_add(b, "trials", t);
     }
+    if (fold->weights_dirty) {
+        weights_encode(fold, t);
+        meta_add(b, "weights", t);
+    }
     struct totals totals = fold->totals;
     visit_totals(&c, &totals);
     meta_add(b, "totals", t);
-    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->trials_dirty = fold->rest_dirty = false;
+    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->trials_dirty = fold->weights_dirty = fold->rest_dirty = false;
 }
 
 static void gather(struct fold *fold)
@@ -547,11 +555,13 @@ static enum err load_decision(struct loading *l)
     }
     struct decided *slot = &fold->decided[fold->decided_n % DECIDED_MAX];
     *slot = (struct decided){ .decision = d, .bytes = mem_str(bytes), .ref = (u64)column_i64(l->s, 0),
-                              .viewed = column_i64(l->s, 2) != 0, .clicked = column_i64(l->s, 3) != 0 };
+                              .viewed = column_i64(l->s, 2) != 0, .clicked = column_i64(l->s, 3) != 0,
+                              .clicks = (u64)column_i64(l->s, 5), .teaches = column_i64(l->s, 6) != 0 };
     slot->decision.person.v = (u32)column_i64(l->s, 4);
     slot->decision.considered = NULL;
     slot->decision.items = NULL;
     slot->decision.context = NULL;
+    slot->decision.heights = S("");
     slot->decision.considered_n = slot->decision.items_n = slot->decision.context_n = 0;
     map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
     fold->decided_flushed = fold->decided_n;
@@ -571,6 +581,7 @@ static enum err load_meta(struct loading *l)
         memcpy(&fold->outbox.digest, value.ptr + sizeof fold->outbox.seq, sizeof fold->outbox.digest);
     }
     if (str_eq(key, S("trials"))) return trials_load(fold, value, &l->a);
+    if (str_eq(key, S("weights"))) return weights_load(fold, value);
     if (str_eq(key, S("digest")) && value.len == (isize)sizeof l->digest) {
         memcpy(&l->digest, value.ptr, sizeof l->digest);
         l->signed_off = true;
@@ -648,7 +659,7 @@ enum err save_load(struct fold *fold, struct diag *diag)
         { "SELECT bytes FROM cell ORDER BY id", load_cell },
         { "SELECT who, purposes FROM denial", load_denial },
         { "SELECT keys, day FROM seen_page", load_seen },
-        { "SELECT ref, bytes, viewed, clicked, person FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
+        { "SELECT ref, bytes, viewed, clicked, person, clicks, teaches FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
     };
     struct loading l = { .fold = fold };
     enum err err = ERR_OK;

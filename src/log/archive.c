@@ -20,7 +20,7 @@ static const char *const kinds[ENTRY_KINDS] = {
     [ENTRY_ERASED] = "erased", [ENTRY_EVENT] = "event", [ENTRY_TICK] = "tick", [ENTRY_DEFINITION] = "definition",
     [ENTRY_CATALOG] = "catalog", [ENTRY_DECISION] = "decision", [ENTRY_REFUSAL] = "refusal", [ENTRY_DEAD] = "dead",
     [ENTRY_PEOPLE] = "people", [ENTRY_SKIP] = "skip", [ENTRY_DIGEST] = "digest",
-    [ENTRY_PREDICTION] = "prediction", [ENTRY_ALLOTMENT] = "allotment", [ENTRY_DELIVERY] = "delivery",
+    [ENTRY_PREDICTION] = "prediction", [ENTRY_ALLOTMENT] = "allotment", [ENTRY_DELIVERY] = "delivery", [ENTRY_WEIGHTS] = "weights",
 };
 
 const char *entry_kind_name(u8 kind) { return kind < ENTRY_KINDS ? kinds[kind] : "unknown"; }

@@ -34,6 +34,7 @@ enum entry_kind {
     ENTRY_PREDICTION, /* one person's scores, or the card of the models that make them */
     ENTRY_ALLOTMENT, /* shares a bandit was found to give, or its policy */
     ENTRY_DELIVERY, /* items of a file that a source brought, counted: catalogue entries do not say whose they are */
+    ENTRY_WEIGHTS,  /* what the recommenders of a mix were found to be worth in a placement */
     ENTRY_KINDS
 };
 

@@ -543,9 +543,26 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
             r->parts[p] = c->parts[p];
             if (c->parts[p] > most) { most = c->parts[p]; r->source = p; }
         }
+        for (isize f = 0; f < feeds_n && !below; f++)
+            r->heights[feeds[f].recommender] = (u8)lround(255 * fmin(1, c->parts[feeds[f].recommender] / feeds[f].weight));
         c->placed = true;
         c->place = k->listed++;
     }
+}
+
+/* Of its mix: each next counts less, and less what is everybody's. */
+static f64 weight_of(const struct recommend_query *q, u8 r, isize place)
+{
+    bool everyones = r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR;
+    return q->weight[r] > 0 ? q->weight[r] : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)place);
+}
+
+void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out)
+{
+    struct recommend_query q = { 0 };
+    memcpy(q.weight, given, sizeof q.weight);
+    memset(out, 0, sizeof q.weight);
+    for (isize i = 0; i < mix_n; i++) out[mix[i]] = weight_of(&q, mix[i], i);
 }
 
 static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool below)
@@ -556,11 +573,8 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     k->total_weight = 0;
     for (isize i = 0; i < n; i++) {
         u8 r = recommenders[i];
-        bool everyones =
-            r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR;
         feeds[i] = feed_open(k, r, n == 1);
-        feeds[i].weight = k->q->weight[r] > 0 ? k->q->weight[r]
-            : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)i);
+        feeds[i].weight = weight_of(k->q, r, i);
         k->total_weight += feeds[i].weight;
     }
     /* With one feed and nothing to reorder it, the first that are eligible are the list. */

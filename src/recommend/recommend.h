@@ -100,6 +100,7 @@ struct recommended {
     u32 item;
     f64 score, parts[RECOMMENDERS];
     u8 source;                                          /* the recommender that gave most */
+    u8 heights[RECOMMENDERS];                           /* of the mix: where it stands with each, 255 for the best; 0 where a fallback brought it */
     u8 answer;                                          /* of the query's, counted from 1: what brought it; 0: none */
     u32 because[2]; isize because_n;                    /* items of the person's history that led here; for cart, of the cart */
 };
@@ -133,6 +134,27 @@ u64 recommend_facet(str name, str value);
  * cart, nor the latest item of history (but "recently viewed" may hold that, or latest_score). Scores fall along the list; before boosts they are
  * 0..1 and say how high an item stands in the blend. A null model gives an empty list. Returns how many. */
 isize recommend(const struct model *model, const struct recommend_query *query, arena *a, struct recommended **out);
+
+/* ---- what each of a mix should count (weigh.c) ------------------------------------------------- */
+
+/* As given where that is above 0, else the default by what it is and its place in the mix; 0 for what is not in it. */
+void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out);
+
+/* One item that somebody saw in a row. place counts from 0; heights as in struct recommended. */
+struct shown_item { u32 person; i64 at_ms; u8 place, heights[RECOMMENDERS]; bool clicked; };
+enum weighing_verdict { WEIGHING_TOO_LITTLE, WEIGHING_NO_BETTER, WEIGHING_LEARNT };
+enum { SHOWINGS_LEAST = 2000, CLICKS_LEAST = 50 };
+/* weight: what to use from now on, adding up to 1. Losses are the mean log-loss on the last fifth in time, of the defaults and of what
+ * was learnt from the rest; sureness: standard errors between them, people as units. */
+struct weighing {
+    u8 verdict;
+    f64 weight[RECOMMENDERS], loss_defaults, loss_learnt, sureness;
+    isize showings, clicks, people_held;
+    i64 from_ms, to_ms;
+};
+const char *weighing_name(u8 verdict);                  /* "too_little_data", "no_better", "learnt" */
+/* Sorts the showings. `now`: the weights in force; they move by a tenth at most. Seconds for a million showings. */
+void recommend_weigh(struct shown_item *showings, isize n, const u8 *mix, isize mix_n, const f64 *defaults, const f64 *now, struct weighing *out);
 
 /* ---- offline evaluation (evaluate.c) --------------------------------------------------------- */
 
