@@ -131,7 +131,7 @@ bool findings_of(struct call *call, struct findings *w)
     i32 mde;
     if (share_parse(json_str(json_get(p.doc, S("mde")), S("")), &mde)) w->mde = (f64)mde / BUCKETS;
     w->self_check = json_bool(json_get(p.doc, S("self_check")), false);
-    rcu_read_begin();
+    rcu_read_long_begin();
     const struct book *book = atomic_load(&live->book);
     const struct definition of = { .kind = p.kind, .key = w->key };
     const struct campaign *c = results_compiled(book, &of, call->a);
@@ -154,7 +154,7 @@ bool findings_of(struct call *call, struct findings *w)
                                    .segments_n = w->segments_n, .correction = STATS_BH, .alpha = RESULT_ALPHA, .tuning_n = RESULT_TUNING_N,
                                    .power = POWER, .mde = w->mde > 0 ? w->mde : 0.05 };
     w->rows_n = judge(&w->judging, call->a, &w->rows);
-    rcu_read_end();
+    rcu_read_long_end();
     return true;
 }
 
@@ -432,7 +432,7 @@ void findings_metric(struct call *call)
     struct listed listed = { 0 };
     call->own = &listed;
     on_fold(call, list_campaigns);
-    rcu_read_begin();
+    rcu_read_long_begin();
     const struct metrics *metrics = atomic_load(&call->api->live->metrics);
     const struct metric *metric = metric_find(metrics, call->params[0]);
     if (metric) {
@@ -451,5 +451,5 @@ void findings_metric(struct call *call)
         for (isize i = 0; i < metrics->n; i++) buf_printf(&names, "%s%.*s", i ? ", " : "", STR_FMT(metrics->at[i].key));
         call_fail(call, ERR_NOT_FOUND, "there is no metric \"%.*s\"; there are %.*s", STR_FMT(call->params[0]), STR_FMT(buf_str(&names)));
     }
-    rcu_read_end();
+    rcu_read_long_end();
 }

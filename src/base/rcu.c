@@ -11,6 +11,7 @@
 #include "base/rcu.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <urcu/urcu-mb.h>
 
 #include "base/arena.h"
@@ -28,6 +29,7 @@ static char brackets;
 struct waiting { void (*run)(void *); void *p; };
 static struct { struct waiting *at; isize n, cap; } list;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic isize long_readers;
 
 void rcu_thread_start(void) { urcu_mb_register_thread(); }
 void rcu_thread_stop(void) { urcu_mb_unregister_thread(); }
@@ -38,6 +40,20 @@ void rcu_read_end(void)
     brackets_closed();
     urcu_mb_read_unlock();
 }
+
+void rcu_read_long_begin(void)
+{
+    atomic_fetch_add(&long_readers, 1);
+    rcu_read_begin();
+}
+
+void rcu_read_long_end(void)
+{
+    rcu_read_end();
+    atomic_fetch_sub(&long_readers, 1);
+}
+
+bool rcu_read_long(void) { return atomic_load(&long_readers) > 0; }
 
 void rcu_settle(void)
 {

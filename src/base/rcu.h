@@ -17,6 +17,10 @@ void rcu_thread_start(void);
 void rcu_thread_stop(void);
 void rcu_read_begin(void);
 void rcu_read_end(void);
+/* The same for who reads everybody in one bracket, for as long as that takes: a writer does not wait for them, but lets more gather. */
+void rcu_read_long_begin(void);
+void rcu_read_long_end(void);
+bool rcu_read_long(void);                               /* somebody does */
 void rcu_defer_free(void *p);                           /* mem_free, later; null is fine */
 void rcu_defer(void (*run)(void *), void *p);
 isize rcu_waiting(void);                                /* deferred and not yet run */

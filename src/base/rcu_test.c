@@ -84,9 +84,25 @@ static void settling_gives_everything_back(void **state)
     rcu_settle();
 }
 
+static void a_long_reader_is_known_while_they_read(void **state)
+{
+    (void)state;
+    rcu_thread_start();
+    assert_false(rcu_read_long());
+    rcu_read_begin();
+    assert_false(rcu_read_long());
+    rcu_read_end();
+    rcu_read_long_begin();
+    assert_true(rcu_read_long());
+    rcu_read_long_end();
+    assert_false(rcu_read_long());
+    rcu_thread_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_long_reader_is_known_while_they_read),
         cmocka_unit_test(a_reader_never_holds_what_was_given_back),
         cmocka_unit_test(settling_gives_everything_back),
     };

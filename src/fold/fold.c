@@ -13,7 +13,7 @@
 #include "base/logline.h"
 #include "base/rcu.h"
 
-enum { QUEUE = 4096, TAKE = 256, WAITING_MAX = 2048 };
+enum { QUEUE = 4096, TAKE = 256, WAITING_MAX = 2048, WAITING_LONG_MAX = 200000 };
 
 /* What the queue carries. */
 enum work_kind { WORK_GROUP, WORK_ASK, WORK_STOP };
@@ -251,10 +251,14 @@ static void state_free(struct fold *fold)
     mem_free(fold);
 }
 
-/* A replaced book is megabytes where a profile is one kilobyte. */
+/* A replaced book is megabytes where a profile is one kilobyte. While somebody reads everybody in one bracket, what waits may grow to some
+ * hundred megabytes before events wait for them. */
 static void settle(struct fold *fold)
 {
-    if (rcu_waiting() > WAITING_MAX || fold->book_replaced) rcu_settle();
+    isize waiting = rcu_waiting();
+    if (waiting <= WAITING_MAX && !fold->book_replaced) return;
+    if (waiting <= WAITING_LONG_MAX && rcu_read_long()) return;
+    rcu_settle();
     fold->book_replaced = false;
 }
 
