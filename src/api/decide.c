@@ -137,13 +137,19 @@ static void print_person(struct call *call, const struct decide_world *world, co
     if (!call->secret || !p) return;
     jsonw_key_str(&call->w, "person_id", arena_printf(call->a, "p_%u", person.v));
     jsonw_key_begin(&call->w, "segments", '[');
-    struct rule_facts then = decide_facts(world, &asked->request, call->a);     /* of another instant: worked out from the history */
-    for (isize i = 0; i < world->book->segments->n; i++) {
-        const struct segment *s = &world->book->segments->at[i];
-        bool in = asked->request.as_of ? then.in_segment(then.segment_ctx, s->id) == TRI_TRUE
-                                       : segment_member(world->book->segments, world->catalog, p, s->id, asked->request.now_ms);
-        if (in) jsonw_str(&call->w, s->key);
+    const struct segment_set *set = world->book->segments;
+    bool in[SEGMENTS_MAX] = { false };
+    if (asked->request.as_of) {                         /* of another instant: worked out from the history */
+        struct rule_facts then = decide_facts(world, &asked->request, call->a);
+        for (isize i = 0; i < set->n; i++) in[set->at[i].id.v] = then.in_segment(then.segment_ctx, set->at[i].id) == TRI_TRUE;
+    } else {
+        for (isize i = 0; i < p->memberships_n; i++) {
+            segment_id id = { p->memberships[i].segment };
+            if (id.v < SEGMENTS_MAX) in[id.v] = segment_member(set, world->catalog, p, id, asked->request.now_ms);
+        }
     }
+    for (isize i = 0; i < set->n; i++)
+        if (in[set->at[i].id.v]) jsonw_str(&call->w, set->at[i].key);
     jsonw_end(&call->w, ']');
 }
 

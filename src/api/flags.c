@@ -51,6 +51,7 @@ static void print_exposure(struct call *call, const struct book_flag *flag, cons
 {
     struct ticket ticket = { .decision_key = next_seed(call->api), .campaign = flag->id, .experience = (u8)answer->rule_index,
                              .variation = (u8)answer->variation_index, .reason = REASON_EXPERIMENT, .at_ms = now_ms };
+    struct ticket_key sign = ticket_key(call->api->live->secret);
     struct jsonw w = { .out = out };
     jsonw_begin(&w, '[');
     jsonw_begin(&w, '{');
@@ -59,7 +60,7 @@ static void print_exposure(struct call *call, const struct book_flag *flag, cons
     jsonw_key_str(&w, "messageId", key);
     jsonw_key_str(&w, call->secret ? "userId" : "anonymousId", id);
     jsonw_key_begin(&w, "properties", '{');
-    jsonw_key_str(&w, "ticket", ticket_make(call->a, call->api->live->secret, &ticket));
+    jsonw_key_str(&w, "ticket", ticket_make(call->a, &sign, &ticket));
     jsonw_end(&w, '}');
     jsonw_end(&w, '}');
     jsonw_end(&w, ']');

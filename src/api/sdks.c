@@ -255,8 +255,9 @@ static void report_exposure(struct report *r, struct shown shown, str id, str ke
     rcu_read_end();
     ticket.at_ms = json_int(timestamp, clock_now(r->call->api->clock));
     if (!ours || !event_begin(r, S("Decision Viewed"), id, key, timestamp)) return;
+    struct ticket_key sign = ticket_key(r->call->api->live->secret);
     jsonw_key_begin(&r->w, "properties", '{');
-    jsonw_key_str(&r->w, "ticket", ticket_make(r->call->a, r->call->api->live->secret, &ticket));
+    jsonw_key_str(&r->w, "ticket", ticket_make(r->call->a, &sign, &ticket));
     jsonw_end(&r->w, '}');
     jsonw_end(&r->w, '}');
 }

@@ -110,26 +110,23 @@ isize json_len(const struct json *v)
     return json_is(v, JSON_ARR) || json_is(v, JSON_OBJ) ? v->list.n : 0;
 }
 
-/* A number of up to six decimals, which most are: n / 10^d is rounded correctly when both are exact, so if
- * that is v, the decimal reads back as v. 0 when it is not one of those. */
+/* A number of up to six decimals, which most are: n / 10^6 is rounded correctly when both are exact, so if
+ * that is v, the decimal reads back as v; below 10^8 no other one of six decimals does. 0 when it is not one of those. */
 static isize print_decimal(char *text, f64 v)
 {
-    if (fabs(v) < 1e-4 || fabs(v) >= 1e8) return 0;
-    f64 power = 1;
-    for (int d = 0; d <= 6; d++, power *= 10) {
-        f64 scaled = nearbyint(fabs(v) * power);
-        if (scaled / power != fabs(v)) continue;
-        char *end = text + 24, *at = end;
-        u64 left = (u64)scaled;
-        for (int i = 0; i < d; i++, left /= 10) *--at = (char)('0' + left % 10);
-        if (d > 0) *--at = '.';
-        do *--at = (char)('0' + left % 10); while (left /= 10);
-        if (v < 0) *--at = '-';
-        isize n = end - at;
-        memmove(text, at, (size_t)n);
-        return n;
-    }
-    return 0;
+    f64 size = fabs(v);
+    if (size < 1e-4 || size >= 1e8) return 0;
+    u64 left = (u64)(size * 1e6 + .5);
+    if ((f64)left / 1e6 != size) return 0;
+    int decimals = 6;
+    for (; decimals > 0 && left % 10 == 0; decimals--) left /= 10;
+    char digits[24], *end = digits + sizeof digits, *at = end;
+    for (int i = 0; i < decimals; i++, left /= 10) *--at = (char)('0' + left % 10);
+    if (decimals > 0) *--at = '.';
+    do *--at = (char)('0' + left % 10); while (left /= 10);
+    if (v < 0) *--at = '-';
+    memcpy(text, at, (size_t)(end - at));
+    return end - at;
 }
 
 static isize print_num(char *text, isize cap, f64 v)
@@ -193,20 +190,25 @@ static void escaped(struct buf *out, char c)
 
 /* Whether eight bytes hold nothing below a space, no quote, no backslash and only ASCII. May say no
  * to what does (a borrow runs up from a hit), never yes to what does not. */
-static bool eight_plain(const char *p)
+static bool plain(u64 x)
 {
     const u64 each = 0x0101010101010101u;
-    u64 x = load_u64le(p);
     u64 hits = x | (x - each * 0x20) | ((x ^ each * '"') - each) | ((x ^ each * '\\') - each);
     return !(hits & each * 0x80);
 }
 
-/* Most texts are keys, names and addresses: nothing in them needs looking at twice. */
+static bool eight_plain(const char *p) { return plain(load_u64le(p)); }
+
+/* Most texts are keys, names and addresses: nothing in them needs looking at twice. What is no multiple of eight has its
+ * last bytes looked at with some before them. */
 static bool is_plain(str s)
 {
     isize i = 0;
     for (; s.len - i >= 8; i += 8)
         if (!eight_plain(s.ptr + i)) return false;
+    if (i == s.len) return true;
+    if (s.len >= 8) return eight_plain(s.ptr + s.len - 8);
+    if (s.len >= 4) return plain(load_u32le(s.ptr) | (u64)load_u32le(s.ptr + s.len - 4) << 32);
     for (; i < s.len; i++) {
         u8 c = (u8)s.ptr[i];
         if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
@@ -214,15 +216,20 @@ static bool is_plain(str s)
     return true;
 }
 
+/* Quoted, at a place with room for it; returns where it ends. */
+static char *put_plain(char *to, str s)
+{
+    *to++ = '"';
+    if (s.len) memcpy(to, s.ptr, (size_t)s.len);
+    to[s.len] = '"';
+    return to + s.len + 1;
+}
+
 static void quoted(struct buf *out, str s)
 {
     if (is_plain(s)) {
         buf_reserve(out, s.len + 2);
-        char *to = out->ptr + out->len;
-        *to++ = '"';
-        if (s.len) memcpy(to, s.ptr, (size_t)s.len);
-        to[s.len] = '"';
-        out->len += s.len + 2;
+        out->len = put_plain(out->ptr + out->len, s) - out->ptr;
         return;
     }
     bool valid = str_is_utf8(s);
@@ -233,8 +240,8 @@ static void quoted(struct buf *out, str s)
         while (s.len - i >= 8 && eight_plain(s.ptr + i)) i += 8;
         if (i == s.len) break;
         char c = s.ptr[i];
-        bool plain = (u8)c >= 0x20 && c != '"' && c != '\\' && (valid || (u8)c < 0x80);
-        if (plain) continue;
+        bool as_is = (u8)c >= 0x20 && c != '"' && c != '\\' && (valid || (u8)c < 0x80);
+        if (as_is) continue;
         if (i > run) buf_add(out, str_slice(s, run, i));
         if (!valid && (u8)c >= 0x80) buf_add(out, S("\xef\xbf\xbd"));
         else escaped(out, c);
@@ -246,9 +253,19 @@ static void quoted(struct buf *out, str s)
 
 void jsonw_key(struct jsonw *w, str key)
 {
-    before_value(w);
-    quoted(w->out, key);
-    buf_byte(w->out, ':');
+    struct buf *out = w->out;
+    if (is_plain(key)) {
+        buf_reserve(out, key.len + 4);
+        char *to = out->ptr + out->len;
+        if (w->comma) *to++ = ',';
+        to = put_plain(to, key);
+        *to++ = ':';
+        out->len = to - out->ptr;
+    } else {
+        before_value(w);
+        quoted(out, key);
+        buf_byte(out, ':');
+    }
     w->comma = false;
 }
 
@@ -337,10 +354,3 @@ void jsonw_time(struct jsonw *w, i64 at_ms)
                      c.hour, c.minute, c.second, (int)(((at_ms % 1000) + 1000) % 1000));
     jsonw_raw(w, (str){ text, n });
 }
-
-void jsonw_key_str(struct jsonw *w, const char *key, str v) { jsonw_key(w, str_of(key)); jsonw_str(w, v); }
-void jsonw_key_int(struct jsonw *w, const char *key, i64 v) { jsonw_key(w, str_of(key)); jsonw_int(w, v); }
-void jsonw_key_num(struct jsonw *w, const char *key, f64 v) { jsonw_key(w, str_of(key)); jsonw_num(w, v); }
-void jsonw_key_bool(struct jsonw *w, const char *key, bool v) { jsonw_key(w, str_of(key)); jsonw_bool(w, v); }
-void jsonw_key_time(struct jsonw *w, const char *key, i64 at) { jsonw_key(w, str_of(key)); jsonw_time(w, at); }
-void jsonw_key_begin(struct jsonw *w, const char *key, char b) { jsonw_key(w, str_of(key)); jsonw_begin(w, b); }

@@ -57,12 +57,12 @@ void jsonw_value(struct jsonw *w, const struct json *v);
 str json_print(arena *a, const struct json *v);         /* the text of a value, in `a` */
 void jsonw_time(struct jsonw *w, i64 at_ms);            /* RFC 3339; null for TIME_NEVER and 0 */
 
-/* key and value in one call. */
-void jsonw_key_str(struct jsonw *w, const char *key, str v);
-void jsonw_key_int(struct jsonw *w, const char *key, i64 v);
-void jsonw_key_num(struct jsonw *w, const char *key, f64 v);
-void jsonw_key_bool(struct jsonw *w, const char *key, bool v);
-void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms);
-void jsonw_key_begin(struct jsonw *w, const char *key, char bracket);
+/* key and value in one call; inline, so that a key's length is known when compiled. */
+static inline void jsonw_key_str(struct jsonw *w, const char *key, str v) { jsonw_key(w, str_of(key)); jsonw_str(w, v); }
+static inline void jsonw_key_int(struct jsonw *w, const char *key, i64 v) { jsonw_key(w, str_of(key)); jsonw_int(w, v); }
+static inline void jsonw_key_num(struct jsonw *w, const char *key, f64 v) { jsonw_key(w, str_of(key)); jsonw_num(w, v); }
+static inline void jsonw_key_bool(struct jsonw *w, const char *key, bool v) { jsonw_key(w, str_of(key)); jsonw_bool(w, v); }
+static inline void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms) { jsonw_key(w, str_of(key)); jsonw_time(w, at_ms); }
+static inline void jsonw_key_begin(struct jsonw *w, const char *key, char bracket) { jsonw_key(w, str_of(key)); jsonw_begin(w, bracket); }
 
 #endif

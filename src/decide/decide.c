@@ -252,6 +252,7 @@ struct picking {
     const struct asker *q;
     const struct strategy *strategy;
     const struct rule *filter;
+    struct rule_facts facts;        /* of the person; the candidate is whoever is asked of next */
     bool content, hide_seen;
     u32 *bought; i64 *bought_at; isize bought_n;
     str *sizes; isize sizes_n;      /* the person's, when the row shows what fits */
@@ -319,9 +320,16 @@ static bool in_size(const struct picking *p, const struct item *item)
     return !asked;
 }
 
+static bool holds_of(struct picking *p, const struct rule *rule, u32 id)
+{
+    if (!rule) return true;
+    p->facts.candidate = (item_id){ id };
+    return rule_holds(rule_run(rule, &p->facts));
+}
+
 static bool eligible(void *ctx, u32 id)
 {
-    const struct picking *p = ctx;
+    struct picking *p = ctx;
     const struct asker *q = p->q;
     const struct item *item = catalog_item(q->world->catalog, (item_id){ id });
     if (!item || !item_showable(q->world->catalog, item)) return false;
@@ -332,8 +340,8 @@ static bool eligible(void *ctx, u32 id)
     if (p->hide_seen && seen_before(p, id)) return false;
     const struct affinity *choice;
     if (p->only_chosen && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice) == 0) return false;
-    if (p->strategy && !holds(q, p->strategy->filter, item->id)) return false;
-    return holds(q, p->filter, item->id);
+    if (p->strategy && !holds_of(p, p->strategy->filter, id)) return false;
+    return holds_of(p, p->filter, id);
 }
 
 /* How often it was shown in a row, since the person last dealt with it. Rows that turn are remembered by item (fold/apply.c). */
@@ -351,10 +359,10 @@ static isize shown_in_vain(const struct picking *p, u32 id)
 
 static f64 boost(void *ctx, u32 id)
 {
-    const struct picking *p = ctx;
+    struct picking *p = ctx;
     f64 by = 1;
     for (isize i = 0; i < p->strategy->boosts_n; i++)
-        if (holds(p->q, p->strategy->boosts[i].rule, (item_id){ id })) by *= p->strategy->boosts[i].by;
+        if (holds_of(p, p->strategy->boosts[i].rule, id)) by *= p->strategy->boosts[i].by;
     if (p->strategy->rotate < 1)
         for (isize n = shown_in_vain(p, id); n > 0; n--) by *= p->strategy->rotate;
     if (p->likings_n == 0) return by;
@@ -374,8 +382,8 @@ static void know_bought(struct picking *p, arena *a)
 {
     const struct profile *profile = p->q->facts.profile;
     isize most = profile ? profile->history_n : 0;
-    p->bought = arena_new(a, u32, most);
-    p->bought_at = arena_new(a, i64, most);
+    p->bought = arena_room(a, u32, most);
+    p->bought_at = arena_room(a, i64, most);
     for (isize i = 0; i < most; i++) {
         const struct history_entry *e = &profile->history[i];
         if (e->type != EVENT_PRODUCT_PURCHASED || e->at_ms > p->q->request->now_ms || e->quantity <= 0) continue;
@@ -541,7 +549,7 @@ static void say_why(const struct asker *q, const struct picking *p, struct decid
         if (holds(q, p->strategy->boosts[i].rule, it->item)) it->boosted |= (u64)1 << i;
 }
 
-/* At most `limit` items, best first, before the shop's pins. `items` has room for ARRANGED_MAX or more. */
+/* At most `limit` items, best first, before the shop's pins. `items` has room for ARRANGED_MAX or more when the strategy varies them. */
 static isize find_items(struct asker *q, struct picking *p, isize limit, struct decided_item *items)
 {
     const struct strategy *strategy = p->strategy;
@@ -568,7 +576,7 @@ static isize find_items(struct asker *q, struct picking *p, isize limit, struct 
 static isize put_chosen(struct asker *q, struct picking *p, struct decided_item *items, isize n, isize limit)
 {
     if (p->chosen_n == 0) return n;
-    struct decided_item *all = arena_new(q->a, struct decided_item, limit + ARRANGED_MAX + n + 1), *at = items;
+    struct decided_item *all = arena_room(q->a, struct decided_item, limit + ARRANGED_MAX + n + 1), *at = items;
     isize m = 0, sought;
     if (q->request->product.len == 0 && q->request->cart_n == 0) {
         p->only_chosen = true;
@@ -602,7 +610,10 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
     if (strategy && strategy->has_tastes && q->facts.profile)
         p.likings_n = profile_affinities(q->facts.profile, q->world->catalog, q->request->now_ms, q->a, &p.likings);
     if (q->personal && q->facts.profile && !p.content) p.chosen_n = profile_choices(q->facts.profile, q->a, &p.chosen);
-    struct decided_item *items = arena_new(q->a, struct decided_item, limit + ARRANGED_MAX + 1);
+    p.facts = facts_of(q, (item_id){ 0 });
+    p.facts.no_timer = true;
+    bool varied = strategy && strategy->lambda < 1;
+    struct decided_item *items = arena_room(q->a, struct decided_item, limit + (varied ? ARRANGED_MAX : 0) + 1);
     isize n = find_items(q, &p, limit, items);
     n = put_chosen(q, &p, items, n, limit);
     n = put_pins(q, &p, items, n, limit);
@@ -763,15 +774,15 @@ static void decide_one(struct asker *q, struct decision *d)
     d->content = d->placed->content;
 }
 
-static void give_tickets(struct asker *q, struct decision *d)
+static void give_tickets(struct asker *q, const struct ticket_key *key, struct decision *d)
 {
     if (d->preview || !q->request->record || !d->placed) return;
     struct ticket t = { .decision_key = d->key, .campaign = d->campaign, .placement = d->placement, .experience = d->experience,
                         .variation = d->variation, .reason = d->reason, .programme_holdout = d->programme_holdout, .at_ms = d->at_ms };
-    d->ticket = ticket_make(q->a, q->world->book->secret, &t);
+    d->ticket = ticket_make(q->a, key, &t);
     for (isize i = 0; i < d->items_n; i++) {
         t.item = d->items[i].item.v;
-        d->items[i].ticket = ticket_make(q->a, q->world->book->secret, &t);
+        d->items[i].ticket = ticket_make(q->a, key, &t);
     }
 }
 
@@ -788,6 +799,7 @@ void decide(const struct decide_world *world, const struct decide_request *reque
     asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, request->placements_n * (limit_of(request) + 1));
     bool held_out = q.personal && holdout_contains(q.bucketing_id, world->book->settings.holdout);
+    struct ticket_key key = ticket_key(world->book->secret);
     for (isize i = 0; i < request->placements_n; i++) {
         struct decision *d = &out[i];
         u64 seed[2] = { request->decision_seed, (u64)i };
@@ -798,7 +810,7 @@ void decide(const struct decide_world *world, const struct decide_request *reque
         };
         decide_one(&q, d);
         d->recorded &= !d->preview;
-        give_tickets(&q, d);
+        give_tickets(&q, &key, d);
     }
 }
 

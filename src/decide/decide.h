@@ -438,7 +438,7 @@ str book_cmab_attribute(const struct experience *x, isize fact);
 const struct json *book_cmab_context(const struct experience *x, const struct json *attributes, arena *a);
 
 /* ---- tickets: what a client gives back to say "seen" or "clicked" ----------------------------------- */
-/* Signed (BLAKE2b keyed, 8 bytes) and opaque: all that attribution needs, whatever became of the decision's record. */
+/* Signed (8 bytes, keyed) and opaque: all that attribution needs, whatever became of the decision's record. */
 struct ticket {
     u64 decision_key;
     u32 campaign, item;
@@ -447,7 +447,9 @@ struct ticket {
     bool programme_holdout;
     i64 at_ms;
 };
-str ticket_make(arena *a, const u8 secret[32], const struct ticket *ticket);
+struct ticket_key { u8 bytes[16]; };
+struct ticket_key ticket_key(const u8 secret[32]);      /* made once for all tickets of an answer */
+str ticket_make(arena *a, const struct ticket_key *key, const struct ticket *ticket);
 bool ticket_read(const u8 secret[32], str text, struct ticket *out);
 
 /* A preview token forces one variation and expires after a day. */

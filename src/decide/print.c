@@ -119,20 +119,27 @@ static bool is_norwegian(const struct printing *p)
     return str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
 }
 
+static str joined(const struct printing *p, str text, str name)
+{
+    struct buf out = { .arena = p->a };
+    buf_reserve(&out, text.len + name.len);
+    buf_add(&out, text);
+    buf_add(&out, name);
+    return buf_str(&out);
+}
+
 static str source_text(const struct printing *p, const struct decided_item *it)
 {
     bool nb = is_norwegian(p);
-    if (it->answer.len)
-        return arena_printf(p->a, nb ? "Fordi du svarte %.*s" : "Because you answered %.*s", STR_FMT(it->answer));
-    if (it->because_n && it->source == RECOMMENDER_UPSELL)
-        return arena_printf(p->a, nb ? "Et trinn opp fra %.*s" : "A step up from %.*s", STR_FMT(title_of(p, it->because[0])));
-    bool joins = it->source == RECOMMENDER_BUNDLES || it->source == RECOMMENDER_COMPLEMENTS || it->source == RECOMMENDER_OUTFIT;
-    if (it->because_n && (joins || it->source == RECOMMENDER_COOC))
-        return arena_printf(p->a, nb ? "Passer med %.*s" : "Goes with %.*s", STR_FMT(title_of(p, it->because[0])));
-    if (it->because_n && it->bought)
-        return arena_printf(p->a, nb ? "Fordi du kjøpte %.*s" : "Because you bought %.*s", STR_FMT(title_of(p, it->because[0])));
-    if (it->because_n)
-        return arena_printf(p->a, nb ? "Fordi du så på %.*s" : "Because you viewed %.*s", STR_FMT(title_of(p, it->because[0])));
+    if (it->answer.len) return joined(p, nb ? S("Fordi du svarte ") : S("Because you answered "), it->answer);
+    if (it->because_n) {
+        bool joins = it->source == RECOMMENDER_BUNDLES || it->source == RECOMMENDER_COMPLEMENTS || it->source == RECOMMENDER_OUTFIT;
+        str text = nb ? S("Fordi du så på ") : S("Because you viewed ");
+        if (it->source == RECOMMENDER_UPSELL) text = nb ? S("Et trinn opp fra ") : S("A step up from ");
+        else if (joins || it->source == RECOMMENDER_COOC) text = nb ? S("Passer med ") : S("Goes with ");
+        else if (it->bought) text = nb ? S("Fordi du kjøpte ") : S("Because you bought ");
+        return joined(p, text, title_of(p, it->because[0]));
+    }
     switch (it->source) {
     case RECOMMENDER_TRENDING: return nb ? S("Populært akkurat nå") : S("Popular right now");
     case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
@@ -272,6 +279,16 @@ void decide_print_trace(const struct decide_world *world, const struct rule_fact
 
 /* ---- the answer ------------------------------------------------------------------------------------------ */
 
+static str decision_name(arena *a, u64 key)
+{
+    enum { DIGITS = 16 };
+    char *text = arena_room(a, char, 2 + DIGITS);
+    text[0] = 'd';
+    text[1] = '_';
+    for (isize i = 0; i < DIGITS; i++) text[2 + i] = "0123456789abcdef"[key >> (60 - 4 * i) & 15];
+    return (str){ text, 2 + DIGITS };
+}
+
 static void print_decision(const struct printing *p, const struct decision *d)
 {
     static const char *const renders[] = { "content", "default", "passthrough" };
@@ -279,7 +296,7 @@ static void print_decision(const struct printing *p, const struct decision *d)
     jsonw_key(w, d->placement_key);
     jsonw_begin(w, '{');
     jsonw_key_str(w, "status", d->placed ? S("ok") : S("unknown_placement"));
-    jsonw_key_str(w, "decision_key", arena_printf(p->a, "d_%016llx", (unsigned long long)d->key));
+    jsonw_key_str(w, "decision_key", decision_name(p->a, d->key));
     jsonw_key_str(w, "render", str_of(renders[d->render]));
     jsonw_key_str(w, "reason", str_of(decide_reason_name(d->reason)));
     jsonw_key_int(w, "version", (i64)d->book_version);
