@@ -22,7 +22,7 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200 };
+enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, AHEAD_FIRST = 96, SAMPLED = 64, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200 };
 
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
@@ -148,14 +148,18 @@ static void context_read(struct context *c, const struct model *m, const struct 
 
 /* ---- feeds --------------------------------------------------------------------------------- */
 
+/* Few of the many that were found are drawn, so they are not all sorted: of those that score below the last that were taken
+ * ahead, about `ahead` of the best are put on a heap whenever it is empty. */
 struct feed {
     struct scored *at;
     isize n, next;                                      /* a heap shrinks at n; a list goes on at next */
     bool heap;
+    isize ahead;
+    f64 below;
     isize taken;
     f64 weight, best;                                   /* best: of an eligible one; 0: none was drawn */
     u8 recommender;
-    struct tally found;                                 /* scores by item: these, or */
+    struct tally found;                                 /* what a heap is filled from, and scores by item: these, or */
     const f32 *by_item; u32 items;                      /* these, of so many */
     f32 *left, *tallest; isize blocks;                  /* or an array of all items: what is not yet drawn, and the most in each block */
 };
@@ -164,8 +168,8 @@ static f64 feed_score(const struct feed *f, u32 item)
 {
     if (f->by_item) return item < f->items ? (f64)f->by_item[item] : 0;
     if (f->found.slots) {
-        u32 slot = f->found.slots[tally_find(&f->found, item)];
-        return slot ? f->found.at[slot - 1].score : 0;
+        isize at = tally_find(&f->found, item);
+        return at < 0 ? 0 : f->found.at[at].score;
     }
     for (isize i = 0; i < f->n; i++)                    /* a short list */
         if (f->at[i].id == item) return f->at[i].score;
@@ -231,28 +235,54 @@ static bool block_draw(struct feed *f, struct scored *out)
     return true;
 }
 
+/* A score that about `want` of those below f->below reach, as some of them say; 0: all do. */
+static f64 score_reached(const struct feed *f, isize want)
+{
+    f64 sample[SAMPLED];
+    isize n = 0, looked = 0, step = f->found.n / SAMPLED + 1;
+    for (isize i = 0; i < f->found.n; i += step, looked++) {
+        f64 score = f->found.at[i].score;
+        if (!(score > 0 && score < f->below)) continue;
+        isize at = n++;
+        for (; at > 0 && sample[at - 1] < score; at--) sample[at] = sample[at - 1];
+        sample[at] = score;
+    }
+    isize place = want * looked / max_isize(f->found.n, 1);
+    return place < n ? sample[place] : 0;
+}
+
+static bool heap_fill(struct feed *f)
+{
+    if (!(f->below > 0)) return false;
+    f64 least = score_reached(f, f->ahead);
+    const struct scored *all = f->found.at;
+    for (isize i = 0; i < f->found.n; i++)
+        if (all[i].score >= least && all[i].score < f->below && all[i].score > 0) f->at[f->n++] = all[i];
+    for (isize i = f->n / 2; i-- > 0;) heap_down(f->at, f->n, i);
+    f->below = least;
+    f->ahead *= 4;
+    return f->n > 0;
+}
+
 static bool feed_draw(struct feed *f, struct scored *out)
 {
     if (f->left) return block_draw(f, out);
+    if (f->heap) {
+        if (f->n == 0 && !heap_fill(f)) return false;
+        *out = f->at[0];
+        f->at[0] = f->at[--f->n];
+        heap_down(f->at, f->n, 0);
+        return true;
+    }
     if (f->next == f->n) return false;
-    if (!f->heap) { *out = f->at[f->next++]; return true; }
-    *out = f->at[0];
-    f->at[0] = f->at[--f->n];
-    heap_down(f->at, f->n, 0);
+    *out = f->at[f->next++];
     return true;
 }
 
-/* `alone`: nobody will ask what it gives an item that another brought, so the heap may eat the scores. */
-static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tally tally, bool alone)
+static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tally tally)
 {
-    struct feed f = { .at = tally.at, .n = tally.n, .heap = true, .recommender = recommender };
-    if (!alone) {
-        f.at = arena_room(k->a, struct scored, tally.n + 1);
-        memcpy(f.at, tally.at, (size_t)tally.n * sizeof *f.at);
-        f.found = tally;
-    }
-    for (isize i = tally.n / 2; i-- > 0;) heap_down(f.at, f.n, i);
-    return f;
+    return (struct feed){ .at = arena_room(k->a, struct scored, tally.n + 1), .heap = true, .ahead = AHEAD_FIRST, .below = HUGE_VAL,
+                          .recommender = recommender, .found = tally };
 }
 
 /* Of all items: a few are drawn, so they are not sorted. Each draw looks for the tallest block, and for the item in it. */
@@ -315,7 +345,7 @@ static f64 *heard_weights(const struct kitchen *k, u8 recommender)
     return weight;
 }
 
-static struct feed table_feed(const struct kitchen *k, u8 recommender, bool alone)
+static struct feed table_feed(const struct kitchen *k, u8 recommender)
 {
     const struct table *t = &k->m->tables[table_of[recommender] - 1];
     const struct context *c = &k->context;
@@ -326,17 +356,18 @@ static struct feed table_feed(const struct kitchen *k, u8 recommender, bool alon
         if (weight[i] > 0) most += (isize)(t->from[c->heard[i].item + 1] - t->from[c->heard[i].item]);
     /* Many long rows fill one array of all items faster than they find themselves in a table. */
     f32 *dense = most > 2 * (isize)k->m->items ? arena_new(k->a, f32, (isize)k->m->items) : NULL;
-    struct tally tally = tally_new(k->a, dense ? 0 : min_isize(most, (isize)k->m->items));
+    struct tally tally = tally_new(k->a, dense ? 0 : min_isize(most / 2, (isize)k->m->items));
+    bool contents = k->m->contents > 0;
     for (isize i = 0; i < c->heard_n; i++) {
         if (weight[i] <= 0) continue;
         u32 item = c->heard[i].item;
         for (u32 r = t->from[item]; r < t->from[item + 1]; r++) {
             const struct pair *p = &t->pairs[r];
             if (dense) dense[p->item] += (f32)(weight[i] * (f64)p->score);
-            else if (model_is_content(k->m, p->item) == k->q->content) tally_add(&tally, p->item, weight[i] * (f64)p->score);
+            else if ((contents && model_is_content(k->m, p->item)) == k->q->content) tally_add(&tally, p->item, weight[i] * (f64)p->score);
         }
     }
-    return dense ? scores_feed(k, recommender, dense) : heap_feed(k, recommender, tally, alone);
+    return dense ? scores_feed(k, recommender, dense) : heap_feed(k, recommender, tally);
 }
 
 static struct feed factors_feed(const struct kitchen *k)
@@ -381,24 +412,19 @@ static struct feed replenish_feed(const struct kitchen *k)
     static const f64 early = .95, forgotten = 4;
     const struct recommend_query *q = k->q;
     u32 *asked = arena_new(k->a, u32, DUE_MOST);
-    struct feed f = { .at = arena_new(k->a, struct scored, DUE_MOST), .recommender = RECOMMENDER_REPLENISH };
+    struct tally due = tally_new(k->a, DUE_MOST);
     isize asked_n = 0;
     for (isize i = q->history_n; i-- > 0 && asked_n < DUE_MOST;) {
         const struct history_entry *e = &q->history[i];
         if (e->type != EVENT_PRODUCT_PURCHASED || e->quantity <= 0 || e->at_ms > q->now_ms || holds(asked, asked_n, e->item)) continue;
         asked[asked_n++] = e->item;                     /* the latest purchase of it counts */
-        f64 days = model_repurchase_days(k->m, e->item), due = days > 0 ? (f64)(q->now_ms - e->at_ms) / (f64)DAY_MS / days : 0;
-        if (due >= early && due <= forgotten) f.at[f.n++] = (struct scored){ exp(-fabs(due - 1)), e->item };
+        f64 days = model_repurchase_days(k->m, e->item), share = days > 0 ? (f64)(q->now_ms - e->at_ms) / (f64)DAY_MS / days : 0;
+        if (share >= early && share <= forgotten) tally_add(&due, e->item, exp(-fabs(share - 1)));
     }
-    f.heap = true;
-    for (isize i = f.n / 2; i-- > 0;) heap_down(f.at, f.n, i);
-    struct tally found = tally_new(k->a, f.n);
-    for (isize i = 0; i < f.n; i++) tally_add(&found, f.at[i].id, f.at[i].score);
-    f.found = found;
-    return f;
+    return heap_feed(k, RECOMMENDER_REPLENISH, due);
 }
 
-static struct feed session_feed(struct kitchen *k, bool alone)
+static struct feed session_feed(struct kitchen *k)
 {
     const struct context *c = &k->context;
     const struct model *fresh = atomic_load_explicit(&k->m->fresh, memory_order_acquire);
@@ -406,18 +432,18 @@ static struct feed session_feed(struct kitchen *k, bool alone)
         k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->a);
         if (fresh) k->near[k->near_sets++] = sknn_neighbours(fresh, c->session, c->session_n, k->a);
     }
-    return heap_feed(k, RECOMMENDER_SESSION, sknn_score(k->m, k->near, k->near_sets, c->latest, k->q->content, k->a), alone);
+    return heap_feed(k, RECOMMENDER_SESSION, sknn_score(k->m, k->near, k->near_sets, c->latest, k->q->content, k->a));
 }
 
-static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
+static struct feed feed_open(struct kitchen *k, u8 recommender)
 {
     assert(recommender < RECOMMENDERS);
     switch ((enum recommender)recommender) {
     case RECOMMENDER_SESSION:
-        return session_feed(k, alone);
+        return session_feed(k);
     case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_SLIST: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
     case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT:
-        return table_feed(k, recommender, alone);
+        return table_feed(k, recommender);
     case RECOMMENDER_ALS:
         return factors_feed(k);
     case RECOMMENDER_RECENT:
@@ -427,7 +453,7 @@ static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
     case RECOMMENDER_REPLENISH:
         return replenish_feed(k);
     case RECOMMENDER_QUIZ:
-        return heap_feed(k, recommender, quiz_score(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->q->content, k->a), alone);
+        return heap_feed(k, recommender, quiz_score(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->q->content, k->a));
     case RECOMMENDERS: break;
     }
     return (struct feed){ .recommender = recommender };
@@ -437,18 +463,16 @@ static struct feed feed_open(struct kitchen *k, u8 recommender, bool alone)
 
 static struct candidate *candidate_of(struct kitchen *k, u32 item)
 {
-    isize before = k->known.n;
-    if (2 * (before + 1) > k->known.mask) {             /* twice the room, and everything found anew */
-        struct tally bigger = tally_new(k->a, 2 * (before + 8));
-        for (isize i = 0; i < before; i++) tally_add(&bigger, k->known.at[i].id, 0);
-        struct candidate *moved = arena_room(k->a, struct candidate, (bigger.mask + 1) / 2 + 1);
-        if (before) memcpy(moved, k->candidates, (size_t)before * sizeof *moved);
-        k->known = bigger;
+    isize at = tally_find(&k->known, item), room = k->known.mask;
+    if (at >= 0) return &k->candidates[at];
+    at = k->known.n;
+    tally_add(&k->known, item, 0);
+    if (k->known.mask != room) {                        /* as it grows, so do they */
+        struct candidate *moved = arena_room(k->a, struct candidate, (k->known.mask + 1) / 2 + 1);
+        memcpy(moved, k->candidates, (size_t)at * sizeof *moved);
         k->candidates = moved;
     }
-    tally_add(&k->known, item, 0);
-    isize at = (isize)k->known.slots[tally_find(&k->known, item)] - 1;
-    if (at == before) k->candidates[at] = (struct candidate){ .item = item };
+    k->candidates[at] = (struct candidate){ .item = item };
     return &k->candidates[at];
 }
 
@@ -573,7 +597,7 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     k->total_weight = 0;
     for (isize i = 0; i < n; i++) {
         u8 r = recommenders[i];
-        feeds[i] = feed_open(k, r, n == 1);
+        feeds[i] = feed_open(k, r);
         feeds[i].weight = weight_of(k->q, r, i);
         k->total_weight += feeds[i].weight;
     }
@@ -623,8 +647,8 @@ static isize place_of(const struct reasons *reasons, u32 item)  /* -1: not on th
 {
     const struct kitchen *k = reasons->k;
     if (!(reasons->listed >> (item & 63) & 1)) return -1;
-    u32 at = k->known.slots[tally_find(&k->known, item)];
-    return at && k->candidates[at - 1].placed ? k->candidates[at - 1].place : -1;
+    isize at = tally_find(&k->known, item);
+    return at >= 0 && k->candidates[at].placed ? k->candidates[at].place : -1;
 }
 
 static void session_gave(void *ctx, u32 item, isize ago, f64 score)
@@ -747,7 +771,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     k.list = arena_new(a, struct recommended, query->limit + 1);
     *out = k.list;
     if (!model || query->limit == 0) return 0;
-    k.known = tally_new(a, 2 * max_isize(DRAW_FIRST, 2 * query->limit));
+    k.known = tally_new(a, 4 * max_isize(DRAW_FIRST, 2 * query->limit));
     k.candidates = arena_room(a, struct candidate, (k.known.mask + 1) / 2 + 1);
     context_read(&k.context, model, query, a);
 

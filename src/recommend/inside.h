@@ -134,23 +134,33 @@ u32 task_recommenders(enum task task);                  /* what may help there: 
 struct tuning { struct recommend_options options; f64 weight[RECOMMENDERS], latest_score; isize trials; };
 struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, u32 only, u64 seed);
 
-/* Candidates found by item, each once. */
-struct tally { u32 *slots; isize mask; struct scored *at; isize n; };
-struct tally tally_new(arena *a, isize most);
-static inline isize tally_find(const struct tally *t, u32 item)     /* the slot it has, or may have */
+/* Candidates found by item, each once: a hash table of places in a list, which grows. */
+struct tally { u32 *slots; isize mask; struct scored *at; isize n; arena *a; };
+struct tally tally_new(arena *a, isize expected);
+struct tally tally_grown(struct tally t);               /* the same with twice the room */
+static inline isize tally_slot(const struct tally *t, u32 item) { return (isize)((item * 2654435761U) >> 7) & t->mask; }
+/* Where in the list it stands; -1: nowhere. */
+static inline isize tally_find(const struct tally *t, u32 item)
 {
-    isize i = (isize)((item * 2654435761U) >> 7) & t->mask;
-    while (t->slots[i] && t->at[t->slots[i] - 1].id != item) i = (i + 1) & t->mask;
-    return i;
+    for (isize i = tally_slot(t, item);; i = (i + 1) & t->mask) {
+        isize at = (isize)t->slots[i] - 1;
+        if (at < 0 || t->at[at].id == item) return at;
+    }
 }
 static inline void tally_add(struct tally *t, u32 item, f64 score)
 {
-    isize slot = tally_find(t, item);
-    if (!t->slots[slot]) {
-        t->at[t->n] = (struct scored){ 0, item };
-        t->slots[slot] = (u32)++t->n;
+    for (isize i = tally_slot(t, item);; i = (i + 1) & t->mask) {
+        u32 place = t->slots[i];
+        if (!place) {
+            t->at[t->n] = (struct scored){ score, item };
+            t->slots[i] = (u32)++t->n;
+            if (2 * t->n > t->mask) *t = tally_grown(*t);
+            return;
+        }
+        if (t->at[place - 1].id != item) continue;
+        t->at[place - 1].score += score;
+        return;
     }
-    t->at[t->slots[slot] - 1].score += score;
 }
 
 /* Items that bear any of these facets, rare facets counting most; and which of them an item bears, the rarest; -1: none. */

@@ -17,12 +17,26 @@
  * the session; to hide those costs more than half of all hits. */
 #include "recommend/inside.h"
 
-struct tally tally_new(arena *a, isize most)
+enum { FOUND_AGAIN = 4 };                               /* an item is found so often, about: room is made for the rest */
+
+struct tally tally_new(arena *a, isize expected)
 {
     isize slots = 16;
-    while (slots < 2 * most) slots *= 2;
-    return (struct tally){ arena_new(a, u32, slots), slots - 1,
-                           arena_room(a, struct scored, slots / 2 + 1), 0 };
+    while (slots < 2 * expected) slots *= 2;
+    return (struct tally){ arena_new(a, u32, slots), slots - 1, arena_room(a, struct scored, slots / 2 + 1), 0, a };
+}
+
+struct tally tally_grown(struct tally t)
+{
+    struct tally bigger = tally_new(t.a, t.mask + 1);
+    memcpy(bigger.at, t.at, (size_t)t.n * sizeof *t.at);
+    bigger.n = t.n;
+    for (isize k = 0; k < t.n; k++) {
+        isize i = tally_slot(&bigger, t.at[k].id);
+        while (bigger.slots[i]) i = (i + 1) & bigger.mask;
+        bigger.slots[i] = (u32)k + 1;
+    }
+    return bigger;
 }
 
 /* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
@@ -109,14 +123,20 @@ struct tally sknn_score(const struct model *m, const struct neighbours *near, is
             most += s.to - s.from;
         }
     }
-    struct tally tally = tally_new(a, min_isize(most, items));
-    for (isize set = 0; set < sets; set++)
+    struct tally tally = tally_new(a, min_isize(most / FOUND_AGAIN, items));
+    const bool contents = m->contents > 0;
+    for (isize set = 0; set < sets; set++) {
+        const struct model *of = near[set].of;
+        const f32 *idf = of->idf;
         for (isize i = 0; i < near[set].n; i++) {
-            struct stretch s = stretch_of(near[set].of, &near[set].at[i]);
-            for (isize j = s.from; j < s.to; j++)
-                if (s.items[j] != latest && model_is_content(m, s.items[j]) == content)
-                    tally_add(&tally, s.items[j], stretch_score(near[set].of, &s, j));
+            struct stretch s = stretch_of(of, &near[set].at[i]);
+            for (isize j = s.from; j < s.to; j++) {
+                u32 item = s.items[j];
+                if (item != latest && (contents && model_is_content(m, item)) == content)
+                    tally_add(&tally, item, s.weight * of->distance_weight[j < s.at ? s.at - j : j - s.at] * (f64)idf[item]);
+            }
         }
+    }
     return tally;
 }
 
