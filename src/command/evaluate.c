@@ -2,6 +2,7 @@
  *
  * evaluate.c - `opmaat evaluate KIND`: one row a kind, each a pure function of files in the room that serves what it measures. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/rcu.h"
 #include "command/inside.h"
@@ -21,6 +22,15 @@ static enum err needs(struct args *args, const char *what, struct diag *diag)
     return diag_set(diag, ERR_BAD_INPUT, "evaluate %.*s needs %s; usage: opmaat %s", STR_FMT(args->words[0]), what, args->usage);
 }
 
+/* What is being done, on a terminal: a line that is written over. Into a file or a pipe nothing goes but the report. */
+static void doing(void *ctx, const char *what)
+{
+    bool *said = ctx;
+    *said = true;
+    (void)fprintf(stderr, "\r%s\033[K", what);
+    (void)fflush(stderr);
+}
+
 /* One file is given by --train or as a word; a second by --test. */
 static enum err lists(struct args *args, struct buf *out, struct diag *diag)
 {
@@ -30,7 +40,14 @@ static enum err lists(struct args *args, struct buf *out, struct diag *diag)
     if (train.len == 0 || (test.len == 0 && !one_file)) return needs(args, one_file ? "--train" : "--train and --test", diag);
     struct evaluate_options options = { .kind = kind, .train = arena_z(args->a, train), .test = test.len ? arena_z(args->a, test) : NULL,
                                         .algorithm = option(args, "algorithm", ""), .json = flag(args, "json") };
-    return evaluate_run(&options, out, diag);
+    bool said = false;
+    if (isatty(STDERR_FILENO)) {
+        options.said = doing;
+        options.ctx = &said;
+    }
+    enum err err = evaluate_run(&options, out, diag);
+    if (said) (void)fprintf(stderr, "\r\033[K");
+    return err;
 }
 
 static enum err ope(struct args *args, struct buf *out, struct diag *diag)

@@ -5,7 +5,8 @@
  *   sum over seen (1 - u'v)^2 + alpha * sum over all (u'v)^2 + sum lambda_u |u|^2 + sum lambda_v |v|^2
  *
  * (Hu, Koren and Volinsky 2008), with regularisation scaled by frequency, lambda_u = lambda (|I_u| + alpha |I|),
- * and small starting vectors (Rendle et al. 2022). Half a round solves for every person u
+ * and small starting vectors (Rendle et al. 2022). alpha is als_unseen / |I|: what is not seen weighs the same as a whole in
+ * a small catalogue and in a large one; the same alpha for 3,600 and for 41,000 items leaves nothing of the second. Half a round solves for every person u
  *
  *   (alpha V'V + V_u'V_u + lambda_u I) u = V_u' 1
  *
@@ -23,9 +24,6 @@
 #include <math.h>
 
 enum { STEPS = 3, STEPS_ALONE = 12, BATCH = 128, LANES = 16 };
-
-/* Rows in lists: row r has the columns at[from[r]] .. at[from[r + 1] - 1]. */
-struct lists { isize n; isize *from; u32 *at; };
 
 /* ---- one person's rows ------------------------------------------------------------------------ */
 
@@ -145,28 +143,34 @@ static void gram_of(const f32 *v, isize n, isize d, f64 alpha, f32 *out)
     cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)n, (f32)alpha, v, (int)d, 0, out, (int)d);
 }
 
-static f64 lambda_of(const struct recommend_options *o, isize seen, isize all)
+struct half { const struct lists *rows; const f32 *v, *gram; f64 lambda, everybody; isize d; f32 *x; };
+
+static void solve_batches(void *ctx, isize from, isize to)
 {
-    return o->als_lambda * ((f64)seen + o->als_alpha * (f64)all);
+    const struct half *h = ctx;
+    arena a = { 0 };
+    f32 lambda[BATCH];
+    struct solver s = solver_new(&a, h->d, h->v, h->gram, BATCH);
+    for (isize batch = from; batch < to; batch++) {
+        isize r = batch * BATCH, n = min_isize(BATCH, h->rows->n - r);
+        for (isize i = 0; i < n; i++) lambda[i] = (f32)(h->lambda * ((f64)(h->rows->from[r + i + 1] - h->rows->from[r + i]) + h->everybody));
+        solve(&s, h->rows->at, h->rows->from + r, n, lambda, STEPS, h->x + r * h->d);
+    }
+    arena_fini(&a);
 }
 
-/* Every row of x anew, from v as it stands. */
-static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v, isize v_n, isize d, f32 *x, arena *a)
+/* Every row of x anew, from the v_n rows of v as they stand. */
+static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v, isize v_n, f64 alpha, isize d, f32 *x, arena *a)
 {
     struct arena_mark mark = arena_mark(a);
-    f32 *gram = arena_new(a, f32, d * d), lambda[BATCH];
-    gram_of(v, v_n, d, o->als_alpha, gram);
-    struct solver s = solver_new(a, d, v, gram, BATCH);
-    for (isize r = 0; r < rows->n; r += BATCH) {
-        isize n = min_isize(BATCH, rows->n - r);
-        for (isize i = 0; i < n; i++) lambda[i] = (f32)lambda_of(o, rows->from[r + i + 1] - rows->from[r + i], v_n);
-        solve(&s, rows->at, rows->from + r, n, lambda, STEPS, x + r * d);
-    }
+    f32 *gram = arena_new(a, f32, d * d);
+    gram_of(v, v_n, d, alpha, gram);
+    struct half half = { rows, v, gram, o->als_lambda, alpha * (f64)v_n, d, x };
+    share((rows->n + BATCH - 1) / BATCH, o->threads, solve_batches, &half);
     arena_reset(a, mark);
 }
 
-/* People and what they dealt with, each item once; a session of nobody's is a person of its own. */
-static struct lists people_lists(struct build *b)
+struct lists people_lists(struct build *b)
 {
     const struct model *m = b->m;
     u32 most = 0;
@@ -202,7 +206,7 @@ static struct lists people_lists(struct build *b)
     return l;
 }
 
-static struct lists turned(const struct lists *l, isize columns, arena *a)
+struct lists turned(const struct lists *l, isize columns, arena *a)
 {
     struct lists t = { columns, arena_new(a, isize, columns + 2), arena_new(a, u32, l->from[l->n] + 1) };
     isize *fill = arena_new(a, isize, columns + 1);
@@ -224,16 +228,16 @@ void build_factors(struct build *b)
     if ((people.n + (isize)m->items) * d * (isize)sizeof(f32) <= o->memory_bytes) {
         f32 *u = arena_new(&b->scratch, f32, people.n * d), *v = arena_new(&m->arena, f32, (isize)m->items * d);
         struct rng rng = rng_seed(o->seed);
-        f64 spread = .1 / sqrt((f64)d);
+        f64 spread = .1 / sqrt((f64)d), alpha = o->als_unseen / (f64)max_isize(1, m->card.items);
         for (isize i = 0; i < (isize)m->items; i++)
             for (isize k = 0; k < d && items.from[i + 1] > items.from[i]; k++)
                 v[i * d + k] = (f32)(spread * 3.4641016151377544 * (rng_unit(&rng) - .5));  /* uniform, that deviation */
         for (isize round = 0; round < o->als_rounds; round++) {
-            half_round(o, &people, v, (isize)m->items, d, u, &b->scratch);
-            half_round(o, &items, u, people.n, d, v, &b->scratch);
+            half_round(o, &people, v, (isize)m->items, alpha, d, u, &b->scratch);
+            half_round(o, &items, u, people.n, alpha, d, v, &b->scratch);
         }
-        m->factors = (struct factors){ d, v, arena_new(&m->arena, f32, d * d) };
-        gram_of(v, (isize)m->items, d, o->als_alpha, m->factors.gram);
+        m->factors = (struct factors){ d, alpha, v, arena_new(&m->arena, f32, d * d) };
+        gram_of(v, (isize)m->items, d, alpha, m->factors.gram);
         m->card.als_people = people.n;
     }
     arena_reset(&b->scratch, mark);

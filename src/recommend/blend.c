@@ -39,7 +39,7 @@ static const char *const names[RECOMMENDERS] = {
     [RECOMMENDER_BUNDLES] = "bundles",        [RECOMMENDER_COMPLEMENTS] = "complements",
     [RECOMMENDER_UPSELL] = "upsell",          [RECOMMENDER_OUTFIT] = "outfit",
     [RECOMMENDER_REPLENISH] = "replenish",    [RECOMMENDER_QUIZ] = "quiz",
-    [RECOMMENDER_SLIST] = "slist",
+    [RECOMMENDER_SLIST] = "slist",             [RECOMMENDER_SPECTRAL] = "spectral",
 };
 
 const char *recommender_name(u8 recommender)
@@ -306,6 +306,7 @@ static const u8 table_of[RECOMMENDERS] = {              /* + 1 */
     [RECOMMENDER_COOC] = TABLE_COOC + 1, [RECOMMENDER_RULES] = TABLE_RULES + 1, [RECOMMENDER_EASE] = TABLE_EASE + 1,
     [RECOMMENDER_SLIST] = TABLE_SLIST + 1, [RECOMMENDER_CONTENT] = TABLE_CONTENT + 1, [RECOMMENDER_BUNDLES] = TABLE_BUNDLES + 1,
     [RECOMMENDER_UPSELL] = TABLE_UPSELL + 1, [RECOMMENDER_COMPLEMENTS] = TABLE_COMPLEMENTS + 1, [RECOMMENDER_OUTFIT] = TABLE_COMPLEMENTS + 1,
+    [RECOMMENDER_SPECTRAL] = TABLE_SPECTRAL + 1,
 };
 
 static f64 step_of(const struct model *m, u8 recommender)
@@ -313,7 +314,8 @@ static f64 step_of(const struct model *m, u8 recommender)
     const struct recommend_options *o = &m->options;
     return recommender == RECOMMENDER_RULES ? o->rules_step : recommender == RECOMMENDER_EASE ? o->ease_step
          : recommender == RECOMMENDER_SLIST ? o->slist_step
-         : recommender == RECOMMENDER_ALS ? o->als_step : o->cooc_step;
+         : recommender == RECOMMENDER_ALS ? o->als_step : recommender == RECOMMENDER_SPECTRAL ? o->spectral_step
+         : o->cooc_step;
 }
 
 /* Adds to what somebody chose, rather than to their taste: asked of the product in view and the cart, of the wish list, else of
@@ -381,7 +383,7 @@ static struct feed factors_feed(const struct kitchen *k)
         if (weight[i] > 0) items[n++] = c->heard[i].item;
     if (!m->factors.d || n == 0) return (struct feed){ .recommender = RECOMMENDER_ALS };
     f32 *scores = arena_new(k->a, f32, (isize)m->items);
-    f64 lambda = m->options.als_lambda * ((f64)n + m->options.als_alpha * (f64)m->items);
+    f64 lambda = m->options.als_lambda * ((f64)n + m->factors.alpha * (f64)m->items);
     factors_score(&m->factors, m->items, factors_of_person(&m->factors, items, n, lambda, k->a), scores);
     return scores_feed(k, RECOMMENDER_ALS, scores);
 }
@@ -442,7 +444,7 @@ static struct feed feed_open(struct kitchen *k, u8 recommender)
     case RECOMMENDER_SESSION:
         return session_feed(k);
     case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_SLIST: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
-    case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT:
+    case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT: case RECOMMENDER_SPECTRAL:
         return table_feed(k, recommender);
     case RECOMMENDER_ALS:
         return factors_feed(k);

@@ -179,7 +179,7 @@ static void a_taste_solves_its_equations(void **state)
         f64 left = lambda * (f64)u[row], right = 0;
         for (u32 i = 0; i <= ITEMS; i++) {
             const f32 *v = m->factors.items + (isize)i * 4;
-            f64 dot = 0, times = o.als_alpha;
+            f64 dot = 0, times = m->factors.alpha;
             for (isize d = 0; d < 4; d++) dot += (f64)v[d] * (f64)u[d];
             for (isize s = 0; s < countof(seen); s++)
                 if (seen[s] == i) { times += 1; right += (f64)v[row]; }
@@ -195,6 +195,92 @@ static void a_taste_solves_its_equations(void **state)
     assert_true(liked / 4 > others / 8);
     arena_fini(&a);
     model_free(m);
+}
+
+/* Eigenvectors of a symmetric matrix in double precision, a column each (Jacobi's rotations). */
+static void rotate_out(f64 c[ITEMS][ITEMS], f64 v[ITEMS][ITEMS])
+{
+    for (isize i = 0; i < ITEMS; i++)
+        for (isize j = 0; j < ITEMS; j++) v[i][j] = i == j;
+    for (int sweep = 0; sweep < 60; sweep++)
+        for (isize p = 0; p < ITEMS; p++)
+            for (isize q = p + 1; q < ITEMS; q++) {
+                f64 turn = .5 * atan2(2 * c[p][q], c[q][q] - c[p][p]), co = cos(turn), si = sin(turn);
+                for (isize k = 0; k < ITEMS; k++) {
+                    f64 a = c[k][p], b = c[k][q];
+                    c[k][p] = co * a - si * b;
+                    c[k][q] = si * a + co * b;
+                }
+                for (isize k = 0; k < ITEMS; k++) {
+                    f64 a = c[p][k], b = c[q][k];
+                    c[p][k] = co * a - si * b;
+                    c[q][k] = si * a + co * b;
+                    a = v[k][p], b = v[k][q];
+                    v[k][p] = co * a - si * b;
+                    v[k][q] = si * a + co * b;
+                }
+            }
+}
+
+/* Against the same filter worked out in double precision. 1e-3: what six rounds of subspace iteration leave of twelve directions. */
+static void the_spectral_filter_is_the_projection_on_the_first_singular_vectors(void **state)
+{
+    (void)state;
+    static bool held[SESSIONS][ITEMS + 1];
+    static struct interaction at[SESSIONS * ITEMS];
+    enum { D = 3 };
+    isize n = world(at, held);
+    struct recommend_options o = recommend_defaults();
+    o.spectral_dims = D;
+    o.spectral_row = ITEMS;
+    struct model *m = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
+    f64 by_item[ITEMS] = { 0 }, by_person[SESSIONS] = { 0 }, c[ITEMS][ITEMS] = { 0 }, v[ITEMS][ITEMS];
+    for (isize s = 0; s < SESSIONS; s++)
+        for (isize i = 0; i < ITEMS; i++) { by_item[i] += held[s][i + 1]; by_person[s] += held[s][i + 1]; }
+    for (isize i = 0; i < ITEMS; i++)
+        for (isize j = 0; j < ITEMS; j++)
+            for (isize s = 0; s < SESSIONS; s++)
+                if (held[s][i + 1] && held[s][j + 1]) c[i][j] += 1 / by_person[s] / sqrt(by_item[i] * by_item[j]);
+    rotate_out(c, v);
+    f64 bar = 0;                                        /* the D-th largest eigenvalue */
+    for (isize k = 0; k < ITEMS; k++) {
+        isize larger = 0;
+        for (isize l = 0; l < ITEMS; l++) larger += c[l][l] > c[k][k];
+        if (larger == D - 1) bar = c[k][k];
+    }
+    const struct table *t = &m->tables[TABLE_SPECTRAL];
+    for (u32 i = 1; i <= ITEMS; i++) {
+        u32 p = t->from[i];
+        for (u32 j = 1; j <= ITEMS; j++) {
+            f64 want = 0;
+            for (isize k = 0; k < ITEMS; k++)
+                if (c[k][k] >= bar) want += v[i - 1][k] * v[j - 1][k] * sqrt(by_item[j - 1] / by_item[i - 1]);
+            bool stands = p < t->from[i + 1] && t->pairs[p].item == j;
+            f64 got = stands ? (f64)t->pairs[p++].score : 0;
+            if (i == j) want = 0;                       /* nothing leads to itself */
+            if (fabs(got - fmax(0, want)) > 1e-3) fail_msg("[%u][%u] is %g, not %g", i, j, got, want);
+        }
+    }
+    model_free(m);
+}
+
+/* As many threads as there may be, and one: the same digits. */
+static void threads_change_nothing(void **state)
+{
+    (void)state;
+    static bool held[SESSIONS][ITEMS + 1];
+    static struct interaction at[SESSIONS * ITEMS];
+    isize n = world(at, held);
+    struct recommend_options o = recommend_defaults();
+    struct model *one = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
+    o.threads = 4;
+    struct model *four = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
+    assert_memory_equal(one->factors.items, four->factors.items, (ITEMS + 1) * (size_t)one->factors.d * sizeof(f32));
+    const struct table *a = &one->tables[TABLE_SPECTRAL], *b = &four->tables[TABLE_SPECTRAL];
+    assert_memory_equal(a->from, b->from, (ITEMS + 2) * sizeof(u32));
+    assert_memory_equal(a->pairs, b->pairs, a->from[ITEMS + 1] * sizeof(struct pair));
+    model_free(one);
+    model_free(four);
 }
 
 static void the_same_data_gives_the_same_model(void **state)
@@ -222,6 +308,8 @@ int main(void)
         cmocka_unit_test(slist_has_a_row_for_every_item),
         cmocka_unit_test(a_head_that_does_not_fit_shrinks),
         cmocka_unit_test(a_taste_solves_its_equations),
+        cmocka_unit_test(the_spectral_filter_is_the_projection_on_the_first_singular_vectors),
+        cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(the_same_data_gives_the_same_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,8 +67,7 @@ static void mirror(f32 *g, isize n)
                 for (isize i = max_isize(ib, j + 1); i < min_isize(ib + BLOCK, n); i++) g[i * n + j] = g[j * n + i];
 }
 
-/* The k-th largest of n; they are moved about. */
-static f32 largest(f32 *at, isize n, isize k)
+f32 largest(f32 *at, isize n, isize k)
 {
     isize from = 0, to = n - 1;
     while (from < to) {

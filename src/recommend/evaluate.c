@@ -24,6 +24,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { K_MAX = 50, RESAMPLES = 1000, BASKET_CONTEXT = 20 };
 
@@ -52,6 +53,7 @@ static const char common[] = " Ties are broken against us; targets unknown to tr
 static const struct { const char *name; u8 recommender; } algorithms[] = {
     { "sknn", RECOMMENDER_SESSION }, { "cooc", RECOMMENDER_COOC }, { "rules", RECOMMENDER_RULES }, { "slist", RECOMMENDER_SLIST },
     { "ease", RECOMMENDER_EASE },    { "als", RECOMMENDER_ALS },      { "pop", RECOMMENDER_POPULAR },
+    { "spectral", RECOMMENDER_SPECTRAL },
 };
 
 /* ---- measuring ----------------------------------------------------------------------------- */
@@ -326,33 +328,47 @@ static void report_text(const struct report *r, struct buf *out, arena *a)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-static void answer(struct report *r, const struct ask *ask, const struct questions *q, arena *a)
+enum { SHOWN = 20 };
+
+struct answering { const struct report *r; const struct ask *ask; const struct trial *at; f64 *took_us; isize **ranks; u32 (*shown)[SHOWN]; };
+
+static void answer_some(void *ctx, isize from, isize to)
 {
-    i64 began_us = clock_monotonic_us();
-    f64 *took_us = arena_new(a, f64, q->n + 1);
-    struct tested *tested = arena_new(a, struct tested, q->n + 1);
-    struct bitset *shown = bitset_new(ask->model->items + 1);
+    const struct answering *q = ctx;
     arena scratch = { 0 };
-    for (isize i = 0; i < q->n; i++) {
+    for (isize i = from; i < to; i++) {
         const struct trial *trial = &q->at[i];
         struct recommended *list;
-        isize *ranks = arena_new(&scratch, isize, trial->targets_n);
         i64 started_us = clock_monotonic_us();
-        isize n = trial_ask(ask, trial, r->kind->deep + 1, &scratch, &list);    /* one more, to see a tie across the end */
-        took_us[i] = (f64)(clock_monotonic_us() - started_us);
-        for (isize l = 0; l < min_isize(n, 20); l++) (void)bitset_set(shown, list[l].item);
-        trial_ranks(trial, list, n, ranks);
-        if (i == 0 || trial->group != q->at[i - 1].group) r->groups++;
-        tested_add(&tested[r->groups - 1], trial, ranks);
-        r->targets += trial->targets_n;
+        isize n = trial_ask(q->ask, trial, q->r->kind->deep + 1, &scratch, &list);      /* one more, to see a tie across the end */
+        q->took_us[i] = (f64)(clock_monotonic_us() - started_us);
+        for (isize l = 0; l < min_isize(n, SHOWN); l++) q->shown[i][l] = list[l].item;
+        trial_ranks(trial, list, n, q->ranks[i]);
         arena_clear(&scratch);
     }
     arena_fini(&scratch);
+}
+
+static void answer(struct report *r, const struct ask *ask, const struct questions *q, isize threads, arena *a)
+{
+    i64 began_us = clock_monotonic_us();
+    struct answering all = { r, ask, q->at, arena_new(a, f64, q->n + 1), arena_new(a, isize *, q->n + 1), NULL };
+    all.shown = arena_alloc(a, (isize)sizeof *all.shown, (isize)_Alignof(u32), q->n + 1);
+    for (isize i = 0; i < q->n; i++) all.ranks[i] = arena_new(a, isize, q->at[i].targets_n);
+    share(q->n, threads, answer_some, &all);
+    struct tested *tested = arena_new(a, struct tested, q->n + 1);
+    struct bitset *shown = bitset_new(ask->model->items + 1);
+    for (isize i = 0; i < q->n; i++) {
+        for (isize l = 0; l < SHOWN && all.shown[i][l]; l++) (void)bitset_set(shown, all.shown[i][l]);
+        if (i == 0 || q->at[i].group != q->at[i - 1].group) r->groups++;
+        tested_add(&tested[r->groups - 1], &q->at[i], all.ranks[i]);
+        r->targets += q->at[i].targets_n;
+    }
     estimate_all(tested, r->groups, r->seed, r->resamples, a, r->measures);
     if (r->card.items > 0) r->coverage = (f64)bitset_count(shown) / (f64)r->card.items;
-    qsort(took_us, (size_t)q->n, sizeof(f64), ascending);
-    r->p50 = took_us[q->n / 2];
-    r->p99 = took_us[(isize)(.99 * (f64)(q->n - 1))];
+    qsort(all.took_us, (size_t)q->n, sizeof(f64), ascending);
+    r->p50 = all.took_us[q->n / 2];
+    r->p99 = all.took_us[(isize)(.99 * (f64)(q->n - 1))];
     r->test_seconds = (f64)(clock_monotonic_us() - began_us) / 1e6;
     bitset_free(shown);
 }
@@ -429,8 +445,10 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
     report.test_n = test.n;
     report.test_groups = test.groups;
     report.questions = &questions;
-    report.tuning = recommend_tune(kind->task, all, all_n, known, only, report.seed);
+    isize threads = (isize)sysconf(_SC_NPROCESSORS_ONLN);
+    report.tuning = recommend_tune(kind->task, all, all_n, known, &(struct tune_options){ only, report.seed, threads, options->said, options->ctx });
     report.tune_seconds = (f64)(clock_monotonic_us() - began_us) / 1e6;
+    if (options->said) options->said(options->ctx, "building the model");
     model = model_build(all, all_n, known, last_ms, &report.tuning.options, NULL);
     report.card = model_card(model);
 
@@ -439,7 +457,9 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
     ask.latest_score = report.tuning.latest_score;
     for (u8 r = 0; r < RECOMMENDERS; r++)
         if (ask.weight[r] > 0) ask.mix[ask.mix_n++] = r;
-    answer(&report, &ask, &questions, &a);
+    if (options->said) options->said(options->ctx, "asking");
+    /* Where latency is what is looked at, one question at a time. */
+    answer(&report, &ask, &questions, kind->same_people ? threads : 1, &a);
     if (options->json) report_json(&report, out, &a);
     else report_text(&report, out, &a);
 

@@ -22,12 +22,12 @@ enum ranking_kind { RANKING_TRENDING, RANKING_BESTSELLERS, RANKING_POPULAR, RANK
 struct ranking { struct scored *at; isize n; };
 
 /* Item -> items, best first: what is looked up rather than worked out when somebody asks. */
-enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLE_SLIST, TABLE_CONTENT, TABLE_BUNDLES, TABLE_COMPLEMENTS, TABLE_UPSELL, TABLES };
+enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLE_SLIST, TABLE_CONTENT, TABLE_BUNDLES, TABLE_COMPLEMENTS, TABLE_UPSELL, TABLE_SPECTRAL, TABLES };
 struct pair { u32 item; f32 score; };
 struct table { u32 *from; struct pair *pairs; };        /* from: items + 1 places; null: not built */
 
 /* Items as vectors of d numbers, and alpha times the sum of their outer products (als.c). */
-struct factors { isize d; f32 *items, *gram; };
+struct factors { isize d; f64 alpha; f32 *items, *gram; };
 
 /* Hashes of "name=value", ascending, and the items of each (goods.c). */
 struct facets { isize n; u64 *hash; u32 *from, *items; };
@@ -103,6 +103,16 @@ void build_tables(struct build *b);                     /* table.c: cooc and rul
 void build_slist(struct build *b);                      /* slist.c */
 void build_ease(struct build *b);                       /* ease.c */
 void build_factors(struct build *b);                    /* als.c */
+void build_spectral(struct build *b);                   /* spectral.c */
+/* Rows in lists: row r has the columns at[from[r]] .. at[from[r + 1] - 1]. */
+struct lists { isize n; isize *from; u32 *at; };
+/* People and what they dealt with, each item once; a session of nobody's is a person of its own (als.c). In the build's scratch. */
+struct lists people_lists(struct build *b);
+struct lists turned(const struct lists *l, isize columns, arena *a);
+f32 largest(f32 *at, isize n, isize k);                 /* the k-th largest of n; they are moved about (ease.c) */
+/* Calls each(ctx, from, to) for stretches of 0 .. n-1 that together are all of it, on so many threads, this one too (share.c). What a
+ * stretch writes must be its own: then the outcome is the same whoever does it. */
+void share(isize n, isize threads, void (*each)(void *ctx, isize from, isize to), void *ctx);
 void algebra_start(void);                               /* algebra.c; before anything dense */
 
 /* The taste of somebody who dealt with these items: d numbers. */
@@ -130,9 +140,11 @@ MUST_USE enum err clicks_read(const char *path, str group, struct names *names, 
 
 struct recommend_options task_options(enum task task);  /* where tuning starts */
 u32 task_recommenders(enum task task);                  /* what may help there: bit set */
-/* Numbers and blend weights that suit these interactions, by session and time. only: bit set of recommenders, 0: all of the task. */
+/* Numbers and blend weights that suit these interactions, by session and time. only: bit set of recommenders, 0: all of the task.
+ * said, unless null, is told what is being done next. */
+struct tune_options { u32 only; u64 seed; isize threads; void (*said)(void *ctx, const char *what); void *ctx; };
 struct tuning { struct recommend_options options; f64 weight[RECOMMENDERS], latest_score; isize trials; };
-struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, u32 only, u64 seed);
+struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, const struct tune_options *options);
 
 /* Candidates found by item, each once: a hash table of places in a list, which grows. */
 struct tally { u32 *slots; isize mask; struct scored *at; isize n; arena *a; };

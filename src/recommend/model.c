@@ -39,7 +39,8 @@ struct recommend_options recommend_defaults(void)
         .rules_window = 5, .rules_norm = .5, .rules_step = .6,
         .ease_items = 5000, .ease_row = 200, .ease_lambda = 100, .ease_decay_days = 90, .ease_step = .6,
         .slist_row = 200, .slist_alpha = .4, .slist_lambda = 10, .slist_decay_days = 30, .slist_step = .4,
-        .als_dims = 64, .als_rounds = 10, .als_alpha = .1, .als_lambda = .02, .als_step = 1,
+        .als_dims = 64, .als_rounds = 10, .als_unseen = 400, .als_lambda = .003, .als_step = 1,
+        .spectral_dims = 64, .spectral_row = 100, .spectral_step = .6,
         .memory_bytes = (isize)512 << 20, .seed = 1,
     };
 }
@@ -267,6 +268,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     build_slist(&b);
     build_ease(&b);
     build_factors(&b);
+    build_spectral(&b);
     arena_fini(&b.scratch);
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;

@@ -48,7 +48,12 @@ struct recommend_options {
     f64 slist_alpha, slist_lambda, slist_decay_days, slist_step;
     /* factors (als.c) */
     isize als_dims, als_rounds;
-    f64 als_alpha, als_lambda, als_step;
+    f64 als_unseen;                     /* all unseen items together weigh like so many seen ones */
+    f64 als_lambda, als_step;
+    /* the low-pass filter (spectral.c) */
+    isize spectral_dims, spectral_row;
+    f64 spectral_step;
+    isize threads;                  /* that build; 0 and 1: the caller's alone, as beside a shop that serves */
     isize memory_bytes;             /* what building may take at most for dense algebra: the head shrinks to it */
     u64 seed;
     u32 only;                       /* bit set over enum recommender: build no more than these; 0: all */
@@ -86,7 +91,8 @@ enum recommender {
     RECOMMENDER_SESSION = 0, RECOMMENDER_COOC = 1, RECOMMENDER_TRENDING = 2, RECOMMENDER_BESTSELLERS = 3, RECOMMENDER_RECENT = 4,
     RECOMMENDER_POPULAR = 5, RECOMMENDER_RULES = 6, RECOMMENDER_EASE = 7, RECOMMENDER_ALS = 8, RECOMMENDER_CONTENT = 9,
     RECOMMENDER_BUNDLES = 10, RECOMMENDER_COMPLEMENTS = 11, RECOMMENDER_UPSELL = 12, RECOMMENDER_OUTFIT = 13,
-    RECOMMENDER_REPLENISH = 14, RECOMMENDER_QUIZ = 15, RECOMMENDER_SLIST = 16, RECOMMENDERS
+    RECOMMENDER_REPLENISH = 14, RECOMMENDER_QUIZ = 15, RECOMMENDER_SLIST = 16,
+    RECOMMENDER_SPECTRAL = 17, RECOMMENDERS
 };
 _Static_assert(RECOMMENDERS <= 64, "from 64 on a source is no recommender");
 /* Without dense algebra: seconds at most. */
@@ -167,6 +173,7 @@ struct evaluate_options {
     bool json;                                          /* else text for a terminal */
     u64 seed;                                           /* of the intervals and of training; 0: 1 */
     isize resamples;                                    /* for the intervals; 0: 1,000 */
+    void (*said)(void *ctx, const char *what); void *ctx;       /* told what is being done next; null: nobody is */
 };
 /* Writes protocol, sizes, metrics with 95 % intervals, timings. ERR_NOT_FOUND, ERR_BAD_INPUT (with the file and line in diag)
  * or ERR_REFUSED (no such algorithm; nothing to predict). */

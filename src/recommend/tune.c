@@ -14,8 +14,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 700, POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 6 };
-static const f64 gain_asked = 1.004;
+enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 2000, POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 7, WEIGHED_HEAD_MAX = 8000 };
+static const f64 gain_asked = 1.004, gain_of_people = 1.01;   /* of long histories there are fewer, each its own: their means are rougher */
 static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
 static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
 
@@ -48,15 +48,16 @@ static const struct knob knobs[] = {
     { RECOMMENDER_RULES, ASKED, AT(rules_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
     { RECOMMENDER_RULES, BUILT, AT(rules_norm), SESSIONS | SEQUENCES, { 0, .1, .25, .5 }, 4 },
     { RECOMMENDER_RULES, BUILT, AT(rules_shrink), SESSIONS | SEQUENCES, { 0, 1, 5 }, 3 },
-    { RECOMMENDER_SLIST, ASKED, AT(slist_step), SESSIONS, { .2, .4, .6, .8 }, 4 },
-    { RECOMMENDER_SLIST, BUILT, AT(slist_alpha), SESSIONS, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, ASKED, AT(slist_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, BUILT, AT(slist_alpha), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
     { RECOMMENDER_SLIST, DAYS, AT(slist_decay_days), SESSIONS, { .1, .25, .5, 1, 3, 0 }, 6 },
-    { RECOMMENDER_SLIST, BUILT, AT(slist_lambda), SESSIONS, { 3, 10, 30 }, 3 },
-    { RECOMMENDER_EASE, BUILT, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000 }, 6 },
+    { RECOMMENDER_SLIST, BUILT, AT(slist_lambda), SESSIONS | SEQUENCES, { 3, 10, 30 }, 3 },
+    { RECOMMENDER_EASE, BUILT, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000, 2000 }, 7 },
     { RECOMMENDER_EASE, BUILT, AT(ease_decay_days), SESSIONS | BASKETS, { 30, 90, 0 }, 3 },
     { RECOMMENDER_EASE, ASKED, AT(ease_step), SESSIONS | SEQUENCES, { .3, .6, .8, 1 }, 4 },
-    { RECOMMENDER_ALS, BUILT, AT(als_lambda), TOPNS | SEQUENCES, { .003, .01, .03, .1 }, 4 },
-    { RECOMMENDER_ALS, BUILT, AT(als_alpha), TOPNS | SEQUENCES, { .03, .1, .3, 1 }, 4 },
+    { RECOMMENDER_ALS, BUILT, AT(als_lambda), TOPNS | SEQUENCES, { .0003, .001, .003, .01, .03, .1 }, 6 },
+    { RECOMMENDER_ALS, BUILT, AT(als_unseen), TOPNS | SEQUENCES, { 50, 150, 400, 1200 }, 4 },
+    { RECOMMENDER_SPECTRAL, BUILT_WHOLE, AT(spectral_dims), TOPNS, { 32, 64, 128, 256 }, 4 },
 };
 
 struct recommend_options task_options(enum task task)
@@ -67,20 +68,25 @@ struct recommend_options task_options(enum task task)
     o.ease_row = 4000;
     o.cooc_row = 300;
     if (task == TASK_SEQUENCE) {                        /* reviews and purchases of years: what is old is not worth less */
-        o.cooc_decay_days = o.ease_decay_days = o.session_decay_days = 0;
+        o.cooc_decay_days = o.ease_decay_days = o.session_decay_days = o.slist_decay_days = 0;
         o.cooc_step = o.rules_step = o.ease_step = .6;
         o.ease_lambda = 150;
+        o.ease_items = 12288;
+        o.ease_row = 1000;
         o.cooc_shrink = 5;
-        o.cooc_row = 1000;
+        o.cooc_row = 600;
     }
     if (task == TASK_BASKET) o.kept = 500;
     if (task == TASK_TOPN) {
         o.cooc_decay_days = o.ease_decay_days = 0;
         o.cooc_step = o.ease_step = o.rules_step = 1;
         o.kept = o.heard = HEARD_MAX;
-        o.cooc_row = 1500;
+        o.cooc_row = 600;
         o.cooc_length = 1;
         o.ease_lambda = 300;
+        o.spectral_dims = 256;
+        o.spectral_row = 200;
+        o.spectral_step = 1;
     }
     return o;
 }
@@ -91,8 +97,9 @@ u32 task_recommenders(enum task task)
     if (task != TASK_SESSION) all |= 1U << RECOMMENDER_EASE;                    /* there SLIST is it, with an order of clicks */
     if (task != TASK_TOPN) all |= 1U << RECOMMENDER_SESSION;
     if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_RULES;
-    if (task == TASK_SESSION) all |= 1U << RECOMMENDER_SLIST;
+    if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_SLIST;
     if (task == TASK_TOPN || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_ALS;
+    if (task == TASK_TOPN) all |= 1U << RECOMMENDER_SPECTRAL;
     return all;
 }
 
@@ -173,7 +180,7 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     }
     if (long_n < 50) return false;
     b->kept = arena_new(&b->a, struct interaction, n + 1);
-    if (!b->cap) b->cap = b->task == TASK_SESSION ? SESSION_QUESTIONS_MAX : QUESTIONS_MAX;
+    if (!b->cap) b->cap = b->task == TASK_SESSION ? SESSION_QUESTIONS_MAX : b->task == TASK_TOPN ? PEOPLE_MAX : QUESTIONS_MAX;
     b->trials = arena_new(&b->a, struct trial, b->cap + 1);
     bool by_time = b->task == TASK_SESSION || b->task == TASK_BASKET;
     if (by_time) qsort(runs, (size_t)runs_n, sizeof *runs, latest_last);
@@ -181,7 +188,7 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     isize tail = by_time ? runs_n - runs_n / 10 : 0, asked = by_time ? 0 : long_n, at = 0;
     if (by_time)
         for (isize r = tail; r < runs_n; r++) asked += b->task == TASK_BASKET ? 1 : runs[r].to - runs[r].from - 1;
-    isize every = asked / (b->task == TASK_TOPN ? PEOPLE_MAX : b->cap) + 1;
+    isize every = asked / b->cap + 1;
     for (isize r = 0; r < runs_n; r++) {
         bool is_long = runs[r].to - runs[r].from >= least;
         bool asks = is_long && r >= tail && at++ % every == 0 && b->trials_n < b->cap;
@@ -204,19 +211,32 @@ static struct model *bench_model(const struct bench *b, const struct recommend_o
     return model_build_for(b->kept, b->kept_n, b->items, b->now_ms, &o, NULL, b->asked);
 }
 
+struct asking { const struct bench *b; const struct ask *ask; f64 *ndcg; };
+
+static void ask_some(void *ctx, isize from, isize to)
+{
+    const struct asking *q = ctx;
+    arena a = { 0 };
+    for (isize i = from; i < to; i++) {
+        const struct trial *trial = &q->b->trials[i];
+        struct recommended *list;
+        isize n = trial_ask(q->ask, trial, K + 1, &a, &list);
+        isize *ranks = arena_new(&a, isize, trial->targets_n);
+        trial_ranks(trial, list, n, ranks);
+        q->ndcg[i] = trial_ndcg(trial, ranks, K);
+        arena_clear(&a);
+    }
+    arena_fini(&a);
+}
+
 /* Mean NDCG@20 of what is asked. */
 static f64 mean_ndcg(const struct bench *b, const struct ask *ask)
 {
     arena a = { 0 };
+    struct asking q = { b, ask, arena_new(&a, f64, b->trials_n + 1) };
     f64 sum = 0;
-    for (isize i = 0; i < b->trials_n; i++) {
-        struct recommended *list;
-        isize n = trial_ask(ask, &b->trials[i], K + 1, &a, &list);
-        isize *ranks = arena_new(&a, isize, b->trials[i].targets_n);
-        trial_ranks(&b->trials[i], list, n, ranks);
-        sum += trial_ndcg(&b->trials[i], ranks, K);
-        arena_clear(&a);
-    }
+    share(b->trials_n, ask->model->options.threads, ask_some, &q);
+    for (isize i = 0; i < b->trials_n; i++) sum += q.ndcg[i];
     arena_fini(&a);
     return sum / (f64)b->trials_n;
 }
@@ -293,7 +313,7 @@ static void turn(struct bench *b, const struct knob *k, struct recommend_options
                 score = mean_alone(b, b->built, k->recommender);
             }
             else score = bench_score(b, &tried, k->recommender);
-            if (score < *best * gain_asked) break;
+            if (score < *best * (b->task == TASK_TOPN ? gain_of_people : gain_asked)) break;
             *best = score;
             *o = tried;
             moved = true;
@@ -375,7 +395,7 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
     static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
     u8 of[RECOMMENDERS];
     isize of_n = 0;
-    struct model *m = bench_model(b, o, of_set, o->ease_items);
+    struct model *m = bench_model(b, o, of_set, WEIGHED_HEAD_MAX);
     struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
     arena a = { 0 };
     for (u8 r = 0; r < RECOMMENDERS; r++)
@@ -425,17 +445,28 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
         }
 }
 
-struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, u32 only, u64 seed)
+static void say(const struct tune_options *o, const char *doing, const char *of)
 {
+    arena a = { 0 };
+    if (o->said) o->said(o->ctx, arena_printf(&a, "%s%s", doing, of).ptr);
+    arena_fini(&a);
+}
+
+struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, const struct tune_options *options)
+{
+    u32 only = options->only;
     struct tuning out = { .options = task_options(task) };
     u32 of = task_recommenders(task) & (only ? only : UINT32_MAX);
     struct bench b = { .task = task, .items = items };
     if (only && !(of & only)) of = only;
-    if (bench_make(&b, all, n, seed)) {
+    out.options.threads = options->threads;
+    out.options.seed = options->seed;
+    if (bench_make(&b, all, n, options->seed)) {
         f64 most = 0;
         for (u8 r = 0; r < RECOMMENDERS; r++) {
             if (!(of >> r & 1)) continue;
-            bool dense = r == RECOMMENDER_EASE && of != 1U << r;
+            say(options, "choosing the numbers of ", recommender_name(r));
+            bool dense = r == RECOMMENDER_EASE && of != 1U << r && (isize)items <= 2 * TUNED_HEAD_MAX; /* else its head is too short to tell */
             if (dense && bench_score(&b, &out.options, r) < far_behind * most) {
                 of &= ~(1U << r);
                 continue;
@@ -448,6 +479,7 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
             }
             most = fmax(most, best);
         }
+        say(options, "choosing the weights", "");
         weigh(&b, &out.options, of, out.weight);
         out.latest_score = place_for_latest(&b, &out.options, out.weight);
         out.trials = b.trials_n;
@@ -460,7 +492,6 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
     arena_fini(&b.a);
     out.options.only = 0;
     for (u8 r = 0; r < RECOMMENDERS; r++) out.options.only |= (u32)(out.weight[r] > 0) << r;
-    out.options.seed = seed;
     return out;
 }
 

@@ -15,6 +15,7 @@ const RECOMMENDERS: [string, string][] = [
     ["rules", "what comes after it"],
     ["ease", "the same, less what a third item explains"],
     ["slist", "beside and after it in a visit"],
+    ["spectral", "the broad strokes of taste"],
     ["als", "the person's whole taste"],
     ["content", "alike by category, brand, colour"],
     ["complements", "goes with the cart or the product in view"],
