@@ -92,7 +92,7 @@ void flips_run(struct server *server, const char *work, u32 people, f64 rate, i6
     str key = str_trim(run_program(a, (const char *const[]){ server->program, "key", "create", "--data", data, "--kind", "secret", "--source", "shop", "--basis",
                                    "analytics=contract,personalisation=contract", NULL }));
     (void)run_program(a, (const char *const[]){ server->program, "apply", definitions, "--data", data, NULL });
-    i64 from_ms = clock_now(clock_system()) + 2 * SETTLE_MS + 2 * minute_ms + people / 8;        /* loading them takes less than 125 us each */
+    i64 from_ms = clock_now(clock_system()) + 2 * SETTLE_MS + 2 * minute_ms + people / 12;       /* loading them takes less than 80 us each */
     write_views(a, data, people, from_ms, minute_ms);
     (void)server_start(server);
     str body = S("{\"person\":{\"user_id\":\"u" A_PERSON "\"},\"placements\":[\"hero\"]}");

@@ -811,12 +811,15 @@ static void recompute_person(struct fold *fold, u32 id, segment_id only, i64 now
     arena_reset(&fold->scratch, mark);
 }
 
-/* Everybody is asked again: about the segment that is new, changed or gone, or (0) about all of them. Most are neither in it nor were, nor will
+/* Everybody is asked again: about the segment that is new (fresh: nobody was ever in it), changed or gone, or (0) about all of them. Most are neither in it nor were, nor will
  * come to be by themselves: that is found out by all cores, and then those who are left are changed by this thread, in the order of their ids. */
-static void recompute_segments(struct fold *fold, segment_id only, i64 now_ms)
+static void recompute_segments(struct fold *fold, segment_id only, bool fresh, i64 now_ms)
 {
+    const struct book *book = atomic_load(&fold->live.book);
+    const struct segment *segment = book && only.v < SEGMENTS_MAX ? book->segments->by_id[only.v] : NULL;
     struct asking_who q = { fold, only, now_ms };
     struct sweep everybody = { .people = fold->live.people, .answer_size = sizeof(struct who), .each = ask_who, .ctx = &q, .still = true };
+    if (fresh && segment) everybody.need = rule_needs(segment->rule, now_ms);
     void *answers[SWEEP_ANSWERS_MAX];
     struct who all = { 0 };
     arena a = { 0 };
@@ -850,8 +853,9 @@ static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
     fold_rebuild_book(fold);
     struct zone after = fold_zone(fold);
     bool zone = before.minutes != after.minutes || before.summer != after.summer;
-    if (zone) recompute_segments(fold, (segment_id){ 0 }, now_ms);
-    else if (str_eq(change.kind, S("segment"))) recompute_segments(fold, (segment_id){ definition_find(fold->definitions, change.kind, change.key)->number }, now_ms);
+    const struct definition *def = definition_find(fold->definitions, change.kind, change.key);
+    if (zone) recompute_segments(fold, (segment_id){ 0 }, false, now_ms);
+    else if (str_eq(change.kind, S("segment"))) recompute_segments(fold, (segment_id){ def->number }, def->publishes_n == 1, now_ms);
 }
 
 enum err fold_try(struct fold *fold, const struct definition_change *change, struct definition_errors *errors, arena *a)

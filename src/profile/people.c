@@ -19,7 +19,9 @@
 
 enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 4 };
 
-struct slot { _Atomic(const struct profile *) profile; struct hash128 digest; bool dirty, stale; };
+/* `types` and `newest_ms` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
+ * out of it stays), and the time of its last entry. Questions to everybody pass over most people by it. */
+struct slot { _Atomic(const struct profile *) profile; _Atomic u64 types; _Atomic i64 newest_ms; struct hash128 digest; bool dirty, stale; };
 struct history { isize cap; struct history_entry entries[]; };
 
 struct people {
@@ -74,6 +76,13 @@ const struct profile *people_get(const struct people *people, person_id id)
 {
     struct slot *slot = slot_at(people, id);
     return slot ? atomic_load_explicit(&slot->profile, memory_order_acquire) : NULL;
+}
+
+bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms)
+{
+    const struct slot *slot = slot_at(people, id);
+    return slot && atomic_load_explicit(&slot->types, memory_order_relaxed) & types
+        && atomic_load_explicit(&slot->newest_ms, memory_order_relaxed) > since_ms;
 }
 
 isize people_most(const struct people *people) { return atomic_load(&people->most); }
@@ -467,6 +476,17 @@ void people_follow(struct profile_edit *edit, struct history_entry entry)
     h->entries[at] = entry;
     edit->made = h->entries;
     edit->made_n = n + 1;
+    edit->followed |= rule_type_bit(entry.type);
+}
+
+static void skim(struct slot *slot, const struct profile_edit *edit)
+{
+    bool whole = !edit->before || edit->history_replaced;
+    const struct history_entry *at = whole ? edit->made : edit->added.at;
+    u64 types = whole ? 0 : atomic_load_explicit(&slot->types, memory_order_relaxed) | edit->followed;
+    for (isize i = 0; i < (whole ? edit->made_n : edit->added.n); i++) types |= rule_type_bit(at[i].type);
+    atomic_store_explicit(&slot->types, types, memory_order_relaxed);
+    atomic_store_explicit(&slot->newest_ms, edit->made_n ? edit->made[edit->made_n - 1].at_ms : INT64_MIN, memory_order_relaxed);
 }
 
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max)
@@ -477,6 +497,7 @@ const struct profile *people_commit(struct people *people, struct profile_edit *
     struct slot *slot = slot_need(people, edit->id);
     const struct profile *before = atomic_load(&slot->profile);
     assert(before == edit->before);
+    skim(slot, edit);
     atomic_store_explicit(&slot->profile, p, memory_order_release);
     mark(people, edit->id, slot);
     people->count += !before;

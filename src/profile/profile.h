@@ -167,6 +167,8 @@ struct people;
 struct people *people_new(void);
 void people_free(struct people *people);
 const struct profile *people_get(const struct people *people, person_id id);     /* null if none */
+/* Whether somebody's history may hold an entry of one of these types (rule_type_bit) later than since_ms: never a wrong no. */
+bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms);
 isize people_most(const struct people *people);         /* highest id that ever had a profile */
 isize people_count(const struct people *people);        /* profiles now */
 isize people_known(const struct people *people);
@@ -188,6 +190,7 @@ struct profile_edit {
     const struct profile *before;
     struct { struct history_entry *at; isize n, cap; } history;     /* the whole history, when replaced */
     const struct history_entry *made; isize made_n;     /* people_draft's history, for the commit */
+    u64 followed;                   /* types of what people_follow added */
 };
 void people_edit(struct people *people, person_id id, arena *a, struct profile_edit *out);
 u8 edit_node(struct profile_edit *edit, u32 node, arena *a);        /* its index, added when new */

@@ -1136,6 +1136,15 @@ static void indexed_is_the_same(const struct rule *rule, const struct rule_facts
     if (n != m || (n && memcmp(made, again, (size_t)n * sizeof *made) != 0)) wrong("other entries with an index", text, x, facts->now_ms, is.is);
 }
 
+/* A rule that holds, now or later with nothing more, has in the history what it is said to need. */
+static void needed_is_there(const struct rule *rule, i64 since_now, struct rule_result is, str text, const struct at *x)
+{
+    struct rule_need need = rule_needs(rule, since_now);
+    bool there = !need.types || !rule_holds(is);
+    for (isize i = 0; i < x->n && !there; i++) there = need.types & rule_type_bit(x->h[i].type) && x->h[i].at_ms > need.since_ms;
+    if (!there) wrong("holds without what it needs", text, x, since_now, is.is);
+}
+
 static bool one_triple(struct rng *r)
 {
     struct history_entry h[ENTRIES_MAX];
@@ -1161,6 +1170,7 @@ static bool one_triple(struct rng *r)
     struct rule_result got = rule_run(rule, &facts);
     if (answer(&x, o) != got.is) wrong("not what the page says", buf_str(&text), &x, now, got.is);
     indexed_is_the_same(rule, &facts, got, buf_str(&text), &x);
+    needed_is_there(rule, now, got, buf_str(&text), &x);
     facts.no_timer = true;
     struct rule_result bare = rule_run(rule, &facts);
     if (bare.is != got.is || bare.next_change_at_ms != TIME_NEVER) wrong("another answer without a timer", buf_str(&text), &x, now, bare.is);
@@ -1179,6 +1189,7 @@ static bool one_triple(struct rng *r)
     x.now = until;
     if (answer(&x, o) == got.is) wrong("announced, and nothing changed", buf_str(&text), &x, until, got.is);
     facts.now_ms = until;
+    needed_is_there(rule, now, rule_run(rule, &facts), buf_str(&text), &x);
     if (rule_run(rule, &facts).is != answer(&x, o)) wrong("wrong when due", buf_str(&text), &x, until, got.is);
     return true;
 }

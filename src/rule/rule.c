@@ -82,3 +82,56 @@ bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,
         if (scan_touched(&run, rule->scans[i], entry)) return true;
     return false;
 }
+
+/* ---- what must be there ------------------------------------------------------------------------ */
+
+static struct rule_need scan_needs(const struct scan *s, i64 now_ms)
+{
+    struct rule_need need = { s->any ? UINT64_MAX : rule_type_bit(s->type), INT64_MIN };
+    if (s->nets_returns) need.types |= rule_type_bit(EVENT_ORDER_REFUNDED);
+    if (s->window.kind == WINDOW_LAST || s->window.kind == WINDOW_AGO) need.since_ms = now_ms - s->window.far * rule_unit_ms(s->window.unit);
+    return need;
+}
+
+/* Nothing counts 0 and sums to 0, and is unknown to all other tallies: of those any answer needs something. */
+static bool holds_for_nothing(const struct node *test)
+{
+    u8 tally = test->kids[0]->scans->tally;
+    if (tally != TALLY_COUNT && tally != TALLY_SUM && tally != TALLY_DISTINCT) return false;
+    if ((test->op != OP_GT && test->op != OP_GE) || test->kids[1]->kind != NODE_LITERAL) return true;
+    const struct value *v = &test->kids[1]->literal;
+    if (v->kind != VALUE_NUMBER && v->kind != VALUE_MONEY) return true;
+    f64 bound = v->kind == VALUE_NUMBER ? v->n : (f64)v->money.minor;
+    return !(test->op == OP_GT ? bound >= 0 : bound > 0);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as rules nest, RULE_DEPTH_MAX at most
+static struct rule_need node_needs(const struct node *n, i64 now_ms)
+{
+    struct rule_need nothing = { 0, INT64_MIN };
+    if (n->kind == NODE_DID) return scan_needs(n->scans, now_ms);
+    if (n->kind == NODE_SEQUENCE) return scan_needs(&n->scans[n->scans_n - 1 - n->absent], now_ms);
+    if (n->kind == NODE_TEST) {
+        const struct node *left = n->kids[0];
+        bool of_history = left->kind == NODE_TALLY || left->kind == NODE_AT || (left->kind == NODE_SINCE && left->kids_n == 0);
+        if (!of_history || (left->kind == NODE_TALLY && holds_for_nothing(n))) return nothing;
+        return scan_needs(left->scans, now_ms);
+    }
+    if (n->kind != NODE_AND && n->kind != NODE_OR) return nothing;
+    struct rule_need all = nothing;
+    for (isize i = 0; i < n->kids_n; i++) {
+        struct rule_need one = node_needs(n->kids[i], now_ms);
+        if (n->kind == NODE_OR) {
+            if (!one.types) return nothing;
+            all.since_ms = i == 0 ? one.since_ms : min_i64(all.since_ms, one.since_ms);
+            all.types |= one.types;
+            continue;
+        }
+        if (!one.types) continue;                       /* of an `and`, the rarest will do */
+        int few = all.types ? __builtin_popcountll(one.types) - __builtin_popcountll(all.types) : -1;
+        if (few < 0 || (few == 0 && one.since_ms > all.since_ms)) all = one;
+    }
+    return all;
+}
+
+struct rule_need rule_needs(const struct rule *rule, i64 now_ms) { return node_needs(rule->root, now_ms); }

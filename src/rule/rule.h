@@ -111,6 +111,10 @@ u32 rule_depends_on(const struct rule *rule);
 /* A bit for each type of event that may touch the rule; types 64 apart share one. Quicker than asking for each entry. */
 u64 rule_types(const struct rule *rule);
 static inline u64 rule_type_bit(u16 type) { return (u64)1 << (type & 63); }
+/* What must be in somebody's history for the rule to hold at now_ms, or at any later instant if nothing more happens: an entry of one of
+ * these types (their bits; 0: nothing need be there) later than since_ms. Necessary, never enough: for passing over most people unread. */
+struct rule_need { u64 types; i64 since_ms; };
+struct rule_need rule_needs(const struct rule *rule, i64 now_ms);
 /* False only when adding (or taking away) this entry cannot change the rule's answer for anyone: no leaf over the history
  * counts its type, or every such leaf's `where` on the item refuses it. Cheap: called for each event and segment. */
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts);

@@ -422,6 +422,7 @@ struct segment_preview segment_preview(const struct sweep *people, const struct 
     i64 began = clock_monotonic_us();
     s.answer_size = sizeof(struct found);
     s.each = count_one;
+    s.need = rule_needs(rule, now_ms);
     s.ctx = &q;
     isize n = sweep_run(&s, &a, answers);
     for (isize i = 0; i < n; i++) {
