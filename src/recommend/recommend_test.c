@@ -537,6 +537,48 @@ static void what_is_seen_after_the_build_is_recommended(void **state)
     model_free(m);
 }
 
+static bool one_in_seventeen(void *ctx, u32 item) { (void)ctx; return item % 17 == 3; }
+
+/* Few of what is found are looked at first: how far down must make no difference. */
+static void far_down_the_order_is_the_same_as_at_the_top(void **state)
+{
+    (void)state;
+    struct world *w = mem_new(sizeof *w);
+    static const u32 steps[] = { 7, 13, 29 };
+    bool there[ITEMS] = { false };
+    isize expected = 0;
+    for (u32 s = 1; s <= 400; s++) {
+        did(w, s, 1, 10 + s, INTERACTION_VIEWED);
+        for (isize k = 0; k < countof(steps); k++) {
+            u32 far = s * steps[k] % 290, item = 10 + far * far / 290;      /* some often, many once or twice */
+            did(w, s, item, 9 + s - k, INTERACTION_VIEWED);
+            expected += !there[item];
+            there[item] = true;
+        }
+    }
+    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
+    arena a = { 0 };
+    struct recommended *all, *some;
+    struct recommend_query q = { .product = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = ITEMS };
+    isize n = recommend(m, &q, &a, &all);
+    assert_true(expected > 150);
+    assert_int_equal(n, expected);
+    the_list_is_sound(all, n);
+    for (isize i = 1; i < n; i++)
+        if (all[i].score >= all[i - 1].score) assert_true(all[i].item > all[i - 1].item);
+    q.eligible = one_in_seventeen;
+    for (q.limit = 1; q.limit <= 10; q.limit++) {
+        isize k = recommend(m, &q, &a, &some), at = 0;
+        assert_int_equal(k, q.limit);
+        for (isize i = 0; i < n && at < k; i++)
+            if (one_in_seventeen(NULL, all[i].item)) assert_int_equal(some[at++].item, all[i].item);
+        assert_int_equal(at, k);
+    }
+    arena_fini(&a);
+    mem_free(w);
+    model_free(m);
+}
+
 static void names_go_there_and_back(void **state)
 {
     (void)state;
@@ -568,6 +610,7 @@ int main(void)
         cmocka_unit_test(an_empty_model_gives_empty_lists),
         cmocka_unit_test(any_order_of_interactions_gives_the_same_lists),
         cmocka_unit_test(what_is_seen_after_the_build_is_recommended),
+        cmocka_unit_test(far_down_the_order_is_the_same_as_at_the_top),
         cmocka_unit_test(names_go_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
