@@ -256,6 +256,7 @@ struct past_moved past_move(const struct sweep *people, const struct past_identi
     s.past = to;
     s.answer_size = sizeof(struct moved);
     s.each = move_person;
+    s.need = rule_needs(rule, min_i64(from->at_ms, to->at_ms));     /* of the earlier: what it needs may be older */
     s.ctx = &m;
     isize n = sweep_run(&s, a, answers);
     for (isize k = 0; k < n; k++) sum.n += ((struct moved *)answers[k])->sum.n;
