@@ -36,6 +36,8 @@ void print_why(struct call *call, const struct fold *fold, const struct rule_tra
 /* ---- past.c ---------------------------------------------------------------------------------- */
 /* A time of the query that is not to come; false after call_fail(). */
 bool query_instant(struct call *call, const char *name, i64 otherwise, i64 *at_ms);
+/* "facts_from": how far back facts that were said again since are known; facts may be null. */
+void print_facts_from(struct jsonw *w, const struct past_facts *facts, i64 from_ms);
 /* On the jobs thread: counts of all segments, or of the one the path names, ?at=; and of several, with their overlap. */
 void segments_then(struct call *call);
 void overlap_then(struct call *call, const str *keys, isize n);

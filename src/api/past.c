@@ -2,8 +2,8 @@
  *
  * past.c - segments as they stood at another instant, how they went since, and who came, who left and why.
  *
- * Today's rules are asked of everybody as they stood: what happened later is not there, a fact that was said again since is unknown
- * before that, and with identity "then" who was joined since is asked apart. What is older than the hot history is not seen: how many
+ * Today's rules are asked of everybody as they stood: what happened later is not there, a fact that was said again since is read from the
+ * log (fold/facts.c; "facts_from" says how far back that reaches), and with identity "then" who was joined since is asked apart. What is older than the hot history is not seen: how many
  * people that may touch is said with each count ("beyond_history"). On the jobs thread, in short rcu brackets (segment/sweep.c) and with rules
  * compiled for the question, so that the fold never waits for an answer however long it takes. */
 #include "api/admin.h"
@@ -28,7 +28,30 @@ bool query_instant(struct call *call, const char *name, i64 otherwise, i64 *at_m
 /* ---- everybody as they stood -------------------------------------------------------------------------- */
 
 /* One question's own: the ledger at one or two instants, and the segments, as they are when it begins. */
-struct standing_then { struct past_identity past, before; bool as_known, two; const struct segment_set *set; };
+struct standing_then {
+    struct past_identity past, before;
+    bool as_known, two;
+    const struct segment_set *set;
+    struct past_facts *facts, *facts_before;            /* owned: past_end() */
+    i64 facts_from_ms;                                  /* what was last said before that is not known; 0: all is */
+};
+
+/* What everybody lacks of the instant, read from the log. */
+static struct past_facts *facts_of_all(struct call *call, i64 at_ms, i64 *from_ms)
+{
+    struct diag diag = { .arena = call->a };
+    struct past_facts *facts = past_facts_new(at_ms);
+    fold_want_facts(call->api->fold, facts);
+    enum err err = fold_past_facts(call->api->fold, facts, from_ms, &diag);
+    if (err) call_fail(call, err, "%.*s", STR_FMT(diag.what));
+    return facts;
+}
+
+static void past_end(struct standing_then *s)
+{
+    past_facts_free(s->facts);
+    past_facts_free(s->facts_before);
+}
 
 static void read_ledger(struct call *call, struct fold *fold)
 {
@@ -63,6 +86,22 @@ static bool past_begin(struct call *call, struct standing_then *s, i64 at_ms, i6
     return !call->err;
 }
 
+/* Facts as they were, when one of the chosen segments asks for any: reading the log takes its time. Ends with past_end(). */
+static bool read_facts(struct call *call, struct standing_then *s, const isize *chosen, isize n)
+{
+    u32 asks = 0;
+    i64 before_from_ms = 0;
+    for (isize i = 0; i < n; i++) asks |= s->set->at[chosen[i]].depends;
+    if (!(asks & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY | RULE_ON_SEGMENTS))) return true;
+    s->facts = facts_of_all(call, s->past.at_ms, &s->facts_from_ms);
+    if (s->two && !call->err) s->facts_before = facts_of_all(call, s->before.at_ms, &before_from_ms);
+    s->facts_from_ms = max_i64(s->facts_from_ms, before_from_ms);
+    s->past.facts = s->facts;
+    s->before.facts = s->facts_before;
+    if (call->err) past_end(s);
+    return !call->err;
+}
+
 static struct sweep everybody(struct call *call, const struct standing_then *s)
 {
     const struct live *live = call->api->live;
@@ -78,6 +117,14 @@ static isize chosen_segment(struct call *call, const struct segment_set *set, co
     return -1;
 }
 
+void print_facts_from(struct jsonw *w, const struct past_facts *facts, i64 from_ms)
+{
+    jsonw_key(w, S("facts_from"));                      /* null: what was said before is known whenever it was said */
+    if (from_ms) jsonw_time(w, from_ms);
+    else jsonw_null(w);
+    if (facts && past_facts_full(facts)) jsonw_key_int(w, "facts_most", PAST_FACTS_MAX);
+}
+
 static void print_limits(struct jsonw *w, const struct standing_then *s, i64 beyond)
 {
     jsonw_key_str(w, "identity", s->as_known ? S("now") : S("then"));
@@ -86,6 +133,7 @@ static void print_limits(struct jsonw *w, const struct standing_then *s, i64 bey
         jsonw_key_int(w, "undone_since", s->past.undone_since);
     }
     jsonw_key_int(w, "beyond_history", beyond);
+    print_facts_from(w, s->facts, s->facts_from_ms);
 }
 
 /* ---- counts --------------------------------------------------------------------------------------------- */
@@ -99,7 +147,7 @@ void segments_then(struct call *call)
     isize n = 0, *chosen = arena_new(call->a, isize, s.set->n + 1);
     if (only.len) chosen[n++] = chosen_segment(call, s.set, "", only);
     for (isize k = 0; only.len == 0 && k < s.set->n; k++) chosen[n++] = s.set->by_number[k];
-    if (call->err) return;
+    if (call->err || !read_facts(call, &s, chosen, n)) return;
     struct sweep people = everybody(call, &s);
     struct past_counts c = past_count(&people, s.set, call->api->live->catalog, chosen, n, false, call->a);
     struct jsonw *w = &call->w;
@@ -119,6 +167,7 @@ void segments_then(struct call *call)
     }
     jsonw_end(w, ']');
     jsonw_end(w, '}');
+    past_end(&s);
 }
 
 void overlap_then(struct call *call, const str *keys, isize n)
@@ -128,7 +177,7 @@ void overlap_then(struct call *call, const str *keys, isize n)
     if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms, 0)) return;
     isize *chosen = arena_new(call->a, isize, n);
     for (isize i = 0; i < n && !call->err; i++) chosen[i] = chosen_segment(call, s.set, "keys: ", keys[i]);
-    if (call->err) return;
+    if (call->err || !read_facts(call, &s, chosen, n)) return;
     struct sweep people = everybody(call, &s);
     struct past_counts c = past_count(&people, s.set, call->api->live->catalog, chosen, n, true, call->a);
     struct jsonw *w = &call->w;
@@ -157,6 +206,7 @@ void overlap_then(struct call *call, const str *keys, isize n)
     jsonw_end(w, ']');
     jsonw_key_int(w, "all", c.all);
     jsonw_end(w, '}');
+    past_end(&s);
 }
 
 /* ---- how a segment went ------------------------------------------------------------------------------- */
@@ -342,7 +392,7 @@ static void diff(struct call *call)
     if (person_id_read(http_query(call->req, S("after"), S("")), &after)) d->after_id = after.v;
     struct jsonw *w = &call->w;
     isize at = chosen_segment(call, s.set, "", call->params[0]);
-    if (call->err) return;
+    if (call->err || !read_facts(call, &s, &at, 1)) return;
     struct sweep people = everybody(call, &s);
     d->moved = past_move(&people, &s.before, &s.past, s.set, call->api->live->catalog, s.set->at[at].rule, call->a);
     explain_moves(call, d, &s, &s.set->at[at]);
@@ -361,6 +411,7 @@ static void diff(struct call *call)
     print_reasons(w, "left_because", d->left_by, d->left_by_n);
     call->own = d;
     on_fold(call, answer_diff);
+    past_end(&s);
 }
 
 void segment_diff(struct call *call) { ask_jobs(call, diff); }

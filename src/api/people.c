@@ -26,12 +26,51 @@ static const struct profile *person_named(struct call *call, struct fold *fold)
     return p;
 }
 
+/* Facts as they were, of one person; call->context while the fold is asked. */
+struct facts_then { struct past_facts *facts; i64 from_ms; };
+
+/* A question about a person: ?at= an instant, what was said again since is read from the log first, on the jobs thread. */
+static void ask_then(struct call *call, void (*answer)(struct call *call, struct fold *fold))
+{
+    i64 at_ms;
+    person_id id;
+    struct facts_then then = { 0 };
+    struct diag diag = { .arena = call->a };
+    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms)) return;
+    if (http_query(call->req, S("at"), S("")).len && person_id_read(call->params[0], &id)) {
+        then.facts = past_facts_new(at_ms);
+        rcu_read_begin();
+        const struct profile *p = people_get(call->api->live->people, identity_person(call->api->live->identity, id.v));
+        if (p) past_facts_want(then.facts, p);
+        rcu_read_end();
+        enum err err = fold_past_facts(call->api->fold, then.facts, &then.from_ms, &diag);
+        if (err) call_fail(call, err, "%.*s", STR_FMT(diag.what));
+    }
+    call->context = &then;
+    if (!call->err) on_fold(call, answer);
+    call->context = NULL;
+    past_facts_free(then.facts);
+}
+
+/* Of now: on the fold's thread at once. */
+static void ask_as_of(struct call *call, void (*job)(struct call *call), void (*answer)(struct call *call, struct fold *fold))
+{
+    if (http_query(call->req, S("at"), S("")).len) ask_jobs(call, job);
+    else ask_fold(call, answer);
+}
+
+static const struct past_facts *facts_then(const struct call *call)
+{
+    const struct facts_then *then = call->context;
+    return then ? then->facts : NULL;
+}
+
 /* The same as they stood ?at= an instant, of all parts that are theirs today; null after call_fail(). */
 static const struct profile *person_then(struct call *call, const struct profile *p, i64 *at_ms)
 {
     if (!query_instant(call, "at", clock_now(call->api->clock), at_ms)) return NULL;
     if (http_query(call->req, S("at"), S("")).len == 0) return p;
-    const struct profile *then = profile_then(p, *at_ms, NULL, 0, call->a);
+    const struct profile *then = profile_then_by(p, *at_ms, NULL, 0, facts_then(call), call->a);
     if (!then) call_fail(call, ERR_NOT_FOUND, "nothing was known of this person then");
     call->at_ms = *at_ms;
     return then;
@@ -431,6 +470,8 @@ static void print_then(struct call *call, const struct profile *p)
     jsonw_key_time(&call->w, "at", call->at_ms);
     jsonw_key_int(&call->w, "people_then", now ? past_people(&past, &(struct swept){ .id = now->id, .now = now }, call->a, parts, countof(parts)) : 1);
     jsonw_key_int(&call->w, "older", p->older_events);
+    const struct facts_then *then = call->context;
+    if (then) print_facts_from(&call->w, then->facts, then->from_ms);
 }
 
 void print_person(struct call *call, const struct fold *fold, const struct profile *p)
@@ -467,7 +508,8 @@ static void answer_person(struct call *call, struct fold *fold)
     if (p) print_person(call, fold, p);
 }
 
-void person_get(struct call *call) { ask_fold(call, answer_person); }
+static void person_job(struct call *call) { ask_then(call, answer_person); }
+void person_get(struct call *call) { ask_as_of(call, person_job, answer_person); }
 
 /* ---- what they did -------------------------------------------------------------------------- */
 
@@ -664,7 +706,7 @@ static void answer_segments(struct call *call, struct fold *fold)
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
     if (!p || !query_instant(call, "at", clock_now(call->api->clock), &at_ms)) return;
-    p = profile_then(p, at_ms, NULL, 0, call->a);       /* null: they were not there yet, and in nothing */
+    p = profile_then_by(p, at_ms, NULL, 0, facts_then(call), call->a);    /* null: they were not there yet, and in nothing */
     const struct book *book = atomic_load(&call->api->live->book);
     struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
                         book->segments,
@@ -687,14 +729,15 @@ static void answer_segments(struct call *call, struct fold *fold)
     jsonw_end(&call->w, '}');
 }
 
-void person_segments(struct call *call) { ask_fold(call, answer_segments); }
+static void segments_job(struct call *call) { ask_then(call, answer_segments); }
+void person_segments(struct call *call) { ask_as_of(call, segments_job, answer_segments); }
 
 static void answer_explain(struct call *call, struct fold *fold)
 {
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
     if (!p || !query_instant(call, "at", clock_now(call->api->clock), &at_ms)) return;
-    const struct profile *then = profile_then(p, at_ms, NULL, 0, call->a);
+    const struct profile *then = profile_then_by(p, at_ms, NULL, 0, facts_then(call), call->a);
     const struct book *book = atomic_load(&call->api->live->book);
     str key = http_query(call->req, S("segment"), S("")), text = http_query(call->req, S("rule"), S(""));
     const struct rule *rule = NULL;
@@ -726,7 +769,8 @@ static void answer_explain(struct call *call, struct fold *fold)
     jsonw_end(&call->w, '}');
 }
 
-void person_explain(struct call *call) { ask_fold(call, answer_explain); }
+static void explain_job(struct call *call) { ask_then(call, answer_explain); }
+void person_explain(struct call *call) { ask_as_of(call, explain_job, answer_explain); }
 
 /* ---- merge and split ------------------------------------------------------------------------ */
 

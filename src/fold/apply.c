@@ -362,6 +362,14 @@ static void take_traits(struct change *c, const struct event *e, u32 node)
     if (ads) observe(c, e, node, "ads_click", e->click_id, false);
 }
 
+isize event_facts(const struct event *e, u32 node, arena *a, const struct trait **out)
+{
+    struct change c = { .a = a };
+    take_traits(&c, e, node);
+    *out = c.edit.traits.at;
+    return c.edit.traits.n;
+}
+
 static bool is_order(u16 type)
 {
     return type == EVENT_ORDER_COMPLETED || type == EVENT_ORDER_UPDATED || type == EVENT_ORDER_REFUNDED

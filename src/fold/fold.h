@@ -174,6 +174,10 @@ struct log_totals fold_log_totals(const struct fold *fold);
 u64 fold_ref(const struct fold *fold);                  /* the last entry folded */
 /* The log's record that holds entry `from`, in `a`; at the end *found is false. From any thread. */
 MUST_USE enum err fold_read(const struct fold *fold, u64 from, arena *a, struct record *out, bool *found, struct diag *diag);
+/* Facts as they were: notes what everybody lacks, and reads it from the log. *from_ms: what was last said before that is not known; 0: the log was
+ * read from its beginning. Not on the fold's thread; on one known to rcu. ERR_DISK, ERR_DAMAGED. */
+void fold_want_facts(struct fold *fold, struct past_facts *facts);
+MUST_USE enum err fold_past_facts(struct fold *fold, struct past_facts *facts, i64 *from_ms, struct diag *diag);
 /* What our tag cost a page: the median of the last TAG_PAGES_MAX pages that said so, milliseconds of main thread; below 0: none did.
  * For the overview; not state. */
 enum { TAG_PAGES_MAX = 200 };

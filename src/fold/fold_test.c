@@ -321,6 +321,8 @@ static struct identifier anyone(struct rng *rng)
     return (struct identifier){ kind, kind != IDENTIFIER_ANONYMOUS_ID && rng_below(rng, 4) > 0, value };
 }
 
+static u32 late_days = 3;                               /* events come up to so many days late, less one */
+
 static void something(struct rng *rng)
 {
     static const u16 types[] = { EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_ADDED, EVENT_IDENTIFIED, EVENT_ORDER_COMPLETED, EVENT_ORDER_UPDATED,
@@ -329,7 +331,7 @@ static void something(struct rng *rng)
     struct event e = event_of(types[rng_below(rng, countof(types))], anyone(rng), rng_below(rng, 2) ? anyone(rng) : nobody);
     struct fact trait = { .name = rng_below(rng, 2) ? S("plan") : S("city"), .kind = FACT_NUMBER, .n = rng_below(rng, 5) };
     e.name = arena_printf(&all, "Custom %u", rng_below(rng, 3));
-    e.at_ms = now - rng_below(rng, 3) * DAY_MS;
+    e.at_ms = now - rng_below(rng, late_days) * DAY_MS;
     if (e.type == EVENT_IDENTIFIED) {
         e.traits = &trait;
         e.traits_n = 1;
@@ -413,6 +415,166 @@ static void R19_whatever_is_merged_can_be_parted_and_replays_alike(void **state)
         atomic_store(&now, T0);
         assert_int_equal(open_fold(log_name, NULL), ERR_OK);
     }
+}
+
+/* ---- as of an instant: what the log cut there folds to ------------------------------------------------------ */
+
+/* Another fold of the first entries of this one's log. */
+static struct fold *cut_at(u64 most)
+{
+    struct fold *whole = fold;
+    char name[64];
+    arena a = { 0 };
+    struct diag diag = { .arena = &all };
+    (void)snprintf(name, sizeof name, "mem:cut-%d", ++logs);
+    struct fold_options options = { .config = &config, .clock = { fake_now, NULL }, .log_uri = name };
+    struct fold *cut;
+    if (fold_open(&options, &cut, &diag)) fail_msg("fold_open: %.*s", STR_FMT(diag.what));
+    fold_close(cut);
+    struct log *log;
+    (void)snprintf(name, sizeof name, "mem:cut-%d", ++logs);
+    assert_int_equal(log_open(name, &config, &log, &diag), ERR_OK);
+    for (u64 at = 1; at <= most;) {
+        struct record record;
+        bool found;
+        arena_clear(&a);
+        assert_int_equal(log_read(whole->log, at, &a, &record, &found, &diag), ERR_OK);
+        at = record.first + (u64)record.entries_n;
+        assert_int_equal(log_append(log, log_tail(log), &record, 1), LOG_OK);
+    }
+    log_close(log);
+    options.log_uri = name;
+    if (fold_open(&options, &cut, &diag)) fail_msg("fold_open: %.*s", STR_FMT(diag.what));
+    arena_fini(&a);
+    return cut;
+}
+
+static bool same_trait(const struct trait *x, const struct trait *y)
+{
+    return str_eq(x->fact.name, y->fact.name) && x->node == y->node && x->origin == y->origin && x->at_ms == y->at_ms && x->fact.kind == y->fact.kind
+        && x->fact.n == y->fact.n && str_eq(x->fact.text, y->fact.text) && str_eq(x->source, y->source);
+}
+
+/* But for orders, which later news corrects where they stand, and the fold's own notes of moves. */
+static isize plain_history(const struct profile *p, struct history_entry *out)
+{
+    isize n = 0;
+    for (isize i = 0; i < p->history_n; i++)
+        if (!(p->history[i].flags & HISTORY_ORDER) && !history_is_move(&p->history[i])) out[n++] = p->history[i];
+    return n;
+}
+
+static isize people_checked, facts_compared, facts_read, members_met;
+
+static void is_as_it_was(const struct profile *then, const struct profile *was)
+{
+    struct history_entry *x = arena_new(&all, struct history_entry, then->history_n + 1), *y = arena_new(&all, struct history_entry, was->history_n + 1);
+    isize n = plain_history(then, x), m = plain_history(was, y);
+    assert_int_equal(n, m);
+    for (isize i = 0; i < n; i++)
+        if (x[i].at_ms != y[i].at_ms || x[i].ref != y[i].ref || x[i].type != y[i].type || x[i].item != y[i].item || x[i].value_minor != y[i].value_minor)
+            fail_msg("person %u: entry %td is another one", was->id.v, i);
+    if (then->traits_n != was->traits_n) fail_msg("person %u: %td facts, not %td", was->id.v, then->traits_n, was->traits_n);
+    for (isize i = 0; i < was->traits_n; i++)
+        if (!same_trait(&then->traits[i], &was->traits[i]))
+            fail_msg("person %u: %.*s is another one", was->id.v, STR_FMT(was->traits[i].fact.name));
+    people_checked++;
+    facts_compared += was->traits_n;
+}
+
+/* In the same segment by its window, which lapses without an event; the one of orders follows their corrections. */
+static void is_where_it_was(const struct profile *then, const struct profile *was, const struct fold *cut, i64 at_ms)
+{
+    const struct segment_set *set = atomic_load(&fold->live.book)->segments, *set_was = atomic_load(&cut->live.book)->segments;
+    segment_id jeans = segment_find(set, S("jeans"));
+    bool *in = arena_new(&all, bool, set->n + 1);
+    past_segments(set, fold->live.catalog, then, at_ms, in);
+    bool is = in[set->by_id[jeans.v] - set->at], held = segment_member(set_was, cut->live.catalog, was, jeans, at_ms);
+    if (is != held) fail_msg("person %u: %d in the segment, not %d", was->id.v, is, held);
+    members_met += held;
+}
+
+static bool parted_since(u32 node, i64 at_ms)
+{
+    person_id person = identity_person(fold->live.identity, node);
+    for (u32 id = 1; id <= (u32)identity_links_n(fold->live.identity); id++) {
+        const struct link *l = identity_link(fold->live.identity, id);
+        if (l->kind != LINK_SPLIT || l->at_ms <= at_ms) continue;
+        const struct link *undone = identity_link(fold->live.identity, l->undoes);
+        if (identity_person(fold->live.identity, undone->a).v == person.v || identity_person(fold->live.identity, undone->b).v == person.v) return true;
+    }
+    return false;
+}
+
+/* Everybody the cut fold knows, who was not parted since, is found among the parts of somebody of now, as they were. */
+static void compare_with_cut(u64 most, i64 at_ms)
+{
+    struct fold *cut = cut_at(most);
+    struct past_facts *facts = past_facts_new(at_ms);
+    struct diag diag = { .arena = &all };
+    i64 from_ms;
+    fold_want_facts(fold, facts);
+    assert_int_equal(fold_past_facts(fold, facts, &from_ms, &diag), ERR_OK);
+    assert_int_equal(from_ms, 0);
+    struct past_identity past = past_of(fold->live.identity, at_ms, &all);
+    past.facts = facts;
+    facts_read += past_facts_found(facts);
+    for (u32 id = 1; id <= (u32)people_most(cut->live.people); id++) {
+        const struct profile *was = people_get(cut->live.people, (person_id){ id }), *parts[NODES_PER_PERSON_MAX], *then = NULL;
+        if (!was || parted_since(id, at_ms)) continue;
+        const struct profile *is = people_get(fold->live.people, identity_person(fold->live.identity, id));
+        if (!is) fail_msg("person %u is gone", id);
+        isize n = past_people(&past, &(struct swept){ .id = is->id, .now = is }, &all, parts, countof(parts));
+        u32 nodes[NODES_PER_PERSON_MAX];
+        isize nodes_n = identity_nodes(cut->live.identity, (person_id){ id }, nodes, countof(nodes));
+        for (isize i = 0; i < n && !then; i++)
+            for (isize k = 0; k < parts[i]->traits_n + parts[i]->history_n && !then; k++) {
+                u32 node = k < parts[i]->traits_n ? parts[i]->traits[k].node : is->nodes[parts[i]->history[k - parts[i]->traits_n].node];
+                for (isize j = 0; j < nodes_n; j++)
+                    if (nodes[j] == node) then = parts[i];
+            }
+        struct history_entry *some = arena_new(&all, struct history_entry, was->history_n + 1);
+        if (then) is_as_it_was(then, was);
+        if (then) is_where_it_was(then, was, cut, at_ms);
+        else if (was->traits_n || plain_history(was, some)) fail_msg("person %u is not found", id);
+    }
+    past_facts_free(facts);
+    fold_close(cut);
+}
+
+static void as_of_an_instant_is_what_the_log_cut_there_folds_to(void **state)
+{
+    (void)state;
+    i32 rounds = getenv("TEST_LONG") ? 60 : 6;
+    people_checked = facts_compared = facts_read = members_met = 0;
+    late_days = 1;                                      /* what comes late belongs to the past, and not to the log cut there */
+    for (i32 round = 0; round < rounds; round++) {
+        struct rng rng = rng_seed((u64)round + 77);
+        u64 cuts[3];
+        i64 instants[3];
+        set_scene();
+        for (i32 i = 0; i < 300; i++) {
+            u32 what = rng_below(&rng, 40);
+            if (what == 0) merge_and_part(&rng);
+            else if (what == 1) order_people(PEOPLE_SPLIT, 0, 0, 1 + rng_below(&rng, (u32)identity_links_n(fold->live.identity)));
+            else if (what == 2) (void)wait_until(now + rng_below(&rng, 10) * DAY_MS);
+            else something(&rng);
+            if (i % 80 == 60) {
+                cuts[i / 80] = fold->ref;
+                instants[i / 80] = now;
+            }
+            atomic_fetch_add(&now, 1 + rng_below(&rng, 100000));
+        }
+        for (isize c = 0; c < 3; c++) compare_with_cut(cuts[c], instants[c]);
+        fold_close(fold);
+        arena_clear(&all);
+        (void)snprintf(log_name, sizeof log_name, "mem:fold-%d", ++logs);
+        atomic_store(&now, T0);
+        assert_int_equal(open_fold(log_name, NULL), ERR_OK);
+    }
+    late_days = 3;
+    print_message("# %td people as they were, %td facts, %td of them said again since, %td in a segment\n", people_checked, facts_compared, facts_read, members_met);
+    assert_true(people_checked > 10 * rounds && facts_compared > 10 * rounds && facts_read > rounds && members_met > 0);
 }
 
 /* ---- R27, R28: segments that move by themselves -------------------------------------------------------- */
@@ -887,6 +1049,7 @@ int main(void)
         on_log(what_is_only_claimed_opens_nobodys_history),
         on_log(R19_login_merges_history_and_undoing_it_restores_both_exactly),
         on_log(R19_whatever_is_merged_can_be_parted_and_replays_alike),
+        on_log(as_of_an_instant_is_what_the_log_cut_there_folds_to),
         on_log(R27_membership_flips_on_the_event_and_back_when_the_window_ends),
         on_log(what_is_due_at_once_comes_in_turns_dated_when_it_was_due),
         on_log(a_new_rule_touches_only_whom_it_concerns),

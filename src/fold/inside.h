@@ -118,6 +118,9 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
 void fold_rebuild_book(struct fold *fold);
 u16 fold_name_of(struct fold *fold, str name);
 
+/* The facts an event says of whoever it is, as the fold takes them; the count. */
+isize event_facts(const struct event *e, u32 node, arena *a, const struct trait **out);
+
 /* carts.c: the number of the event's cart among those of its node, put among the person's traits when new; 0: none was named. */
 u8 cart_number(struct profile_edit *edit, arena *a, const struct event *e, u32 node);
 

@@ -384,6 +384,19 @@ static u32 speaker(struct identity *identity, const struct event *e, struct caus
     return node;
 }
 
+/* As speaker(): once an event was resolved, its strongest identifier is known, as the node that spoke or as one that did. */
+u32 identity_speaks(const struct identity *identity, const struct event *e)
+{
+    const struct identifier *best = NULL;
+    bool claims_only = !anyone_speaks(e);
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        const struct identifier *v = &e->identifiers[i];
+        if ((!identifier_may_speak(*v) && !claims_only) || node_find(identity, *v) == 0) continue;
+        if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
+    }
+    return best ? node_find(identity, *best) : 0;
+}
+
 static void merge_into(struct identity *identity, struct resolved *r, u32 other, struct identifier v, u8 why,
                        struct cause cause)
 {

@@ -54,6 +54,9 @@ u32 identity_node(const struct identity *identity, struct identifier identifier)
 /* The person that a node (or a merged-away person's id) now belongs to. Any thread. */
 person_id identity_person(const struct identity *identity, u32 node);
 
+/* The node that an event which was resolved once is put down to: that of its strongest identifier, which never changes; 0: nobody's. Any thread. */
+u32 identity_speaks(const struct identity *identity, const struct event *e);
+
 /* What resolving an event came to. */
 struct resolved {
     person_id person;               /* 0: the event names nobody */

@@ -161,6 +161,21 @@ isize profile_wishes(const struct profile *p, i64 now_ms, arena *a, struct wish 
 /* The person at an instant, of all their parts or of these nodes alone: the history, facts and consents that were there by then, and
  * nobody's membership. p itself when nothing is later; null when nothing of them was there. A fact said again since is unknown. */
 const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, arena *a);
+/* The same with what was read of those facts, null: nothing. */
+struct past_facts;
+const struct profile *profile_then_by(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, const struct past_facts *facts, arena *a);
+
+/* ---- facts that were said again since an instant (facts.c) ----------------------------------- */
+enum { PAST_FACTS_MAX = 1 << 20, PAST_FACTS_DAYS = 400 };
+struct past_facts *past_facts_new(i64 at_ms);
+void past_facts_free(struct past_facts *f);
+void past_facts_want(struct past_facts *f, const struct profile *p);    /* notes what of a person is later than the instant */
+void past_facts_offer(struct past_facts *f, const struct trait *t, u64 ref);    /* a fact as it was said once; kept when it is what was wanted */
+const struct trait *past_facts_get(const struct past_facts *f, const struct trait *now);    /* null: not known, or f is null. Any thread, once all was offered */
+isize past_facts_wanted(const struct past_facts *f);
+isize past_facts_found(const struct past_facts *f);
+bool past_facts_full(const struct past_facts *f);       /* more than PAST_FACTS_MAX were wanted: the rest stay unknown */
+i64 past_facts_at(const struct past_facts *f);
 
 /* ---- all people ----------------------------------------------------------------------------- */
 struct people;

@@ -3,7 +3,7 @@
  * then.c - a person as they stood at another instant: what was said or done later is not there yet.
  *
  * A profile keeps the newest value of a fact with its time. One that was said again since is unknown as of before that: what it was
- * then stands in the log alone. Nobody is copied of whom nothing is later. */
+ * then stands in the log alone, and comes from there when somebody has read it (facts.c). Nobody is copied of whom nothing is later. */
 #include "profile/profile.h"
 
 static bool has_node(const struct profile *p, u8 index, const u32 *nodes, isize n)
@@ -31,7 +31,7 @@ static bool all_by(const struct profile *p, i64 at_ms)
     return true;
 }
 
-const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, arena *a)
+const struct profile *profile_then_by(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, const struct past_facts *facts, arena *a)
 {
     if (p->created_at_ms > at_ms) return NULL;
     if (!nodes && all_by(p, at_ms)) return p;
@@ -49,8 +49,12 @@ const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32
     }
     struct trait *traits = arena_new(a, struct trait, p->traits_n + 1);
     n = 0;
-    for (isize i = 0; i < p->traits_n; i++)
-        if (p->traits[i].at_ms <= at_ms && is_node(p->traits[i].node, nodes, nodes_n)) traits[n++] = p->traits[i];
+    for (isize i = 0; i < p->traits_n; i++) {
+        if (is_node(p->traits[i].node, nodes, nodes_n)) {
+            const struct trait *t = p->traits[i].at_ms <= at_ms ? &p->traits[i] : past_facts_get(facts, &p->traits[i]);
+            if (t) traits[n++] = *t;
+        }
+    }
     then->traits = traits;
     then->traits_n = n;
     struct consent_entry *consents = arena_new(a, struct consent_entry, p->consents_n + 1);
@@ -65,4 +69,9 @@ const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32
     else then->last_at_ms = min_i64(p->last_at_ms, at_ms);
     bool there = !nodes || then->history_n || then->traits_n;
     return there ? then : NULL;
+}
+
+const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, arena *a)
+{
+    return profile_then_by(p, at_ms, nodes, nodes_n, NULL, a);
 }

@@ -25,8 +25,9 @@ struct past_identity past_of(const struct identity *identity, i64 at_ms, arena *
     for (u32 id = (u32)identity_links_n(identity); id >= 1; id--) {
         const struct link *later = identity_link(identity, id);
         if (later->at_ms <= at_ms) break;               /* the ledger is in the order of the log, whose time never runs back */
-        if (later->kind != LINK_MERGE) continue;
-        if (later->undone) { past.undone_since++; continue; }
+        /* A split undoes a join that held then if it was made by then; one made later and undone is as if it never was. */
+        if (later->kind == LINK_SPLIT && later->undoes && identity_link(identity, later->undoes)->at_ms <= at_ms) past.undone_since++;
+        if (later->kind != LINK_MERGE || later->undone) continue;
         past.joined_since++;
         u32 person = identity_person(identity, later->a).v;
         if (!map_put(people, (struct hash128){ person, 1 }, 1)) continue;
@@ -75,7 +76,7 @@ isize past_people(const struct past_identity *past, const struct swept *who, are
     const struct profile *p = who->now;
     isize at = first_join(past, who->id.v);
     if (at == past->joins_n || past->joins[at].person != who->id.v) {
-        out[0] = max > 0 ? profile_then(p, past->at_ms, who->nodes, who->nodes_n, a) : NULL;
+        out[0] = max > 0 ? profile_then_by(p, past->at_ms, who->nodes, who->nodes_n, past->facts, a) : NULL;
         return max > 0 && out[0] ? 1 : 0;
     }
     const u32 *of = who->nodes ? who->nodes : p->nodes;
@@ -96,7 +97,7 @@ isize past_people(const struct past_identity *past, const struct swept *who, are
         isize nodes_here = 0;
         for (isize i = 0; i < nodes_n; i++)
             if (part[i] == k) nodes[nodes_here++] = of[i];
-        const struct profile *then = nodes_here ? profile_then(p, past->at_ms, nodes, nodes_here, a) : NULL;
+        const struct profile *then = nodes_here ? profile_then_by(p, past->at_ms, nodes, nodes_here, past->facts, a) : NULL;
         if (then) out[n++] = then;
     }
     return n;

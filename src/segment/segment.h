@@ -83,13 +83,14 @@ struct as_of { struct profile_world world; const struct segment_set *set; int de
 struct rule_facts facts_as_of(const struct as_of *at);
 
 /* ---- people as they stood (past.c) ---------------------------------------------------------------- */
-/* Identity at an instant, from the merge ledger: who was more than one person then. Joins that were undone since are counted and not
- * rebuilt: those people are apart now, and so they are asked apart. */
+/* Identity at an instant, from the merge ledger: who was more than one person then. Joins that held then and were undone since are counted
+ * (undone_since) and not rebuilt: those people are apart now, and so they are asked apart. */
 struct join { u32 person, a, b; };                      /* of people joined later: a join that held by then */
 struct past_identity {
     i64 at_ms;
     const struct join *joins; isize joins_n;            /* by person; one with a = 0 says only that the person was joined later */
     i64 joined_since, undone_since;
+    const struct past_facts *facts;                     /* what was said again since, as the log has it; null: unknown */
     const u32 *owner; u32 people;                       /* whose the nodes 1 .. people were when this was read (past_owners); null: not read */
 };
 /* Fold only (the ledger). Lives in `a`. */
