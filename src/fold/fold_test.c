@@ -488,7 +488,7 @@ static void is_where_it_was(const struct profile *then, const struct profile *wa
     const struct segment_set *set = atomic_load(&fold->live.book)->segments, *set_was = atomic_load(&cut->live.book)->segments;
     segment_id jeans = segment_find(set, S("jeans"));
     bool *in = arena_new(&all, bool, set->n + 1);
-    past_segments(set, fold->live.catalog, then, at_ms, in);
+    past_segments(set, fold->live.catalog, then, at_ms, &all, in);
     bool is = in[set->by_id[jeans.v] - set->at], held = segment_member(set_was, cut->live.catalog, was, jeans, at_ms);
     if (is != held) fail_msg("person %u: %d in the segment, not %d", was->id.v, is, held);
     members_met += held;
