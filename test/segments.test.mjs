@@ -84,6 +84,17 @@ test('any past instant: counts, overlap, a person, a trend, and the difference w
     const { points } = await server.get('/v1/segments/lookers/trend?days=14');
     assert.equal(points.length, 15);
     assert.deepEqual([points[0].count, points[5].count, points.at(-1).count], [0, 1, 2]);
+    const sum = (name) => points.slice(1).reduce((n, p) => n + p[name], 0);
+    assert.deepEqual([sum('entered'), sum('left')], [3, 1]);
+    for (const [i, p] of points.slice(1).entries()) assert.equal(p.count, points[i].count + p.entered - p.left);
+
+    const members = async (query) => (await (await server.request('GET', `/v1/segments/lookers/members?${query}`, { key: server.secret })).text())
+        .split('\n').filter(Boolean).map((line) => JSON.parse(line).person_id);
+    const bo = await lookup({ user_id: 'bo' });
+    assert.equal((await members('')).length, 2);
+    assert.deepEqual(await members('q=BO'), [bo]);                          // a part of an identifier, as it is typed
+    assert.deepEqual(await members(`q=${bo}&limit=1`), [bo]);
+    assert.deepEqual(await members('q=nobody-at-all'), []);
 });
 
 test('identity as of then: people joined since are counted apart', async () => {

@@ -98,20 +98,13 @@ void keys_delete(struct call *call) { ask_jobs(call, revoke_key); }
 
 /* ---- the catalogue -------------------------------------------------------------------------- */
 
-static bool holds_nocase(str text, str part)
-{
-    for (isize i = 0; i + part.len <= text.len; i++)
-        if (str_eq_nocase(str_slice(text, i, i + part.len), part)) return true;
-    return false;
-}
-
 static bool item_matches(const struct item *item, str q)
 {
-    if (q.len == 0 || holds_nocase(item->key, q) || holds_nocase(item->brand, q)
-        || holds_nocase(item->category, q))
+    if (q.len == 0 || str_holds_nocase(item->key, q) || str_holds_nocase(item->brand, q)
+        || str_holds_nocase(item->category, q))
         return true;
     for (isize i = 0; i < item->titles_n; i++)
-        if (holds_nocase(item->titles[i].value, q)) return true;
+        if (str_holds_nocase(item->titles[i].value, q)) return true;
     return false;
 }
 

@@ -211,7 +211,8 @@ void overlap_then(struct call *call, const str *keys, isize n)
 
 /* ---- how a segment went ------------------------------------------------------------------------------- */
 
-/* A point a day at the same hour as now, or more often when there are fewer days; the last is now. Identity as it is known today. */
+/* A point a day at the same hour as now, or more often when there are fewer days; the last is now. "entered" and "left" are since
+ * the point before: who came and went between two of them is in neither. Identity as it is known today. */
 static void trend(struct call *call)
 {
     i64 days = 30, now_ms = clock_now(call->api->clock);
@@ -219,23 +220,26 @@ static void trend(struct call *call)
         call_fail(call, ERR_BAD_INPUT, "days is 1 to 365");
         return;
     }
-    isize points = days < TREND_POINTS_MAX ? max_isize((isize)days, 12) : TREND_POINTS_MAX - 1;
+    isize n = days < TREND_POINTS_MAX ? max_isize((isize)days, 12) + 1 : TREND_POINTS_MAX;
     struct standing_then s = { .as_known = true };
     call->context = &s;
     on_fold(call, read_ledger);
     isize at = call->err ? -1 : chosen_segment(call, s.set, "", call->params[0]);
     if (call->err) return;
     struct sweep people = everybody(call, &s);
+    struct segment_point *points = arena_new(call->a, struct segment_point, n);
+    for (isize i = 0; i < n; i++) points[i].at_ms = now_ms - days * DAY_MS * (n - 1 - i) / (n - 1);
+    segment_course(&people, call->api->live->catalog, s.set->at[at].rule, s.set, points, n);
     struct jsonw *w = &call->w;
     jsonw_begin(w, '{');
     jsonw_key_str(w, "key", call->params[0]);
     jsonw_key_begin(w, "points", '[');
-    for (isize i = points; i >= 0; i--) {
-        i64 at_ms = now_ms - days * DAY_MS * i / points;
-        struct segment_preview found = segment_preview(&people, call->api->live->catalog, s.set->at[at].rule, s.set, at_ms);
+    for (isize i = 0; i < n; i++) {
         jsonw_begin(w, '{');
-        jsonw_key_time(w, "at", at_ms);
-        jsonw_key_int(w, "count", found.count);
+        jsonw_key_time(w, "at", points[i].at_ms);
+        jsonw_key_int(w, "count", points[i].count);
+        if (i > 0) jsonw_key_int(w, "entered", points[i].entered);
+        if (i > 0) jsonw_key_int(w, "left", points[i].left);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');

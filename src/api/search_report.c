@@ -22,7 +22,7 @@ enum { REPORT_DAYS = 30, REPORT_ENTRIES = 2000000, QUERIES_SHOWN = 50, QUERIES_M
 
 /* ---- what was searched for ------------------------------------------------------------------------------- */
 
-struct asked_for { str query; i64 n, zero, last_zero_ms; f64 results; };
+struct asked_for { str query; i64 n, told, zero, last_zero_ms; f64 results; };
 struct questions {
     struct { struct asked_for *at; isize n, cap; } all;
     struct map *by_query;
@@ -50,6 +50,7 @@ static void take_search(struct questions *q, const struct event *e, arena *a)
     struct asked_for *it = &q->all.at[at];
     it->n++;
     it->zero += none;
+    it->told += results >= 0;                           /* how many were found is not always said */
     it->results += (f64)max_i64(0, results);
     if (none) it->last_zero_ms = max_i64(it->last_zero_ms, e->at_ms);
 }
@@ -94,7 +95,7 @@ static void print_questions(struct jsonw *w, const char *name, const struct aske
         jsonw_key_int(w, "searches", at[i].n);
         jsonw_key_int(w, "zero_results", at[i].zero);
         if (zero) jsonw_key_time(w, "last_at", at[i].last_zero_ms);
-        else jsonw_key_num(w, "results", at[i].results / (f64)at[i].n);
+        else if (at[i].told) jsonw_key_num(w, "results", at[i].results / (f64)at[i].told);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');

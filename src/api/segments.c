@@ -65,7 +65,19 @@ void segment_get(struct call *call)
 
 enum { MEMBERS_AT_ONCE = 1000, MEMBERS_MAX = 200000 };
 
-struct members { segment_id id; u32 next; isize left; bool more, csv; };
+struct members { segment_id id; u32 next; isize left; bool more, csv; str q; };
+
+/* Whether ?q= is part of their name or of one of their identifiers. */
+static bool is_called(const struct live *live, const struct profile *p, str q, arena *a)
+{
+    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    if (q.len == 0 || str_holds_nocase(person_display(live, p, a), q)) return true;
+    if (str_eq_nocase(q, arena_printf(a, "p_%u", p->id.v))) return true;
+    isize n = identity_identifiers(live->identity, p->id, links, countof(links));
+    for (isize i = 0; i < n; i++)
+        if (str_holds_nocase(links[i]->identifier.value, q)) return true;
+    return false;
+}
 
 /* Quoted when it must be (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe before it. */
 static void csv_field(struct buf *out, str s, bool last)
@@ -94,15 +106,15 @@ static void answer_members(struct call *call, struct fold *fold)
 {
     struct members *m = call->own;
     const struct live *live = fold_live(fold);
-    isize n = min_isize(m->left, MEMBERS_AT_ONCE);
+    isize n = MEMBERS_AT_ONCE;
     i64 at = roll_next(live->roll, m->id, m->next);
-    for (; at > 0 && n > 0; at = roll_next(live->roll, m->id, (u32)at + 1)) {
+    for (; at > 0 && n > 0 && m->left > 0; at = roll_next(live->roll, m->id, (u32)at + 1)) {
         const struct profile *p = people_get(live->people, (person_id){ (u32)at });
         m->next = (u32)at + 1;
-        if (!p) continue;
+        n--;
+        if (!p || !is_called(live, p, m->q, call->a)) continue;
         const struct membership *of = profile_membership(p, m->id);
         m->left--;
-        n--;
         if (m->csv) { member_csv(call, live, p, of); continue; }
         struct jsonw w = { .out = &call->out };
         jsonw_begin(&w, '{');
@@ -129,7 +141,8 @@ static void find_segment(struct call *call, struct fold *fold)
 
 static void list_members(struct call *call)
 {
-    struct members m = { .next = 1, .left = query_limit(call, MEMBERS_MAX, MEMBERS_MAX) };
+    struct members m = { .next = 1, .left = query_limit(call, MEMBERS_MAX, MEMBERS_MAX),
+                         .q = str_trim(http_query(call->req, S("q"), S(""))) };
     person_id after;
     call->own = &m;
     if (person_id_read(http_query(call->req, S("after"), S("")), &after)) m.next = after.v + 1;

@@ -63,6 +63,7 @@ bool str_eq_nocase(str a, str b);                   /* ASCII letters only */
 bool str_starts(str s, str prefix);
 bool str_ends(str s, str suffix);
 isize str_find(str s, str needle);                  /* -1 if absent */
+bool str_holds_nocase(str s, str part);             /* ASCII letters only */
 isize str_find_char(str s, char c);                 /* -1 if absent */
 str str_trim(str s);                                /* ASCII white space at both ends */
 static inline str str_from(str s, isize at) { return (str){ s.ptr + at, s.len - at }; }

@@ -31,6 +31,13 @@ bool str_eq_nocase(str a, str b)
     return true;
 }
 
+bool str_holds_nocase(str s, str part)
+{
+    for (isize i = 0; i + part.len <= s.len; i++)
+        if (str_eq_nocase(str_slice(s, i, i + part.len), part)) return true;
+    return false;
+}
+
 bool str_starts(str s, str prefix)
 {
     return s.len >= prefix.len && str_eq(str_slice(s, 0, prefix.len), prefix);

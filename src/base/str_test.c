@@ -22,6 +22,9 @@ static void comparing_is_by_bytes_and_then_by_length(void **state)
     assert_true(str_eq((str){ 0 }, S("")));
     assert_true(str_eq_nocase(S("Content-Length"), S("content-LENGTH")));
     assert_false(str_eq_nocase(S("a["), S("A{")));
+    assert_true(str_holds_nocase(S("Anne Berg"), S("BERG")));
+    assert_true(str_holds_nocase(S("Anne"), S("")));
+    assert_false(str_holds_nocase(S("Ann"), S("Anne")));
 }
 
 static void searching_finds_the_first_and_says_when_there_is_none(void **state)

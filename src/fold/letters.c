@@ -107,17 +107,10 @@ struct search {
     struct letter_page *out;
 };
 
-static bool holds_nocase(str text, str part)
-{
-    for (isize i = 0; i + part.len <= text.len; i++)
-        if (str_eq_nocase(str_slice(text, i, i + part.len), part)) return true;
-    return false;
-}
-
 static bool matches(const struct letter_query *q, const struct dead_letter *d)
 {
-    return (q->which == LETTERS_ALL || d->replayed == (q->which == LETTERS_TAKEN)) && (q->source.len == 0 || str_eq(q->source, d->source)) && (q->reason.len == 0 || holds_nocase(d->reason, q->reason))
-        && (q->text.len == 0 || holds_nocase(d->raw, q->text) || holds_nocase(d->reason, q->text)) && d->at_ms >= q->since_ms
+    return (q->which == LETTERS_ALL || d->replayed == (q->which == LETTERS_TAKEN)) && (q->source.len == 0 || str_eq(q->source, d->source)) && (q->reason.len == 0 || str_holds_nocase(d->reason, q->reason))
+        && (q->text.len == 0 || str_holds_nocase(d->raw, q->text) || str_holds_nocase(d->reason, q->text)) && d->at_ms >= q->since_ms
         && (q->ref == 0 || d->ref == q->ref) && (q->before == 0 || d->ref < q->before);
 }
 

@@ -333,7 +333,7 @@ static void reasons_for(const struct models *m, const struct tally *at, struct s
     if (!(s->known >> SCORE_CLV_365 & 1)) return;
     because(s, SCORE_CLV_365, REASON_CODE_ORDERS, (f64)at->orders);
     f64 minor = pow(10, currency_digits(m->currency));
-    because(s, SCORE_CLV_365, REASON_CODE_ORDER_WORTH, at->worth / minor);
+    if (at->worth > 0) because(s, SCORE_CLV_365, REASON_CODE_ORDER_WORTH, at->worth / minor);    /* 0: other currencies, without a rate */
     if (m->buying.model != BUYING_NBD) because(s, SCORE_CLV_365, REASON_CODE_ALIVE, 100 * buying_alive(&m->buying, &at->p));
 }
 

@@ -435,6 +435,49 @@ struct segment_preview segment_preview(const struct sweep *people, const struct 
     return preview;
 }
 
+struct course { struct question q; const struct segment_point *points; isize n; };
+
+static void follow_one(void *ctx, void *answer, const struct swept *who, arena *a)
+{
+    const struct course *c = ctx;
+    struct segment_point *counts = answer;
+    bool was = false;
+    for (isize i = 0; i < c->n; i++) {
+        struct question q = c->q;
+        q.now_ms = c->points[i].at_ms;
+        bool is = holds_for(&q, who, a);
+        counts[i].count += is;
+        counts[i].entered += is && !was;
+        counts[i].left += was && !is;
+        was = is;
+    }
+}
+
+void segment_course(const struct sweep *people, const struct catalog *catalog, const struct rule *rule, const struct segment_set *set,
+                    struct segment_point *points, isize n)
+{
+    struct course c = { { catalog, rule, set, 0 }, points, n };
+    struct sweep s = *people;
+    void *answers[SWEEP_ANSWERS_MAX];
+    arena a = { 0 };
+    assert(n >= 1);
+    s.answer_size = n * (isize)sizeof *points;
+    s.each = follow_one;
+    s.ctx = &c;
+    isize k = sweep_run(&s, &a, answers);
+    for (isize i = 0; i < n; i++) points[i].count = points[i].entered = points[i].left = 0;
+    for (isize t = 0; t < k; t++) {
+        const struct segment_point *counts = answers[t];
+        for (isize i = 0; i < n; i++) {
+            points[i].count += counts[i].count;
+            points[i].entered += counts[i].entered;
+            points[i].left += counts[i].left;
+        }
+    }
+    points[0].entered = 0;
+    arena_fini(&a);
+}
+
 /* ---- the roll ----------------------------------------------------------------------------------------- */
 
 struct roll { _Atomic(struct bitset *) at[SEGMENTS_MAX]; };
