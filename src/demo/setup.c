@@ -5,7 +5,7 @@
 
 const struct demo_definition demo_setup[] = {
     { "settings", "shop", "{\"kind\":\"settings\",\"key\":\"shop\",\"holdout\":\"10%\",\"discount_quiet_days\":14,\"repurchase_days\":180,"
-      "\"currency\":\"EUR\",\"zone_minutes\":60}" },
+      "\"currency\":\"EUR\",\"rates\":{\"NOK\":0.087},\"zone_minutes\":60}" },
 
     { "segment", "jeans_women", "{\"kind\":\"segment\",\"key\":\"jeans_women\",\"title\":\"Interested in women's jeans\",\"owner\":\"kari@demo.shop\","
       "\"rule\":\"count(product_viewed where category under \\\"Women > Jeans\\\", last 30 days) >= 3\"}" },

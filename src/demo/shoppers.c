@@ -26,6 +26,7 @@
 #include "demo/words.h"
 
 enum { PER_KIND = 100, ITEMS_SHOWN_MAX = 16, OWNED_MAX = 24, BASKET_MAX = 4, PAGES_MAX = 24, DEVICES_MAX = 2 };
+enum { AGE_SEED = 7 };
 enum { EVENTS_A_VISIT = 8 };                            /* about, for demo_shoppers_hurry */
 
 enum page { PAGE_AWAY, PAGE_HOME, PAGE_LIST, PAGE_SEARCH, PAGE_PRODUCT, PAGE_CART, PAGE_CHECKOUT, PAGE_THANKS, PAGE_STORE };
@@ -386,6 +387,30 @@ static void say_text(struct moment *m, const char *name, const char *property, s
     event_end(&w);
 }
 
+/* What people look for in vain. */
+static const struct phrase not_sold[] = {
+    { { "umbrella", "paraply" } }, { { "gift card", "gavekort" } }, { { "sunglasses", "solbriller" } }, { { "toaster", "brødrister" } },
+    { { "ski goggles", "skibriller" } },
+};
+enum { IN_VAIN_EVERY = 29 };
+
+/* A kind and style by its name, and how many the shop has of them; now and then something it does not sell. Which is told by
+ * the clock, so that the shopper's own chances stay what they are. */
+static void say_search(struct moment *m, u32 style)
+{
+    const struct shopper *p = m->p;
+    const struct demo_catalogue *c = m->s->catalogue;
+    i64 second = m->at_ms / 1000;
+    bool in_vain = second % IN_VAIN_EVERY == 0;
+    const struct phrase *words = in_vain ? &not_sold[second / IN_VAIN_EVERY % countof(not_sold)] : NULL;
+    i64 found = 0;
+    for (isize i = 0; i < c->products_n && !in_vain; i++) found += c->products[i].kind == p->intent && c->products[i].style == (isize)style;
+    struct jsonw w = event_begin(m, "track", "Products Searched", false);
+    jsonw_key_str(&w, "query", str_of(words ? words->in[p->norwegian] : kinds[p->intent].styles[style].in[p->norwegian]));
+    jsonw_key_int(&w, "results", found);
+    event_end(&w);
+}
+
 static void say_page(struct moment *m)
 {
     struct jsonw w = event_begin(m, "page", NULL, false);
@@ -404,6 +429,8 @@ static void log_in(struct moment *m)
     jsonw_key_str(&w, "email", p->persona ? str_of(p->persona->email) : arena_printf(m->scratch, "%.*s@example.com", STR_FMT(id)));
     jsonw_key_str(&w, "first_name", str_of(first_name(p)));
     jsonw_key_str(&w, "gender", str_of(p->gender));
+    u64 years = hash64(id, AGE_SEED);                   /* 18 to 76, most about 47 */
+    jsonw_key_int(&w, "age", (i64)(18 + years % 30 + (years >> 32) % 30));
     jsonw_key_str(&w, "store", str_of(demo_place_keys[p->store]));
     event_end(&w);
 }
@@ -715,7 +742,7 @@ static void arrive(struct moment *m)
     case PAGE_SEARCH: {
         u32 style = rng_below(&p->rng, STYLES_MAX);
         say_page(m);
-        say_text(m, "Products Searched", "query", str_of(kinds[p->intent].styles[style].in[p->norwegian]));
+        say_search(m, style);
         return;
     }
     case PAGE_PRODUCT:
