@@ -46,14 +46,35 @@ export interface Person {
     person_id: string;
     display?: string;
     identifiers: { kind: string; value: string; trust: string; at: string; source: string }[];
-    traits: { name: string; value: unknown; source: string; at: string }[];
+    traits: { name: string; value: unknown; source: string; origin?: string; at: string }[];
     consent: { purpose: string; state: string; source: string; at: string; basis?: string }[];
     counters: { orders: number; revenue: Money[]; events: number; first_at: string; last_at: string };
     predictions?: PersonScore[];
-    affinities: { dimension: string; value: string; score: number }[];
-    segments: { key: string; title: string; entered_at: string; may_leave_at?: string | null }[];
+    worth?: {
+        orders: number;
+        in: { currency: string; orders: number; lifetime_value: Money; average_order_value: Money }[];
+        orders_a_year: number;
+        days_between_orders?: number | null;
+        last_order_at?: string | null;
+    };
+    stage?: Standing | null;
+    intent?: Standing | null;
+    retention?: Standing | null;
+    wishlist?: { item: string; title?: string; added_at: string }[];
+    affinities: { dimension: string; value: string; score: number; declared?: boolean }[];
+    segments: { key: string; title: string; entered_at?: string; may_leave_at?: string | null }[];
+    /* of a past instant: how many people they were then, and how much of their history is no longer at hand */
+    people_then?: number;
+    older?: number;
     merges: { merge_id: string; at: string; into: string; from: string; why: string; undone?: boolean }[];
     refused_merges?: { merge_id: string; at: string; into: string; from: string | null; why: string }[];
+}
+/* On which rung of a ladder they stand, what helps them there, and the events that led to it. */
+export interface Standing {
+    is: string;
+    help: string;
+    may_change_at?: string | null;
+    why: ExplainNode;
 }
 export interface PersonScore {
     score: string;
@@ -74,6 +95,7 @@ export interface PredictionCard {
     learnt_from?: Record<string, number | string>;
     fallback?: string;
     edge?: string;
+    currency?: string;
     note?: string;
     measures?: { auc: number; brier: number; brier_base: number };
     chart_of?: string;
@@ -89,6 +111,8 @@ export interface HistoryEvent {
     channel?: string;
     order?: string;
     source?: string;
+    segment?: string;
+    campaign?: string;
 }
 export interface DecisionRow {
     decision_key: string;
@@ -316,6 +340,16 @@ export async function call<T>(
 }
 
 export const get = <T>(path: string) => call<T>("GET", path);
+/* What comes a line each. */
+export async function getLines<T>(path: string): Promise<T[]> {
+    const answer = await fetch(path, { credentials: "same-origin" });
+    const text = await answer.text();
+    if (!answer.ok) throw new Problem(answer.status, `The server answered ${answer.status}`, text);
+    return text
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+}
 export const post = <T>(path: string, body: unknown = {}) => call<T>("POST", path, body);
 /* A file as it is. */
 export const send = <T>(path: string, file: Blob) => call<T>("POST", path, file);

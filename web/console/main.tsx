@@ -14,7 +14,8 @@ import { FlagPage, Flags, LintPage } from "./flags";
 import { DeadLetters } from "./letters";
 import { SourcePage, Sources } from "./sources";
 import { Overview } from "./overview";
-import { People, Person } from "./people";
+import { People } from "./people";
+import { Person } from "./person";
 import { Placement, Placements } from "./placements";
 import { Predictions } from "./predictions";
 import { PlanPage } from "./plan";
@@ -178,7 +179,7 @@ function page({ path, query }: Route): ComponentChild {
         case "overview":
             return <Overview />;
         case "people":
-            return key ? <Person key={key} id={key} /> : <People />;
+            return key ? <Person key={key} id={key} query={query} /> : <People query={query} />;
         case "segments":
             if (key === "review" && !sub) return <SegmentReview />;
             return key ? <SegmentPage key={key} id={key} query={query} /> : <Segments />;

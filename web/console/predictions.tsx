@@ -4,13 +4,28 @@
  */
 import { Money, PersonScore, PredictionCard } from "./api";
 import { Asking, Badge, Card, Empty, Page, useGet } from "./ui";
-import { count, moment, money, plural, sentence } from "./words";
+import { count, moment, money, percent, plural, sentence } from "./words";
+
+const names: Record<string, string> = {
+    churn: "Chance of leaving",
+    alive: "Chance of coming back",
+    orders_365: "Orders in a year",
+    clv_365: "Spending in a year",
+    next_order_days: "Days to the next order",
+    recency: "Recency, of 5",
+    frequency: "Frequency, of 5",
+    monetary: "Order worth, of 5",
+    intent: "Chance of an order in this visit",
+};
+export const scoreName = (score: string) => names[score] ?? sentence(score);
 
 const short = (x: number) => (Math.abs(x) >= 100 ? count(Math.round(x)) : x.toPrecision(3).replace(/\.?0+$/, ""));
 
 /* What was said against what came of it, a dot a tenth of the people, with its interval. On the line is honest. */
 function Calibration({ card }: { card: PredictionCard }) {
     const bins = card.calibration ?? [];
+    /* chances as per cent, money in its currency */
+    const said = (v: number) => (card.currency ? money({ minor: Math.round(v), currency: card.currency }, true) : card.chart_of?.startsWith("the chance") ? percent(v, 0) : short(v));
     const most = Math.max(1e-9, ...bins.map((b) => Math.max(b.predicted, b.high)));
     const wide = 260;
     const x = (v: number) => 34 + (Math.max(0, v) / most) * (wide - 44);
@@ -18,24 +33,24 @@ function Calibration({ card }: { card: PredictionCard }) {
     return (
         <figure style={{ margin: 0 }}>
             <svg viewBox={`0 0 ${wide} ${wide}`} width="100%" style={{ maxWidth: "320px" }} role="img"
-                aria-label={`Calibration of ${card.score}: ${bins.map((b) => `said ${short(b.predicted)}, came ${short(b.observed)} of ${b.n}`).join("; ")}`}>
+                aria-label={`Calibration of ${card.score}: ${bins.map((b) => `said ${said(b.predicted)}, came ${said(b.observed)} of ${b.n}`).join("; ")}`}>
                 <path d={`M${x(0)} ${y(0)}H${x(most)}M${x(0)} ${y(0)}V${y(most)}`} stroke="var(--line-strong)" fill="none" />
                 <path d={`M${x(0)} ${y(0)}L${x(most)} ${y(most)}`} stroke="var(--line-strong)" stroke-dasharray="4 4" />
                 {bins.map((b) => (
                     <g>
                         <path d={`M${x(b.predicted)} ${y(b.low)}V${y(b.high)}`} stroke="var(--accent)" stroke-width="1.5" opacity=".5" />
                         <circle cx={x(b.predicted)} cy={y(b.observed)} r="4" fill="var(--accent)">
-                            <title>{`said ${short(b.predicted)}, came ${short(b.observed)}, ${plural(b.n, "case")}`}</title>
+                            <title>{`said ${said(b.predicted)}, came ${said(b.observed)}, ${plural(b.n, "case")}`}</title>
                         </circle>
                     </g>
                 ))}
                 <g class="small" fill="currentColor" font-size="10">
-                    <text x={x(most)} y={wide - 10} text-anchor="end">{`said: ${short(most)}`}</text>
+                    <text x={x(most)} y={wide - 10} text-anchor="end">{`said: ${said(most)}`}</text>
                     <text x={x(0)} y={wide - 10}>0</text>
-                    <text x={4} y={12}>{`came: ${short(most)}`}</text>
+                    <text x={4} y={12}>{`came: ${said(most)}`}</text>
                 </g>
             </svg>
-            <figcaption class="soft small">{card.chart_of && sentence(card.chart_of)}.</figcaption>
+            <figcaption class="soft small">{card.chart_of && sentence(card.chart_of.replace(", in minor units", ""))}.</figcaption>
         </figure>
     );
 }
@@ -50,27 +65,32 @@ const Fact = ({ name, value }: { name: string; value: string }) => (
 function Prediction({ card }: { card: PredictionCard }) {
     const m = card.measures;
     return (
-        <Card title={sentence(card.score)} side={card.enough ? undefined : <Badge tone="warn">Not enough data</Badge>} pad>
-            <p>{sentence(card.title)}.</p>
-            {!card.enough && <p class="soft">{sentence(card.why ?? "")}.</p>}
-            {card.fallback && (
+        <Card title={scoreName(card.score)} side={card.enough ? undefined : <Badge tone="warn">Not enough data</Badge>} pad>
+            <div class="stack">
                 <p>
-                    <Badge tone="warn">Fallback</Badge> {sentence(card.edge ?? "")}: {card.fallback}.
+                    {sentence(card.title)}. <code class="soft small">predicted({card.score})</code>
                 </p>
-            )}
-            {card.calibration && <Calibration card={card} />}
-            {card.note && <p class="soft small">{sentence(card.note)}.</p>}
-            {card.enough && (
-                <div class="stack" style={{ gap: "4px" }}>
-                    <Fact name="Made" value={moment(card.made_at!)} />
-                    <Fact name="Model" value={`${card.model}, version ${card.score === "intent" ? moment(card.made_at!) : card.version}`} />
-                    {Object.entries(card.learnt_from ?? {}).map(
-                        ([name, n]) => typeof n === "number" && <Fact name={sentence(name.replace("_", " "))} value={count(n)} />,
-                    )}
-                    {m && <Fact name="Ranks a pair right" value={`${(m.auc * 100).toFixed(1)} %`} />}
-                    {m && <Fact name="Brier, against always saying the rate" value={`${m.brier.toFixed(4)} / ${m.brier_base.toFixed(4)}`} />}
-                </div>
-            )}
+                {!card.enough && <p class="soft">{sentence(card.why ?? "")}.</p>}
+                {card.fallback && (
+                    <p class="small">
+                        <Badge tone="warn">Fallback</Badge> {sentence(card.edge ?? "")}: {card.fallback}.
+                    </p>
+                )}
+                {card.calibration && card.calibration.length > 0 && <Calibration card={card} />}
+                {card.note && <p class="soft small">{sentence(card.note)}.</p>}
+                {card.enough && (
+                    <div class="stack" style={{ gap: "4px" }}>
+                        <Fact name="Made" value={moment(card.made_at!)} />
+                        <Fact name="Model" value={`${card.model}${card.score === "intent" ? "" : `, version ${card.version}`}`} />
+                        {Object.entries(card.learnt_from ?? {}).map(
+                            ([name, n]) => typeof n === "number" && <Fact name={sentence(name.replace("_", " "))} value={count(n)} />,
+                        )}
+                        {m && <Fact name="Ranks a pair right" value={percent(m.auc, 1)} />}
+                        {m && <Fact name="Brier score" value={m.brier.toFixed(4)} />}
+                        {m && <Fact name="… of always saying the rate" value={m.brier_base.toFixed(4)} />}
+                    </div>
+                )}
+            </div>
         </Card>
     );
 }
@@ -100,7 +120,7 @@ export function Predictions() {
 }
 
 const shown = (s: PersonScore) =>
-    typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? `${(s.value * 100).toFixed(0)} %` : short(s.value);
+    typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? percent(s.value, 0) : short(s.value);
 
 /** A person's scores, on the person's page. */
 export function Scores({ scores }: { scores: PersonScore[] }) {
@@ -110,11 +130,11 @@ export function Scores({ scores }: { scores: PersonScore[] }) {
             {scores.map((s) => (
                 <li>
                     <div class="line spread small">
-                        <span title={s.title}>{sentence(s.score.replace(/_/g, " "))}</span>
+                        <span title={sentence(s.title)}>{scoreName(s.score)}</span>
                         <strong class="num">{shown(s)}</strong>
                     </div>
                     {s.reasons.map((r) => (
-                        <div class="soft small">{r.text}</div>
+                        <div class="soft small">{sentence(r.text)}</div>
                     ))}
                 </li>
             ))}

@@ -211,7 +211,9 @@ export function RuleBox({
                     disabled={disabled}
                     aria-invalid={errors.length > 0}
                     placeholder={
-                        'count(product_viewed where category under "jeans", last 30 days) >= 3'
+                        kind === "filter"
+                            ? "item.in_stock and item.price < 100 EUR"
+                            : 'count(product_viewed where category under "jeans", last 30 days) >= 3'
                     }
                     aria-autocomplete="list"
                     aria-controls={`${id}-words`}
@@ -255,7 +257,7 @@ export function RuleBox({
                         <span style={{ color: "var(--good)" }}>✓</span> This rule stands
                         {preview && people ? (
                             <>
-                                : <strong>{people.count.toLocaleString("en")}</strong> people now{" "}
+                                : <strong>{people.count.toLocaleString("en")}</strong> {people.count === 1 ? "person" : "people"} now{" "}
                                 <span title="Time the question took">
                                     (
                                     {people.took_us < 1000

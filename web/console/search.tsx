@@ -3,11 +3,12 @@
  * search.tsx - the search test bench (everybody's order beside a person's, with reasons), what found nothing, and what the
  * shop itself says of search: synonyms, redirects, pins, by way of the definition search/shop.
  */
-import { useState } from "preact/hooks";
-import { post } from "./api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Problem, post } from "./api";
 import { Actions, JsonTab, Refused, Revisions, useEditing } from "./definition";
-import { Asking, Badge, Bones, Card, Empty, Field, Page, Tabs, When, Wrong, useGet, useMayEdit } from "./ui";
-import { count, percent } from "./words";
+import { Asking, Badge, Card, Empty, Field, Page, RuleBox, Tabs, When, Wrong, go, useGet, useMayEdit } from "./ui";
+import { Dial, Moved, PersonField, personOf } from "./who";
+import { count, percent, sentence } from "./words";
 
 interface Parts {
     text: number;
@@ -21,6 +22,7 @@ interface Parts {
 interface Hit {
     product_key: string;
     title?: string;
+    image?: string;
     score: number;
     pinned?: boolean;
     partial?: boolean;
@@ -41,7 +43,7 @@ interface Report {
     zero_results: number;
     zero_rate: number;
     nothing_found: { query: string; searches: number; zero_results: number; last_at: string }[];
-    queries: { query: string; searches: number; zero_results: number; results: number }[];
+    queries: { query: string; searches: number; zero_results: number; results?: number }[];
     time_to_product: {
         treated: Arm;
         holdout: Arm;
@@ -58,15 +60,43 @@ interface Arm {
 
 /* ---- the bench --------------------------------------------------------------------------------- */
 
-const partNames: [keyof Parts, string][] = [
-    ["text", "words"],
-    ["coverage", "coverage"],
-    ["head", "what it is"],
-    ["phrase", "side by side"],
-    ["popularity", "popular"],
-    ["boost", "boosts"],
-    ["personal", "personal"],
+const partNames: [keyof Parts, string, string][] = [
+    ["text", "words", "how well the words fit, the rarer the more"],
+    ["coverage", "coverage", "how many of the words are in it"],
+    ["head", "what it is", "a word names the thing itself"],
+    ["phrase", "side by side", "the words stand together"],
+    ["popularity", "popular", "how much people deal with it"],
+    ["boost", "boosts", "what the shop wishes"],
+    ["personal", "personal", "what this person likes, by the dial"],
 ];
+
+/* The score is their product: each factor, and what it stands for. */
+function Rank({ of, score }: { of: Parts; score: number }) {
+    return (
+        <table class="rank small">
+            <tbody>
+                {partNames.map(([name, word, what], i) => (
+                    <tr>
+                        <td>{word}</td>
+                        <td class="soft">{what}</td>
+                        <td class="num">
+                            {i > 0 && "× "}
+                            {+of[name].toPrecision(4)}
+                        </td>
+                    </tr>
+                ))}
+                <tr>
+                    <td colSpan={2}>
+                        <strong>score</strong>
+                    </td>
+                    <td class="num">
+                        <strong>{+score.toPrecision(4)}</strong>
+                    </td>
+                </tr>
+            </tbody>
+        </table>
+    );
+}
 
 function Reasons({ of }: { of: Parts }) {
     return (
@@ -79,116 +109,138 @@ function Reasons({ of }: { of: Parts }) {
     );
 }
 
-function Hits({ of, before }: { of: Answer; before?: Answer }) {
-    if (!of.items.length) return <Empty title="Nothing was found" />;
+function HitLine({ hit, i, was }: { hit: Hit; i: number; was: number }) {
+    const [open, set] = useState(false);
     return (
-        <ol class="plain stack">
-            {of.items.map((hit, i) => {
-                const was = before?.items.findIndex((b) => b.product_key === hit.product_key) ?? i;
-                return (
-                    <li key={hit.product_key}>
-                        <div class="line">
-                            <span class="num soft">{i + 1}</span>
-                            <span class="grow">
-                                <strong>{hit.title || hit.product_key}</strong>{" "}
-                                {hit.pinned && <Badge tone="good">pinned</Badge>}{" "}
-                                {hit.partial && <Badge>not every word</Badge>}
-                            </span>
-                            {before && was !== i && (
-                                <span class="small" title="Places moved against everybody's order">
-                                    {was < 0 ? "new here" : was > i ? `↑ ${was - i}` : `↓ ${i - was}`}
-                                </span>
-                            )}
-                        </div>
-                        {hit.explain && <Reasons of={hit.explain} />}
-                        {hit.because && <div class="soft small">{hit.because.text}</div>}
-                    </li>
-                );
-            })}
+        <li>
+            <span class="place num soft">{i + 1}</span>
+            {hit.image ? <img src={hit.image} alt="" width="36" height="48" loading="lazy" /> : <span class="picture" />}
+            <div class="grow">
+                <div class="line">
+                    <strong>{hit.title || hit.product_key}</strong>
+                    {hit.pinned && <Badge tone="good">pinned</Badge>}
+                    {hit.partial && <Badge plain>not every word</Badge>}
+                    <Moved was={was} is={i} against="everybody's order" />
+                </div>
+                {hit.because && <div class="soft small">{hit.because.text}</div>}
+                {hit.explain && (open ? <Rank of={hit.explain} score={hit.score} /> : <Reasons of={hit.explain} />)}
+            </div>
+            {hit.explain && (
+                <button class="link small" aria-expanded={open} aria-label={`Why ${hit.title || hit.product_key} stands at ${i + 1}`} onClick={() => set(!open)}>
+                    Why?
+                </button>
+            )}
+        </li>
+    );
+}
+
+function Hits({ of, before }: { of: Answer; before?: Answer }) {
+    if (!of.items.length) return <Empty title="Nothing was found">Shoppers see the fallback here. A synonym or a redirect may help.</Empty>;
+    return (
+        <ol class="plain goods">
+            {of.items.map((hit, i) => (
+                <HitLine key={hit.product_key} hit={hit} i={i} was={before ? before.items.findIndex((b) => b.product_key === hit.product_key) : i} />
+            ))}
         </ol>
     );
 }
 
+const SORTS: [string, string][] = [
+    ["", "best first"],
+    ["price_asc", "cheapest first"],
+    ["price_desc", "dearest first"],
+    ["newest", "newest first"],
+];
+
+/* Asked anew a moment after each change; what was found stays until the next is there. */
 function Bench() {
     const [q, setQ] = useState("");
     const [who, setWho] = useState("");
     const [dial, setDial] = useState(50);
+    const [filter, setFilter] = useState("");
+    const [sort, setSort] = useState("");
     const [answers, set] = useState<[Answer, Answer] | null>(null);
-    const [error, setError] = useState<any>(null);
-    const [busy, setBusy] = useState(false);
-    async function run() {
-        const [kind, value] = who.includes(":") ? who.split(/:(.*)/s) : ["user_id", who];
-        const body = {
-            q,
-            limit: 15,
-            explain: true,
-            record: false,
-            facets: ["category", "brand"],
-            person: value ? { [kind.trim()]: value.trim() } : {},
-            context: { consent: { categoryPreferences: { personalisation: true, analytics: true } } },
+    const [error, setError] = useState<Problem | null>(null);
+    const person = personOf(who);
+    useEffect(() => {
+        if (!q.trim()) return (set(null), setError(null));
+        let stale = false;
+        const timer = setTimeout(async () => {
+            const body = {
+                q,
+                limit: 15,
+                explain: true,
+                record: false,
+                facets: ["category", "brand", "colour"],
+                person,
+                filter: filter.trim() || undefined,
+                sort: sort || undefined,
+                context: { consent: { categoryPreferences: { personalisation: true, analytics: true } } },
+            };
+            try {
+                const both = await Promise.all([false, dial].map((personalise) => post<Answer>("/v1/search", { ...body, personalise })));
+                if (!stale) (set(both as [Answer, Answer]), setError(null));
+            } catch (e) {
+                if (!stale) setError(e as Problem);
+            }
+        }, 180);
+        return () => {
+            stale = true;
+            clearTimeout(timer);
         };
-        setBusy(true);
-        setError(null);
-        try {
-            set(
-                (await Promise.all([
-                    post<Answer>("/v1/search", { ...body, personalise: false }),
-                    post<Answer>("/v1/search", { ...body, personalise: dial }),
-                ])) as [Answer, Answer],
-            );
-        } catch (e) {
-            setError(e);
-        }
-        setBusy(false);
-    }
-    const facets = answers?.[0].facets ?? {};
+    }, [q, who, dial, filter, sort]);
+    const facets = Object.entries(answers?.[0].facets ?? {}).filter(([, values]) => values.length);
     return (
         <>
             <Card title="Ask as a shopper would" pad>
-                <form
-                    class="stack"
-                    onSubmit={(e) => {
-                        e.preventDefault();
-                        void run();
-                    }}
-                >
+                <div class="stack" role="search">
                     <div class="fields">
                         <Field name="Words">
-                            <input value={q} placeholder="slim jeans" onInput={(e) => setQ(e.currentTarget.value)} />
+                            <input type="search" value={q} autofocus placeholder="slim jeans" onInput={(e) => setQ(e.currentTarget.value)} />
                         </Field>
-                        <Field name="Person" hint="user_id:ana-77, anonymous_id:…, email:…">
-                            <input value={who} class="mono" placeholder="user_id:ana-77" onInput={(e) => setWho(e.currentTarget.value)} />
+                        <PersonField value={who} onInput={setWho} />
+                        <Field name="Order">
+                            <select value={sort} onChange={(e) => setSort(e.currentTarget.value)}>
+                                {SORTS.map(([key, name]) => (
+                                    <option value={key}>{name}</option>
+                                ))}
+                            </select>
                         </Field>
-                        <Field name={`Dial: ${dial}`} hint="0: the same for everybody">
-                            <input type="range" min="0" max="100" value={dial} onInput={(e) => setDial(Number(e.currentTarget.value))} />
-                        </Field>
+                        <div>
+                            <Dial name="Dial" hint="0: the same for everybody" value={dial} max={100} step={1} onInput={setDial} />
+                            <button class="link small" disabled={!dial} onClick={() => setDial(0)}>
+                                Everybody's order
+                            </button>
+                        </div>
                     </div>
-                    <div class="line">
-                        <button class="button primary" disabled={busy}>
-                            Search
-                        </button>
+                    <details open={!!filter}>
+                        <summary class="small">Filter</summary>
+                        <RuleBox label="Filter" kind="filter" value={filter} empty="item.price < 95 EUR and item.in_stock, say." onInput={setFilter} />
+                    </details>
+                    <div class="small soft" role="status" style={{ minHeight: "20px" }}>
                         {answers && (
-                            <span class="soft small">
+                            <>
                                 {count(answers[0].total)} found in {count(answers[0].took_us)} µs
                                 {answers[0].corrected && <> · looked for “{answers[0].corrected}”</>}
-                                {answers[0].redirect && <> · sends on to {answers[0].redirect}</>}
+                                {answers[0].redirect && <> · sends on to <code>{answers[0].redirect}</code></>}
                                 {who && !answers[1].personalised && <> · this person gets everybody's order</>}
-                            </span>
+                            </>
                         )}
                     </div>
-                    {Object.keys(facets).length > 0 && (
-                        <p class="soft small">
-                            {Object.entries(facets)
-                                .filter(([, values]) => values.length)
-                                .map(([name, values]) => `${name}: ${values.slice(0, 5).map((v) => `${v.value} (${v.count})`).join(", ")}`)
-                                .join(" · ")}
-                        </p>
-                    )}
-                </form>
+                    {facets.map(([name, values]) => (
+                        <div class="line small" key={name}>
+                            <span class="soft" style={{ width: "70px" }}>{sentence(name)}</span>
+                            {values.slice(0, 7).map((v) => (
+                                <Badge plain>
+                                    {v.value} <span class="soft num">{count(v.count)}</span>
+                                </Badge>
+                            ))}
+                        </div>
+                    ))}
+                </div>
             </Card>
             {error && <Wrong error={error} />}
-            {busy && !answers && <Bones />}
-            {answers && (
+            {answers ? (
                 <div class="two even">
                     <Card title="Everybody" pad>
                         <Hits of={answers[0]} />
@@ -197,6 +249,12 @@ function Bench() {
                         <Hits of={answers[1]} before={answers[0]} />
                     </Card>
                 </div>
+            ) : (
+                !error && (
+                    <Card>
+                        <Empty title="Type what a shopper would">Everybody's order stands beside this person's, each rank with its reasons.</Empty>
+                    </Card>
+                )
             )}
         </>
     );
@@ -204,8 +262,11 @@ function Bench() {
 
 /* ---- what found nothing --------------------------------------------------------------------------- */
 
+const steps = (n: number) => n.toFixed(2).replace("-", "−");
+
 function ReportTab() {
     const asked = useGet<Report>("/v1/search/report");
+    const may = useMayEdit();
     return (
         <Asking of={asked} n={6}>
             {(r) => (
@@ -215,7 +276,7 @@ function ReportTab() {
                             <div class="scroll">
                                 <table>
                                     <thead>
-                                        <tr><th>Words</th><th class="num">Times</th><th>Last</th></tr>
+                                        <tr><th>Words</th><th class="num">Times</th><th>Last</th><th><span class="hidden">Actions</span></th></tr>
                                     </thead>
                                     <tbody>
                                         {r.nothing_found.map((row) => (
@@ -223,6 +284,13 @@ function ReportTab() {
                                                 <td><strong>{row.query}</strong></td>
                                                 <td class="num">{count(row.zero_results)}</td>
                                                 <td><When at={row.last_at} /></td>
+                                                <td class="right">
+                                                    {may && (
+                                                        <button class="button small" onClick={() => go(`/search?tab=rules&synonym=${encodeURIComponent(row.query)}`)}>
+                                                            Add a synonym
+                                                        </button>
+                                                    )}
+                                                </td>
                                             </tr>
                                         ))}
                                     </tbody>
@@ -239,11 +307,11 @@ function ReportTab() {
                                     <tr><th>Words</th><th class="num">Times</th><th class="num">Items found, on average</th></tr>
                                 </thead>
                                 <tbody>
-                                    {r.queries.map((row) => (
+                                    {r.queries.slice(0, 20).map((row) => (
                                         <tr key={row.query}>
                                             <td>{row.query}</td>
                                             <td class="num">{count(row.searches)}</td>
-                                            <td class="num">{row.results.toFixed(1)}</td>
+                                            <td class="num">{row.results?.toFixed(1) ?? "–"}</td>
                                         </tr>
                                     ))}
                                 </tbody>
@@ -275,8 +343,8 @@ function ReportTab() {
                         </div>
                         {r.time_to_product.difference_of_mean_steps && (
                             <p class="pad soft small">
-                                Difference of mean steps {r.time_to_product.difference_of_mean_steps.value.toFixed(2)}, 95 % interval{" "}
-                                {r.time_to_product.difference_of_mean_steps.low.toFixed(2)} to {r.time_to_product.difference_of_mean_steps.high.toFixed(2)}
+                                Mean steps of all others less those of the holdout: {steps(r.time_to_product.difference_of_mean_steps.value)}, 95 % interval{" "}
+                                {steps(r.time_to_product.difference_of_mean_steps.low)} to {steps(r.time_to_product.difference_of_mean_steps.high)}.
                             </p>
                         )}
                     </Card>
@@ -289,7 +357,7 @@ function ReportTab() {
 /* ---- what the shop says ------------------------------------------------------------------------------ */
 
 /* A list as lines of text, the way it is thought of; `read` is null for a line that makes no sense. */
-function Lines<T>({ name, hint, value, show, read, onChange, may }: {
+function Lines<T>({ name, hint, value, show, read, onChange, may, begin }: {
     name: string;
     hint: string;
     value: T[] | undefined;
@@ -297,13 +365,22 @@ function Lines<T>({ name, hint, value, show, read, onChange, may }: {
     read: (line: string) => T | null;
     onChange: (value: T[]) => void;
     may: boolean;
+    /* a line that was begun elsewhere: it stands last, with the caret at its end */
+    begin?: string;
 }) {
     const [text, set] = useState<string | null>(null);
-    const shown = text ?? (value ?? []).map(show).join("\n");
+    const box = useRef<HTMLTextAreaElement>(null);
+    const shown = text ?? [...(value ?? []).map(show), ...(begin ? [begin] : [])].join("\n");
+    useEffect(() => {
+        if (!begin || !box.current || !value) return;
+        box.current.focus();
+        box.current.setSelectionRange(shown.length, shown.length);
+    }, [begin, !value]);
     const wrong = shown.split("\n").filter((line) => line.trim() && !read(line));
     return (
-        <Field name={name} hint={wrong.length ? `Not understood: ${wrong[0]}` : hint}>
+        <Field name={name} hint={wrong.length && !(begin && wrong[0] === begin) ? `Not understood: ${wrong[0]}` : hint}>
             <textarea
+                ref={box}
                 rows={Math.min(16, shown.split("\n").length + 2)}
                 value={shown}
                 disabled={!may}
@@ -343,13 +420,13 @@ function Suggestions({ take, may }: { take: (words: string[]) => void; may: bool
     );
 }
 
-function Rules() {
+function Rules({ synonym }: { synonym: string | null }) {
     const may = useMayEdit();
     const list = useGet<{ definitions: { key: string }[] }>("/v1/definitions?kind=search");
-    return <Asking of={list} n={4}>{({ definitions }) => <Editor may={may} id={definitions.some((d) => d.key === "shop") ? "shop" : "new"} />}</Asking>;
+    return <Asking of={list} n={4}>{({ definitions }) => <Editor may={may} synonym={synonym} id={definitions.some((d) => d.key === "shop") ? "shop" : "new"} />}</Asking>;
 }
 
-function Editor({ may, id }: { may: boolean; id: string }) {
+function Editor({ may, id, synonym }: { may: boolean; id: string; synonym: string | null }) {
     const of = useEditing("search", id, { kind: "search", key: "shop", title: "Search", synonyms: [], redirects: [], pins: [], dial: 50 });
     const [tab, setTab] = useState("form");
     const [version, again] = useState(0);
@@ -370,21 +447,19 @@ function Editor({ may, id }: { may: boolean; id: string }) {
                 <>
                     <Card pad>
                         <div class="stack" key={`${version}-${of.held.data?.published_revision ?? 0}`}>
-                            <Lines<string[]> name="Synonyms" hint="a group a line: laptop, notebook" value={doc.synonyms} may={may} onChange={change("synonyms")}
+                            <Lines<string[]> name="Synonyms" begin={synonym ? `${synonym}, ` : undefined} hint="A group a line: laptop, notebook" value={doc.synonyms} may={may} onChange={change("synonyms")}
                                 show={(one) => one.join(", ")}
                                 read={(line) => { const words = line.split(",").map((w) => w.trim()).filter(Boolean); return words.length > 1 ? words : null; }} />
-                            <Lines<any> name="Redirects" hint="words -> address: returns -> /help/returns" value={doc.redirects} may={may} onChange={change("redirects")}
+                            <Lines<any> name="Redirects" hint="Words -> address: returns -> /help/returns" value={doc.redirects} may={may} onChange={change("redirects")}
                                 show={(one) => `${one.query} -> ${one.url}`}
                                 read={(line) => { const m = /^(.+?)\s*->\s*(\S+)$/.exec(line.trim()); return m ? { query: m[1], url: m[2] } : null; }} />
-                            <Lines<any> name="Pins" hint="words or category: X > Y, then item and place: jeans -> p-4 @ 1" value={doc.pins} may={may} onChange={change("pins")}
+                            <Lines<any> name="Pins" hint="Words, or category: X > Y; then item and place: jeans -> p-4 @ 1" value={doc.pins} may={may} onChange={change("pins")}
                                 show={(one) => `${one.category ? `category: ${one.category}` : one.query} -> ${one.item} @ ${one.position ?? 1}`}
                                 read={(line) => {
                                     const m = /^(category:\s*)?(.+?)\s*->\s*(\S+)\s*@\s*(\d+)$/.exec(line.trim());
                                     return m ? { [m[1] ? "category" : "query"]: m[2], item: m[3], position: Number(m[4]) } : null;
                                 }} />
-                            <Field name={`Dial: ${doc.dial ?? 50}`} hint="how far what a person likes moves the order">
-                                <input type="range" min="0" max="100" value={doc.dial ?? 50} disabled={!may} onInput={(e) => change("dial")(Number(e.currentTarget.value))} />
-                            </Field>
+                            <Dial name="Dial" hint="how far what a person likes moves the order, where a search does not say" value={doc.dial ?? 50} max={100} step={1} disabled={!may} onInput={change("dial")} />
                         </div>
                     </Card>
                     <Suggestions may={may} take={(words) => { change("synonyms")([...(doc.synonyms ?? []), words]); again(version + 1); }} />
@@ -395,13 +470,13 @@ function Editor({ may, id }: { may: boolean; id: string }) {
 }
 
 export function Search({ query }: { query: URLSearchParams }) {
-    const [tab, set] = useState(query.get("tab") ?? "bench");
+    const tab = query.get("tab") ?? "bench";
     return (
         <Page title="Search" about="Try it as anyone, see what finds nothing, and say what words mean.">
-            <Tabs at={tab} onPick={set} tabs={[["bench", "Test bench"], ["report", "Report"], ["rules", "Synonyms, pins, redirects"]]} />
+            <Tabs at={tab} onPick={(to) => go(`/search?tab=${to}`)} tabs={[["bench", "Test bench"], ["report", "Report"], ["rules", "Synonyms, pins, redirects"]]} />
             {tab === "bench" && <Bench />}
             {tab === "report" && <ReportTab />}
-            {tab === "rules" && <Rules />}
+            {tab === "rules" && <Rules synonym={query.get("synonym")} />}
         </Page>
     );
 }

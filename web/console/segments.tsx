@@ -18,7 +18,7 @@ import {
     useGet,
     useMayEdit,
 } from "./ui";
-import { MembersCard, OverlapCard, PersonaCard, SplitCard, TrendCard } from "./segment_tools";
+import { MembersCard, MoversCard, OverlapCard, PersonaCard, ScenarioCard, SplitCard, TrendCard } from "./segment_tools";
 import { count } from "./words";
 
 export function Segments() {
@@ -146,10 +146,7 @@ export function SegmentPage({ id, query }: { id: string; query: URLSearchParams 
             about={
                 members ? (
                     <>
-                        <strong>{count(members.count)}</strong> people now ·{" "}
-                        <a href={`/v1/segments/${part(id)}/members`} download={`${id}.ndjson`}>
-                            download them
-                        </a>
+                        <strong>{count(members.count)}</strong> {members.count === 1 ? "person" : "people"} now
                     </>
                 ) : (
                     <>&nbsp;</>
@@ -214,18 +211,20 @@ export function SegmentPage({ id, query }: { id: string; query: URLSearchParams 
                     </div>
                 </Card>
             )}
+            {members?.state === "published" && doc.rule && doc.rule !== members.rule && <ScenarioCard id={id} rule={doc.rule} />}
             {members?.state === "published" && (
-                <div class="two">
-                    <div class="stack wide">
+                <>
+                    <div class="two">
                         <TrendCard id={id} />
-                        <PersonaCard id={id} />
+                        <MoversCard id={id} />
                     </div>
-                    <div class="stack wide">
-                        <MembersCard id={id} />
-                        <OverlapCard id={id} />
+                    <div class="two">
+                        <PersonaCard id={id} />
                         <SplitCard id={id} may={may} />
                     </div>
-                </div>
+                    <OverlapCard id={id} />
+                    <MembersCard id={id} />
+                </>
             )}
             <details class="card pad">
                 <summary>How rules are written</summary>

@@ -3,32 +3,36 @@
  * strategies.tsx - how rows of products come about: the strategies, a bench on which one is tried as anybody before it is
  * published (what is in force beside what is being edited, with reasons), pins by drag, and the card of the model behind them.
  */
-import { useContext, useEffect, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Definition, Doc, Problem, part, post } from "./api";
 import { DefinitionPage, Editing, Named } from "./definition";
 import { Badge, Bones, Card, Empty, Field, Listing, Page, Row, RuleBox, SessionContext, State, Tabs, When, Wrong, useGet } from "./ui";
-import { bytes, count, moment, plural } from "./words";
+import { Dial, Moved, PersonField, personOf } from "./who";
+import { bytes, count, moment, people, plural, sentence } from "./words";
 
-const RECOMMENDERS: [string, string][] = [
-    ["session", "what sessions like this one held next"],
-    ["cooc", "looked at and bought together"],
-    ["rules", "what comes after it"],
-    ["ease", "the same, less what a third item explains"],
-    ["slist", "beside and after it in a visit"],
-    ["spectral", "the broad strokes of taste"],
-    ["als", "the person's whole taste"],
-    ["content", "alike by category, brand, colour"],
-    ["complements", "goes with the cart or the product in view"],
-    ["upsell", "a step up in price"],
-    ["bundles", "bought together"],
-    ["outfit", "the rest of the outfit"],
-    ["replenish", "due again"],
-    ["quiz", "as the quiz was answered"],
-    ["trending", "rising"],
-    ["bestsellers", "selling"],
-    ["popular", "dealt with most"],
-    ["recently_viewed", "looked at lately"],
+/* What each is, as one says it and at more length. */
+const RECOMMENDERS: [string, string, string][] = [
+    ["session", "Visits like this one", "what they held next"],
+    ["slist", "Beside and after it", "in the same visits"],
+    ["cooc", "Seen and bought together", "with what this person dealt with"],
+    ["rules", "What comes after it", "in the order people went"],
+    ["ease", "Together, less what a third explains", ""],
+    ["spectral", "The broad strokes of taste", ""],
+    ["als", "The person's whole taste", ""],
+    ["content", "Alike", "by category, brand, colour"],
+    ["complements", "Goes with it", "with the cart or the product in view"],
+    ["crosssell", "Goes with it", "with the cart or the product in view"],
+    ["upsell", "A step up in price", ""],
+    ["bundles", "Bought together", ""],
+    ["outfit", "The rest of the outfit", ""],
+    ["replenish", "Due again", ""],
+    ["quiz", "As the quiz was answered", ""],
+    ["trending", "Rising", "for everybody"],
+    ["bestsellers", "Selling", "for everybody"],
+    ["popular", "Dealt with most", "for everybody"],
+    ["recently_viewed", "Looked at lately", ""],
 ];
+const told = (name: string) => RECOMMENDERS.find(([known]) => known === name) ?? [name, sentence(name), ""];
 const LIKES = ["category", "brand", "colour", "gender"];
 
 interface Effect {
@@ -83,7 +87,7 @@ function ModelCards() {
                     <td>
                         {moment(m.from)} – {moment(m.to)}
                         <div class="soft small">
-                            dense part: {plural(m.ease_items, "item")}, tastes of {plural(m.factor_people, "person").replace("persons", "people")}
+                            dense part: {plural(m.ease_items, "item")}, tastes of {people(m.factor_people)}
                         </div>
                         {m.held_out && (
                             <div class="soft small">
@@ -193,45 +197,52 @@ export function Strategy({ id }: { id: string }) {
 
 function Weights({ of, may }: { of: Editing; may: boolean }) {
     const mix = mixOf(of.doc);
-    const set = (name: string, weight: number) => {
-        const next = Object.fromEntries(mix);
-        if (weight > 0) next[name] = weight;
-        else delete next[name];
-        of.set({ ...of.doc, mix: next });
+    const set = (name: string, weight: number) => of.set({ ...of.doc, mix: { ...Object.fromEntries(mix), [name]: weight } });
+    const drop = (name: string) => of.set({ ...of.doc, mix: Object.fromEntries(mix.filter(([known]) => known !== name)) });
+    const like = (name: string, weight: number) => {
+        const likes = { ...of.doc.likes, [name]: weight };
+        if (!weight) delete likes[name];
+        of.set({ ...of.doc, likes: Object.keys(likes).length ? likes : undefined });
     };
-    const rest = RECOMMENDERS.filter(([name]) => !mix.some(([known]) => known === name));
+    const rest = RECOMMENDERS.filter(([name]) => name !== "crosssell" && !mix.some(([known]) => known === name));
+    const variety = 1 - (of.doc.diversity?.lambda ?? 1);
     return (
         <Card title="How much each counts" pad>
             <div class="stack">
-                {mix.map(([name, weight]) => (
-                    <Field key={name} name={`${name}: ${weight}`} hint={RECOMMENDERS.find(([known]) => known === name)?.[1]}>
-                        <input type="range" min="0" max="3" step="0.05" value={weight} disabled={!may} onInput={(e) => set(name, Number(e.currentTarget.value))} />
-                    </Field>
-                ))}
+                {mix.map(([name, weight]) => {
+                    const [, title, hint] = told(name);
+                    return (
+                        <div class="line" style={{ flexWrap: "nowrap" }} key={name}>
+                            <div class="grow">
+                                <Dial name={title} hint={[name, hint].filter(Boolean).join(", ")} value={weight} shown={weight.toFixed(2)} max={3} step={0.05} disabled={!may} onInput={(w) => set(name, w)} />
+                            </div>
+                            {may && (
+                                <button class="button small quiet" aria-label={`Take ${name} out of the mix`} onClick={() => drop(name)}>
+                                    ✕
+                                </button>
+                            )}
+                        </div>
+                    );
+                })}
+                {!mix.length && <p class="soft">No recommender: only the fallback fills the row.</p>}
                 {may && (
                     <Field name="Add a recommender">
                         <select value="" onChange={(e) => e.currentTarget.value && set(e.currentTarget.value, 0.5)}>
                             <option value="">…</option>
-                            {rest.map(([name, what]) => (
-                                <option value={name}>{`${name}: ${what}`}</option>
+                            {rest.map(([name, title, hint]) => (
+                                <option value={name}>{[title, hint].filter(Boolean).join(", ")}</option>
                             ))}
                         </select>
                     </Field>
                 )}
-                {LIKES.map((name) => (
-                    <Field key={name} name={`Liking of ${name}: ${of.doc.likes?.[name] ?? 0}`}>
-                        <input type="range" min="0" max="5" step="0.25" value={of.doc.likes?.[name] ?? 0} disabled={!may}
-                            onInput={(e) => {
-                                const likes = { ...of.doc.likes, [name]: Number(e.currentTarget.value) };
-                                if (!likes[name]) delete likes[name];
-                                of.set({ ...of.doc, likes: Object.keys(likes).length ? likes : undefined });
-                            }} />
-                    </Field>
-                ))}
-                <Field name={`Variety: ${(1 - (of.doc.diversity?.lambda ?? 1)).toFixed(2)}`} hint="0: by score alone; 1: as unlike each other as can be">
-                    <input type="range" min="0" max="1" step="0.05" value={1 - (of.doc.diversity?.lambda ?? 1)} disabled={!may}
-                        onInput={(e) => of.set({ ...of.doc, diversity: { ...of.doc.diversity, lambda: +(1 - Number(e.currentTarget.value)).toFixed(2) } })} />
-                </Field>
+                <h3>What the person likes</h3>
+                {LIKES.map((name) => {
+                    const value = of.doc.likes?.[name] ?? 0;
+                    return <Dial key={name} name={sentence(name)} hint={value ? "" : "does not count"} value={value} shown={value.toFixed(2)} max={5} step={0.25} disabled={!may} onInput={(w) => like(name, w)} />;
+                })}
+                <h3>Variety</h3>
+                <Dial name="How unlike each other" hint="0: by score alone" value={variety} shown={variety.toFixed(2)} max={1} step={0.05} disabled={!may}
+                    onInput={(v) => of.set({ ...of.doc, diversity: { ...of.doc.diversity, lambda: +(1 - v).toFixed(2) } })} />
             </div>
         </Card>
     );
@@ -257,42 +268,90 @@ function Why({ of }: { of: Shown }) {
     );
 }
 
-function Items({ of, before, onPin, onBury }: { of: Answer; before?: Answer; onPin?: (key: string, position: number) => void; onBury?: (key: string) => void }) {
+/* A row as it would show. With `onPin` things are taken by the grip and dropped on a place, or moved by the keyboard:
+ * each move pins. The focus stays with what was moved. */
+function Items({ of, before, pins, onPin, onUnpin, onBury }: {
+    of: Answer;
+    before?: Answer;
+    pins?: { item: string; position: number }[];
+    onPin?: (key: string, position: number) => void;
+    onUnpin?: (key: string) => void;
+    onBury?: (key: string) => void;
+}) {
+    /* the events of a drag come faster than the page is drawn: what is held is known at once */
+    const held = useRef<string | null>(null);
     const [over, setOver] = useState(-1);
     if (!of.items.length) return <Empty title="Nothing may be shown">The filter lets nothing through, or the catalogue is empty.</Empty>;
+    const n = of.items.length;
     return (
-        <ol class="plain stack">
+        <ol class="plain goods">
             {of.items.map((one, i) => {
                 const key = keyOf(one);
+                const name = one.title || key;
                 const was = before ? before.items.findIndex((b) => keyOf(b) === key) : i;
+                const pinned = pins?.find((p) => p.item === key);
                 return (
                     <li
                         key={key}
+                        class={over < 0 ? "" : held.current === key ? "held" : over === i ? "over" : ""}
                         draggable={!!onPin}
-                        style={{ cursor: onPin ? "grab" : undefined, borderTop: over === i ? "2px solid var(--accent)" : "2px solid transparent" }}
-                        onDragStart={(e) => e.dataTransfer?.setData("text/plain", key)}
-                        onDragOver={(e) => onPin && (e.preventDefault(), setOver(i))}
-                        onDragLeave={() => setOver(-1)}
+                        onDragStart={(e) => {
+                            e.dataTransfer?.setData("text/plain", name);
+                            held.current = key;
+                        }}
+                        onDragEnd={() => {
+                            held.current = null;
+                            setOver(-1);
+                        }}
+                        onDragOver={(e) => {
+                            if (!held.current) return;
+                            e.preventDefault();
+                            setOver(i);
+                        }}
                         onDrop={(e) => {
                             e.preventDefault();
+                            if (held.current && held.current !== key) onPin?.(held.current, i + 1);
+                            held.current = null;
                             setOver(-1);
-                            const moved = e.dataTransfer?.getData("text/plain");
-                            if (moved) onPin?.(moved, i + 1);
                         }}
                     >
-                        <div class="line" style={{ flexWrap: "nowrap" }}>
-                            <span class="num soft">{i + 1}</span>
-                            {one.image && <img src={one.image} alt="" width="30" height="40" loading="lazy" style={{ objectFit: "cover", borderRadius: "3px" }} />}
-                            <strong class="grow">{one.title || key}</strong>
-                            {before && was !== i && (
-                                <span class="small" title="Places moved against what is in force">
-                                    {was < 0 ? "new here" : was > i ? `↑ ${was - i}` : `↓ ${i - was}`}
-                                </span>
-                            )}
-                            {onPin && i > 0 && <button class="button small quiet" aria-label={`Pin ${one.title || key} to place ${i}`} onClick={() => onPin(key, i)}>↑</button>}
-                            {onBury && <button class="button small quiet" aria-label={`Bury ${one.title || key}`} onClick={() => onBury(key)}>✕</button>}
+                        <span class="place num soft">{i + 1}</span>
+                        {one.image ? <img src={one.image} alt="" width="36" height="48" loading="lazy" /> : <span class="picture" />}
+                        <div class="grow">
+                            <div class="line">
+                                <strong>{name}</strong>
+                                {before && <Moved was={was} is={i} against="what is in force" />}
+                            </div>
+                            <Why of={one} />
                         </div>
-                        <Why of={one} />
+                        {onPin && (
+                            <span
+                                class="tools"
+                                role="group"
+                                aria-label={name}
+                                onKeyDown={(e) => {
+                                    const to = e.key === "ArrowUp" ? i : e.key === "ArrowDown" ? i + 2 : 0;
+                                    if (to < 1 || to > n) return;
+                                    e.preventDefault();
+                                    onPin(key, to);
+                                }}
+                            >
+                                {pinned ? (
+                                    <button class="button small quiet" aria-label={`Unpin ${name}`} aria-pressed="true" onClick={() => onUnpin?.(key)}>
+                                        <svg width="14" height="14" viewBox="0 0 16 16" fill="var(--accent)" aria-hidden="true">
+                                            <path d="M5 1h6v1.500l-1 .500v4l2.500 2v1.500H9V15H7v-4.500H3.500V9L6 7V3l-1-.500z" />
+                                        </svg>
+                                    </button>
+                                ) : (
+                                    <button class="button small quiet" aria-label={`Pin ${name} to place ${i + 1}`} aria-pressed="false" title="Pin it here; the arrow keys move it" onClick={() => onPin(key, i + 1)}>
+                                        <span class="grip" aria-hidden="true">⠿</span>
+                                    </button>
+                                )}
+                                <button class="button small quiet" aria-label={`Bury ${name}`} title="Never show it here" onClick={() => onBury?.(key)}>
+                                    ✕
+                                </button>
+                            </span>
+                        )}
                     </li>
                 );
             })}
@@ -300,19 +359,11 @@ function Items({ of, before, onPin, onBury }: { of: Answer; before?: Answer; onP
     );
 }
 
-const person = (who: string) => {
-    if (!who.trim()) return {};
-    if (/^p_\d+$/.test(who.trim())) return { person_id: who.trim() };
-    const [kind, value] = who.includes(":") ? who.split(/:(.*)/s) : ["user_id", who];
-    return { [kind.trim()]: value.trim() };
-};
-
 function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }) {
     const session = useContext(SessionContext);
     const { doc } = of;
     const published = of.held.data?.published_revision ? of.held.data.document : null;
     const placements = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=placement");
-    const people = useGet<{ people: { person_id: string; display: string }[] }>("/v1/people");
     const [who, setWho] = useState("");
     const [placement, setPlacement] = useState("");
     const [where, setWhere] = useState({ product: "", store: "", weather: "" });
@@ -325,7 +376,7 @@ function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }
         const timer = setTimeout(async () => {
             const context = { ...Object.fromEntries(Object.entries(where).filter(([, v]) => v)), consent: { categoryPreferences: { personalisation: true, analytics: true } } };
             const ask = (strategy: Doc) =>
-                post<Answer>("/v1/recommend", { strategy, placement: placement || undefined, person: person(who), context, limit: 10, explain: true, record: false });
+                post<Answer>("/v1/recommend", { strategy, placement: placement || undefined, person: personOf(who), context, limit: 10, explain: true, record: false });
             try {
                 const both = await Promise.all([published ? ask(published) : Promise.resolve(null), ask(doc)]);
                 if (!stale) (set(both as [Answer | null, Answer]), setError(null));
@@ -338,8 +389,17 @@ function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }
             clearTimeout(timer);
         };
     }, [asked]);
-    const pin = (item: string, position: number) =>
-        of.set({ ...doc, pins: [...(doc.pins ?? []).filter((p: any) => p.item !== item && p.position !== position), { item, position }].sort((a, b) => a.position - b.position) });
+    const [said, tell] = useState("");
+    /* one thing a place: what was pinned there before steps aside */
+    const pin = (item: string, position: number) => {
+        const old = (doc.pins ?? []).find((p: any) => p.item === item);
+        of.set({ ...doc, pins: [...(doc.pins ?? []).filter((p: any) => p.item !== item && p.position !== position), { ...old, item, position }].sort((a, b) => a.position - b.position) });
+        tell(`Pinned to place ${position}.`);
+    };
+    const unpin = (item: string) => {
+        of.set({ ...doc, pins: (doc.pins ?? []).filter((p: any) => p.item !== item) });
+        tell("No longer pinned.");
+    };
     const bury = (item: string) => of.set({ ...doc, pins: (doc.pins ?? []).filter((p: any) => p.item !== item), buries: [...(doc.buries ?? []), { rule: `item.product = ${JSON.stringify(item)}` }] });
     const drop = (name: string, i: number) => of.set({ ...doc, [name]: doc[name].filter((_: unknown, k: number) => k !== i) });
     const using = (placements.data?.definitions ?? []).filter((p) => p.document?.strategy === doc.key);
@@ -347,9 +407,7 @@ function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }
         <>
             <Card title="Try it as" pad>
                 <div class="fields">
-                    <Field name="Person" hint="p_12, user_id:ana-77, email:…; empty: a stranger">
-                        <input class="mono" list="people" value={who} onInput={(e) => setWho(e.currentTarget.value)} />
-                    </Field>
+                    <PersonField value={who} onInput={setWho} />
                     <Field name="Placement" hint={using.length ? `Fills ${using.map((p) => p.key).join(", ")}` : "No placement names it yet"}>
                         <select value={placement} onChange={(e) => setPlacement(e.currentTarget.value)}>
                             <option value="">none</option>
@@ -364,11 +422,6 @@ function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }
                         </Field>
                     ))}
                 </div>
-                <datalist id="people">
-                    {(people.data?.people ?? []).map((p) => (
-                        <option value={p.person_id}>{p.display}</option>
-                    ))}
-                </datalist>
             </Card>
             {error && <Wrong error={error} />}
             <div class="two even">
@@ -385,8 +438,9 @@ function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }
                         </ol>
                     )}
                 </Card>
-                <Card title="As edited here" side={may && <span class="soft small">drag to pin</span>} pad>
-                    {answers ? <Items of={answers[1]} before={answers[0] ?? undefined} onPin={may ? pin : undefined} onBury={may ? bury : undefined} /> : <Bones n={4} />}
+                <Card title="As edited here" side={may && <span class="soft small">drag to pin, or ⠿ and the arrow keys</span>} pad>
+                    {answers ? <Items of={answers[1]} before={answers[0] ?? undefined} pins={doc.pins} onPin={may ? pin : undefined} onUnpin={unpin} onBury={may ? bury : undefined} /> : <Bones n={4} />}
+                    <div class="hidden" role="status">{said}</div>
                 </Card>
             </div>
             <div class="two even">

@@ -70,6 +70,13 @@ export function useGet<T>(path: string | null): Asked<T> {
     };
 }
 
+/** The same, but while another path is asked the answer before it stays, so that nothing jumps. */
+export function useKept<T>(asked: Asked<T>): Asked<T> {
+    const kept = useRef<T | undefined>(undefined);
+    if (asked.data !== undefined) kept.current = asked.data;
+    return { ...asked, data: asked.error ? undefined : (asked.data ?? kept.current) };
+}
+
 export const SessionContext = createContext<Session>({ email: "", role: "viewer", csrf: "" });
 export const useMayEdit = () => useContext(SessionContext).role !== "viewer";
 

@@ -70,6 +70,7 @@ export const moment = (at: string) =>
 /** product_viewed -> Product viewed */
 export const sentence = (name: string) =>
     name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
+export const people = (n: number) => `${count(n)} ${n === 1 ? "person" : "people"}`;
 export const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
 /* 90,000 ms: "90 s"; whole units only, the biggest that fits. */

@@ -649,6 +649,16 @@ export function mock() {
                     ? [404, { title: "Nobody" }]
                     : { person_id: people[0].person_id },
         ],
+        ["GET", /^\/v1\/people\/valuable$/, () => ({ share: 0.1, buyers: 40, count: 4, from: eur(26000), revenue: eur(120000), revenue_share: 0.33, without_rate: 2,
+            people: people.slice(0, 4).map((p) => ({ ...p, value: eur(30000) })),
+            attributes: [{ text: "viewed brand: Acme", people: 3, share: 0.75, others_share: 0.25, lift: 2, low: 1.1, high: 2.9, sure: true }] })],
+        ["GET", /^\/v1\/people\/coverage$/, () => {
+            const group = (by, value, under_served) => ({ by, value, people: 60, decisions: 900, personalised: 700, rate: 0.78, against_others: -0.04, under_served,
+                uplift: { lift: 0.1, low: -0.2, high: 0.4 } });
+            return { days: 30, all: group("all", "everybody", false), groups: [group("gender", "male", true), group("age", "under 25", false)] };
+        }],
+        ["GET", /^\/v1\/contacts$/, () => ({ days: 7, limit: 5, people: 120, contacts: 60, a_person: 0.5, people_by_contacts: [80, 25, 10, 5],
+            most_contacted: [{ person_id: people[0].person_id, display: people[0].display, contacts: 3 }], refused: [{ campaign: "spring", contact_cap: 3, own_cap: 1 }] })],
         [
             "GET",
             /^\/v1\/people\/(\w+)$/,
@@ -690,7 +700,8 @@ export function mock() {
             return { segments: keys.map((key) => ({ key, count: 40 })), pairs: keys.slice(1).map((k, i) => ({ keys: [keys[0], k], count: 9 + i })),
                 all: 3, winners: [], winners_of: 3 };
         }],
-        ["GET", /^\/v1\/segments\/(\w+)\/trend$/, () => ({ points: Array.from({ length: 31 }, (_, i) => ({ at: before((30 - i) * 86400), count: 30 + (i % 5) })) })],
+        ["GET", /^\/v1\/segments\/(\w+)\/trend$/, () => ({ points: Array.from({ length: 31 }, (_, i) => ({ at: before((30 - i) * 86400), count: 30 + (i % 5), entered: 2, left: 1 })) })],
+        ["GET", /^\/v1\/segments\/(\w+)\/members$/, () => ({ person_id: people[0].person_id, display: people[0].display, entered_at: before(9000), last_at: before(60) })],
         ["GET", /^\/v1\/segments\/(\w+)\/diff$/, () => ({ entered: 4, left: 1, entered_because: [{ rule: "count(product_viewed, last 30 days) >= 3", people: 4 }],
             left_because: [], people: [{ person_id: people[0].person_id, display: people[0].display, moved: "entered", at: before(900) }] })],
         ["GET", /^\/v1\/segments\/(\w+)\/persona$/, () => ({ size: 40, share: 0.33, value: { people: 40, buyers: 12, a_person: eur(4100), an_order: eur(8200) },

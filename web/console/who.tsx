@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * who.tsx - the field that says as whom something is tried, and the shapes benches share.
+ */
+import { useId } from "preact/hooks";
+import { Field, useGet } from "./ui";
+
+/** What was typed as the API's "person": p_12, user_id:ana-77, email:…, or a user id alone. */
+export function personOf(who: string): Record<string, string> {
+    const text = who.trim();
+    if (!text) return {};
+    if (/^p_\d+$/.test(text)) return { person_id: text };
+    const [kind, value] = text.includes(":") ? text.split(/:(.*)/s) : [text.includes("@") ? "email" : "user_id", text];
+    return { [kind.trim()]: value.trim() };
+}
+
+/** Anybody; those seen latest are offered by name. */
+export function PersonField({ value, onInput }: { value: string; onInput: (who: string) => void }) {
+    const asked = useGet<{ people: { person_id: string; display: string; segments: string[] }[] }>("/v1/people?limit=50");
+    const list = useId();
+    const known = asked.data?.people.find((p) => p.person_id === value.trim());
+    const hint = known ? [known.display, known.segments.join(", ")].filter(Boolean).join(": ") : "p_12, an e-mail address or user_id:…";
+    return (
+        <div>
+            <Field name="Person" hint={hint}>
+                <input class="mono" list={list} autocomplete="off" placeholder="a stranger" value={value} onInput={(e) => onInput(e.currentTarget.value)} />
+            </Field>
+            <datalist id={list}>
+                {(asked.data?.people ?? []).map((p) => (
+                    <option value={p.person_id}>{p.display}</option>
+                ))}
+            </datalist>
+        </div>
+    );
+}
+
+/** How far something moved against another order of the same things: `was` and `is` count from 0, and -1 is not there. */
+export function Moved({ was, is, against }: { was: number; is: number; against: string }) {
+    if (was === is) return null;
+    const up = was < 0 || was > is;
+    return (
+        <span class={`moved ${up ? "up" : "down"}`} title={`Places moved against ${against}`}>
+            {was < 0 ? "new here" : up ? `↑ ${was - is}` : `↓ ${is - was}`}
+        </span>
+    );
+}
+
+/** A number on a slider, with its value at the end of its name. */
+export function Dial({
+    name,
+    hint,
+    value,
+    shown,
+    min = 0,
+    max,
+    step,
+    disabled,
+    onInput,
+}: {
+    name: string;
+    hint?: string;
+    value: number;
+    shown?: string;
+    min?: number;
+    max: number;
+    step: number;
+    disabled?: boolean;
+    onInput: (value: number) => void;
+}) {
+    const id = useId();
+    return (
+        <div class="dial">
+            <label for={id}>
+                {name} {hint && <span class="hint">{hint}</span>}
+            </label>
+            <output class="num" for={id}>
+                {shown ?? value}
+            </output>
+            <input id={id} type="range" min={min} max={max} step={step} value={value} disabled={disabled} onInput={(e) => onInput(Number(e.currentTarget.value))} />
+        </div>
+    );
+}
