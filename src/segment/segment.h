@@ -156,14 +156,14 @@ str age_band(f64 age);
 struct segment_preview { i64 count; person_id sample[10]; isize sample_n; i64 took_us; };
 struct segment_preview segment_preview(const struct sweep *people, const struct catalog *catalog, const struct rule *rule,
                                        const struct segment_set *set, i64 now_ms);
+/* The same on this thread, each member handed to `member`, and inside the caller's bracket if there is one. */
+i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
+                 const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx);
 /* How many it held for at each of n instants, n >= 1, in order; and from the second on who came and who left since the one before.
  * The caller sets at_ms. Each person is met once, so the points agree: count[i] = count[i-1] + entered[i] - left[i]. Sweeps. */
 struct segment_point { i64 at_ms, count, entered, left; };
 void segment_course(const struct sweep *people, const struct catalog *catalog, const struct rule *rule, const struct segment_set *set,
                     struct segment_point *points, isize n);
-/* The same on this thread, each member handed to `member`, and inside the caller's bracket if there is one. */
-i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
-                 const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx);
 
 /* ---- the roll: one bit a person and segment ------------------------------------------------------ */
 struct roll;
