@@ -623,6 +623,7 @@ static void place_latest(struct kitchen *k)
     const struct recommend_query *q = k->q;
     struct recommended latest = { .item = k->context.latest, .score = q->latest_score, .source = RECOMMENDER_RECENT };
     if (q->latest_score <= 0 || !latest.item) return;
+    if (k->m->again && latest.item < k->m->items) latest.score *= pow((f64)k->m->again[latest.item], k->m->options.again_power);
     struct candidate *c = candidate_of(k, latest.item);
     if (c->placed || !may_stand(k, c)) return;
     isize at = k->listed;

@@ -125,6 +125,20 @@ static void time_may_be_left_out(void **state)
     arena_fini(&a);
 }
 
+/* Clicks of one second stand as the file has them: b, whose number is lower, is looked at after c. */
+static void clicks_of_one_second_keep_the_order_of_lines(void **state)
+{
+    (void)state;
+    arena a = { 0 };
+    struct buf train = { .arena = &a };
+    buf_add(&train, S("ItemId\tTime\tSessionId\nb\t999\t0\nc\t999\t00\n"));
+    for (int i = 1; i < 8; i++) buf_printf(&train, "c\t1000\t%d\nb\t1000\t%d\nd\t1000\t%d\n", i, i, i);
+    struct run run = run_of(&a, buf_str(&train), S("SessionId\tItemId\tTime\nx\tc\t5\nx\tb\t5\nx\td\t5\n"), S("rules"));
+    assert_int_equal(run.err, ERR_OK);
+    is_near(metric(&run, "mrr@20", "value"), 1);
+    arena_fini(&a);
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -275,6 +289,7 @@ int main(void)
         cmocka_unit_test(ties_are_broken_against_us),
         cmocka_unit_test(a_tie_across_the_end_of_the_list_is_a_miss),
         cmocka_unit_test(time_may_be_left_out),
+        cmocka_unit_test(clicks_of_one_second_keep_the_order_of_lines),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(the_last_of_a_sequence_is_left_out),
         cmocka_unit_test(the_last_line_of_a_basket_is_the_target),

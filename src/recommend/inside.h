@@ -45,6 +45,7 @@ struct model {
     u32 *posting_from;              /* items + 1 */
     u32 *postings;                  /* sessions that hold the item, newest first, capped */
     f32 *idf;
+    f32 *again;                     /* by item: how often it is looked at twice running, 1 for as often as any; null: nothing ever is */
     struct table tables[TABLES];
     struct factors factors;
     struct facets facets;

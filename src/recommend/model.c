@@ -152,6 +152,29 @@ static void build_postings(struct build *b)
                (size_t)(m->posting_from[i + 1] - m->posting_from[i]) * sizeof *m->postings);
 }
 
+/* A rate of few looks is pulled towards that of all. */
+static void build_again(struct build *b)
+{
+    static const f64 prior = 20;
+    struct model *m = b->m;
+    f64 looks = 0, twice = 0;
+    struct arena_mark mark = arena_mark(&b->scratch);
+    u32 *looked = arena_new(&b->scratch, u32, (isize)m->items + 1), *again = arena_new(&b->scratch, u32, (isize)m->items + 1);
+    for (isize i = 0; i + 1 < b->n; i++) {
+        if (b->all[i].session != b->all[i + 1].session) continue;
+        looks++;
+        looked[b->all[i].item]++;
+        again[b->all[i].item] += b->all[i].item == b->all[i + 1].item;
+        twice += b->all[i].item == b->all[i + 1].item;
+    }
+    if (twice > 0) {
+        m->again = arena_new(&m->arena, f32, (isize)m->items + 1);
+        for (u32 i = 0; i < m->items; i++)
+            m->again[i] = (f32)((again[i] + prior * twice / looks) / (looked[i] + prior) / (twice / looks));
+    }
+    arena_reset(&b->scratch, mark);
+}
+
 /* ---- lists for everybody ------------------------------------------------------------------- */
 
 static void build_rankings(struct build *b, i64 now_ms)
@@ -260,6 +283,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
 
     build_sessions(&b, now_ms);
     build_postings(&b);
+    build_again(&b);
     build_rankings(&b, now_ms);
     build_goods(&b, catalog);
     build_together(&b);

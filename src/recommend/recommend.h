@@ -54,6 +54,7 @@ struct recommend_options {
     isize spectral_dims, spectral_row;
     f64 spectral_step;
     isize threads;                  /* that build; 0 and 1: the caller's alone, as beside a shop that serves */
+    f64 again_power;                /* how far latest_score follows how often people look at that very item twice running; 0: not */
     isize memory_bytes;             /* what building may take at most for dense algebra: the head shrinks to it */
     u64 seed;
     u32 only;                       /* bit set over enum recommender: build no more than these; 0: all */

@@ -294,7 +294,7 @@ static struct model *standing(struct bench *b, const struct recommend_options *o
     return b->built;
 }
 
-/* From where it stands up the row while that pays; else down. */
+/* From where it stands up the row while that pays; else down. The latest place that paid is kept. */
 static void turn(struct bench *b, const struct knob *k, struct recommend_options *o, f64 *best)
 {
     isize at = 0;
@@ -303,7 +303,7 @@ static void turn(struct bench *b, const struct knob *k, struct recommend_options
     for (isize i = 1; i < k->n; i++)
         if (fabs(knob_value(b, k, i) - stands) < fabs(knob_value(b, k, at) - stands)) at = i;
     for (int way = 1; way >= -1 && !moved; way -= 2)
-        for (isize i = at + way; i >= 0 && i < k->n; i += way) {
+        for (isize i = at + way, in_vain = 0; i >= 0 && i < k->n; i += way) {
             struct recommend_options tried = *o;
             knob_set(k, &tried, knob_value(b, k, i));
             f64 score;
@@ -313,7 +313,11 @@ static void turn(struct bench *b, const struct knob *k, struct recommend_options
                 score = mean_alone(b, b->built, k->recommender);
             }
             else score = bench_score(b, &tried, k->recommender);
-            if (score < *best * (b->task == TASK_TOPN ? gain_of_people : gain_asked)) break;
+            if (score < *best * (b->task == TASK_TOPN ? gain_of_people : gain_asked)) {
+                if (k->kind == DAYS && in_vain++ == 0) continue;        /* from for ever to a few days is more than one step */
+                break;
+            }
+            in_vain = 0;
             *best = score;
             *o = tried;
             moved = true;
@@ -366,10 +370,11 @@ static f64 blend_score(const struct bench *b, const struct table_of_scores *tabl
     return sum / (f64)b->trials_n;
 }
 
-/* Where the latest item itself should stand, if people come back to it at once: 0 where they do not. */
-static f64 place_for_latest(const struct bench *b, const struct recommend_options *options, const f64 *weight)
+/* Where the latest item itself should stand, if people come back to it at once: 0 where they do not. And whether some items are
+ * come back to more than others. */
+static f64 place_for_latest(const struct bench *b, struct recommend_options *options, const f64 *weight)
 {
-    static const f64 values[] = { 0, .2, .4, .6, .75, .9, 1.01 };
+    static const f64 values[] = { 0, .2, .4, .6, .75, .9, 1.01 }, powers[] = { .5, 1 };
     struct ask ask = { .task = b->task };
     u32 only = 0;
     isize again = 0;
@@ -385,6 +390,14 @@ static f64 place_for_latest(const struct bench *b, const struct recommend_option
         ask.latest_score = values[v];
         f64 score = mean_ndcg(b, &ask);
         if (score > best * (v ? gain_asked : 1)) { best = score; found = values[v]; }
+    }
+    for (isize p = 0; p < countof(powers) && found > 0; p++) {
+        m->options.again_power = powers[p];
+        ask.latest_score = found;
+        f64 score = mean_ndcg(b, &ask);
+        if (score <= best) break;
+        best = score;
+        options->again_power = powers[p];
     }
     model_free(m);
     return found;
