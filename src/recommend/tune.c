@@ -16,6 +16,7 @@
 
 enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 2000, POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 7, WEIGHED_HEAD_MAX = 8000 };
 static const f64 gain_asked = 1.004, gain_of_people = 1.01;   /* of long histories there are fewer, each its own: their means are rougher */
+static const f64 gain_latest = 1.0005;   /* of another place for the latest item: nothing is built for it, and all questions are heard */
 static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
 static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
 
@@ -370,11 +371,24 @@ static f64 blend_score(const struct bench *b, const struct table_of_scores *tabl
     return sum / (f64)b->trials_n;
 }
 
-/* Where the latest item itself should stand, if people come back to it at once: 0 where they do not. And whether some items are
- * come back to more than others. */
-static f64 place_for_latest(const struct bench *b, struct recommend_options *options, const f64 *weight)
+/* What was answered without the latest item, and whether that was the target: its place can then be tried without asking again. */
+struct answered { f64 scores[K + 1], again; isize n, rank; bool is_latest; };
+
+/* The rank of the target with the latest item put in at `score`; ties against it. */
+static isize rank_with_latest(const struct answered *a, f64 score)
 {
-    static const f64 values[] = { 0, .2, .4, .6, .75, .9, 1.01 }, powers[] = { .5, 1 };
+    if (score <= 0 || (!a->is_latest && a->rank == 0)) return a->rank;
+    isize above = 0;
+    while (above < a->n && a->scores[above] >= score) above++;
+    if (a->is_latest) return above + 1;
+    return a->rank + (score >= a->scores[a->rank - 1]);
+}
+
+/* Where the latest item itself should stand, if people come back to it at once: 0 where they do not. And how far that follows how
+ * often they come back to this very item. */
+static f64 place_for_latest(struct bench *b, struct recommend_options *options, const f64 *weight)
+{
+    static const f64 values[] = { .1, .2, .3, .4, .5, .6, .75, .9, 1.01, 1.25, 1.6, 2.2 }, powers[] = { 0, .5, 1 };
     struct ask ask = { .task = b->task };
     u32 only = 0;
     isize again = 0;
@@ -385,21 +399,34 @@ static f64 place_for_latest(const struct bench *b, struct recommend_options *opt
         if (weight[r] > 0) { ask.mix[ask.mix_n++] = r; only |= 1U << r; }
     struct model *m = bench_model(b, options, only, TUNED_HEAD_MAX);
     ask.model = m;
-    f64 best = 0, found = 0;
-    for (isize v = 0; v < countof(values); v++) {
-        ask.latest_score = values[v];
-        f64 score = mean_ndcg(b, &ask);
-        if (score > best * (v ? gain_asked : 1)) { best = score; found = values[v]; }
+    struct answered *answers = arena_new(&b->a, struct answered, b->trials_n);
+    arena a = { 0 };
+    for (isize i = 0; i < b->trials_n; i++) {
+        struct answered *answer = &answers[i];
+        struct recommended *list;
+        u32 latest = b->trials[i].context[b->trials[i].context_n - 1];
+        answer->n = trial_ask(&ask, &b->trials[i], K + 1, &a, &list);
+        for (isize l = 0; l < answer->n; l++) answer->scores[l] = list[l].score;
+        trial_ranks(&b->trials[i], list, answer->n, &answer->rank);
+        answer->is_latest = b->trials[i].targets[0] == latest;
+        answer->again = m->again && latest < m->items ? (f64)m->again[latest] : 1;
+        arena_clear(&a);
     }
-    for (isize p = 0; p < countof(powers) && found > 0; p++) {
-        m->options.again_power = powers[p];
-        ask.latest_score = found;
-        f64 score = mean_ndcg(b, &ask);
-        if (score <= best) break;
-        best = score;
-        options->again_power = powers[p];
-    }
+    arena_fini(&a);
     model_free(m);
+    f64 best = 0, found = 0;
+    for (isize p = 0; p < countof(powers); p++)
+        for (isize v = p ? 0 : -1; v < countof(values); v++) {
+            f64 sum = 0, value = v < 0 ? 0 : values[v];
+            for (isize i = 0; i < b->trials_n; i++) {
+                isize rank = rank_with_latest(&answers[i], value * pow(answers[i].again, powers[p]));
+                sum += trial_ndcg(&b->trials[i], &rank, K);
+            }
+            if (sum < best * (found > 0 ? gain_latest : gain_asked)) continue;
+            best = sum;
+            found = value;
+            options->again_power = powers[p];
+        }
     return found;
 }
 
