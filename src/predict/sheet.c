@@ -12,7 +12,7 @@
 #include "ingest/ingest.h"
 #include "predict/predict.h"
 
-enum { ROWS_MAX = 20 << 20 };
+enum { ROWS_MAX = 20 << 20, SPREADS_MOST = 4 };
 
 struct cells { str *at; isize n, cap; };
 
@@ -176,7 +176,8 @@ isize encode_row(const struct encoder *e, const struct sheet *s, isize row, stru
         u32 place = 0;
         while ((int)place < c->cuts_n && v >= c->cuts[place]) place++;
         out[n++] = (struct feature){ c->first + 2 + place, 1 };
-        if (c->spread > 0) out[n++] = (struct feature){ c->first, (f32)((scaled(v) - c->mean) / c->spread) };
+        /* Held within what was met: one who is far outside is not taken to be that much more of it. */
+        if (c->spread > 0) out[n++] = (struct feature){ c->first, (f32)fmin(fmax((scaled(v) - c->mean) / c->spread, -SPREADS_MOST), SPREADS_MOST) };
     }
     return n;
 }
