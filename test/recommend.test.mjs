@@ -159,3 +159,55 @@ test('the model has a card', async () => {
     assert.ok(card.sessions > 200 && card.items > 20 && card.bytes > 0 && card.seconds >= 0 && card.from < card.to);
     assert.ok(card.held_out.questions > 0);
 });
+
+test('rows of categories and of brands, each with a handful of its items, as a placement too', async () => {
+    const userId = someone();
+    await server.post('/v1/batch', { batch: ['kettle-1', 'kettle-2', 'dress-1'].map((product_id, i) => ({ type: 'track', event: 'Product Viewed', messageId: randomUUID(),
+        userId, timestamp: ago((3 - i) * 60_000), properties: { product_id } })) });
+    await server.publish({ kind: 'strategy', key: 'categories', title: 'Categories for you', mix: ['cooc', 'content', 'popular'], rows: { by: 'category', items: 3 } });
+    await server.publish({ kind: 'placement', key: 'category_rows', title: 'Categories', strategy: 'categories', default: {} });
+    const answer = await recommend({ person: { user_id: userId }, strategy: 'categories', limit: 9 });
+    assert.ok(answer.rows.length >= 3);
+    assert.deepEqual(answer.rows.flatMap((row) => row.items), keys(answer), 'the rows are the items, row after row');
+    for (const row of answer.rows) {
+        assert.ok(row.items.length >= 1 && row.items.length <= 3);
+        for (const key of row.items) assert.equal(CATEGORY.get(key), row.category);
+        assert.equal(row.title, row.category.split(' > ').at(-1));
+    }
+    assert.equal(new Set(answer.rows.map((row) => row.category)).size, answer.rows.length);
+    assert.ok(answer.rows.some((row) => row.because.length), 'what was looked at is given as the reason');
+    const { decisions: { category_rows: row } } = await server.post('/v1/decide', { person: { user_id: userId }, placements: ['category_rows'], limit: 9 });
+    assert.deepEqual(row.rows.flatMap((one) => one.items), keys(row));
+    assert.ok(row.items.every((one) => one.ticket));
+    const brands = await recommend({ person: { user_id: userId }, strategy: { mix: ['popular'], rows: { by: 'brand', items: 2 } }, limit: 6 });
+    assert.deepEqual([brands.rows.length, brands.rows[0].brand, brands.rows[0].items.length], [1, 'Nordlys', 2]);
+    const wrong = await server.post('/v1/definitions/validate', { kind: 'strategy', key: 'row', title: 'row', rows: { by: 'colour' } }, { status: 422 });
+    assert.match(JSON.stringify(wrong), /category/);
+});
+
+test('where nobody may be learnt from, rows are still full', async () => {
+    const own = await startServer({ config: { train_ms: 200 }, basis: 'analytics=contract,personalisation=contract,model_training=consent' });
+    try {
+        const { job } = await own.post('/v1/import/products', PRODUCTS.map((one) => JSON.stringify(one)).join('\n'), { status: 202 });
+        await eventually('the catalogue is loaded', async () => (await own.get(`/v1/jobs/${job}`)).state === 'done');
+        await own.publish({ kind: 'strategy', key: 'row', title: 'row', mix: ['session', 'cooc', 'content'] });
+        const seen = (userId, product_id) => ({ type: 'track', event: 'Product Viewed', messageId: randomUUID(), userId, properties: { product_id } });
+        await own.post('/v1/batch', { batch: Array.from({ length: 40 }, (_, i) => seen(`n-${i}`, PRODUCTS[i % 10].product_key)) });
+        await eventually('a model is there', async () => (await own.get('/v1/models')).models[0]?.memory_limit_bytes > 0);
+        await own.post('/v1/track', seen('ana', 'kettle-1'));
+        const ask = (body) => own.post('/v1/recommend', { strategy: 'row', limit: 10, ...body });
+        await eventually('what is alike is known', async () => (await ask({ person: { user_id: 'ana' } })).items.some((one) => one.because.source === 'content'));
+        const model = (await own.get('/v1/models')).models[0];
+        assert.equal(model.interactions, 0, 'nobody was asked, so nobody is learnt from');
+        const row = await ask({ person: { user_id: 'ana' } });
+        assert.equal(row.items.length, 10);
+        assert.ok(row.items.every((one) => ['content', 'catalogue'].includes(one.because.source)), JSON.stringify(row.items.map((one) => one.because.source)));
+        assert.equal((await ask({ person: { anonymous_id: 'stranger' } })).items.length, 10);
+        assert.ok(!(await ask({ person: { user_id: 'ana' }, context: { product: 'kettle-0', cart: ['tea-1'] } })).items.some((one) => ['kettle-0', 'tea-1'].includes(one.product_key)));
+        const { training } = await own.get('/v1/models');
+        assert.equal(typeof training.running, 'boolean');
+        assert.match(training.stage, /idle|reading_histories|quick_model|whole_model|measuring/);
+    } finally {
+        await own.stop({ remove: true });
+    }
+});

@@ -102,6 +102,25 @@ static void print_rows(struct jsonw *w, const struct book *book, const struct le
     jsonw_end(w, ']');
 }
 
+/* What the builder is at, how far, and since when. */
+static void print_training(struct jsonw *w, const struct live *live, i64 now_ms)
+{
+    static const char *const stages[] = { "idle", "reading_histories", "quick_model", "whole_model", "measuring" };
+    struct training *t = (struct training *)(uintptr_t)&live->training;
+    u32 stage = atomic_load(&t->stage);
+    isize most = people_most(live->people);
+    f64 done = stage == TRAINING_READING ? (most ? (f64)atomic_load(&t->people) / (f64)most : 1)
+             : stage == TRAINING_QUICK || stage == TRAINING_WHOLE ? (f64)atomic_load(&t->steps) / BUILD_STEPS : 0;
+    jsonw_key_begin(w, "training", '{');
+    jsonw_key_bool(w, "running", stage != TRAINING_IDLE);
+    jsonw_key_str(w, "stage", str_of(stages[stage]));
+    if (stage != TRAINING_IDLE) {
+        jsonw_key_num(w, "done", done > 1 ? 1 : done);
+        jsonw_key_time(w, "since", now_ms - (clock_monotonic_us() - atomic_load(&t->since_us)) / 1000);
+    }
+    jsonw_end(w, '}');
+}
+
 void models_get(struct call *call)
 {
     struct jsonw *w = &call->w;
@@ -110,6 +129,7 @@ void models_get(struct call *call)
     struct model_card card = model ? model_card(model) : (struct model_card){ 0 };
     bool there = model != NULL;
     jsonw_begin(w, '{');
+    print_training(w, call->api->live, clock_now(call->api->clock));
     print_rows(w, atomic_load(&call->api->live->book), atomic_load(&call->api->live->lessons));
     rcu_read_end();
     jsonw_key_begin(w, "models", '[');
@@ -124,6 +144,7 @@ void models_get(struct call *call)
         jsonw_key_int(w, "ease_items", card.ease_items);
         jsonw_key_int(w, "factor_people", card.als_people);
         jsonw_key_int(w, "bytes", card.bytes);
+        jsonw_key_int(w, "memory_limit_bytes", card.memory_limit);
         jsonw_key_num(w, "seconds", (f64)card.took_us / 1e6);
         if (card.questions) print_measure(w, &card);
         jsonw_end(w, '}');

@@ -246,7 +246,7 @@ static isize choose_variation(struct asker *q, const struct campaign *c, const s
 
 /* ---- items ------------------------------------------------------------------------------------------- */
 
-enum { CATALOGUE_WALKED_MAX = 5000, VARIED_OF = 3, DIMENSIONS_MOST = 5 };
+enum { CATALOGUE_WALKED_MAX = 5000, VARIED_OF = 3, ROWS_OF = 5, DIMENSIONS_MOST = 5 };
 
 struct picking {
     const struct asker *q;
@@ -612,11 +612,12 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
     if (q->personal && q->facts.profile && !p.content) p.chosen_n = profile_choices(q->facts.profile, q->a, &p.chosen);
     p.facts = facts_of(q, (item_id){ 0 });
     p.facts.no_timer = true;
-    bool varied = strategy && strategy->lambda < 1;
-    struct decided_item *items = arena_room(q->a, struct decided_item, limit + (varied ? ARRANGED_MAX : 0) + 1);
-    isize n = find_items(q, &p, limit, items);
-    n = put_chosen(q, &p, items, n, limit);
-    n = put_pins(q, &p, items, n, limit);
+    bool varied = strategy && strategy->lambda < 1, rows = strategy && strategy->rows_by != ROWS_NONE;
+    isize most = rows ? min_isize(ROWS_OF * limit, ARRANGED_MAX) : limit;
+    struct decided_item *items = arena_room(q->a, struct decided_item, most + (varied ? ARRANGED_MAX : 0) + 1);
+    isize n = find_items(q, &p, most, items);
+    n = put_chosen(q, &p, items, n, most);
+    n = rows ? rows_arrange(q->world->catalog, strategy, items, n, limit, q->a) : put_pins(q, &p, items, n, limit);
     for (isize i = 0; i < n; i++) say_why(q, &p, &items[i]);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
     *out = items;

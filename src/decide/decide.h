@@ -113,6 +113,7 @@ struct placement {
 /* What a strategy may weigh by the person's liking (profile_affinities). */
 enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES, TASTE_OTHER = TASTES };
 enum { ROTATED_MOST = 10 };         /* items of a seen row that are remembered, and showings in vain that count */
+enum rows_by { ROWS_NONE, ROWS_CATEGORY, ROWS_BRAND };
 /* What was learnt of a strategy where it fills one placement, as it stands in the log: parts per 10,000 of each recommender of the mix (a
  * bit set), and what they were learnt from (recommend.h, struct weighing). */
 struct learnt_mix {
@@ -137,6 +138,7 @@ struct strategy {
     bool has_tastes;
     f64 lambda;                     /* of maximal marginal relevance; 1: by score alone */
     f64 rotate;                     /* factor for each time an item was shown and not clicked; 1: shown again as before */
+    u8 rows_by; isize rows_items;   /* rows.c: enum rows_by, and how many of each */
     f64 tastes[TASTES];             /* score * (1 + this * liking); 0: not weighed */
     const struct rule *filter;
     struct boost { const struct rule *rule; f64 by; str text, note; bool bury; } *boosts; isize boosts_n;
@@ -333,6 +335,7 @@ struct decided_item {
     str liked;                      /* the colour, brand … the person likes that lifted it most; not in the log */
     u8 liked_as;                    /* enum taste */
     u8 chosen;                      /* in how many dimensions it is what the person chose themselves; not in the log */
+    i32 row;                        /* of a strategy of rows: which, from 1 */
     i32 pinned;                     /* the place it was pinned to; 0: it was not */
     u64 boosted;                    /* a bit for each of the strategy's first 64 boosts that held, when explaining */
     str ticket;
@@ -383,6 +386,9 @@ isize decide_recommend(const struct decide_world *world, const struct decide_req
 /* One of them; opens no brace: the caller does. */
 void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
                        arena *a, struct jsonw *w);
+
+/* "rows": [{"category" or "brand", "title", "because", "items": keys}], of a strategy of rows; else nothing. */
+void decide_print_rows(const struct decide_world *world, const struct strategy *strategy, const struct decided_item *items, isize n, struct jsonw *w);
 
 /* The facts a request's rules are asked with, for explaining them; live in `a`. */
 struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a);

@@ -24,6 +24,8 @@ bool arrange_in_store(const struct item *item, str store);
 /* The factor the person's likings give an item, at least 1; *as and *liked name the one that gave most, if any. */
 f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize n, const struct item *item, u8 *as, str *liked);
 /* Fills the first `limit` places for variety. At most ARRANGED_MAX items. Returns how many places were filled. */
+/* rows.c: in place; at most limit. */
+isize rows_arrange(const struct catalog *catalog, const struct strategy *s, struct decided_item *items, isize n, isize limit, arena *a);
 isize arrange_diverse(const struct catalog *catalog, struct decided_item *items, isize n, isize limit, f64 lambda);
 
 #endif

@@ -318,6 +318,7 @@ static void print_decision(const struct printing *p, const struct decision *d)
             jsonw_end(w, '}');
         }
         jsonw_end(w, ']');
+        decide_print_rows(p->world, d->strategy, d->items, d->items_n, w);
     }
     if (d->ticket.len) jsonw_key_str(w, "ticket", d->ticket);
     if (p->request->explain && p->request->secret) {

@@ -4,7 +4,7 @@
  *
  *   {"mix": ["session", "cooc"] | {"session": 1, "cooc": 0.5}, "weights": "learnt" | "defaults" | {"session": 1, …}, "fallback": ["trending"], "filter": "item.in_stock",
  *    "boosts": [{"rule": …, "by": 2, "note"}], "buries": [{"rule": …, "note"}], "pins": [{"item", "position", "note"}],
- *    "likes": {"colour": 1, "brand": 0.5}, "notes": [{"text", "author", "at"}], "rotate": 0.7, "in_size": true, "kind_of_item": "content",
+ *    "likes": {"colour": 1, "brand": 0.5}, "notes": [{"text", "author", "at"}], "rotate": 0.7, "in_size": true, "kind_of_item": "content", "rows": {"by": "category", "items": 4},
  *    "diversity": {"max_per_category": 3, "max_per_brand": 4, "max_per_seller": 4, "lambda": 0.7}}
  *
  * The same reader serves what is published and what somebody tries in the console, so that the two cannot differ.
@@ -140,6 +140,17 @@ static void read_likes(struct reading *r, const struct json *likes, struct strat
     }
 }
 
+static void read_rows(struct reading *r, const struct json *rows, struct strategy *s)
+{
+    enum { ITEMS_USUAL = 4, ITEMS_MOST = 20 };
+    str by = text_of(rows, "by");
+    if (!rows) return;
+    s->rows_by = str_eq(by, S("category")) ? ROWS_CATEGORY : str_eq(by, S("brand")) ? ROWS_BRAND : ROWS_NONE;
+    s->rows_items = (isize)json_int(json_get(rows, S("items")), ITEMS_USUAL);
+    if (s->rows_by == ROWS_NONE) refuse(r, "rows", 0, "expected {\"by\": \"category\" or \"brand\", \"items\": 4}");
+    if (s->rows_items < 1 || s->rows_items > ITEMS_MOST) refuse(r, "rows", 0, "items: 1 to %d in a row", ITEMS_MOST);
+}
+
 static void read_notes(struct reading *r, const struct json *list, struct strategy *s)
 {
     if (json_len(list) > NOTES_MAX) { refuse(r, "notes", 0, "at most %d notes", NOTES_MAX); return; }
@@ -179,6 +190,7 @@ enum err strategy_read(arena *a, const struct json *doc, str key, const struct r
     read_pins(&r, json_get(doc, S("pins")), s);
     read_likes(&r, json_get(doc, S("likes")), s);
     read_notes(&r, json_get(doc, S("notes")), s);
+    read_rows(&r, json_get(doc, S("rows")), s);
     return r.failed ? ERR_REFUSED : ERR_OK;
 }
 

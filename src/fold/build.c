@@ -105,7 +105,14 @@ static void learn_all(struct learning *l)
             if (p) learn_person(l, p, fold->config->session_gap_ms);
         }
         rcu_read_end();
+        atomic_store_explicit(&fold->live.training.people, id < most ? id : most, memory_order_relaxed);
     }
+}
+
+static void stage(struct fold *fold, enum training_stage stage)
+{
+    atomic_store(&fold->live.training.steps, 0);
+    atomic_store(&fold->live.training.stage, stage);
 }
 
 struct interaction *builder_interactions(struct fold *fold, isize *n)
@@ -120,22 +127,29 @@ void fold_train(struct fold *fold)
 {
     struct learning l = { .fold = fold };
     i64 began = clock_monotonic_us();
+    atomic_store(&fold->live.training.since_us, began);
+    stage(fold, TRAINING_READING);
     learn_all(&l);
     i64 now_ms = 0;                                     /* decay counts from the latest thing anybody did */
     for (isize i = 0; i < l.all.n; i++) now_ms = max_i64(now_ms, l.all.at[i].at_ms);
     struct recommend_options options = recommend_defaults();
     options.memory_bytes = (isize)fold->config->train_mb << 20;
+    options.progress = &fold->live.training.steps;
     u32 items = (u32)catalog_count(fold->live.catalog) + 1;
     const struct model *before = atomic_load(&fold->live.model);
     /* What needs dense algebra may take minutes: what was clicked meanwhile should not wait for it. */
     if (!before || model_card(before).took_us > SLOW_US) {
         struct recommend_options quick = options;
         quick.only = RECOMMENDERS_QUICK;
+        stage(fold, TRAINING_QUICK);
         publish(fold, model_build(l.all.at, l.all.n, items, now_ms, &quick, fold->live.catalog));
     }
+    stage(fold, TRAINING_WHOLE);
     struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options, fold->live.catalog);
+    stage(fold, TRAINING_MEASURING);
     model_measure(model, l.all.at, l.all.n);
     publish(fold, model);
+    stage(fold, TRAINING_IDLE);
     vec_fini(&l.all);
     log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,
               (long long)(clock_monotonic_us() - began) / 1000);

@@ -97,6 +97,10 @@ struct outlook {
     struct missing_uplift missing[UPLIFTS_MAX]; isize missing_n;
 };
 
+/* What the builder is doing. steps: of BUILD_STEPS, where a model is made; people: read of people_most, where they are read. */
+enum training_stage { TRAINING_IDLE, TRAINING_READING, TRAINING_QUICK, TRAINING_WHOLE, TRAINING_MEASURING };
+struct training { _Atomic u32 stage, steps, people; _Atomic i64 since_us; };    /* since: clock_monotonic_us */
+
 /* ---- live state, for readers inside rcu brackets ------------------------------------------------------ */
 struct live {
     _Atomic(const struct book *) book;
@@ -104,6 +108,7 @@ struct live {
     _Atomic(const struct metrics *) metrics;
     _Atomic(const struct search_index *) search;        /* null until the first is made, soon after the start */
     _Atomic(const struct outlook *) outlook;            /* null until the builder has looked ahead */
+    struct training training;
     _Atomic(const struct lessons *) lessons;            /* null until the learner has looked at rows */
     struct identity *identity;
     struct people *people;

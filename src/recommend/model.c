@@ -236,6 +236,11 @@ void model_ask_anew(struct model *m)
     for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / m->options.distance_decay);
 }
 
+static void step_done(const struct model *m)
+{
+    if (m->options.progress) atomic_fetch_add_explicit(m->options.progress, 1, memory_order_relaxed);
+}
+
 static void bitset_give_back(void *b) { bitset_free(b); }
 
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
@@ -282,18 +287,31 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     model_ask_anew(m);
 
     build_sessions(&b, now_ms);
+    step_done(m);
     build_postings(&b);
     build_again(&b);
+    step_done(m);
     build_rankings(&b, now_ms);
+    step_done(m);
     build_goods(&b, catalog);
+    step_done(m);
     build_together(&b);
+    step_done(m);
     build_replenish(&b);
+    step_done(m);
     build_tables(&b);
+    step_done(m);
     build_slist(&b);
+    step_done(m);
     build_ease(&b);
+    step_done(m);
     build_factors(&b);
+    step_done(m);
     build_spectral(&b);
+    step_done(m);
     arena_fini(&b.scratch);
+    m->options.progress = NULL;                         /* the model outlives whoever asked */
+    m->card.memory_limit = m->options.memory_bytes;
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;
     return m;

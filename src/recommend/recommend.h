@@ -16,6 +16,8 @@
 #ifndef RECOMMEND_RECOMMEND_H
 #define RECOMMEND_RECOMMEND_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -57,8 +59,10 @@ struct recommend_options {
     f64 again_power;                /* how far latest_score follows how often people look at that very item twice running; 0: not */
     isize memory_bytes;             /* what building may take at most for dense algebra: the head shrinks to it */
     u64 seed;
+    _Atomic u32 *progress;          /* null, or where steps done are counted, of BUILD_STEPS */
     u32 only;                       /* bit set over enum recommender: build no more than these; 0: all */
 };
+enum { BUILD_STEPS = 11 };
 struct recommend_options recommend_defaults(void);
 
 struct model;
@@ -76,6 +80,7 @@ void model_free(struct model *model);
 struct model_card {
     i64 built_at_ms, from_ms, to_ms;                    /* the data's end and its span */
     isize interactions, sessions, items, bytes, ease_items, als_people;
+    isize memory_limit;                                 /* what dense algebra might take while it was built */
     i64 took_us;
     isize questions;                                    /* next items of the latest tenth of sessions, asked of a model of the others */
     f64 hr20, mrr20, ndcg20;                            /* of the default mix there */

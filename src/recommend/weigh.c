@@ -21,7 +21,7 @@
 
 #include <stdlib.h>
 
-enum { PLACES = 12, UNKNOWNS_MAX = RECOMMENDERS + 1 + PLACES, ROUNDS_MAX = 60, SWEEPS_MAX = 500, PEOPLE_HELD_LEAST = 30 };
+enum { PLACES = 12, UNKNOWNS_MAX = RECOMMENDERS + 1 + PLACES, ROUNDS_MAX = 60, SWEEPS_MAX = 500, PEOPLE_HELD_LEAST = 100 };
 static const f64 shrink = 10, place_shrink = 1, tiny = 1e-6, sure = 3, step_most = .1, held_out = .2;
 
 static const char *const verdicts[] = { "too_little_data", "no_better", "learnt" };
