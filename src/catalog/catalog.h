@@ -106,7 +106,8 @@ struct category_name { str text; u32 sign; category_id path; bool is_path; };
 struct category_name catalog_name(const struct catalog *catalog, str category);
 bool item_within(const struct catalog *catalog, const struct item *item, const struct category_name *name);
 /* What an item is within, its own category first: names and slugs, each once. For asking about many names; paths are asked apart. */
-enum { ITEM_NAMES_MAX = 32 };
+enum { ITEM_NAMES_MAX = 32, CATEGORY_HEADS = 64 };
+static inline isize category_head(u32 sign) { return (sign * 0x9e3779b1u) >> 26; }      /* for a table of CATEGORY_HEADS chains of names */
 struct item_names { struct { u32 sign; str text; } at[ITEM_NAMES_MAX]; isize n; };
 void item_names(const struct catalog *catalog, const struct item *item, struct item_names *out);
 bool item_named(const struct item_names *names, const struct category_name *name);

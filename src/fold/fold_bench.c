@@ -7,16 +7,17 @@
  *   fold_fold_bench memory [people]
  *
  * The calls and the segments are those of the whole-server bench (bench/shop.c). Events come from people at random, which
- * is harder on caches than visits are. No disk and no socket takes part. */
+ * is harder on caches than visits are. No socket and no log on a disk takes part. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/rcu.h"
 #include "fold/inside.h"
 #include "ingest/ingest.h"
 
-enum { ITEMS = 20000, CATEGORIES = 100, A_BATCH = 40, A_RECORD = 400, TIMED_MAX = 100000, SETTLE_AT = 4000 };
+enum { ITEMS = 20000, CATEGORIES = 100, A_BATCH = 40, A_RECORD = 400, TIMED_MAX = 100000, SETTLE_AT = 4000, A_FLUSH = 2000 };
 #define BEGAN ((i64)1767261600000)                      /* 2026-01-01T10:00:00Z */
 
 struct bench {
@@ -29,7 +30,7 @@ struct bench {
     i64 number;
     struct entry entries[A_RECORD];
     isize entries_n;
-    i64 read_us, fold_us, events;
+    i64 read_us, fold_us, store_us, events;
 };
 
 static struct config config;
@@ -42,7 +43,14 @@ static void fold_record(struct bench *b)
     if (rcu_waiting() > SETTLE_AT) rcu_settle();
     b->fold_us += clock_cpu_us() - began;
     b->entries_n = 0;
-    b->fold->seen.added.n = 0;                          /* the flush took them */
+    if (b->fold->store) {
+        if (people_dirty(b->fold->live.people) < A_FLUSH) return;
+        began = clock_cpu_us();
+        save_tick(b->fold, true);
+        b->store_us += clock_cpu_us() - began;
+        return;
+    }
+    b->fold->seen.added.n = 0;                          /* no flush takes them */
     while (people_dirty_next(b->fold->live.people).v) {}
     while (identity_dirty_next(b->fold->live.identity)) {}
     while (orders_dirty_next(&b->fold->orders)) {}
@@ -178,7 +186,7 @@ static void happen(struct bench *b, i64 events, i64 step_ms, bool in_turn)
 {
     struct buf body = { 0 };
     i64 until = b->events + events;
-    b->read_us = b->fold_us = 0;
+    b->read_us = b->fold_us = b->store_us = 0;
     while (b->events < until) {
         b->now_ms += step_ms;
         str at = time_print(&b->a, b->now_ms);
@@ -201,12 +209,12 @@ static void happen(struct bench *b, i64 events, i64 step_ms, bool in_turn)
 
 /* ---- the two of them ------------------------------------------------------------------------------------- */
 
-static bool bench_open(struct bench *b, int segments)
+static bool bench_open(struct bench *b, int segments, const char *store)
 {
     static int opened;
     struct diag diag = { .arena = &b->a };
     str log = arena_printf(&b->a, "mem:fold-bench-%d", opened++);
-    struct fold_options options = { .config = &config, .clock = clock_system(), .log_uri = log.ptr };
+    struct fold_options options = { .config = &config, .clock = clock_system(), .log_uri = log.ptr, .store_path = store };
     b->rng = rng_seed(7);
     b->now_ms = BEGAN;
     if (fold_open(&options, &b->fold, &diag)) return false;
@@ -217,7 +225,10 @@ static bool bench_open(struct bench *b, int segments)
 static int bench_speed(u32 people, i64 events, int segments)
 {
     struct bench b = { .people = people };
-    if (!bench_open(&b, segments)) return 1;
+    char folder[] = "/tmp/opmaat-bench-XXXXXX", store[64];
+    if (!mkdtemp(folder)) return 1;
+    (void)snprintf(store, sizeof store, "%s/state.db", folder);
+    if (!bench_open(&b, segments, store)) return 1;
     i64 timed = min_i64(people * events, TIMED_MAX);
     happen(&b, people * events, 1, false);
     happen(&b, timed, 1, false);
@@ -225,8 +236,15 @@ static int bench_speed(u32 people, i64 events, int segments)
     (void)printf("# %u people with %lld events each, %d segments, digest %016llx\n", people, (long long)events, segments, (unsigned long long)digest.hi);
     (void)printf("fold_read_us %.2f us of CPU an event, from JSON to the log's bytes\n", (f64)b.read_us / (f64)timed);
     (void)printf("fold_event_us %.2f us of CPU an event, from the log's bytes to the state\n", (f64)b.fold_us / (f64)timed);
+    (void)printf("fold_store_us %.2f us of CPU an event, from the state to SQLite, %d people at a time\n", (f64)b.store_us / (f64)timed, A_FLUSH);
     fold_close(b.fold);
     arena_fini(&b.a);
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    for (isize i = 0; i < countof(ends); i++) {
+        (void)snprintf(store, sizeof store, "%s/state.db%s", folder, ends[i]);
+        (void)unlink(store);
+    }
+    (void)rmdir(folder);
     return 0;
 }
 
@@ -239,7 +257,7 @@ static i64 allocated(void)
 static int bench_memory(const char *name, u32 people, i64 events, bool anonymous, int segments, i64 budget)
 {
     struct bench b = { .people = people, .anonymous = anonymous };
-    if (!bench_open(&b, segments)) return 1;
+    if (!bench_open(&b, segments, NULL)) return 1;
     arena_fini(&b.a);
     rcu_settle();                                       /* the books of before */
     i64 before = allocated();

@@ -164,11 +164,9 @@ struct likings profile_likings(const struct profile *p, const struct catalog *ca
     return l;
 }
 
-static u32 head_of(u32 sign) { return (sign * 0x9e3779b1u) >> 26; }
-
 static struct liked_name *liked_name(const struct liked_names *names, u32 sign, str text)
 {
-    for (i32 i = names->heads[head_of(sign)]; i >= 0; i = names->at[i].next)
+    for (i32 i = names->heads[category_head(sign)]; i >= 0; i = names->at[i].next)
         if (names->at[i].sign == sign && str_eq_nocase(names->at[i].text, text)) return &names->at[i];
     return NULL;
 }
@@ -176,10 +174,9 @@ static struct liked_name *liked_name(const struct liked_names *names, u32 sign, 
 const struct liked_names *likings_names(const struct likings *l, const struct catalog *catalog, arena *a)
 {
     struct liked_names *names = arena_room(a, struct liked_names, 1);
-    static_assert(LIKED_HEADS == 64, "six bits");
     isize room = 0;
     *names = (struct liked_names){ 0 };
-    for (isize i = 0; i < LIKED_HEADS; i++) names->heads[i] = -1;
+    for (isize i = 0; i < CATEGORY_HEADS; i++) names->heads[i] = -1;
     for (isize i = 0; i < l->categories_n; i++) {
         struct item_names of;
         item_names(catalog, l->categories[i].item, &of);
@@ -193,7 +190,7 @@ const struct liked_names *likings_names(const struct likings *l, const struct ca
                 if (names->n) memcpy(wide, names->at, (size_t)names->n * sizeof *wide);
                 names->at = wide;
             }
-            i32 *head = &names->heads[head_of(of.at[k].sign)];
+            i32 *head = &names->heads[category_head(of.at[k].sign)];
             names->at[names->n] = (struct liked_name){ of.at[k].sign, *head, of.at[k].text, l->categories[i].weight };
             *head = (i32)names->n++;
         }

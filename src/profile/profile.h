@@ -114,8 +114,7 @@ isize choices_fit(const struct affinity *choices, isize n, const struct catalog 
  * oldest first, and their sums by category, each with an item of it. Weights are as of the last entry. */
 struct liking { const struct item *item; f64 weight; };
 /* The sums again by the name of each category and of those above it, each liking once a name: what a question about one looks up. */
-enum { LIKED_HEADS = 64 };
-struct liked_names { struct liked_name { u32 sign; i32 next; str text; f64 weight; } *at; isize n; f64 all; i32 heads[LIKED_HEADS]; };
+struct liked_names { struct liked_name { u32 sign; i32 next; str text; f64 weight; } *at; isize n; f64 all; i32 heads[CATEGORY_HEADS]; };
 struct likings { i64 now_ms; struct liking *each, *categories; isize each_n, categories_n; const struct liked_names *names; };     /* names: may be null */
 struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a);
 const struct liked_names *likings_names(const struct likings *l, const struct catalog *catalog, arena *a);

@@ -1122,6 +1122,18 @@ static void untouched_is_the_same(struct rng *r, const struct rule *rule, const 
     if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms) wrong("touched after all", text, x, facts->now_ms, is.is);
 }
 
+/* What lies under none of the categories that a rule is said to hear of does not touch it. */
+static void elsewhere_is_untouched(const struct rule *rule, const struct rule_facts *facts, str text, const struct at *x)
+{
+    str names[8];
+    isize n = rule_categories(rule, names, countof(names));
+    for (isize i = 0; n && i < x->n; i++) {
+        bool under = x->h[i].item == 0;
+        for (isize k = 0; k < n; k++) under |= facts->item_under(facts->ctx, (item_id){ x->h[i].item }, names[k]);
+        if (!under && rule_touched_by(rule, &x->h[i], facts)) wrong("touched from elsewhere", text, x, facts->now_ms, TRI_UNKNOWN);
+    }
+}
+
 /* An index of the history only saves walking. */
 static void indexed_is_the_same(const struct rule *rule, const struct rule_facts *facts, struct rule_result with, str text, const struct at *x)
 {
@@ -1171,6 +1183,7 @@ static bool one_triple(struct rng *r)
     if (answer(&x, o) != got.is) wrong("not what the page says", buf_str(&text), &x, now, got.is);
     indexed_is_the_same(rule, &facts, got, buf_str(&text), &x);
     needed_is_there(rule, now, got, buf_str(&text), &x);
+    elsewhere_is_untouched(rule, &facts, buf_str(&text), &x);
     facts.no_timer = true;
     struct rule_result bare = rule_run(rule, &facts);
     if (bare.is != got.is || bare.next_change_at_ms != TIME_NEVER) wrong("another answer without a timer", buf_str(&text), &x, now, bare.is);

@@ -69,6 +69,25 @@ static bool scan_touched(const struct run *run, const struct scan *s, const stru
     return !s->where || s->open_where || rule_where(run, s->where, e) != TRI_FALSE;
 }
 
+isize rule_categories(const struct rule *rule, str *out, isize max)
+{
+    isize n = 0;
+    if (rule->any_type) return 0;
+    for (isize i = 0; i < rule->scans_n; i++) {
+        const struct scan *s = rule->scans[i];
+        const struct node *w = s->where;
+        bool plain = w && !s->open && !s->any && !s->open_where && w->kind == NODE_TEST && w->op == OP_UNDER
+                  && w->kids[0]->kind == NODE_FIELD && w->kids[0]->field == FIELD_CATEGORY;
+        for (isize k = 1; plain && k < w->kids_n; k++) {
+            const struct node *name = w->kids[k];
+            plain = name->kind == NODE_LITERAL && name->literal.kind == VALUE_TEXT && n < max;
+            if (plain) out[n++] = name->literal.s;
+        }
+        if (!plain) return 0;
+    }
+    return n;
+}
+
 u64 rule_types(const struct rule *rule) { return rule->any_type ? UINT64_MAX : rule->types; }
 
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,

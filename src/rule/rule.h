@@ -118,6 +118,9 @@ struct rule_need rule_needs(const struct rule *rule, i64 now_ms);
 /* False only when adding (or taking away) this entry cannot change the rule's answer for anyone: no leaf over the history
  * counts its type, or every such leaf's `where` on the item refuses it. Cheap: called for each event and segment. */
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts);
+/* When only entries of items under certain categories may touch the rule (and those of no item at all): their names as the rule
+ * spells them, at most `max`. 0: others may too, or there are more. */
+isize rule_categories(const struct rule *rule, str *out, isize max);
 /* The segments it refers to, for ordering and cycle checks; count returned. */
 isize rule_segments(const struct rule *rule, segment_id *out, isize max);
 

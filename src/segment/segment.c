@@ -94,18 +94,43 @@ static enum err place(struct placing *p, isize i)
 static void bit_set(u64 *bits, isize i) { bits[i / 64] |= (u64)1 << (i & 63); }
 static bool bit_get(const u64 *bits, isize i) { return bits[i / 64] >> (i & 63) & 1; }
 
+enum { CATEGORIES_A_RULE = 8 };
+
+/* The segments that only what lies under certain categories can move, by the names of those; true for such a one. */
+static bool ask_by_category(struct segment_set *set, struct category_ask *asks, isize *n, isize i)
+{
+    str names[CATEGORIES_A_RULE];
+    isize names_n = rule_categories(set->at[i].rule, names, countof(names));
+    for (isize k = 0; k < names_n; k++)
+        if (str_find_char(names[k], '>') >= 0) return false;        /* a path is no name: its rule is asked */
+    for (isize k = 0; k < names_n; k++) {
+        struct category_name name = catalog_name(NULL, names[k]);
+        i32 *head = &set->ask_heads[category_head(name.sign)];
+        asks[*n] = (struct category_ask){ name, (u16)i, *head };
+        *head = (i32)(*n)++;
+    }
+    return names_n > 0;
+}
+
 /* The set by what may move its segments. */
 static void index_set(arena *a, struct segment_set *set)
 {
-    isize words = set->words = (set->n + 63) / 64;
-    u64 *rows = arena_new(a, u64, words * (countof(set->on_type) + 2)), *facts = rows + words * countof(set->on_type), *likings = facts + words;
+    enum { TYPES = countof(set->on_type) };
+    isize words = set->words = (set->n + 63) / 64, asks_n = 0;
+    u64 *rows = arena_new(a, u64, words * (2 * TYPES + 2)), *bare = rows + words * TYPES, *facts = bare + words * TYPES, *likings = facts + words;
+    struct category_ask *asks = arena_new(a, struct category_ask, set->n * CATEGORIES_A_RULE);
+    for (isize h = 0; h < countof(set->ask_heads); h++) set->ask_heads[h] = -1;
+    set->asks = asks;
     u64 **named_by = arena_new(a, u64 *, set->n + 1);
     for (isize i = 0; i < set->n; i++) {
         const struct segment *segment = &set->at[i];
         segment_id named[64];
         isize named_n = segment->depends & RULE_ON_SEGMENTS ? rule_segments(segment->rule, named, countof(named)) : 0;
-        for (isize t = 0; t < countof(set->on_type); t++)
+        bool by_category = ask_by_category(set, asks, &asks_n, i);
+        for (isize t = 0; t < TYPES; t++) {
             if (segment->types >> t & 1) bit_set(rows + words * t, i);
+            if (segment->types >> t & 1 && !by_category) bit_set(bare + words * t, i);
+        }
         if (segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) bit_set(facts, i);
         if (segment->depends & RULE_ON_AFFINITY) bit_set(likings, i);
         for (isize k = 0; k < min_isize(named_n, countof(named)); k++) {
@@ -116,7 +141,10 @@ static void index_set(arena *a, struct segment_set *set)
             bit_set(*row, i);
         }
     }
-    for (isize t = 0; t < countof(set->on_type); t++) set->on_type[t] = rows + words * t;
+    for (isize t = 0; t < TYPES; t++) {
+        set->on_type[t] = rows + words * t;
+        set->on_bare_type[t] = bare + words * t;
+    }
     set->on_facts = facts;
     set->on_likings = likings;
     set->named_by = (const u64 *const *)named_by;
@@ -199,6 +227,20 @@ static bool bits_meet(const u64 *x, const u64 *y, isize words)
     return false;
 }
 
+/* Whom one entry may move. */
+static void add_touched(struct state *s, const struct history_entry *e)
+{
+    const struct segment_set *set = s->ask->set;
+    const struct item *item = e->item ? catalog_item(s->ask->catalog, (item_id){ e->item }) : NULL;
+    bits_add(s->may, item ? set->on_bare_type[e->type & 63] : set->on_type[e->type & 63], set->words);
+    if (!item) return;
+    struct item_names names;
+    item_names(s->ask->catalog, item, &names);
+    for (isize k = 0; k < names.n; k++)
+        for (i32 i = set->ask_heads[category_head(names.at[k].sign)]; i >= 0; i = set->asks[i].next)
+            if (item_named(&names, &set->asks[i].name)) bit_set(s->may, set->asks[i].segment);
+}
+
 /* What there was, without segments that are gone, and who is to be asked. */
 static struct state state_begin(const struct segment_ask *ask, const struct profile_edit *edit, arena *a)
 {
@@ -216,7 +258,7 @@ static struct state state_begin(const struct segment_ask *ask, const struct prof
     }
     for (isize i = 0; ask->all && i < set->n; i++) bit_set(s.must, i);
     for (isize i = 0; i < ask->touched_n; i++) {
-        bits_add(s.may, set->on_type[ask->touched[i].type & 63], set->words);
+        add_touched(&s, &ask->touched[i]);
         liked |= profile_is_liking(&ask->touched[i]);
     }
     if (position(set, ask->only.v) >= 0) bit_set(s.must, position(set, ask->only.v));
