@@ -44,6 +44,12 @@ bool consent_allows(enum basis basis, enum consent_state state)
     return false;
 }
 
+bool consent_teaches(const struct basis_set *basis, enum consent_state analytics)
+{
+    u8 own = basis->of[PURPOSE_MODEL_TRAINING];
+    return own == BASIS_NONE ? consent_allows(basis->of[PURPOSE_ANALYTICS], analytics) : consent_allows(own, CONSENT_UNKNOWN);
+}
+
 enum purpose consent_purpose_of(u16 event_type)
 {
     switch (event_type) {

@@ -33,6 +33,9 @@ const char *basis_name(u8 basis);
 bool basis_of(str name, u8 *out);
 
 bool consent_allows(enum basis basis, enum consent_state state);
+/* May models learn from what a person does who was never asked about model_training? As their source declares; where it declares
+ * nothing of it, learning goes with analytics: who may be counted may be counted in what goes with what. */
+bool consent_teaches(const struct basis_set *basis, enum consent_state analytics);
 /* The purpose that collecting such an event needs: orders and what concerns consent itself are necessary, the rest analytics. */
 enum purpose consent_purpose_of(u16 event_type);
 

@@ -191,7 +191,7 @@ struct history_entry {
     u16 flags;                      /* enum history_flag */
 };
 static_assert(sizeof(struct history_entry) == 40, "stored as it is");
-/* TEACHES: when it came, its source declared a basis on which models may learn from it until the person says no. */
+/* TEACHES: when it came, models might learn from it until the person says no to that (consent_teaches). */
 enum history_flag { HISTORY_ORDER = 1, HISTORY_CONTENT = 2, HISTORY_BOT = 4, HISTORY_TEACHES = 8 };
 /* The upper half of the flags: which of the carts of its node it was done with, from 1; 0 when no cart was named. */
 enum { HISTORY_CART_SHIFT = 8 };

@@ -110,10 +110,10 @@ static void touch(struct change *c, struct history_entry entry)
     c->touched.at[c->touched.n++] = entry;
 }
 
-static bool source_teaches(const struct fold *fold, str source)
+static bool teaches(const struct change *c, str source)
 {
-    const struct source *s = book_source(atomic_load(&fold->live.book), source);
-    return s && consent_allows(s->basis.of[PURPOSE_MODEL_TRAINING], CONSENT_UNKNOWN);
+    const struct source *s = book_source(atomic_load(&c->fold->live.book), source);
+    return s && consent_teaches(&s->basis, edit_consent_said(&c->edit, PURPOSE_ANALYTICS));
 }
 
 static void add_entry(struct change *c, struct history_entry entry)
@@ -418,11 +418,11 @@ static void order_out(struct change *c, order_id id)
 static void order_in(struct change *c, const struct order *order)
 {
     struct history_entry *entries = NULL;
-    bool teaches = c->teaches;
-    c->teaches = source_teaches(c->fold, str_cut(order->key, ':').head);    /* a refund may be another source's word */
+    bool before = c->teaches;
+    c->teaches = teaches(c, str_cut(order->key, ':').head);     /* a refund may be another source's word */
     isize n = order_entries(order, edit_node(&c->edit, order->node, c->a), c->a, &entries);
     for (isize i = 0; i < n; i++) add_entry(c, entries[i]);
-    c->teaches = teaches;
+    c->teaches = before;
     c->orders = true;
 }
 
@@ -592,13 +592,13 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
     change_begin(&c, fold, who->person, now_ms);
     for (isize i = 0; i < who->merged_n; i++)
         if (who->merged[i].v != who->person.v) absorb(&c, who->merged[i], who->links[i]);
-    c.teaches = source_teaches(fold, e->source);
     u8 index = edit_node(&c.edit, who->node, c.a);
     if (c.edit.bucketing_id.len == 0 || who->merged_n) c.edit.bucketing_id = bucketing_id(fold, who->person);
     bool known = has_verified_strong(e);
     c.facts |= known && !c.edit.known;
     c.edit.known |= known;
     take_consent(&c, e, who->node);
+    c.teaches = teaches(&c, e->source);
     take_traits(&c, e, who->node);
     u8 cart = cart_number(&c.edit, c.a, e, who->node);
     if (is_order(e->type)) {

@@ -897,6 +897,23 @@ static void models_learn_from_nobody_who_was_not_asked_unless_the_source_says_wh
     assert_true(same_digest(live, replayed()));
 }
 
+static void learning_goes_with_analytics_where_the_source_says_nothing_of_it(void **state)
+{
+    (void)state;
+    struct identifier ana = proved(IDENTIFIER_USER_ID, "ana"), ben = proved(IDENTIFIER_USER_ID, "ben");
+    define("source", "shop", "{}");
+    struct event e = event_of(EVENT_CONSENT_CHANGED, ana, nobody);
+    e.consent_granted = 1 << PURPOSE_ANALYTICS;
+    put_event(&e);
+    views(ana, "jeans");
+    orders_say(EVENT_ORDER_COMPLETED, ben, "1", 1000, 1);
+    assert_int_equal(entries_of(ben, EVENT_PRODUCT_PURCHASED), 1);
+    assert_int_equal(taught(), 1);                      /* she said yes to being counted; he was not asked: his order is the shop's alone */
+    says_of_training(ana, false);
+    assert_int_equal(taught(), 0);
+    assert_true(same_digest(fold_digest(fold), replayed()));
+}
+
 /* ---- duplicates ---------------------------------------------------------------------------------------- */
 
 static void a_key_is_remembered_for_the_window_and_then_forgotten(void **state)
@@ -1062,6 +1079,7 @@ int main(void)
         on_log(a_strangers_no_leaves_one_keyed_hash_and_a_yes_lifts_it),
         on_log(a_product_launched_since_the_build_is_recommended),
         on_log(models_learn_from_nobody_who_was_not_asked_unless_the_source_says_why),
+        on_log(learning_goes_with_analytics_where_the_source_says_nothing_of_it),
         on_log(a_key_is_remembered_for_the_window_and_then_forgotten),
         on_disk(what_was_flushed_is_read_back_to_the_same_digest),
         on_disk(a_crash_between_append_and_flush_replays_to_the_same_digest),

@@ -57,16 +57,26 @@ str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms)
     return S("");
 }
 
-enum consent_state profile_consent(const struct profile *p, int purpose)
+static enum consent_state latest_said(const struct consent_entry *at, isize n, int purpose)
 {
     const struct consent_entry *best = NULL;
-    for (isize i = 0; p && i < p->consents_n; i++) {
-        const struct consent_entry *c = &p->consents[i];
+    for (isize i = 0; i < n; i++) {
+        const struct consent_entry *c = &at[i];
         if (c->purpose != purpose) continue;
         bool later = !best || c->at_ms > best->at_ms || (c->at_ms == best->at_ms && c->state == CONSENT_DENIED);
         if (later) best = c;
     }
     return best ? (enum consent_state)best->state : CONSENT_UNKNOWN;
+}
+
+enum consent_state profile_consent(const struct profile *p, int purpose)
+{
+    return p ? latest_said(p->consents, p->consents_n, purpose) : CONSENT_UNKNOWN;
+}
+
+enum consent_state edit_consent_said(const struct profile_edit *edit, int purpose)
+{
+    return latest_said(edit->consents.at, edit->consents.n, purpose);
 }
 
 bool profile_teaches(const struct profile *p, const struct history_entry *e)

@@ -92,7 +92,7 @@ str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms);
 /* What the person has said about a purpose, latest first, deny before grant at the same instant. */
 enum consent_state profile_consent(const struct profile *p, int purpose);
 /* May models learn from this line of the person's history? Their yes and their no to model_training count for all of it; who was never
- * asked teaches only by what came on another basis than consent. A no to analytics is a no to this. */
+ * asked about it teaches by what HISTORY_TEACHES marks. A no to analytics is a no to this. */
 bool profile_teaches(const struct profile *p, const struct history_entry *e);
 /* The same of everything they did: for models that look at whole people. */
 bool profile_teaches_all(const struct profile *p);
@@ -210,6 +210,7 @@ void people_edit(struct people *people, person_id id, arena *a, struct profile_e
 u8 edit_node(struct profile_edit *edit, u32 node, arena *a);        /* its index, added when new */
 void edit_trait(struct profile_edit *edit, arena *a, struct trait trait);
 void edit_consent(struct profile_edit *edit, arena *a, struct consent_entry entry);
+enum consent_state edit_consent_said(const struct profile_edit *edit, int purpose);     /* as profile_consent */
 void edit_entry(struct profile_edit *edit, arena *a, struct history_entry entry);
 void edit_scores(struct profile_edit *edit, arena *a, const struct scores *scores);
 /* Takes the whole history into the edit, so that entries can be removed. */
