@@ -59,7 +59,7 @@ test('shoppers who click what is bought together make its weight rise, by bounde
     const was = await weights('row_clicked');
     assert.deepEqual([was.weights, was.learns, was.learnt, was.in_force.cooc], ['defaults', true, undefined, 0.25]);
     await shoppers('row_clicked', 'a', (item, seen) => random.unit() < (item.product_key === partner(Number(seen.slice(2))) ? 0.9 : 0.01));
-    await eventually('the weight has risen by some steps', async () => (await weights('row_clicked')).in_force.cooc > 0.5, 20_000);
+    await eventually('the weight has risen by some steps', async () => (await weights('row_clicked')).in_force.cooc > 0.4, 20_000);
     const now = await weights('row_clicked');
     assert.equal(now.weights, 'learnt');
     assert.ok(now.learnt.version >= 2, 'no step is a leap');
@@ -89,7 +89,7 @@ test('a strategy that is set to the defaults uses them at once, and one set to l
     await server.publish({ ...strategy, weights: 'defaults' });
     assert.equal((await weights('row_clicked')).in_force.cooc, 0.25);
     await server.publish({ ...strategy, weights: 'learnt' });
-    assert.ok((await weights('row_clicked')).in_force.cooc > 0.5);
+    assert.ok((await weights('row_clicked')).in_force.cooc > 0.4);
     const wrong = await server.post('/v1/definitions/validate', { ...strategy, weights: { session: 1 } }, { status: 422 });
     assert.match(JSON.stringify(wrong), /session is not in the mix/);
 });
