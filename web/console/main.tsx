@@ -3,7 +3,7 @@
  * main.tsx - the frame: who is signed in, where we are, and which page that is.
  */
 import { ComponentChild, render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import "./style.css";
 import { Problem, Session, get, post, setCsrf, whenSignedOut } from "./api";
 import { Campaign, Campaigns } from "./campaigns";
@@ -135,13 +135,23 @@ const places: [string, [string, string][]][] = [
 ];
 
 function Side({ at, session, onLeave }: { at: string; session: Session; onLeave: () => void }) {
+    /* the page one is on is seen in the menu, however long that is or narrow the screen */
+    const menu = useRef<HTMLElement>(null);
+    useEffect(() => {
+        const nav = menu.current!;
+        const here = nav.querySelector<HTMLElement>("[aria-current]");
+        if (!here) return;
+        const box = nav.getBoundingClientRect();
+        const one = here.getBoundingClientRect();
+        nav.scrollBy((one.left + one.right - box.left - box.right) / 2, (one.top + one.bottom - box.top - box.bottom) / 2);
+    }, [at]);
     return (
         <div class="side">
             <a class="brand" href="#/overview">
                 <img src="/assets/icon.svg" alt="" />
                 Opmaat
             </a>
-            <nav aria-label="Console">
+            <nav aria-label="Console" ref={menu}>
                 {places.map(([group, all]) => (
                     <>
                         {group && <h3>{group}</h3>}

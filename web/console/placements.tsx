@@ -4,7 +4,8 @@
  */
 import { Definition, part } from "./api";
 import { DefinitionPage, Editing, Named, Text } from "./definition";
-import { Asking, Badge, Card, Empty, Field, Page, Row, State, When, useGet, useMayEdit } from "./ui";
+import { Badge, Card, Empty, Field, Listing, Page, Row, State, When, useGet, useMayEdit } from "./ui";
+import { plural } from "./words";
 
 export function Placements() {
     const asked = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=placement");
@@ -22,68 +23,45 @@ export function Placements() {
             }
         >
             <Card>
-                <Asking of={asked} n={5}>
-                    {({ definitions }) =>
-                        definitions.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>Placement</th>
-                                            <th>Channel</th>
-                                            <th>Holds</th>
-                                            <th>State</th>
-                                            <th>Changed</th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {definitions.map((d) => (
-                                            <Row key={d.key} to={`/placements/${part(d.key)}`}>
-                                                <td>
-                                                    <a href={`#/placements/${part(d.key)}`}>
-                                                        {d.title || d.key}
-                                                    </a>
-                                                    <div class="soft small">{d.key}</div>
-                                                </td>
-                                                <td>{d.document?.channel}</td>
-                                                <td>
-                                                    <span class="line">
-                                                        {Object.keys(d.document?.schema ?? {}).map(
-                                                            (k) => (
-                                                                <Badge plain>{k}</Badge>
-                                                            ),
-                                                        )}
-                                                        {(d.document?.strategy
-                                                            || d.document?.min_items > 0) && (
-                                                            <Badge plain tone="accent">
-                                                                products
-                                                                {d.document.strategy
-                                                                    ? `: ${d.document.strategy}`
-                                                                    : ""}
-                                                            </Badge>
-                                                        )}
-                                                    </span>
-                                                </td>
-                                                <td>
-                                                    <State of={d} />
-                                                </td>
-                                                <td>
-                                                    <When at={d.updated_at} />
-                                                    <div class="soft small">{d.owner}</div>
-                                                </td>
-                                            </Row>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
-                        ) : (
-                            <Empty title="No placements yet">
-                                A placement is a box on a page, such as the banner at the top of the
-                                home page.
-                            </Empty>
-                        )
+                <Listing
+                    of={asked}
+                    rows={({ definitions }) => definitions}
+                    n={5}
+                    head={["Placement", "Channel", "Holds", "State", "Changed"]}
+                    row={(d) => (
+                        <Row key={d.key} to={`/placements/${part(d.key)}`}>
+                            <td>
+                                <a href={`#/placements/${part(d.key)}`}>{d.title || d.key}</a>
+                                <div class="soft small">{d.key}</div>
+                            </td>
+                            <td>{d.document?.channel}</td>
+                            <td>
+                                <span class="line">
+                                    {Object.keys(d.document?.schema ?? {}).map((k) => (
+                                        <Badge plain>{k}</Badge>
+                                    ))}
+                                    {(d.document?.strategy || d.document?.min_items > 0) && (
+                                        <Badge plain tone="accent">
+                                            products{d.document.strategy ? `: ${d.document.strategy}` : ""}
+                                        </Badge>
+                                    )}
+                                </span>
+                            </td>
+                            <td>
+                                <State of={d} />
+                            </td>
+                            <td>
+                                <When at={d.updated_at} />
+                                <div class="soft small">{d.owner}</div>
+                            </td>
+                        </Row>
+                    )}
+                    empty={
+                        <Empty title="No placements yet">
+                            A placement is a box on a page, such as the banner at the top of the home page.
+                        </Empty>
                     }
-                </Asking>
+                />
             </Card>
         </Page>
     );
@@ -139,35 +117,33 @@ const rowNames: Record<string, string> = { strategy: "This strategy", usual_mix:
 /* On the shop's own log: what would have been guessed of what people did next. */
 function Evaluated({ id }: { id: string }) {
     const asked = useGet<Evaluation>(`/v1/placements/${part(id)}/evaluation`);
+    const e = asked.data;
     return (
-        <Card title="On the shop's own log" pad>
-            <Asking of={asked} n={3}>
-                {(e) => (
-                    <div class="stack">
-                        <table>
-                            <thead>
-                                <tr><th></th><th class="num">HR@10</th><th class="num">95 %</th><th class="num">MRR@10</th><th class="num">95 %</th></tr>
-                            </thead>
-                            <tbody>
-                                {Object.entries(e.metrics).map(([row, m]) => (
-                                    <tr key={row}>
-                                        <td>{row === "strategy" ? `${rowNames[row]}, ${e.strategy}` : (rowNames[row] ?? row)}</td>
-                                        {["hr@10", "mrr@10"].map((name) => (
-                                            <>
-                                                <td class="num">{m[name].value.toFixed(4)}</td>
-                                                <td class="num soft small">{m[name].low.toFixed(4)} – {m[name].high.toFixed(4)}</td>
-                                            </>
-                                        ))}
-                                    </tr>
-                                ))}
-                            </tbody>
-                        </table>
-                        <p class="soft small">
-                            {e.protocol} Cut at <When at={e.cut} />: {e.train_interactions} interactions before it, {e.questions} questions of {e.test_visits} visits after it.
-                        </p>
-                    </div>
+        <Card title="On the shop's own log">
+            <Listing
+                of={asked}
+                rows={(e) => Object.entries(e.metrics).map(([row, m]) => ({ row, m, strategy: e.strategy }))}
+                n={3}
+                empty={<Empty title="Nothing to ask yet">It takes visits in which people dealt with two products or more.</Empty>}
+                head={["", "#HR@10", "#95 %", "#MRR@10", "#95 %"]}
+                row={({ row, m, strategy }) => (
+                    <tr key={row}>
+                        <td>{row === "strategy" ? `${rowNames[row]}, ${strategy}` : (rowNames[row] ?? row)}</td>
+                        {["hr@10", "mrr@10"].map((name) => (
+                            <>
+                                <td class="num">{m[name].value.toFixed(4)}</td>
+                                <td class="num soft small">{m[name].low.toFixed(4)} – {m[name].high.toFixed(4)}</td>
+                            </>
+                        ))}
+                    </tr>
                 )}
-            </Asking>
+            />
+            {e && (
+                <p class="soft small pad">
+                    {e.protocol} Cut at <When at={e.cut} />: {plural(e.train_interactions, "interaction")} before it, {plural(e.questions, "question")} of{" "}
+                    {plural(e.test_visits, "visit")} after it.
+                </p>
+            )}
         </Card>
     );
 }

@@ -9,6 +9,7 @@ import {
     Card,
     Empty,
     Field,
+    Listing,
     Page,
     Row,
     RuleBox,
@@ -43,62 +44,43 @@ export function Segments() {
             }
         >
             <Card>
-                <Asking of={asked} n={8}>
-                    {({ segments }) =>
-                        segments.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>Segment</th>
-                                            <th>Rule</th>
-                                            <th class="num">People</th>
-                                            <th>State</th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {segments.map((s) => (
-                                            <Row key={s.key} to={`/segments/${part(s.key)}`}>
-                                                <td>
-                                                    <a href={`#/segments/${part(s.key)}`}>
-                                                        {s.title || s.key}
-                                                    </a>
-                                                    <div class="soft small">{s.key}</div>
-                                                </td>
-                                                <td>
-                                                    <code class="soft wrap">{s.rule}</code>
-                                                </td>
-                                                <td class="num" style={{ minWidth: "110px" }}>
-                                                    {count(s.count)}
-                                                    <div class="bar" style={{ marginTop: "4px" }}>
-                                                        <i
-                                                            style={{
-                                                                width: `${(s.count / top) * 100}%`,
-                                                            }}
-                                                        />
-                                                    </div>
-                                                </td>
-                                                <td>
-                                                    <State of={s} />
-                                                </td>
-                                            </Row>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
-                        ) : (
-                            <Empty title="No segments yet">
-                                A segment is a rule, such as people who viewed three jeans this month.
-                                <br />
-                                {may && (
-                                    <a class="button primary" href="#/segments/new">
-                                        Write the first one
-                                    </a>
-                                )}
-                            </Empty>
-                        )
+                <Listing
+                    of={asked}
+                    rows={({ segments }) => segments}
+                    n={8}
+                    head={["Segment", "Rule", "#People", "State"]}
+                    row={(s) => (
+                        <Row key={s.key} to={`/segments/${part(s.key)}`}>
+                            <td>
+                                <a href={`#/segments/${part(s.key)}`}>{s.title || s.key}</a>
+                                <div class="soft small">{s.key}</div>
+                            </td>
+                            <td>
+                                <code class="soft wrap">{s.rule}</code>
+                            </td>
+                            <td class="num" style={{ minWidth: "110px" }}>
+                                {count(s.count)}
+                                <div class="bar" style={{ marginTop: "4px" }}>
+                                    <i style={{ width: `${(s.count / top) * 100}%` }} />
+                                </div>
+                            </td>
+                            <td>
+                                <State of={s} />
+                            </td>
+                        </Row>
+                    )}
+                    empty={
+                        <Empty title="No segments yet">
+                            A segment is a rule, such as people who viewed three jeans this month.
+                            <br />
+                            {may && (
+                                <a class="button primary" href="#/segments/new">
+                                    Write the first one
+                                </a>
+                            )}
+                        </Empty>
                     }
-                </Asking>
+                />
             </Card>
         </Page>
     );
