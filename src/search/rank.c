@@ -52,7 +52,8 @@ struct ranking {
     int part_index;
     isize categories_n;
     struct liked { f32 *category, *brand, *colour; } liked[2];      /* shares by code, of each part */
-    u32 *count_category, *count_brand, *count_colour;
+    u32 *count_category;
+    struct { u32 *brand, *colour; } count[2];           /* by code, of each part, over both runs */
     u8 *in_category;                                    /* by category id: 0 not asked yet, 1 in, 2 not */
     struct met *met;
     u64 *touched;
@@ -201,8 +202,8 @@ static void count_facets(struct ranking *k, const struct doc *d)
     for (isize f = 0; f < k->facets_n; f++)
         switch ((enum facet_kind)k->facet_kind[f]) {
         case FACET_CATEGORY: if ((isize)d->category < k->categories_n) k->count_category[d->category]++; break;
-        case FACET_BRAND: k->count_brand[d->brand]++; break;
-        case FACET_COLOUR: k->count_colour[d->colour]++; break;
+        case FACET_BRAND: k->count[k->part_index].brand[d->brand]++; break;
+        case FACET_COLOUR: k->count[k->part_index].colour[d->colour]++; break;
         case FACET_PRICE: {
             /* Every so many: enough to lay the borders by; counts are made exact by scale. */
             f64 price = price_of(k, d);
@@ -334,25 +335,6 @@ static void know_likings(struct ranking *k)
     for (isize i = 1; i < k->part->colours_n; i++) l->colour[i] = share_of(r, "colour", k->part->colours[i]);
 }
 
-static void add_codes(struct ranking *k)
-{
-    for (isize f = 0; f < k->facets_n; f++) {
-        u8 kind = k->facet_kind[f];
-        bool brand = kind == FACET_BRAND;
-        if (kind != FACET_BRAND && kind != FACET_COLOUR) continue;
-        const u32 *counts = brand ? k->count_brand : k->count_colour;
-        const str *values = brand ? k->part->brands : k->part->colours;
-        for (isize i = 1; i < (brand ? k->part->brands_n : k->part->colours_n); i++) {
-            if (counts[i] == 0) continue;
-            isize at = 0;
-            while (at < k->tallies[f].n && k->part_index == 1 && !str_eq_nocase(k->tallies[f].at[at].value, values[i])) at++;
-            if (k->part_index == 0) at = k->tallies[f].n;
-            if (at == k->tallies[f].n) k->tallies[f].at[k->tallies[f].n++] = (struct tallied){ values[i], 0 };
-            k->tallies[f].at[at].n += counts[i];
-        }
-    }
-}
-
 static void run_part(struct ranking *k, int part_index)
 {
     const struct part *part = part_index ? k->index->small : k->index->large;
@@ -360,12 +342,9 @@ static void run_part(struct ranking *k, int part_index)
     k->part = part;
     k->part_index = part_index;
     k->market = part->markets && k->r->market.len > 0;
-    k->count_brand = arena_new(k->a, u32, part->brands_n);
-    k->count_colour = arena_new(k->a, u32, part->colours_n);
     know_likings(k);
     for (isize unit = 0; unit < k->q->n * ALTERNATIVES_MAX; unit++) k->cursors[unit].at[part_index] = 0;
     for (isize base = 0; base < part->docs_n; base += BLOCK) run_block(k, base, min_isize(base + BLOCK, part->docs_n));
-    add_codes(k);
 }
 
 /* ---- the answer --------------------------------------------------------------------------------------------------- */
@@ -425,18 +404,51 @@ static void finish_category(struct ranking *k, struct search_facet *facet)
             facet->at[facet->n++] = (struct search_count){ .value = catalog_category_path(k->r->catalog, (category_id){ (u32)c }), .n = k->count_category[c] };
 }
 
+/* Brands or colours of both parts, each value once: a part has codes of its own. */
+static void finish_codes(struct ranking *k, struct search_facet *facet, bool brand)
+{
+    const struct part *parts[] = { k->index->large, k->index->small };
+    struct map *by_value = map_new(64);
+    isize most = 0;
+    for (int p = 0; p < 2; p++)
+        if (parts[p]) most += brand ? parts[p]->brands_n : parts[p]->colours_n;
+    facet->at = arena_new(k->a, struct search_count, most);
+    for (int p = 0; p < 2; p++) {
+        const u32 *counts = brand ? k->count[p].brand : k->count[p].colour;
+        const str *values = !parts[p] ? NULL : brand ? parts[p]->brands : parts[p]->colours;
+        for (isize i = 1; i < (!parts[p] ? 0 : brand ? parts[p]->brands_n : parts[p]->colours_n); i++) {
+            if (counts[i] == 0) continue;
+            struct hash128 h = term_hash(word_fold(k->a, values[i]));
+            isize at = (isize)map_get(by_value, h, (u64)facet->n);
+            if (at == facet->n) {
+                facet->at[facet->n++] = (struct search_count){ .value = values[i] };
+                (void)map_put(by_value, h, (u64)at);
+            }
+            facet->at[at].n += counts[i];
+        }
+    }
+    map_free(by_value);
+}
+
+static void finish_attribute(struct ranking *k, struct search_facet *facet, isize f)
+{
+    facet->at = arena_new(k->a, struct search_count, k->tallies[f].n);
+    for (isize i = 0; i < k->tallies[f].n; i++)
+        facet->at[facet->n++] = (struct search_count){ .value = k->tallies[f].at[i].value, .n = k->tallies[f].at[i].n };
+    map_free(k->tallies[f].by_value);
+}
+
 static void finish_facets(struct ranking *k, struct search_answer *out)
 {
     out->facets = arena_new(k->a, struct search_facet, k->facets_n);
     for (isize f = 0; f < k->facets_n; f++) {
         struct search_facet *facet = &out->facets[out->facets_n++];
         facet->name = k->r->facets[f];
-        if (k->facet_kind[f] == FACET_PRICE) { finish_prices(k, facet); continue; }
-        if (k->facet_kind[f] == FACET_CATEGORY) finish_category(k, facet);
-        else {
-            facet->at = arena_new(k->a, struct search_count, k->tallies[f].n);
-            for (isize i = 0; i < k->tallies[f].n; i++) facet->at[facet->n++] = (struct search_count){ .value = k->tallies[f].at[i].value, .n = k->tallies[f].at[i].n };
-            if (k->tallies[f].by_value) map_free(k->tallies[f].by_value);
+        switch ((enum facet_kind)k->facet_kind[f]) {
+        case FACET_PRICE: finish_prices(k, facet); continue;        /* in their own order */
+        case FACET_CATEGORY: finish_category(k, facet); break;
+        case FACET_BRAND: case FACET_COLOUR: finish_codes(k, facet, k->facet_kind[f] == FACET_BRAND); break;
+        case FACET_ATTRIBUTE: finish_attribute(k, facet, f); break;
         }
         qsort(facet->at, (size_t)facet->n, sizeof *facet->at, most_first);
         facet->n = min_isize(facet->n, SEARCH_FACET_VALUES_MAX);
@@ -547,10 +559,14 @@ void search_run(const struct search_index *index, const struct search_request *r
     k.prices.at = arena_new(a, f64, PRICES_SAMPLED);
     for (isize f = 0; f < k.facets_n; f++) {
         k.facet_kind[f] = (u8)facet_kind_of(r.facets[f]);
-        bool attribute = k.facet_kind[f] == FACET_ATTRIBUTE;
-        isize values = attribute ? ATTRIBUTE_VALUES_MAX : index->large->brands_n + index->large->colours_n + (index->small ? index->small->docs_n * 2 : 0) + 4;
-        k.tallies[f].at = arena_alloc(a, sizeof(struct tallied), 8, values);
-        if (attribute) k.tallies[f].by_value = map_new(64);
+        if (k.facet_kind[f] != FACET_ATTRIBUTE) continue;
+        k.tallies[f].at = arena_new(a, struct tallied, ATTRIBUTE_VALUES_MAX);
+        k.tallies[f].by_value = map_new(64);
+    }
+    for (int p = 0; p < 2; p++) {
+        const struct part *part = p ? index->small : index->large;
+        k.count[p].brand = part ? arena_new(a, u32, part->brands_n) : NULL;
+        k.count[p].colour = part ? arena_new(a, u32, part->colours_n) : NULL;
     }
     isize keep = max_isize(1, r.limit + r.offset);
     k.full = topk_new(a, keep);

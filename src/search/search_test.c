@@ -148,6 +148,46 @@ static void a_refreshed_index_finds_what_a_new_one_finds(void **state)
     arena_fini(&a);
 }
 
+static i64 count_of(const struct search_facet *facet, const char *value)
+{
+    i64 n = -1;
+    for (isize i = 0; i < facet->n; i++)
+        if (str_eq(facet->at[i].value, str_of(value))) { assert_int_equal(n, -1); n = facet->at[i].n; }     /* each value stands once */
+    return n;
+}
+
+/* Whether an item holds all words or some, and in which part it stands: a value is listed once, with them all. */
+static void a_facet_lists_a_value_once(void **state)
+{
+    (void)state;
+    static const str facets[] = { S_INIT("brand"), S_INIT("category") };
+    struct catalog *c = catalog_new();
+    struct search_answer answer;
+    arena a = { 0 };
+    put(c, &a, 1, S("gupgup dordor"), S("Acme"), 100, false);
+    put(c, &a, 3, S("gupgup fimfim"), S("Acme"), 100, false);
+    put(c, &a, 5, S("fimfim dordor"), S("Other"), 100, false);
+    for (u32 i = 10; i < 140; i++) put(c, &a, i, S("lumlum"), S("Third"), 100, false);
+    struct search_index *index = search_build(c, S("xx"), NULL, 0);
+    for (int round = 0; round < 2; round++) {
+        struct search_request r = { .text = S("gupgup dordor"), .locale = S("xx"), .catalog = c, .limit = 20, .facets = facets, .facets_n = 2 };
+        search_run(index, &r, &a, &answer);
+        assert_true(answer.partial);
+        assert_int_equal(answer.total, 3 + round);
+        assert_int_equal(count_of(&answer.facets[0], "Acme"), 2 + round);
+        assert_int_equal(count_of(&answer.facets[0], "Other"), 1);
+        assert_int_equal(count_of(&answer.facets[1], "Odd"), 3 + round);
+        put(c, &a, 7, S("gupgup dordor"), S("ACME"), 100, false);       /* as another feed writes it, into the small part */
+        struct search_index *fresh = search_refresh(index, c);
+        assert_non_null(fresh);
+        search_free(index);
+        index = fresh;
+    }
+    search_free(index);
+    catalog_free(c);
+    arena_fini(&a);
+}
+
 static isize ask(const struct search_index *index, const struct catalog *c, str text, arena *a, struct search_answer *out)
 {
     struct search_request r = { .text = text, .locale = S("en"), .catalog = c, .limit = 20 };
@@ -278,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_index_finds_what_a_walk_finds),
         cmocka_unit_test(a_refreshed_index_finds_what_a_new_one_finds),
+        cmocka_unit_test(a_facet_lists_a_value_once),
         cmocka_unit_test(a_hidden_item_is_gone_at_once),
         cmocka_unit_test(slips_beginnings_phrases_and_minus),
         cmocka_unit_test(the_dial_changes_order_and_never_what_is_found),
