@@ -237,11 +237,11 @@ static void print_difference(struct jsonw *w, const struct arm arms[2], arena *a
     struct rng rng = rng_seed(1);
     f64 drawn[RESAMPLES];
     for (isize r = 0; r < RESAMPLES; r++) drawn[r] = drawn_mean(people[0], n[0], &rng) - drawn_mean(people[1], n[1], &rng);
-    qsort(drawn, RESAMPLES, sizeof *drawn, rising);
+    struct estimate e = estimate_of(drawn_mean(people[0], n[0], NULL) - drawn_mean(people[1], n[1], NULL), drawn, RESAMPLES);
     jsonw_key_begin(w, "difference_of_mean_steps", '{');
-    jsonw_key_num(w, "value", drawn_mean(people[0], n[0], NULL) - drawn_mean(people[1], n[1], NULL));
-    jsonw_key_num(w, "low", drawn[(isize)(.025 * (RESAMPLES - 1))]);
-    jsonw_key_num(w, "high", drawn[(isize)ceil(.975 * (RESAMPLES - 1))]);
+    jsonw_key_num(w, "value", e.value);
+    jsonw_key_num(w, "low", e.low);
+    jsonw_key_num(w, "high", e.high);
     jsonw_end(w, '}');
 }
 

@@ -18,6 +18,7 @@
 enum { LIST = 10, QUESTIONS_MAX = 5000, RESAMPLES = 400, LEAST_VISITS = 20 };
 
 struct visit { isize from, to; f64 hr[PLACEMENT_ROWS], mrr[PLACEMENT_ROWS]; isize questions; };
+struct visits { const struct visit *at; isize n; };
 
 static int by_session(const void *left, const void *right)
 {
@@ -30,12 +31,6 @@ static int by_session(const void *left, const void *right)
 static int by_time(const void *left, const void *right)
 {
     i64 a = *(const i64 *)left, b = *(const i64 *)right;
-    return a < b ? -1 : a > b;
-}
-
-static int by_value(const void *left, const void *right)
-{
-    f64 a = *(const f64 *)left, b = *(const f64 *)right;
     return a < b ? -1 : a > b;
 }
 
@@ -77,29 +72,19 @@ static void ask_visit(const struct model *model, const struct recommend_query *r
     }
 }
 
-static struct placement_measure measure(const struct visit *visits, isize n, isize row, bool mrr, arena *a)
+/* Rows' hit rates, then their reciprocal ranks. */
+static void take_means(const void *ctx, const u32 *times, f64 *out)
 {
-    struct placement_measure m = { 0 };
-    struct rng rng = rng_seed(1);
-    f64 *means = arena_new(a, f64, RESAMPLES), sum = 0, questions = 0;
-    for (isize i = 0; i < n; i++) {
-        sum += mrr ? visits[i].mrr[row] : visits[i].hr[row];
-        questions += (f64)visits[i].questions;
-    }
-    m.value = questions > 0 ? sum / questions : 0;
-    for (isize s = 0; s < RESAMPLES; s++) {
-        f64 drawn = 0, of = 0;
-        for (isize i = 0; i < n; i++) {
-            const struct visit *v = &visits[rng_below(&rng, (u32)n)];
-            drawn += mrr ? v->mrr[row] : v->hr[row];
-            of += (f64)v->questions;
+    const struct visits *v = ctx;
+    f64 questions = 0;
+    for (isize i = 0; i < v->n; i++) {
+        questions += (f64)times[i] * (f64)v->at[i].questions;
+        for (isize r = 0; r < PLACEMENT_ROWS; r++) {
+            out[r] += times[i] * v->at[i].hr[r];
+            out[PLACEMENT_ROWS + r] += times[i] * v->at[i].mrr[r];
         }
-        means[s] = of > 0 ? drawn / of : 0;
     }
-    qsort(means, RESAMPLES, sizeof *means, by_value);
-    m.low = means[RESAMPLES / 40];
-    m.high = means[RESAMPLES - 1 - RESAMPLES / 40];
-    return m;
+    for (isize m = 0; m < 2 * PLACEMENT_ROWS && questions > 0; m++) out[m] /= questions;
 }
 
 /* The strategy's mix, the engine's own, and popularity; false when there is no such placement or it names no strategy. */
@@ -161,17 +146,18 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     mem_free(all);
     if (out->questions == 0)
         return diag_set(diag, ERR_REFUSED, "%td visits of two items or more after the cut, at least %d are needed", visits_n, LEAST_VISITS);
-    for (isize r = 0; r < PLACEMENT_ROWS; r++) {
-        out->hr10[r] = measure(visits, out->visits, r, false, a);
-        out->mrr10[r] = measure(visits, out->visits, r, true, a);
-    }
+    struct estimate measures[2 * PLACEMENT_ROWS];
+    struct visits asked = { visits, out->visits };
+    bootstrap(take_means, &asked, asked.n, 1, RESAMPLES, countof(measures), measures, a);
+    memcpy(out->hr10, measures, sizeof out->hr10);
+    memcpy(out->mrr10, measures + PLACEMENT_ROWS, sizeof out->mrr10);
     return ERR_OK;
 }
 
 static const char *const names[PLACEMENT_ROWS] = { "strategy", "usual_mix", "popular" };
 const char *placement_row_name(isize row) { return names[row]; }
 
-static void print_measure(struct jsonw *w, const char *name, const struct placement_measure *m)
+static void print_measure(struct jsonw *w, const char *name, const struct estimate *m)
 {
     jsonw_key_begin(w, name, '{');
     jsonw_key_num(w, "value", m->value);

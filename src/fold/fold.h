@@ -238,12 +238,11 @@ MUST_USE enum err fold_scenario(struct fold *fold, const struct scenario *ask, a
 
 /* ---- a placement's mix on what people did next (evaluate.c) ------------------------------------------------ */
 enum { PLACEMENT_OWN, PLACEMENT_USUAL, PLACEMENT_POPULAR, PLACEMENT_ROWS };
-struct placement_measure { f64 value, low, high; };
 struct placement_evaluation {
     str placement, strategy;
     i64 cut_ms;
     isize train, visits, questions;
-    struct placement_measure hr10[PLACEMENT_ROWS], mrr10[PLACEMENT_ROWS];
+    struct estimate hr10[PLACEMENT_ROWS], mrr10[PLACEMENT_ROWS];
 };
 /* ERR_NOT_FOUND; ERR_REFUSED when there is too little to ask. Takes as long as a training. Not on the fold's thread; on one known to rcu. */
 MUST_USE enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placement_evaluation *out, struct diag *diag);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * math.h - numbers that know nothing about shops: distributions, bitsets, best-k, decay, sums.
+ * math.h - numbers that know nothing about shops: distributions, bitsets, best-k, decay, sums, intervals.
  *
  *   reads    base/
  *   feeds    every room that counts, ranks or judges
@@ -71,6 +71,16 @@ i64 bitset_next(const struct bitset *b, u32 from);
 /* Word i holds ids 64 i .. 64 i + 63, lowest bit first; 0 past the end. */
 isize bitset_words(const struct bitset *b);
 u64 bitset_word(const struct bitset *b, isize i);
+
+/* ---- how sure a measure is (bootstrap.c) ---------------------------------------------------- */
+struct estimate { f64 value, low, high; };              /* low, high: of a 95 % interval */
+/* From n >= 1 values of the same measure on other draws; sorts them. */
+struct estimate estimate_of(f64 value, f64 *drawn, isize n);
+/* Takes all measures of a draw: times[i] says how often row i counts. `out` comes as zeros. */
+typedef void bootstrap_measure(const void *ctx, const u32 *times, f64 *out);
+/* Each measure's value, with percentiles of a seeded bootstrap over `rows` as its interval. */
+void bootstrap(bootstrap_measure *measure, const void *ctx, isize rows, u64 seed, isize resamples, isize measures,
+               struct estimate *out, arena *a);
 
 /* ---- the best k (topk.c) ------------------------------------------------------------------- */
 /* Higher score first; of equal scores the lower id. So the answer does not depend on the order

@@ -26,7 +26,7 @@ static void print_estimates(const struct estimates *e, struct jsonw *w)
 {
     jsonw_key_begin(w, "metrics", '{');
     for (isize m = 0; m < e->n; m++) {
-        jsonw_key_begin(w, e->at[m].name, '{');
+        jsonw_key_begin(w, e->names[m], '{');
         jsonw_key_num(w, "value", e->at[m].value);
         jsonw_key_num(w, "low", e->at[m].low);
         jsonw_key_num(w, "high", e->at[m].high);
@@ -38,7 +38,7 @@ static void print_estimates(const struct estimates *e, struct jsonw *w)
 static void text_estimates(const struct estimates *e, struct buf *out)
 {
     for (isize m = 0; m < e->n; m++)
-        buf_printf(out, "%-20s %10.4f   %.4f to %.4f\n", e->at[m].name, e->at[m].value, e->at[m].low, e->at[m].high);
+        buf_printf(out, "%-20s %10.4f   %.4f to %.4f\n", e->names[m], e->at[m].value, e->at[m].low, e->at[m].high);
 }
 
 static void print_end(struct jsonw *w, const struct predict_evaluation *o, f64 seconds, struct buf *out)
@@ -449,7 +449,8 @@ static enum err clv_run(struct clv *c, arena *a, struct buf *out, struct diag *d
     if (err) return err;
     f64 seconds = (f64)(clock_monotonic_us() - began) / 1e6;
     clv_forecast(c, a);
-    struct estimates e = bootstrap(clv_measure, c, c->n, clv_names, CLV_MEASURES, c->o.seed, c->o.resamples, a);
+    struct estimates e = { .names = clv_names, .n = CLV_MEASURES };
+    bootstrap(clv_measure, c, c->n, c->o.seed, c->o.resamples, e.n, e.at, a);
     if (!c->spent) e.n = CLV_VALUE_TOTAL;
     if (c->o.json) clv_json(c, &e, seconds, out, a);
     else clv_text(c, &e, seconds, out, a);
@@ -594,7 +595,8 @@ static enum err propensity_case_run(const struct predict_evaluation *o, arena *a
     if (err) return err;
     f64 seconds = (f64)(clock_monotonic_us() - began) / 1e6;
     qsort(c.at, (size_t)c.n, sizeof *c.at, by_predicted);
-    struct estimates e = bootstrap(propensity_measure, &c, c.n, propensity_names, P_MEASURES, o->seed, o->resamples, a);
+    struct estimates e = { .names = propensity_names, .n = P_MEASURES };
+    bootstrap(propensity_measure, &c, c.n, o->seed, o->resamples, e.n, e.at, a);
     struct calibration chart = calibrate(c.at, c.n, false);
     const char *name = learner == PROPENSITY_TREES ? "trees" : "logistic";
     if (!o->json) {

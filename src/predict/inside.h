@@ -4,6 +4,7 @@
 #ifndef PREDICT_INSIDE_H
 #define PREDICT_INSIDE_H
 
+#include "math/math.h"
 #include "predict/predict.h"
 
 /* The model of repeat buying that serving uses: the likelier of MBG and BG that did not run to an edge, else NBD. `tried` gets what
@@ -13,16 +14,10 @@ MUST_USE enum err buying_choose(const struct purchases *at, isize n, arena *a, s
 
 f64 log_loss_of(f64 chance, f64 actual);                /* calibrate.c */
 
-/* ---- judging (bootstrap.c) ------------------------------------------------------------------------------ */
+/* ---- judging (folds.c) ---------------------------------------------------------------------------------- */
 
 enum { MEASURES_MAX = 12 };
-struct estimate { const char *name; f64 value, low, high; };
-struct estimates { struct estimate at[MEASURES_MAX]; isize n; };
-/* Works out all measures of a sample: `times` says how often each of the n rows counts. */
-typedef void measure(const void *ctx, const u32 *times, f64 *out);
-/* Their values, with percentiles of a seeded bootstrap over rows as 95 % intervals. */
-struct estimates bootstrap(measure *work, const void *ctx, isize n, const char *const *names, isize names_n, u64 seed, isize resamples,
-                           arena *a);
+struct estimates { const char *const *names; struct estimate at[MEASURES_MAX]; isize n; };
 void draw_order(u32 *at, isize n, struct rng *rng);     /* 0 .. n - 1 */
 /* Rows to folds, as drawn, so that each has its share of each of the four strata. */
 void deal_folds(const u8 *strata, isize n, isize folds, u64 seed, u8 *fold, arena *a);

@@ -307,7 +307,7 @@ void lift_card(const struct lift *m, str score, str title, u32 version, i64 at_m
     jsonw_key_begin(w, "measures", '{');
     for (isize i = 0; i < m->measures.n; i++) {
         const struct estimate *e = &m->measures.at[i];
-        jsonw_key_begin(w, e->name, '{');
+        jsonw_key_begin(w, m->measures.names[i], '{');
         jsonw_key_num(w, "value", e->value);
         jsonw_key_num(w, "low", e->low);
         jsonw_key_num(w, "high", e->high);

@@ -66,11 +66,11 @@ static void uplift_measure(const void *ctx, const u32 *times, f64 *out)
     out[EFFECT] = uplift_at(j->rows[UPLIFT_TWO_MODEL], j->n, j->order[UPLIFT_TWO_MODEL], times, 1);
 }
 
-struct scored { f64 score; u32 drawn, row; };
+struct ranked_row { f64 score; u32 drawn, row; };
 
 static int best_first(const void *left, const void *right)
 {
-    const struct scored *a = left, *b = right;
+    const struct ranked_row *a = left, *b = right;
     if (a->score != b->score) return a->score > b->score ? -1 : 1;
     return (a->drawn > b->drawn) - (a->drawn < b->drawn);
 }
@@ -80,9 +80,9 @@ static u32 *order_of(const struct uplift_row *at, isize n, u64 seed, arena *a)
 {
     struct rng rng = rng_seed(seed);
     u32 *order = arena_new(a, u32, n + 1);
-    struct scored *by = arena_new(a, struct scored, n + 1);
+    struct ranked_row *by = arena_new(a, struct ranked_row, n + 1);
     draw_order(order, n, &rng);
-    for (isize i = 0; i < n; i++) by[i] = (struct scored){ at[order[i]].score, (u32)i, order[i] };
+    for (isize i = 0; i < n; i++) by[i] = (struct ranked_row){ at[order[i]].score, (u32)i, order[i] };
     if (n) qsort(by, (size_t)n, sizeof *by, best_first);
     for (isize i = 0; i < n; i++) order[i] = by[i].row;
     return order;
@@ -116,7 +116,8 @@ struct uplift_judgement uplift_judge(const struct uplift_question *q, arena *a)
     for (int l = 0; l < 2; l++) j.rows[l] = arena_new(a, struct uplift_row, q->sheet->rows + 1);
     judge_folds(q, &j, a);
     for (int l = 0; l < 2; l++) j.order[l] = order_of(j.rows[l], j.n, q->seed, a);
-    j.measures = bootstrap(uplift_measure, &j, j.n, measure_names, UPLIFT_MEASURES, q->seed, q->resamples, a);
+    j.measures = (struct estimates){ .names = measure_names, .n = UPLIFT_MEASURES };
+    bootstrap(uplift_measure, &j, j.n, q->seed, q->resamples, j.measures.n, j.measures.at, a);
     const struct estimate *difference = &j.measures.at[DIFFERENCE];
     j.chosen = difference->value > 0 ? UPLIFT_TWO_MODEL : UPLIFT_RESPONSE;
     j.sure = difference->low > 0 || difference->high < 0;

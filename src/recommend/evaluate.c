@@ -66,6 +66,7 @@ static const struct measure { const char *name; enum family family; isize k; } m
 enum { MEASURES = sizeof measures / sizeof *measures };
 
 struct tested { f64 sum[MEASURES]; isize predictions; };        /* of one test session, person or basket */
+struct groups { const struct tested *at; isize n; };
 
 static void tested_add(struct tested *t, const struct trial *trial, const isize *ranks)
 {
@@ -86,43 +87,21 @@ static void tested_add(struct tested *t, const struct trial *trial, const isize 
     }
 }
 
-static f64 mean_of(const struct tested *at, isize n, const u32 *chosen, isize m)
+static void take_means(const void *ctx, const u32 *times, f64 *out)
 {
-    f64 sum = 0;
-    isize predictions = 0;
-    for (isize i = 0; i < n; i++) {
-        const struct tested *t = &at[chosen ? chosen[i] : (u32)i];
-        sum += t->sum[m];
-        predictions += t->predictions;
+    const struct groups *g = ctx;
+    f64 predictions = 0;
+    for (isize i = 0; i < g->n; i++) {
+        predictions += (f64)times[i] * (f64)g->at[i].predictions;
+        for (isize m = 0; m < MEASURES && times[i]; m++) out[m] += times[i] * g->at[i].sum[m];
     }
-    return predictions ? sum / (f64)predictions : 0;
+    for (isize m = 0; m < MEASURES && predictions > 0; m++) out[m] /= predictions;
 }
 
 static int ascending(const void *left, const void *right)
 {
     f64 a = *(const f64 *)left, b = *(const f64 *)right;
     return (a > b) - (a < b);
-}
-
-struct estimate { f64 value, low, high; };
-
-static void estimate_all(const struct tested *at, isize n, u64 seed, isize resamples, arena *a,
-                         struct estimate *out)
-{
-    struct rng rng = rng_seed(seed);
-    u32 *chosen = arena_new(a, u32, n + 1);
-    f64 *found[MEASURES];
-    for (isize m = 0; m < MEASURES; m++) found[m] = arena_new(a, f64, resamples);
-    for (isize r = 0; r < resamples; r++) {
-        for (isize i = 0; i < n; i++) chosen[i] = rng_below(&rng, (u32)n);
-        for (isize m = 0; m < MEASURES; m++) found[m][r] = mean_of(at, n, chosen, m);
-    }
-    for (isize m = 0; m < MEASURES; m++) {
-        qsort(found[m], (size_t)resamples, sizeof(f64), ascending);
-        out[m].value = mean_of(at, n, NULL, m);
-        out[m].low = found[m][(isize)(.025 * (f64)(resamples - 1))];
-        out[m].high = found[m][(isize)ceil(.975 * (f64)(resamples - 1))];
-    }
 }
 
 /* ---- from files to questions ----------------------------------------------------------------- */
@@ -364,7 +343,8 @@ static void answer(struct report *r, const struct ask *ask, const struct questio
         tested_add(&tested[r->groups - 1], &q->at[i], all.ranks[i]);
         r->targets += q->at[i].targets_n;
     }
-    estimate_all(tested, r->groups, r->seed, r->resamples, a, r->measures);
+    struct groups groups = { tested, r->groups };
+    bootstrap(take_means, &groups, groups.n, r->seed, r->resamples, MEASURES, r->measures, a);
     if (r->card.items > 0) r->coverage = (f64)bitset_count(shown) / (f64)r->card.items;
     qsort(all.took_us, (size_t)q->n, sizeof(f64), ascending);
     r->p50 = all.took_us[q->n / 2];

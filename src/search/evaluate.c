@@ -180,29 +180,13 @@ static bool score_query(const struct judgments *j, u32 query, const struct searc
 
 static int rising(const void *x, const void *y) { f64 a = *(const f64 *)x, b = *(const f64 *)y; return (a > b) - (a < b); }
 
-static f64 mean(const struct marks *at, isize n, const u32 *chosen, isize m)
-{
-    f64 sum = 0;
-    for (isize i = 0; i < n; i++) sum += at[chosen ? chosen[i] : (u32)i].of[m];
-    return n ? sum / (f64)n : 0;
-}
+struct scored_questions { const struct marks *at; isize n; };
 
-struct estimate { f64 value, low, high; };
-
-static void estimate_all(const struct marks *at, isize n, u64 seed, isize resamples, arena *a, struct estimate *out)
+static void take_means(const void *ctx, const u32 *times, f64 *out)
 {
-    struct rng rng = rng_seed(seed);
-    u32 *chosen = arena_new(a, u32, n + 1);
-    f64 *drawn[MEASURES];
-    for (isize m = 0; m < MEASURES; m++) drawn[m] = arena_new(a, f64, resamples);
-    for (isize r = 0; r < resamples; r++) {
-        for (isize i = 0; i < n; i++) chosen[i] = rng_below(&rng, (u32)n);
-        for (isize m = 0; m < MEASURES; m++) drawn[m][r] = mean(at, n, chosen, m);
-    }
-    for (isize m = 0; m < MEASURES; m++) {
-        qsort(drawn[m], (size_t)resamples, sizeof(f64), rising);
-        out[m] = (struct estimate){ mean(at, n, NULL, m), drawn[m][(isize)(.025 * (f64)(resamples - 1))], drawn[m][(isize)ceil(.975 * (f64)(resamples - 1))] };
-    }
+    const struct scored_questions *s = ctx;
+    for (isize i = 0; i < s->n; i++)
+        for (isize m = 0; m < MEASURES; m++) out[m] += times[i] * s->at[i].of[m] / (f64)s->n;
 }
 
 /* ---- saying ------------------------------------------------------------------------------------------------ */
@@ -297,7 +281,8 @@ static void measure(const struct catalog *catalog, const struct search_index *in
         r->scored++;
     }
     arena_fini(&scratch);
-    estimate_all(scores, r->scored, r->seed, r->resamples, a, r->measures);
+    struct scored_questions all = { scores, r->scored };
+    bootstrap(take_means, &all, all.n, r->seed, r->resamples, MEASURES, r->measures, a);
     for (int h = 0; h < 2; h++) r->half[h] = count[h] ? sum[h] / (f64)count[h] : 0;
     qsort(took, (size_t)tooks, sizeof *took, rising);
     r->p50 = tooks ? took[tooks / 2] : 0;

@@ -404,7 +404,7 @@ static void finish_category(struct ranking *k, struct search_facet *facet)
             facet->at[facet->n++] = (struct search_count){ .value = catalog_category_path(k->r->catalog, (category_id){ (u32)c }), .n = k->count_category[c] };
 }
 
-/* Brands or colours of both parts, each value once: a part has codes of its own. */
+/* Brands or colours of both parts, each value once, as the large part writes it: a part has codes of its own. */
 static void finish_codes(struct ranking *k, struct search_facet *facet, bool brand)
 {
     const struct part *parts[] = { k->index->large, k->index->small };
@@ -413,17 +413,18 @@ static void finish_codes(struct ranking *k, struct search_facet *facet, bool bra
     for (int p = 0; p < 2; p++)
         if (parts[p]) most += brand ? parts[p]->brands_n : parts[p]->colours_n;
     facet->at = arena_new(k->a, struct search_count, most);
-    for (int p = 0; p < 2; p++) {
+    for (int p = 1; p >= 0; p--) {                      /* the small part first: where it has nothing, nothing need be looked up */
+        if (!parts[p]) continue;
         const u32 *counts = brand ? k->count[p].brand : k->count[p].colour;
-        const str *values = !parts[p] ? NULL : brand ? parts[p]->brands : parts[p]->colours;
-        for (isize i = 1; i < (!parts[p] ? 0 : brand ? parts[p]->brands_n : parts[p]->colours_n); i++) {
+        const str *values = brand ? parts[p]->brands : parts[p]->colours;
+        isize fresh = facet->n;
+        for (isize i = 1; i < (brand ? parts[p]->brands_n : parts[p]->colours_n); i++) {
             if (counts[i] == 0) continue;
-            struct hash128 h = term_hash(word_fold(k->a, values[i]));
-            isize at = (isize)map_get(by_value, h, (u64)facet->n);
-            if (at == facet->n) {
-                facet->at[facet->n++] = (struct search_count){ .value = values[i] };
-                (void)map_put(by_value, h, (u64)at);
-            }
+            isize at = facet->n;
+            if (p == 1) (void)map_put(by_value, term_hash(word_fold(k->a, values[i])), (u64)at);
+            else if (fresh) at = (isize)map_get(by_value, term_hash(word_fold(k->a, values[i])), (u64)at);
+            if (at == facet->n) facet->n++;
+            facet->at[at].value = values[i];
             facet->at[at].n += counts[i];
         }
     }
