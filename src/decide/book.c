@@ -10,77 +10,29 @@
 #include "ingest/ingest.h"
 
 #include <sodium.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 
-struct building {
-    struct book *book;
-    arena *a;
-    const struct definitions *definitions;
-    const struct definition_candidate *candidate;
-    const struct rule_names *names;
-    struct definition_errors *errors;
-    const struct definition *def;   /* the one being compiled */
-    bool failed;
-};
-
-static void PRINTF_LIKE(4, 5) refuse(struct building *b, const char *path, isize column, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    b->failed = true;
-    definition_error_add(b->errors, (struct definition_error){ b->def->kind, b->def->key, arena_str(b->a, str_of(path)),
-                                                              arena_str(b->a, str_of(text)), column });
-}
-
-/* Walks the documents of a kind that stand, the candidate in place of its own. Null ends. */
-static const struct json *next_document(struct building *b, const char *kind, isize *at)
-{
-    const struct definition *def;
-    while ((def = definition_next(b->definitions, str_of(kind), at))) {
-        bool is_candidate = b->candidate && str_eq(def->kind, b->candidate->kind) && str_eq(def->key, b->candidate->key);
-        str text = is_candidate ? b->candidate->document : definition_published(def);
-        if (text.len == 0) continue;
-        struct diag diag = { .arena = b->a };
-        const struct json *doc;
-        b->def = def;
-        if (json_parse(b->a, text, &doc, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
-        else if (!json_is(doc, JSON_OBJ)) refuse(b, "", 0, "expected a JSON object");
-        else return doc;
-    }
-    return NULL;
-}
-
 static const struct rule *compile_rule(struct building *b, const struct json *text, enum rule_place place, const char *path)
 {
-    const struct rule *rule = NULL;
-    struct rule_errors wrong = { 0 };
     if (!text) return NULL;
-    if (!json_is(text, JSON_STR)) { refuse(b, path, 0, "expected a rule as text"); return NULL; }
-    if (rule_compile(b->a, text->s, place, b->names, &rule, &wrong) == ERR_OK) return rule;
-    for (isize i = 0; i < wrong.n; i++)
-        refuse(b, path, wrong.at[i].column, "%.*s%s%.*s", STR_FMT(wrong.at[i].message), wrong.at[i].hint.len ? "; " : "",
-               STR_FMT(wrong.at[i].hint));
+    if (json_is(text, JSON_STR)) return building_rule(b, text->s, place, path);
+    building_refuse(b, path, 0, "expected a rule as text");
     return NULL;
 }
 
 static i32 share(struct building *b, const struct json *v, i32 otherwise, const char *path)
 {
     i32 parts = otherwise;
-    if (v && !share_parse(json_str(v, S("")), &parts)) refuse(b, path, 0, "expected a share such as \"34%%\"");
+    if (v && !share_parse(json_str(v, S("")), &parts)) building_refuse(b, path, 0, "expected a share such as \"34%%\"");
     return parts;
 }
 
 static i64 instant(struct building *b, const struct json *v, const char *path)
 {
     i64 at = 0;
-    if (json_is(v, JSON_STR) && v->s.len && !time_parse(v->s, &at)) refuse(b, path, 0, "expected a time such as 2026-11-21T08:00:00Z");
+    if (json_is(v, JSON_STR) && v->s.len && !time_parse(v->s, &at)) building_refuse(b, path, 0, "expected a time such as 2026-11-21T08:00:00Z");
     if (json_is(v, JSON_INT)) at = v->i;
     return at;
 }
@@ -94,14 +46,14 @@ static void read_rates(struct building *b, const struct json *doc, struct settin
 {
     json_each(row, json_get(doc, S("rates"))) {
         struct rate rate = { currency_of(row->key), json_num(row, 0) };
-        if (rate.of.v == 0 || !(rate.rate > 0)) refuse(b, "rates", 0, "expected what one unit is worth here, such as {\"USD\": 0.92}");
-        else if (s->rates_n == countof(s->rates)) refuse(b, "rates", 0, "there are at most %d", (int)countof(s->rates));
+        if (rate.of.v == 0 || !(rate.rate > 0)) building_refuse(b, "rates", 0, "expected what one unit is worth here, such as {\"USD\": 0.92}");
+        else if (s->rates_n == countof(s->rates)) building_refuse(b, "rates", 0, "there are at most %d", (int)countof(s->rates));
         else s->rates[s->rates_n++] = rate;
     }
     const struct json *cost = json_get(doc, S("programme_cost"));
     f64 units = json_num(cost, 0);
     if (cost && !json_is(cost, JSON_INT) && !json_is(cost, JSON_NUM) && !str_to_f64(json_str(cost, S("")), &units))
-        refuse(b, "programme_cost", 0, "expected an amount such as \"1200.00\", in the shop's currency");
+        building_refuse(b, "programme_cost", 0, "expected an amount such as \"1200.00\", in the shop's currency");
     s->programme_cost_minor = (i64)(units * 100 + 0.5);
 }
 
@@ -110,14 +62,14 @@ static void read_contacts(struct building *b, const struct json *contacts, struc
 {
     if (!contacts) return;
     i64 times = json_int(json_get(contacts, S("times")), 0);
-    if (times < 1 || times > 200) refuse(b, "contacts.times", 0, "expected 1 to 200");
+    if (times < 1 || times > 200) building_refuse(b, "contacts.times", 0, "expected 1 to 200");
     s->contact_times = (i32)times;
     s->contact_period_ms = DAY_MS;
     if (!period_read(json_str(json_get(contacts, S("per")), S("1 day")), &s->contact_period_ms) || s->contact_period_ms == TIME_NEVER)
-        refuse(b, "contacts.per", 0, "expected a time span such as \"24 hours\" or \"7 days\"");
+        building_refuse(b, "contacts.per", 0, "expected a time span such as \"24 hours\" or \"7 days\"");
     json_each(channel, json_get(contacts, S("channels"))) {
         if (s->contact_channels_n < countof(s->contact_channels)) s->contact_channels[s->contact_channels_n++] = json_str(channel, S(""));
-        else refuse(b, "contacts.channels", 0, "at most 8 channels");
+        else building_refuse(b, "contacts.channels", 0, "at most 8 channels");
     }
 }
 
@@ -127,14 +79,14 @@ static void build_settings(struct building *b)
     *s = (struct settings){ .holdout = 500, .discount_quiet_days = 14, .repurchase_days = 180, .currency = currency_of(S("EUR")) };
     isize at = 0;
     const struct json *doc;
-    while ((doc = next_document(b, "settings", &at))) {
+    while ((doc = building_next(b, "settings", &at))) {
         if (!str_eq(b->def->key, S("shop"))) continue;
         s->holdout = share(b, json_get(doc, S("holdout")), s->holdout, "holdout");
         s->discount_quiet_days = (i32)json_int(json_get(doc, S("discount_quiet_days")), s->discount_quiet_days);
         s->repurchase_days = (i32)json_int(json_get(doc, S("repurchase_days")), s->repurchase_days);
         s->zone_minutes = (i32)json_int(json_get(doc, S("zone_minutes")), 0);
         str code = text_of(doc, "currency");
-        if (code.len && currency_of(code).v == 0) refuse(b, "currency", 0, "expected three letters such as EUR");
+        if (code.len && currency_of(code).v == 0) building_refuse(b, "currency", 0, "expected three letters such as EUR");
         if (code.len) s->currency = currency_of(code);
         read_rates(b, doc, s);
         read_contacts(b, json_get(doc, S("contacts")), s);
@@ -142,10 +94,10 @@ static void build_settings(struct building *b)
         s->no_root_aliases = !json_bool(json_get(doc, S("root_aliases")), true);
         str unknown = text_of(doc, "unknown_keys");
         s->ignore_unknown_keys = str_eq(unknown, S("ignore"));
-        if (unknown.len && !s->ignore_unknown_keys && !str_eq(unknown, S("refuse"))) refuse(b, "unknown_keys", 0, "expected \"refuse\" or \"ignore\"");
+        if (unknown.len && !s->ignore_unknown_keys && !str_eq(unknown, S("refuse"))) building_refuse(b, "unknown_keys", 0, "expected \"refuse\" or \"ignore\"");
         if (s->path_prefix.len && (s->path_prefix.ptr[0] != '/' || str_ends(s->path_prefix, S("/"))))
-            refuse(b, "path_prefix", 0, "expected a path such as \"/px\", without a slash at its end");
-        if (s->holdout > 5000) refuse(b, "holdout", 0, "at most 50%% can be held out");
+            building_refuse(b, "path_prefix", 0, "expected a path such as \"/px\", without a slash at its end");
+        if (s->holdout > 5000) building_refuse(b, "holdout", 0, "at most 50%% can be held out");
     }
 }
 
@@ -166,7 +118,7 @@ bool period_read(str text, i64 *ms)
 static void read_period(struct building *b, const struct json *doc, const char *name, i64 *ms)
 {
     const struct json *v = json_get(doc, str_of(name));
-    if (v && !period_read(json_str(v, S("")), ms)) refuse(b, name, 0, "expected a time span such as \"90 seconds\", \"1 minute\", \"25 hours\" or \"never\"");
+    if (v && !period_read(json_str(v, S("")), ms)) building_refuse(b, name, 0, "expected a time span such as \"90 seconds\", \"1 minute\", \"25 hours\" or \"never\"");
 }
 
 static void read_check(struct building *b, const struct json *doc, const char *name, u8 *check)
@@ -175,7 +127,7 @@ static void read_check(struct building *b, const struct json *doc, const char *n
     const struct json *v = json_get(doc, str_of(name));
     u8 at = 0;
     while (v && at < countof(words) && !str_eq(json_str(v, S("")), str_of(words[at]))) at++;
-    if (v && at == countof(words)) refuse(b, name, 0, "expected allow, warn or quarantine");
+    if (v && at == countof(words)) building_refuse(b, name, 0, "expected allow, warn or quarantine");
     else if (v) *check = at;
 }
 
@@ -192,7 +144,7 @@ static void build_registry(struct building *b, const struct json *doc, struct so
     read_check(b, checks, "duplicate_orders", &s->checks.duplicate_orders);
     read_period(b, checks, "clock_ahead", &s->checks.clock_ahead_ms);
     read_period(b, checks, "clock_behind", &s->checks.clock_behind_ms);
-    if (plan && plan_read(b->a, plan, &s->plan, &diag)) refuse(b, "plan", 0, "%.*s", STR_FMT(diag.what));
+    if (plan && plan_read(b->a, plan, &s->plan, &diag)) building_refuse(b, "plan", 0, "%.*s", STR_FMT(diag.what));
 }
 
 static void build_sources(struct building *b)
@@ -201,7 +153,7 @@ static void build_sources(struct building *b)
     book->sources = arena_new(b->a, struct source, SEGMENTS_MAX);
     isize at = 0;
     const struct json *doc;
-    while ((doc = next_document(b, "source", &at)) && book->sources_n < SEGMENTS_MAX) {
+    while ((doc = building_next(b, "source", &at)) && book->sources_n < SEGMENTS_MAX) {
         struct source *s = &book->sources[book->sources_n++];
         struct diag diag = { .arena = b->a };
         *s = (struct source){ .key = b->def->key, .title = json_str(json_get(doc, S("title")), b->def->key),
@@ -212,11 +164,11 @@ static void build_sources(struct building *b)
         s->webhook_secrets[0] = text_of(doc, "webhook_secret");
         s->webhook_secrets[1] = text_of(doc, "webhook_secret_old");
         if (s->webhook.len && !str_eq(s->webhook, S("shopify")) && !str_eq(s->webhook, S("woocommerce")))
-            refuse(b, "webhook", 0, "expected \"shopify\" or \"woocommerce\"");
-        if (s->webhook.len && s->webhook_secrets[0].len == 0) refuse(b, "webhook_secret", 0, "webhooks need the secret they are signed with");
+            building_refuse(b, "webhook", 0, "expected \"shopify\" or \"woocommerce\"");
+        if (s->webhook.len && s->webhook_secrets[0].len == 0) building_refuse(b, "webhook_secret", 0, "webhooks need the secret they are signed with");
         str channel = text_of(doc, "channel");
-        if (channel.len && !channel_of(channel, &s->channel)) refuse(b, "channel", 0, "there is no channel \"%.*s\"", STR_FMT(channel));
-        if (basis_from_json(json_get(doc, S("basis")), &s->basis, &diag)) refuse(b, "basis", 0, "%.*s", STR_FMT(diag.what));
+        if (channel.len && !channel_of(channel, &s->channel)) building_refuse(b, "channel", 0, "there is no channel \"%.*s\"", STR_FMT(channel));
+        if (basis_from_json(json_get(doc, S("basis")), &s->basis, &diag)) building_refuse(b, "basis", 0, "%.*s", STR_FMT(diag.what));
         if (s->currency.v == 0) s->currency = book->settings.currency;
         build_registry(b, doc, s);
     }
@@ -239,14 +191,14 @@ static void build_blocked(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->blocked = arena_new(b->a, struct blocked, SEGMENTS_MAX);
-    while ((doc = next_document(b, "settings", &at))) {
+    while ((doc = building_next(b, "settings", &at))) {
         if (!str_eq(b->def->key, S("identity"))) continue;
         json_each(list, json_get(doc, S("blocked"))) {
             u8 kind;
-            if (!identifier_kind_of(list->key, &kind)) { refuse(b, "blocked", 0, "there is no identifier kind \"%.*s\"", STR_FMT(list->key)); continue; }
+            if (!identifier_kind_of(list->key, &kind)) { building_refuse(b, "blocked", 0, "there is no identifier kind \"%.*s\"", STR_FMT(list->key)); continue; }
             json_each(one, list) {
                 str value = ingest_identifier(b->a, kind, json_text(b->a, one));
-                if (value.len == 0 || book->blocked_n == SEGMENTS_MAX) { refuse(b, "blocked", 0, "\"%.*s\" identifies nobody anyway, or there are too many", STR_FMT(json_str(one, S("")))); continue; }
+                if (value.len == 0 || book->blocked_n == SEGMENTS_MAX) { building_refuse(b, "blocked", 0, "\"%.*s\" identifies nobody anyway, or there are too many", STR_FMT(json_str(one, S("")))); continue; }
                 book->blocked[book->blocked_n++] = (struct blocked){ kind, value };
             }
         }
@@ -259,11 +211,11 @@ static void build_mappings(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->mappings = arena_new(b->a, struct mapping, SEGMENTS_MAX);
-    while ((doc = next_document(b, "mapping", &at)) && book->mappings_n < SEGMENTS_MAX) {
+    while ((doc = building_next(b, "mapping", &at)) && book->mappings_n < SEGMENTS_MAX) {
         struct mapping *m = &book->mappings[book->mappings_n++];
         *m = (struct mapping){ b->def->key, text_of(doc, "of"), doc };
-        if (!is_file_kind(m->of)) refuse(b, "of", 0, "of is orders, customers, events, products, prices, stock or content");
-        if (json_get(doc, S("columns")) && !json_is(json_get(doc, S("columns")), JSON_OBJ)) refuse(b, "columns", 0, "columns is an object");
+        if (!is_file_kind(m->of)) building_refuse(b, "of", 0, "of is orders, customers, events, products, prices, stock or content");
+        if (json_get(doc, S("columns")) && !json_is(json_get(doc, S("columns")), JSON_OBJ)) building_refuse(b, "columns", 0, "columns is an object");
     }
 }
 
@@ -273,18 +225,18 @@ static void build_feeds(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->feeds = arena_new(b->a, struct feed, SEGMENTS_MAX);
-    while ((doc = next_document(b, "feed", &at)) && book->feeds_n < SEGMENTS_MAX) {
+    while ((doc = building_next(b, "feed", &at)) && book->feeds_n < SEGMENTS_MAX) {
         struct feed *f = &book->feeds[book->feeds_n++];
         *f = (struct feed){ .key = b->def->key, .url = text_of(doc, "url"), .of = json_str(json_get(doc, S("of")), S("products")),
                             .source = json_str(json_get(doc, S("source")), b->def->key), .mode = json_str(json_get(doc, S("mode")), S("upsert")),
                             .map = text_of(doc, "map"), .every_ms = DAY_MS, .paused = b->def->paused };
         read_period(b, doc, "every", &f->every_ms);
-        if (!str_starts(f->url, S("http://")) && !str_starts(f->url, S("https://"))) refuse(b, "url", 0, "expected an http or https address");
-        if (!is_file_kind(f->of)) refuse(b, "of", 0, "of is orders, customers, events, products, prices, stock or content");
+        if (!str_starts(f->url, S("http://")) && !str_starts(f->url, S("https://"))) building_refuse(b, "url", 0, "expected an http or https address");
+        if (!is_file_kind(f->of)) building_refuse(b, "of", 0, "of is orders, customers, events, products, prices, stock or content");
         if (!str_eq(f->mode, S("upsert")) && !str_eq(f->mode, S("replace")) && !str_eq(f->mode, S("delta")))
-            refuse(b, "mode", 0, "mode is upsert, replace or delta");
-        if (!book_source(book, f->source)) refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(f->source));
-        if (f->map.len && !book_mapping(book, f->map)) refuse(b, "map", 0, "there is no mapping \"%.*s\"", STR_FMT(f->map));
+            building_refuse(b, "mode", 0, "mode is upsert, replace or delta");
+        if (!book_source(book, f->source)) building_refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(f->source));
+        if (f->map.len && !book_mapping(book, f->map)) building_refuse(b, "map", 0, "there is no mapping \"%.*s\"", STR_FMT(f->map));
     }
 }
 
@@ -329,14 +281,14 @@ static void build_keys(struct building *b)
     book->keys = arena_new(b->a, struct api_key, KEYS_MAX);
     isize at = 0;
     const struct json *doc;
-    while ((doc = next_document(b, "key", &at))) {
-        if (book->keys_n == KEYS_MAX) { refuse(b, "", 0, "there are %d keys already, the most there can be", KEYS_MAX); return; }
+    while ((doc = building_next(b, "key", &at))) {
+        if (book->keys_n == KEYS_MAX) { building_refuse(b, "", 0, "there are %d keys already, the most there can be", KEYS_MAX); return; }
         struct api_key *k = &book->keys[book->keys_n++];
         *k = (struct api_key){ .secret = str_eq(text_of(doc, "kind"), S("secret")), .prefix = b->def->key,
                                .owner = text_of(doc, "owner"), .paused = b->def->paused,
                                .source = book_source(book, text_of(doc, "source")) };
-        if (!hash_parse(text_of(doc, "hash"), &k->hash)) refuse(b, "hash", 0, "expected 32 hexadecimal digits");
-        if (!k->source) refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(text_of(doc, "source")));
+        if (!hash_parse(text_of(doc, "hash"), &k->hash)) building_refuse(b, "hash", 0, "expected 32 hexadecimal digits");
+        if (!k->source) building_refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(text_of(doc, "source")));
     }
 }
 
@@ -348,7 +300,7 @@ static void build_strategies(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->strategies = arena_new(b->a, struct strategy, PLACEMENTS_MAX);
-    while ((doc = next_document(b, "strategy", &at)) && book->strategies_n < PLACEMENTS_MAX)
+    while ((doc = building_next(b, "strategy", &at)) && book->strategies_n < PLACEMENTS_MAX)
         b->failed |= strategy_read(b->a, doc, b->def->key, b->names, &book->strategies[book->strategies_n++], b->errors) != ERR_OK;
 }
 
@@ -363,7 +315,7 @@ static void build_placements(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->placements = arena_new(b->a, struct placement, PLACEMENTS_MAX);
-    while ((doc = next_document(b, "placement", &at)) && book->placements_n < PLACEMENTS_MAX) {
+    while ((doc = building_next(b, "placement", &at)) && book->placements_n < PLACEMENTS_MAX) {
         struct placement *p = &book->placements[book->placements_n++];
         *p = (struct placement){
             .id = b->def->id, .number = b->def->number, .key = b->def->key, .title = json_str(json_get(doc, S("title")), b->def->key),
@@ -372,7 +324,7 @@ static void build_placements(struct building *b)
             .schema = json_get(doc, S("schema")), .content = json_get(doc, S("default")), .strategy = text_of(doc, "strategy"),
             .min_items = (i32)json_int(json_get(doc, S("min_items")), 0), .hide_seen = json_bool(json_get(doc, S("hide_seen")), false),
         };
-        if (!has_strategy(book, p->strategy)) refuse(b, "strategy", 0, "there is no strategy \"%.*s\"", STR_FMT(p->strategy));
+        if (!has_strategy(book, p->strategy)) building_refuse(b, "strategy", 0, "there is no strategy \"%.*s\"", STR_FMT(p->strategy));
     }
 }
 
@@ -381,11 +333,11 @@ static void check_content(struct building *b, const struct placement *p, const s
 {
     json_each(field, content)
         if (json_is(p->schema, JSON_OBJ) && !json_get(p->schema, field->key))
-            refuse(b, path, 0, "placement %.*s has no field \"%.*s\"", STR_FMT(p->key), STR_FMT(field->key));
+            building_refuse(b, path, 0, "placement %.*s has no field \"%.*s\"", STR_FMT(p->key), STR_FMT(field->key));
     json_each(field, p->schema) {
         bool optional = str_ends(json_str(field, S("")), S("?"));
         if (!optional && !json_get(content, field->key))
-            refuse(b, path, 0, "the field \"%.*s\" is missing", STR_FMT(field->key));
+            building_refuse(b, path, 0, "the field \"%.*s\" is missing", STR_FMT(field->key));
     }
 }
 
@@ -398,10 +350,10 @@ static void build_variation(struct building *b, const struct json *doc, const st
     for (u8 i = 0; i < countof(renders); i++)
         if (str_eq(render, str_of(renders[i]))) v->render = i;
     if (render.len && !str_eq(render, str_of(renders[v->render])))
-        refuse(b, path, 0, "render is content, default or passthrough, not \"%.*s\"", STR_FMT(render));
-    if (v->key.len == 0) refuse(b, path, 0, "a variation needs a key");
+        building_refuse(b, path, 0, "render is content, default or passthrough, not \"%.*s\"", STR_FMT(render));
+    if (v->key.len == 0) building_refuse(b, path, 0, "a variation needs a key");
     v->share = share(b, json_get(doc, S("share")), -1, path);
-    if (!has_strategy(b->book, v->strategy)) refuse(b, path, 0, "there is no strategy \"%.*s\"", STR_FMT(v->strategy));
+    if (!has_strategy(b->book, v->strategy)) building_refuse(b, path, 0, "there is no strategy \"%.*s\"", STR_FMT(v->strategy));
     if (v->render == RENDER_CONTENT && p && v->strategy.len == 0) check_content(b, p, v->content, path);
 }
 
@@ -451,7 +403,7 @@ static void allocate(struct building *b, struct experience *x, const struct json
         if (err && i < b->def->publishes_n) x->allocation = old;
         else before = variations;
     }
-    if (err) { refuse(b, path, 0, "%.*s", STR_FMT(diag.what)); return; }
+    if (err) { building_refuse(b, path, 0, "%.*s", STR_FMT(diag.what)); return; }
     (void)read_shares(now, shares);
     for (isize i = 0; i < x->variations_n; i++) x->variations[i].share = shares[i];
 }
@@ -467,15 +419,15 @@ static void build_experience(struct building *b, const struct json *doc, const s
     while (x->choose < countof(ways) && !str_eq(choose, str_of(ways[x->choose]))) x->choose++;
     if (x->choose == countof(ways)) {
         x->choose = CHOOSE_FIXED;
-        refuse(b, path, 0, "choose is fixed, experiment, bandit or contextual_bandit, not \"%.*s\"", STR_FMT(choose));
+        building_refuse(b, path, 0, "choose is fixed, experiment, bandit or contextual_bandit, not \"%.*s\"", STR_FMT(choose));
     }
-    if (x->key.len == 0) refuse(b, path, 0, "an experience needs a key");
+    if (x->key.len == 0) building_refuse(b, path, 0, "an experience needs a key");
     x->target = compile_rule(b, json_get(doc, S("target")), RULE_TARGET, arena_printf(b->a, "%s.target", path).ptr);
     x->holdout = share(b, json_get(doc, S("holdout")), 0, path);
     x->experiment_key = experiment_id_of(b->a, arena_printf(b->a, "campaign/%.*s/%.*s", STR_FMT(c->key), STR_FMT(x->key)));
     x->variations = arena_new(b->a, struct variation, EXPERIENCE_VARIATIONS_MAX);
     if (json_len(variations) < 1 || json_len(variations) > EXPERIENCE_VARIATIONS_MAX)
-        refuse(b, path, 0, "an experience has 1 to %d variations", EXPERIENCE_VARIATIONS_MAX);
+        building_refuse(b, path, 0, "an experience has 1 to %d variations", EXPERIENCE_VARIATIONS_MAX);
     json_each(v, variations) {
         if (x->variations_n == EXPERIENCE_VARIATIONS_MAX) break;
         str vpath = arena_printf(b->a, "%s.variations[%lld]", path, (long long)x->variations_n);
@@ -487,7 +439,7 @@ static void build_experience(struct building *b, const struct json *doc, const s
     if (!control_said && x->variations_n) x->variations[0].control = true;
     if (x->choose != CHOOSE_BANDIT && x->choose != CHOOSE_CONTEXTUAL) return;
     struct diag diag = { .arena = b->a };
-    if (adaptive_read(b->a, doc, x, &x->adaptive, &diag)) refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
+    if (adaptive_read(b->a, doc, x, &x->adaptive, &diag)) building_refuse(b, path, 0, "%.*s", STR_FMT(diag.what));
 }
 
 /* At most UPLIFTS_MAX campaigns have theirs, as each costs every person some bytes; it takes an experiment. */
@@ -499,13 +451,13 @@ static void build_uplift(struct building *b, const struct json *doc, struct camp
     bool tests = false;
     if (!said || (json_is(said, JSON_BOOL) && !said->b)) return;
     c->uplift = (struct uplift_plan){ true, str_eq(outcome, S("click")), (i32)json_int(json_get(said, S("days")), 14) };
-    if (!json_is(said, JSON_BOOL) && !json_is(said, JSON_OBJ)) refuse(b, "uplift", 0, "expected true, or {\"outcome\": \"order\", \"days\": 14}");
-    if (!c->uplift.clicks && !str_eq(outcome, S("order"))) refuse(b, "uplift.outcome", 0, "outcome is order or click");
-    if (c->uplift.days < 1 || c->uplift.days > 90) refuse(b, "uplift.days", 0, "days is 1 to 90");
+    if (!json_is(said, JSON_BOOL) && !json_is(said, JSON_OBJ)) building_refuse(b, "uplift", 0, "expected true, or {\"outcome\": \"order\", \"days\": 14}");
+    if (!c->uplift.clicks && !str_eq(outcome, S("order"))) building_refuse(b, "uplift.outcome", 0, "outcome is order or click");
+    if (c->uplift.days < 1 || c->uplift.days > 90) building_refuse(b, "uplift.days", 0, "days is 1 to 90");
     for (isize i = 0; i < c->experiences_n; i++) tests |= c->experiences[i].choose == CHOOSE_EXPERIMENT && c->experiences[i].variations_n > 1;
-    if (!tests) refuse(b, "uplift", 0, "what a campaign changes is learnt from an experience that chooses by experiment, and this one has none");
+    if (!tests) building_refuse(b, "uplift", 0, "what a campaign changes is learnt from an experience that chooses by experiment, and this one has none");
     for (const struct campaign *other = b->book->campaigns; other < c; other++) wanted += other->uplift.wanted;
-    if (wanted > UPLIFTS_MAX) refuse(b, "uplift", 0, "%d campaigns have theirs learnt already, the most there can be", UPLIFTS_MAX);
+    if (wanted > UPLIFTS_MAX) building_refuse(b, "uplift", 0, "%d campaigns have theirs learnt already, the most there can be", UPLIFTS_MAX);
 }
 
 static void build_campaign(struct building *b, const struct json *doc, struct campaign *c)
@@ -520,20 +472,20 @@ static void build_campaign(struct building *b, const struct json *doc, struct ca
     };
     str placement = text_of(doc, "placement");
     const struct placement *p = book_placement(book, placement);
-    if (!p) refuse(b, "placement", 0, "there is no placement \"%.*s\"", STR_FMT(placement));
+    if (!p) building_refuse(b, "placement", 0, "there is no placement \"%.*s\"", STR_FMT(placement));
     else c->placement = (u16)(p - book->placements);
-    if (c->goal.len == 0) refuse(b, "goal", 0, "say in a few words what the shopper gains from it");
+    if (c->goal.len == 0) building_refuse(b, "goal", 0, "say in a few words what the shopper gains from it");
     if (json_get(doc, S("discount_override")) && str_trim(c->discount_override).len == 0)
-        refuse(b, "discount_override", 0, "say in a few words why this discount may follow a purchase");
+        building_refuse(b, "discount_override", 0, "say in a few words why this discount may follow a purchase");
     const struct json *cap = json_get(doc, S("cap"));
     if (cap) {
         c->cap_times = (i32)json_int(json_get(cap, S("times")), 0);
         if (c->cap_times < 1 || !period_read(json_str(json_get(cap, S("per")), S("1 day")), &c->cap_period_ms))
-            refuse(b, "cap", 0, "expected {\"times\": 3, \"per\": \"1 day\"}");
+            building_refuse(b, "cap", 0, "expected {\"times\": 3, \"per\": \"1 day\"}");
     }
     const struct json *experiences = json_get(doc, S("experiences"));
     if (json_len(experiences) < 1 || json_len(experiences) > EXPERIENCES_MAX)
-        refuse(b, "experiences", 0, "a campaign has 1 to %d experiences", EXPERIENCES_MAX);
+        building_refuse(b, "experiences", 0, "a campaign has 1 to %d experiences", EXPERIENCES_MAX);
     c->experiences = arena_new(b->a, struct experience, EXPERIENCES_MAX);
     json_each(x, experiences) {
         if (c->experiences_n == EXPERIENCES_MAX) break;
@@ -556,7 +508,7 @@ static void build_campaigns(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->campaigns = arena_new(b->a, struct campaign, CAMPAIGNS_MAX);
-    while ((doc = next_document(b, "campaign", &at)) && book->campaigns_n < CAMPAIGNS_MAX)
+    while ((doc = building_next(b, "campaign", &at)) && book->campaigns_n < CAMPAIGNS_MAX)
         build_campaign(b, doc, &book->campaigns[book->campaigns_n++]);
     qsort(book->campaigns, (size_t)book->campaigns_n, sizeof *book->campaigns, by_priority);
 }
@@ -569,11 +521,11 @@ static void build_connectors(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->connectors = arena_new(b->a, struct connector, CONNECTORS_MAX);
-    while ((doc = next_document(b, "connector", &at))) {
+    while ((doc = building_next(b, "connector", &at))) {
         struct diag diag = { .arena = b->a };
-        if (book->connectors_n == CONNECTORS_MAX) { refuse(b, "", 0, "there are %d connectors already, the most there can be", CONNECTORS_MAX); return; }
+        if (book->connectors_n == CONNECTORS_MAX) { building_refuse(b, "", 0, "there are %d connectors already, the most there can be", CONNECTORS_MAX); return; }
         struct connector *c = &book->connectors[book->connectors_n++];
-        if (connector_read(doc, book->segments, c, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        if (connector_read(doc, book->segments, c, &diag)) building_refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
         c->id = b->def->id;
         c->number = b->def->number;
         c->key = b->def->key;
@@ -587,11 +539,11 @@ static void build_quizzes(struct building *b)
     isize at = 0;
     const struct json *doc;
     book->quizzes = arena_new(b->a, struct quiz, QUIZZES_MAX);
-    while ((doc = next_document(b, "quiz", &at))) {
+    while ((doc = building_next(b, "quiz", &at))) {
         struct diag diag = { .arena = b->a };
-        if (book->quizzes_n == QUIZZES_MAX) { refuse(b, "", 0, "there are %d quizzes already, the most there can be", QUIZZES_MAX); return; }
+        if (book->quizzes_n == QUIZZES_MAX) { building_refuse(b, "", 0, "there are %d quizzes already, the most there can be", QUIZZES_MAX); return; }
         struct quiz *quiz = &book->quizzes[book->quizzes_n++];
-        if (quiz_read(doc, quiz, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        if (quiz_read(doc, quiz, &diag)) building_refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
         quiz->key = b->def->key;
         quiz->paused = b->def->paused;
     }

@@ -12,47 +12,9 @@
  */
 #include "decide/inside.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { FLAGS_MAX = 4096, FLAG_FILES_MAX = 16, REQUIRED_DEEP_MAX = 16, EVENT_NAMES_MAX = 512 };
-
-struct building {
-    struct book *book;
-    const struct definitions *definitions;
-    const struct definition_candidate *candidate;
-    const struct rule_names *names;
-    struct definition_errors *errors;
-    const struct definition *def;
-    bool failed;
-};
-
-static void PRINTF_LIKE(4, 5) refuse(struct building *b, const char *path, isize column, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    b->failed = true;
-    definition_error_add(b->errors, (struct definition_error){ b->def->kind, b->def->key, arena_str(&b->book->arena, str_of(path)),
-                                                              arena_str(&b->book->arena, str_of(text)), column });
-}
-
-static const struct json *next_document(struct building *b, str kind, isize *at)
-{
-    while ((b->def = definition_next(b->definitions, kind, at))) {
-        bool candidate = b->candidate && str_eq(kind, b->candidate->kind) && str_eq(b->def->key, b->candidate->key);
-        str text = candidate ? b->candidate->document : definition_published(b->def);
-        struct diag diag = { .arena = &b->book->arena };
-        const struct json *doc;
-        if (text.len == 0) continue;
-        if (json_parse(&b->book->arena, text, &doc, &diag)) refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
-        else return doc;
-    }
-    return NULL;
-}
 
 /* ---- ranges through revisions ---------------------------------------------------------------------------- */
 
@@ -101,14 +63,8 @@ static void allocate(struct building *b, struct flag_rule *rule, const struct js
 
 static const struct rule *compile_target(struct building *b, const struct flag_rule *rule)
 {
-    const struct rule *out = NULL;
-    struct rule_errors wrong = { 0 };
-    const char *path = arena_printf(&b->book->arena, "rules.%.*s.target", STR_FMT(rule->key)).ptr;
     if (rule->target.len == 0) return NULL;
-    if (rule_compile(&b->book->arena, rule->target, RULE_TARGET, b->names, &out, &wrong) == ERR_OK) return out;
-    for (isize i = 0; i < wrong.n; i++)
-        refuse(b, path, wrong.at[i].column, "%.*s%s%.*s", STR_FMT(wrong.at[i].message), wrong.at[i].hint.len ? "; " : "", STR_FMT(wrong.at[i].hint));
-    return NULL;
+    return building_rule(b, rule->target, RULE_TARGET, arena_printf(b->a, "rules.%.*s.target", STR_FMT(rule->key)).ptr);
 }
 
 /* The key is the definition's, whatever the document says. */
@@ -135,10 +91,10 @@ static void check_ramp(struct building *b, const struct flag_rule *rule, const s
         i32 share;
         whole = whole && share_parse(json_str(step, S("")), &share) && share * rule->variations_n <= BUCKETS;
     }
-    if (rule->kind != FLAG_EXPERIMENT) refuse(b, "ramp", 0, "rule %.*s: a ramp is of an experiment, which has a control to stop by", STR_FMT(rule->key));
-    else if (!whole) refuse(b, "ramp", 0, "rule %.*s: steps are each arm's shares, such as [\"1%%\", \"10%%\", \"50%%\"], all arms together at most 100%%", STR_FMT(rule->key));
-    else if (!period_read(json_str(json_get(ramp, S("every")), S("")), &every)) refuse(b, "ramp", 0, "rule %.*s: every is a time, such as \"1 day\"", STR_FMT(rule->key));
-    else if (!known) refuse(b, "ramp", 0, "rule %.*s: guardrail is order_rate, click_rate or revenue_per_person", STR_FMT(rule->key));
+    if (rule->kind != FLAG_EXPERIMENT) building_refuse(b, "ramp", 0, "rule %.*s: a ramp is of an experiment, which has a control to stop by", STR_FMT(rule->key));
+    else if (!whole) building_refuse(b, "ramp", 0, "rule %.*s: steps are each arm's shares, such as [\"1%%\", \"10%%\", \"50%%\"], all arms together at most 100%%", STR_FMT(rule->key));
+    else if (!period_read(json_str(json_get(ramp, S("every")), S("")), &every)) building_refuse(b, "ramp", 0, "rule %.*s: every is a time, such as \"1 day\"", STR_FMT(rule->key));
+    else if (!known) building_refuse(b, "ramp", 0, "rule %.*s: guardrail is order_rate, click_rate or revenue_per_person", STR_FMT(rule->key));
 }
 
 static void build_flag(struct building *b, const struct json *doc)
@@ -148,7 +104,7 @@ static void build_flag(struct building *b, const struct json *doc)
     const struct flag *flag;
     doc = with_key(a, doc, b->def->key);
     if (experiment_flag_compile(a, doc, b->book->settings.holdout, &flag, &diag)) {
-        refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        building_refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
         return;
     }
     struct book_flag *f = &b->book->flags[b->book->flags_n++];
@@ -162,7 +118,7 @@ static void build_flag(struct building *b, const struct json *doc)
         f->targets[i] = compile_target(b, rule);
         if (json_get(from, S("ramp"))) check_ramp(b, rule, json_get(from, S("ramp")));
         if (rule->kind == FLAG_EXPERIMENT && (i >= EXPERIENCES_MAX || rule->variations_n > EXPERIENCE_VARIATIONS_MAX))
-            refuse(b, "rules", 0, "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
+            building_refuse(b, "rules", 0, "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
                    STR_FMT(rule->key), EXPERIENCES_MAX, EXPERIENCE_VARIATIONS_MAX);
         if (rule->kind == FLAG_EXPERIMENT && !json_get(from, S("ranges"))) allocate(b, rule, from);
     }
@@ -175,9 +131,9 @@ static void build_file(struct building *b, const struct json *doc)
     struct diag diag = { .arena = &b->book->arena };
     struct book_flag_file f = { .key = b->def->key, .dialect = growthbook ? DIALECT_GROWTHBOOK : DIALECT_OPTIMIZELY,
                                 .json = json_get(doc, S("file")) };
-    if (!growthbook && !str_eq(dialect, S("optimizely"))) refuse(b, "dialect", 0, "dialect is growthbook or optimizely");
-    else if (b->book->flag_files_n == FLAG_FILES_MAX) refuse(b, "", 0, "at most %d flag files", FLAG_FILES_MAX);
-    else if (flag_file_read(&b->book->arena, f.dialect, f.json, &f.file, &diag)) refuse(b, "file", 0, "%.*s", STR_FMT(diag.what));
+    if (!growthbook && !str_eq(dialect, S("optimizely"))) building_refuse(b, "dialect", 0, "dialect is growthbook or optimizely");
+    else if (b->book->flag_files_n == FLAG_FILES_MAX) building_refuse(b, "", 0, "at most %d flag files", FLAG_FILES_MAX);
+    else if (flag_file_read(&b->book->arena, f.dialect, f.json, &f.file, &diag)) building_refuse(b, "file", 0, "%.*s", STR_FMT(diag.what));
     else b->book->flag_files[b->book->flag_files_n++] = f;
 }
 
@@ -215,10 +171,10 @@ static void check_requirements(struct building *b, const struct book_flag *f)
         for (isize k = 0; k < rule->requires_n; k++) {
             any = true;
             if (!book_flag(b->book, rule->requires[k].flag))
-                refuse(b, "requires", 0, "rule %.*s: there is no flag \"%.*s\"", STR_FMT(rule->key), STR_FMT(rule->requires[k].flag));
+                building_refuse(b, "requires", 0, "rule %.*s: there is no flag \"%.*s\"", STR_FMT(rule->key), STR_FMT(rule->requires[k].flag));
         }
     }
-    if (any && reaches(b->book, f, f->key, 0)) refuse(b, "requires", 0, "what the flag requires leads back to it");
+    if (any && reaches(b->book, f, f->key, 0)) building_refuse(b, "requires", 0, "what the flag requires leads back to it");
 }
 
 static void check_layers(struct building *b, const struct book_flag *f, const struct flag_rule *rule)
@@ -229,7 +185,7 @@ static void check_layers(struct building *b, const struct book_flag *f, const st
             const struct flag_rule *r = &other->flag->rules[k];
             if (r == rule || !str_eq(r->layer.key, rule->layer.key)) continue;
             if (r->layer.to <= rule->layer.from || rule->layer.to <= r->layer.from) continue;
-            refuse(b, "layer", 0, "rule %.*s shares a part of layer %.*s with rule %.*s of flag %.*s", STR_FMT(rule->key),
+            building_refuse(b, "layer", 0, "rule %.*s shares a part of layer %.*s with rule %.*s of flag %.*s", STR_FMT(rule->key),
                    STR_FMT(rule->layer.key), STR_FMT(r->key), STR_FMT(other->key));
             return;
         }
@@ -260,17 +216,17 @@ static void name_events(struct building *b)
 bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
                       const struct rule_names *names, struct definition_errors *errors)
 {
-    struct building b = { book, definitions, candidate, names, errors, NULL, false };
+    struct building b = { book, &book->arena, definitions, candidate, names, errors, NULL, false };
     const struct json *doc;
     isize at = 0, n = 0;
     while (definition_next(definitions, S("flag"), &at)) n++;
     book->flags = arena_new(&book->arena, struct book_flag, min_isize(n, FLAGS_MAX));
     book->flag_files = arena_new(&book->arena, struct book_flag_file, FLAG_FILES_MAX);
     at = 0;
-    while (book->flags_n < FLAGS_MAX && (doc = next_document(&b, S("flag"), &at))) build_flag(&b, doc);
+    while (book->flags_n < FLAGS_MAX && (doc = building_next(&b, "flag", &at))) build_flag(&b, doc);
     qsort(book->flags, (size_t)book->flags_n, sizeof *book->flags, by_key);
     at = 0;
-    while ((doc = next_document(&b, S("flag_file"), &at))) build_file(&b, doc);
+    while ((doc = building_next(&b, "flag_file", &at))) build_file(&b, doc);
     check_between(&b);
     name_events(&b);
     return !b.failed;

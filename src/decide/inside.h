@@ -6,6 +6,24 @@
 
 #include "decide/decide.h"
 
+/* building.c: what compiles definitions into a book holds while it does. */
+struct building {
+    struct book *book;
+    arena *a;                       /* the book's */
+    const struct definitions *definitions;
+    const struct definition_candidate *candidate;
+    const struct rule_names *names;
+    struct definition_errors *errors;
+    const struct definition *def;   /* the one being compiled */
+    bool failed;
+};
+/* One thing wrong with the definition at hand; `path` within it, column from 1 in a rule, 0 elsewhere. */
+void PRINTF_LIKE(4, 5) building_refuse(struct building *b, const char *path, isize column, const char *format, ...);
+/* Walks the documents of a kind that stand, the candidate in place of its own; refuses what is no object. Null ends. */
+const struct json *building_next(struct building *b, const char *kind, isize *at);
+/* Null when it was refused. */
+const struct rule *building_rule(struct building *b, str text, enum rule_place place, const char *path);
+
 /* flags.c: fills the book's flags and flag files; false when something was refused. */
 bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
                       const struct rule_names *names, struct definition_errors *errors);
