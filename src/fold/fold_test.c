@@ -16,6 +16,7 @@
 
 #include "base/rcu.h"
 #include "fold/inside.h"
+#include "store/store.h"
 
 #define T0 ((i64)1767261600000)                         /* 2026-01-01T10:00:00Z */
 
@@ -1011,6 +1012,49 @@ static void a_crash_between_append_and_flush_replays_to_the_same_digest(void **s
     buf_fini(&report);
 }
 
+static void meta_of(const char *sql)
+{
+    struct store *store;
+    assert_int_equal(store_open(store_path, STORE_WRITER, &store, NULL), ERR_OK);
+    assert_int_equal(store_run(store, sql, NULL), ERR_OK);
+    store_close(store);
+}
+
+/* People of bytes that this program cannot read, as another form would have them. */
+static void state_of_an_older_form_is_folded_anew(void **state)
+{
+    static const char *const older[] = { "DELETE FROM meta WHERE key = 'form'", "UPDATE meta SET value = x'01' WHERE key = 'form'" };
+    (void)state;
+    set_scene();
+    for (isize i = 0; i < countof(older); i++) {
+        chance((u64)i + 300, 80);
+        save_tick(fold, true);
+        struct fold_digest live = fold_digest(fold);
+        u64 ref = fold->ref;
+        fold_close(fold);
+        meta_of(older[i]);
+        meta_of("UPDATE person SET bytes = x'02' || bytes; INSERT INTO denial(who, purposes) VALUES(x'00', 7)");
+        assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
+        assert_true(fold->ref == ref && same_digest(live, fold_digest(fold)));
+        fold_close(fold);                               /* nothing was flushed: what is kept is as it was, and folded anew again */
+        assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
+        save_tick(fold, true);
+        fold_close(fold);
+        assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
+        assert_true(fold->flushed_ref == ref && same_digest(live, fold_digest(fold)));    /* read, not folded */
+    }
+    save_tick(fold, true);
+    fold_close(fold);
+    fold = NULL;
+    struct diag diag = { .arena = &all };
+    struct fold_options options = { .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store_path };
+    struct fold *refused;
+    meta_of("UPDATE meta SET value = x'7f' WHERE key = 'form'");
+    assert_int_equal(fold_open(&options, &refused, &diag), ERR_REFUSED);
+    assert_true(str_find(diag.what, S("newer")) >= 0);
+    fold_close(refused);
+}
+
 /* ---- with its threads ------------------------------------------------------------------------------------- */
 
 struct asked { bool member; i64 accepted; u64 ref; };
@@ -1083,6 +1127,7 @@ int main(void)
         on_log(a_key_is_remembered_for_the_window_and_then_forgotten),
         on_disk(what_was_flushed_is_read_back_to_the_same_digest),
         on_disk(a_crash_between_append_and_flush_replays_to_the_same_digest),
+        on_disk(state_of_an_older_form_is_folded_anew),
         on_disk(the_threads_take_keep_and_tick_by_themselves),
     };
     return cmocka_run_group_tests_name("fold", tests, NULL, NULL);

@@ -9,6 +9,10 @@
 #include "base/queue.h"
 #include "fold/fold.h"
 
+/* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
+ * forms were told; 2: a person keeps no matches, history says what models may learn from. */
+enum { STATE_FORM = 2 };
+
 enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
 struct orders {

@@ -6,6 +6,10 @@
  * flush thread writes the batch and that entry's number in one transaction. One batch is under way at a time,
  * so a slow disk makes batches bigger and nothing waits. Start-up reads the rows and replays the log from the
  * entry after. The rows' bytes are what counts; the columns beside them are for people with `sqlite3`.
+ *
+ * The rows say which form they are of. Those of an older one are not read: what an older program made of an event may not be what this one
+ * makes of it, even where its bytes could still be told. The log has everything, so all of it is folded again, and the first batch puts
+ * the new rows in the place of the old in one transaction.
  */
 #include <stdlib.h>
 
@@ -77,6 +81,11 @@ static const char *const statements[] = {
     [OUTBOX_OLD] = "DELETE FROM outbox WHERE at < ?1",
 };
 
+static const char empty_all[] =
+    "DELETE FROM meta; DELETE FROM person; DELETE FROM history_page; DELETE FROM identity_link; DELETE FROM item; DELETE FROM shop_order;"
+    "DELETE FROM definition; DELETE FROM cell; DELETE FROM denial; DELETE FROM seen_page; DELETE FROM dead_letter; DELETE FROM decision;"
+    "DELETE FROM outbox";
+
 /* Encoding stops the fold, and acks wait for it: some thousands of people are some milliseconds, so a flush comes early rather than big. */
 enum { GATHER_PEOPLE = 2000 };
 
@@ -84,7 +93,7 @@ struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
 static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 3, [OUTBOX] = 4 };
 
-struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; };
+struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; bool anew; };     /* anew: in the place of all there is */
 
 struct flush {
     struct store *store;
@@ -396,6 +405,10 @@ static void gather(struct fold *fold)
     meta_add(b, "book", &t);
     buf_add(&t, (str){ (const char *)&fold->now_ms, sizeof fold->now_ms });
     meta_add(b, "now", &t);
+    u32 form = STATE_FORM;
+    struct codec c = codec_writer(&t);
+    codec_u32(&c, &form);
+    meta_add(b, "form", &t);
     buf_fini(&t);
     b->ref = fold->ref;
 }
@@ -419,6 +432,7 @@ static enum err row_write(struct store *store, const struct row *row)
 static enum err batch_try(struct store *store, struct batch *b)
 {
     enum err err = store_begin(store);
+    if (!err && b->anew) err = store_run(store, empty_all, NULL);
     for (isize i = 0; !err && i < b->rows.n; i++) err = row_write(store, &b->rows.at[i]);
     if (!err) err = store_commit(store);
     if (err) store_abort(store);
@@ -443,6 +457,7 @@ static bool batch_write(struct flush *flush, struct batch *b)
     }
     if (said) log_note("flush.%s ref=%llu", err ? "left_to_the_log" : "goes_on", (unsigned long long)b->ref);
     b->rows.n = 0;
+    b->anew = b->anew && err;
     arena_clear(&b->a);
     return err == ERR_OK;
 }
@@ -647,7 +662,25 @@ static enum err check_digest(struct loading *l, struct diag *diag)
                     which);
 }
 
-enum err save_load(struct fold *fold, struct diag *diag)
+/* 0: nothing is kept; 1: by a program that did not say. */
+static enum err form_of(struct fold *fold, u32 *form, struct diag *diag)
+{
+    bool row;
+    struct statement *s = store_statement(fold->store, "SELECT key = 'form', value FROM meta WHERE key IN ('form', 'ref') ORDER BY key LIMIT 1");
+    enum err err = statement_step(s, &row);
+    *form = 0;
+    if (!err && row) {
+        struct codec c = codec_reader(column_blob(s, 1), NULL);
+        *form = 1;
+        if (column_i64(s, 0)) codec_u32(&c, form);
+        if (c.failed) err = diag_set(diag, ERR_DAMAGED, "opmaat.db does not tell its form: move it away, and the next start makes it anew from the log");
+        if (*form > STATE_FORM) err = diag_set(diag, ERR_REFUSED, "opmaat.db is of a newer program: its form is %u, this one writes %u", *form, STATE_FORM);
+    }
+    statement_reset(s);
+    return err;
+}
+
+static enum err load_all(struct loading *l, struct diag *diag)
 {
     static const struct { const char *sql; enum err (*load)(struct loading *l); } tables[] = {
         { "SELECT key, value FROM meta", load_meta },
@@ -661,10 +694,22 @@ enum err save_load(struct fold *fold, struct diag *diag)
         { "SELECT keys, day FROM seen_page", load_seen },
         { "SELECT ref, bytes, viewed, clicked, person, clicks, teaches FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
     };
-    struct loading l = { .fold = fold };
     enum err err = ERR_OK;
-    for (isize i = 0; !err && i < countof(tables); i++) err = load_table(&l, tables[i].sql, tables[i].load, diag);
-    if (!err) err = check_digest(&l, diag);
+    for (isize i = 0; !err && i < countof(tables); i++) err = load_table(l, tables[i].sql, tables[i].load, diag);
+    return err ? err : check_digest(l, diag);
+}
+
+enum err save_load(struct fold *fold, struct diag *diag)
+{
+    struct loading l = { .fold = fold };
+    u32 form;
+    enum err err = form_of(fold, &form, diag);
+    if (!err && form > 0 && form < STATE_FORM) {
+        log_note("fold.anew why=form was=%u is=%u: the whole log is folded again", form, STATE_FORM);
+        fold->flush->batch.anew = true;
+    } else if (!err) {
+        err = load_all(&l, diag);
+    }
     arena_fini(&l.a);
     fold->names_dirty = fold->sources_dirty = false;
     fold->flushed_ref = fold->ref;

@@ -560,12 +560,6 @@ void memberships_visit(struct codec *c, struct membership **at, isize *n)
     codec_list(c, struct membership, *at, *n, 1 << 16, visit_membership);
 }
 
-/* Of format 2: what made a member one, which is worked out when it is asked for now. */
-static void pass_match(struct codec *c, u64 *v)
-{
-    for (isize i = 0; i < 5; i++) codec_u64(c, v);
-}
-
 static void visit_exposure(struct codec *c, struct exposure *v)
 {
     codec_u32(c, &v->campaign);
@@ -621,7 +615,7 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
 {
     u8 format = FORMAT;
     codec_u8(c, &format);
-    if (format != FORMAT && format != FORMAT - 1) c->failed = true;
+    if (format != FORMAT) c->failed = true;
     codec_u32(c, &v->id.v);
     codec_i64(c, &v->created_at_ms);
     codec_i64(c, &v->last_at_ms);
@@ -632,11 +626,6 @@ static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
     codec_list(c, struct trait, v->traits.at, v->traits.n, 1 << 16, visit_trait);
     codec_list(c, struct consent_entry, v->consents.at, v->consents.n, 1 << 16, visit_consent);
     memberships_visit(c, &v->memberships.at, &v->memberships.n);
-    if (format == 2) {
-        u64 *passed = NULL;
-        isize n = 0;
-        codec_list(c, u64, passed, n, 1 << 16, pass_match);
-    }
     codec_list(c, struct exposure, v->exposures.at, v->exposures.n, 1 << 16, visit_exposure);
     codec_str(c, history);
     if (codec_reads(c) && c->in.len > 0 && !c->failed) v->scores = arena_new(c->arena, struct scores, 1);
@@ -684,7 +673,7 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     edit.history.n = n;
     if (n) memcpy(edit.history.at, history.ptr, (size_t)history.len);
     people_commit(people, &edit, INT32_MAX);
-    if (bytes.ptr[0] == FORMAT) count_digest(people, slot_at(people, edit.id), hash128(bytes, 0));      /* what encoding would give */
+    count_digest(people, slot_at(people, edit.id), hash128(bytes, 0));  /* of this format, so what encoding would give */
     return ERR_OK;
 }
 

@@ -67,36 +67,8 @@ static void likings_fade_by_half_in_30_days_and_are_shares(void **state)
     arena_fini(&a);
 }
 
-/* Format 2 kept what made a member one between memberships and exposures; the rest is the same. */
-static void a_person_of_the_format_before_is_read(void **state)
-{
-    (void)state;
-    static const char match[] = { 1, 2, 1, 4, 6, 20 };
-    arena a = { 0 };
-    struct people *people = people_new(), *older = people_new();
-    struct profile_edit edit;
-    people_edit(people, (person_id){ 7 }, &a, &edit);
-    (void)edit_node(&edit, 7, &a);
-    edit.created_at_ms = T0;
-    edit.bucketing_id = S("cookie");
-    people_commit(people, &edit, 100);
-    struct buf now = { .arena = &a }, before = { .arena = &a };
-    people_encode(people, (person_id){ 7 }, &now);
-    isize tail = now.len - 2;                           /* of no exposures and no history: a count each */
-    buf_byte(&before, 2);
-    buf_add(&before, str_slice(buf_str(&now), 1, tail));
-    buf_add(&before, (str){ match, sizeof match });
-    buf_add(&before, str_from(buf_str(&now), tail));
-    assert_int_equal(people_load(older, buf_str(&before), &a), ERR_OK);
-    assert_true(str_eq(people_get(older, (person_id){ 7 })->bucketing_id, S("cookie")));
-    assert_true(hash128_eq(people_digest(older), people_digest(people)));
-    people_free(people);
-    people_free(older);
-    arena_fini(&a);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(likings_fade_by_half_in_30_days_and_are_shares), cmocka_unit_test(a_person_of_the_format_before_is_read) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(likings_fade_by_half_in_30_days_and_are_shares) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
