@@ -66,7 +66,7 @@ test('R36: each score has a calibration chart and the date it was made', async (
     const all = await eventually('cards of all scores', async () => {
         const got = await cards();
         return got.some((c) => c.score === 'churn' && c.enough) && got.some((c) => c.score === 'intent' && c.enough) && got;
-    }, 30_000);
+    }, 90_000);
     for (const name of ['churn', 'alive', 'orders_365', 'next_order_days', 'clv_365', 'intent']) {
         const card = all.find((c) => c.score === name);
         assert.ok(card, `there is a card of ${name}`);

@@ -876,6 +876,7 @@ static void visit_decision(struct codec *c, struct decision *v)
     codec_list(c, struct considered, v->considered, v->considered_n, CAMPAIGNS_MAX, visit_considered);
     codec_list(c, struct decided_item, v->items, v->items_n, 200, visit_item);
     codec_list(c, str, v->context, v->context_n, BANDIT_FEATURES_MAX, codec_str);
+    if (codec_reads(c) && c->in.len == 0) return;       /* logs of before these were told have none */
     codec_u32(c, &v->strategy_hash);
     codec_u32(c, &v->asked);
     codec_str(c, &v->heights);
