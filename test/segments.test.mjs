@@ -211,23 +211,48 @@ test('R31, R22: the top decile by value with what sets it apart, and the persona
     await server.get('/v1/people/valuable?share=2', { status: 400 });
 });
 
-test('R32: personalised-decision rate and uplift by group, under-served groups flagged', async () => {
+test('R32: personalised-decision rate and uplift by group, under-served groups flagged', async (t) => {
+    const shared = server;
+    server = await startServer();                       // a shop of its own: its programme has a holdout
+    t.after(() => { const own = server; server = shared; return own.stop({ remove: true }); });
+    await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '50%', currency: 'EUR' });
+    await server.publish({ kind: 'placement', key: 'home', title: 'home', channel: 'web', default: { headline: 'Welcome' } });
     await server.publish(campaign('for_women', { experiences: [{ key: 'w', target: 'gender = "female"', variations: [{ key: 'a', content: { headline: 'w' } }] }] }));
-    const people = Array.from({ length: 60 }, (_, i) => ({ userId: id('cov'), gender: i % 2 ? 'male' : 'female', age: i % 3 ? 30 : 70 }));
+    const people = Array.from({ length: 240 }, (_, i) => ({ userId: id('cov'), gender: i % 2 ? 'male' : 'female', age: i % 3 ? 30 : 70, i }));
     await send(people.map(({ userId, gender, age }) => identify(userId, { gender, age })));
-    for (const { userId } of people) await server.post('/v1/decide', { person: { user_id: userId }, placements: ['home'] });
-    const report = await eventually('all decisions are folded', async () => {
+    for (const one of people) {
+        const { home } = (await server.post('/v1/decide', { person: { user_id: one.userId }, placements: ['home'] })).decisions;
+        Object.assign(one, { held: home.reason === 'holdout', ticket: home.ticket, chosen: home.reason === 'target' });
+    }
+    await send(people.map((one) => track(one.userId, 'Decision Viewed', { ticket: one.ticket })));
+    // Three of four treated women buy; of men and of the other women one in four.
+    const seen = {};
+    for (const one of people) {
+        const n = (seen[`${one.gender}${one.held}`] = (seen[`${one.gender}${one.held}`] ?? 0) + 1);
+        one.buys = (n % 4 === 0) !== (one.gender === 'female' && !one.held);
+    }
+    await send(people.filter((one) => one.buys).map((one) => ordered(one.userId, 10)));
+    const of = (report, by, value) => report.groups.find((g) => g.by === by && g.value === value);
+    const count = (which) => people.filter(which).length;
+    const report = await eventually('all decisions and orders are folded', async () => {
         const got = await server.get('/v1/people/coverage?days=1');
-        return got.groups.find((g) => g.by === 'gender' && g.value === 'male').decisions >= 30 && got.all.decisions >= 60 ? got : null;
+        const { uplift } = got.all;
+        return uplift.treated + uplift.held_out === 240 && uplift.treated_buyers + uplift.held_out_buyers === count((p) => p.buys) && got;
     });
-    const of = (by, value) => report.groups.find((g) => g.by === by && g.value === value);
-    assert.deepEqual([of('gender', 'male').decisions, of('gender', 'male').rate, of('gender', 'male').under_served], [30, 0, true]);
-    assert.equal(of('gender', 'female').under_served, false);
-    assert.ok(of('gender', 'female').rate > 0.5);         // some of hers were capped above
-    assert.equal(of('age', '65 and over').decisions, 20);
-    assert.equal(of('age', '65 and over').under_served, false);
-    assert.ok('lift' in report.all.uplift);
-    await server.post('/v1/definitions/campaign/for_women/archive');
+    const women = of(report, 'gender', 'female'), men = of(report, 'gender', 'male');
+    for (const [group, mine] of [[women, (p) => p.gender === 'female'], [men, (p) => p.gender === 'male'], [report.all, () => true],
+        [of(report, 'age', '65 and over'), (p) => p.age === 70], [of(report, 'age', '25 to 34'), (p) => p.age === 30]]) {
+        const [treated, bought] = [count((p) => mine(p) && !p.held), count((p) => mine(p) && !p.held && p.buys)];
+        const [held, otherwise] = [count((p) => mine(p) && p.held), count((p) => mine(p) && p.held && p.buys)];
+        assert.deepEqual([group.uplift.treated, group.uplift.treated_buyers, group.uplift.held_out, group.uplift.held_out_buyers],
+            [treated, bought, held, otherwise], group.value);
+        assert.ok(Math.abs(group.uplift.lift - (bought / treated / (otherwise / held) - 1)) < 1e-9, `${group.value}: ${group.uplift.lift}`);
+        assert.ok(group.uplift.low < group.uplift.lift && group.uplift.lift < group.uplift.high);
+        assert.deepEqual([group.decisions, group.personalised], [treated, count((p) => mine(p) && p.chosen)], group.value);
+    }
+    assert.ok(women.uplift.low > 0 && men.uplift.low < 0 && men.uplift.high > 0, 'hers is an effect, his is not');
+    assert.deepEqual([women.rate, women.under_served, men.rate, men.under_served], [1, false, 0, true]);
+    assert.equal(of(report, 'age', '65 and over').under_served, false);
 });
 
 test('R33: stale, empty, overlapping, demographic and non-discriminating segments, each with its reason', async (t) => {
