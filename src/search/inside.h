@@ -87,6 +87,7 @@ struct part_source {
 };
 struct part *part_build(const struct part_source *source);
 void part_drop(struct part *part);                      /* one user less; the last frees it */
+u8 doc_flags(const struct catalog *catalog, const struct item *item);   /* enum doc_flag, as the item is now */
 struct postings part_postings(const struct part *part, str term);
 struct hash128 term_hash(str term);
 

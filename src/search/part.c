@@ -170,7 +170,7 @@ static u32 code_of(struct building *b, struct map *codes, str value, bool brand)
     return (u32)found;
 }
 
-static u8 flags_of(const struct catalog *catalog, const struct item *item)
+u8 doc_flags(const struct catalog *catalog, const struct item *item)
 {
     return (u8)((item_showable(catalog, item) ? DOC_SHOWABLE : 0) | (item_stock(item, S("")) > 0 ? DOC_IN_STOCK : 0));
 }
@@ -186,7 +186,7 @@ static void add_item(struct building *b, const struct item *item)
     vec_push(&b->docs, (struct doc){
         .item = item->id.v, .category = item->category_id.v, .brand = code_of(b, b->brand_codes, item->brand, true),
         .colour = code_of(b, b->colour_codes, colour, false), .price_minor = price ? price->minor : 0, .currency = price ? price->currency.v : 0,
-        .published_ms = item->published_at_ms, .flags = flags_of(s->catalog, item),
+        .published_ms = item->published_at_ms, .flags = doc_flags(s->catalog, item),
         .popularity = (isize)item->id.v < s->popularity_n ? s->popularity[item->id.v] : 0 });
     vec_push(&b->laid_from, b->laid.n);
     add_item_words(b, doc, item);

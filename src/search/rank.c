@@ -28,7 +28,8 @@
 
 #include "base/clock.h"
 
-enum { BLOCK = 4096, ENOUGH = 10, CHANGED_MAX = 4096, PRICES_SAMPLED = 4096, PRICE_STEPS = 5, ATTRIBUTE_VALUES_MAX = 512 };
+enum { BLOCK = 4096, ENOUGH = 10, CHANGED_MAX = 4096 };
+enum { PRICES_SAMPLED = 4096, PRICE_STEPS = 5, ATTRIBUTE_VALUES_MAX = 512 };
 static const f64 head_title = 0.25, head_text = 0.125, phrase_most = 0.25, popularity_most = 0.15, least_coverage = 0.5;
 
 /* What is known of an item while a block is at work. */
@@ -44,7 +45,7 @@ struct ranking {
     const struct query *q;
     arena *a;
     struct category_name category;
-    const u32 *changed; isize changed_n;                /* open table of items changed since the index was made; a power of two, 0 is free */
+    const u32 *changed; isize changed_n;                /* open table of items changed since; a power of two, 0 is free */
     bool market;
     u8 facet_kind[SEARCH_FACETS_MAX]; isize facets_n;
     /* of the part at work */
@@ -118,7 +119,7 @@ static bool may_show(struct ranking *k, const struct doc *d)
     if (has_changed(k, d->item)) {
         const struct item *item = catalog_item(k->r->catalog, (item_id){ d->item });
         if (!item) return false;
-        flags = (u8)((item_showable(k->r->catalog, item) ? DOC_SHOWABLE : 0) | (item_stock(item, S("")) > 0 ? DOC_IN_STOCK : 0));
+        flags = doc_flags(k->r->catalog, item);
     }
     if (!(flags & DOC_SHOWABLE)) return false;
     if (k->r->in_stock_only && !(flags & DOC_IN_STOCK)) return false;
@@ -210,7 +211,8 @@ static void count_facets(struct ranking *k, const struct doc *d)
             i64 seen = k->prices.seen++;
             if (k->prices.n < PRICES_SAMPLED) k->prices.at[k->prices.n++] = price;
             else {
-                u64 slot = ((u64)seen * 0x9e3779b97f4a7c15U >> 20) % (u64)(seen + 1);     /* a reservoir, its chance by the count alone */
+                /* A reservoir, its chance by the count alone. */
+                u64 slot = ((u64)seen * 0x9e3779b97f4a7c15U >> 20) % (u64)(seen + 1);
                 if (slot < PRICES_SAMPLED) k->prices.at[slot] = price;
             }
             break;
@@ -313,7 +315,8 @@ static void run_block(struct ranking *k, isize base, isize end)
 static f32 share_of(const struct search_request *r, const char *dimension, str value)
 {
     for (isize i = 0; i < r->likings_n; i++)
-        if (str_eq(r->likings[i].dimension, str_of(dimension)) && str_eq_nocase(r->likings[i].value, value)) return (f32)r->likings[i].share;
+        if (str_eq(r->likings[i].dimension, str_of(dimension)) && str_eq_nocase(r->likings[i].value, value))
+            return (f32)r->likings[i].share;
     return 0;
 }
 
@@ -328,7 +331,8 @@ static void know_likings(struct ranking *k)
     l->colour = arena_new(k->a, f32, k->part->colours_n);
     for (isize c = 1; c < k->categories_n; c++) {
         category_id id = { (u32)c };
-        f32 path = share_of(r, "category", catalog_category_path(r->catalog, id)), name = share_of(r, "category", catalog_category_name(r->catalog, id));
+        f32 path = share_of(r, "category", catalog_category_path(r->catalog, id));
+        f32 name = share_of(r, "category", catalog_category_name(r->catalog, id));
         l->category[c] = path > name ? path : name;
     }
     for (isize i = 1; i < k->part->brands_n; i++) l->brand[i] = share_of(r, "brand", k->part->brands[i]);
@@ -380,12 +384,14 @@ static void finish_prices(struct ranking *k, struct search_facet *facet)
     f64 from = 0;
     isize at = 0;
     for (isize step = 1; step <= PRICE_STEPS && at < n; step++) {
-        f64 to = step == PRICE_STEPS ? k->prices.at[n - 1] / 100 + 1 : round_step(k->prices.at[n * step / PRICE_STEPS - (n * step / PRICE_STEPS > 0)] / 100);
+        isize last = n * step / PRICE_STEPS - (n * step / PRICE_STEPS > 0);
+        f64 to = step == PRICE_STEPS ? k->prices.at[n - 1] / 100 + 1 : round_step(k->prices.at[last] / 100);
         if (to <= from) continue;
         isize first = at;
         while (at < n && k->prices.at[at] / 100 < to) at++;
         if (at == first) continue;
-        facet->at[facet->n++] = (struct search_count){ .from = from, .to = to, .n = (i64)llround((f64)(at - first) * (f64)k->prices.seen / (f64)n) };
+        f64 counted = (f64)(at - first) * (f64)k->prices.seen / (f64)n;
+        facet->at[facet->n++] = (struct search_count){ .from = from, .to = to, .n = (i64)llround(counted) };
         from = to;
     }
 }
@@ -399,9 +405,11 @@ static void finish_category(struct ranking *k, struct search_facet *facet)
     isize n = 0;
     for (isize c = 1; c < k->categories_n; c++) n += k->count_category[c] > 0;
     facet->at = arena_new(k->a, struct search_count, n);
-    for (isize c = 1; c < k->categories_n; c++)
-        if (k->count_category[c])
-            facet->at[facet->n++] = (struct search_count){ .value = catalog_category_path(k->r->catalog, (category_id){ (u32)c }), .n = k->count_category[c] };
+    for (isize c = 1; c < k->categories_n; c++) {
+        if (k->count_category[c] == 0) continue;
+        str path = catalog_category_path(k->r->catalog, (category_id){ (u32)c });
+        facet->at[facet->n++] = (struct search_count){ .value = path, .n = k->count_category[c] };
+    }
 }
 
 /* Brands or colours of both parts, each value once, as the large part writes it: a part has codes of its own. */
@@ -434,8 +442,10 @@ static void finish_codes(struct ranking *k, struct search_facet *facet, bool bra
 static void finish_attribute(struct ranking *k, struct search_facet *facet, isize f)
 {
     facet->at = arena_new(k->a, struct search_count, k->tallies[f].n);
-    for (isize i = 0; i < k->tallies[f].n; i++)
-        facet->at[facet->n++] = (struct search_count){ .value = k->tallies[f].at[i].value, .n = k->tallies[f].at[i].n };
+    for (isize i = 0; i < k->tallies[f].n; i++) {
+        const struct tallied *t = &k->tallies[f].at[i];
+        facet->at[facet->n++] = (struct search_count){ .value = t->value, .n = t->n };
+    }
     map_free(k->tallies[f].by_value);
 }
 
@@ -490,7 +500,8 @@ static void finish_hits(struct ranking *k, struct search_answer *out)
         struct scored s = is_partial ? k->partial.at[i - full] : k->full.at[i];
         const struct part *part = s.id & 1 ? k->index->small : k->index->large;
         struct search_parts parts = explain(k, (isize)(s.id >> 1), (int)(s.id & 1));
-        out->hits[out->hits_n++] = (struct search_hit){ .item = part->docs[s.id >> 1].item, .score = product_of(parts), .partial = is_partial, .parts = parts };
+        out->hits[out->hits_n++] = (struct search_hit){ .item = part->docs[s.id >> 1].item, .score = product_of(parts),
+                                                        .partial = is_partial, .parts = parts };
     }
 }
 
@@ -525,8 +536,8 @@ static void apply_rules(const struct search_request *r, arena *a, struct search_
         const struct search_pin *pin = &rules->pins[i];
         bool meant = folded.len ? same_question(a, folded, pin->query) : pin->category.len && str_eq_nocase(pin->category, r->category);
         const struct item *item = meant ? catalog_item(r->catalog, catalog_find(r->catalog, pin->item)) : NULL;
-        bool may = item && item_showable(r->catalog, item) && item->kind != ITEM_CONTENT && (!r->in_stock_only || item_stock(item, S("")) > 0)
-                && (!r->eligible || r->eligible(r->ctx, item->id.v));
+        bool may = item && item_showable(r->catalog, item) && item->kind != ITEM_CONTENT
+                && (!r->in_stock_only || item_stock(item, S("")) > 0) && (!r->eligible || r->eligible(r->ctx, item->id.v));
         if (may) put_pin(out, r, item->id.v, pin->position);
     }
 }
@@ -547,7 +558,8 @@ void search_run(const struct search_index *index, const struct search_request *r
     if (!index) return;
     struct query *q = arena_new(a, struct query, 1);
     query_read(index, &r, a, q);
-    struct ranking k = { .index = index, .r = &r, .q = q, .a = a, .facets_n = r.facets_n, .category = catalog_name(r.catalog, r.category) };
+    struct ranking k = { .index = index, .r = &r, .q = q, .a = a, .facets_n = r.facets_n,
+                         .category = catalog_name(r.catalog, r.category) };
     bool words = str_trim(r.text).len > 0;
     for (isize i = 0; i < q->n; i++)
         if (!q->units[i].excluded) k.last_unit = i;
