@@ -282,6 +282,45 @@ static void recall_counts_all_that_was_wanted(void **state)
     arena_fini(&a);
 }
 
+static f64 metric_of(arena *a, str train, str test, const char *algorithm)
+{
+    struct run run = run_of(a, train, test, str_of(algorithm));
+    assert_int_equal(run.err, ERR_OK);
+    return metric(&run, "ndcg@20", "value");
+}
+
+/* 240 people of six tastes: of 12 items each about 8 are of their own ten. The blend may gain by its parts and must not lose: at
+ * most by what choosing on other questions than are asked costs, here a fiftieth. */
+static void a_blend_is_no_worse_than_its_best_part(void **state)
+{
+    enum { PEOPLE = 240, HELD = 12, TASTE = 10, ITEMS = 60 };
+    static const char *const alone[] = { "cooc", "ease", "als", "spectral" };
+    (void)state;
+    arena a = { 0 };
+    struct buf train = { .arena = &a }, test = { .arena = &a };
+    struct rng rng = rng_seed(7);
+    buf_printf(&train, "UserId\tItemId\n");
+    buf_printf(&test, "UserId\tItemId\n");
+    for (u32 person = 0; person < PEOPLE; person++) {
+        bool has[ITEMS] = { false };
+        for (isize n = 0; n < HELD;) {
+            u32 item = rng_below(&rng, 3) ? person % (ITEMS / TASTE) * TASTE + (u32)rng_below(&rng, TASTE) : (u32)rng_below(&rng, ITEMS);
+            if (has[item]) continue;
+            has[item] = true;
+            buf_printf(n++ < 9 ? &train : &test, "p%u\ti%u\n", person, item);
+        }
+    }
+    kind_of_run = S("topn");
+    f64 blend = metric_of(&a, buf_str(&train), buf_str(&test), "blend");
+    assert_true(blend > .2);
+    for (isize i = 0; i < countof(alone); i++) {
+        f64 part = metric_of(&a, buf_str(&train), buf_str(&test), alone[i]);
+        if (blend < part * .98) fail_msg("%s alone has %.4f, the blend %.4f", alone[i], part, blend);
+    }
+    kind_of_run = S("session");
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +333,7 @@ int main(void)
         cmocka_unit_test(the_last_of_a_sequence_is_left_out),
         cmocka_unit_test(the_last_line_of_a_basket_is_the_target),
         cmocka_unit_test(recall_counts_all_that_was_wanted),
+        cmocka_unit_test(a_blend_is_no_worse_than_its_best_part),
         cmocka_unit_test(the_item_just_seen_has_a_place_where_people_repeat),
         cmocka_unit_test(the_same_files_and_seed_give_the_same_digits),
         cmocka_unit_test(R40_session_knn_beats_popularity_on_the_toy_sessions),

@@ -4,7 +4,7 @@
  *
  * What is held out is like what will be asked: the latest sessions or baskets; of a sequence its last item; of a long
  * history every fifth. On the rest models are built, and a recommender's numbers are moved one after the other along short
- * rows of values; a move must pay for itself (gain_asked). Then every recommender answers every held-out question once with
+ * rows of values; a move must pay for itself (pays). Then every recommender answers every held-out question once with
  * a long list, and the weights of the blend are moved the same way on those lists: nothing is built for that.
  *
  * The measure is NDCG@20: it wants the target on the list, and high. All is in a fixed order and seeded: the same data ends
@@ -14,8 +14,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { K = 20, DEEP = 150, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 2000, POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 7, WEIGHED_HEAD_MAX = 8000 };
-static const f64 gain_asked = 1.004, gain_of_people = 1.01;   /* of long histories there are fewer, each its own: their means are rougher */
+enum { K = 20, TARGETS_MAX = 512, DEEP = 150, DEEP_OF_PEOPLE = 400, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 2000 };
+enum { POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 7, WEIGHED_HEAD_MAX = 8000 };
+static const f64 gain_asked = 1.004;
+static const f64 surely = 1.5;          /* of long histories, whose means are rough: standard errors of the gain, person by person */
 static const f64 gain_latest = 1.0005;   /* of another place for the latest item: nothing is built for it, and all questions are heard */
 static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
 static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
@@ -50,13 +52,13 @@ static const struct knob knobs[] = {
     { RECOMMENDER_RULES, BUILT, AT(rules_norm), SESSIONS | SEQUENCES, { 0, .1, .25, .5 }, 4 },
     { RECOMMENDER_RULES, BUILT, AT(rules_shrink), SESSIONS | SEQUENCES, { 0, 1, 5 }, 3 },
     { RECOMMENDER_SLIST, ASKED, AT(slist_step), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
-    { RECOMMENDER_SLIST, BUILT, AT(slist_alpha), SESSIONS | SEQUENCES, { .2, .4, .6, .8 }, 4 },
+    { RECOMMENDER_SLIST, BUILT, AT(slist_alpha), SESSIONS, { .2, .4, .6, .8 }, 4 },
     { RECOMMENDER_SLIST, DAYS, AT(slist_decay_days), SESSIONS, { .1, .25, .5, 1, 3, 0 }, 6 },
-    { RECOMMENDER_SLIST, BUILT, AT(slist_lambda), SESSIONS | SEQUENCES, { 3, 10, 30 }, 3 },
+    { RECOMMENDER_SLIST, BUILT, AT(slist_lambda), SESSIONS, { 3, 10, 30 }, 3 },
     { RECOMMENDER_EASE, BUILT, AT(ease_lambda), ANY, { 20, 50, 100, 200, 500, 1000, 2000 }, 7 },
     { RECOMMENDER_EASE, BUILT, AT(ease_decay_days), SESSIONS | BASKETS, { 30, 90, 0 }, 3 },
     { RECOMMENDER_EASE, ASKED, AT(ease_step), SESSIONS | SEQUENCES, { .3, .6, .8, 1 }, 4 },
-    { RECOMMENDER_ALS, BUILT, AT(als_lambda), TOPNS | SEQUENCES, { .0003, .001, .003, .01, .03, .1 }, 6 },
+    { RECOMMENDER_ALS, BUILT, AT(als_lambda), TOPNS | SEQUENCES, { .0003, .001, .003, .006, .012, .025, .05 }, 7 },
     { RECOMMENDER_ALS, BUILT, AT(als_unseen), TOPNS | SEQUENCES, { 50, 150, 400, 1200 }, 4 },
     { RECOMMENDER_SPECTRAL, BUILT_WHOLE, AT(spectral_dims), TOPNS, { 32, 64, 128, 256 }, 4 },
 };
@@ -72,7 +74,7 @@ struct recommend_options task_options(enum task task)
         o.cooc_decay_days = o.ease_decay_days = o.session_decay_days = o.slist_decay_days = 0;
         o.cooc_step = o.rules_step = o.ease_step = .6;
         o.ease_lambda = 150;
-        o.ease_items = 12288;
+        o.ease_items = 9216;                            /* the cube of it is what a sequence costs most */
         o.ease_row = 1000;
         o.cooc_shrink = 5;
         o.cooc_row = 600;
@@ -84,7 +86,7 @@ struct recommend_options task_options(enum task task)
         o.kept = o.heard = HEARD_MAX;
         o.cooc_row = 600;
         o.cooc_length = 1;
-        o.ease_lambda = 300;
+        o.ease_lambda = 500;
         o.spectral_dims = 256;
         o.spectral_row = 200;
         o.spectral_step = 1;
@@ -112,6 +114,7 @@ struct bench {
     struct interaction *kept; isize kept_n;
     u32 items;
     i64 now_ms, from_ms;
+    f64 *stands, *tried;            /* NDCG by question: of the numbers that stand, and of those tried last */
     struct model *built; u8 built_of;   /* what the last knobs that act on asking were tried on; null: none stands */
     struct bitset *asked;           /* what stands in a context */
     struct trial *trials; isize trials_n, cap;
@@ -200,6 +203,8 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     b->asked = bitset_new(b->items + 1);
     for (isize i = 0; i < b->trials_n; i++)
         for (isize k = 0; k < b->trials[i].context_n; k++) (void)bitset_set(b->asked, b->trials[i].context[k]);
+    b->stands = arena_new(&b->a, f64, b->trials_n + 1);
+    b->tried = arena_new(&b->a, f64, b->trials_n + 1);
     return b->trials_n > 0;
 }
 
@@ -230,16 +235,35 @@ static void ask_some(void *ctx, isize from, isize to)
     arena_fini(&a);
 }
 
-/* Mean NDCG@20 of what is asked. */
-static f64 mean_ndcg(const struct bench *b, const struct ask *ask)
+/* Mean NDCG@20 of what is asked; of each question in b->tried. */
+static f64 mean_ndcg(struct bench *b, const struct ask *ask)
 {
-    arena a = { 0 };
-    struct asking q = { b, ask, arena_new(&a, f64, b->trials_n + 1) };
+    struct asking q = { b, ask, b->tried };
     f64 sum = 0;
     share(b->trials_n, ask->model->options.threads, ask_some, &q);
     for (isize i = 0; i < b->trials_n; i++) sum += q.ndcg[i];
-    arena_fini(&a);
     return sum / (f64)b->trials_n;
+}
+
+/* From now on what was tried last stands. */
+static void stand(struct bench *b)
+{
+    f64 *was = b->stands;
+    b->stands = b->tried;
+    b->tried = was;
+}
+
+/* Whether what was tried last is worth the move. */
+static bool pays(const struct bench *b, f64 score, f64 best)
+{
+    if (b->task != TASK_TOPN) return score >= best * gain_asked;
+    f64 n = (f64)b->trials_n, mean = 0, squares = 0;
+    for (isize i = 0; i < b->trials_n; i++) {
+        f64 gain = b->tried[i] - b->stands[i];
+        mean += gain / n;
+        squares += gain * gain / n;
+    }
+    return mean > 0 && mean > surely * sqrt(fmax(0, squares - mean * mean) / n);
 }
 
 /* A model of one recommender with these options. The longest postings are built: how far they are read is asked. */
@@ -252,13 +276,13 @@ static struct model *bench_model_of(const struct bench *b, const struct recommen
     return m;
 }
 
-static f64 mean_alone(const struct bench *b, const struct model *m, u8 recommender)
+static f64 mean_alone(struct bench *b, const struct model *m, u8 recommender)
 {
     struct ask ask = { .model = m, .task = b->task, .mix = { recommender }, .mix_n = 1 };
     return mean_ndcg(b, &ask);
 }
 
-static f64 bench_score(const struct bench *b, const struct recommend_options *options, u8 recommender)
+static f64 bench_score(struct bench *b, const struct recommend_options *options, u8 recommender)
 {
     struct model *m = bench_model_of(b, options, recommender);
     f64 score = mean_alone(b, m, recommender);
@@ -314,11 +338,12 @@ static void turn(struct bench *b, const struct knob *k, struct recommend_options
                 score = mean_alone(b, b->built, k->recommender);
             }
             else score = bench_score(b, &tried, k->recommender);
-            if (score < *best * (b->task == TASK_TOPN ? gain_of_people : gain_asked)) {
+            if (!pays(b, score, *best)) {
                 if (k->kind == DAYS && in_vain++ == 0) continue;        /* from for ever to a few days is more than one step */
                 break;
             }
             in_vain = 0;
+            stand(b);
             *best = score;
             *o = tried;
             moved = true;
@@ -334,40 +359,46 @@ static void turn(struct bench *b, const struct knob *k, struct recommend_options
 
 /* ---- weights of the blend -------------------------------------------------------------------- */
 
-/* Every candidate of a question with its score from each recommender, the targets first. */
-struct table_of_scores { isize n; u32 *items; f32 (*scores)[RECOMMENDERS]; };
+/* Every candidate of a question with its score from each of the blend's recommenders, the targets first. */
+struct table_of_scores { isize n; f32 *scores; };
+struct weights { u8 of[RECOMMENDERS]; isize of_n; f64 at[RECOMMENDERS]; };      /* at: in the order of `of` */
 
-static void gather(struct table_of_scores *t, const struct recommended *list, isize n, u8 r)
+/* place: by item, where among the candidates + 1. */
+static void gather(struct table_of_scores *t, u32 *items, u32 *place, const struct recommended *list, isize n, isize k, isize of_n)
 {
     for (isize i = 0; i < n; i++) {
-        isize at = 0;
-        while (at < t->n && t->items[at] != list[i].item) at++;
-        if (at == t->n) t->items[t->n++] = list[i].item;
-        t->scores[at][r] = (f32)list[i].score;
+        u32 item = list[i].item;
+        if (!place[item]) {
+            items[t->n] = item;
+            place[item] = (u32)++t->n;
+        }
+        t->scores[((isize)place[item] - 1) * of_n + k] = (f32)list[i].score;
     }
 }
 
-static f64 blend_score(const struct bench *b, const struct table_of_scores *tables, const f64 *weight, const u8 *of, isize of_n)
+/* Weights the candidates of question i and ranks its targets; who has more than K above is not ranked. */
+static f64 blended_ndcg(const struct bench *b, const struct table_of_scores *t, isize i, const struct weights *w, f32 *blended)
+{
+    isize ranks[TARGETS_MAX];
+    struct trial trial = b->trials[i];
+    trial.targets_n = min_isize(trial.targets_n, TARGETS_MAX);
+    for (isize c = 0; c < t->n; c++) {
+        f64 s = 0;
+        for (isize k = 0; k < w->of_n; k++) s += w->at[k] * (f64)t->scores[c * w->of_n + k];
+        blended[c] = (f32)s;
+    }
+    for (isize k = 0; k < trial.targets_n; k++) {
+        ranks[k] = 0;
+        for (isize c = 0; blended[k] > 0 && c < t->n && ranks[k] <= K; c++) ranks[k] += blended[c] >= blended[k];
+    }
+    return trial_ndcg(&trial, ranks, K);
+}
+
+static f64 blend_score(const struct bench *b, const struct table_of_scores *tables, const struct weights *w)
 {
     f64 sum = 0;
-    f32 blended[DEEP * RECOMMENDERS + 512];
-    isize ranks[512];
-    for (isize i = 0; i < b->trials_n; i++) {
-        const struct table_of_scores *t = &tables[i];
-        const struct trial *trial = &b->trials[i];
-        for (isize c = 0; c < t->n; c++) {
-            f64 s = 0;
-            for (isize k = 0; k < of_n; k++) s += weight[of[k]] * (f64)t->scores[c][of[k]];
-            blended[c] = (f32)s;
-        }
-        struct trial first = *trial;
-        first.targets_n = min_isize(trial->targets_n, countof(ranks));
-        for (isize k = 0; k < first.targets_n; k++) {
-            ranks[k] = 0;
-            for (isize c = 0; blended[k] > 0 && c < t->n; c++) ranks[k] += blended[c] >= blended[k];
-        }
-        sum += trial_ndcg(&first, ranks, K);
-    }
+    f32 blended[DEEP_OF_PEOPLE * RECOMMENDERS + TARGETS_MAX];
+    for (isize i = 0; i < b->trials_n; i++) sum += blended_ndcg(b, &tables[i], i, w, blended);
     return sum / (f64)b->trials_n;
 }
 
@@ -430,59 +461,74 @@ static f64 place_for_latest(struct bench *b, struct recommend_options *options, 
     return found;
 }
 
+/* Asks every recommender every question. An item that one puts high and another low counts what the second gives it too, as when
+ * it is served: of long histories, where scores fall slowly, lists are longer. */
+static struct table_of_scores *ask_each(struct bench *b, const struct model *m, const struct weights *w)
+{
+    struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
+    isize deep = b->task == TASK_TOPN ? DEEP_OF_PEOPLE : DEEP, most = TARGETS_MAX + deep * w->of_n;
+    arena lasting = { 0 }, a = { 0 };
+    u32 *place = arena_new(&lasting, u32, (isize)b->items + 1), *items = arena_new(&lasting, u32, most);
+    f32 *scores = arena_new(&lasting, f32, most * w->of_n);
+    for (isize i = 0; i < b->trials_n; i++) {
+        const struct trial *trial = &b->trials[i];
+        struct table_of_scores *t = &tables[i];
+        *t = (struct table_of_scores){ min_isize(trial->targets_n, TARGETS_MAX), scores };
+        for (isize k = 0; k < t->n; k++) {
+            items[k] = trial->targets[k];
+            place[items[k]] = (u32)k + 1;
+        }
+        for (isize k = 0; k < w->of_n; k++) {
+            struct ask ask = { .model = m, .task = b->task, .mix = { w->of[k] }, .mix_n = 1 };
+            struct recommended *list;
+            isize n = trial_ask(&ask, trial, deep, &a, &list);
+            gather(t, items, place, list, n, k, w->of_n);
+            arena_clear(&a);
+        }
+        isize used = t->n * w->of_n;
+        t->scores = arena_new(&b->a, f32, used);
+        memcpy(t->scores, scores, (size_t)used * sizeof *scores);
+        memset(scores, 0, (size_t)used * sizeof *scores);
+        for (isize c = 0; c < t->n; c++) place[items[c]] = 0;
+    }
+    arena_fini(&lasting);
+    arena_fini(&a);
+    return tables;
+}
+
 static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set, f64 *weight)
 {
     static const f64 values[] = { 0, .05, .1, .2, .4, .7, 1, 1.5, 2.5, 4 };
-    u8 of[RECOMMENDERS];
-    isize of_n = 0;
+    struct weights w = { 0 };
     struct model *m = bench_model(b, o, of_set, WEIGHED_HEAD_MAX);
-    struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
-    arena a = { 0 };
     for (u8 r = 0; r < RECOMMENDERS; r++)
-        if (of_set >> r & 1) of[of_n++] = r;
-    for (isize i = 0; i < b->trials_n; i++) {
-        isize targets = min_isize(b->trials[i].targets_n, 512);
-        struct table_of_scores *t = &tables[i];
-        u32 *items = arena_new(&a, u32, targets + DEEP * of_n);
-        f32 (*scores)[RECOMMENDERS] = arena_alloc(&a, (isize)sizeof *scores, (isize)_Alignof(f32), targets + DEEP * of_n);
-        *t = (struct table_of_scores){ targets, items, scores };
-        memcpy(items, b->trials[i].targets, (size_t)targets * sizeof *items);
-        for (isize k = 0; k < of_n; k++) {
-            struct ask ask = { .model = m, .task = b->task, .mix = { of[k] }, .mix_n = 1 };
-            struct recommended *list;
-            isize n = trial_ask(&ask, &b->trials[i], DEEP, &a, &list);
-            gather(t, list, n, of[k]);
-        }
-        t->items = arena_new(&b->a, u32, t->n);
-        t->scores = arena_alloc(&b->a, (isize)sizeof *scores, (isize)_Alignof(f32), t->n);
-        memcpy(t->items, items, (size_t)t->n * sizeof *items);
-        memcpy(t->scores, scores, (size_t)t->n * sizeof *scores);
-        arena_clear(&a);
-    }
-    arena_fini(&a);
+        if (of_set >> r & 1) w.of[w.of_n++] = r;
+    struct table_of_scores *tables = ask_each(b, m, &w);
     model_free(m);
     /* Start from the best alone, and move each weight while that helps. */
     f64 best = 0;
     isize lead = 0;
-    for (isize k = 0; k < of_n; k++) {
-        f64 alone[RECOMMENDERS] = { 0 };
-        alone[of[k]] = 1;
-        f64 score = blend_score(b, tables, alone, of, of_n);
+    for (isize k = 0; k < w.of_n; k++) {
+        memset(w.at, 0, sizeof w.at);
+        w.at[k] = 1;
+        f64 score = blend_score(b, tables, &w);
         if (score > best) { best = score; lead = k; }
     }
-    memset(weight, 0, RECOMMENDERS * sizeof *weight);
-    weight[of[lead]] = 1;
+    memset(w.at, 0, sizeof w.at);
+    w.at[lead] = 1;
     for (int round = 0; round < 3; round++)
-        for (isize k = 0; k < of_n; k++) {
+        for (isize k = 0; k < w.of_n; k++) {
             if (k == lead) continue;
-            f64 stands = weight[of[k]], found = stands;
+            f64 stands = w.at[k], found = stands;
             for (isize v = 0; v < countof(values); v++) {
-                weight[of[k]] = values[v];
-                f64 score = blend_score(b, tables, weight, of, of_n);
+                w.at[k] = values[v];
+                f64 score = blend_score(b, tables, &w);
                 if (score > best * (values[v] > 0 && stands <= 0 ? 1.002 : 1.0)) { best = score; found = values[v]; }
             }
-            weight[of[k]] = found;
+            w.at[k] = found;
         }
+    memset(weight, 0, RECOMMENDERS * sizeof *weight);
+    for (isize k = 0; k < w.of_n; k++) weight[w.of[k]] = w.at[k];
 }
 
 static void say(const struct tune_options *o, const char *doing, const char *of)
@@ -514,7 +560,10 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
             f64 best = -1;
             for (isize k = 0; k < countof(knobs); k++) {
                 if (knobs[k].recommender != r || !(knobs[k].tasks >> task & 1)) continue;
-                if (best < 0) best = mean_alone(&b, standing(&b, &out.options, r), r);
+                if (best < 0) {
+                    best = mean_alone(&b, standing(&b, &out.options, r), r);
+                    stand(&b);
+                }
                 turn(&b, &knobs[k], &out.options, &best);
             }
             most = fmax(most, best);
