@@ -84,6 +84,16 @@ export interface PersonScore {
     version: number;
     reasons: { code: string; text: string; number: number }[];
 }
+export interface Estimate {
+    value: number;
+    low: number;
+    high: number;
+}
+export interface Honesty {
+    auc: number;
+    brier: number;
+    brier_base: number;
+}
 export interface PredictionCard {
     score: string;
     title: string;
@@ -97,7 +107,9 @@ export interface PredictionCard {
     edge?: string;
     currency?: string;
     note?: string;
-    measures?: { auc: number; brier: number; brier_base: number };
+    sure?: boolean;
+    measures?: Honesty | Record<string, Estimate>;
+    qini?: { share: number; extra: number; random: number }[];
     chart_of?: string;
     calibration?: { predicted: number; observed: number; low: number; high: number; n: number }[];
 }

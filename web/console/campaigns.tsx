@@ -23,6 +23,7 @@ import {
     Card,
     Empty,
     Field,
+    Listing,
     Page,
     Row,
     RuleBox,
@@ -37,7 +38,7 @@ import {
 } from "./ui";
 import { Bandit, Judged } from "./learning";
 import { RangeBar } from "./ranges";
-import { sentence } from "./words";
+import { plural, sentence } from "./words";
 
 export function Campaigns() {
     const asked = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=campaign");
@@ -55,78 +56,51 @@ export function Campaigns() {
             }
         >
             <Card>
-                <Asking of={asked} n={6}>
-                    {({ definitions }) =>
-                        definitions.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>Campaign</th>
-                                            <th>Placement</th>
-                                            <th>Experiences</th>
-                                            <th>State</th>
-                                            <th>Changed</th>
-                                            <th>
-                                                <span class="hidden">Results</span>
-                                            </th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {definitions.map((d) => (
-                                            <Row key={d.key} to={`/campaigns/${part(d.key)}`}>
-                                                <td>
-                                                    <a href={`#/campaigns/${part(d.key)}`}>
-                                                        {d.title || d.key}
-                                                    </a>
-                                                    <div class="soft small">
-                                                        {d.document?.goal || d.key}
-                                                    </div>
-                                                </td>
-                                                <td>{d.document?.placement}</td>
-                                                <td class="small">
-                                                    {(d.document?.experiences ?? []).map((x: Doc) => (
-                                                        <div>
-                                                            {x.key}{" "}
-                                                            <span class="soft">
-                                                                {(x.variations ?? []).length} variations
-                                                            </span>
-                                                        </div>
-                                                    ))}
-                                                </td>
-                                                <td>
-                                                    <State of={d} />
-                                                </td>
-                                                <td>
-                                                    <When at={d.updated_at} />
-                                                    <div class="soft small">{d.owner}</div>
-                                                </td>
-                                                <td class="right">
-                                                    <a
-                                                        class="button small"
-                                                        href={`#/campaigns/${part(d.key)}/results`}
-                                                    >
-                                                        Results
-                                                    </a>
-                                                </td>
-                                            </Row>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
-                        ) : (
-                            <Empty title="No campaigns yet">
-                                A campaign fills a placement on your shop for the people you choose.
-                                <br />
-                                {may && (
-                                    <a class="button primary" href="#/campaigns/new">
-                                        Make the first one
-                                    </a>
-                                )}
-                            </Empty>
-                        )
+                <Listing
+                    of={asked}
+                    rows={({ definitions }) => definitions}
+                    n={6}
+                    head={["Campaign", "Placement", "Experiences", "State", "Changed", ""]}
+                    row={(d) => (
+                        <Row key={d.key} to={`/campaigns/${part(d.key)}`}>
+                            <td>
+                                <a href={`#/campaigns/${part(d.key)}`}>{d.title || d.key}</a>
+                                <div class="soft small">{d.document?.goal || d.key}</div>
+                            </td>
+                            <td>{d.document?.placement}</td>
+                            <td class="small">
+                                {(d.document?.experiences ?? []).map((x: Doc) => (
+                                    <div>
+                                        {x.key} <span class="soft">{plural((x.variations ?? []).length, "variation")}</span>
+                                    </div>
+                                ))}
+                            </td>
+                            <td>
+                                <State of={d} />
+                            </td>
+                            <td>
+                                <When at={d.updated_at} />
+                                <div class="soft small">{d.owner}</div>
+                            </td>
+                            <td class="right">
+                                <a class="button small" href={`#/campaigns/${part(d.key)}/results`}>
+                                    Results
+                                </a>
+                            </td>
+                        </Row>
+                    )}
+                    empty={
+                        <Empty title="No campaigns yet">
+                            A campaign fills a placement on your shop for the people you choose.
+                            <br />
+                            {may && (
+                                <a class="button primary" href="#/campaigns/new">
+                                    Make the first one
+                                </a>
+                            )}
+                        </Empty>
                     }
-                </Asking>
+                />
             </Card>
         </Page>
     );

@@ -71,6 +71,8 @@ const own = ["order_rate", "click_rate", "revenue_per_person", "average_order_va
 export function Judged({ doc, may, set }: { doc: Doc; may: boolean; set: (doc: Doc) => void }) {
     const metrics = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=metric");
     const segments = useGet<{ segments: Segment[] }>("/v1/segments");
+    const tests = doc.uplift || (doc.experiences ?? []).some((x: Doc) => x.choose === "experiment");
+    const uplift: Doc | undefined = doc.uplift === true ? {} : doc.uplift || undefined;
     const named = [...new Set([...own, ...(metrics.data?.definitions ?? []).map((m) => m.key), ...(doc.guardrails ?? []), ...(doc.metrics ?? [])])];
     const pick = (field: string, legend: string, choices: [string, string][]) => {
         const chosen: string[] = doc[field] ?? [];
@@ -113,6 +115,27 @@ export function Judged({ doc, may, set }: { doc: Doc; may: boolean; set: (doc: D
                         />
                     </Field>
                 </div>
+                {tests && (
+                    <div class="fields">
+                        <Field name="Whom it changes" hint="Learnt for each person; stands in rules as predicted(…)">
+                            <select
+                                value={uplift ? (uplift.outcome ?? "order") : ""}
+                                disabled={!may}
+                                onChange={(e) => set({ ...doc, uplift: e.currentTarget.value ? { days: 14, ...uplift, outcome: e.currentTarget.value } : undefined })}
+                            >
+                                <option value="">is not learnt</option>
+                                <option value="order">is learnt from orders</option>
+                                <option value="click">is learnt from clicks</option>
+                            </select>
+                        </Field>
+                        {uplift && (
+                            <Field name="Days until it is judged" hint="1 to 90, from when a person first sees it">
+                                <input type="number" min="1" max="90" disabled={!may} value={uplift.days ?? 14}
+                                    onInput={(e) => set({ ...doc, uplift: { ...uplift, days: Number(e.currentTarget.value) || undefined } })} />
+                            </Field>
+                        )}
+                    </div>
+                )}
                 {pick("guardrails", "Must not get worse", rest)}
                 {pick("metrics", "Looked at too", rest)}
                 {pick("segments", "Also within these segments", (segments.data?.segments ?? []).map((s): [string, string] => [s.key, s.title || s.key]))}

@@ -10,6 +10,7 @@ import { Campaign, Campaigns } from "./campaigns";
 import { ConnectorPage, Connectors } from "./connectors";
 import { Coverage } from "./coverage";
 import { Audit } from "./data";
+import { Enough } from "./enough";
 import { FlagPage, Flags, LintPage } from "./flags";
 import { DeadLetters } from "./letters";
 import { SourcePage, Sources } from "./sources";
@@ -203,6 +204,7 @@ function page({ path, query }: Route): ComponentChild {
         case "coverage":
             return <Coverage />;
         case "placements":
+            if (key === "enough") return <Enough />;
             return key ? <Placement key={key} id={key} /> : <Placements />;
         case "quizzes":
             return key ? <QuizPage key={key} id={key} /> : <Quizzes />;

@@ -15,11 +15,16 @@ export function Placements() {
             title="Placements"
             about="The places on your shop that campaigns and recommendations may fill."
             actions={
-                may && (
-                    <a class="button primary" href="#/placements/new">
-                        New placement
+                <>
+                    <a class="button" href="#/placements/enough">
+                        Enough to show?
                     </a>
-                )
+                    {may && (
+                        <a class="button primary" href="#/placements/new">
+                            New placement
+                        </a>
+                    )}
+                </>
             }
         >
             <Card>

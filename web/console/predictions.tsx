@@ -2,9 +2,9 @@
  *
  * predictions.tsx - what is predicted, from what, and how honest it is: a card a score, with its calibration chart.
  */
-import { Money, PersonScore, PredictionCard } from "./api";
+import { Estimate, Honesty, Money, PersonScore, PredictionCard } from "./api";
 import { Asking, Badge, Card, Empty, Page, useGet } from "./ui";
-import { count, moment, money, percent, plural, sentence } from "./words";
+import { count, moment, money, percent, plural, sentence, signed } from "./words";
 
 const names: Record<string, string> = {
     churn: "Chance of leaving",
@@ -17,7 +17,10 @@ const names: Record<string, string> = {
     monetary: "Order worth, of 5",
     intent: "Chance of an order in this visit",
 };
-export const scoreName = (score: string) => names[score] ?? sentence(score);
+const isUplift = (score: string) => score.startsWith("uplift.");
+/* of an uplift the title is the campaign's */
+export const scoreName = (score: string, title?: string) =>
+    isUplift(score) ? `What “${title || score.slice(7)}” changes` : (names[score] ?? sentence(score));
 
 const short = (x: number) => (Math.abs(x) >= 100 ? count(Math.round(x)) : x.toPrecision(3).replace(/\.?0+$/, ""));
 
@@ -55,6 +58,37 @@ function Calibration({ card }: { card: PredictionCard }) {
     );
 }
 
+/* More outcomes than without the campaign, when so large a share of people is shown it, those first it is said to change most;
+ * beside it, by chance. */
+function Qini({ curve }: { curve: { share: number; extra: number; random: number }[] }) {
+    const wide = 260;
+    const high = 160;
+    const low = Math.min(0, ...curve.map((p) => Math.min(p.extra, p.random)));
+    const most = Math.max(1e-9, ...curve.map((p) => Math.max(p.extra, p.random)));
+    const x = (share: number) => 10 + share * (wide - 20);
+    const y = (v: number) => high - 24 - ((v - low) / (most - low)) * (high - 44);
+    const path = (of: "extra" | "random") => curve.map((p, i) => `${i ? "L" : "M"}${x(p.share).toFixed(1)} ${y(p[of]).toFixed(1)}`).join("");
+    const last = curve[curve.length - 1];
+    return (
+        <figure style={{ margin: 0 }}>
+            <svg viewBox={`0 0 ${wide} ${high}`} width="100%" style={{ maxWidth: "320px" }} role="img"
+                aria-label={`Qini curve: ${curve.map((p) => `${percent(p.share, 0)} of people, ${short(p.extra)} more, ${short(p.random)} by chance`).join("; ")}`}>
+                <path d={`M${x(0)} ${y(0)}H${x(1)}`} stroke="var(--line-strong)" fill="none" />
+                <path d={path("random")} stroke="var(--line-strong)" stroke-dasharray="4 4" fill="none" />
+                <path d={path("extra")} stroke="var(--accent)" stroke-width="2" fill="none" />
+                <g fill="currentColor" font-size="10">
+                    <text x={4} y={12}>{`more of them: ${short(most)}`}</text>
+                    <text x={x(1)} y={high - 8} text-anchor="end">everybody shown it</text>
+                    <text x={x(0)} y={high - 8}>nobody</text>
+                </g>
+            </svg>
+            <figcaption class="soft small">
+                Those it changes most are shown it first; dashed: in any order. Everybody: {short(last.extra)} more.
+            </figcaption>
+        </figure>
+    );
+}
+
 const Fact = ({ name, value }: { name: string; value: string }) => (
     <div class="line spread small">
         <span class="soft">{name}</span>
@@ -62,13 +96,32 @@ const Fact = ({ name, value }: { name: string; value: string }) => (
     </div>
 );
 
+const learners: Record<string, string> = { two_model: "a model for each arm", response: "the chance of the outcome" };
+const estimateNames: Record<string, string> = {
+    effect: "Changes on average",
+    qini_two_model: "Qini",
+    qini_response: "Qini",
+    "uplift@30_two_model": "Changes in the first 30 %",
+    "uplift@30_response": "Changes in the first 30 %",
+};
+
 function Prediction({ card }: { card: PredictionCard }) {
     const m = card.measures;
+    const told = m && "auc" in m ? (m as Honesty) : undefined;
+    /* an uplift's measures come with their intervals; of the learners the one that won is told */
+    const estimates = Object.entries(m ?? {}).filter(
+        (e): e is [string, Estimate] => typeof e[1] === "object" && (e[0] === "effect" || e[0].endsWith(`_${card.model}`)),
+    );
     return (
-        <Card title={scoreName(card.score)} side={card.enough ? undefined : <Badge tone="warn">Not enough data</Badge>} pad>
+        <Card
+            title={scoreName(card.score, card.title)}
+            side={!card.enough ? <Badge tone="warn">Not enough data</Badge> : card.sure === false ? <Badge tone="warn">May be chance</Badge> : undefined}
+            pad
+        >
             <div class="stack">
                 <p>
-                    {sentence(card.title)}. <code class="soft small">predicted({card.score})</code>
+                    {isUplift(card.score) ? "By how much the campaign raises each person's chance of the outcome" : sentence(card.title)}.{" "}
+                    <code class="soft small">predicted({card.score})</code>
                 </p>
                 {!card.enough && <p class="soft">{sentence(card.why ?? "")}.</p>}
                 {card.fallback && (
@@ -76,18 +129,26 @@ function Prediction({ card }: { card: PredictionCard }) {
                         <Badge tone="warn">Fallback</Badge> {sentence(card.edge ?? "")}: {card.fallback}.
                     </p>
                 )}
+                {card.qini && card.qini.length > 1 && <Qini curve={card.qini} />}
                 {card.calibration && card.calibration.length > 0 && <Calibration card={card} />}
                 {card.note && <p class="soft small">{sentence(card.note)}.</p>}
                 {card.enough && (
                     <div class="stack" style={{ gap: "4px" }}>
                         <Fact name="Made" value={moment(card.made_at!)} />
-                        <Fact name="Model" value={`${card.model}${card.score === "intent" ? "" : `, version ${card.version}`}`} />
+                        <Fact name="Model" value={`${learners[card.model!] ?? card.model}${card.score === "intent" ? "" : `, version ${card.version}`}`} />
                         {Object.entries(card.learnt_from ?? {}).map(
                             ([name, n]) => typeof n === "number" && <Fact name={sentence(name.replace("_", " "))} value={count(n)} />,
                         )}
-                        {m && <Fact name="Ranks a pair right" value={percent(m.auc, 1)} />}
-                        {m && <Fact name="Brier score" value={m.brier.toFixed(4)} />}
-                        {m && <Fact name="… of always saying the rate" value={m.brier_base.toFixed(4)} />}
+                        {told && (
+                            <>
+                                <Fact name="Ranks a pair right" value={percent(told.auc, 1)} />
+                                <Fact name="Brier score" value={told.brier.toFixed(4)} />
+                                <Fact name="… of always saying the rate" value={told.brier_base.toFixed(4)} />
+                            </>
+                        )}
+                        {estimates.map(([name, e]) => (
+                            <Fact name={estimateNames[name] ?? sentence(name)} value={`${short(e.value)} (${short(e.low)} to ${short(e.high)})`} />
+                        ))}
                     </div>
                 )}
             </div>
@@ -120,7 +181,7 @@ export function Predictions() {
 }
 
 const shown = (s: PersonScore) =>
-    typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? percent(s.value, 0) : short(s.value);
+    isUplift(s.score) ? `${signed((s.value as number) * 100)} points` : typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? percent(s.value, 0) : short(s.value);
 
 /** A person's scores, on the person's page. */
 export function Scores({ scores }: { scores: PersonScore[] }) {
@@ -130,7 +191,7 @@ export function Scores({ scores }: { scores: PersonScore[] }) {
             {scores.map((s) => (
                 <li>
                     <div class="line spread small">
-                        <span title={sentence(s.title)}>{scoreName(s.score)}</span>
+                        <span title={sentence(s.title)}>{scoreName(s.score, s.title)}</span>
                         <strong class="num">{shown(s)}</strong>
                     </div>
                     {s.reasons.map((r) => (

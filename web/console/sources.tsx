@@ -5,7 +5,7 @@
  */
 import { useState } from "preact/hooks";
 import { Source, SourceWhole, part, send } from "./api";
-import { Asking, Badge, Card, Empty, Field, Page, When, attempt, say, useGet, useMayEdit } from "./ui";
+import { Asking, Badge, Card, Empty, Field, Listing, Page, When, attempt, say, useGet, useMayEdit } from "./ui";
 import { count, sentence, span } from "./words";
 
 const health: Record<string, [string, string]> = {
@@ -57,36 +57,14 @@ export function Sources() {
     return (
         <Page title="Sources" about="Everything that sends us data, and how well it goes.">
             <Card>
-                <Asking of={asked} n={6}>
-                    {({ sources }) =>
-                        sources.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>Source</th>
-                                            <th>State</th>
-                                            <th>Last record</th>
-                                            <th class="num">Accepted</th>
-                                            <th class="num">Refused</th>
-                                            <th class="num">Warnings</th>
-                                            <th class="num">Repeated</th>
-                                            <th class="num">No consent</th>
-                                            <th>Legal basis</th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {sources.map((s) => (
-                                            <SourceRow key={s.key} of={s} />
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
-                        ) : (
-                            <Empty title="No sources yet">A source appears with its first key or import.</Empty>
-                        )
-                    }
-                </Asking>
+                <Listing
+                    of={asked}
+                    rows={({ sources }) => sources}
+                    n={6}
+                    head={["Source", "State", "Last record", "#Accepted", "#Refused", "#Warnings", "#Repeated", "#No consent", "Legal basis"]}
+                    row={(s) => <SourceRow key={s.key} of={s} />}
+                    empty={<Empty title="No sources yet">A source appears with its first key or import.</Empty>}
+                />
             </Card>
             <FileCard />
             <Card title="Put the tag on your shop" pad>

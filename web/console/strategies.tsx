@@ -7,32 +7,11 @@ import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Definition, Doc, Problem, part, post } from "./api";
 import { DefinitionPage, Editing, Named } from "./definition";
 import { Badge, Bones, Card, Empty, Field, Listing, Page, Row, RuleBox, SessionContext, State, Tabs, When, Wrong, useGet } from "./ui";
+import { Models, WeightsFrom } from "./models";
+import { RECOMMENDERS, mixOf, told } from "./recommenders";
 import { Dial, Moved, PersonField, personOf } from "./who";
-import { bytes, count, moment, people, plural, sentence } from "./words";
+import { plural, sentence } from "./words";
 
-/* What each is, as one says it and at more length. */
-const RECOMMENDERS: [string, string, string][] = [
-    ["session", "Visits like this one", "what they held next"],
-    ["slist", "Beside and after it", "in the same visits"],
-    ["cooc", "Seen and bought together", "with what this person dealt with"],
-    ["rules", "What comes after it", "in the order people went"],
-    ["ease", "Together, less what a third explains", ""],
-    ["spectral", "The broad strokes of taste", ""],
-    ["als", "The person's whole taste", ""],
-    ["content", "Alike", "by category, brand, colour"],
-    ["complements", "Goes with it", "with the cart or the product in view"],
-    ["crosssell", "Goes with it", "with the cart or the product in view"],
-    ["upsell", "A step up in price", ""],
-    ["bundles", "Bought together", ""],
-    ["outfit", "The rest of the outfit", ""],
-    ["replenish", "Due again", ""],
-    ["quiz", "As the quiz was answered", ""],
-    ["trending", "Rising", "for everybody"],
-    ["bestsellers", "Selling", "for everybody"],
-    ["popular", "Dealt with most", "for everybody"],
-    ["recently_viewed", "Looked at lately", ""],
-];
-const told = (name: string) => RECOMMENDERS.find(([known]) => known === name) ?? [name, sentence(name), ""];
 const LIKES = ["category", "brand", "colour", "gender"];
 
 interface Effect {
@@ -57,57 +36,7 @@ interface Answer {
     items: Shown[];
     algorithm: { product_key: string; title: string }[];
 }
-interface Model {
-    key: string;
-    from: string;
-    to: string;
-    interactions: number;
-    sessions: number;
-    items: number;
-    ease_items: number;
-    factor_people: number;
-    bytes: number;
-    seconds: number;
-    held_out?: { protocol: string; questions: number } & Record<string, number | string>;
-}
-
-/* ---- the list, and the model --------------------------------------------------------------------- */
-
-function ModelCards() {
-    const asked = useGet<{ models: Model[] }>("/v1/models");
-    return (
-        <Listing
-            of={asked}
-            rows={({ models }) => models}
-            n={2}
-            empty={<Empty title="No model yet">One is made as soon as people have looked at products.</Empty>}
-            head={["Learnt from", "#Interactions", "#Sessions", "#Items", "#HR@20", "#MRR@20", "#NDCG@20", "#Memory", "#Seconds"]}
-            row={(m) => (
-                <tr key={m.key}>
-                    <td>
-                        {moment(m.from)} – {moment(m.to)}
-                        <div class="soft small">
-                            dense part: {plural(m.ease_items, "item")}, tastes of {people(m.factor_people)}
-                        </div>
-                        {m.held_out && (
-                            <div class="soft small">
-                                {m.held_out.protocol} {plural(m.held_out.questions, "question")}.
-                            </div>
-                        )}
-                    </td>
-                    <td class="num">{count(m.interactions)}</td>
-                    <td class="num">{count(m.sessions)}</td>
-                    <td class="num">{count(m.items)}</td>
-                    {["hr@20", "mrr@20", "ndcg@20"].map((name) => (
-                        <td class="num">{m.held_out ? Number(m.held_out[name]).toFixed(3) : "–"}</td>
-                    ))}
-                    <td class="num">{bytes(m.bytes)}</td>
-                    <td class="num">{m.seconds.toFixed(2)}</td>
-                </tr>
-            )}
-        />
-    );
-}
+/* ---- the list --------------------------------------------------------------------------------------- */
 
 export function Strategies() {
     const asked = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=strategy");
@@ -126,10 +55,10 @@ export function Strategies() {
             }
         >
             <Tabs at={tab} onPick={setTab} tabs={[["strategies", "Strategies"], ["models", "Models"]]} />
-            <Card>
-                {tab === "models" ? (
-                    <ModelCards />
-                ) : (
+            {tab === "models" ? (
+                <Models />
+            ) : (
+                <Card>
                     <Listing
                         of={asked}
                         rows={({ definitions }) => definitions}
@@ -160,8 +89,8 @@ export function Strategies() {
                             </Row>
                         )}
                     />
-                )}
-            </Card>
+                </Card>
+            )}
         </Page>
     );
 }
@@ -169,13 +98,6 @@ export function Strategies() {
 function wishes(doc: Doc): string {
     const of = (name: string, word: string) => (doc?.[name]?.length ? [plural(doc[name].length, word)] : []);
     return [...of("pins", "pin"), ...of("boosts", "boost"), ...(doc?.buries?.length ? [`${doc.buries.length} buried`] : []), ...of("notes", "note")].join(", ") || "none";
-}
-
-/* Weights as the engine reads a list: each next counts 0.7 of the one before, what is everybody's 0.3. */
-function mixOf(doc: Doc): [string, number][] {
-    const mix = doc?.mix ?? {};
-    if (!Array.isArray(mix)) return Object.entries(mix);
-    return mix.map((name: string, i: number) => [name, +((["trending", "bestsellers", "popular"].includes(name) ? 0.3 : 1) * 0.7 ** i).toFixed(3)]);
 }
 
 /* ---- one strategy ---------------------------------------------------------------------------------- */
@@ -197,8 +119,10 @@ export function Strategy({ id }: { id: string }) {
 
 function Weights({ of, may }: { of: Editing; may: boolean }) {
     const mix = mixOf(of.doc);
-    const set = (name: string, weight: number) => of.set({ ...of.doc, mix: { ...Object.fromEntries(mix), [name]: weight } });
-    const drop = (name: string) => of.set({ ...of.doc, mix: Object.fromEntries(mix.filter(([known]) => known !== name)) });
+    /* weights that were said apart are now in the mix */
+    const weights = typeof of.doc.weights === "string" ? of.doc.weights : undefined;
+    const set = (name: string, weight: number) => of.set({ ...of.doc, weights, mix: { ...Object.fromEntries(mix), [name]: weight } });
+    const drop = (name: string) => of.set({ ...of.doc, weights, mix: Object.fromEntries(mix.filter(([known]) => known !== name)) });
     const like = (name: string, weight: number) => {
         const likes = { ...of.doc.likes, [name]: weight };
         if (!weight) delete likes[name];
@@ -446,6 +370,7 @@ function Bench({ of, may, isNew }: { of: Editing; may: boolean; isNew: boolean }
             <div class="two even">
                 <Weights of={of} may={may} />
                 <div class="stack wide">
+                    <WeightsFrom of={of} may={may} />
                     <Card title="What people wish" pad>
                         <div class="stack">
                             {(["pins", "boosts", "buries"] as const).flatMap((name) =>
