@@ -278,17 +278,19 @@ function Body({ asked }: { asked: Asked<Results> }) {
                     <Power of={r} />
                 </Card>
             )}
-            <Card title="Compared">
-                <Asking of={asked} n={3}>
-                    {(x) => (
-                        <Comparisons
-                            rows={x.comparisons.filter((c) => c.tier !== "secondary")}
-                            alpha={x.alpha}
-                            empty="There is nothing to compare yet"
-                        />
-                    )}
-                </Asking>
-            </Card>
+            {!(r?.versus_holdout?.length && !r.comparisons.length) && (
+                <Card title="Compared">
+                    <Asking of={asked} n={3}>
+                        {(x) => (
+                            <Comparisons
+                                rows={x.comparisons.filter((c) => c.tier !== "secondary")}
+                                alpha={x.alpha}
+                                empty="There is nothing to compare yet"
+                            />
+                        )}
+                    </Asking>
+                </Card>
+            )}
             {r?.comparisons.some((c) => c.tier === "secondary") && (
                 <Card title="Other metrics" side={<span class="soft small">corrected for how many they are</span>}>
                     <Comparisons rows={r.comparisons.filter((c) => c.tier === "secondary")} alpha={r.alpha} empty="" />
