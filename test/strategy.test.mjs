@@ -123,6 +123,30 @@ test('R49: people pin, boost, bury and write notes, and see the effect beside th
     await server.post('/v1/recommend', { strategy: { mix: ['nonesuch'] } }, { status: 400 });
 });
 
+test('what a filter lets through follows the stock, the price and the filter itself, on the next request', async () => {
+    const filtered = (key, filter) => server.publish({ kind: 'strategy', key, title: key, mix: ['popular'], filter });
+    const shown = async (strategy) => keys(await recommend({ person: { user_id: someone() }, strategy, limit: 50 }));
+    const lets = async (strategy, key) => (await shown(strategy)).includes(key);
+    const change = (more) => load('products', [{ ...PRODUCTS.find((p) => p.product_key === 'shirt-3'), ...more }]);
+    await filtered('plenty', 'item.stock["web"] > 5 and item.category under "Shirts"');
+    await filtered('cheap', 'item.price < 25 EUR and item.category under "Shirts"');
+    await filtered('green', 'item.colour = "green"');
+    for (const round of [1, 2]) {
+        for (const asked of [1, 2]) assert.ok(await lets('plenty', 'shirt-3') && await lets('cheap', 'shirt-3') && !await lets('green', 'shirt-3'), `${round} ${asked}`);
+        await load('stock', [{ product_key: 'shirt-3', stock: { web: 4 } }]);
+        assert.ok(!await lets('plenty', 'shirt-3') && await lets('cheap', 'shirt-3'), 'few are left');
+        await load('stock', [{ product_key: 'shirt-3', stock: { web: 9 } }]);
+        assert.ok(await lets('plenty', 'shirt-3'), 'and more again');
+        await change({ price: '30' });
+        assert.ok(!await lets('cheap', 'shirt-3') && await lets('plenty', 'shirt-3'), 'dearer');
+        await change({ price: '20', colour: 'green' });
+        assert.ok(await lets('cheap', 'shirt-3') && await lets('green', 'shirt-3'), 'cheaper, and dyed');
+        await change({});
+    }
+    await filtered('plenty', 'item.stock["web"] < 5 or item.category under "Scarves"');
+    assert.ok(!await lets('plenty', 'shirt-3') && await lets('plenty', 'scarf-0'), 'another filter');
+});
+
 test('caps hold for category and seller, and variety puts unlike things beside each other', async () => {
     const seller = (key) => PRODUCTS.find((p) => p.product_key === key).attributes?.seller;
     const capped = keys(await recommend({ person: { user_id: someone() }, strategy: 'capped', limit: 8 }));

@@ -114,6 +114,12 @@ bool item_named(const struct item_names *names, const struct category_name *name
 /* A field by name, for rules: price, list_price, brand, colour, gender, category, in_stock, stock (key = store), margin, age_days, title, kind, product, any attribute. */
 struct item_field { enum fact_kind kind; f64 n; bool b; str text; struct money money; bool is_money; };
 struct item_field item_field(const struct catalog *catalog, const struct item *item, str name, str key, str market, i64 now_ms);
+/* False for a field that is one thing in one market or at one time and another elsewhere: what price it has, how old it is. */
+bool item_field_is_fixed(str name);
+/* A word that a reader leaves with an item as it now is (of catalog_item), and that is gone with it: 0 once it changed. Any thread;
+ * the last one left stays. */
+u64 item_remark(const struct item *item);
+void item_remark_set(const struct item *item, u64 remark);
 /* The item object of api.md (product_key, title, url, image, price …) without score and because; opens no brace: caller does. */
 void item_print(const struct item *item, str market, str locale, struct jsonw *w);
 

@@ -236,6 +236,35 @@ static void prices_change_by_themselves_and_variants_set_the_from_price(void **s
 }
 
 /* Everything that can be said, then saved in any order and loaded: the same bytes, digest and answers. */
+static void a_remark_goes_with_the_item_as_it_was(void **state)
+{
+    (void)state;
+    struct catalog *c = catalog_new();
+    item_id id = put(c, jeans, T0);
+    struct hash128 digest = catalog_digest(c);
+    assert_int_equal(item_remark(catalog_item(c, id)), 0);
+    item_remark_set(catalog_item(c, id), UINT64_MAX);
+    assert_true(item_remark(catalog_item(c, id)) == UINT64_MAX);
+    assert_true(hash128_eq(catalog_digest(c), digest));
+
+    struct stock zero[] = { { S("web"), 0 } };
+    struct price dear[] = { { .currency = currency_of(S("EUR")), .minor = 9999 } };
+    struct item_change changes[] = { { ITEM_STOCK, { .key = S("p-1-m"), .stock = zero, .stock_n = 1 } },
+                                     { ITEM_PRICES, { .key = S("p-1"), .prices = dear, .prices_n = 1 } },
+                                     { ITEM_REMOVE, { .key = S("p-1") } } };
+    for (isize i = 0; i < countof(changes); i++) {
+        assert_int_equal(catalog_apply(c, &changes[i], T0 + 1 + i).v, id.v);
+        assert_int_equal(item_remark(catalog_item(c, id)), 0);
+        item_remark_set(catalog_item(c, id), 7);
+    }
+    put(c, jeans, T0 + 9);
+    assert_int_equal(item_remark(catalog_item(c, id)), 0);
+    item_remark_set(catalog_item(c, id), 7);
+    put(c, "{\"product_key\":\"p-2\",\"title\":\"Takes a variant away\",\"variants\":[{\"variant_key\":\"p-1-m\"}]}", T0 + 10);
+    assert_int_equal(item_remark(catalog_item(c, id)), 0);
+    catalog_free(c);
+}
+
 static void a_loaded_catalogue_is_the_one_that_was_folded(void **state)
 {
     (void)state;
@@ -379,6 +408,7 @@ int main(void)
         TEST(a_variant_named_first_by_an_event_ends_at_its_product),
         TEST(removing_and_hiding_act_at_once_and_ids_stay),
         TEST(prices_change_by_themselves_and_variants_set_the_from_price),
+        TEST(a_remark_goes_with_the_item_as_it_was),
         TEST(a_loaded_catalogue_is_the_one_that_was_folded),
         TEST(any_field_that_changes_changes_the_digest),
         TEST(what_is_wrong_with_an_item_is_named),

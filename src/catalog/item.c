@@ -457,6 +457,22 @@ struct item_field item_field(const struct catalog *catalog, const struct item *i
     return (struct item_field){ 0 };
 }
 
+bool item_field_is_fixed(str name) { return !is_price_field(name) && !str_eq(name, S("age_days")); }
+
+/* Of an item in its block, at whose head it stands. */
+static struct held *held_with(const struct item *item)
+{
+    static_assert(offsetof(struct held, state.item) == 0, "an item is found by its block's address");
+    return (struct held *)(uintptr_t)item;
+}
+
+u64 item_remark(const struct item *item) { return atomic_load_explicit(&held_with(item)->remark, memory_order_relaxed); }
+
+void item_remark_set(const struct item *item, u64 remark)
+{
+    atomic_store_explicit(&held_with(item)->remark, remark, memory_order_relaxed);
+}
+
 static void print_money(struct jsonw *w, const char *key, i64 minor, currency c)
 {
     char code[4];

@@ -5,6 +5,8 @@
 #ifndef CATALOG_ITEM_H
 #define CATALOG_ITEM_H
 
+#include <stdatomic.h>
+
 #include "catalog/catalog.h"
 
 enum {
@@ -26,8 +28,8 @@ struct item_state {
     isize born_n;
 };
 
-/* The block: the state, then everything it points to. */
-struct held { struct item_state state; struct hash128 digest; };
+/* The block: the state, then everything it points to. The remark is no part of the state: each block begins without. */
+struct held { struct item_state state; struct hash128 digest; _Atomic u64 remark; };
 
 void item_state_visit(struct codec *c, struct item_state *state);
 struct held *item_hold(const struct item_state *state);

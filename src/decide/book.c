@@ -10,6 +10,7 @@
 #include "ingest/ingest.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -294,6 +295,20 @@ static void build_keys(struct building *b)
 
 /* ---- strategies, placements, campaigns ----------------------------------------------------------------- */
 
+/* One number a book, so that no answer given for one counts for another. A book that is only being tried keeps nothing: it would push out
+ * what the published one has. */
+static void keep_answers(const struct building *b)
+{
+    static _Atomic u32 books;
+    struct book *book = b->book;
+    u32 number = atomic_fetch_add(&books, 1) + 1;
+    u8 place = 0;
+    for (isize i = 0; !b->candidate && i < book->strategies_n && place < KEPT_PLACES; i++) {
+        struct strategy *s = &book->strategies[i];
+        if (s->filter && rule_is_of_item(s->filter, item_field_is_fixed)) s->kept = (struct kept_answers){ number, ++place };
+    }
+}
+
 static void build_strategies(struct building *b)
 {
     struct book *book = b->book;
@@ -302,6 +317,7 @@ static void build_strategies(struct building *b)
     book->strategies = arena_new(b->a, struct strategy, PLACEMENTS_MAX);
     while ((doc = building_next(b, "strategy", &at)) && book->strategies_n < PLACEMENTS_MAX)
         b->failed |= strategy_read(b->a, doc, b->def->key, b->names, &book->strategies[book->strategies_n++], b->errors) != ERR_OK;
+    keep_answers(b);
 }
 
 static bool has_strategy(const struct book *book, str key)

@@ -327,6 +327,21 @@ static bool holds_of(struct picking *p, const struct rule *rule, u32 id)
     return rule_holds(rule_run(rule, &p->facts));
 }
 
+/* A filter that asks of nothing but the item has one answer an item until that changes, or what is published does. The item's remark holds
+ * it: the book it was asked for above, then two bits a place, whether it was asked and whether it holds. Threads that ask at once may each
+ * lose what the other left: it is asked again. Asked of the item as it is or newer, never older than what the remark is gone with. */
+static bool filter_holds(struct picking *p, const struct item *item)
+{
+    const struct strategy *s = p->strategy;
+    if (s->kept.place == 0) return holds_of(p, s->filter, item->id.v);
+    u64 remark = item_remark(item), asked = (u64)1 << 2 * (s->kept.place - 1), held = asked << 1;
+    if (remark >> 32 != s->kept.book) remark = (u64)s->kept.book << 32;
+    if (remark & asked) return remark & held;
+    bool is = holds_of(p, s->filter, item->id.v);
+    item_remark_set(item, remark | asked | (is ? held : 0));
+    return is;
+}
+
 static bool eligible(void *ctx, u32 id)
 {
     struct picking *p = ctx;
@@ -340,7 +355,7 @@ static bool eligible(void *ctx, u32 id)
     if (p->hide_seen && seen_before(p, id)) return false;
     const struct affinity *choice;
     if (p->only_chosen && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice) == 0) return false;
-    if (p->strategy && !holds_of(p, p->strategy->filter, id)) return false;
+    if (p->strategy && !filter_holds(p, item)) return false;
     return holds_of(p, p->filter, id);
 }
 

@@ -126,6 +126,9 @@ struct learnt_mix {
 };
 void learnt_mix_visit(struct codec *c, struct learnt_mix *v);
 u32 strategy_hash(str key);         /* never 0 */
+/* Where items keep their answers to a rule that asks of nothing but the item: under this book, in this place, from 1. 0: nowhere. */
+enum { KEPT_PLACES = 16 };
+struct kept_answers { u32 book; u8 place; };
 /* `strategy.c` has the document. */
 struct strategy {
     str key;
@@ -141,6 +144,7 @@ struct strategy {
     u8 rows_by; isize rows_items;   /* rows.c: enum rows_by, and how many of each */
     f64 tastes[TASTES];             /* score * (1 + this * liking); 0: not weighed */
     const struct rule *filter;
+    struct kept_answers kept;       /* of the filter: each item keeps its own */
     struct boost { const struct rule *rule; f64 by; str text, note; bool bury; } *boosts; isize boosts_n;
     struct pin { str item; i32 position; str note; } *pins; isize pins_n;
     const struct json *notes;       /* [{"text", "author", "at"}], as written; may be null */

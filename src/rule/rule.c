@@ -50,6 +50,20 @@ enum err rule_compile(arena *a, str text, enum rule_place place, const struct ru
 u32 rule_depends_on(const struct rule *rule) { return rule->depends; }
 i64 rule_cost(const struct rule *rule) { return rule->cost; }
 
+static bool fields_pass(const struct node *n, bool (*fixed)(str field))
+{
+    if (n->kind == NODE_ITEM && !fixed(n->name)) return false;
+    if (n->index && !fields_pass(n->index, fixed)) return false;
+    for (isize i = 0; i < n->kids_n; i++)
+        if (!fields_pass(n->kids[i], fixed)) return false;
+    return true;
+}
+
+bool rule_is_of_item(const struct rule *rule, bool (*fixed)(str field))
+{
+    return rule->depends == RULE_ON_ITEM && fields_pass(rule->root, fixed);
+}
+
 isize rule_segments(const struct rule *rule, segment_id *out, isize max)
 {
     for (isize i = 0; i < rule->segments_n && i < max; i++) out[i] = rule->segments[i];

@@ -108,6 +108,8 @@ enum rule_depends {
     RULE_ON_AFFINITY = 32, RULE_ON_QUIZ = 64, RULE_ON_TIME = 128,
 };
 u32 rule_depends_on(const struct rule *rule);
+/* True when the rule asks of nothing but the candidate, and of no fields of it but those that `fixed` lets pass: who asks and when is all one. */
+bool rule_is_of_item(const struct rule *rule, bool (*fixed)(str field));
 /* A bit for each type of event that may touch the rule; types 64 apart share one. Quicker than asking for each entry. */
 u64 rule_types(const struct rule *rule);
 static inline u64 rule_type_bit(u16 type) { return (u64)1 << (type & 63); }

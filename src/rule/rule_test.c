@@ -302,6 +302,8 @@ static void a_rule_knows_what_touches_it(void **state)
         if (rule_touched_by(compiled(rows[i].text, RULE_FILTER), &rows[i].entry, &facts) != rows[i].want) fail_msg("%s", rows[i].why);
 }
 
+static bool not_price(str field) { return !str_eq(field, S("price")); }
+
 static void a_rule_says_what_it_depends_on(void **state)
 {
     (void)state;
@@ -317,6 +319,19 @@ static void a_rule_says_what_it_depends_on(void **state)
     };
     for (isize i = 0; i < countof(rows); i++)
         assert_int_equal(rule_depends_on(compiled(rows[i].text, RULE_FILTER)), rows[i].want);
+    static const struct { str text; bool alone; } of_item[] = {
+        { S_INIT("item.in_stock and not (item.brand = \"Acme\" or item.stock[\"oslo\"] > 3)"), true },
+        { S_INIT("item.category under \"Jeans\""), true },
+        { S_INIT("item.in_stock and item.price < 20 EUR"), false },
+        { S_INIT("item.stock[context.store] > 3"), false },
+        { S_INIT("item.in_stock and gender = \"x\""), false },
+        { S_INIT("item.in_stock and predicted(\"churn\") < 0.5"), false },
+        { S_INIT("item.in_stock and not did(product_viewed where brand = \"a\")"), false },
+        { S_INIT("not purchased(item)"), false },
+        { S_INIT("context.weather = \"hot\""), false },
+    };
+    for (isize i = 0; i < countof(of_item); i++)
+        if (rule_is_of_item(compiled(of_item[i].text, RULE_FILTER), not_price) != of_item[i].alone) fail_msg("%.*s", STR_FMT(of_item[i].text));
     segment_id ids[4];
     assert_int_equal(rule_segments(compiled(S("in segment \"vip\" or not in segment \"newcomers\""), RULE_SEGMENT), ids, 4), 2);
     assert_int_equal(ids[0].v, 1);
