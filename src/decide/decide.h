@@ -210,7 +210,8 @@ struct book_flag {
     str key, title;
     bool paused;
     const struct flag *flag;
-    const struct rule **targets;    /* of each rule; null: everyone */
+    const struct rule **targets;    /* of each rule; null: everyone. Flags whose targets say the same share the rule */
+    u32 *asks;                      /* of each rule with a target: its number among all that are asked, from 0 */
     const struct json *document;
 };
 /* Kind "flag_file": {"dialect": "growthbook|optimizely", "file": {…}}: another product's flags, answered as that product would. */
@@ -231,6 +232,7 @@ struct book {
     struct feed *feeds; isize feeds_n;
     const struct search_rules *search;                  /* never null */
     struct book_flag *flags; isize flags_n;             /* by key */
+    isize flag_targets_n;                               /* how many targets that differ */
     struct book_flag_file *flag_files; isize flag_files_n;
     str *event_names; isize event_names_n;              /* a shop's own, for SDKs that report only what they were told of */
     struct settings settings;
@@ -416,7 +418,8 @@ struct flag_asking {
     const struct decide_request *request;
     str id;
     arena *a;
-    struct rule_facts facts; bool have_facts;           /* decide_flag's own */
+    struct rule_facts facts; bool have_facts;           /* decide_flag's own, and what it found out */
+    u8 *answers;                    /* to each target of the book: 0 not asked yet, else 1 + whether it holds */
     const struct book_flag *flag;
     isize deep;
 };

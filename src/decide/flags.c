@@ -61,10 +61,19 @@ static void allocate(struct building *b, struct flag_rule *rule, const struct js
 
 /* ---- one flag ----------------------------------------------------------------------------------------------- */
 
-static const struct rule *compile_target(struct building *b, const struct flag_rule *rule)
+/* Once for all rules that say the same: a shop asks for the same country in a hundred flags. */
+static const struct rule *compile_target(struct building *b, const struct flag_rule *rule, u32 *asks)
 {
     if (rule->target.len == 0) return NULL;
-    return building_rule(b, rule->target, RULE_TARGET, arena_printf(b->a, "rules.%.*s.target", STR_FMT(rule->key)).ptr);
+    struct hash128 says = hash128(rule->target, 0);
+    u64 known = map_get(b->known, says, 0);
+    *asks = (u32)(known ? known - 1 : (u64)b->targets.n);
+    if (known) return b->targets.at[known - 1];
+    const struct rule *out = building_rule(b, rule->target, RULE_TARGET, arena_printf(b->a, "rules.%.*s.target", STR_FMT(rule->key)).ptr);
+    if (!out) return NULL;
+    vec_push(&b->targets, out);
+    (void)map_put(b->known, says, (u64)b->targets.n);
+    return out;
 }
 
 /* The key is the definition's, whatever the document says. */
@@ -111,11 +120,12 @@ static void build_flag(struct building *b, const struct json *doc)
     *f = (struct book_flag){ .id = b->def->id, .number = b->def->number, .key = b->def->key, .flag = flag, .document = doc,
                              .title = json_str(json_get(doc, S("title")), b->def->key), .paused = b->def->paused };
     f->targets = arena_new(a, const struct rule *, flag->rules_n);
+    f->asks = arena_new(a, u32, flag->rules_n);
     ((struct flag *)(uintptr_t)flag)->paused |= b->def->paused;
     for (isize i = 0; i < flag->rules_n; i++) {
         struct flag_rule *rule = (struct flag_rule *)(uintptr_t)&flag->rules[i];
         const struct json *from = rule_in(doc, rule->key);
-        f->targets[i] = compile_target(b, rule);
+        f->targets[i] = compile_target(b, rule, &f->asks[i]);
         if (json_get(from, S("ramp"))) check_ramp(b, rule, json_get(from, S("ramp")));
         if (rule->kind == FLAG_EXPERIMENT && (i >= EXPERIENCES_MAX || rule->variations_n > EXPERIENCE_VARIATIONS_MAX))
             building_refuse(b, "rules", 0, "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
@@ -216,7 +226,8 @@ static void name_events(struct building *b)
 bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
                       const struct rule_names *names, struct definition_errors *errors)
 {
-    struct building b = { book, &book->arena, definitions, candidate, names, errors, NULL, false };
+    struct building b = { .book = book, .a = &book->arena, .definitions = definitions, .candidate = candidate, .names = names,
+                          .errors = errors, .known = map_new(64) };
     const struct json *doc;
     isize at = 0, n = 0;
     while (definition_next(definitions, S("flag"), &at)) n++;
@@ -229,6 +240,9 @@ bool book_build_flags(struct book *book, const struct definitions *definitions, 
     while ((doc = building_next(&b, "flag_file", &at))) build_file(&b, doc);
     check_between(&b);
     name_events(&b);
+    book->flag_targets_n = b.targets.n;
+    map_free(b.known);
+    vec_fini(&b.targets);
     return !b.failed;
 }
 
@@ -247,12 +261,17 @@ static const struct profile *profile_of(struct flag_asking *q)
     return w->profile;
 }
 
+/* Asked once of each target, in however many flags it stands: the facts are the same for all flags of a request. */
 static bool matches(void *ctx, isize rule, str target)
 {
     struct flag_asking *q = ctx;
     const struct rule *compiled = q->flag->targets[rule];
     (void)target;
-    return compiled && rule_holds(rule_run(compiled, facts_of(q)));
+    if (!compiled) return false;
+    if (!q->answers) q->answers = arena_new(q->a, u8, q->world->book->flag_targets_n);
+    u8 *answer = &q->answers[q->flag->asks[rule]];
+    if (*answer == 0) *answer = 1 + rule_holds(rule_run(compiled, facts_of(q)));
+    return *answer == 2;
 }
 
 static bool has(void *ctx, const struct flag_requirement *requirement)

@@ -16,6 +16,8 @@ struct building {
     struct definition_errors *errors;
     const struct definition *def;   /* the one being compiled */
     bool failed;
+    struct map *known;              /* flags.c: what a target says -> its number, from 1; and by number */
+    struct { const struct rule **at; isize n, cap; } targets;
 };
 /* One thing wrong with the definition at hand; `path` within it, column from 1 in a rule, 0 elsewhere. */
 void PRINTF_LIKE(4, 5) building_refuse(struct building *b, const char *path, isize column, const char *format, ...);
