@@ -19,7 +19,8 @@
 
 enum { PEOPLE_PER_BRACKET = 2000, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
 
-struct builder { pthread_t thread; struct queue *stop; };       /* nothing is ever queued; closing it ends the wait */
+/* Nothing is ever queued; closing it ends the wait. `stopping` ends a build that goes on. */
+struct builder { pthread_t thread; struct queue *stop; atomic_bool stopping; };
 
 struct learning {
     struct fold *fold;
@@ -135,6 +136,7 @@ void fold_train(struct fold *fold)
     struct recommend_options options = recommend_defaults();
     options.memory_bytes = (isize)fold->config->train_mb << 20;
     options.progress = &fold->live.training.steps;
+    options.stop = fold->builder ? &fold->builder->stopping : NULL;
     u32 items = (u32)catalog_count(fold->live.catalog) + 1;
     const struct model *before = atomic_load(&fold->live.model);
     /* What needs dense algebra may take minutes: what was clicked meanwhile should not wait for it. */
@@ -146,6 +148,11 @@ void fold_train(struct fold *fold)
     }
     stage(fold, TRAINING_WHOLE);
     struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options, fold->live.catalog);
+    if (options.stop && atomic_load(options.stop)) {
+        model_free(model);
+        vec_fini(&l.all);
+        return;
+    }
     stage(fold, TRAINING_MEASURING);
     model_measure(model, l.all.at, l.all.n);
     publish(fold, model);
@@ -238,6 +245,7 @@ void builder_start(struct fold *fold)
 void builder_stop(struct fold *fold)
 {
     struct builder *b = fold->builder;
+    atomic_store(&b->stopping, true);
     queue_close(b->stop);
     pthread_join(b->thread, NULL);
     queue_free(b->stop);

@@ -232,7 +232,7 @@ void build_factors(struct build *b)
         for (isize i = 0; i < (isize)m->items; i++)
             for (isize k = 0; k < d && items.from[i + 1] > items.from[i]; k++)
                 v[i * d + k] = (f32)(spread * 3.4641016151377544 * (rng_unit(&rng) - .5));  /* uniform, that deviation */
-        for (isize round = 0; round < o->als_rounds; round++) {
+        for (isize round = 0; round < o->als_rounds && !told_to_stop(b); round++) {
             half_round(o, &people, v, (isize)m->items, alpha, d, u, &b->scratch);
             half_round(o, &items, u, people.n, alpha, d, v, &b->scratch);
         }

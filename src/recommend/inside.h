@@ -84,7 +84,11 @@ struct build {
     u32 *full_from, *full;          /* item -> all its sessions, newest first */
     f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
 };
-static inline bool builds(const struct build *b, enum recommender r) { return b->m->options.only == 0 || b->m->options.only >> r & 1; }
+static inline bool told_to_stop(const struct build *b) { return b->m->options.stop && atomic_load(b->m->options.stop); }
+static inline bool builds(const struct build *b, enum recommender r)
+{
+    return (b->m->options.only == 0 || b->m->options.only >> r & 1) && !told_to_stop(b);
+}
 /* What age leaves of a session: old is little, but in order. Of 0 days: all. */
 static inline f64 faded(i64 age_ms, f64 days)
 {

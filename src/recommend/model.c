@@ -311,6 +311,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     step_done(m);
     arena_fini(&b.scratch);
     m->options.progress = NULL;                         /* the model outlives whoever asked */
+    m->options.stop = NULL;
     m->card.memory_limit = m->options.memory_bytes;
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;

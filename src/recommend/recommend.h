@@ -60,6 +60,7 @@ struct recommend_options {
     isize memory_bytes;             /* what building may take at most for dense algebra: the head shrinks to it */
     u64 seed;
     _Atomic u32 *progress;          /* null, or where steps done are counted, of BUILD_STEPS */
+    const atomic_bool *stop;        /* null, or: true ends a build early; what comes back then is not whole, to be freed */
     u32 only;                       /* bit set over enum recommender: build no more than these; 0: all */
 };
 enum { BUILD_STEPS = 11 };

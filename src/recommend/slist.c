@@ -159,7 +159,7 @@ static void solve_rows(struct equations *e)
     struct arena_mark mark = arena_mark(&b->scratch);
     for (u32 i = 0; i < m->items; i++) {
         table->from[i + 1] = (u32)pairs.n;
-        if (b->full_from[i] == b->full_from[i + 1] || !is_asked(b, i)) continue;
+        if (b->full_from[i] == b->full_from[i + 1] || !is_asked(b, i) || told_to_stop(b)) continue;
         solve(e, i, queue, waits);
         isize given_n = 0;
         for (isize t = 0; t < e->touched_n; t++) {

@@ -87,7 +87,7 @@ static const f32 *singular(struct build *b, const struct lists *people, const st
     for (isize i = 0; i < items->n; i++)
         for (isize c = 0; c < k && by_item[i] > 0; c++) z[i * k + c] = (f32)(rng_unit(&rng) - .5);
     for (int round = 0; round < ITERATIONS; round++) {
-        if (!orthonormal(z, items->n, k, q, a)) return NULL;
+        if (told_to_stop(b) || !orthonormal(z, items->n, k, q, a)) return NULL;
         spread(people, by_person, by_item, q, k, b->m->options.threads, y);
         spread(items, by_item, by_person, y, k, b->m->options.threads, z);
     }
