@@ -131,7 +131,7 @@ test('R126: one start command opens a demo shop with realistic traffic', async (
         for (const one of now.latest) seen.add(one.type);
         return now.events.total > first.events.total + 8 && now.decisions.total > first.decisions.total
             && seen.has('product_viewed') && seen.has('page_viewed');
-    }, 30_000, 200);
+    }, 120_000, 200);       // a visit takes its time, from the front page to a product
     assert.deepEqual(page.wrong, []);
     await page.context().close();
 });
