@@ -27,9 +27,8 @@ import {
     Page,
     Row,
     RuleBox,
-    State,
+    Standing,
     Tabs,
-    When,
     attempt,
     go,
     say,
@@ -75,13 +74,7 @@ export function Campaigns() {
                                     </div>
                                 ))}
                             </td>
-                            <td>
-                                <State of={d} />
-                            </td>
-                            <td>
-                                <When at={d.updated_at} />
-                                <div class="soft small">{d.owner}</div>
-                            </td>
+                            <Standing of={d} />
                             <td class="right">
                                 <a class="button small" href={`#/campaigns/${part(d.key)}/results`}>
                                     Results

@@ -8,7 +8,7 @@ import { Definition, Doc, part, post } from "./api";
 import { DefinitionPage, Editing, Named, inForce } from "./definition";
 import { Rules, Value, kinds, nothing, retyped, types } from "./flag_rules";
 import { shareOf } from "./ranges";
-import { Asking, Badge, Card, Empty, Field, Listing, Page, Row, State, When, attempt, say, useGet, useMayEdit } from "./ui";
+import { Asking, Badge, Card, Empty, Field, Listing, Page, Row, Standing, attempt, say, useGet, useMayEdit } from "./ui";
 import { plural, sentence } from "./words";
 
 /* ---- the list ----------------------------------------------------------------------------------- */
@@ -81,13 +81,7 @@ export function Flags() {
                             <td class="small num" style={{ textAlign: "left" }}>
                                 <Reach rules={d.document?.rules ?? []} />
                             </td>
-                            <td>
-                                <State of={d} />
-                            </td>
-                            <td>
-                                <When at={d.updated_at} />
-                                <div class="soft small">{d.owner}</div>
-                            </td>
+                            <Standing of={d} />
                             <td class="right">
                                 <a class="button small" href={`#/flags/${part(d.key)}/results`}>
                                     Results

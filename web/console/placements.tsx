@@ -4,7 +4,7 @@
  */
 import { Definition, part } from "./api";
 import { DefinitionPage, Editing, Named, Text } from "./definition";
-import { Badge, Card, Empty, Field, Listing, Page, Row, State, When, useGet, useMayEdit } from "./ui";
+import { Badge, Card, Empty, Field, Listing, Page, Row, Standing, When, useGet, useMayEdit } from "./ui";
 import { plural } from "./words";
 
 export function Placements() {
@@ -52,13 +52,7 @@ export function Placements() {
                                     )}
                                 </span>
                             </td>
-                            <td>
-                                <State of={d} />
-                            </td>
-                            <td>
-                                <When at={d.updated_at} />
-                                <div class="soft small">{d.owner}</div>
-                            </td>
+                            <Standing of={d} />
                         </Row>
                     )}
                     empty={

@@ -5,7 +5,7 @@
 import { useState } from "preact/hooks";
 import { Definition, Doc, call, part, post } from "./api";
 import { DefinitionPage, Editing, Named, Text, first } from "./definition";
-import { Card, Empty, Listing, Page, Row, State, When, attempt, go, useGet, useMayEdit } from "./ui";
+import { Card, Empty, Listing, Page, Row, Standing, attempt, go, useGet, useMayEdit } from "./ui";
 import { plural } from "./words";
 
 interface Saying {
@@ -44,13 +44,7 @@ export function Quizzes() {
                                 <div class="soft small">{d.key}</div>
                             </td>
                             <td>{plural(d.document?.questions?.length ?? 0, "question")}</td>
-                            <td>
-                                <State of={d} />
-                            </td>
-                            <td>
-                                <When at={d.updated_at} />
-                                <div class="soft small">{d.owner}</div>
-                            </td>
+                            <Standing of={d} />
                         </Row>
                     )}
                     empty={

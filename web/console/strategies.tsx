@@ -6,7 +6,7 @@
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Definition, Doc, Problem, part, post } from "./api";
 import { DefinitionPage, Editing, Named } from "./definition";
-import { Badge, Bones, Card, Empty, Field, Listing, Page, Row, RuleBox, SessionContext, State, Tabs, When, Wrong, useGet } from "./ui";
+import { Badge, Bones, Card, Empty, Field, Listing, Page, Row, RuleBox, SessionContext, Standing, Tabs, When, Wrong, useGet } from "./ui";
 import { Models, WeightsFrom } from "./models";
 import { RECOMMENDERS, mixOf, told } from "./recommenders";
 import { Dial, Moved, PersonField, personOf } from "./who";
@@ -79,13 +79,7 @@ export function Strategies() {
                                     </span>
                                 </td>
                                 <td class="soft small">{wishes(d.document)}</td>
-                                <td>
-                                    <State of={d} />
-                                </td>
-                                <td>
-                                    <When at={d.updated_at} />
-                                    <div class="soft small">{d.owner}</div>
-                                </td>
+                                <Standing of={d} />
                             </Row>
                         )}
                     />

@@ -4,7 +4,7 @@
  */
 import { ComponentChildren, VNode, cloneElement, createContext } from "preact";
 import { useCallback, useContext, useEffect, useId, useRef, useState } from "preact/hooks";
-import { Problem, Session, get } from "./api";
+import { Definition, Problem, Session, get } from "./api";
 import { ago, moment } from "./words";
 
 /* ---- the address: #/people/p-1?tab=x -------------------------------------------------------- */
@@ -204,6 +204,21 @@ export function State({
             <Badge tone={tone}>{name}</Badge>
             {ahead ? <Badge plain>changes not live</Badge> : null}
         </span>
+    );
+}
+
+/** The last cells of a definition in a list: how it stands, when it changed and whose it is. */
+export function Standing({ of }: { of: Definition }) {
+    return (
+        <>
+            <td>
+                <State of={of} />
+            </td>
+            <td>
+                <When at={of.updated_at} />
+                <div class="soft small">{of.owner}</div>
+            </td>
+        </>
     );
 }
 
