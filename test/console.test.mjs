@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
+import { addEditor, openConsole } from './lib/console.mjs';
 import { eventually, startServer } from './lib/server.mjs';
 
 const { chromium } = createRequire(import.meta.url)('playwright-core');
@@ -26,7 +27,7 @@ before(async () => {
         chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
             '--disable-component-update', '--disable-sync', '--no-first-run'] }),
     ]);
-    await server.post('/v1/accounts', { email: 'kari@shop.test', role: 'editor', password: 'long enough for this' });
+    await addEditor(server);
     await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '0%', currency: 'EUR' });
     const products = Array.from({ length: 8 }, (_, i) => ({ product_key: `shirt-${i}`, title: `Shirt ${i}`, brand: i % 2 ? 'Fjell' : 'Nordlys', category: 'Clothes > Shirts',
         colour: ['green', 'blue'][i % 2], price: '20', currency: 'EUR', stock: { web: 9 }, url: `https://shop.test/p/shirt-${i}` }));
@@ -54,20 +55,7 @@ after(async () => {
     await server?.stop({ remove: true });
 });
 
-async function open(t, hash) {
-    const context = await browser.newContext({ viewport: { width: 1300, height: 1600 } });
-    t.after(() => context.close());
-    const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
-    page.wrong = [];
-    page.on('pageerror', (e) => page.wrong.push(e.message));
-    await page.goto(`${server.url}/#/${hash}`);
-    await page.fill('[name=email]', 'kari@shop.test');
-    await page.fill('[name=password]', 'long enough for this');
-    await page.keyboard.press('Enter');
-    await page.waitForSelector('.side nav');
-    return page;
-}
+const open = (t, hash) => openConsole(t, browser, server, hash, { height: 1600, timeout_ms: 15_000 });
 
 const titles = (page, nth) => page.locator('.goods').nth(nth).locator('strong').allTextContents();
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
+import { addEditor, openConsole } from './lib/console.mjs';
 import { opmaat, startServer } from './lib/server.mjs';
 
 const { chromium } = createRequire(import.meta.url)('playwright-core');
@@ -23,7 +24,7 @@ before(async () => {
         chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
             '--disable-component-update', '--disable-sync', '--no-first-run'] }),
     ]);
-    await server.post('/v1/accounts', { email: 'kari@shop.test', role: 'editor', password: 'long enough for this' });
+    await addEditor(server);
     await server.publish(checkout);
 });
 after(async () => {
@@ -31,20 +32,7 @@ after(async () => {
     await server?.stop({ remove: true });
 });
 
-async function open(t, hash) {
-    const context = await browser.newContext({ viewport: { width: 1300, height: 2400 } });
-    t.after(() => context.close());
-    const page = await context.newPage();
-    page.setDefaultTimeout(6000);
-    page.wrong = [];
-    page.on('pageerror', (e) => page.wrong.push(e.message));
-    await page.goto(`${server.url}/#/${hash}`);
-    await page.fill('[name=email]', 'kari@shop.test');
-    await page.fill('[name=password]', 'long enough for this');
-    await page.keyboard.press('Enter');
-    await page.waitForSelector('.side nav');
-    return page;
-}
+const open = (t, hash) => openConsole(t, browser, server, hash, { height: 2400, timeout_ms: 6000 });
 
 /** The variation of each of the people, as a shop's server asks for it. */
 async function assignments(flag = 'checkout', context = { country: 'NO' }) {
