@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,9 +132,37 @@ static bool is_ready(i32 port)
     return ok;
 }
 
+/* A virtual processor with nothing to do is given back to its host, and on a busy host it is milliseconds until it runs again: a bare epoll loop
+ * asked 400 times a second had a p99 of 2 to 3 ms, and of .08 ms beside threads that only keep the processors from halting. They run at
+ * SCHED_IDLE: whoever else wants to run does so at once. */
+_Noreturn static void *idle_on(void *none)
+{
+    for (volatile u64 turns = 0;; turns++) (void)none;
+}
+
+static void keep_processors_awake(void)
+{
+    static bool done;
+    if (done) return;
+    done = true;
+    pid_t pid = fork();
+    if (pid) {
+        end_later(pid);
+        return;
+    }
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+    for (long i = sysconf(_SC_NPROCESSORS_ONLN); i > 1; i--) {
+        pthread_t thread;
+        (void)pthread_create(&thread, NULL, idle_on, NULL);
+    }
+    (void)idle_on(NULL);
+}
+
 f64 server_start(struct server *server)
 {
     char address[32];
+    keep_processors_awake();
     server->port = free_port();
     (void)snprintf(address, sizeof address, "127.0.0.1:%d", server->port);
     i64 began = clock_monotonic_us();
