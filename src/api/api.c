@@ -195,6 +195,7 @@ struct jobs { struct queue *queue; pthread_t thread; };
 
 static void *jobs_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "jobs");
     struct jobs *jobs = ctx;
     void *call;
     rcu_thread_start();

@@ -384,6 +384,7 @@ static void pull_feeds(struct imports *imports)
 
 static void *imports_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "imports");
     struct imports *imports = ctx;
     void *job;
     isize n;

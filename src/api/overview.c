@@ -211,6 +211,7 @@ static isize watchers(struct streams *streams)
 
 static void *streams_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "overview");
     struct streams *streams = ctx;
     void *nothing;
     while (queue_take(streams->wake, &nothing, 1, watchers(streams) ? SECOND_MS : -1) >= 0)

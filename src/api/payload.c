@@ -219,6 +219,7 @@ static void tell_change(struct flag_service *s, const struct flag_payload *p)
 
 static void *watch(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "flags");
     struct flag_service *s = ctx;
     u64 digest = 0, version = 0;
     rcu_thread_start();

@@ -241,6 +241,7 @@ static void live_past(struct demo *d, i64 from_ms, i64 now_ms)
 
 static void *live_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "shoppers");
     struct demo *d = ctx;
     rcu_thread_start();
     demo_shoppers_hurry(d->shoppers, clock_now(clock_system()), 5);

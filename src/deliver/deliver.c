@@ -428,6 +428,7 @@ static void read_connectors(struct deliver *d)
 
 static void *deliver_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "deliver");
     struct deliver *d = ctx;
     rcu_thread_start();
     while (!atomic_load(&d->stopping)) {

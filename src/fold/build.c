@@ -202,6 +202,7 @@ void fold_freshen(struct fold *fold)
 
 static void *builder_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "builder");
     struct fold *fold = ctx;
     struct builder *b = fold->builder;
     rcu_thread_start();

@@ -411,6 +411,7 @@ static i64 wait_for(struct fold *fold)
 
 static void *fold_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "fold");
     struct fold *fold = ctx;
     void *work[TAKE];
     for (bool running = true; running;) {

@@ -77,6 +77,7 @@ static void keep_up(struct fold *fold, struct indexer *x)
 
 static void *indexer_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "indexer");
     struct fold *fold = ctx;
     struct indexer *x = fold->indexer;
     rcu_thread_start();

@@ -289,6 +289,7 @@ isize fold_learn(struct fold *fold)
 
 static void *learner_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "learner");
     struct fold *fold = ctx;
     void *nothing;
     i64 wait_ms = fold->config->learn_ms;

@@ -464,6 +464,7 @@ static bool batch_write(struct flush *flush, struct batch *b)
 
 static void *flush_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "flush");
     struct flush *flush = ctx;
     void *batch;
     while (queue_take(flush->queue, &batch, 1, -1) >= 0) {

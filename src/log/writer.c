@@ -293,6 +293,7 @@ static struct group *commit(struct log_writer *w, struct group *groups)
 
 static void *run(void *writer)
 {
+    (void)pthread_setname_np(pthread_self(), "log");
     struct log_writer *w = writer;
     i64 look_us = clock_monotonic_us() + LOOK_US;
     for (bool done = false; !done;) {

@@ -46,6 +46,7 @@ static bool pause_a_while(struct checkpointer *c)
 
 static void *run(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "checkpoint");
     struct store *store = ctx;
     struct checkpointer *c = store->checkpointer;
     i64 done_for = -1;
