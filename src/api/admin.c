@@ -180,38 +180,11 @@ str person_display(const struct live *live, const struct profile *p, arena *a)
                         (u32)(hash64((str){ (const char *)&id, sizeof id }, 0) & 0xffff));
 }
 
-void print_item_named(const struct live *live, u32 item, struct jsonw *w)
-{
-    const struct item *i = catalog_item(live->catalog, (item_id){ item });
-    if (!i) return;
-    jsonw_key_str(w, "item", i->key);
-    str title = item_text(i->titles, i->titles_n, S("en"));
-    if (title.len) jsonw_key_str(w, "title", title);
-}
-
 /* ---- rules ---------------------------------------------------------------------------------- */
 
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
-void print_why(struct call *call, const struct fold *fold, const struct rule_trace *t)
+static str event_name(const void *fold, u16 type) { return fold_event_name(fold, type); }
+
+struct trace_names trace_names(const struct call *call, const struct fold *fold)
 {
-    static const char *const names[] = { "false", "true", "unknown" };
-    struct jsonw *w = &call->w;
-    jsonw_begin(w, '{');
-    jsonw_key_str(w, "text", t->text);
-    jsonw_key_str(w, "result", str_of(names[t->is]));
-    if (t->value.len) jsonw_key_str(w, "value", t->value);
-    jsonw_key_time(w, "next_change_at", t->next_change_at_ms);
-    jsonw_key_begin(w, "events", '[');
-    for (isize i = 0; i < t->events_n; i++) {
-        jsonw_begin(w, '{');
-        jsonw_key_time(w, "at", t->events[i].at_ms);
-        jsonw_key_str(w, "type", fold_event_name(fold, t->events[i].type));
-        print_item_named(call->api->live, t->events[i].item, w);
-        jsonw_end(w, '}');
-    }
-    jsonw_end(w, ']');
-    jsonw_key_begin(w, "children", '[');
-    for (isize i = 0; i < t->children_n; i++) print_why(call, fold, &t->children[i]);
-    jsonw_end(w, ']');
-    jsonw_end(w, '}');
+    return (struct trace_names){ call->api->live->catalog, fold, event_name };
 }

@@ -27,11 +27,8 @@ void print_person_id(struct jsonw *w, const char *key, person_id id);
 bool person_id_read(str text, person_id *out);          /* "p_12" */
 /* "Ana B.", else an e-mail's local part; who is not known is "anonymous 4f2a". On the fold's thread. */
 str person_display(const struct live *live, const struct profile *p, arena *a);
-/* "p-1" and "Slim jeans"; nothing for item 0. */
-void print_item_named(const struct live *live, u32 item, struct jsonw *w);
-
-/* A rule's trace as WEBAPI's tree, items by key and events by name. On the fold's thread. */
-void print_why(struct call *call, const struct fold *fold, const struct rule_trace *trace);
+/* For decide_print_why. On the fold's thread. */
+struct trace_names trace_names(const struct call *call, const struct fold *fold);
 
 /* ---- past.c ---------------------------------------------------------------------------------- */
 /* A time of the query that is not to come; false after call_fail(). */

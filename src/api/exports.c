@@ -162,7 +162,7 @@ static void print_order(struct call *call, struct fold *fold, const struct order
     for (isize i = 0; i < order->lines_n; i++) {
         const struct order_line *line = &order->lines[i];
         jsonw_begin(w, '{');
-        print_item_named(call->api->live, line->item, w);
+        item_print_named(call->api->live->catalog, (item_id){ line->item }, w);
         jsonw_key_int(w, "quantity", line->quantity);
         jsonw_key(w, S("value"));
         print_money(w, (struct money){ line->value_minor, order->currency });

@@ -43,7 +43,7 @@ static void print_latest(const struct fold *fold, const struct live *live, struc
         jsonw_key_time(w, "at", latest[i].at_ms);
         jsonw_key_str(w, "type", fold_event_name(fold, latest[i].type));
         print_person_id(w, "person_id", person);
-        print_item_named(live, latest[i].item, w);
+        item_print_named(live->catalog, (item_id){ latest[i].item }, w);
         jsonw_key_str(w, "channel", str_of(channel_name(latest[i].channel)));
         jsonw_end(w, '}');
     }

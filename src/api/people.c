@@ -312,7 +312,7 @@ void print_matches(const struct live *live, const struct profile *p, segment_id 
     for (isize i = 0; i < n; i++) {
         str cart = profile_cart(p, matches[i].node, matches[i].cart, matches[i].at_ms);
         jsonw_begin(w, '{');
-        print_item_named(live, matches[i].item, w);
+        item_print_named(live->catalog, (item_id){ matches[i].item }, w);
         if (cart.len) jsonw_key_str(w, "cart", cart);
         jsonw_key_time(w, "at", matches[i].at_ms);
         jsonw_end(w, '}');
@@ -373,7 +373,8 @@ static void print_ladder(struct call *call, const struct fold *fold, const struc
     jsonw_key_str(w, "help", s.rung->help);
     jsonw_key_time(w, "may_change_at", s.next_change_at_ms);
     jsonw_key(w, S("why"));
-    print_why(call, fold, s.why);
+    struct trace_names names = trace_names(call, fold);
+    decide_print_why(&names, s.why, w);
     jsonw_end(w, '}');
 }
 
@@ -416,7 +417,7 @@ static void print_wishes(struct call *call, const struct profile *p)
     jsonw_key_begin(w, "wishlist", '[');
     for (isize i = 0; i < n; i++) {
         jsonw_begin(w, '{');
-        print_item_named(call->api->live, wishes[i].item.v, w);
+        item_print_named(call->api->live->catalog, wishes[i].item, w);
         jsonw_key_time(w, "added_at", wishes[i].at_ms);
         jsonw_end(w, '}');
     }
@@ -531,7 +532,7 @@ static void print_entry(struct call *call, const struct fold *fold, const struct
     jsonw_begin(w, '{');
     jsonw_key_time(w, "at", e->at_ms);
     jsonw_key_str(w, "type", fold_event_name(fold, e->type));
-    print_item_named(call->api->live, e->item, w);
+    item_print_named(call->api->live->catalog, (item_id){ e->item }, w);
     if (e->quantity && !decided && !moved) jsonw_key_int(w, "quantity", e->quantity);
     if (e->currency && e->value_minor) {
         jsonw_key(w, S("value"));
@@ -650,7 +651,7 @@ static void print_candidates(struct call *call, const struct decision *d)
     for (isize i = 0; i < d->items_n; i++) {
         const struct decided_item *it = &d->items[i];
         jsonw_begin(w, '{');
-        print_item_named(call->api->live, it->item.v, w);
+        item_print_named(call->api->live->catalog, it->item, w);
         jsonw_key_num(w, "score", it->score);
         jsonw_key_str(w, "source", str_of(decide_source_name(it->source)));
         jsonw_end(w, '}');
@@ -693,7 +694,8 @@ static void answer_decision(struct call *call, struct fold *fold)
     jsonw_key_int(&call->w, "version", (i64)d.book_version);
     print_candidates(call, &d);
     jsonw_key(&call->w, S("trace"));
-    decide_print_trace(&world, &facts, &d, call->a, &call->w);
+    struct trace_names names = trace_names(call, fold);
+    decide_print_trace(&world, &names, &facts, &d, call->a, &call->w);
     jsonw_end(&call->w, '}');
 }
 
@@ -765,7 +767,8 @@ static void answer_explain(struct call *call, struct fold *fold)
     jsonw_key_bool(&call->w, "member", trace->is == TRI_TRUE);
     if (id.v) print_matches(call->api->live, then, id, at_ms, &call->w);
     jsonw_key(&call->w, S("tree"));
-    print_why(call, fold, trace);
+    struct trace_names names = trace_names(call, fold);
+    decide_print_why(&names, trace, &call->w);
     jsonw_end(&call->w, '}');
 }
 

@@ -89,6 +89,7 @@ const struct json *json_path(const struct json *obj, const char *dotted)
 }
 
 bool json_is(const struct json *v, enum json_kind kind) { return v && v->kind == kind; }
+str json_get_str(const struct json *obj, const char *key) { return json_str(json_get(obj, str_of(key)), S("")); }
 str json_str(const struct json *v, str otherwise) { return json_is(v, JSON_STR) ? v->s : otherwise; }
 bool json_bool(const struct json *v, bool otherwise) { return json_is(v, JSON_BOOL) ? v->b : otherwise; }
 

@@ -30,6 +30,7 @@ MUST_USE enum err json_parse(arena *a, str text, const struct json **out, struct
 const struct json *json_get(const struct json *obj, str key);
 const struct json *json_path(const struct json *obj, const char *dotted);    /* "context.page.url" */
 str json_str(const struct json *v, str otherwise);
+str json_get_str(const struct json *obj, const char *key);       /* empty when there is none */
 i64 json_int(const struct json *v, i64 otherwise);      /* takes 3.0 for 3 */
 f64 json_num(const struct json *v, f64 otherwise);      /* takes integers; not text */
 bool json_bool(const struct json *v, bool otherwise);

@@ -120,6 +120,8 @@ bool item_field_is_fixed(str name);
  * the last one left stays. */
 u64 item_remark(const struct item *item);
 void item_remark_set(const struct item *item, u64 remark);
+/* The keys "item" and "title", such as "p-1" and "Slim jeans"; nothing for item 0. */
+void item_print_named(const struct catalog *catalog, item_id item, struct jsonw *w);
 /* The item object of api.md (product_key, title, url, image, price …) without score and because; opens no brace: caller does. */
 void item_print(const struct item *item, str market, str locale, struct jsonw *w);
 

@@ -487,6 +487,15 @@ static void print_text(struct jsonw *w, const char *key, str v)
     if (v.len) jsonw_key_str(w, key, v);
 }
 
+void item_print_named(const struct catalog *catalog, item_id item, struct jsonw *w)
+{
+    const struct item *i = catalog_item(catalog, item);
+    if (!i) return;
+    jsonw_key_str(w, "item", i->key);
+    str title = item_text(i->titles, i->titles_n, S("en"));
+    if (title.len) jsonw_key_str(w, "title", title);
+}
+
 void item_print(const struct item *item, str market, str locale, struct jsonw *w)
 {
     jsonw_key_str(w, item->kind == ITEM_CONTENT ? "content_key" : "product_key", item->key);

@@ -153,6 +153,22 @@ static void what_does_not_compile_is_refused_with_its_place(void **state)
     }
 }
 
+static void one_connector_more_than_there_can_be_is_refused(void **state)
+{
+    (void)state;
+    struct world w = { .definitions = definitions_new() };
+    arena a = { 0 };
+    for (isize i = 0; i <= CONNECTORS_MAX; i++) {
+        assert_int_equal(build(&w), ERR_OK);
+        publish(&w, "connector", arena_printf(&a, "c%03lld", (long long)i).ptr, "{\"type\":\"poll\",\"purpose\":\"analytics\",\"events\":[\"*\"]}");
+    }
+    assert_int_equal(build(&w), ERR_REFUSED);
+    assert_true(str_find(w.errors.at[0].message, S("at most 64")) >= 0);
+    assert_true(str_eq(w.errors.at[0].kind, S("connector")));
+    world_fini(&w);
+    arena_fini(&a);
+}
+
 static void segments_in_a_circle_are_refused(void **state)
 {
     (void)state;
@@ -217,6 +233,7 @@ int main(void)
         cmocka_unit_test(R80_a_ramp_moves_nobody_who_is_in),
         cmocka_unit_test(R80_the_same_person_is_always_assigned_the_same),
         cmocka_unit_test(what_does_not_compile_is_refused_with_its_place),
+        cmocka_unit_test(one_connector_more_than_there_can_be_is_refused),
         cmocka_unit_test(segments_in_a_circle_are_refused),
         cmocka_unit_test(a_ticket_comes_back_whole_or_not_at_all),
         cmocka_unit_test(a_cap_holds_and_is_given_back_after_half_an_hour),

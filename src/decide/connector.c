@@ -12,7 +12,6 @@
 static const char *const types[] = { "webhook", "poll", "ads" };
 const char *connector_type_name(u8 type) { return type < countof(types) ? types[type] : "unknown"; }
 
-static str text_of(const struct json *doc, const char *name) { return json_str(json_get(doc, str_of(name)), S("")); }
 
 static enum err read_word(str word, const char *what, const char *const *words, isize n, u8 *out, struct diag *diag)
 {
@@ -63,7 +62,7 @@ static enum err read_segments(const struct json *doc, const struct segment_set *
 
 static enum err read_permission(const struct json *doc, struct connector *c, struct diag *diag)
 {
-    str purpose = text_of(doc, "purpose"), basis = text_of(doc, "basis");
+    str purpose = json_get_str(doc, "purpose"), basis = json_get_str(doc, "basis");
     bool ads = c->type == CONNECTOR_ADS;
     c->purpose = ads ? PURPOSE_ADS_SHARING : PURPOSE_MARKETING_EMAIL;
     c->basis = BASIS_CONSENT;
@@ -83,12 +82,12 @@ enum err connector_read(const struct json *doc, const struct segment_set *segmen
     static const char *const formats[] = { "opmaat", "segment" };
     i64 batch, hours;
     *out = (struct connector){
-        .title = text_of(doc, "title"), .owner = text_of(doc, "owner"), .url = text_of(doc, "url"), .secret = text_of(doc, "secret"),
-        .authorization = text_of(doc, "authorization"), .profiles = json_bool(json_get(doc, S("profiles")), false),
+        .title = json_get_str(doc, "title"), .owner = json_get_str(doc, "owner"), .url = json_get_str(doc, "url"), .secret = json_get_str(doc, "secret"),
+        .authorization = json_get_str(doc, "authorization"), .profiles = json_bool(json_get(doc, S("profiles")), false),
         .imported = json_bool(json_get(doc, S("imported")), false),
     };
-    enum err err = read_word(text_of(doc, "type"), "type of connector", types, countof(types), &out->type, diag);
-    if (!err) err = read_word(text_of(doc, "format"), "format", formats, countof(formats), &out->format, diag);
+    enum err err = read_word(json_get_str(doc, "type"), "type of connector", types, countof(types), &out->type, diag);
+    if (!err) err = read_word(json_get_str(doc, "format"), "format", formats, countof(formats), &out->format, diag);
     if (!err) err = read_events(doc, out, diag);
     if (!err) err = read_segments(doc, segments, out, diag);
     if (!err) err = read_permission(doc, out, diag);

@@ -234,7 +234,7 @@ struct book {
     struct book_flag *flags; isize flags_n;             /* by key */
     isize flag_targets_n;                               /* how many targets that differ */
     struct book_flag_file *flag_files; isize flag_files_n;
-    str *event_names; isize event_names_n;              /* a shop's own, for SDKs that report only what they were told of */
+    str *event_names; isize event_names_n;              /* ours by type, then a shop's own by theirs: for SDKs that report only what they were told of */
     struct settings settings;
     u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
     arena arena;
@@ -401,10 +401,12 @@ struct rule_facts decide_facts(const struct decide_world *world, const struct de
 /* Whether what a person likes may order what they are shown: not without consent, and not in the programme's holdout. */
 struct decide_who { struct rule_facts facts; const struct profile *profile; bool personal, held_out; };   /* profile: what this caller may know, or null */
 struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a);
+/* An explained rule as a tree: text, result, value, the events that made it so with their items' keys and titles, children. A shop names events of its own. */
+struct trace_names { const struct catalog *catalog; const void *ctx; str (*event)(const void *ctx, u16 type); };
+void decide_print_why(const struct trace_names *names, const struct rule_trace *trace, struct jsonw *w);
 /* What was considered and why each lost, with the targets asked again against `facts` (null: left out). */
-void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w);
-/* One node of an explained rule: text, result, value, the events that made it so with their items' keys and titles, children. */
-void decide_print_leaf(const struct decide_world *world, const struct rule_trace *trace, struct jsonw *w);
+void decide_print_trace(const struct decide_world *world, const struct trace_names *names, const struct rule_facts *facts, const struct decision *d, arena *a,
+                        struct jsonw *w);
 const char *decide_outcome_name(u8 outcome);
 
 void decision_encode(const struct decision *decision, struct buf *out);

@@ -142,7 +142,6 @@ static void build_file(struct building *b, const struct json *doc)
     struct book_flag_file f = { .key = b->def->key, .dialect = growthbook ? DIALECT_GROWTHBOOK : DIALECT_OPTIMIZELY,
                                 .json = json_get(doc, S("file")) };
     if (!growthbook && !str_eq(dialect, S("optimizely"))) building_refuse(b, "dialect", 0, "dialect is growthbook or optimizely");
-    else if (b->book->flag_files_n == FLAG_FILES_MAX) building_refuse(b, "", 0, "at most %d flag files", FLAG_FILES_MAX);
     else if (flag_file_read(&b->book->arena, f.dialect, f.json, &f.file, &diag)) building_refuse(b, "file", 0, "%.*s", STR_FMT(diag.what));
     else b->book->flag_files[b->book->flag_files_n++] = f;
 }
@@ -223,27 +222,21 @@ static void name_events(struct building *b)
         book->event_names[book->event_names_n++] = arena_str(&book->arena, name);
 }
 
-bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
-                      const struct rule_names *names, struct definition_errors *errors)
+void flags_build(struct building *b)
 {
-    struct building b = { .book = book, .a = &book->arena, .definitions = definitions, .candidate = candidate, .names = names,
-                          .errors = errors, .known = map_new(64) };
+    struct book *book = b->book;
     const struct json *doc;
-    isize at = 0, n = 0;
-    while (definition_next(definitions, S("flag"), &at)) n++;
-    book->flags = arena_new(&book->arena, struct book_flag, min_isize(n, FLAGS_MAX));
-    book->flag_files = arena_new(&book->arena, struct book_flag_file, FLAG_FILES_MAX);
-    at = 0;
-    while (book->flags_n < FLAGS_MAX && (doc = building_next(&b, "flag", &at))) build_flag(&b, doc);
+    isize at = 0, room = building_room(b, "flag", FLAGS_MAX);
+    book->flags = arena_new(b->a, struct book_flag, room);
+    while (book->flags_n < room && (doc = building_next(b, "flag", &at))) build_flag(b, doc);
     qsort(book->flags, (size_t)book->flags_n, sizeof *book->flags, by_key);
     at = 0;
-    while ((doc = building_next(&b, "flag_file", &at))) build_file(&b, doc);
-    check_between(&b);
-    name_events(&b);
-    book->flag_targets_n = b.targets.n;
-    map_free(b.known);
-    vec_fini(&b.targets);
-    return !b.failed;
+    room = building_room(b, "flag_file", FLAG_FILES_MAX);
+    book->flag_files = arena_new(b->a, struct book_flag_file, room);
+    while (book->flag_files_n < room && (doc = building_next(b, "flag_file", &at))) build_file(b, doc);
+    check_between(b);
+    name_events(b);
+    book->flag_targets_n = b->targets.n;
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------------------- */

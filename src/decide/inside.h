@@ -21,14 +21,26 @@ struct building {
 };
 /* One thing wrong with the definition at hand; `path` within it, column from 1 in a rule, 0 elsewhere. */
 void PRINTF_LIKE(4, 5) building_refuse(struct building *b, const char *path, isize column, const char *format, ...);
+/* How many documents of a kind stand, at most max; more are refused. */
+isize building_room(struct building *b, const char *kind, isize max);
 /* Walks the documents of a kind that stand, the candidate in place of its own; refuses what is no object. Null ends. */
 const struct json *building_next(struct building *b, const char *kind, isize *at);
 /* Null when it was refused. */
 const struct rule *building_rule(struct building *b, str text, enum rule_place place, const char *path);
+const struct rule *building_rule_of(struct building *b, const struct json *text, enum rule_place place, const char *path);     /* null text: null */
+i32 building_share(struct building *b, const struct json *v, i32 otherwise, const char *path);      /* of BUCKETS, from "34%" */
 
-/* flags.c: fills the book's flags and flag files; false when something was refused. */
-bool book_build_flags(struct book *book, const struct definitions *definitions, const struct definition_candidate *candidate,
-                      const struct rule_names *names, struct definition_errors *errors);
+/* Each fills its part of the book, in the order book.c says. */
+void settings_build(struct building *b);
+void blocked_build(struct building *b);
+void sources_build(struct building *b);
+void mappings_build(struct building *b);
+void feeds_build(struct building *b);
+void keys_build(struct building *b);
+void placements_build(struct building *b);
+void campaigns_build(struct building *b);
+void flags_build(struct building *b);
+void strategy_build(struct building *b, const struct json *doc, struct strategy *s);
 
 /* export.c: adds one that is not there yet. */
 void export_note(struct export_notes *notes, arena *a, struct export_note note);

@@ -216,34 +216,40 @@ static const struct campaign *campaign_by_id(const struct book *book, u32 id)
     return NULL;
 }
 
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
-void decide_print_leaf(const struct decide_world *world, const struct rule_trace *t, struct jsonw *w)
+/* As the book knows them: a shop's own since it was compiled are in no rule of it. */
+static str event_name(const void *ctx, u16 type)
 {
-    static const char *const names[] = { "false", "true", "unknown" };
+    const struct book *book = ctx;
+    isize at = EVENT_TYPES - 1 + type - EVENT_CUSTOM_FIRST;
+    return type >= EVENT_CUSTOM_FIRST && at < book->event_names_n ? book->event_names[at] : str_of(event_type_name(type));
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
+void decide_print_why(const struct trace_names *names, const struct rule_trace *t, struct jsonw *w)
+{
+    static const char *const results[] = { "false", "true", "unknown" };
     jsonw_begin(w, '{');
     jsonw_key_str(w, "text", t->text);
-    jsonw_key_str(w, "result", str_of(names[t->is]));
+    jsonw_key_str(w, "result", str_of(results[t->is]));
     if (t->value.len) jsonw_key_str(w, "value", t->value);
     jsonw_key_time(w, "next_change_at", t->next_change_at_ms);
     jsonw_key_begin(w, "events", '[');
     for (isize i = 0; i < t->events_n; i++) {
         jsonw_begin(w, '{');
         jsonw_key_time(w, "at", t->events[i].at_ms);
-        jsonw_key_str(w, "type", str_of(event_type_name(t->events[i].type)));
-        const struct item *item = catalog_item(world->catalog, (item_id){ t->events[i].item });
-        if (item) jsonw_key_str(w, "item", item->key);
-        str title = item ? item_text(item->titles, item->titles_n, S("en")) : S("");
-        if (title.len) jsonw_key_str(w, "title", title);
+        jsonw_key_str(w, "type", names->event(names->ctx, t->events[i].type));
+        item_print_named(names->catalog, (item_id){ t->events[i].item }, w);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
     jsonw_key_begin(w, "children", '[');
-    for (isize i = 0; i < t->children_n; i++) decide_print_leaf(world, &t->children[i], w);
+    for (isize i = 0; i < t->children_n; i++) decide_print_why(names, &t->children[i], w);
     jsonw_end(w, ']');
     jsonw_end(w, '}');
 }
 
-void decide_print_trace(const struct decide_world *world, const struct rule_facts *facts, const struct decision *d, arena *a, struct jsonw *w)
+void decide_print_trace(const struct decide_world *world, const struct trace_names *names, const struct rule_facts *facts, const struct decision *d, arena *a,
+                        struct jsonw *w)
 {
     jsonw_begin(w, '{');
     jsonw_key_bool(w, "personal", d->personal);
@@ -265,7 +271,7 @@ void decide_print_trace(const struct decide_world *world, const struct rule_fact
                 jsonw_key_str(w, "experience", e->key);
                 if (e->target) {
                     jsonw_key(w, S("rule"));
-                    decide_print_leaf(world, rule_explain(a, e->target, facts, 5), w);
+                    decide_print_why(names, rule_explain(a, e->target, facts, 5), w);
                 }
                 jsonw_end(w, '}');
             }
@@ -324,7 +330,8 @@ static void print_decision(const struct printing *p, const struct decision *d)
     if (p->request->explain && p->request->secret) {
         struct rule_facts facts = decide_facts(p->world, p->request, p->a);
         jsonw_key(w, S("trace"));
-        decide_print_trace(p->world, &facts, d, p->a, w);
+        struct trace_names names = { p->world->catalog, p->world->book, event_name };
+        decide_print_trace(p->world, &names, &facts, d, p->a, w);
     }
     jsonw_end(w, '}');
 }

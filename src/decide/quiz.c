@@ -10,7 +10,6 @@
 
 enum { QUIZ_LANGUAGES_MAX = 64 };
 
-static str text_of(const struct json *doc, const char *name) { return json_str(json_get(doc, str_of(name)), S("")); }
 
 /* One text, or one a language, none of them empty. */
 static bool says_something(const struct json *v)
@@ -25,7 +24,7 @@ static bool says_something(const struct json *v)
 static bool repeated(const struct json *list, const struct json *row)
 {
     json_each(other, list)
-        if (other != row && str_eq(text_of(other, "key"), text_of(row, "key"))) return true;
+        if (other != row && str_eq(json_get_str(other, "key"), json_get_str(row, "key"))) return true;
     return false;
 }
 
@@ -35,7 +34,7 @@ static enum err read_rows(const struct json *list, const char *what, isize most,
     if (!json_is(list, JSON_ARR) || json_len(list) < 1 || json_len(list) > most)
         return diag_set(diag, ERR_BAD_INPUT, "there are 1 to %td %ss", most, what);
     json_each(row, list) {
-        str key = text_of(row, "key");
+        str key = json_get_str(row, "key");
         if (key.len == 0 || key.len > QUIZ_KEY_BYTES_MAX)
             return diag_set(diag, ERR_BAD_INPUT, "every %s needs a key of 1 to %d bytes, by which rules ask for it", what, QUIZ_KEY_BYTES_MAX);
         if (repeated(list, row)) return diag_set(diag, ERR_BAD_INPUT, "there are two %ss \"%.*s\"", what, STR_FMT(key));
@@ -71,7 +70,7 @@ static str text_in(const struct json *v, str locale)
 
 static void print_row(const struct json *row, str locale, struct jsonw *w)
 {
-    jsonw_key_str(w, "key", text_of(row, "key"));
+    jsonw_key_str(w, "key", json_get_str(row, "key"));
     jsonw_key_str(w, "text", text_in(json_get(row, S("text")), locale));
 }
 

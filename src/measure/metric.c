@@ -46,7 +46,6 @@ static void PRINTF_LIKE(3, 4) refuse(struct building *b, const char *path, const
     definition_error_add(b->errors, (struct definition_error){ S("metric"), b->key, arena_str(b->a, str_of(path)), arena_str(b->a, str_of(text)), 0 });
 }
 
-static str text_of(const struct json *doc, const char *name) { return json_str(json_get(doc, str_of(name)), S("")); }
 
 static u16 type_of(struct building *b, str name, const char *path)
 {
@@ -61,7 +60,7 @@ static struct metric_part read_part(struct building *b, const struct json *v, co
 {
     static const char *const ofs[] = { "", "any", "count", "value", "quantity", "clicked" };
     struct metric_part part = { 0 };
-    str of = json_str(json_get(v, S("of")), S("count")), without = text_of(v, "without");
+    str of = json_str(json_get(v, S("of")), S("count")), without = json_get_str(v, "without");
     while (part.of < countof(ofs) && !str_eq(of, str_of(ofs[part.of]))) part.of++;
     if (part.of == countof(ofs) || of.len == 0) {
         refuse(b, path, "of is any, count, value, quantity or clicked, not \"%.*s\"", STR_FMT(of));
@@ -69,7 +68,7 @@ static struct metric_part read_part(struct building *b, const struct json *v, co
         return part;
     }
     if (part.of == PART_CLICKED) return part;
-    part.type = type_of(b, text_of(v, "event"), path);
+    part.type = type_of(b, json_get_str(v, "event"), path);
     if (without.len) {
         part.of = PART_WITHOUT;
         part.without = type_of(b, without, path);
@@ -98,12 +97,12 @@ static void read_metric(struct building *b, const struct json *doc, struct metri
         refuse(b, "type", "type is mean, proportion, ratio or quantile, not \"%.*s\"", STR_FMT(type));
         kind = STATS_MEAN;
     }
-    *m = (struct metric){ .key = b->key, .title = json_str(json_get(doc, S("title")), b->key), .text = text_of(doc, "text"),
-                          .kind = (enum stats_kind)kind, .down = str_eq(text_of(doc, "direction"), S("down")),
+    *m = (struct metric){ .key = b->key, .title = json_str(json_get(doc, S("title")), b->key), .text = json_get_str(doc, "text"),
+                          .kind = (enum stats_kind)kind, .down = str_eq(json_get_str(doc, "direction"), S("down")),
                           .winsorise = json_num(json_get(doc, S("winsorise")), 0), .window_ms = days_of(b, json_get(doc, S("window")), "window"),
                           .before_ms = days_of(b, json_get(doc, S("cuped")), "cuped") };
     const struct json *rule = json_get(doc, S("rule"));
-    if (m->text.len == 0) m->text = text_of(doc, "description");
+    if (m->text.len == 0) m->text = json_get_str(doc, "description");
     if (rule) {
         struct rule_errors wrong = { 0 };
         m->kind = STATS_PROPORTION;
