@@ -647,24 +647,28 @@ static enum err file_trim(struct medium *medium, u64 before)
     return err;
 }
 
-isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch, bool **gone)
+isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch, bool **gone, str **stubs)
 {
     struct record record;
     isize n = 0;
     bool read = record_read(bytes, scratch, &record);
     assert(read);
     *gone = arena_new(scratch, bool, record.entries_n);
+    *stubs = arena_new(scratch, str, record.entries_n);
     for (isize i = 0; i < record.entries_n; i++) {
         u64 number = record.first + (u64)i;
-        if (record.entries[i].kind == ENTRY_ERASED || number >= tail) continue;
-        (*gone)[i] = erase(ctx, number, &record.entries[i]);
+        const struct entry *entry = &record.entries[i];
+        struct buf stub = { .arena = scratch };
+        if ((entry->kind == ENTRY_ERASED && entry->bytes.len == 0) || number >= tail) continue;
+        (*gone)[i] = erase(ctx, number, entry, &stub);
+        if ((*gone)[i]) (*stubs)[i] = buf_str(&stub);
         n += (*gone)[i];
     }
     return n;
 }
 
-/* Entries of one file that are to go, as ascending numbers. */
-struct doomed { u64 *at; isize n, cap; };
+/* Entries of one file that are to go, as ascending numbers, and what comes in their places, in the same order. */
+struct doomed { u64 *at; isize n, cap; struct { isize *at; isize n, cap; } ends; struct buf stubs; };
 
 static enum err doom(struct file_medium *m, struct log_file *file, i64 end, u64 tail,
                      log_erase *erase, void *ctx, struct doomed *doomed, struct diag *diag)
@@ -685,10 +689,15 @@ static enum err doom(struct file_medium *m, struct log_file *file, i64 end, u64 
             break;
         }
         bool *gone;
+        str *stubs;
         arena_clear(&scratch);
-        if (erase_ask(bytes, tail, erase, ctx, &scratch, &gone) == 0) continue;
-        for (u32 i = 0; i < head.entries_n; i++)
-            if (gone[i]) vec_push(doomed, head.first + i);
+        if (erase_ask(bytes, tail, erase, ctx, &scratch, &gone, &stubs) == 0) continue;
+        for (u32 i = 0; i < head.entries_n; i++) {
+            if (!gone[i]) continue;
+            vec_push(doomed, head.first + i);
+            buf_add(&doomed->stubs, stubs[i]);
+            vec_push(&doomed->ends, doomed->stubs.len);
+        }
     }
     arena_fini(&scratch);
     buf_fini(&w.held);
@@ -712,9 +721,13 @@ static bool copy_without(struct log_file *from, const struct doomed *doomed, str
         mark_add(to, head.first, written + out.len);
         arena_clear(&scratch);
         bool *gone = arena_new(&scratch, bool, head.entries_n), any = false;
-        for (; next < doomed->n && doomed->at[next] < head.first + head.entries_n; next++)
+        str *stubs = arena_new(&scratch, str, head.entries_n);
+        for (; next < doomed->n && doomed->at[next] < head.first + head.entries_n; next++) {
+            isize from_byte = next ? doomed->ends.at[next - 1] : 0;
             any = gone[doomed->at[next] - head.first] = true;
-        if (any) record_erase(&out, bytes, gone);
+            stubs[doomed->at[next] - head.first] = str_slice(buf_str(&doomed->stubs), from_byte, doomed->ends.at[next]);
+        }
+        if (any) record_erase(&out, bytes, gone, stubs);
         else buf_add(&out, bytes);
         if (out.len < COPY_BYTES && at + head.bytes < from->end) continue;
         well = write_all(to->fd, buf_str(&out), written);
@@ -785,6 +798,8 @@ static enum err file_rewrite(struct medium *medium, u64 tail, log_erase *erase, 
         if (!err && doomed.n > 0) err = replace(m, file, &doomed, diag);
         if (!err) *erased += doomed.n;
         vec_fini(&doomed);
+        vec_fini(&doomed.ends);
+        buf_fini(&doomed.stubs);
         file_leave(m, file);
     }
     (void)pthread_mutex_unlock(&m->maintain);

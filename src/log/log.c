@@ -145,9 +145,7 @@ enum err log_trim(struct log *log, u64 before)
     return log->medium->ops->trim(log->medium, before);
 }
 
-enum err log_rewrite(struct log *log,
-                     bool (*erase)(void *ctx, u64 number, const struct entry *entry), void *ctx,
-                     i64 *erased, struct diag *diag)
+enum err log_rewrite(struct log *log, log_erase *erase, void *ctx, i64 *erased, struct diag *diag)
 {
     return log->medium->ops->rewrite(log->medium, log_tail(log), erase, ctx, erased, diag);
 }

@@ -20,7 +20,7 @@
 #include "base/hash.h"
 
 enum entry_kind {
-    ENTRY_ERASED,     /* what stood here was erased; its salted hash keeps the chain whole */
+    ENTRY_ERASED,     /* what stood here was erased; its salted hash keeps the chain whole. Bytes: what was left in its place */
     ENTRY_EVENT,      /* event_encode */
     ENTRY_TICK,       /* time passed: nothing in it, the record's time is the message */
     ENTRY_DEFINITION, /* something people author changed */
@@ -84,11 +84,11 @@ MUST_USE enum log_appended log_bulk(struct log *log, bool on);
 /* Files that hold nothing at or after `before` may go. The last file with a record in it stays. */
 MUST_USE enum err log_trim(struct log *log, u64 before);
 
-/* Replaces the bytes of the entries for which `erase` says so by nothing (kind ENTRY_ERASED),
- * file by file: new file, fsync, rename. The chain of hashes stays valid. `erased` counts. */
-MUST_USE enum err log_rewrite(struct log *log,
-                              bool (*erase)(void *ctx, u64 number, const struct entry *entry),
-                              void *ctx, i64 *erased, struct diag *diag);
+/* Replaces the bytes of the entries for which `erase` says so by what it adds to `stub`, often nothing (kind ENTRY_ERASED),
+ * file by file: new file, fsync, rename. The chain of hashes stays valid: it was made of what stood there, so what stands there now
+ * is guarded by its checksum alone. Asked in order of their numbers, and again of stubs that hold something. `erased` counts. */
+typedef bool log_erase(void *ctx, u64 number, const struct entry *entry, struct buf *stub);
+MUST_USE enum err log_rewrite(struct log *log, log_erase *erase, void *ctx, i64 *erased, struct diag *diag);
 
 /* Checks every byte of every record and the chain; ERR_DAMAGED names file and record. */
 MUST_USE enum err log_verify(const char *uri, const struct config *config,
@@ -141,6 +141,10 @@ void log_group_release(struct log_writer *writer, struct log_group *group);
 /* From any thread: counts since the start, what waits now, and how long commits took (sum and
  * longest). */
 struct log_writer_totals log_writer_totals(struct log_writer *writer);
+/* From now on nothing is written, though all may be handed in; true once all that was written has been released. Asked again until it
+ * is, and then let go: in between the log's end is the caller's. One caller at a time. */
+bool log_writer_hold(struct log_writer *writer);
+void log_writer_go(struct log_writer *writer);
 /* Takes over the settings that may change while running. */
 void log_writer_reload(struct log_writer *writer, const struct config *config);
 /* Commits what is queued, waits until the fold has released every group, ends the thread. */

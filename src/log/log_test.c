@@ -501,8 +501,9 @@ static void what_is_trimmed_is_gone_and_the_chain_goes_on(void **state)
     trims("mem:trim");
 }
 
-static bool about_ana(void *ctx, u64 number, const struct entry *entry)
+static bool about_ana(void *ctx, u64 number, const struct entry *entry, struct buf *stub)
 {
+    (void)stub;
     if (ctx) ++*(i64 *)ctx;
     (void)number;
     return str_find(entry->bytes, S("ana@example.com")) >= 0;
@@ -552,6 +553,64 @@ static void erases(const char *where)
     assert_int_equal(erased, 0);
     log_close(log);
     verify_says(where, before.entries + 1);
+}
+
+/* Leaves the number in the place of what is about Ana, and nothing in the place of a stub. */
+static bool with_stub(void *ctx, u64 number, const struct entry *entry, struct buf *stub)
+{
+    (void)ctx;
+    bool ours = str_find(entry->bytes, S("ana@example.com")) >= 0;
+    if (ours) buf_printf(stub, "here stood entry %d", (int)number);
+    return ours || entry->kind == ENTRY_ERASED;
+}
+
+static void leaves_stubs(const char *where)
+{
+    struct log *log = open_log(where);
+    i64 erased;
+    for (int i = 0; i < 40; i++) {
+        struct entry entries[] = { { ENTRY_EVENT, S("ben") }, { ENTRY_EVENT, S("ana@example.com") }, { ENTRY_DECISION, S("") } };
+        struct record record = { .at_ms = i, .entries = entries, .entries_n = 3 };
+        assert_int_equal(log_append(log, log_tail(log), &record, 1), LOG_OK);
+    }
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(log_rewrite(log, with_stub, NULL, &erased, &diag), ERR_OK);
+        assert_int_equal(erased, round < 2 ? 40 : 0);   /* a stub that is empty is not asked about any more */
+        for (u64 at = 1; at < 120; at += 3) {
+            struct record r = read_at(log, at);
+            char stub[40];
+            (void)snprintf(stub, sizeof stub, "here stood entry %d", (int)at + 1);
+            assert_int_equal(r.entries[1].kind, ENTRY_ERASED);
+            assert_true(str_eq(r.entries[1].bytes, round == 0 ? str_of(stub) : S("")));
+            assert_true(str_eq(r.entries[0].bytes, S("ben")));
+            assert_int_equal(r.entries[2].kind, ENTRY_DECISION);
+        }
+        log_close(log);
+        verify_says(where, 120);
+        log = open_log(where);
+    }
+    log_close(log);
+}
+
+static void a_stub_stands_where_something_was_erased(void **state)
+{
+    (void)state;
+    leaves_stubs(uri);
+    leaves_stubs("mem:stubs");
+}
+
+static void what_was_erased_is_copied_as_erased(void **state)
+{
+    (void)state;
+    struct log *log = open_log("mem:copy");
+    struct entry entries[] = { { ENTRY_EVENT, S("ben") }, { ENTRY_ERASED, S("left") }, { ENTRY_ERASED, S("") } };
+    struct record record = { .entries = entries, .entries_n = 3 };
+    assert_int_equal(log_append(log, log_tail(log), &record, 1), LOG_OK);
+    struct record r = read_at(log, 1);
+    assert_int_equal(r.entries[1].kind, ENTRY_ERASED);
+    assert_true(str_eq(r.entries[1].bytes, S("left")));
+    log_close(log);
+    verify_says("mem:copy", 3);
 }
 
 static void erasing_keeps_the_chain_and_everything_else(void **state)
@@ -661,6 +720,8 @@ int main(void)
         TEST(a_record_of_a_newer_version_is_refused_and_not_cut),
         TEST(what_is_trimmed_is_gone_and_the_chain_goes_on),
         TEST(erasing_keeps_the_chain_and_everything_else),
+        TEST(a_stub_stands_where_something_was_erased),
+        TEST(what_was_erased_is_copied_as_erased),
         TEST(a_rewrite_that_was_not_finished_is_cleared_away),
         TEST(erasing_goes_on_beside_appends_and_reads),
     };

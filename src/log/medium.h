@@ -26,8 +26,6 @@ struct put {
     u64 next;
 }; /* next: the number after its last entry */
 
-typedef bool log_erase(void *ctx, u64 number, const struct entry *entry);
-
 struct medium_ops {
     enum log_appended (*put)(struct medium *m, const struct put *put);
     /* The whole record that holds entry `from`, which exists, as bytes in `a`, checked. */
@@ -68,8 +66,8 @@ static inline void chain_step(struct chain *c, const struct record_head *h)
     *c = (struct chain){ true, h->first + h->entries_n, h->ordinal, h->hash, h->at_ms };
 }
 
-/* Asks `erase` about each entry of a record that is below `tail` and not erased yet; how many
- * are to go, told in gone[]. */
-isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch, bool **gone);
+/* Asks `erase` about each entry of a record that is below `tail` and not empty already; how many
+ * are to go, told in gone[], and what stands in their places, made in scratch. */
+isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch, bool **gone, str **stubs);
 
 #endif

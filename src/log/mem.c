@@ -97,11 +97,12 @@ static enum err mem_rewrite(struct medium *medium, u64 tail, log_erase *erase, v
     for (isize i = 0; i < m->records.n; i++) {
         struct kept *kept = &m->records.at[i];
         bool *gone;
+        str *stubs;
         arena_clear(&scratch);
-        isize n = erase_ask(kept->bytes, tail, erase, ctx, &scratch, &gone);
+        isize n = erase_ask(kept->bytes, tail, erase, ctx, &scratch, &gone, &stubs);
         if (n == 0) continue;
         struct buf out = { .arena = &scratch };
-        record_erase(&out, kept->bytes, gone);
+        record_erase(&out, kept->bytes, gone, stubs);
         m->bytes -= kept->bytes.len - out.len;
         memset((char *)(uintptr_t)kept->bytes.ptr, 0, (size_t)kept->bytes.len);
         release(kept);

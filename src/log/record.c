@@ -25,7 +25,7 @@
  *       104     -  the entries, each:
  *
  *         0     4  bytes of its body
- *         4     1  flags, 1: erased
+ *         4     1  flags, 1: erased; the body is what was left in its place, and no hash guards it
  *         5     3  zero
  *         8    16  hash: BLAKE2b-128 of the salt, the kind and the body
  *        24     8  salt, random
@@ -129,13 +129,17 @@ void record_write(struct buf *out, struct record *record, struct record_link lin
     u8 *at = p + RECORD_HEADER;
     for (isize i = 0; i < record->entries_n; i++) {
         const struct entry *e = &record->entries[i];
-        assert(e->kind > ENTRY_ERASED && e->kind < ENTRY_KINDS);
+        assert(e->kind < ENTRY_KINDS);
         store_u32le(at, (u32)e->bytes.len);
         memset(at + 4, 0, 4);
         memcpy(at + 24, salts + 8 * i, 8);
         at[32] = e->kind;
         if (e->bytes.len) memcpy(at + ENTRY_HEADER, e->bytes.ptr, (size_t)e->bytes.len);
         entry_hash(at + 8, at + 24, e->bytes.len);
+        if (e->kind == ENTRY_ERASED) {                  /* copied from another log: what its hash was made of is not told here either */
+            at[4] = FLAG_ERASED;
+            memset(at + 24, 0, 8);
+        }
         at += ENTRY_HEADER + e->bytes.len;
     }
     assert(at - p == size);
@@ -214,9 +218,14 @@ bool record_prove(str bytes)
     return hash128_eq(own_hash(p, bytes.len), load_hash(p + 64));
 }
 
-void record_erase(struct buf *out, str bytes, const bool *gone)
+void record_erase(struct buf *out, str bytes, const bool *gone, const str *stubs)
 {
-    buf_reserve(out, bytes.len);
+    struct record_head head;
+    bool whole = record_peek(bytes.ptr, &head);
+    assert(whole);
+    isize room = bytes.len;
+    for (u32 i = 0; stubs && i < head.entries_n; i++) room += stubs[i].len;
+    buf_reserve(out, room);
     u8 *p = (u8 *)out->ptr + out->len;
     isize from = RECORD_HEADER, to = RECORD_HEADER;
     memcpy(p, bytes.ptr, RECORD_HEADER);
@@ -225,9 +234,12 @@ void record_erase(struct buf *out, str bytes, const bool *gone)
         isize kept = gone[i] ? ENTRY_HEADER : size;
         memcpy(p + to, bytes.ptr + from, (size_t)kept);
         if (gone[i]) {
-            store_u32le(p + to, 0);
+            str stub = stubs ? stubs[i] : S("");
+            store_u32le(p + to, (u32)stub.len);
             p[to + 4] = FLAG_ERASED;
             memset(p + to + 24, 0, 9);                  /* salt, and kind: ENTRY_ERASED */
+            if (stub.len) memcpy(p + to + kept, stub.ptr, (size_t)stub.len);
+            kept += stub.len;
         }
         from += size;
         to += kept;

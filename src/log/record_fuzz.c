@@ -29,7 +29,7 @@ static void take(str bytes)
     bool *gone = arena_new(&a, bool, record.entries_n);
     for (isize i = 0; i < record.entries_n; i += 2) gone[i] = true;
     struct buf out = { .arena = &a };
-    record_erase(&out, whole, gone);
+    record_erase(&out, whole, gone, NULL);
     assert(record_check(buf_str(&out), &after) == RECORD_VALID);
     assert(after.entries_n == head.entries_n && after.first == head.first
            && hash128_eq(after.hash, head.hash));

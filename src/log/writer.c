@@ -60,7 +60,7 @@ struct log_writer {
     struct group *spare;
     isize spares;
     isize outstanding;              /* groups with the fold */
-    bool stopping, disk_full, asleep;
+    bool stopping, disk_full, asleep, holding, held;    /* held: the thread waits at its gate, and nothing is being written */
     struct log_writer_totals totals;
 };
 
@@ -203,6 +203,11 @@ static struct group *wait_for_work(struct log_writer *w, i64 look_us, bool *done
     (void)pthread_mutex_lock(&w->lock);
     i64 idle_us = clock_monotonic_us() + IDLE_US;
     for (;;) {
+        while (w->holding && !w->stopping) {
+            w->held = true;
+            (void)pthread_cond_wait(&w->work, &w->lock);
+        }
+        w->held = false;
         i64 now = clock_monotonic_us();
         i64 due = w->waited_for > 0 ? w->first_us + w->commit_wait_us : idle_us;
         bool ready = w->stopping || w->bytes >= w->commit_bytes || now >= due;
@@ -351,6 +356,24 @@ void log_group_release(struct log_writer *w, struct log_group *group)
     (void)pthread_mutex_lock(&w->lock);
     assert(w->outstanding > 0);
     if (--w->outstanding == 0) (void)pthread_cond_broadcast(&w->released);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+bool log_writer_hold(struct log_writer *w)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    w->holding = true;
+    (void)pthread_cond_signal(&w->work);
+    bool still = w->held && w->outstanding == 0;
+    (void)pthread_mutex_unlock(&w->lock);
+    return still;
+}
+
+void log_writer_go(struct log_writer *w)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    w->holding = w->held = false;
+    (void)pthread_cond_signal(&w->work);
     (void)pthread_mutex_unlock(&w->lock);
 }
 

@@ -340,6 +340,30 @@ static void time_never_runs_backwards_not_even_over_a_restart(void **state)
     world_free(w);
 }
 
+static void while_it_is_held_the_end_of_the_log_is_the_callers(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    world_start(w, clock_system());
+    for (int round = 0; round < 20; round++) {
+        struct entry ours = { ENTRY_PEOPLE, S("ours") }, theirs = { ENTRY_EVENT, S("theirs") };
+        struct record record = { .at_ms = log_last_ms(w->log), .entries = &ours, .entries_n = 1 };
+        struct append lazy = { .entries = &theirs, .entries_n = 1 };
+        for (int i = 0; i < 50; i++) assert_int_equal(log_submit(w->writer, &lazy), ERR_OK);
+        while (!log_writer_hold(w->writer)) (void)usleep(100);
+        u64 tail = log_tail(w->log);
+        assert_int_equal(w->fold.next, tail);
+        for (int i = 0; i < 50; i++) assert_int_equal(log_submit(w->writer, &lazy), ERR_OK);
+        assert_int_equal(log_append(w->log, tail, &record, 1), LOG_OK);
+        w->fold.next++;
+        w->fold.at_ms = record.at_ms;
+        log_writer_go(w->writer);
+    }
+    world_stop(w);
+    assert_int_equal(w->fold.entries, 20 * 100);
+    world_free(w);
+}
+
 static void an_append_above_the_limit_is_too_big(void **state)
 {
     (void)state;
@@ -364,6 +388,7 @@ int main(void)
         cmocka_unit_test(stopping_commits_what_is_queued_and_takes_no_more),
         cmocka_unit_test(a_disk_below_its_floor_refuses_strangers_but_not_the_operator),
         cmocka_unit_test(time_never_runs_backwards_not_even_over_a_restart),
+        cmocka_unit_test(while_it_is_held_the_end_of_the_log_is_the_callers),
         cmocka_unit_test(an_append_above_the_limit_is_too_big),
     };
     return cmocka_run_group_tests_name("log writer", tests, NULL, NULL);
