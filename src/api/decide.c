@@ -89,6 +89,7 @@ enum err ask_read(struct call *call, struct asked *asked, struct diag *diag)
     r->channel = context_text(call, r->context, "channel");
     r->device = context_text(call, r->context, "device");
     r->store = context_text(call, r->context, "store");
+    r->country = context_text(call, r->context, "country");
     r->preview = context_text(call, r->context, "preview");
     r->limit = json_int(json_get(body, S("limit")), 0);
     r->exposed = json_bool(json_get(body, S("exposed")), false);

@@ -143,6 +143,8 @@ void models_get(struct call *call)
         jsonw_key_int(w, "items", card.items);
         jsonw_key_int(w, "ease_items", card.ease_items);
         jsonw_key_int(w, "factor_people", card.als_people);
+        jsonw_key_int(w, "countries", card.countries);
+        jsonw_key_int(w, "stores", card.stores);
         jsonw_key_int(w, "bytes", card.bytes);
         jsonw_key_int(w, "memory_limit_bytes", card.memory_limit);
         jsonw_key_num(w, "seconds", (f64)card.took_us / 1e6);

@@ -187,7 +187,7 @@ void recommend_post(struct call *call)
 void recommend_get(struct call *call)
 {
     static const char *const top[] = { "strategy", "placement", "filter" };
-    static const char *const context[] = { "product", "market", "locale", "store", "channel", "weather" };
+    static const char *const context[] = { "product", "market", "locale", "store", "country", "channel", "weather" };
     struct buf out = { .arena = call->a };
     struct jsonw w = { .out = &out };
     jsonw_begin(&w, '{');

@@ -38,6 +38,7 @@ struct asker {
     u16 placement;                  /* where what is picked will stand; 0: nowhere we know */
     u32 asked;                      /* the recommenders blended for it */
     str *answers;                   /* of quizzes, as the query to the model numbers them */
+    str store, country;             /* where the person is */
 };
 
 /* The strongest identifier that may open a profile and leads to one; and the strongest of all, to bucket strangers by. */
@@ -440,6 +441,21 @@ static void know_answers(struct asker *q, struct recommend_query *query, arena *
     query->answers = facets;
 }
 
+static str fact_text(const struct asker *q, str name)
+{
+    const struct trait *t = q->facts.profile ? profile_trait(q->facts.profile, name) : NULL;
+    return t && t->fact.kind == FACT_TEXT ? t->fact.text : S("");
+}
+
+/* Where the request says, else where the person is by what is known of them. */
+static void know_place(struct asker *q, struct recommend_query *query)
+{
+    q->store = q->request->store.len ? q->request->store : fact_text(q, S("store"));
+    q->country = q->request->country.len ? q->request->country : fact_text(q, S("country"));
+    query->store = recommend_place(q->store);
+    query->country = recommend_place(q->country);
+}
+
 static u32 item_of(const struct asker *q, str key) { return key.len ? catalog_find(q->world->catalog, key).v : 0; }
 
 /* What was ever looked at at all: the last that is asked, so that a row is short only when the catalogue is. */
@@ -464,9 +480,16 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     for (u8 r = 0; learnt && r < RECOMMENDERS; r++)
         if (learnt->mix >> r & 1) query.weight[r] = fmax((f64)learnt->parts[r] / 1e4, 1e-6);
     if (!q->personal && q->request->product.len == 0 && q->request->cart_n == 0) {
-        memcpy(query.mix, impersonal, sizeof impersonal);
-        query.mix_n = countof(impersonal);
-        memset(query.weight, 0, sizeof query.weight);
+        /* What is popular where the request comes from needs nobody's consent. */
+        isize kept = 0;
+        for (isize i = 0; i < query.mix_n; i++)
+            if (recommender_is_here(query.mix[i])) query.mix[kept++] = query.mix[i];
+        query.mix_n = kept;
+        if (kept == 0) {
+            memcpy(query.mix, impersonal, sizeof impersonal);
+            query.mix_n = countof(impersonal);
+            memset(query.weight, 0, sizeof query.weight);
+        }
     }
     q->asked = 0;
     for (isize i = 0; i < query.mix_n; i++) q->asked |= 1U << query.mix[i];
@@ -479,6 +502,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     query.cart = cart;
     query.cart_n = q->request->cart_n;
     know_answers(q, &query, q->a);
+    know_place(q, &query);
     query.limit = limit;
     query.eligible = eligible;
     query.boost = strategy && (strategy->boosts_n || p->likings_n || strategy->rotate < 1) ? boost : NULL;
@@ -578,6 +602,8 @@ static isize find_items(struct asker *q, struct picking *p, isize limit, struct 
                                           .because_n = found[i].because_n };
         memcpy(items[i].because, found[i].because, sizeof items[i].because);
         if (found[i].answer) items[i].answer = q->answers[found[i].answer - 1];
+        items[i].near = found[i].near;
+        if (found[i].near) items[i].place = found[i].near == PLACE_STORE ? q->store : q->country;
         memcpy(items[i].parts, found[i].parts, sizeof items[i].parts);
         memcpy(items[i].heights, found[i].heights, sizeof items[i].heights);
         items[i].bought = items[i].because_n > 0 && bought_only(q, items[i].because[0]);

@@ -304,7 +304,7 @@ struct decide_request {
     u16 consent_granted, consent_denied;
     const str *placements; isize placements_n;
     const struct json *context;
-    str market, locale, channel, device, store, product;
+    str market, locale, channel, device, store, country, product;
     const str *cart; isize cart_n;
     const str *exclude; isize exclude_n;
     i64 now_ms;                     /* the clock's, or context.now with a secret key */
@@ -337,6 +337,7 @@ struct decided_item {
     str answer;                     /* what a quiz was answered that brought it; with the parts, not in the log either */
     f64 parts[RECOMMENDERS];        /* of each recommender in the score, before boosts */
     u8 heights[RECOMMENDERS];       /* as in struct recommended */
+    str place; u8 near;             /* of a list of places: the store or country that brought it, and enum place_kind; not in the log */
     bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
     str liked;                      /* the colour, brand … the person likes that lifted it most; not in the log */
     u8 liked_as;                    /* enum taste */

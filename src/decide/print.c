@@ -128,6 +128,20 @@ static str joined(const struct printing *p, str text, str name)
     return buf_str(&out);
 }
 
+/* What is popular in a store, in a country, or, where too little is known of both, with everybody. */
+static str here_text(const struct printing *p, const struct decided_item *it)
+{
+    static const str words[3][2][3] = {                 /* of what, in which language, how near: enum place_kind */
+        { { S_INIT("Popular right now"), S_INIT("Popular right now in your country"), S_INIT("Popular right now in your store") },
+          { S_INIT("Populært akkurat nå"), S_INIT("Populært akkurat nå i landet ditt"), S_INIT("Populært akkurat nå i butikken din") } },
+        { { S_INIT("Best seller"), S_INIT("Best seller in your country"), S_INIT("Best seller in your store") },
+          { S_INIT("Bestselger"), S_INIT("Bestselger i landet ditt"), S_INIT("Bestselger i butikken din") } },
+        { { S_INIT("Many have looked at this"), S_INIT("Many in your country have looked at this"), S_INIT("Many in your store have looked at this") },
+          { S_INIT("Mange har sett på denne"), S_INIT("Mange i landet ditt har sett på denne"), S_INIT("Mange i butikken din har sett på denne") } },
+    };
+    return words[it->source - RECOMMENDER_TRENDING_HERE][is_norwegian(p)][it->near];
+}
+
 static str source_text(const struct printing *p, const struct decided_item *it)
 {
     bool nb = is_norwegian(p);
@@ -141,6 +155,7 @@ static str source_text(const struct printing *p, const struct decided_item *it)
         return joined(p, text, title_of(p, it->because[0]));
     }
     switch (it->source) {
+    case RECOMMENDER_TRENDING_HERE: case RECOMMENDER_BESTSELLERS_HERE: case RECOMMENDER_POPULAR_HERE: return here_text(p, it);
     case RECOMMENDER_TRENDING: return nb ? S("Populært akkurat nå") : S("Popular right now");
     case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
     case RECOMMENDER_POPULAR: return nb ? S("Mange har sett på denne") : S("Many have looked at this");
@@ -180,6 +195,7 @@ static void print_item(const struct printing *p, const struct decided_item *it)
     jsonw_end(w, ']');
     jsonw_key_str(w, "source", str_of(decide_source_name(it->source)));
     if (it->answer.len) jsonw_key_str(w, "answer", it->answer);
+    if (it->place.len) jsonw_key_str(w, it->near == PLACE_STORE ? "store" : "country", it->place);
     if (it->liked.len) {
         jsonw_key_begin(w, "likes", '{');
         jsonw_key(w, it->liked_as < TASTES ? taste_name(it->liked_as) : S("price"));

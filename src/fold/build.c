@@ -17,7 +17,7 @@
 #include "base/rcu.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
+enum { PEOPLE_PER_BRACKET = 2000, PLACES_MAX = 4096, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
 
 /* Nothing is ever queued; closing it ends the wait. `stopping` ends a build that goes on. */
 struct builder { pthread_t thread; struct queue *stop; atomic_bool stopping; };
@@ -27,8 +27,45 @@ struct learning {
     struct { struct interaction *at; isize n, cap; } all;
     u32 sessions;
     u32 person;                     /* whose history is being read; 0: a guest's order */
+    u16 place;                      /* where; of `places` */
+    struct { struct place *at; isize n, cap; } places;  /* nowhere first; pairs of country and store that were met */
+    struct map *place_of;           /* a pair -> its number; null: nobody asks where */
+    struct { struct place *at; isize n, cap; } order_places;    /* by order */
     u64 ref;
 };
+
+/* A country or a store beyond PLACES_MAX pairs is nowhere; the country alone may still be known. */
+static u16 place_number(struct learning *l, struct place place)
+{
+    struct hash128 key = { place.country, place.store };
+    if (!l->place_of || (!place.country && !place.store)) return 0;
+    u64 known = map_get(l->place_of, key, 0);
+    if (known) return (u16)known;
+    if (l->places.n == PLACES_MAX) return place.store ? place_number(l, (struct place){ .country = place.country }) : 0;
+    vec_push(&l->places, place);
+    map_put(l->place_of, key, (u64)l->places.n - 1);
+    return (u16)(l->places.n - 1);
+}
+
+static void learn_where(struct learning *l)
+{
+    l->place_of = map_new(64);
+    vec_push(&l->places, (struct place){ 0 });
+}
+
+static void learning_fini(struct learning *l)
+{
+    vec_fini(&l->all);
+    vec_fini(&l->places);
+    vec_fini(&l->order_places);
+    if (l->place_of) map_free(l->place_of);
+}
+
+static u32 place_said(const struct profile *p, str fact)
+{
+    const struct trait *t = profile_trait(p, fact);
+    return t && t->fact.kind == FACT_TEXT ? recommend_place(t->fact.text) : 0;
+}
 
 static int kind_of(u16 type, u16 flags)
 {
@@ -46,14 +83,18 @@ static void learn_entry(struct learning *l, const struct history_entry *e, u32 s
     static const u8 weights[] = { [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1 };
     int kind = kind_of(e->type, e->flags);
     if (kind < 0 || e->item == 0 || e->quantity < 0 || e->flags & HISTORY_BOT || l->all.n >= INTERACTIONS_MAX) return;
-    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, l->person, (u8)kind, weights[kind] });
+    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, l->person, (u8)kind, weights[kind], l->place });
 }
 
-/* A visit is a session; so is each order's basket. */
+/* A visit is a session; so is each order's basket. What is bought counts for the store and the country of its order; whatever
+ * else a person does, and a country no order told, for where the person is by what is known of them. */
 static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms)
 {
     u32 visit = 0, basket = 0;
+    struct place home = { 0 };
     l->person = p->id.v;
+    if (l->place_of && p->history_n) home = (struct place){ place_said(p, S("country")), place_said(p, S("store")) };
+    u16 at_home = place_number(l, home);
     i64 last_ms = 0;
     u64 order = 0;
     for (isize i = 0; i < p->history_n; i++) {
@@ -62,13 +103,18 @@ static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms
         if (e->type == EVENT_PRODUCT_PURCHASED) {
             if (basket == 0 || order != e->ref) basket = ++l->sessions;
             order = e->ref;
+            struct place made = (isize)order <= l->order_places.n && order > 0 ? l->order_places.at[order - 1] : (struct place){ 0 };
+            if (!made.country) made.country = home.country;
+            l->place = place_number(l, made);
             learn_entry(l, e, basket);
             continue;
         }
         if (visit == 0 || e->at_ms - last_ms > gap_ms) visit = ++l->sessions;
         last_ms = e->at_ms;
+        l->place = at_home;
         learn_entry(l, e, visit);
     }
+    l->place = 0;
 }
 
 /* On the fold's thread. */
@@ -78,8 +124,10 @@ static void learn_guests(void *ctx, struct fold *fold)
     l->ref = fold->ref;
     for (isize i = 0; i < fold->orders.all.n; i++) {
         const struct order *o = fold->orders.all.at[i];
+        if (l->place_of) vec_push(&l->order_places, o->place);
         if (o->node || o->state != ORDER_COMPLETED) continue;
         l->sessions++;
+        l->place = place_number(l, o->place);
         for (isize k = 0; k < o->lines_n; k++)
             learn_entry(l, &(struct history_entry){ .at_ms = o->at_ms, .item = o->lines[k].item, .quantity = o->lines[k].quantity,
                                                     .type = EVENT_PRODUCT_PURCHASED }, l->sessions);
@@ -116,12 +164,21 @@ static void stage(struct fold *fold, enum training_stage stage)
     atomic_store(&fold->live.training.stage, stage);
 }
 
-struct interaction *builder_interactions(struct fold *fold, isize *n)
+struct lessons_of_all builder_interactions(struct fold *fold)
 {
     struct learning l = { .fold = fold };
+    learn_where(&l);
     learn_all(&l);
-    *n = l.all.n;
-    return l.all.at;
+    struct lessons_of_all out = { l.all.at, l.all.n, l.places.at, l.places.n };
+    map_free(l.place_of);
+    vec_fini(&l.order_places);
+    return out;
+}
+
+void lessons_of_all_free(struct lessons_of_all *all)
+{
+    mem_free(all->at);
+    mem_free(all->places);
 }
 
 void fold_train(struct fold *fold)
@@ -130,6 +187,7 @@ void fold_train(struct fold *fold)
     i64 began = clock_monotonic_us();
     atomic_store(&fold->live.training.since_us, began);
     stage(fold, TRAINING_READING);
+    learn_where(&l);
     learn_all(&l);
     i64 now_ms = 0;                                     /* decay counts from the latest thing anybody did */
     for (isize i = 0; i < l.all.n; i++) now_ms = max_i64(now_ms, l.all.at[i].at_ms);
@@ -137,6 +195,8 @@ void fold_train(struct fold *fold)
     options.memory_bytes = (isize)fold->config->train_mb << 20;
     options.progress = &fold->live.training.steps;
     options.stop = fold->builder ? &fold->builder->stopping : NULL;
+    options.places = l.places.at;
+    options.places_n = l.places.n;
     u32 items = (u32)catalog_count(fold->live.catalog) + 1;
     const struct model *before = atomic_load(&fold->live.model);
     /* What needs dense algebra may take minutes: what was clicked meanwhile should not wait for it. */
@@ -150,14 +210,14 @@ void fold_train(struct fold *fold)
     struct model *model = model_build(l.all.at, l.all.n, items, now_ms, &options, fold->live.catalog);
     if (options.stop && atomic_load(options.stop)) {
         model_free(model);
-        vec_fini(&l.all);
+        learning_fini(&l);
         return;
     }
     stage(fold, TRAINING_MEASURING);
     model_measure(model, l.all.at, l.all.n);
     publish(fold, model);
     stage(fold, TRAINING_IDLE);
-    vec_fini(&l.all);
+    learning_fini(&l);
     log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,
               (long long)(clock_monotonic_us() - began) / 1000);
     fold->trained_ref = l.ref;

@@ -45,8 +45,10 @@ static i64 cut_of(const struct interaction *all, isize n, arena *a)
     return visits ? begins[visits * 9 / 10] : 0;
 }
 
-static void ask_visit(const struct model *model, const struct recommend_query *rows, const struct interaction *all, struct visit *v, arena *a)
+static void ask_visit(const struct model *model, const struct recommend_query *rows, const struct lessons_of_all *lessons, struct visit *v, arena *a)
 {
+    const struct interaction *all = lessons->at;
+    struct place where = lessons->places[all[v->from].place];
     struct history_entry *history = arena_new(a, struct history_entry, v->to - v->from);
     isize n = 0;
     for (isize i = v->from; i < v->to; i++) {
@@ -60,6 +62,8 @@ static void ask_visit(const struct model *model, const struct recommend_query *r
             q.history = history;
             q.history_n = n;
             q.now_ms = all[i].at_ms;
+            q.store = where.store;
+            q.country = where.country;
             isize found = recommend(model, &q, a, &list), at = 0, place = 0;
             while (at < found && list[at].item != all[i].item) at++;
             for (isize k = 0; at < found && k < found; k++) place += list[k].score >= list[at].score;
@@ -117,8 +121,9 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     *out = (struct placement_evaluation){ .placement = placement };
     if (!read_rows(&fold->live, placement, rows, a, &out->strategy))
         return diag_set(diag, ERR_NOT_FOUND, "there is no placement \"%.*s\" with a strategy", STR_FMT(placement));
-    isize n;
-    struct interaction *all = builder_interactions(fold, &n);
+    struct lessons_of_all lessons = builder_interactions(fold);
+    struct interaction *all = lessons.at;
+    isize n = lessons.n;
     qsort(all, (size_t)n, sizeof *all, by_session);
     out->cut_ms = cut_of(all, n, a);
     struct visit *visits = arena_new(a, struct visit, n + 1);
@@ -136,14 +141,16 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     u32 items = (u32)catalog_count(fold->live.catalog) + 1;
     struct recommend_options options = recommend_defaults();
     options.memory_bytes = (isize)fold->config->train_mb << 20;
+    options.places = lessons.places;
+    options.places_n = lessons.places_n;
     struct model *model = visits_n >= LEAST_VISITS ? model_build(before, out->train, items, out->cut_ms, &options, fold->live.catalog) : NULL;
     for (isize i = 0; model && i < visits_n && out->questions < QUESTIONS_MAX; i++) {
-        ask_visit(model, rows, all, &visits[i], a);
+        ask_visit(model, rows, &lessons, &visits[i], a);
         out->questions += visits[i].questions;
         out->visits++;
     }
     model_free(model);
-    mem_free(all);
+    lessons_of_all_free(&lessons);
     if (out->questions == 0)
         return diag_set(diag, ERR_REFUSED, "%td visits of two items or more after the cut, at least %d are needed", visits_n, LEAST_VISITS);
     struct estimate measures[2 * PLACEMENT_ROWS];

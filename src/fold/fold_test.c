@@ -827,11 +827,11 @@ static void a_strangers_no_leaves_one_keyed_hash_and_a_yes_lifts_it(void **state
 
 static isize taught(void)
 {
-    isize n;
     rcu_thread_start();
-    mem_free(builder_interactions(fold, &n));
+    struct lessons_of_all lessons = builder_interactions(fold);
     rcu_thread_stop();
-    return n;
+    lessons_of_all_free(&lessons);
+    return lessons.n;
 }
 
 static void says_of_training(struct identifier who, bool yes)

@@ -10,8 +10,8 @@
 #include "fold/fold.h"
 
 /* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
- * forms were told; 2: a person keeps no matches, history says what models may learn from. */
-enum { STATE_FORM = 2 };
+ * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made. */
+enum { STATE_FORM = 3 };
 
 enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
@@ -185,8 +185,10 @@ void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
 MUST_USE enum err fold_skip(struct log *log, u64 ref, i64 now_ms, struct diag *diag);
 
 /* build.c */
-/* What models learn from, as it is now: to be given back with mem_free. On a thread known to rcu. */
-struct interaction *builder_interactions(struct fold *fold, isize *n);
+/* What models learn from, as it is now, and where it was done. On a thread known to rcu. */
+struct lessons_of_all { struct interaction *at; isize n; struct place *places; isize places_n; };
+struct lessons_of_all builder_interactions(struct fold *fold);
+void lessons_of_all_free(struct lessons_of_all *all);
 void builder_start(struct fold *fold);
 void builder_stop(struct fold *fold);
 

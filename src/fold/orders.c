@@ -64,6 +64,8 @@ static void visit_order(struct codec *c, struct order *v)
     codec_i64(c, &v->refund_at_ms);
     codec_u64(c, &v->content.hi);
     codec_u64(c, &v->content.lo);
+    codec_u32(c, &v->place.country);
+    codec_u32(c, &v->place.store);
     codec_list(c, struct order_line, v->lines, v->lines_n, EVENT_ITEMS_MAX, visit_line);
 }
 
@@ -147,7 +149,7 @@ static struct hash128 content_of(const struct event *e, const struct order_line 
     struct buf bytes = { 0 };
     struct order said = {
         .state = (u8)e->type, .channel = e->channel, .currency = e->currency, .at_ms = e->at_ms, .node = node,
-        .value_minor = e->valued ? e->value_minor : sum_lines(lines, n),
+        .value_minor = e->valued ? e->value_minor : sum_lines(lines, n), .place = { recommend_place(e->country), recommend_place(e->store) },
         .lines = (struct order_line *)(uintptr_t)lines, .lines_n = n,
     };
     order_encode(&said, &bytes);
@@ -230,6 +232,8 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
     }
     if (whose.cart || (node && node != o->node)) o->cart = whose.cart;
     if (node) o->node = node;
+    if (e->country.len) o->place.country = recommend_place(e->country);
+    if (e->store.len) o->place.store = recommend_place(e->store);
     o->content = content;
     i64 *newest = e->type == EVENT_ORDER_REFUNDED ? &o->refund_at_ms : &o->said_at_ms;
     *newest = max_i64(*newest, e->said_at_ms);

@@ -40,6 +40,8 @@ static const char *const names[RECOMMENDERS] = {
     [RECOMMENDER_UPSELL] = "upsell",          [RECOMMENDER_OUTFIT] = "outfit",
     [RECOMMENDER_REPLENISH] = "replenish",    [RECOMMENDER_QUIZ] = "quiz",
     [RECOMMENDER_SLIST] = "slist",             [RECOMMENDER_SPECTRAL] = "spectral",
+    [RECOMMENDER_TRENDING_HERE] = "trending_here", [RECOMMENDER_BESTSELLERS_HERE] = "bestsellers_here",
+    [RECOMMENDER_POPULAR_HERE] = "popular_here",
 };
 
 const char *recommender_name(u8 recommender)
@@ -388,15 +390,31 @@ static struct feed factors_feed(const struct kitchen *k)
     return scores_feed(k, RECOMMENDER_ALS, scores);
 }
 
+static const u8 ranking_of[RECOMMENDERS] = {
+    [RECOMMENDER_TRENDING] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS] = RANKING_BESTSELLERS, [RECOMMENDER_POPULAR] = RANKING_POPULAR,
+    [RECOMMENDER_TRENDING_HERE] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS_HERE] = RANKING_BESTSELLERS,
+    [RECOMMENDER_POPULAR_HERE] = RANKING_POPULAR,
+};
+
 static struct feed ranking_feed(const struct kitchen *k, u8 recommender)
 {
-    static const u8 ranking_of[RECOMMENDERS] = {
-        [RECOMMENDER_TRENDING] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS] = RANKING_BESTSELLERS,
-        [RECOMMENDER_POPULAR] = RANKING_POPULAR,
-    };
     const struct ranking *r = &k->m->rankings[k->q->content][ranking_of[recommender]];
     return (struct feed){ .at = r->at, .n = r->n, .recommender = recommender, .by_item = k->m->ranked[ranking_of[recommender]],
                           .items = k->m->items };
+}
+
+bool recommender_is_here(u8 recommender)
+{
+    return recommender == RECOMMENDER_TRENDING_HERE || recommender == RECOMMENDER_BESTSELLERS_HERE || recommender == RECOMMENDER_POPULAR_HERE;
+}
+
+/* The store's, else the country's, else everybody's. */
+static struct feed here_feed(const struct kitchen *k, u8 recommender)
+{
+    const struct local *local = local_find(k->m, k->q->store, k->q->country);
+    if (!local) return ranking_feed(k, recommender);
+    struct tally found = local->lists[k->q->content][ranking_of[recommender]].found;
+    return (struct feed){ .at = found.at, .n = found.n, .recommender = recommender, .found = found };
 }
 
 static struct feed recent_feed(const struct kitchen *k)
@@ -452,6 +470,8 @@ static struct feed feed_open(struct kitchen *k, u8 recommender)
         return recent_feed(k);
     case RECOMMENDER_TRENDING: case RECOMMENDER_BESTSELLERS: case RECOMMENDER_POPULAR:
         return ranking_feed(k, recommender);
+    case RECOMMENDER_TRENDING_HERE: case RECOMMENDER_BESTSELLERS_HERE: case RECOMMENDER_POPULAR_HERE:
+        return here_feed(k, recommender);
     case RECOMMENDER_REPLENISH:
         return replenish_feed(k);
     case RECOMMENDER_QUIZ:
@@ -579,7 +599,7 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
 /* Of its mix: each next counts less, and less what is everybody's. */
 static f64 weight_of(const struct recommend_query *q, u8 r, isize place)
 {
-    bool everyones = r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR;
+    bool everyones = r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR || recommender_is_here(r);
     return q->weight[r] > 0 ? q->weight[r] : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)place);
 }
 
@@ -763,6 +783,18 @@ static void explain(struct kitchen *k)
         name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.heard + i * n, k->a);
 }
 
+/* How near the people were who brought it. */
+static void name_places(struct kitchen *k)
+{
+    const struct local *local = local_find(k->m, k->q->store, k->q->country);
+    for (isize i = 0; local && i < k->listed; i++) {
+        if (!recommender_is_here(k->list[i].source)) continue;
+        const struct local_list *list = &local->lists[k->q->content][ranking_of[k->list[i].source]];
+        isize at = tally_find(&list->found, k->list[i].item);
+        if (at >= 0) k->list[i].near = list->near[at];
+    }
+}
+
 isize recommend(const struct model *model, const struct recommend_query *query, arena *a,
                 struct recommended **out)
 {
@@ -782,6 +814,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     for (isize i = 0; i < query->fallback_n && k.listed < query->limit; i++)
         serve_tier(&k, &query->fallback[i], 1, true);
     place_latest(&k);
+    if (!query->unexplained) name_places(&k);
     if (!query->unexplained) explain(&k);
     return k.listed;
 }

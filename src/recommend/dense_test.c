@@ -22,7 +22,7 @@ static isize world(struct interaction *at, bool held[SESSIONS][ITEMS + 1])
     for (u32 s = 0; s < SESSIONS; s++)
         for (u32 i = 1; i <= ITEMS; i++) {
             held[s][i] = rng_below(&rng, i % 3 == s % 3 ? 2 : 6) == 0;
-            if (held[s][i]) at[n++] = (struct interaction){ s + 1, i, 1000, s + 1, INTERACTION_VIEWED, 1 };
+            if (held[s][i]) at[n++] = (struct interaction){ s + 1, i, 1000, s + 1, INTERACTION_VIEWED, 1, 0 };
         }
     return n;
 }
@@ -93,7 +93,7 @@ static void slist_solves_its_normal_equations(void **state)
             items[k] = rng_below(&rng, ITEMS);
             distinct += x[items[k]] <= 0;
             x[items[k]] = 1;
-            at[n++] = (struct interaction){ s, items[k] + 1, (i64)(2 * s) * DAY_MS - (length - 1 - k), s, INTERACTION_VIEWED, 1 };
+            at[n++] = (struct interaction){ s, items[k] + 1, (i64)(2 * s) * DAY_MS - (length - 1 - k), s, INTERACTION_VIEWED, 1, 0 };
         }
         for (isize i = 0; i < ITEMS; i++)
             for (isize j = 0; distinct > 1 && j < ITEMS; j++) {
@@ -132,7 +132,7 @@ static void slist_has_a_row_for_every_item(void **state)
     isize n = 0;
     for (u32 s = 0; s < MANY; s++)
         for (u32 k = 0; k < 4; k++)
-            at[n++] = (struct interaction){ s + 1, 1 + (k == 3 ? 0 : (s + k) % MANY), 1000 + k, s + 1, INTERACTION_VIEWED, 1 };
+            at[n++] = (struct interaction){ s + 1, 1 + (k == 3 ? 0 : (s + k) % MANY), 1000 + k, s + 1, INTERACTION_VIEWED, 1, 0 };
     struct recommend_options o = recommend_defaults();
     o.memory_bytes = 1;
     struct model *m = model_build(at, n, MANY + 1, 2000, &o, NULL);

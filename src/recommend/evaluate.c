@@ -194,7 +194,7 @@ static isize interactions_of(const struct kind *kind, const struct clicks *train
     for (isize i = 0; i < train->n; i++) {
         const struct click *c = &train->at[i];
         u8 what = kind->task == TASK_BASKET ? INTERACTION_PURCHASED : INTERACTION_VIEWED;
-        all[i] = (struct interaction){ c->session, c->item, c->at_ms, 0, what, 1 };
+        all[i] = (struct interaction){ .session = c->session, .item = c->item, .at_ms = c->at_ms, .kind = what, .weight = 1 };
         /* Clicks of one second keep the order of the file. */
         if (i > 0 && train->at[i - 1].session == c->session)
             all[i].at_ms = max_i64(c->at_ms, all[i - 1].at_ms + 1);

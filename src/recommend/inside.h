@@ -21,6 +21,12 @@ enum {
 enum ranking_kind { RANKING_TRENDING, RANKING_BESTSELLERS, RANKING_POPULAR, RANKINGS };
 struct ranking { struct scored *at; isize n; };
 
+/* The top of a ranking in one country or store, best first, and how near each item was dealt with: enum place_kind (places.c). */
+enum { COUNTRIES_MAX = 250, STORES_MAX = 500, LOCAL_MOST = 300 };
+struct tally { u32 *slots; isize mask; struct scored *at; isize n; arena *a; };
+struct local_list { struct tally found; u8 *near; };
+struct local { u32 hash; bool store; struct local_list lists[2][RANKINGS]; };       /* [1]: of content */
+
 /* Item -> items, best first: what is looked up rather than worked out when somebody asks. */
 enum table_kind { TABLE_COOC, TABLE_RULES, TABLE_EASE, TABLE_SLIST, TABLE_CONTENT, TABLE_BUNDLES, TABLE_COMPLEMENTS, TABLE_UPSELL, TABLE_SPECTRAL, TABLES };
 struct pair { u32 item; f32 score; };
@@ -55,6 +61,7 @@ struct model {
     isize contents;                 /* how many; most shops have none, and then nobody looks */
     struct ranking rankings[2][RANKINGS];       /* [1]: of content */
     f32 *ranked[RANKINGS];                      /* the same by item */
+    struct local *locals; isize locals_n;       /* stores by hash, then countries */
     f64 position_weight[CONTEXT_MAX];           /* by how many items ago */
     f64 distance_weight[DISTANCE_MAX + 1];      /* by how far apart in the neighbour */
 };
@@ -72,6 +79,12 @@ struct good {                       /* what the catalogue says of an item (goods
     i32 repurchase_days;
     bool described, content;
 };
+/* What everybody, or everybody at a place, did with each item, by item: of all time with a half-life of two weeks, bought, and lately. */
+struct counts { f64 *popular, *bought, *lately, all_popular[2], all_lately[2]; };     /* all of: [1]: of content */
+static const f64 trending_prior = 5;
+struct counts counts_room(arena *a, isize items);       /* model.c */
+void counts_clear(struct counts *c, isize items);
+void count_one(const struct model *m, const struct interaction *it, i64 now_ms, struct counts *into);
 struct build {
     struct model *m;
     struct good *goods;             /* by item */
@@ -82,6 +95,7 @@ struct build {
     struct span *spans;
     isize sessions;
     u32 *full_from, *full;          /* item -> all its sessions, newest first */
+    struct counts counts;           /* of everybody */
     f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
 };
 static inline bool told_to_stop(const struct build *b) { return b->m->options.stop && atomic_load(b->m->options.stop); }
@@ -104,6 +118,9 @@ void model_ask_anew(struct model *m);
 void build_goods(struct build *b, const struct catalog *catalog);      /* goods.c: facets, and what is alike */
 void build_together(struct build *b);                   /* together.c: bundles, complements, upsell */
 void build_replenish(struct build *b);                  /* replenish.c */
+void build_places(struct build *b, i64 now_ms);         /* places.c; after the rankings */
+/* The store's lists, where there are any; else the country's; else null: those of everybody. */
+const struct local *local_find(const struct model *m, u32 store, u32 country);
 void build_tables(struct build *b);                     /* table.c: cooc and rules */
 void build_slist(struct build *b);                      /* slist.c */
 void build_ease(struct build *b);                       /* ease.c */
@@ -152,7 +169,6 @@ struct tuning { struct recommend_options options; f64 weight[RECOMMENDERS], late
 struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, const struct tune_options *options);
 
 /* Candidates found by item, each once: a hash table of places in a list, which grows. */
-struct tally { u32 *slots; isize mask; struct scored *at; isize n; arena *a; };
 struct tally tally_new(arena *a, isize expected);
 struct tally tally_grown(struct tally t);               /* the same with twice the room */
 static inline isize tally_slot(const struct tally *t, u32 item) { return (isize)((item * 2654435761U) >> 7) & t->mask; }

@@ -9,7 +9,7 @@
  *   postings    item -> sessions, newest first, capped: what session kNN walks (sknn.c)
  *   tables      item -> items that go with it (table.c, ease.c, slist.c)
  *   factors     items as vectors (als.c)
- *   rankings    trending, best-sellers, popular; of products and of content
+ *   rankings    trending, best-sellers, popular; of products and of content; of countries and stores (places.c)
  *
  * Popular is a count with a half-life of 14 days, weighted by what was done. Trending compares the
  * rate of the last days (half-life 2 days) with the long one: with a Gamma(a, a) prior on their ratio
@@ -24,7 +24,6 @@
 
 #define POPULAR_HALF_LIFE_MS (14 * DAY_MS)
 #define TRENDING_HALF_LIFE_MS (2 * DAY_MS)
-static const f64 trending_prior = 5;
 static const f64 kind_weight[] = {
     [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1,
 };
@@ -177,25 +176,38 @@ static void build_again(struct build *b)
 
 /* ---- lists for everybody ------------------------------------------------------------------- */
 
+struct counts counts_room(arena *a, isize items)
+{
+    return (struct counts){ arena_new(a, f64, items + 1), arena_new(a, f64, items + 1), arena_new(a, f64, items + 1), { 0 }, { 0 } };
+}
+
+void counts_clear(struct counts *c, isize items)
+{
+    f64 *const lists[] = { c->popular, c->bought, c->lately };
+    for (isize k = 0; k < countof(lists); k++) memset(lists[k], 0, (size_t)(items + 1) * sizeof **lists);
+    for (isize content = 0; content < 2; content++) c->all_popular[content] = c->all_lately[content] = 0;
+}
+
+void count_one(const struct model *m, const struct interaction *it, i64 now_ms, struct counts *into)
+{
+    f64 weight = kind_weight[it->kind] * (it->weight ? it->weight : 1);
+    f64 is = decay(weight, now_ms - it->at_ms, POPULAR_HALF_LIFE_MS);
+    f64 was = decay(weight, now_ms - it->at_ms, TRENDING_HALF_LIFE_MS);
+    bool content = model_is_content(m, it->item);
+    into->popular[it->item] += is;
+    into->lately[it->item] += was;
+    into->all_popular[content] += is;
+    into->all_lately[content] += was;
+    if (it->kind == INTERACTION_PURCHASED) into->bought[it->item] += is;
+}
+
 static void build_rankings(struct build *b, i64 now_ms)
 {
     struct model *m = b->m;
     isize items = (isize)m->items;
-    f64 *popular = arena_new(&b->scratch, f64, items + 1), *bought = arena_new(&b->scratch, f64, items + 1);
-    f64 *lately = arena_new(&b->scratch, f64, items + 1);
-    f64 all_popular[2] = { 0 }, all_lately[2] = { 0 };
-    for (isize i = 0; i < b->n; i++) {
-        const struct interaction *it = &b->all[i];
-        f64 weight = kind_weight[it->kind] * (it->weight ? it->weight : 1);
-        f64 is = decay(weight, now_ms - it->at_ms, POPULAR_HALF_LIFE_MS);
-        f64 was = decay(weight, now_ms - it->at_ms, TRENDING_HALF_LIFE_MS);
-        bool content = model_is_content(m, it->item);
-        popular[it->item] += is;
-        lately[it->item] += was;
-        all_popular[content] += is;
-        all_lately[content] += was;
-        if (it->kind == INTERACTION_PURCHASED) bought[it->item] += is;
-    }
+    struct counts c = counts_room(&b->scratch, items);
+    for (isize i = 0; i < b->n; i++) count_one(m, &b->all[i], now_ms, &c);
+    b->counts = c;
     struct arena_mark mark = arena_mark(&b->scratch);
     for (int kind = 0; kind < RANKINGS; kind++) m->ranked[kind] = arena_new(&m->arena, f32, items + 1);
     for (int content = 0; content < 2; content++)
@@ -207,17 +219,14 @@ static void build_rankings(struct build *b, i64 now_ms)
                 if (b->full_from[i] == b->full_from[i + 1] ||
                     model_is_content(m, (u32)i) != (bool)content)
                     continue;
-                f64 score = popular[i];
+                f64 score = c.popular[i];
                 if (kind == RANKING_BESTSELLERS) {
-                    if (bought[i] <= 0) continue;       /* what nobody bought sells not at all */
-                    score = bought[i];
+                    if (c.bought[i] <= 0) continue;     /* what nobody bought sells not at all */
+                    score = c.bought[i];
                 }
                 if (kind == RANKING_TRENDING) {
-                    f64 promised = all_popular[content] > 0
-                                       ? popular[i] * all_lately[content] / all_popular[content]
-                                       : 0;
-                    score = (trending_prior + lately[i]) / (trending_prior + promised) *
-                            log1p(lately[i] + promised);
+                    f64 promised = c.all_popular[content] > 0 ? c.popular[i] * c.all_lately[content] / c.all_popular[content] : 0;
+                    score = (trending_prior + c.lately[i]) / (trending_prior + promised) * log1p(c.lately[i] + promised);
                 }
                 list[n++] = (struct scored){ score, (u32)i };
             }
@@ -271,7 +280,8 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     for (isize i = 0; i < n; i++) {
         struct interaction it = interactions[i];
         if (it.item == 0 || it.item >= items) continue;
-        assert(it.kind <= INTERACTION_CONTENT);
+        if (m->options.places_n == 0) it.place = 0;
+        assert(it.kind <= INTERACTION_CONTENT && (it.place == 0 || it.place < m->options.places_n));
         if (it.kind == INTERACTION_CONTENT) bitset_set(m->content, it.item);
         b.all[b.n++] = it;
     }
@@ -293,6 +303,8 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     step_done(m);
     build_rankings(&b, now_ms);
     step_done(m);
+    build_places(&b, now_ms);
+    step_done(m);
     build_goods(&b, catalog);
     step_done(m);
     build_together(&b);
@@ -312,6 +324,8 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     arena_fini(&b.scratch);
     m->options.progress = NULL;                         /* the model outlives whoever asked */
     m->options.stop = NULL;
+    m->options.places = NULL;
+    m->options.places_n = 0;
     m->card.memory_limit = m->options.memory_bytes;
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;

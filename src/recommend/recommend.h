@@ -25,7 +25,11 @@
 #include "event/event.h"
 
 /* One thing somebody did with an item. Sessions are dense numbers; baskets (one order's lines) share a session and PURCHASED. */
-struct interaction { u32 session, item; i64 at_ms; u32 person; u8 kind, weight; };   /* person 0: the session's own */
+struct interaction { u32 session, item; i64 at_ms; u32 person; u8 kind, weight; u16 place; };  /* person 0: the session's own; place: of the options' */
+/* Where something was done, by recommend_place of the names; 0: not known. */
+struct place { u32 country, store; };
+/* The hash of a country's or a store's name, letters in any case; 0 of an empty one. */
+u32 recommend_place(str name);
 enum interaction_kind { INTERACTION_VIEWED, INTERACTION_ADDED, INTERACTION_PURCHASED, INTERACTION_CONTENT };
 
 /* Tunable numbers with defaults that hold untuned (recommend.md §1.2, §2). A decay of 0 days: what is old counts as what is new. */
@@ -62,8 +66,9 @@ struct recommend_options {
     _Atomic u32 *progress;          /* null, or where steps done are counted, of BUILD_STEPS */
     const atomic_bool *stop;        /* null, or: true ends a build early; what comes back then is not whole, to be freed */
     u32 only;                       /* bit set over enum recommender: build no more than these; 0: all */
+    const struct place *places; isize places_n;         /* what interactions' places number; the first is nowhere. Read while building */
 };
-enum { BUILD_STEPS = 11 };
+enum { BUILD_STEPS = 12 };
 struct recommend_options recommend_defaults(void);
 
 struct model;
@@ -82,6 +87,7 @@ struct model_card {
     i64 built_at_ms, from_ms, to_ms;                    /* the data's end and its span */
     isize interactions, sessions, items, bytes, ease_items, als_people;
     isize memory_limit;                                 /* what dense algebra might take while it was built */
+    isize countries, stores;                            /* with lists of their own (places.c) */
     i64 took_us;
     isize questions;                                    /* next items of the latest tenth of sessions, asked of a model of the others */
     f64 hr20, mrr20, ndcg20;                            /* of the default mix there */
@@ -99,7 +105,8 @@ enum recommender {
     RECOMMENDER_POPULAR = 5, RECOMMENDER_RULES = 6, RECOMMENDER_EASE = 7, RECOMMENDER_ALS = 8, RECOMMENDER_CONTENT = 9,
     RECOMMENDER_BUNDLES = 10, RECOMMENDER_COMPLEMENTS = 11, RECOMMENDER_UPSELL = 12, RECOMMENDER_OUTFIT = 13,
     RECOMMENDER_REPLENISH = 14, RECOMMENDER_QUIZ = 15, RECOMMENDER_SLIST = 16,
-    RECOMMENDER_SPECTRAL = 17, RECOMMENDERS
+    RECOMMENDER_SPECTRAL = 17,
+    RECOMMENDER_TRENDING_HERE = 18, RECOMMENDER_BESTSELLERS_HERE = 19, RECOMMENDER_POPULAR_HERE = 20, RECOMMENDERS
 };
 _Static_assert(RECOMMENDERS <= 64, "from 64 on a source is no recommender");
 /* Without dense algebra: seconds at most. */
@@ -108,6 +115,9 @@ enum { RECOMMENDERS_QUICK = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1
 const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", … */
 bool recommender_of(str name, u8 *out);                 /* "crosssell" is another word for "complements" */
 
+bool recommender_is_here(u8 recommender);               /* asks where the person is: "trending_here" … */
+/* Of what brought it by a list of a place: where it was dealt with, nearest first; elsewhere PLACE_EVERYWHERE. */
+enum place_kind { PLACE_EVERYWHERE, PLACE_COUNTRY, PLACE_STORE };
 /* A candidate with its part from each recommender, and what brought it. */
 struct recommended {
     u32 item;
@@ -115,6 +125,7 @@ struct recommended {
     u8 source;                                          /* the recommender that gave most */
     u8 heights[RECOMMENDERS];                           /* of the mix: where it stands with each, 255 for the best; 0 where a fallback brought it */
     u8 answer;                                          /* of the query's, counted from 1: what brought it; 0: none */
+    u8 near;                                            /* enum place_kind, of a list of places ("trending_here" …) */
     u32 because[2]; isize because_n;                    /* items of the person's history that led here; for cart, of the cart */
 };
 
@@ -124,6 +135,7 @@ struct recommend_query {
     const u32 *cart; isize cart_n;                      /* and the product in view: stronger than history */
     u32 product;
     const u64 *answers; isize answers_n;                /* recommend_facet of what a quiz was answered; at most 64 are heard */
+    u32 store, country;                                 /* recommend_place of where the person is; 0: not known */
     i64 now_ms;
     u8 mix[RECOMMENDERS]; isize mix_n;                  /* recommenders to blend, in order of preference */
     u8 fallback[RECOMMENDERS]; isize fallback_n;        /* asked in turn while the list is short */

@@ -32,7 +32,7 @@ static isize make(struct rng *rng, struct interaction *at, u32 sessions, u32 ite
             u32 of = rng_below(rng, 5) ? group : rng_below(rng, items / 50);
             f64 u = rng_unit(rng);
             u32 item = 1 + of * 50 + (u32)(50 * u * u);
-            at[n++] = (struct interaction){ s, item, (i64)s * MINUTE_MS + i * SECOND_MS, people ? s : 0, INTERACTION_VIEWED, 1 };
+            at[n++] = (struct interaction){ s, item, (i64)s * MINUTE_MS + i * SECOND_MS, people ? s : 0, INTERACTION_VIEWED, 1, 0 };
         }
     }
     return n;

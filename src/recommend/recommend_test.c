@@ -23,7 +23,7 @@ struct world { struct interaction at[4000]; isize n; };
 static void did(struct world *w, u32 session, u32 item, i64 minutes_ago, u8 kind)
 {
     assert_true(w->n < countof(w->at));
-    w->at[w->n++] = (struct interaction){ session, item, NOW - minutes_ago * MINUTE_MS, 0, kind, 1 };
+    w->at[w->n++] = (struct interaction){ session, item, NOW - minutes_ago * MINUTE_MS, 0, kind, 1, 0 };
 }
 
 /* Sessions 1.. view 1 then 2 (many), 1 then 3 (fewer), 4 then 5; items 100..199 are looked at

@@ -24,16 +24,21 @@ export const RECOMMENDERS: [string, string, string][] = [
     ["trending", "Rising", "for everybody"],
     ["bestsellers", "Selling", "for everybody"],
     ["popular", "Dealt with most", "for everybody"],
+    ["trending_here", "Rising where they are", "in their store, else their country"],
+    ["bestsellers_here", "Selling where they are", "in their store, else their country"],
+    ["popular_here", "Dealt with most where they are", "in their store, else their country"],
     ["recently_viewed", "Looked at lately", ""],
 ];
 export const told = (name: string) => RECOMMENDERS.find(([known]) => known === name) ?? [name, sentence(name), ""];
+
+const EVERYBODYS = ["trending", "bestsellers", "popular"];
 
 /* Weights as the engine reads a list: each next counts 0.7 of the one before, what is everybody's 0.3. Said by hand they stand apart. */
 export function mixOf(doc: Doc): [string, number][] {
     const mix = doc?.mix ?? {};
     const byHand = doc?.weights && typeof doc.weights === "object" ? doc.weights : {};
     const weights: [string, number][] = Array.isArray(mix)
-        ? mix.map((name: string, i: number) => [name, +((["trending", "bestsellers", "popular"].includes(name) ? 0.3 : 1) * 0.7 ** i).toFixed(3)])
+        ? mix.map((name: string, i: number) => [name, +((EVERYBODYS.includes(name.replace("_here", "")) ? 0.3 : 1) * 0.7 ** i).toFixed(3)])
         : Object.entries(mix);
     return weights.map(([name, weight]) => [name, byHand[name] ?? weight]);
 }
