@@ -402,6 +402,8 @@ struct rule_facts decide_facts(const struct decide_world *world, const struct de
 /* Whether what a person likes may order what they are shown: not without consent, and not in the programme's holdout. */
 struct decide_who { struct rule_facts facts; const struct profile *profile; bool personal, held_out; };   /* profile: what this caller may know, or null */
 struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a);
+/* Shares by category, brand and colour: of the visit that lasts until now (no pause of gap_ms in it), and of everything; what was chosen over both. */
+isize decide_likings(const struct decide_world *world, const struct decide_who *who, i64 now_ms, i64 gap_ms, arena *a, const struct search_liking **out);
 /* An explained rule as a tree: text, result, value, the events that made it so with their items' keys and titles, children. A shop names events of its own. */
 struct trace_names { const struct catalog *catalog; const void *ctx; str (*event)(const void *ctx, u16 type); };
 void decide_print_why(const struct trace_names *names, const struct rule_trace *trace, struct jsonw *w);
