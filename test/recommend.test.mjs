@@ -211,3 +211,23 @@ test('where nobody may be learnt from, rows are still full', async () => {
         await own.stop({ remove: true });
     }
 });
+
+test('only what a strategy or a question names is built, and what is missing is said until it is', async () => {
+    const { models: [before] } = await server.get('/v1/models');
+    assert.equal(before.recommenders.session, 'built');
+    assert.equal(before.recommenders.complements, 'built', 'a strategy names it');
+    assert.equal(before.recommenders.slist, 'not asked for');
+    assert.equal(before.recommenders.spectral, 'not asked for');
+    assert.equal(before.factor_people, 0, 'nobody asks for factors');
+    const tried = { person: { user_id: 'crowd-1' }, strategy: { mix: ['slist', 'session'] } };
+    const first = await recommend(tried);
+    assert.deepEqual(first.not_built_yet, ['slist']);
+    assert.ok(first.items.length > 0, 'the rest of the mix answers');
+    const then = await eventually('it is built', async () => {
+        const answer = await recommend(tried);
+        return !answer.not_built_yet && answer;
+    });
+    assert.ok(then.items.some((one) => one.because.weights.slist > 0), JSON.stringify(then.items.map((one) => one.because.weights)));
+    const { models: [after_] } = await server.get('/v1/models');
+    assert.deepEqual([after_.recommenders.slist, after_.recommenders.spectral], ['built', 'not asked for']);
+});

@@ -121,6 +121,15 @@ static void print_training(struct jsonw *w, const struct live *live, i64 now_ms)
     jsonw_end(w, '}');
 }
 
+/* What each recommender is: there, or not yet though it is named, or not asked for. */
+static void print_built(struct jsonw *w, u32 built, u32 named)
+{
+    jsonw_key_begin(w, "recommenders", '{');
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        jsonw_key_str(w, recommender_name(r), built >> r & 1 ? S("built") : named >> r & 1 ? S("not built yet") : S("not asked for"));
+    jsonw_end(w, '}');
+}
+
 void models_get(struct call *call)
 {
     struct jsonw *w = &call->w;
@@ -128,6 +137,7 @@ void models_get(struct call *call)
     const struct model *model = atomic_load(&call->api->live->model);
     struct model_card card = model ? model_card(model) : (struct model_card){ 0 };
     bool there = model != NULL;
+    u32 named = atomic_load(&call->api->live->book)->recommenders | atomic_load(&call->api->live->wanted);
     jsonw_begin(w, '{');
     print_training(w, call->api->live, clock_now(call->api->clock));
     print_rows(w, atomic_load(&call->api->live->book), atomic_load(&call->api->live->lessons));
@@ -143,6 +153,7 @@ void models_get(struct call *call)
         jsonw_key_int(w, "items", card.items);
         jsonw_key_int(w, "ease_items", card.ease_items);
         jsonw_key_int(w, "factor_people", card.als_people);
+        print_built(w, card.built, named);
         jsonw_key_int(w, "countries", card.countries);
         jsonw_key_int(w, "stores", card.stores);
         jsonw_key_int(w, "bytes", card.bytes);

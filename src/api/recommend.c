@@ -141,6 +141,7 @@ static void print_recommended(struct call *call, const struct decide_world *worl
         jsonw_end(&call->w, '}');
     }
     jsonw_end(&call->w, ']');
+    decide_print_unbuilt(world, strategy, &call->w);
     decide_print_rows(world, strategy, items, n, &call->w);
     if (explain) {
         print_algorithm(call, world->catalog, alone, min_isize(n, alone_n));

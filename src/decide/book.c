@@ -35,6 +35,7 @@ static void build_strategies(struct building *b)
     book->strategies = arena_new(b->a, struct strategy, room);
     while (book->strategies_n < room && (doc = building_next(b, "strategy", &at)))
         strategy_build(b, doc, &book->strategies[book->strategies_n++]);
+    for (isize i = 0; i < book->strategies_n; i++) book->recommenders |= query_recommenders(&book->strategies[i].query);
     keep_answers(b);
 }
 

@@ -466,6 +466,14 @@ static void fall_back_on(struct recommend_query *query, u8 last)
     if (query->fallback_n < RECOMMENDERS) query->fallback[query->fallback_n++] = last;
 }
 
+/* What is asked and not built is built next; the flag is set once, so that asking goes on costing a read. */
+static void want(const struct decide_world *world, u32 recommenders)
+{
+    u32 missing = world->model ? recommenders & ~model_card(world->model).built : 0;
+    if (missing && world->wanted && missing & ~atomic_load_explicit(world->wanted, memory_order_relaxed))
+        atomic_fetch_or_explicit(world->wanted, missing, memory_order_relaxed);
+}
+
 static struct recommend_query query_of(struct asker *q, struct picking *p, const struct strategy *strategy, isize limit)
 {
     static const u8 mix[] = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING };
@@ -491,6 +499,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
             memset(query.weight, 0, sizeof query.weight);
         }
     }
+    want(q->world, query_recommenders(&query));
     q->asked = 0;
     for (isize i = 0; i < query.mix_n; i++) q->asked |= 1U << query.mix[i];
     query.history = profile ? profile->history : NULL;

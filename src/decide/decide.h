@@ -154,6 +154,7 @@ str taste_name(isize taste);        /* "category", … as profile_affinities cal
 MUST_USE enum err strategy_read(arena *a, const struct json *doc, str key, const struct rule_names *names, struct strategy *out,
                                 struct definition_errors *errors);
 u32 strategy_mix(const struct strategy *strategy);      /* what it blends, as a bit set */
+u32 query_recommenders(const struct recommend_query *query);    /* and what it falls back on */
 /* What was learnt where it fills this placement; null: nothing. */
 const struct learnt_mix *strategy_learnt(const struct strategy *strategy, u16 placement);
 /* Kind "connector": what leaves for another system, as it happens.
@@ -225,6 +226,7 @@ struct book {
     struct placement *placements; isize placements_n;
     struct campaign *campaigns; isize campaigns_n;      /* by priority, then id */
     struct strategy *strategies; isize strategies_n;
+    u32 recommenders;               /* that they name, a bit set */
     struct connector *connectors; isize connectors_n;
     struct quiz *quizzes; isize quizzes_n;
     struct blocked *blocked; isize blocked_n;
@@ -295,6 +297,7 @@ struct decide_world {
     const struct search_index *search;      /* likewise */
     struct caps *caps;
     const struct intent_model *intent;                  /* null: none learnt yet */
+    _Atomic u32 *wanted;            /* recommenders that were asked and the model has not, a bit set: the builder's; null: nobody listens */
 };
 
 struct decide_request {
@@ -394,6 +397,8 @@ isize decide_recommend(const struct decide_world *world, const struct decide_req
 void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
                        arena *a, struct jsonw *w);
 
+/* "not_built_yet": recommenders that the strategy names and the model has not, because nobody named them when it was built; else nothing. */
+void decide_print_unbuilt(const struct decide_world *world, const struct strategy *strategy, struct jsonw *w);
 /* "rows": [{"category" or "brand", "title", "because", "items": keys}], of a strategy of rows; else nothing. */
 void decide_print_rows(const struct decide_world *world, const struct strategy *strategy, const struct decided_item *items, isize n, struct jsonw *w);
 

@@ -311,6 +311,16 @@ static str decision_name(arena *a, u64 key)
     return (str){ text, 2 + DIGITS };
 }
 
+void decide_print_unbuilt(const struct decide_world *world, const struct strategy *strategy, struct jsonw *w)
+{
+    u32 missing = strategy && world->model ? query_recommenders(&strategy->query) & ~model_card(world->model).built : 0;
+    if (!missing) return;
+    jsonw_key_begin(w, "not_built_yet", '[');
+    for (u8 r = 0; r < RECOMMENDERS; r++)
+        if (missing >> r & 1) jsonw_str(w, str_of(recommender_name(r)));
+    jsonw_end(w, ']');
+}
+
 static void print_decision(const struct printing *p, const struct decision *d)
 {
     static const char *const renders[] = { "content", "default", "passthrough" };
@@ -340,6 +350,7 @@ static void print_decision(const struct printing *p, const struct decision *d)
             jsonw_end(w, '}');
         }
         jsonw_end(w, ']');
+        decide_print_unbuilt(p->world, d->strategy, w);
         decide_print_rows(p->world, d->strategy, d->items, d->items_n, w);
     }
     if (d->ticket.len) jsonw_key_str(w, "ticket", d->ticket);

@@ -183,6 +183,14 @@ u32 strategy_mix(const struct strategy *strategy)
     return mix;
 }
 
+u32 query_recommenders(const struct recommend_query *query)
+{
+    u32 all = 0;
+    for (isize i = 0; i < query->mix_n; i++) all |= 1U << query->mix[i];
+    for (isize i = 0; i < query->fallback_n; i++) all |= 1U << query->fallback[i];
+    return all;
+}
+
 const struct learnt_mix *strategy_learnt(const struct strategy *strategy, u16 placement)
 {
     for (isize i = 0; strategy && placement && strategy->learns && i < strategy->learnt_n; i++)

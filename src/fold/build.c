@@ -17,7 +17,7 @@
 #include "base/rcu.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, PLACES_MAX = 4096, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, SLOW_US = 2000000, LOWEST_PRIORITY = 19 };
+enum { PEOPLE_PER_BRACKET = 2000, PLACES_MAX = 4096, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, LOWEST_PRIORITY = 19, LOOK_MS = 1000 };
 
 /* Nothing is ever queued; closing it ends the wait. `stopping` ends a build that goes on. */
 struct builder { pthread_t thread; struct queue *stop; atomic_bool stopping; };
@@ -181,6 +181,17 @@ void lessons_of_all_free(struct lessons_of_all *all)
     mem_free(all->places);
 }
 
+/* Recommenders that strategies or requests name, besides those that every model has. The rest is not built: a linear model of all
+ * visits takes minutes in a large shop, and none may ever ask it. */
+static u32 wanted(const struct fold *fold)
+{
+    rcu_read_begin();
+    const struct book *book = atomic_load(&fold->live.book);
+    u32 named = book ? book->recommenders : 0;
+    rcu_read_end();
+    return RECOMMENDERS_ALWAYS | named | atomic_load(&fold->live.wanted);
+}
+
 void fold_train(struct fold *fold)
 {
     struct learning l = { .fold = fold };
@@ -197,12 +208,14 @@ void fold_train(struct fold *fold)
     options.stop = fold->builder ? &fold->builder->stopping : NULL;
     options.places = l.places.at;
     options.places_n = l.places.n;
+    options.only = wanted(fold);
     u32 items = (u32)catalog_count(fold->live.catalog) + 1;
     const struct model *before = atomic_load(&fold->live.model);
-    /* What needs dense algebra may take minutes: what was clicked meanwhile should not wait for it. */
-    if (!before || model_card(before).took_us > SLOW_US) {
+    /* What needs dense algebra may take minutes: where there is none of it to lose, the rest does not wait for it. */
+    u32 dense = options.only & ~(u32)(RECOMMENDERS_QUICK | RECOMMENDERS_ALWAYS);
+    if (dense && (!before || !(model_card(before).built & dense))) {
         struct recommend_options quick = options;
-        quick.only = RECOMMENDERS_QUICK;
+        quick.only &= RECOMMENDERS_QUICK;
         stage(fold, TRAINING_QUICK);
         publish(fold, model_build(l.all.at, l.all.n, items, now_ms, &quick, fold->live.catalog));
     }
@@ -260,6 +273,13 @@ void fold_freshen(struct fold *fold)
     vec_fini(&l.all);
 }
 
+/* Somebody asked what the model has not. That is not waited with: it happens once for each recommender there is. */
+static bool lacks(const struct fold *fold)
+{
+    const struct model *model = atomic_load(&fold->live.model);         /* replaced by this thread alone */
+    return model && wanted(fold) & ~model_card(model).built;
+}
+
 static void *builder_thread(void *ctx)
 {
     (void)pthread_setname_np(pthread_self(), "builder");
@@ -268,27 +288,31 @@ static void *builder_thread(void *ctx)
     rcu_thread_start();
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);   /* of this thread alone, as Linux has it */
     outlook_start(fold);
-    i64 wait_ms = 0, due_us = 0;
+    i64 wait_ms = 0, due_us = 0, fresh_us = 0;
     u64 known_ref = 0;                                  /* to the model and what was appended to it */
     void *nothing;
     while (queue_take(b->stop, &nothing, 1, wait_ms) >= 0) {
         i64 began = clock_monotonic_us();
         u64 seen = atomic_load(&fold->live.folded);
-        if (began >= due_us) {
-            if (seen != fold->trained_ref) fold_train(fold);
-            if (wait_ms > 0) outlook_step(fold);        /* not at once: a tool that opens the folder is gone by then */
+        bool due = began >= due_us, asked = lacks(fold);
+        if (due || asked) {
+            if (asked || seen != fold->trained_ref) fold_train(fold);
+            if (due && due_us > 0) outlook_step(fold);  /* not at once: a tool that opens the folder is gone by then */
             known_ref = fold->trained_ref;
             i64 took_ms = (clock_monotonic_us() - began) / 1000;
-            wait_ms = max_i64(fold->config->train_ms, 10 * took_ms);    /* a tenth of one core at most */
-            due_us = clock_monotonic_us() + wait_ms * 1000;
-            began = clock_monotonic_us();
+            due_us = clock_monotonic_us() + 1000 * max_i64(fold->config->train_ms, 10 * took_ms);      /* a tenth of one core at most */
+            fresh_us = 0;
         }
-        seen = atomic_load(&fold->live.folded);
-        if (seen != known_ref) fold_freshen(fold);
-        known_ref = seen;
-        i64 ended = clock_monotonic_us();
-        wait_ms = max_i64(fold->config->train_ms, 10 * (ended - began) / 1000);
-        wait_ms = max_i64(1, min_i64(wait_ms, (due_us - ended) / 1000));
+        began = clock_monotonic_us();
+        if (began >= fresh_us) {
+            seen = atomic_load(&fold->live.folded);
+            if (seen != known_ref) fold_freshen(fold);
+            known_ref = seen;
+            i64 took_ms = (clock_monotonic_us() - began) / 1000;
+            fresh_us = clock_monotonic_us() + 1000 * max_i64(fold->config->train_ms, 10 * took_ms);
+        }
+        wait_ms = (min_i64(due_us, fresh_us) - clock_monotonic_us()) / 1000;
+        wait_ms = max_i64(1, min_i64(wait_ms, LOOK_MS));
     }
     outlook_stop(fold);
     rcu_thread_stop();

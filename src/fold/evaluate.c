@@ -143,6 +143,7 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     options.memory_bytes = (isize)fold->config->train_mb << 20;
     options.places = lessons.places;
     options.places_n = lessons.places_n;
+    for (isize r = 0; r < PLACEMENT_ROWS; r++) options.only |= query_recommenders(&rows[r]);
     struct model *model = visits_n >= LEAST_VISITS ? model_build(before, out->train, items, out->cut_ms, &options, fold->live.catalog) : NULL;
     for (isize i = 0; model && i < visits_n && out->questions < QUESTIONS_MAX; i++) {
         ask_visit(model, rows, &lessons, &visits[i], a);

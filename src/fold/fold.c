@@ -27,7 +27,7 @@ struct decide_world live_world(const struct live *live)
         .catalog = live->catalog, .denials = live->denials, .denial_key = live->denial_key,
         .model = atomic_load_explicit(&live->model, memory_order_acquire),
         .search = atomic_load_explicit(&live->search, memory_order_acquire), .caps = live->caps,
-        .intent = outlook ? outlook->intent : NULL,
+        .intent = outlook ? outlook->intent : NULL, .wanted = (_Atomic u32 *)(uintptr_t)&live->wanted,
     };
 }
 

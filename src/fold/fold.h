@@ -110,6 +110,7 @@ struct live {
     _Atomic(const struct search_index *) search;        /* null until the first is made, soon after the start */
     _Atomic(const struct outlook *) outlook;            /* null until the builder has looked ahead */
     struct training training;
+    _Atomic u32 wanted;             /* recommenders that requests named and no strategy, a bit set */
     _Atomic(const struct lessons *) lessons;            /* null until the learner has looked at rows */
     struct identity *identity;
     struct people *people;

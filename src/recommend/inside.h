@@ -103,6 +103,7 @@ static inline bool builds(const struct build *b, enum recommender r)
 {
     return (b->m->options.only == 0 || b->m->options.only >> r & 1) && !told_to_stop(b);
 }
+static inline bool builds_any(const struct build *b, u32 of) { return (b->m->options.only == 0 || b->m->options.only & of) && !told_to_stop(b); }
 /* What age leaves of a session: old is little, but in order. Of 0 days: all. */
 static inline f64 faded(i64 age_ms, f64 days)
 {

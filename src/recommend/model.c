@@ -326,6 +326,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     m->options.stop = NULL;
     m->options.places = NULL;
     m->options.places_n = 0;
+    m->card.built = (m->options.only ? m->options.only | RECOMMENDERS_ALWAYS : UINT32_MAX) & ((1U << RECOMMENDERS) - 1);
     m->card.memory_limit = m->options.memory_bytes;
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;

@@ -232,8 +232,8 @@ void build_places(struct build *b, i64 now_ms)
 {
     struct model *m = b->m;
     isize items = (isize)m->items;
-    bool wanted = builds(b, RECOMMENDER_TRENDING_HERE) || builds(b, RECOMMENDER_BESTSELLERS_HERE) || builds(b, RECOMMENDER_POPULAR_HERE);
-    if (!wanted || m->options.places_n == 0) return;
+    u32 these = 1U << RECOMMENDER_TRENDING_HERE | 1U << RECOMMENDER_BESTSELLERS_HERE | 1U << RECOMMENDER_POPULAR_HERE;
+    if (!builds_any(b, these) || m->options.places_n == 0) return;
     struct arena_mark mark = arena_mark(&b->scratch);
     struct spot *countries, *stores;
     isize countries_n = spots(b, false, COUNTRIES_MAX, &b->scratch, &countries), stores_n = spots(b, true, STORES_MAX, &b->scratch, &stores);

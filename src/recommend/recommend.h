@@ -87,6 +87,7 @@ struct model_card {
     i64 built_at_ms, from_ms, to_ms;                    /* the data's end and its span */
     isize interactions, sessions, items, bytes, ease_items, als_people;
     isize memory_limit;                                 /* what dense algebra might take while it was built */
+    u32 built;                                          /* recommenders that can answer, a bit set; the others were not asked for */
     isize countries, stores;                            /* with lists of their own (places.c) */
     i64 took_us;
     isize questions;                                    /* next items of the latest tenth of sessions, asked of a model of the others */
@@ -109,9 +110,13 @@ enum recommender {
     RECOMMENDER_TRENDING_HERE = 18, RECOMMENDER_BESTSELLERS_HERE = 19, RECOMMENDER_POPULAR_HERE = 20, RECOMMENDERS
 };
 _Static_assert(RECOMMENDERS <= 64, "from 64 on a source is no recommender");
+/* There in every model: what the engine's own mix and fallbacks ask, and what nothing is built for. */
+enum { RECOMMENDERS_ALWAYS = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_TRENDING | 1 << RECOMMENDER_BESTSELLERS |
+       1 << RECOMMENDER_RECENT | 1 << RECOMMENDER_POPULAR | 1 << RECOMMENDER_REPLENISH | 1 << RECOMMENDER_QUIZ };
 /* Without dense algebra: seconds at most. */
 enum { RECOMMENDERS_QUICK = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES |
-       1 << RECOMMENDER_CONTENT | 1 << RECOMMENDER_COMPLEMENTS };
+       1 << RECOMMENDER_CONTENT | 1 << RECOMMENDER_COMPLEMENTS | 1 << RECOMMENDER_BUNDLES | 1 << RECOMMENDER_UPSELL | 1 << RECOMMENDER_OUTFIT |
+       1 << RECOMMENDER_TRENDING_HERE | 1 << RECOMMENDER_BESTSELLERS_HERE | 1 << RECOMMENDER_POPULAR_HERE };
 const char *recommender_name(u8 recommender);           /* "session", "cooc", "trending", "bestsellers", "recently_viewed", … */
 bool recommender_of(str name, u8 *out);                 /* "crosssell" is another word for "complements" */
 

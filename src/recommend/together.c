@@ -169,7 +169,8 @@ void build_together(struct build *b)
 {
     struct model *m = b->m;
     isize items = (isize)m->items;
-    if (!builds(b, RECOMMENDER_COMPLEMENTS) || items < 2) return;
+    u32 these = 1U << RECOMMENDER_COMPLEMENTS | 1U << RECOMMENDER_BUNDLES | 1U << RECOMMENDER_UPSELL | 1U << RECOMMENDER_OUTFIT;
+    if (!builds_any(b, these) || items < 2) return;
     struct arena_mark mark = arena_mark(&b->scratch);
     struct joint j = { .b = b, .together = arena_new(&b->scratch, u32, items + 1), .touched = arena_new(&b->scratch, u32, items + 1),
                        .in = arena_new(&b->scratch, u32, items + 1) };

@@ -17,6 +17,7 @@ interface Model {
     sessions: number;
     items: number;
     ease_items: number;
+    recommenders: Record<string, "built" | "not built yet" | "not asked for">;
     factor_people: number;
     bytes: number;
     memory_limit_bytes?: number;
@@ -97,6 +98,12 @@ function Training({ of }: { of: Answer["training"] }) {
     );
 }
 
+const named = (m: Model, state: string) =>
+    Object.entries(m.recommenders)
+        .filter(([, is]) => is === state)
+        .map(([name]) => told(name)[1])
+        .join(", ");
+
 function ModelCard({ of: m }: { of: Model }) {
     return (
         <Card title={sentence(m.key)} side={<span class="soft small">made in {m.seconds.toFixed(2)} s</span>} pad>
@@ -119,6 +126,9 @@ function ModelCard({ of: m }: { of: Model }) {
                     <Fact name="Sessions" value={count(m.sessions)} />
                     <Fact name="Items" value={`${count(m.items)}, of which ${count(m.ease_items)} in the dense part`} />
                     <Fact name="People's tastes" value={count(m.factor_people)} />
+                    {["not built yet", "not asked for"].map((state) => (
+                        <Fact key={state} name={sentence(state)} value={named(m, state) || "none"} />
+                    ))}
                 </dl>
                 {m.memory_limit_bytes ? (
                     <Bar name="Memory" value={m.bytes} of={m.memory_limit_bytes} shown={`${bytes(m.bytes)} of at most ${bytes(m.memory_limit_bytes)}`} />
