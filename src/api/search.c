@@ -152,7 +152,6 @@ static void print_because(struct call *call, const struct searching *s, const st
 {
     static const char *const names[] = { "category", "brand", "colour" };
     const struct search_liking *most = NULL;
-    bool nb = str_starts(s->request.locale, S("nb")) || str_starts(s->request.locale, S("no"));
     for (isize i = 0; i < s->request.likings_n && hit->parts.personal > 1; i++) {
         const struct search_liking *l = &s->request.likings[i];
         str has = str_eq(l->dimension, str_of(names[0])) ? item->category : str_eq(l->dimension, str_of(names[1])) ? item->brand : item->colour;
@@ -160,9 +159,8 @@ static void print_because(struct call *call, const struct searching *s, const st
     }
     str leaf = most ? most->value : S("");
     for (isize at; (at = str_find_char(leaf, '>')) >= 0;) leaf = str_trim(str_from(leaf, at + 1));
-    str text = hit->pinned ? (nb ? S("Valgt av butikken") : S("Picked by the shop"))
-             : most ? arena_printf(call->a, nb ? "Fordi du ser på %.*s" : "Because you look at %.*s", STR_FMT(leaf)) : S("");
-    if (text.len == 0) return;
+    if (!hit->pinned && !most) return;
+    str text = because_phrase(hit->pinned ? PHRASE_PICKED : PHRASE_LOOK_AT, because_language(s->request.locale), leaf, call->a);
     jsonw_key_begin(&call->w, "because", '{');
     jsonw_key_str(&call->w, "text", text);
     jsonw_key_str(&call->w, "source", hit->pinned ? S("pin") : S("liking"));

@@ -409,6 +409,16 @@ struct decide_who { struct rule_facts facts; const struct profile *profile; bool
 struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a);
 /* Shares by category, brand and colour: of the visit that lasts until now (no pause of gap_ms in it), and of everything; what was chosen over both. */
 isize decide_likings(const struct decide_world *world, const struct decide_who *who, i64 now_ms, i64 gap_ms, arena *a, const struct search_liking **out);
+/* Why an item is shown, in a shopper's words (because.def). Language: of a locale such as "nb-NO"; English where it is none of ours. `name` stands where
+ * the sentence has {}. The text lives in `a`, or for ever. */
+enum phrase {
+#define PHRASE(name, ...) PHRASE_##name,
+#include "decide/because.def"
+#undef PHRASE
+    PHRASES
+};
+u8 because_language(str locale);
+str because_phrase(enum phrase phrase, u8 language, str name, arena *a);
 /* An explained rule as a tree: text, result, value, the events that made it so with their items' keys and titles, children. A shop names events of its own. */
 struct trace_names { const struct catalog *catalog; const void *ctx; str (*event)(const void *ctx, u16 type); };
 void decide_print_why(const struct trace_names *names, const struct rule_trace *trace, struct jsonw *w);

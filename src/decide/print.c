@@ -114,68 +114,43 @@ const char *decide_source_name(u8 source)
     return source == SOURCE_PIN ? "pin" : "catalogue";
 }
 
-static bool is_norwegian(const struct printing *p)
+static enum phrase phrase_of(const struct decided_item *it)
 {
-    return str_starts(p->request->locale, S("nb")) || str_starts(p->request->locale, S("no"));
-}
-
-static str joined(const struct printing *p, str text, str name)
-{
-    struct buf out = { .arena = p->a };
-    buf_reserve(&out, text.len + name.len);
-    buf_add(&out, text);
-    buf_add(&out, name);
-    return buf_str(&out);
-}
-
-/* What is popular in a store, in a country, or, where too little is known of both, with everybody. */
-static str here_text(const struct printing *p, const struct decided_item *it)
-{
-    static const str words[3][2][3] = {                 /* of what, in which language, how near: enum place_kind */
-        { { S_INIT("Popular right now"), S_INIT("Popular right now in your country"), S_INIT("Popular right now in your store") },
-          { S_INIT("Populært akkurat nå"), S_INIT("Populært akkurat nå i landet ditt"), S_INIT("Populært akkurat nå i butikken din") } },
-        { { S_INIT("Best seller"), S_INIT("Best seller in your country"), S_INIT("Best seller in your store") },
-          { S_INIT("Bestselger"), S_INIT("Bestselger i landet ditt"), S_INIT("Bestselger i butikken din") } },
-        { { S_INIT("Many have looked at this"), S_INIT("Many in your country have looked at this"), S_INIT("Many in your store have looked at this") },
-          { S_INIT("Mange har sett på denne"), S_INIT("Mange i landet ditt har sett på denne"), S_INIT("Mange i butikken din har sett på denne") } },
-    };
-    return words[it->source - RECOMMENDER_TRENDING_HERE][is_norwegian(p)][it->near];
-}
-
-static str source_text(const struct printing *p, const struct decided_item *it)
-{
-    bool nb = is_norwegian(p);
-    if (it->answer.len) return joined(p, nb ? S("Fordi du svarte ") : S("Because you answered "), it->answer);
+    if (it->answer.len) return PHRASE_ANSWERED;
     if (it->because_n) {
         bool joins = it->source == RECOMMENDER_BUNDLES || it->source == RECOMMENDER_COMPLEMENTS || it->source == RECOMMENDER_OUTFIT;
-        str text = nb ? S("Fordi du så på ") : S("Because you viewed ");
-        if (it->source == RECOMMENDER_UPSELL) text = nb ? S("Et trinn opp fra ") : S("A step up from ");
-        else if (joins || it->source == RECOMMENDER_COOC) text = nb ? S("Passer med ") : S("Goes with ");
-        else if (it->bought) text = nb ? S("Fordi du kjøpte ") : S("Because you bought ");
-        return joined(p, text, title_of(p, it->because[0]));
+        if (it->source == RECOMMENDER_UPSELL) return PHRASE_STEP_UP;
+        return joins || it->source == RECOMMENDER_COOC ? PHRASE_GOES_WITH : it->bought ? PHRASE_BOUGHT : PHRASE_VIEWED;
     }
     switch (it->source) {
-    case RECOMMENDER_TRENDING_HERE: case RECOMMENDER_BESTSELLERS_HERE: case RECOMMENDER_POPULAR_HERE: return here_text(p, it);
-    case RECOMMENDER_TRENDING: return nb ? S("Populært akkurat nå") : S("Popular right now");
-    case RECOMMENDER_BESTSELLERS: return nb ? S("Bestselger") : S("Best seller");
-    case RECOMMENDER_POPULAR: return nb ? S("Mange har sett på denne") : S("Many have looked at this");
-    case RECOMMENDER_RECENT: return nb ? S("Du så på denne") : S("You looked at this");
-    case RECOMMENDER_REPLENISH: return nb ? S("På tide å kjøpe igjen") : S("Time to buy it again");
-    case SOURCE_CATALOGUE: return nb ? S("Fra katalogen") : S("From the catalogue");
-    case SOURCE_PIN: return nb ? S("Valgt av butikken") : S("Picked by the shop");
-    default: return nb ? S("Kanskje noe for deg") : S("You may like this");
+    case RECOMMENDER_TRENDING_HERE: return PHRASE_TRENDING + it->near;      /* each followed by its country's and its store's, as enum place_kind */
+    case RECOMMENDER_BESTSELLERS_HERE: return PHRASE_BESTSELLER + it->near;
+    case RECOMMENDER_POPULAR_HERE: return PHRASE_POPULAR + it->near;
+    case RECOMMENDER_TRENDING: return PHRASE_TRENDING;
+    case RECOMMENDER_BESTSELLERS: return PHRASE_BESTSELLER;
+    case RECOMMENDER_POPULAR: return PHRASE_POPULAR;
+    case RECOMMENDER_RECENT: return PHRASE_RECENT;
+    case RECOMMENDER_REPLENISH: return PHRASE_REPLENISH;
+    case SOURCE_CATALOGUE: return PHRASE_CATALOGUE;
+    case SOURCE_PIN: return PHRASE_PICKED;
+    default: return PHRASE_FOR_YOU;
     }
 }
 
 /* What brought it, and, when the person's liking lifted it, that as well. */
 static str because_text(const struct printing *p, const struct decided_item *it)
 {
-    str text = source_text(p, it), liked = it->liked;
+    u8 language = because_language(p->request->locale);
+    str liked = it->liked_as < TASTE_GENDER ? it->liked : S("");
     if (it->liked_as == TASTE_CATEGORY)
         for (isize at; (at = str_find(liked, S(" > "))) >= 0;) liked = str_from(liked, at + 3);
-    if (liked.len == 0 || it->liked_as >= TASTE_GENDER) return text;
-    if (it->chosen) return arena_printf(p->a, is_norwegian(p) ? "Fordi du valgte %.*s" : "Because you chose %.*s", STR_FMT(liked));
-    return arena_printf(p->a, is_norwegian(p) ? "%.*s, og du liker %.*s" : "%.*s, and you like %.*s", STR_FMT(text), STR_FMT(liked));
+    if (liked.len && it->chosen) return because_phrase(PHRASE_CHOSE, language, liked, p->a);
+    str text = because_phrase(phrase_of(it), language, it->answer.len ? it->answer : it->because_n ? title_of(p, it->because[0]) : S(""), p->a);
+    if (liked.len == 0) return text;
+    struct buf both = { .arena = p->a };
+    buf_add(&both, text);
+    buf_add(&both, because_phrase(PHRASE_AND_LIKES, language, liked, p->a));
+    return buf_str(&both);
 }
 
 static void print_item(const struct printing *p, const struct decided_item *it)
