@@ -150,6 +150,7 @@ bool findings_of(struct call *call, struct findings *w)
     census_finish(w->census);
     name_arms(call, w, c);
     check_split(w, c);
+    w->currency = book->settings.currency;
     w->judging = (struct judging){ .census = w->census, .metrics = w->metrics, .metrics_n = w->metrics_n, .tiers = w->tiers, .controls = w->controls,
                                    .segments_n = w->segments_n, .correction = STATS_BH, .alpha = RESULT_ALPHA, .tuning_n = RESULT_TUNING_N,
                                    .power = POWER, .mde = w->mde > 0 ? w->mde : 0.05 };
@@ -275,6 +276,8 @@ static void print_metrics(struct jsonw *out, const struct findings *w)
         jsonw_key_str(out, "tier", str_of(tier_names[w->tiers[m]]));
         jsonw_key_str(out, "direction", metric->down ? S("down") : S("up"));
         jsonw_key_bool(out, "money", metric->money);
+        char code[4];
+        if (metric->money) jsonw_key_str(out, "currency", currency_code(w->currency, code));
         print_values(out, w, 0, m);
         jsonw_end(out, '}');
     }

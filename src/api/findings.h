@@ -21,6 +21,7 @@ struct findings {
     struct judged *rows; isize rows_n;
     f64 srm_p, srm_sequential; isize srm_n;             /* the worst of the experiences, paid for being it */
     f64 mde;
+    currency currency;                  /* that money is added up in: the shop's */
     bool self_check;                    /* an A/A test: whatever is significant is a fault */
 };
 /* From a job: counts and judges campaign call->params[0]; false after call_fail. findings_free() after printing. */

@@ -147,7 +147,7 @@ static void print_score(struct call *call, const struct scores *s, u8 score)
         if (s->reasons[i].score != score) continue;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "code", str_of(score_reason_name(s->reasons[i].code)));
-        jsonw_key_str(w, "text", score_reason_text(call->a, s->reasons[i]));
+        jsonw_key_str(w, "text", score_reason_text(call->a, s->reasons[i], (currency){ s->currency }));
         jsonw_key_num(w, "number", (f64)s->reasons[i].number);
         jsonw_end(w, '}');
     }
@@ -178,7 +178,7 @@ static void print_uplift_scores(struct call *call, const struct scores *s)
             if (k && reason.code == u->because[0].code) continue;
             jsonw_begin(w, '{');
             jsonw_key_str(w, "code", str_of(score_reason_name(reason.code)));
-            jsonw_key_str(w, "text", score_reason_text(call->a, reason));
+            jsonw_key_str(w, "text", score_reason_text(call->a, reason, (currency){ s->currency }));
             jsonw_key_num(w, "number", (f64)reason.number);
             jsonw_end(w, '}');
         }

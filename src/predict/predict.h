@@ -32,7 +32,8 @@ enum score_reason_code {
     REASON_CODES
 };
 const char *score_reason_name(u8 code);                 /* "overdue" */
-str score_reason_text(arena *a, struct score_reason reason);    /* "silent for 3.2 times the usual gap between orders" */
+/* "silent for 3.2 times the usual gap between orders"; money is in the scores' currency, 0: not said. */
+str score_reason_text(arena *a, struct score_reason reason, currency in);
 
 /* ---- repeat buying (buying.c) ------------------------------------------------------------------------ */
 

@@ -268,7 +268,19 @@ static void what_is_logged_reads_back(void **state)
     assert_int_equal(prediction_decode(buf_str(&bytes), &a, &back), ERR_OK);
     assert_int_equal(back.person.v, 7);
     assert_false(scores_differ(&p.scores, &back.scores));
-    assert_true(str_eq(score_reason_text(&a, back.scores.reasons[0]), S("silent for 3.2 times the usual gap between orders")));
+    assert_true(str_eq(score_reason_text(&a, back.scores.reasons[0], (currency){ 0 }), S("silent for 3.2 times the usual gap between orders")));
+    const struct { u8 code; f32 number; const char *words; } said[] = {
+        { REASON_CODE_LIFT_DEVICE, 0, "device not known" },
+        { REASON_CODE_LIFT_DEVICE, 3, "on a tablet" },
+        { REASON_CODE_LIFT_KNOWN, 1, "known by name" },
+        { REASON_CODE_LIFT_CHANNEL, CHANNEL_ADS, "latest come from an ad" },
+        { REASON_CODE_LIFT_ORDER_VALUE, 47400, "an order is worth NOK 474.00 on average" },
+        { REASON_CODE_ORDER_WORTH, 474, "an order is worth NOK 474.00 on average" },
+    };
+    for (isize i = 0; i < countof(said); i++) {
+        struct score_reason reason = { 0, said[i].code, said[i].number };
+        assert_true(str_eq(score_reason_text(&a, reason, currency_of(S("NOK"))), str_of(said[i].words)));
+    }
     for (isize cut = 0; cut < bytes.len; cut++) assert_int_equal(prediction_decode((str){ bytes.ptr, cut }, &a, &back), ERR_DAMAGED);
     back = p;
     back.scores.value[SCORE_CHURN] = .6f;

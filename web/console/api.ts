@@ -217,6 +217,7 @@ export interface MetricValues {
     tier: string;
     direction: "up" | "down";
     money: boolean;
+    currency?: string;
     type: string;
     arms: { experience: string; variation: string; people: number; value: number }[];
 }

@@ -5,7 +5,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { signed } from "./words";
+import { READER, signed } from "./words";
 
 /* A canvas needs a colour as it comes out, not as it is written. */
 function colour(name: string): string {
@@ -19,8 +19,8 @@ function colour(name: string): string {
 
 const tick = (at: number, step: number) =>
     step >= 86400
-        ? new Date(at * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" })
-        : new Date(at * 1000).toLocaleTimeString("en-GB", {
+        ? new Date(at * 1000).toLocaleDateString(READER, { day: "numeric", month: "short" })
+        : new Date(at * 1000).toLocaleTimeString(READER, {
               hour: "2-digit",
               minute: "2-digit",
               second: step < 60 ? "2-digit" : undefined,
@@ -151,7 +151,7 @@ export interface Relative {
 }
 
 /** An estimate and its interval on a line with zero in the middle, all rows of a table on one scale. */
-export function Interval({ of, reach }: { of: Relative; reach: number }) {
+export function Interval({ of, reach, says = signed }: { of: Relative; reach: number; says?: (x: number) => string }) {
     const x = (v: number) => 50 + 48 * Math.max(-1, Math.min(1, v / (reach || 1)));
     const tone = of.significant ? (of.relative > 0 ? "var(--good)" : "var(--bad)") : "var(--chart-5)";
     return (
@@ -160,7 +160,7 @@ export function Interval({ of, reach }: { of: Relative; reach: number }) {
             viewBox="0 0 100 10"
             preserveAspectRatio="none"
             role="img"
-            aria-label={`${signed(of.relative)}, between ${signed(of.low)} and ${signed(of.high)}`}
+            aria-label={`${says(of.relative)}, between ${says(of.low)} and ${says(of.high)}`}
         >
             <line
                 x1="50"

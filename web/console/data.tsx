@@ -2,7 +2,7 @@
  *
  * data.tsx - who changed what.
  */
-import { Asking, Card, Empty, Page, When, useGet } from "./ui";
+import { Asking, Card, Empty, Page, Table, When, useGet } from "./ui";
 import { sentence } from "./words";
 
 export function Audit() {
@@ -15,32 +15,30 @@ export function Audit() {
                 <Asking of={asked} n={10}>
                     {({ entries }) =>
                         entries.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>When</th>
-                                            <th>Who</th>
-                                            <th>What</th>
-                                            <th>Object</th>
+                            <Table>
+                                <thead>
+                                    <tr>
+                                        <th>When</th>
+                                        <th>Who</th>
+                                        <th>What</th>
+                                        <th>Object</th>
+                                    </tr>
+                                </thead>
+                                <tbody>
+                                    {entries.map((e, i) => (
+                                        <tr key={i}>
+                                            <td>
+                                                <When at={e.at} />
+                                            </td>
+                                            <td>{e.who}</td>
+                                            <td>{sentence(e.what)}</td>
+                                            <td class="wrap">
+                                                <code>{e.object}</code>
+                                            </td>
                                         </tr>
-                                    </thead>
-                                    <tbody>
-                                        {entries.map((e, i) => (
-                                            <tr key={i}>
-                                                <td>
-                                                    <When at={e.at} />
-                                                </td>
-                                                <td>{e.who}</td>
-                                                <td>{sentence(e.what)}</td>
-                                                <td class="wrap">
-                                                    <code>{e.object}</code>
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                                    ))}
+                                </tbody>
+                            </Table>
                         ) : (
                             <Empty title="Nothing was changed yet" />
                         )

@@ -14,6 +14,7 @@ import {
     Field,
     Page,
     State,
+    Table,
     Tabs,
     When,
     attempt,
@@ -237,56 +238,54 @@ export function Revisions({
         <Asking of={asked} n={4}>
             {({ revisions }) =>
                 revisions.length ? (
-                    <div class="scroll">
-                        <table>
-                            <thead>
-                                <tr>
-                                    <th>Revision</th>
-                                    <th>When</th>
-                                    <th>By</th>
-                                    <th>
-                                        <span class="hidden">Actions</span>
-                                    </th>
-                                </tr>
-                            </thead>
-                            <tbody>
-                                {revisions.map((r) => (
-                                    <tr key={r.revision}>
-                                        <td>
-                                            <strong class="num">{r.revision}</strong>{" "}
-                                            {r.revision === live && (
-                                                <span class="badge good">Live</span>
-                                            )}
-                                        </td>
-                                        <td>
-                                            <When at={r.at ?? r.updated_at} />
-                                        </td>
-                                        <td>{r.by ?? r.owner}</td>
-                                        <td class="right">
-                                            {may && r.revision !== live && (
-                                                <button
-                                                    class="button small"
-                                                    disabled={of.busy}
-                                                    onClick={async () => {
-                                                        if (
-                                                            await of.act(
-                                                                "rollback",
-                                                                `Revision ${r.revision} is live again.`,
-                                                                { revision: r.revision },
-                                                            )
+                    <Table>
+                        <thead>
+                            <tr>
+                                <th>Revision</th>
+                                <th>When</th>
+                                <th>By</th>
+                                <th>
+                                    <span class="hidden">Actions</span>
+                                </th>
+                            </tr>
+                        </thead>
+                        <tbody>
+                            {revisions.map((r) => (
+                                <tr key={r.revision}>
+                                    <td>
+                                        <strong class="num">{r.revision}</strong>{" "}
+                                        {r.revision === live && (
+                                            <span class="badge good">Live</span>
+                                        )}
+                                    </td>
+                                    <td>
+                                        <When at={r.at ?? r.updated_at} />
+                                    </td>
+                                    <td>{r.by ?? r.owner}</td>
+                                    <td class="right">
+                                        {may && r.revision !== live && (
+                                            <button
+                                                class="button small"
+                                                disabled={of.busy}
+                                                onClick={async () => {
+                                                    if (
+                                                        await of.act(
+                                                            "rollback",
+                                                            `Revision ${r.revision} is live again.`,
+                                                            { revision: r.revision },
                                                         )
-                                                            await asked.reload();
-                                                    }}
-                                                >
-                                                    Roll back to this
-                                                </button>
-                                            )}
-                                        </td>
-                                    </tr>
-                                ))}
-                            </tbody>
-                        </table>
-                    </div>
+                                                    )
+                                                        await asked.reload();
+                                                }}
+                                            >
+                                                Roll back to this
+                                            </button>
+                                        )}
+                                    </td>
+                                </tr>
+                            ))}
+                        </tbody>
+                    </Table>
                 ) : (
                     <Empty title="No revisions yet" />
                 )

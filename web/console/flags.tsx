@@ -8,7 +8,7 @@ import { Definition, Doc, part, post } from "./api";
 import { DefinitionPage, Editing, Named, inForce } from "./definition";
 import { Rules, Value, kinds, nothing, retyped, types } from "./flag_rules";
 import { shareOf } from "./ranges";
-import { Asking, Badge, Card, Empty, Field, Listing, Page, Row, Standing, attempt, say, useGet, useMayEdit } from "./ui";
+import { Asking, Badge, Card, Empty, Field, Listing, Page, Row, Standing, Table, attempt, say, useGet, useMayEdit } from "./ui";
 import { plural, sentence } from "./words";
 
 /* ---- the list ----------------------------------------------------------------------------------- */
@@ -288,32 +288,30 @@ function Lint({ flag }: { flag?: string }) {
                             side={!(found[key] ?? []).some((n) => n.kind !== "note") ? <Badge tone="good">All can be said</Badge> : undefined}
                         >
                             {(found[key] ?? []).length > 0 && (
-                                <div class="scroll">
-                                    <table>
-                                        <thead>
+                                <Table>
+                                    <thead>
+                                        <tr>
+                                            <th>Flag</th>
+                                            <th>Rule</th>
+                                            <th>What happens</th>
+                                            <th>Why</th>
+                                        </tr>
+                                    </thead>
+                                    <tbody>
+                                        {found[key].map((n) => (
                                             <tr>
-                                                <th>Flag</th>
-                                                <th>Rule</th>
-                                                <th>What happens</th>
-                                                <th>Why</th>
+                                                <td>
+                                                    <a href={`#/flags/${part(n.flag)}`}>{n.flag}</a>
+                                                </td>
+                                                <td>{n.rule ?? ""}</td>
+                                                <td>
+                                                    <Badge tone={tones[n.kind]}>{sentence(n.kind)}</Badge>
+                                                </td>
+                                                <td class="wrap">{n.text}</td>
                                             </tr>
-                                        </thead>
-                                        <tbody>
-                                            {found[key].map((n) => (
-                                                <tr>
-                                                    <td>
-                                                        <a href={`#/flags/${part(n.flag)}`}>{n.flag}</a>
-                                                    </td>
-                                                    <td>{n.rule ?? ""}</td>
-                                                    <td>
-                                                        <Badge tone={tones[n.kind]}>{sentence(n.kind)}</Badge>
-                                                    </td>
-                                                    <td class="wrap">{n.text}</td>
-                                                </tr>
-                                            ))}
-                                        </tbody>
-                                    </table>
-                                </div>
+                                        ))}
+                                    </tbody>
+                                </Table>
                             )}
                             {!(found[key] ?? []).length && (
                                 <p class="pad soft">

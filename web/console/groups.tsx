@@ -7,8 +7,8 @@ import { useState } from "preact/hooks";
 import { Money, part } from "./api";
 import { Interval } from "./chart";
 import { Lifted, Lifts } from "./segment_tools";
-import { Asking, Badge, Card, Empty, Listing, Row, useGet, useKept } from "./ui";
-import { count, money, people, percent, sentence, signed } from "./words";
+import { Asking, Badge, Card, Empty, Listing, Row, Table, useGet, useKept } from "./ui";
+import { count, fixed, money, people, percent, sentence, signed } from "./words";
 
 /* ---- the most valuable ------------------------------------------------------------------------------ */
 interface Most {
@@ -179,7 +179,7 @@ export function Contacts() {
                             <Card title={`How often people heard from the shop in ${c.days} days`} pad>
                                 <div class="stack">
                                     <p>
-                                        <strong>{count(c.contacts)}</strong> contacts with {people(c.people)}, {c.a_person.toFixed(2)} each.{" "}
+                                        <strong>{count(c.contacts)}</strong> contacts with {people(c.people)}, {fixed(c.a_person, 2)} each.{" "}
                                         {c.limit === null ? "There is no cap over all channels." : `The cap over all channels is ${c.limit}.`}{" "}
                                         <span class="soft">{count(c.people_by_contacts[0] ?? 0)} heard nothing.</span>
                                     </p>
@@ -196,28 +196,26 @@ export function Contacts() {
                             </Card>
                             <Card title="Held back by a cap">
                                 {c.refused.length ? (
-                                    <div class="scroll">
-                                        <table>
-                                            <thead>
-                                                <tr>
-                                                    <th>Campaign</th>
-                                                    <th class="num">By the cap over all channels</th>
-                                                    <th class="num">By its own cap</th>
-                                                </tr>
-                                            </thead>
-                                            <tbody>
-                                                {c.refused.map((r) => (
-                                                    <Row key={r.campaign} to={`/campaigns/${part(r.campaign)}`}>
-                                                        <td>
-                                                            <a href={`#/campaigns/${part(r.campaign)}`}>{r.campaign}</a>
-                                                        </td>
-                                                        <td class="num">{count(r.contact_cap)}</td>
-                                                        <td class="num">{count(r.own_cap)}</td>
-                                                    </Row>
-                                                ))}
-                                            </tbody>
-                                        </table>
-                                    </div>
+                                    <Table>
+                                        <thead>
+                                            <tr>
+                                                <th>Campaign</th>
+                                                <th class="num">By the cap over all channels</th>
+                                                <th class="num">By its own cap</th>
+                                            </tr>
+                                        </thead>
+                                        <tbody>
+                                            {c.refused.map((r) => (
+                                                <Row key={r.campaign} to={`/campaigns/${part(r.campaign)}`}>
+                                                    <td>
+                                                        <a href={`#/campaigns/${part(r.campaign)}`}>{r.campaign}</a>
+                                                    </td>
+                                                    <td class="num">{count(r.contact_cap)}</td>
+                                                    <td class="num">{count(r.own_cap)}</td>
+                                                </Row>
+                                            ))}
+                                        </tbody>
+                                    </Table>
                                 ) : (
                                     <Empty title="Nothing was held back" />
                                 )}

@@ -5,7 +5,7 @@
  */
 import { useState } from "preact/hooks";
 import { part, post } from "./api";
-import { Asking, Card, Empty, Json, Page, When, attempt, go, say, useGet, useMayEdit } from "./ui";
+import { Asking, Card, Empty, Json, Page, Table, When, attempt, go, say, useGet, useMayEdit } from "./ui";
 import { count, plural } from "./words";
 
 interface DeadLetter {
@@ -187,25 +187,23 @@ export function DeadLetters({ query }: { query: URLSearchParams }) {
                                         ))}
                                     </div>
                                 )}
-                                <div class="scroll">
-                                    <table>
-                                        <thead>
-                                            <tr>
-                                                <th>When</th>
-                                                <th>Source</th>
-                                                <th>Reason</th>
-                                                <th>
-                                                    <span class="hidden">Actions</span>
-                                                </th>
-                                            </tr>
-                                        </thead>
-                                        <tbody>
-                                            {dead_letters.map((l) => (
-                                                <Letter key={l.id} letter={l} onDone={asked.reload} />
-                                            ))}
-                                        </tbody>
-                                    </table>
-                                </div>
+                                <Table>
+                                    <thead>
+                                        <tr>
+                                            <th>When</th>
+                                            <th>Source</th>
+                                            <th>Reason</th>
+                                            <th>
+                                                <span class="hidden">Actions</span>
+                                            </th>
+                                        </tr>
+                                    </thead>
+                                    <tbody>
+                                        {dead_letters.map((l) => (
+                                            <Letter key={l.id} letter={l} onDone={asked.reload} />
+                                        ))}
+                                    </tbody>
+                                </Table>
                                 {next && (
                                     <p style={{ padding: "12px 16px" }}>
                                         <a href={`#/dead-letters?before=${part(next)}${asks.replace(/&before=[^&]*/, "")}`}>Older ones</a>

@@ -173,8 +173,8 @@ function Side({ at, session, onLeave }: { at: string; session: Session; onLeave:
             <div class="end">
                 <ThemeButton />
                 <div>
-                    <div class="wrap">{session.email}</div>
-                    <span class="soft">{session.role}</span> ·{" "}
+                    <div class="wrap who">{session.email}</div>
+                    <span class="who">{session.role} · </span>
                     <button class="link" onClick={onLeave}>
                         Sign out
                     </button>

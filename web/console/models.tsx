@@ -7,7 +7,7 @@ import { useEffect } from "preact/hooks";
 import { Editing } from "./definition";
 import { Way, mixOf, told, wayOf } from "./recommenders";
 import { Asking, Badge, Card, Empty, Field, When, useGet } from "./ui";
-import { bytes, count, moment, percent, plural, sentence } from "./words";
+import { bytes, count, fixed, moment, percent, plural, sentence } from "./words";
 
 interface Model {
     key: string;
@@ -106,12 +106,12 @@ const named = (m: Model, state: string) =>
 
 function ModelCard({ of: m }: { of: Model }) {
     return (
-        <Card title={sentence(m.key)} side={<span class="soft small">made in {m.seconds.toFixed(2)} s</span>} pad>
+        <Card title={sentence(m.key)} side={<span class="soft small">made in {fixed(m.seconds, 2)} s</span>} pad>
             <div class="stack">
                 {m.held_out ? (
                     <>
                         {measures.map(([name, text]) => (
-                            <Bar key={name} name={text} value={Number(m.held_out![name])} of={1} shown={Number(m.held_out![name]).toFixed(3)} />
+                            <Bar key={name} name={text} value={Number(m.held_out![name])} of={1} shown={fixed(Number(m.held_out![name]), 3)} />
                         ))}
                         <p class="soft small">
                             {m.held_out.protocol} {plural(m.held_out.questions, "question")}.
@@ -175,7 +175,7 @@ const ways: [Way, string][] = [
 ];
 
 function why(l: Learning): string {
-    if (l.learnt) return `Learnt from ${plural(l.learnt.impressions, "impression")} and ${plural(l.learnt.clicks, "click")} since ${moment(l.learnt.from)}, better than the usual by ${l.learnt.standard_errors.toFixed(1)} standard errors.`;
+    if (l.learnt) return `Learnt from ${plural(l.learnt.impressions, "impression")} and ${plural(l.learnt.clicks, "click")} since ${moment(l.learnt.from)}, better than the usual by ${fixed(l.learnt.standard_errors, 1)} standard errors.`;
     if (!l.learns) return l.weights === "by_hand" ? "By hand: nothing is learnt." : "Nothing is learnt.";
     if (!l.latest) return "Nothing weighed yet; until then as the mix has them.";
     const { impressions, impressions_needed, clicks, clicks_needed } = l.latest;

@@ -6,7 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Overview as Now, get } from "./api";
 import { Chart } from "./chart";
 import { Badge, Bone, Card, Page } from "./ui";
-import { ago, bytes, clock, count, money, plural, sentence } from "./words";
+import { ago, bytes, clock, count, fixed, money, plural, sentence } from "./words";
 
 /** The overview, live while the page is open; `live` is false while the server does not answer. */
 function useOverview(): { now?: Now; live: boolean } {
@@ -147,7 +147,7 @@ export function Overview() {
                                 </dd>
                                 <dt>Web tag</dt>
                                 <dd class="num">
-                                    {(TAG_BYTES / 1024).toFixed(1)} KB of {TAG_BYTES_MAX / 1024} KB
+                                    {fixed(TAG_BYTES / 1024, 1)} KB of {TAG_BYTES_MAX / 1024} KB
                                     gzipped
                                     <span
                                         class="bar"
@@ -176,10 +176,10 @@ export function Overview() {
                 <Card title="Latest">
                     {now ? (
                         <ul class="feed">
-                            {now.latest.map((e, i) => (
+                            {now.latest.slice(0, 15).map((e, i) => (
                                 <li key={`${e.at}${e.person_id}${e.type}${i}`}>
                                     <span class="soft small num">
-                                        {clock(e.at)}:{e.at.slice(17, 19)}
+                                        {clock(e.at, true)}
                                     </span>
                                     <span>
                                         {sentence(e.type)}

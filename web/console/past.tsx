@@ -5,8 +5,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ExplainNode, HistoryEvent, Money, Person as Facts, get, part } from "./api";
 import { scoreName } from "./predictions";
-import { Badge, Bone, Card, Empty, When, useGet } from "./ui";
-import { count, day, money, sentence } from "./words";
+import { Badge, Bone, Card, Empty, Table, When, useGet } from "./ui";
+import { READER, count, day, fixed, money, sentence } from "./words";
 
 const HOUR = 3600e3;
 const DAY = 24 * HOUR;
@@ -78,14 +78,13 @@ export function TimeSlider({
     const after = [...events].reverse().find((e) => Date.parse(e.at) > value);
     return (
         <Card pad>
-            <div class="line" style={{ marginBottom: "10px" }}>
-                <strong class="grow" style={{ minWidth: "170px" }}>
+            <div class="line instant">
+                <strong class="grow">
                     {shown ? `As of ${day(new Date(shown).toISOString())}` : "As of now"}
                 </strong>
                 <input
                     type="datetime-local"
                     aria-label="At this instant"
-                    style={{ width: "220px" }}
                     step="1"
                     min={local(from)}
                     max={local(now)}
@@ -110,7 +109,7 @@ export function TimeSlider({
             <input
                 type="range"
                 aria-label="Any instant"
-                aria-valuetext={shown ? new Date(shown).toLocaleString("en-GB") : "now"}
+                aria-valuetext={shown ? new Date(shown).toLocaleString(READER) : "now"}
                 min={from}
                 max={now}
                 step="1000"
@@ -215,7 +214,7 @@ function differences(then: Facts, now: Facts): Difference[] {
     const likes = now.affinities.map((a) => ({ a, was: then.affinities.find((x) => x.dimension === a.dimension && x.value === a.value)?.score ?? 0 }));
     likes.sort((x, y) => Math.abs(y.a.score - y.was) - Math.abs(x.a.score - x.was));
     for (const { a, was: old } of likes.slice(0, 4))
-        if (Math.abs(a.score - old) > 0.05) add("Liking", `${a.value} (${a.dimension})`, old.toFixed(2), a.score.toFixed(2));
+        if (Math.abs(a.score - old) > 0.05) add("Liking", `${a.value} (${a.dimension})`, fixed(old, 2), fixed(a.score, 2));
     for (const s of now.predictions ?? []) {
         const old = then.predictions?.find((x) => x.score === s.score);
         if (old) add("Prediction", scoreName(s.score), old.value, s.value);
@@ -235,31 +234,29 @@ export function Differences({ id, at, then, now }: { id: string; at: number; the
                 </p>
             )}
             {all.length ? (
-                <div class="scroll">
-                    <table>
-                        <thead>
-                            <tr>
-                                <th>What</th>
-                                <th>Then</th>
-                                <th>Now</th>
-                                <th>Because</th>
+                <Table>
+                    <thead>
+                        <tr>
+                            <th>What</th>
+                            <th>Then</th>
+                            <th>Now</th>
+                            <th>Because</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {all.map((d) => (
+                            <tr key={`${d.kind} ${d.what}`}>
+                                <td>
+                                    {d.segment ? <a href={`#/segments/${part(d.segment)}`}>{d.what}</a> : d.what}
+                                    <div class="soft small">{d.kind}</div>
+                                </td>
+                                <td class="num left">{d.segment ? <Badge tone={d.was === "in" ? "good" : ""}>{d.was}</Badge> : d.was}</td>
+                                <td class="num left">{d.segment ? <Badge tone={d.is === "in" ? "good" : ""}>{d.is}</Badge> : d.is}</td>
+                                <td class="small">{d.segment ? <SegmentWhy id={id} at={at} segment={d.segment} /> : <span class="soft">{d.why}</span>}</td>
                             </tr>
-                        </thead>
-                        <tbody>
-                            {all.map((d) => (
-                                <tr key={`${d.kind} ${d.what}`}>
-                                    <td>
-                                        {d.segment ? <a href={`#/segments/${part(d.segment)}`}>{d.what}</a> : d.what}
-                                        <div class="soft small">{d.kind}</div>
-                                    </td>
-                                    <td class="num left">{d.segment ? <Badge tone={d.was === "in" ? "good" : ""}>{d.was}</Badge> : d.was}</td>
-                                    <td class="num left">{d.segment ? <Badge tone={d.is === "in" ? "good" : ""}>{d.is}</Badge> : d.is}</td>
-                                    <td class="small">{d.segment ? <SegmentWhy id={id} at={at} segment={d.segment} /> : <span class="soft">{d.why}</span>}</td>
-                                </tr>
-                            ))}
-                        </tbody>
-                    </table>
-                </div>
+                        ))}
+                    </tbody>
+                </Table>
             ) : (
                 <Empty title="Nothing is different">
                     They were <When at={new Date(at).toISOString()} /> as they are now.

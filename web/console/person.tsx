@@ -7,8 +7,8 @@ import { DecisionRow, ExplainNode, HistoryEvent, Person as Facts, Problem, Stand
 import { Differences, TimeSlider } from "./past";
 import { Scores } from "./predictions";
 import { Trace, Why } from "./trace";
-import { Asked, Asking, Badge, Bones, Card, Empty, Page, Tabs, When, Wrong, attempt, useGet, useKept, useMayEdit } from "./ui";
-import { clock, day, moment, money, plural, sentence } from "./words";
+import { Asked, Asking, Badge, Bones, Card, Empty, Page, Table, Tabs, When, Wrong, attempt, useGet, useKept, useMayEdit } from "./ui";
+import { clock, day, fixed, moment, money, plural, sentence, short } from "./words";
 
 /* ---- what they did ------------------------------------------------------------------------------ */
 function look(type: string): [string, string] {
@@ -211,26 +211,24 @@ function Decisions({ id }: { id: string }) {
         <Asking of={asked} n={6}>
             {({ decisions }) =>
                 decisions.length ? (
-                    <div class="scroll">
-                        <table>
-                            <thead>
-                                <tr>
-                                    <th>When</th>
-                                    <th>Placement</th>
-                                    <th>What</th>
-                                    <th>Seen</th>
-                                    <th>
-                                        <span class="hidden">Why</span>
-                                    </th>
-                                </tr>
-                            </thead>
-                            <tbody>
-                                {decisions.map((d) => (
-                                    <DecisionLine key={d.decision_key} d={d} />
-                                ))}
-                            </tbody>
-                        </table>
-                    </div>
+                    <Table>
+                        <thead>
+                            <tr>
+                                <th>When</th>
+                                <th>Placement</th>
+                                <th>What</th>
+                                <th>Seen</th>
+                                <th>
+                                    <span class="hidden">Why</span>
+                                </th>
+                            </tr>
+                        </thead>
+                        <tbody>
+                            {decisions.map((d) => (
+                                <DecisionLine key={d.decision_key} d={d} />
+                            ))}
+                        </tbody>
+                    </Table>
                 ) : (
                     <Empty title="Nothing was decided for this person yet" />
                 )
@@ -311,9 +309,9 @@ function Worth({ of }: { of: NonNullable<Facts["worth"]> }) {
             const of_it = of.in.length > 1 ? `, ${w.currency}` : "";
             return [[`Lifetime value${of_it}`, money(w.lifetime_value)], [`Average order${of_it}`, money(w.average_order_value)]];
         }),
-        ["Orders a year", of.orders_a_year.toFixed(1).replace(/\.0$/, "")],
+        ["Orders a year", short(of.orders_a_year)],
     ];
-    if (of.days_between_orders) facts.push(["Days between orders", of.days_between_orders.toFixed(1)]);
+    if (of.days_between_orders) facts.push(["Days between orders", short(of.days_between_orders)]);
     return (
         <dl class="facts">
             {facts.map(([name, value]) => (
@@ -440,7 +438,7 @@ function Aside({ id, asked, at }: { id: string; asked: Asked<Facts>; at: number 
                                             <span>
                                                 {a.value} <span class="soft">{a.dimension}</span> {a.declared && <Badge plain>told us</Badge>}
                                             </span>
-                                            <span class="num soft">{a.score.toFixed(2)}</span>
+                                            <span class="num soft">{fixed(a.score, 2)}</span>
                                         </div>
                                         <div class="bar">
                                             <i style={{ width: `${Math.min(1, a.score) * 100}%` }} />

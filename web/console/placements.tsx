@@ -5,7 +5,7 @@
 import { Definition, part } from "./api";
 import { DefinitionPage, Editing, Named, Text } from "./definition";
 import { Badge, Card, Empty, Field, Listing, Page, Row, Standing, When, useGet, useMayEdit } from "./ui";
-import { plural } from "./words";
+import { fixed, plural } from "./words";
 
 export function Placements() {
     const asked = useGet<{ definitions: Definition[] }>("/v1/definitions?kind=placement");
@@ -130,8 +130,8 @@ function Evaluated({ id }: { id: string }) {
                         <td>{row === "strategy" ? `${rowNames[row]}, ${strategy}` : (rowNames[row] ?? row)}</td>
                         {["hr@10", "mrr@10"].map((name) => (
                             <>
-                                <td class="num">{m[name].value.toFixed(4)}</td>
-                                <td class="num soft small">{m[name].low.toFixed(4)} – {m[name].high.toFixed(4)}</td>
+                                <td class="num">{fixed(m[name].value, 4)}</td>
+                                <td class="num soft small">{fixed(m[name].low, 4)} – {fixed(m[name].high, 4)}</td>
                             </>
                         ))}
                     </tr>

@@ -5,7 +5,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Plan, Problem, post } from "./api";
 import { Legend } from "./chart";
-import { Card, Empty, Field, Page, Wrong } from "./ui";
+import { Card, Empty, Field, Page, Table, Wrong } from "./ui";
 import { count, percent, plural } from "./words";
 
 const first = { base: 3, lift: 10, arms: 2, people_per_day: 2000, power: 80, alpha: 5 };
@@ -48,31 +48,29 @@ function Answer({ of, lift }: { of: Plan; lift: number }) {
     ];
     return (
         <>
-            <div class="scroll">
-                <table>
-                    <thead>
+            <Table>
+                <thead>
+                    <tr>
+                        <th>Way of looking</th>
+                        <th class="num">People a variation</th>
+                        <th class="num">People in all</th>
+                        <th class="num">Days</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {rows.map((r) => (
                         <tr>
-                            <th>Way of looking</th>
-                            <th class="num">People a variation</th>
-                            <th class="num">People in all</th>
-                            <th class="num">Days</th>
+                            <td>
+                                <strong>{r.name}</strong>
+                                <div class="soft small">{r.how}</div>
+                            </td>
+                            <td class="num">{count(r.people_per_arm)}</td>
+                            <td class="num">{count(r.people)}</td>
+                            <td class="num">{r.days == null ? "–" : plural(Math.ceil(r.days), "day")}</td>
                         </tr>
-                    </thead>
-                    <tbody>
-                        {rows.map((r) => (
-                            <tr>
-                                <td>
-                                    <strong>{r.name}</strong>
-                                    <div class="soft small">{r.how}</div>
-                                </td>
-                                <td class="num">{count(r.people_per_arm)}</td>
-                                <td class="num">{count(r.people)}</td>
-                                <td class="num">{r.days == null ? "–" : plural(Math.ceil(r.days), "day")}</td>
-                            </tr>
-                        ))}
-                    </tbody>
-                </table>
-            </div>
+                    ))}
+                </tbody>
+            </Table>
             {of.by_day.length > 0 && <Curve of={of} lift={lift} />}
         </>
     );

@@ -4,7 +4,7 @@
  */
 import { Estimate, Honesty, Money, PersonScore, PredictionCard } from "./api";
 import { Asking, Badge, Card, Empty, Page, useGet } from "./ui";
-import { count, moment, money, percent, plural, sentence, signed } from "./words";
+import { READER, count, fixed, moment, money, percent, plural, points, sentence } from "./words";
 
 const names: Record<string, string> = {
     churn: "Chance of leaving",
@@ -22,7 +22,8 @@ const isUplift = (score: string) => score.startsWith("uplift.");
 export const scoreName = (score: string, title?: string) =>
     isUplift(score) ? `What “${title || score.slice(7)}” changes` : (names[score] ?? sentence(score));
 
-const short = (x: number) => (Math.abs(x) >= 100 ? count(Math.round(x)) : x.toPrecision(3).replace(/\.?0+$/, ""));
+const three = new Intl.NumberFormat(READER, { maximumSignificantDigits: 3 });
+const short = (x: number) => (Math.abs(x) >= 100 ? count(Math.round(x)) : three.format(x));
 
 /* What was said against what came of it, a dot a tenth of the people, with its interval. On the line is honest. */
 function Calibration({ card }: { card: PredictionCard }) {
@@ -48,9 +49,9 @@ function Calibration({ card }: { card: PredictionCard }) {
                     </g>
                 ))}
                 <g class="small" fill="currentColor" font-size="10">
-                    <text x={x(most)} y={wide - 10} text-anchor="end">{`said: ${said(most)}`}</text>
+                    <text x={x(most)} y={wide - 10} text-anchor="end">{`said ${said(most)}`}</text>
                     <text x={x(0)} y={wide - 10}>0</text>
-                    <text x={4} y={12}>{`came: ${said(most)}`}</text>
+                    <text x={4} y={12}>{`came ${said(most)}`}</text>
                 </g>
             </svg>
             <figcaption class="soft small">{card.chart_of && sentence(card.chart_of.replace(", in minor units", ""))}.</figcaption>
@@ -96,13 +97,28 @@ const Fact = ({ name, value }: { name: string; value: string }) => (
     </div>
 );
 
-const learners: Record<string, string> = { two_model: "a model for each arm", response: "the chance of the outcome" };
+const learners: Record<string, string> = {
+    two_model: "a model for each arm",
+    response: "the chance of the outcome",
+    nbd: "purchase counts (NBD)",
+    bg_nbd: "purchases until they leave (BG/NBD)",
+    mbg_nbd: "purchases until they leave (MBG/NBD)",
+    gamma_gamma: "order worth (gamma-gamma)",
+    rfm: "places among buyers (RFM)",
+    ftrl_logistic: "logistic regression (FTRL)",
+};
 const estimateNames: Record<string, string> = {
     effect: "Changes on average",
     qini_two_model: "Qini",
     qini_response: "Qini",
     "uplift@30_two_model": "Changes in the first 30 %",
     "uplift@30_response": "Changes in the first 30 %",
+};
+
+/* of a chance in points, of the area under a curve as it is */
+const estimate = (name: string, e: Estimate) => {
+    const shown = name.startsWith("qini") ? short : points;
+    return `${shown(e.value)} (${shown(e.low)} to ${shown(e.high)})`;
 };
 
 function Prediction({ card }: { card: PredictionCard }) {
@@ -135,19 +151,19 @@ function Prediction({ card }: { card: PredictionCard }) {
                 {card.enough && (
                     <div class="stack" style={{ gap: "4px" }}>
                         <Fact name="Made" value={moment(card.made_at!)} />
-                        <Fact name="Model" value={`${learners[card.model!] ?? card.model}${card.score === "intent" ? "" : `, version ${card.version}`}`} />
+                        <Fact name="Model" value={`${learners[card.model!] ?? sentence(card.model!)}${card.score === "intent" ? "" : `, version ${card.version}`}`} />
                         {Object.entries(card.learnt_from ?? {}).map(
                             ([name, n]) => typeof n === "number" && <Fact name={sentence(name.replace("_", " "))} value={count(n)} />,
                         )}
                         {told && (
                             <>
                                 <Fact name="Ranks a pair right" value={percent(told.auc, 1)} />
-                                <Fact name="Brier score" value={told.brier.toFixed(4)} />
-                                <Fact name="… of always saying the rate" value={told.brier_base.toFixed(4)} />
+                                <Fact name="Brier score" value={fixed(told.brier, 4)} />
+                                <Fact name="… of always saying the rate" value={fixed(told.brier_base, 4)} />
                             </>
                         )}
                         {estimates.map(([name, e]) => (
-                            <Fact name={estimateNames[name] ?? sentence(name)} value={`${short(e.value)} (${short(e.low)} to ${short(e.high)})`} />
+                            <Fact name={estimateNames[name] ?? sentence(name)} value={estimate(name, e)} />
                         ))}
                     </div>
                 )}
@@ -172,7 +188,7 @@ export function Predictions() {
                             ))}
                         </div>
                     ) : (
-                        <Empty title="No predictions yet" />
+                        <Empty title="No predictions yet">They are made every night from orders and visits: send some, or bring in a file on <a href="#/sources">Sources</a>.</Empty>
                     )
                 }
             </Asking>
@@ -181,7 +197,7 @@ export function Predictions() {
 }
 
 const shown = (s: PersonScore) =>
-    isUplift(s.score) ? `${signed((s.value as number) * 100)} points` : typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? percent(s.value, 0) : short(s.value);
+    isUplift(s.score) ? points(s.value as number) : typeof s.value === "object" ? money(s.value as Money) : ["churn", "alive", "intent"].includes(s.score) ? percent(s.value, 0) : short(s.value);
 
 /** A person's scores, on the person's page. */
 export function Scores({ scores }: { scores: PersonScore[] }) {

@@ -3,21 +3,34 @@
  * results.tsx - what it was worth: each variation against the first, everything against the holdout.
  * Intervals are valid at any time, so looking every day costs nothing.
  */
-import { Comparison, Definition, Incremental, Money, Results, part } from "./api";
+import { Comparison, Definition, Incremental, MetricValues, Money, Results, part } from "./api";
 import { Band, Chart, Interval, Legend, Relative } from "./chart";
-import { Asked, Asking, Badge, Card, Empty, Page, Wrong, useGet } from "./ui";
-import { count, day, money, moment, percent, plural, sentence, signed } from "./words";
+import { Asked, Asking, Badge, Card, Empty, Page, Table, Wrong, useGet } from "./ui";
+import { count, day, difference, fixed, moment, money, percent, plural, points, sentence, signed } from "./words";
 
-/* People compare in per cent of the control; the metric's own unit stays with the API. */
-function relative(c: Comparison): Relative | null {
-    if (c.relative == null || c.relative_low == null || c.relative_high == null) return null;
-    return {
-        relative: c.relative,
-        low: c.relative_low,
-        high: c.relative_high,
-        significant: c.significant,
-    };
+/* What a metric's differences are said in. Those that have no row of their own are the three that every page has. */
+type Unit = "share" | "number" | { money: string };
+function unitOf(metric: string, metrics: MetricValues[] = [], currency = "EUR"): Unit {
+    const of = metrics.find((m) => m.key === metric);
+    if (of ? of.money : metric === "revenue_per_person") return { money: of?.currency ?? currency };
+    return (of ? of.type === "proportion" : metric.endsWith("_rate")) ? "share" : "number";
 }
+
+/* People compare in per cent of the control. Until that can be told from nothing there is no such interval: then the difference
+ * stands in the metric's own unit. */
+interface Compared extends Relative {
+    says: (x: number) => string;
+    percent: boolean;
+}
+function compared(c: Comparison, unit: Unit): Compared | null {
+    if (c.relative != null && c.relative_low != null && c.relative_high != null)
+        return { relative: c.relative, low: c.relative_low, high: c.relative_high, significant: c.significant, says: signed, percent: true };
+    if (c.estimate == null || c.low == null || c.high == null) return null;
+    const says = (x: number) =>
+        unit === "share" ? points(x) : unit === "number" ? difference(x, (size) => fixed(size, 2)) : difference(x, (size) => value(size, unit.money));
+    return { relative: c.estimate, low: c.low, high: c.high, significant: c.significant, says, percent: false };
+}
+const largest = (of: Compared) => Math.max(Math.abs(of.low), Math.abs(of.high));
 
 function Verdict({ of }: { of: Comparison }) {
     if (!of.significant) return <Badge>Too early to say</Badge>;
@@ -30,113 +43,112 @@ function Comparisons({
     rows,
     empty,
     alpha = 0.05,
+    of,
 }: {
     rows: Comparison[];
     empty: string;
     alpha?: number;
+    of?: Results;
 }) {
-    if (!rows.length) return <Empty title={empty} />;
-    const all = rows.map((row) => ({ ...row, of: relative(row) }));
-    const reach = Math.min(
-        2,
-        Math.max(0.02, ...all.map(({ of }) => (of ? Math.max(Math.abs(of.low), Math.abs(of.high)) : 0))),
-    );
+    if (!rows.length) return <Empty title={empty}>{NOTHING_YET}</Empty>;
+    const currency = of?.arms.find((a) => a.revenue)?.revenue?.currency;
+    const all = rows.map((row) => ({ ...row, of: compared(row, unitOf(row.metric, of?.metrics, currency)) }));
+    /* per cents share one scale, so that they can be held against each other; what has another unit has its own */
+    const widest = Math.min(2, Math.max(0.02, ...all.map((c) => (c.of?.percent ? largest(c.of) : 0))));
+    const title = (key: string) => of?.metrics?.find((m) => m.key === key)?.title || sentence(key);
     return (
-        <div class="scroll">
-            <table>
-                <thead>
+        <Table>
+            <thead>
+                <tr>
+                    <th>Metric</th>
+                    <th>Variation</th>
+                    <th class="num">Difference</th>
+                    <th class="mid" style={{ width: "38%" }}>
+                        {Math.round((1 - alpha) * 100)} % interval{" "}
+                        <span class="hidden">around no difference</span>
+                    </th>
+                    <th class="num">Between</th>
+                    <th>Verdict</th>
+                </tr>
+            </thead>
+            <tbody>
+                {all.map((c) => (
                     <tr>
-                        <th>Metric</th>
-                        <th>Variation</th>
-                        <th class="num">Difference</th>
-                        <th class="mid" style={{ width: "38%" }}>
-                            {Math.round((1 - alpha) * 100)} % interval{" "}
-                            <span class="hidden">around no difference</span>
-                        </th>
-                        <th class="num">Between</th>
-                        <th>Verdict</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {all.map((c) => (
-                        <tr>
-                            <td>{sentence(c.metric)}</td>
-                            <td>
-                                {c.variation}
-                                <div class="soft small">against {c.against}</div>
-                            </td>
-                            <td class="num">
-                                <strong>{c.of ? signed(c.of.relative) : "–"}</strong>
-                            </td>
-                            <td>
-                                {c.of && <Interval of={c.of} reach={reach} />}
-                            </td>
-                            <td class="num soft small">
-                                {c.of && (
-                                    <>
-                                        {signed(c.of.low)}
-                                        <br />
-                                        {signed(c.of.high)}
-                                    </>
+                        <td>{title(c.metric)}</td>
+                        <td>
+                            {c.variation}
+                            <div class="soft small">against {c.against}</div>
+                        </td>
+                        <td class="num">
+                            <strong>{c.of ? c.of.says(c.of.relative) : "–"}</strong>
+                        </td>
+                        <td>
+                            {c.of && <Interval of={c.of} reach={c.of.percent ? widest : largest(c.of)} says={c.of.says} />}
+                        </td>
+                        <td class="num soft small">
+                            {c.of && (
+                                <>
+                                    {c.of.says(c.of.low)}
+                                    <br />
+                                    {c.of.says(c.of.high)}
+                                </>
+                            )}
+                        </td>
+                        <td>
+                            <Verdict of={c} />
+                            <div class="soft small num">
+                                p {c.p < 0.001 ? "< 0.001" : fixed(c.p, 3)}
+                                {c.p_adjusted != null && c.p_adjusted > c.p && (
+                                    <>, of many {fixed(c.p_adjusted, 3)}</>
                                 )}
-                            </td>
-                            <td>
-                                <Verdict of={c} />
-                                <div class="soft small num">
-                                    p {c.p < 0.001 ? "< 0.001" : c.p.toFixed(3)}
-                                    {c.p_adjusted != null && c.p_adjusted > c.p && (
-                                        <>, of many {c.p_adjusted.toFixed(3)}</>
-                                    )}
-                                </div>
-                            </td>
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
-        </div>
+                            </div>
+                        </td>
+                    </tr>
+                ))}
+            </tbody>
+        </Table>
     );
 }
 
+const NOTHING_YET = "People count from the first time they see it; numbers appear within seconds of that.";
 const value = (n: number, currency: string) => money({ minor: Math.round(n), currency } as Money);
 
 function Arms({ of }: { of: Results }) {
     return (
-        <div class="scroll">
-            <table>
-                <thead>
+        <Table>
+            <thead>
+                <tr>
+                    <th>Variation</th>
+                    <th class="num">People</th>
+                    <th class="num">Clicks</th>
+                    <th class="num">Click rate</th>
+                    <th class="num">Orders</th>
+                    <th class="num">Order rate</th>
+                    <th class="num">Revenue</th>
+                    <th class="num">A person</th>
+                </tr>
+            </thead>
+            <tbody>
+                {of.arms.map((a) => (
                     <tr>
-                        <th>Variation</th>
-                        <th class="num">People</th>
-                        <th class="num">Clicks</th>
-                        <th class="num">Click rate</th>
-                        <th class="num">Orders</th>
-                        <th class="num">Order rate</th>
-                        <th class="num">Revenue</th>
-                        <th class="num">A person</th>
+                        <td>
+                            <strong>{a.variation}</strong>{" "}
+                            {a.is_control && <Badge plain>control</Badge>}
+                            <div class="soft small">{a.experience}</div>
+                        </td>
+                        <td class="num">{count(a.exposed)}</td>
+                        <td class="num">{count(a.clicks)}</td>
+                        <td class="num">{percent(a.click_rate)}</td>
+                        <td class="num">{count(a.orders)}</td>
+                        <td class="num">{percent(a.order_rate)}</td>
+                        <td class="num">{money(a.revenue)}</td>
+                        <td class="num">
+                            {value(a.revenue_per_person, a.revenue?.currency ?? "EUR")}
+                        </td>
                     </tr>
-                </thead>
-                <tbody>
-                    {of.arms.map((a) => (
-                        <tr>
-                            <td>
-                                <strong>{a.variation}</strong>{" "}
-                                {a.is_control && <Badge plain>control</Badge>}
-                                <div class="soft small">{a.experience}</div>
-                            </td>
-                            <td class="num">{count(a.exposed)}</td>
-                            <td class="num">{count(a.clicks)}</td>
-                            <td class="num">{percent(a.click_rate)}</td>
-                            <td class="num">{count(a.orders)}</td>
-                            <td class="num">{percent(a.order_rate)}</td>
-                            <td class="num">{money(a.revenue)}</td>
-                            <td class="num">
-                                {value(a.revenue_per_person, a.revenue?.currency ?? "EUR")}
-                            </td>
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
-        </div>
+                ))}
+            </tbody>
+        </Table>
     );
 }
 
@@ -174,7 +186,7 @@ function Series({ of }: { of: Results }) {
 function Watched({ of }: { of: Results }) {
     const sound = (of.intervals ?? []).filter((d) => d.relative != null && d.low != null && d.high != null);
     const names = [...new Set(sound.map((d) => d.variation))];
-    if (!names.length) return <Empty title="There is nothing to compare yet" />;
+    if (!names.length) return <Empty title="There is nothing to compare yet">The band is drawn once there are people enough for a bound: about a hundred a variation.</Empty>;
     const reach = Math.min(2, Math.max(0.05, ...sound.slice(-names.length).flatMap((d) => [2 * Math.abs(d.low!), 2 * Math.abs(d.high!)])));
     return (
         <div class="pad stack">
@@ -202,6 +214,8 @@ function Watched({ of }: { of: Results }) {
     );
 }
 
+const pace = (days: number) => (days > 730 ? "at this pace that is years; test something larger, or where more people come" : `${plural(Math.ceil(days), "day")} more at this pace`);
+
 /* What would change our mind: what can be seen by now, and how long until the lift that matters can be. */
 function Power({ of }: { of: Results }) {
     const rows = of.comparisons.filter((c) => c.tier === "primary" && c.least_lift != null);
@@ -214,7 +228,7 @@ function Power({ of }: { of: Results }) {
                     {c.days_left === 0
                         ? `There are people enough for one of ${percent(of.mde ?? 0.05, 0)}.`
                         : c.days_left != null
-                          ? `For ${percent(of.mde ?? 0.05, 0)} it takes ${count(Math.ceil(c.people_per_arm ?? 0))} people a variation: ${plural(Math.ceil(c.days_left), "day")} more at this pace.`
+                          ? `For ${percent(of.mde ?? 0.05, 0)} it takes ${count(Math.ceil(c.people_per_arm ?? 0))} people a variation: ${pace(c.days_left)}.`
                           : `For ${percent(of.mde ?? 0.05, 0)} it takes ${count(Math.ceil(c.people_per_arm ?? 0))} people a variation; nobody has come lately.`}
                 </li>
             ))}
@@ -231,7 +245,7 @@ function Brought({ of }: { of: Incremental }) {
             </p>
             {of.return != null && (
                 <p>
-                    {of.return.toFixed(1)} for each 1 spent (between {of.return_low!.toFixed(1)} and {of.return_high!.toFixed(1)}); cost so far{" "}
+                    {fixed(of.return, 1)} for each 1 spent (between {fixed(of.return_low!, 1)} and {fixed(of.return_high!, 1)}); cost so far{" "}
                     {money(of.cost)}.
                 </p>
             )}
@@ -265,7 +279,7 @@ function Body({ asked }: { asked: Asked<Results> }) {
             <Card title="By variation">
                 <Asking of={asked} n={3}>
                     {(x) =>
-                        x.arms.length ? <Arms of={x} /> : <Empty title="Nobody has seen it yet" />
+                        x.arms.length ? <Arms of={x} /> : <Empty title="Nobody has seen it yet">{NOTHING_YET}</Empty>
                     }
                 </Asking>
             </Card>
@@ -285,6 +299,7 @@ function Body({ asked }: { asked: Asked<Results> }) {
                             <Comparisons
                                 rows={x.comparisons.filter((c) => c.tier !== "secondary")}
                                 alpha={x.alpha}
+                                of={x}
                                 empty="There is nothing to compare yet"
                             />
                         )}
@@ -293,7 +308,7 @@ function Body({ asked }: { asked: Asked<Results> }) {
             )}
             {r?.comparisons.some((c) => c.tier === "secondary") && (
                 <Card title="Other metrics" side={<span class="soft small">corrected for how many they are</span>}>
-                    <Comparisons rows={r.comparisons.filter((c) => c.tier === "secondary")} alpha={r.alpha} empty="" />
+                    <Comparisons rows={r.comparisons.filter((c) => c.tier === "secondary")} alpha={r.alpha} of={r} empty="" />
                 </Card>
             )}
             {r?.segments?.map((s) => (
@@ -301,7 +316,7 @@ function Body({ asked }: { asked: Asked<Results> }) {
                     title={`In segment ${s.segment}`}
                     side={<span class="soft small">as people stood when they first saw it; corrected over all segments</span>}
                 >
-                    <Comparisons rows={s.comparisons} alpha={r.alpha} empty="Nobody of it has seen it yet" />
+                    <Comparisons rows={s.comparisons} alpha={r.alpha} of={r} empty="Nobody of it has seen it yet" />
                 </Card>
             ))}
             {r?.incremental && (
@@ -322,6 +337,7 @@ function Body({ asked }: { asked: Asked<Results> }) {
                         <Comparisons
                             rows={x.versus_holdout ?? []}
                             alpha={x.alpha}
+                            of={{ ...x, metrics: undefined }}
                             empty="No holdout has been seen yet"
                         />
                     )}
@@ -338,7 +354,7 @@ function Body({ asked }: { asked: Asked<Results> }) {
                         && ` ${plural(r.money_without_rate, "amount")} in currencies without a rate in the settings count as nothing.`}
                     {r.srm
                         && !r.srm.alarm
-                        && ` The split is as it should be (p = ${r.srm.p.toFixed(2)}).`}
+                        && ` The split is as it should be (p = ${fixed(r.srm.p, 2)}).`}
                 </p>
             )}
         </>

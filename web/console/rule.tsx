@@ -9,6 +9,7 @@
 import { ComponentChildren } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Definition, RuleCheck, RuleError, Segment, get, post } from "./api";
+import { READER, fixed } from "./words";
 
 /* ---- completion ------------------------------------------------------------------------------- */
 
@@ -257,12 +258,12 @@ export function RuleBox({
                         <span style={{ color: "var(--good)" }}>✓</span> This rule stands
                         {preview && people ? (
                             <>
-                                : <strong>{people.count.toLocaleString("en")}</strong> {people.count === 1 ? "person" : "people"} now{" "}
+                                : <strong>{people.count.toLocaleString(READER)}</strong> {people.count === 1 ? "person" : "people"} now{" "}
                                 <span title="Time the question took">
                                     (
                                     {people.took_us < 1000
                                         ? `${people.took_us} µs`
-                                        : `${(people.took_us / 1000).toFixed(1)} ms`}
+                                        : `${fixed(people.took_us / 1000, 1)} ms`}
                                     )
                                 </span>
                                 {people.sample?.length ? (

@@ -6,9 +6,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, post } from "./api";
 import { Actions, JsonTab, Refused, Revisions, useEditing } from "./definition";
-import { Asking, Badge, Card, Empty, Field, Page, RuleBox, Tabs, When, Wrong, go, useGet, useMayEdit } from "./ui";
+import { Asking, Badge, Card, Empty, Field, Page, RuleBox, Table, Tabs, When, Wrong, go, useGet, useMayEdit } from "./ui";
 import { Dial, Moved, PersonField, personOf } from "./who";
-import { count, percent, sentence } from "./words";
+import { count, fixed, percent, sentence } from "./words";
 
 interface Parts {
     text: number;
@@ -103,7 +103,7 @@ function Reasons({ of }: { of: Parts }) {
         <span class="soft small num">
             {partNames
                 .filter(([name]) => name === "text" || Math.abs(of[name] - 1) > 0.0005)
-                .map(([name, word]) => `${word} ${of[name].toFixed(2)}`)
+                .map(([name, word]) => `${word} ${fixed(of[name], 2)}`)
                 .join(" × ")}
         </span>
     );
@@ -262,7 +262,7 @@ function Bench() {
 
 /* ---- what found nothing --------------------------------------------------------------------------- */
 
-const steps = (n: number) => n.toFixed(2).replace("-", "−");
+const steps = (n: number) => fixed(n, 2).replace("-", "−");
 
 function ReportTab() {
     const asked = useGet<Report>("/v1/search/report");
@@ -273,74 +273,68 @@ function ReportTab() {
                 <>
                     <Card title="Found nothing" side={<span class="soft small">{percent(r.zero_rate, 1)} of {count(r.searches)} searches in 30 days</span>}>
                         {r.nothing_found.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr><th>Words</th><th class="num">Times</th><th>Last</th><th><span class="hidden">Actions</span></th></tr>
-                                    </thead>
-                                    <tbody>
-                                        {r.nothing_found.map((row) => (
-                                            <tr key={row.query}>
-                                                <td><strong>{row.query}</strong></td>
-                                                <td class="num">{count(row.zero_results)}</td>
-                                                <td><When at={row.last_at} /></td>
-                                                <td class="right">
-                                                    {may && (
-                                                        <button class="button small" onClick={() => go(`/search?tab=rules&synonym=${encodeURIComponent(row.query)}`)}>
-                                                            Add a synonym
-                                                        </button>
-                                                    )}
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                            <Table>
+                                <thead>
+                                    <tr><th>Words</th><th class="num">Times</th><th>Last</th><th><span class="hidden">Actions</span></th></tr>
+                                </thead>
+                                <tbody>
+                                    {r.nothing_found.map((row) => (
+                                        <tr key={row.query}>
+                                            <td><strong>{row.query}</strong></td>
+                                            <td class="num">{count(row.zero_results)}</td>
+                                            <td><When at={row.last_at} /></td>
+                                            <td class="right">
+                                                {may && (
+                                                    <button class="button small" onClick={() => go(`/search?tab=rules&synonym=${encodeURIComponent(row.query)}`)}>
+                                                        Add a synonym
+                                                    </button>
+                                                )}
+                                            </td>
+                                        </tr>
+                                    ))}
+                                </tbody>
+                            </Table>
                         ) : (
                             <Empty title="Every search found something" />
                         )}
                     </Card>
                     <Card title="Most asked">
-                        <div class="scroll">
-                            <table>
-                                <thead>
-                                    <tr><th>Words</th><th class="num">Times</th><th class="num">Items found, on average</th></tr>
-                                </thead>
-                                <tbody>
-                                    {r.queries.slice(0, 20).map((row) => (
-                                        <tr key={row.query}>
-                                            <td>{row.query}</td>
-                                            <td class="num">{count(row.searches)}</td>
-                                            <td class="num">{row.results?.toFixed(1) ?? "–"}</td>
-                                        </tr>
-                                    ))}
-                                </tbody>
-                            </table>
-                        </div>
+                        <Table>
+                            <thead>
+                                <tr><th>Words</th><th class="num">Times</th><th class="num">Items found, on average</th></tr>
+                            </thead>
+                            <tbody>
+                                {r.queries.slice(0, 20).map((row) => (
+                                    <tr key={row.query}>
+                                        <td>{row.query}</td>
+                                        <td class="num">{count(row.searches)}</td>
+                                        <td class="num">{row.results == null ? "–" : fixed(row.results, 1)}</td>
+                                    </tr>
+                                ))}
+                            </tbody>
+                        </Table>
                     </Card>
                     <Card title="From entry to a product">
-                        <div class="scroll">
-                            <table>
-                                <thead>
-                                    <tr><th></th><th class="num">Visits</th><th class="num">Reached a product</th><th class="num">Median steps</th><th class="num">Mean steps</th><th class="num">Median seconds</th></tr>
-                                </thead>
-                                <tbody>
-                                    {(["treated", "holdout"] as const).map((name) => {
-                                        const arm = r.time_to_product[name];
-                                        return (
-                                            <tr key={name}>
-                                                <td>{name === "treated" ? "All others" : "Holdout"}</td>
-                                                <td class="num">{count(arm.visits)}</td>
-                                                <td class="num">{arm.visits ? percent(arm.reached_product / arm.visits, 1) : "–"}</td>
-                                                <td class="num">{arm.median_steps ?? "–"}</td>
-                                                <td class="num">{arm.mean_steps?.toFixed(2) ?? "–"}</td>
-                                                <td class="num">{arm.median_seconds?.toFixed(1) ?? "–"}</td>
-                                            </tr>
-                                        );
-                                    })}
-                                </tbody>
-                            </table>
-                        </div>
+                        <Table>
+                            <thead>
+                                <tr><th></th><th class="num">Visits</th><th class="num">Reached a product</th><th class="num">Median steps</th><th class="num">Mean steps</th><th class="num">Median seconds</th></tr>
+                            </thead>
+                            <tbody>
+                                {(["treated", "holdout"] as const).map((name) => {
+                                    const arm = r.time_to_product[name];
+                                    return (
+                                        <tr key={name}>
+                                            <td>{name === "treated" ? "All others" : "Holdout"}</td>
+                                            <td class="num">{count(arm.visits)}</td>
+                                            <td class="num">{arm.visits ? percent(arm.reached_product / arm.visits, 1) : "–"}</td>
+                                            <td class="num">{arm.median_steps ?? "–"}</td>
+                                            <td class="num">{arm.mean_steps == null ? "–" : fixed(arm.mean_steps, 2)}</td>
+                                            <td class="num">{arm.median_seconds == null ? "–" : fixed(arm.median_seconds, 1)}</td>
+                                        </tr>
+                                    );
+                                })}
+                            </tbody>
+                        </Table>
                         {r.time_to_product.difference_of_mean_steps && (
                             <p class="pad soft small">
                                 Mean steps of all others less those of the holdout: {steps(r.time_to_product.difference_of_mean_steps.value)}, 95 % interval{" "}

@@ -7,8 +7,8 @@ import { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Money, Problem, Segment, getLines, part, post } from "./api";
 import { Chart, Legend } from "./chart";
-import { Asking, Badge, Bones, Card, Empty, Listing, Page, Row, When, Wrong, attempt, go, useGet, useKept } from "./ui";
-import { count, moment, money, people, percent as share_of, plural, signed } from "./words";
+import { Asking, Badge, Bones, Card, Empty, Listing, Page, Row, Table, When, Wrong, attempt, go, useGet, useKept } from "./ui";
+import { count, fixed, moment, money, people, percent as share_of, plural, signed } from "./words";
 
 const percent = (share: number) => share_of(share, share < 0.1 ? 1 : 0);
 
@@ -214,25 +214,23 @@ export function ScenarioCard({ id, rule }: { id: string; rule: string }) {
                         />
                         <Legend names={["In force", "As edited"]} />
                     </div>
-                    <div class="scroll">
-                        <table>
-                            <thead>
-                                <tr>
-                                    <th>In {found.answer.days} days</th>
-                                    <th class="num">Was</th>
-                                    <th class="num">Would have been</th>
-                                    <th class="num">Change, 95 %</th>
-                                </tr>
-                            </thead>
-                            <tbody>
-                                <Changed name="Decisions by campaigns" of={found.answer.decisions} />
-                                <Changed name="Contacts seen" of={found.answer.contacts} />
-                                {found.answer.campaigns.map((c) => (
-                                    <Changed name={<a href={`#/campaigns/${part(c.campaign!)}`}>{c.campaign}</a>} of={c} />
-                                ))}
-                            </tbody>
-                        </table>
-                    </div>
+                    <Table>
+                        <thead>
+                            <tr>
+                                <th>In {found.answer.days} days</th>
+                                <th class="num">Was</th>
+                                <th class="num">Would have been</th>
+                                <th class="num">Change, 95 %</th>
+                            </tr>
+                        </thead>
+                        <tbody>
+                            <Changed name="Decisions by campaigns" of={found.answer.decisions} />
+                            <Changed name="Contacts seen" of={found.answer.contacts} />
+                            {found.answer.campaigns.map((c) => (
+                                <Changed name={<a href={`#/campaigns/${part(c.campaign!)}`}>{c.campaign}</a>} of={c} />
+                            ))}
+                        </tbody>
+                    </Table>
                     <p class="pad soft small" style={{ paddingTop: 0 }}>
                         {plural(found.answer.decisions_asked_again, "decision")} of {people(found.answer.people)} asked again; {count(found.answer.changed)} would have come out otherwise.
                     </p>
@@ -273,36 +271,34 @@ export function Lifts({ list, others = "Others", n = 8 }: { list: Lifted[]; othe
     const more = list.filter((a) => a.lift === null || a.lift > 0);
     const shown = [...more.filter((a) => a.sure), ...more.filter((a) => !a.sure)].slice(0, n);
     return (
-        <div class="scroll">
-            <table>
-                <thead>
+        <Table>
+            <thead>
+                <tr>
+                    <th>What</th>
+                    <th class="num">Here</th>
+                    <th class="num">{others}</th>
+                    <th class="num">Lift, 95 %</th>
+                </tr>
+            </thead>
+            <tbody>
+                {shown.map((a) => (
                     <tr>
-                        <th>What</th>
-                        <th class="num">Here</th>
-                        <th class="num">{others}</th>
-                        <th class="num">Lift, 95 %</th>
+                        <td>
+                            {a.text} {!a.sure && <span class="soft small">not sure</span>}
+                        </td>
+                        <td class="num">
+                            {percent(a.share)} <span class="soft small">({count(a.people)})</span>
+                        </td>
+                        <td class="num">{percent(a.others_share)}</td>
+                        <td class="num">
+                            {a.lift === null || a.low === null || a.high === null
+                                ? "nobody else"
+                                : `${fixed(1 + a.lift, 1)} × (${fixed(1 + a.low, 1)} to ${fixed(1 + a.high, 1)})`}
+                        </td>
                     </tr>
-                </thead>
-                <tbody>
-                    {shown.map((a) => (
-                        <tr>
-                            <td>
-                                {a.text} {!a.sure && <span class="soft small">not sure</span>}
-                            </td>
-                            <td class="num">
-                                {percent(a.share)} <span class="soft small">({count(a.people)})</span>
-                            </td>
-                            <td class="num">{percent(a.others_share)}</td>
-                            <td class="num">
-                                {a.lift === null || a.low === null || a.high === null
-                                    ? "nobody else"
-                                    : `${(1 + a.lift).toFixed(1)} × (${(1 + a.low).toFixed(1)} to ${(1 + a.high).toFixed(1)})`}
-                            </td>
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
-        </div>
+                ))}
+            </tbody>
+        </Table>
     );
 }
 
@@ -691,48 +687,46 @@ export function SegmentReview() {
                 <Asking of={asked} n={6}>
                     {({ findings, segments }) =>
                         findings.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
+                            <Table>
+                                <thead>
+                                    <tr>
+                                        <th>Segment</th>
+                                        <th>Finding</th>
+                                        <th>What to try</th>
+                                    </tr>
+                                </thead>
+                                <tbody>
+                                    {findings.map((f) => (
                                         <tr>
-                                            <th>Segment</th>
-                                            <th>Finding</th>
-                                            <th>What to try</th>
+                                            <td>
+                                                <a href={`#/segments/${part(f.key)}`}>{f.title}</a>
+                                            </td>
+                                            <td>
+                                                <Badge tone={f.finding === "empty" ? "bad" : "warn"}>{f.finding}</Badge>
+                                                <div class="soft small">{f.text}</div>
+                                            </td>
+                                            <td>
+                                                {f.suggestion && (
+                                                    <>
+                                                        <code class="soft wrap">{f.suggestion.rule}</code>
+                                                        <div class="line small">
+                                                            <span class="grow">
+                                                                {count(f.suggestion.people)} and {count(f.suggestion.others)} others
+                                                            </span>
+                                                            <button
+                                                                class="button small"
+                                                                onClick={() => go(`/segments/new?rule=${encodeURIComponent(f.suggestion!.rule)}`)}
+                                                            >
+                                                                Use
+                                                            </button>
+                                                        </div>
+                                                    </>
+                                                )}
+                                            </td>
                                         </tr>
-                                    </thead>
-                                    <tbody>
-                                        {findings.map((f) => (
-                                            <tr>
-                                                <td>
-                                                    <a href={`#/segments/${part(f.key)}`}>{f.title}</a>
-                                                </td>
-                                                <td>
-                                                    <Badge tone={f.finding === "empty" ? "bad" : "warn"}>{f.finding}</Badge>
-                                                    <div class="soft small">{f.text}</div>
-                                                </td>
-                                                <td>
-                                                    {f.suggestion && (
-                                                        <>
-                                                            <code class="soft wrap">{f.suggestion.rule}</code>
-                                                            <div class="line small">
-                                                                <span class="grow">
-                                                                    {count(f.suggestion.people)} and {count(f.suggestion.others)} others
-                                                                </span>
-                                                                <button
-                                                                    class="button small"
-                                                                    onClick={() => go(`/segments/new?rule=${encodeURIComponent(f.suggestion!.rule)}`)}
-                                                                >
-                                                                    Use
-                                                                </button>
-                                                            </div>
-                                                        </>
-                                                    )}
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                                    ))}
+                                </tbody>
+                            </Table>
                         ) : (
                             <Empty title="Nothing to mend">
                                 {plural(segments, "segment")}: none is empty, stale, a twin, or blind to what people do.

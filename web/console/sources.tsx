@@ -5,8 +5,8 @@
  */
 import { useState } from "preact/hooks";
 import { Source, SourceWhole, part, send } from "./api";
-import { Asking, Badge, Card, Empty, Field, Listing, Page, When, attempt, say, useGet, useMayEdit } from "./ui";
-import { count, sentence, span } from "./words";
+import { Asking, Badge, Card, Empty, Field, Listing, Page, Table, When, attempt, say, useGet, useMayEdit } from "./ui";
+import { count, fixed, sentence, span } from "./words";
 
 const health: Record<string, [string, string]> = {
     green: ["good", "Healthy"],
@@ -71,7 +71,7 @@ export function Sources() {
                 <div class="stack">
                     <p class="soft">
                         One line on every page. It waits for consent, never hides the page, and costs{" "}
-                        {(TAG_BYTES / 1024).toFixed(1)} KB.
+                        {fixed(TAG_BYTES / 1024, 1)} KB.
                     </p>
                     <code class="rule-text">{`<script async src="${location.origin}/tag.js" data-key="YOUR WRITE KEY"></script>`}</code>
                 </div>
@@ -90,32 +90,30 @@ export function SourcePage({ id }: { id: string }) {
                 <Asking of={asked} n={3}>
                     {({ found }) =>
                         found.length ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>What was found</th>
-                                            <th class="num">Times</th>
-                                            <th>First</th>
-                                            <th>Last</th>
+                            <Table>
+                                <thead>
+                                    <tr>
+                                        <th>What was found</th>
+                                        <th class="num">Times</th>
+                                        <th>First</th>
+                                        <th>Last</th>
+                                    </tr>
+                                </thead>
+                                <tbody>
+                                    {found.map((one) => (
+                                        <tr key={one.what}>
+                                            <td class="wrap">{one.what}</td>
+                                            <td class="num">{count(one.count)}</td>
+                                            <td>
+                                                <When at={one.first_at} />
+                                            </td>
+                                            <td>
+                                                <When at={one.last_at} />
+                                            </td>
                                         </tr>
-                                    </thead>
-                                    <tbody>
-                                        {found.map((one) => (
-                                            <tr key={one.what}>
-                                                <td class="wrap">{one.what}</td>
-                                                <td class="num">{count(one.count)}</td>
-                                                <td>
-                                                    <When at={one.first_at} />
-                                                </td>
-                                                <td>
-                                                    <When at={one.last_at} />
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                                    ))}
+                                </tbody>
+                            </Table>
                         ) : (
                             <Empty title="Nothing was found">All it sends is as planned.</Empty>
                         )
@@ -126,34 +124,32 @@ export function SourcePage({ id }: { id: string }) {
                 <Asking of={asked} n={3}>
                     {({ plan }) =>
                         plan ? (
-                            <div class="scroll">
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th>Event</th>
-                                            <th>Owner</th>
-                                            <th>Purpose</th>
-                                            <th>Properties</th>
+                            <Table>
+                                <thead>
+                                    <tr>
+                                        <th>Event</th>
+                                        <th>Owner</th>
+                                        <th>Purpose</th>
+                                        <th>Properties</th>
+                                    </tr>
+                                </thead>
+                                <tbody>
+                                    {Object.entries(plan.events).map(([name, one]) => (
+                                        <tr key={name}>
+                                            <td>{name}</td>
+                                            <td>{one.owner}</td>
+                                            <td class="wrap">{one.purpose}</td>
+                                            <td class="wrap">
+                                                <code>
+                                                    {Object.entries(one.properties ?? {})
+                                                        .map(([p, t]) => `${p}: ${typeof t === "string" ? t : t.type}`)
+                                                        .join(", ")}
+                                                </code>
+                                            </td>
                                         </tr>
-                                    </thead>
-                                    <tbody>
-                                        {Object.entries(plan.events).map(([name, one]) => (
-                                            <tr key={name}>
-                                                <td>{name}</td>
-                                                <td>{one.owner}</td>
-                                                <td class="wrap">{one.purpose}</td>
-                                                <td class="wrap">
-                                                    <code>
-                                                        {Object.entries(one.properties ?? {})
-                                                            .map(([p, t]) => `${p}: ${typeof t === "string" ? t : t.type}`)
-                                                            .join(", ")}
-                                                    </code>
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                                    ))}
+                                </tbody>
+                            </Table>
                         ) : (
                             <Empty title="No plan yet">It may send anything; nothing is found to be outside.</Empty>
                         )
@@ -195,26 +191,24 @@ function Seen({ preview: p }: { preview: Preview }) {
                 </div>
             ))}
             {names.length > 0 && (
-                <div class="scroll">
-                    <table>
-                        <thead>
+                <Table>
+                    <thead>
+                        <tr>
+                            {names.map((n) => (
+                                <th>{n}</th>
+                            ))}
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {p.rows?.map((row) => (
                             <tr>
                                 {names.map((n) => (
-                                    <th>{n}</th>
+                                    <td>{row[n]}</td>
                                 ))}
                             </tr>
-                        </thead>
-                        <tbody>
-                            {p.rows?.map((row) => (
-                                <tr>
-                                    {names.map((n) => (
-                                        <td>{row[n]}</td>
-                                    ))}
-                                </tr>
-                            ))}
-                        </tbody>
-                    </table>
-                </div>
+                        ))}
+                    </tbody>
+                </Table>
             )}
         </div>
     );

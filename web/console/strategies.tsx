@@ -10,7 +10,7 @@ import { Badge, Bones, Card, Empty, Field, Listing, Page, Row, RuleBox, SessionC
 import { Models, WeightsFrom } from "./models";
 import { RECOMMENDERS, mixOf, told } from "./recommenders";
 import { Dial, Moved, PersonField, personOf } from "./who";
-import { plural, sentence } from "./words";
+import { fixed, plural, sentence } from "./words";
 
 const LIKES = ["category", "brand", "colour", "gender"];
 
@@ -74,7 +74,7 @@ export function Strategies() {
                                 <td>
                                     <span class="line">
                                         {mixOf(d.document).map(([name]) => (
-                                            <Badge plain>{name}</Badge>
+                                            <Badge plain>{told(name)[1]}</Badge>
                                         ))}
                                     </span>
                                 </td>
@@ -132,7 +132,7 @@ function Weights({ of, may }: { of: Editing; may: boolean }) {
                     return (
                         <div class="line" style={{ flexWrap: "nowrap" }} key={name}>
                             <div class="grow">
-                                <Dial name={title} hint={[name, hint].filter(Boolean).join(", ")} value={weight} shown={weight.toFixed(2)} max={3} step={0.05} disabled={!may} onInput={(w) => set(name, w)} />
+                                <Dial name={title} hint={[name, hint].filter(Boolean).join(", ")} value={weight} shown={fixed(weight, 2)} max={3} step={0.05} disabled={!may} onInput={(w) => set(name, w)} />
                             </div>
                             {may && (
                                 <button class="button small quiet" aria-label={`Take ${name} out of the mix`} onClick={() => drop(name)}>
@@ -156,10 +156,10 @@ function Weights({ of, may }: { of: Editing; may: boolean }) {
                 <h3>What the person likes</h3>
                 {LIKES.map((name) => {
                     const value = of.doc.likes?.[name] ?? 0;
-                    return <Dial key={name} name={sentence(name)} hint={value ? "" : "does not count"} value={value} shown={value.toFixed(2)} max={5} step={0.25} disabled={!may} onInput={(w) => like(name, w)} />;
+                    return <Dial key={name} name={sentence(name)} hint={value ? "" : "does not count"} value={value} shown={fixed(value, 2)} max={5} step={0.25} disabled={!may} onInput={(w) => like(name, w)} />;
                 })}
                 <h3>Variety</h3>
-                <Dial name="How unlike each other" hint="0: by score alone" value={variety} shown={variety.toFixed(2)} max={1} step={0.05} disabled={!may}
+                <Dial name="How unlike each other" hint="0: by score alone" value={variety} shown={fixed(variety, 2)} max={1} step={0.05} disabled={!may}
                     onInput={(v) => of.set({ ...of.doc, diversity: { ...of.doc.diversity, lambda: +(1 - v).toFixed(2) } })} />
             </div>
         </Card>
@@ -173,7 +173,7 @@ function Why({ of }: { of: Shown }) {
     return (
         <div class="soft small">
             {of.because.text}
-            {parts.length > 0 && ` · ${parts.map(([name, weight]) => `${name} ${weight.toFixed(2)}`).join(" + ")}`}
+            {parts.length > 0 && ` · ${parts.map(([name, weight]) => `${told(name)[1].toLowerCase()} ${fixed(weight, 2)}`).join(" + ")}`}
             {(of.effects ?? []).map((e) => (
                 <div>
                     <Badge tone={e.what === "bury" ? "warn" : "good"}>

@@ -3,7 +3,7 @@
  * ui.tsx - what pages are made of: the address, asking the server, and the small shapes.
  */
 import { ComponentChildren, VNode, cloneElement, createContext } from "preact";
-import { useCallback, useContext, useEffect, useId, useRef, useState } from "preact/hooks";
+import { useCallback, useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Definition, Problem, Session, get } from "./api";
 import { ago, moment } from "./words";
 
@@ -321,6 +321,24 @@ export function Tabs({
     );
 }
 
+/** A table. On a phone, where more than three columns do not fit, a row stands as lines that begin with the head of their column. */
+export function Table({ children }: Kids) {
+    const table = useRef<HTMLTableElement>(null);
+    useLayoutEffect(() => {
+        const heads = [...table.current!.querySelectorAll("thead th")].map((th) => (th.firstElementChild?.className === "hidden" ? "" : th.textContent!.trim()));
+        table.current!.classList.toggle("cards", heads.length > 3);
+        for (const row of table.current!.tBodies[0]?.rows ?? [])
+            [...row.cells].forEach((cell, i) => {
+                if (cell.colSpan === 1) cell.dataset.head = heads[i] ?? "";
+            });
+    });
+    return (
+        <div class="scroll">
+            <table ref={table}>{children}</table>
+        </div>
+    );
+}
+
 /** A row that goes somewhere: the link in it is the keyboard's, the row is the mouse's. */
 export const Row = ({ to, children }: Kids & { to: string }) => (
     <tr
@@ -356,20 +374,18 @@ export function Listing<T, R>({
                 const all = rows(data);
                 if (!all.length) return empty;
                 return (
-                    <div class="scroll">
-                        <table>
-                            <thead>
-                                <tr>
-                                    {head.map((name) => (
-                                        <th class={name.startsWith("#") ? "num" : ""}>
-                                            {name ? name.replace("#", "") : <span class="hidden">Actions</span>}
-                                        </th>
-                                    ))}
-                                </tr>
-                            </thead>
-                            <tbody>{all.map(row)}</tbody>
-                        </table>
-                    </div>
+                    <Table>
+                        <thead>
+                            <tr>
+                                {head.map((name) => (
+                                    <th class={name.startsWith("#") ? "num" : ""}>
+                                        {name ? name.replace("#", "") : <span class="hidden">Actions</span>}
+                                    </th>
+                                ))}
+                            </tr>
+                        </thead>
+                        <tbody>{all.map(row)}</tbody>
+                    </Table>
                 );
             }}
         </Asking>

@@ -1,37 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * words.ts - numbers, money and times as people read them.
+ * words.ts - numbers, money and times as people read them: the words are English, the rest is the reader's own.
  */
 import type { Money } from "./api";
 
-const whole = new Intl.NumberFormat("en");
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+/** What Intl takes for "as this browser is set". */
+export const READER = undefined;
+const whole = new Intl.NumberFormat(READER);
+const compact = new Intl.NumberFormat(READER, { notation: "compact", maximumFractionDigits: 1 });
+const brief = new Intl.NumberFormat(READER, { maximumFractionDigits: 1 });
+const fixes: Intl.NumberFormat[] = [];
 const moneys: Record<string, Intl.NumberFormat> = {};
 
-export const count = (n: number) => (n >= 1e6 ? short : whole).format(n);
+export const count = (n: number) => (n >= 1e6 ? compact : whole).format(n);
 
 export function money(m?: Money | null, brief = false): string {
     if (!m) return "–";
     const key = m.currency + brief;
-    const format = (moneys[key] ||= new Intl.NumberFormat("en", {
+    const format = (moneys[key] ||= new Intl.NumberFormat(READER, {
         style: "currency",
         currency: m.currency,
         ...(brief ? { notation: "compact" as const, maximumFractionDigits: 1 } : {}),
     }));
-    const digits = new Intl.NumberFormat("en", {
+    const digits = new Intl.NumberFormat(READER, {
         style: "currency",
         currency: m.currency,
     }).resolvedOptions().maximumFractionDigits!;
     return format.format(m.minor / 10 ** digits);
 }
 
-export const percent = (x: number, digits = 2) => `${(x * 100).toFixed(digits)} %`;
-export const signed = (x: number, digits = 1) =>
-    `${x > 0 ? "+" : x < 0 ? "−" : ""}${Math.abs(x * 100).toFixed(digits)} %`;
+/** At most one decimal. */
+export const short = (x: number) => brief.format(x);
+/** With so many decimals, no fewer and no more. */
+export const fixed = (x: number, digits: number) =>
+    (fixes[digits] ||= new Intl.NumberFormat(READER, { minimumFractionDigits: digits, maximumFractionDigits: digits })).format(x);
+const sign = (x: number) => (x > 0 ? "+" : x < 0 ? "−" : "");
+export const percent = (x: number, digits = 2) => `${fixed(x * 100, digits)} %`;
+export const signed = (x: number, digits = 1) => `${sign(x)}${percent(Math.abs(x), digits)}`;
+/** A difference of two shares. */
+export const points = (x: number, digits = 1) => `${sign(x)}${fixed(Math.abs(x) * 100, digits)} points`;
+/** A difference of anything, as `shown` says its size. */
+export const difference = (x: number, shown: (size: number) => string) => sign(x) + shown(Math.abs(x));
 
 export function bytes(n: number): string {
     const unit = n < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(n) / 10));
-    return `${(n / 1024 ** unit).toFixed(unit ? 1 : 0)} ${["B", "KB", "MB", "GB", "TB"][unit]}`;
+    return `${fixed(n / 1024 ** unit, unit ? 1 : 0)} ${["B", "KB", "MB", "GB", "TB"][unit]}`;
 }
 
 export function ago(at?: string | null, now = Date.now()): string {
@@ -49,17 +62,17 @@ export function ago(at?: string | null, now = Date.now()): string {
     return s > 0 ? `${Math.floor(n)} ${unit} ago` : `in ${Math.floor(-n)} ${unit}`;
 }
 
-export const clock = (at: string) =>
-    new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+export const clock = (at: string, seconds = false) =>
+    new Date(at).toLocaleTimeString(READER, { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" as const } : {}) });
 export const day = (at: string) =>
-    new Date(at).toLocaleDateString("en-GB", {
+    new Date(at).toLocaleDateString(READER, {
         weekday: "long",
         day: "numeric",
         month: "long",
         year: "numeric",
     });
 export const moment = (at: string) =>
-    new Date(at).toLocaleString("en-GB", {
+    new Date(at).toLocaleString(READER, {
         day: "numeric",
         month: "short",
         year: "numeric",
