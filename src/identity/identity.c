@@ -35,6 +35,8 @@ struct identity {
     struct { u32 *at; isize n, cap; } dirty;
     isize dirty_at;
     struct hash128 digest;
+    const struct burnt *burn; isize burn_n;             /* what the entry under way had made that was erased */
+    u64 burn_ref;
 };
 
 struct identity *identity_new(u64 seed)
@@ -173,8 +175,33 @@ static void on_node(struct identity *identity, u32 node, u32 link)
     if (node) vec_push(&node_at(identity, node)->links, link);
 }
 
+static u32 node_new(struct identity *identity);
+
+/* A number that was used by somebody who is erased. */
+static void burn_line(struct identity *identity, struct burnt burnt, u64 ref)
+{
+    struct link blank = { .id = burnt.link, .kind = LINK_ERASED, .a = burnt.node, .ref = ref };
+    assert(burnt.link == (u32)identity->links.n + 1);
+    if (burnt.node) {
+        u32 node = node_new(identity);
+        assert(node == burnt.node);
+        atomic_store_explicit(&node_at(identity, node)->person, 0, memory_order_release);
+    }
+    link_keep(identity, &blank);
+    vec_push(&identity->dirty, blank.id);
+}
+
+static void burn_due(struct identity *identity, bool all)
+{
+    while (identity->burn_n && (all || identity->burn->link == (u32)identity->links.n + 1)) {
+        burn_line(identity, *identity->burn++, identity->burn_ref);
+        identity->burn_n--;
+    }
+}
+
 static struct link *ledger_add(struct identity *identity, struct link link)
 {
+    burn_due(identity, false);
     link.id = (u32)identity->links.n + 1;
     struct link *kept = link_keep(identity, &link);
     on_node(identity, link.a, link.id);
@@ -474,16 +501,15 @@ enum err identity_merge(struct identity *identity, person_id a, person_id b, u64
     return ERR_OK;
 }
 
+static void link_replace(struct identity *identity, u32 id, const struct link *with);
+
 void identity_memo(struct identity *identity, u32 link, str memo)
 {
-    struct link *old = identity->links.at[link - 1], with = *old;
+    const struct link *old = identity->links.at[link - 1];
+    struct link with = *old;
     assert(old->kind == LINK_MERGE);
     with.memo = memo;
-    hash128_sum(&identity->digest, link_hash(old), false);
-    identity->links.at[link - 1] = link_copy(&with);
-    hash128_sum(&identity->digest, link_hash(identity->links.at[link - 1]), true);
-    vec_push(&identity->dirty, link);
-    mem_free(old);
+    link_replace(identity, link, &with);
 }
 
 /* ---- splitting ------------------------------------------------------------------------------ */
@@ -551,6 +577,81 @@ enum err identity_split(struct identity *identity, u32 link_id, u64 ref, i64 at_
     return ERR_OK;
 }
 
+/* ---- erasing --------------------------------------------------------------------------------- */
+
+static void link_replace(struct identity *identity, u32 id, const struct link *with)
+{
+    struct link *old = identity->links.at[id - 1];
+    hash128_sum(&identity->digest, link_hash(old), false);
+    identity->links.at[id - 1] = link_copy(with);
+    hash128_sum(&identity->digest, link_hash(identity->links.at[id - 1]), true);
+    vec_push(&identity->dirty, id);
+    mem_free(old);
+}
+
+void identity_erase_link(struct identity *identity, u32 id)
+{
+    if (id == 0 || id > (u32)identity->links.n) return;
+    const struct link *old = identity->links.at[id - 1];
+    if (old->kind == LINK_ERASED) return;
+    struct link blank = { .id = id, .kind = LINK_ERASED, .ref = old->ref };
+    if (old->kind == LINK_ATTACH) {
+        const struct node *node = node_at(identity, old->a);
+        if (node->links.n && node->links.at[0] == id) blank.a = old->a;         /* a node's first line is the one that made it */
+        if (node_find(identity, old->identifier) == old->a)
+            map_remove(identity->nodes_by_identifier, identifier_hash(identity, old->identifier));
+    }
+    link_replace(identity, id, &blank);
+}
+
+void identity_erase_node(struct identity *identity, u32 id)
+{
+    if (id == 0 || id > identity->nodes) return;
+    struct node *node = node_at(identity, id);
+    atomic_store_explicit(&node->person, 0, memory_order_release);
+    node->next = id;
+    vec_fini(&node->links);
+}
+
+void identity_burn(struct identity *identity, const struct burnt *list, isize n, u64 ref)
+{
+    assert(identity->burn_n == 0);
+    identity->burn = list;
+    identity->burn_n = n;
+    identity->burn_ref = ref;
+}
+
+void identity_burnt(struct identity *identity) { burn_due(identity, true); }
+
+u64 identity_attached(const struct identity *identity, struct identifier v)
+{
+    u32 at = node_find(identity, v);
+    const struct node *node = at ? node_at(identity, at) : NULL;
+    for (isize i = 0; node && i < node->links.n; i++) {
+        const struct link *link = identity->links.at[node->links.at[i] - 1];
+        bool same = link->kind == LINK_ATTACH && link->identifier.kind == v.kind && str_eq(link->identifier.value, v.value);
+        if (same && identifier_may_speak(link->identifier) == identifier_may_speak(v)) return link->ref;
+    }
+    return 0;
+}
+
+/* As speaker(), of what was known then. */
+const struct identifier *identity_spoke(const struct event *e, u64 ref, u64 (*attached)(void *ctx, struct identifier v), void *ctx)
+{
+    const struct identifier *best = NULL, *best_known = NULL;
+    bool claims_only = !anyone_speaks(e);
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        const struct identifier *v = &e->identifiers[i];
+        if (!identifier_may_speak(*v) && !claims_only) continue;
+        if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
+        u64 since = attached(ctx, *v);
+        bool known = since && since < ref;
+        if (known && (!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind))) best_known = v;
+    }
+    bool speaks = best_known && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind));
+    return speaks ? best_known : best;
+}
+
 /* ---- state ---------------------------------------------------------------------------------- */
 
 enum err identity_load(struct identity *identity, str link_bytes)
@@ -560,7 +661,13 @@ enum err identity_load(struct identity *identity, str link_bytes)
     visit_link(&c, &link);
     if (c.failed || c.in.len || link.id != (u32)identity->links.n + 1) return ERR_DAMAGED;
     u32 highest = link.a > link.b ? link.a : link.b;
-    if (link.kind == LINK_ATTACH && highest == identity->nodes + 1) node_new(identity);
+    bool makes = (link.kind == LINK_ATTACH || link.kind == LINK_ERASED) && highest == identity->nodes + 1;
+    if (makes) node_new(identity);
+    if (makes && link.kind == LINK_ERASED) {
+        atomic_store_explicit(&node_at(identity, highest)->person, 0, memory_order_release);
+        link_keep(identity, &link);
+        return ERR_OK;
+    }
     if (highest > identity->nodes) return ERR_DAMAGED;
     link_keep(identity, &link);
     on_node(identity, link.a, link.id);

@@ -26,11 +26,11 @@
 
 enum { NODES_PER_PERSON_MAX = 200, IDENTIFIERS_PER_PERSON_MAX = 400 };
 
-enum link_kind { LINK_ATTACH, LINK_MERGE, LINK_REFUSED, LINK_SPLIT };
+enum link_kind { LINK_ATTACH, LINK_MERGE, LINK_REFUSED, LINK_SPLIT, LINK_ERASED };
 enum link_reason { LINK_SAME_EVENT, LINK_ALIAS, LINK_ORDERED, LINK_CLAIMED, LINK_OVER_LIMIT, LINK_OTHER_PERSON, LINK_TOO_MANY };
 
 /* A line of the ledger. Attach: an identifier became known as node a. Merge: nodes a and b are one person.
- * Refused: they are not, for this reason. Split: link `undoes` no longer holds. */
+ * Refused: they are not, for this reason. Split: link `undoes` no longer holds. Erased: its number, its ref, and the node it made, if it made one. */
 struct link {
     u32 id;                         /* 1, 2, 3 … */
     u8 kind, reason;
@@ -87,6 +87,21 @@ isize identity_links(const struct identity *identity, person_id person, const st
 isize identity_people(const struct identity *identity);        /* nodes ever made: ids 1 .. n */
 isize identity_links_n(const struct identity *identity);
 const struct link *identity_link(const struct identity *identity, u32 id);
+
+/* ---- erasing: numbers stay taken, so that nobody else's change -------------------------------------- */
+/* Fold only. A line says nothing any more; its identifier leads nowhere. Lines first, then the nodes that were theirs. */
+void identity_erase_link(struct identity *identity, u32 link);
+/* Fold only. The node is nobody's, for ever. */
+void identity_erase_node(struct identity *identity, u32 node);
+/* Fold only. What an entry that was erased once made: lines by their numbers, ascending, with the node that each made, or 0. They are
+ * added when their numbers come, in between what the rest of the entry makes; identity_burnt adds those that are left. `list` stays until then. */
+struct burnt { u32 link, node; };
+void identity_burn(struct identity *identity, const struct burnt *list, isize n, u64 ref);
+void identity_burnt(struct identity *identity);
+/* Fold only. The entry that attached an identifier; 0: none did, or it is erased. */
+u64 identity_attached(const struct identity *identity, struct identifier identifier);
+/* Which identifier spoke for an event when entry `ref` was resolved, by when each became known (as identity_attached). Null: it names nobody. */
+const struct identifier *identity_spoke(const struct event *e, u64 ref, u64 (*attached)(void *ctx, struct identifier v), void *ctx);
 
 /* State: each link encodes to a row; loading them in order rebuilds everything. */
 void link_encode(const struct link *link, struct buf *out);

@@ -187,6 +187,149 @@ static void numbers_of_two_kinds_are_never_one_person(void **state)
     }
 }
 
+/* ---- erasing ------------------------------------------------------------------------------------- */
+
+enum { CROWD = 5, SAID = 90 };
+
+struct said { struct identifier ids[3]; isize n; };
+
+static bool same(struct identifier x, struct identifier y)
+{
+    return x.kind == y.kind && str_eq(x.value, y.value) && identifier_may_speak(x) == identifier_may_speak(y);
+}
+
+/* Whose identifiers go, which lines and which nodes: as fold/ finds them. */
+struct doomed { const struct identity *identity; struct identifier ids[400]; u64 since[400]; bool *links, nodes[4000]; isize n; };
+
+static void doom_person(struct identity *identity, person_id person, struct doomed *d)
+{
+    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    u32 nodes[NODES_PER_PERSON_MAX];
+    isize n = identity_identifiers(identity, person, links, countof(links));
+    for (isize i = 0; i < n; i++) {
+        d->since[d->n] = links[i]->ref;
+        d->ids[d->n] = links[i]->identifier;
+        d->ids[d->n].value = arena_str(&a, links[i]->identifier.value);
+        d->n++;
+    }
+    n = identity_nodes(identity, person, nodes, countof(nodes));
+    for (isize i = 0; i < n; i++) d->nodes[nodes[i]] = true;
+}
+
+static bool is_doomed(const struct doomed *d, struct identifier v)
+{
+    for (isize i = 0; i < d->n; i++)
+        if (same(d->ids[i], v)) return true;
+    return false;
+}
+
+static void doom(struct identity *identity, struct identifier who, struct doomed *d)
+{
+    doom_person(identity, identity_find(identity, who), d);
+    for (isize i = d->n - 1; i >= 0; i--) {             /* who claimed to be them */
+        struct identifier claim = d->ids[i];
+        if (!claim.verified || !identifier_is_strong(claim.kind)) continue;
+        claim.verified = false;
+        if (is_doomed(d, claim)) continue;
+        d->since[d->n] = identity_attached(identity, claim);
+        d->ids[d->n++] = claim;
+        doom_person(identity, identity_find(identity, claim), d);
+    }
+    for (u32 id = 1; id <= (u32)identity_links_n(identity); id++) {
+        const struct link *l = identity_link(identity, id);
+        d->links[id] = d->nodes[l->a] || d->nodes[l->b] || (l->kind == LINK_REFUSED && is_doomed(d, l->identifier));
+    }
+}
+
+static void say(struct identity *identity, const struct said *said, u64 ref)
+{
+    struct event e = { .source = S("shop"), .identifiers = (struct identifier *)(uintptr_t)said->ids, .identifiers_n = said->n };
+    (void)identity_resolve(identity, &e, ref, 1000 + (i64)ref);
+}
+
+static u64 since(void *ctx, struct identifier v)
+{
+    const struct doomed *d = ctx;
+    for (isize i = 0; i < d->n; i++)
+        if (same(d->ids[i], v)) return d->since[i];
+    return identity_attached(d->identity, v);
+}
+
+static bool is_theirs(struct doomed *d, const struct said *said, u64 ref)
+{
+    struct event e = { .identifiers = (struct identifier *)(uintptr_t)said->ids, .identifiers_n = said->n };
+    return is_doomed(d, *identity_spoke(&e, ref, since, d));
+}
+
+/* Erasing somebody at the end, and replaying what is left with their numbers burnt, come to the same ledger. */
+static void a_replay_without_somebody_is_the_ledger_they_were_erased_from(void **state)
+{
+    (void)state;
+    static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_EMAIL, IDENTIFIER_ANONYMOUS_ID, IDENTIFIER_DEVICE_ID };
+    isize erased = 0;
+    for (u64 round = 0; round < 300; round++) {
+        struct rng rng = rng_seed(round + 77);
+        struct identity *live = identity_new(3), *again = identity_new(3), *stored = identity_new(3);
+        struct said all[SAID];
+        for (u64 ref = 1; ref <= SAID; ref++) {
+            struct said *said = &all[ref - 1];
+            said->n = 1 + rng_below(&rng, 3);
+            for (isize i = 0; i < said->n; i++) {
+                u8 kind = kinds[rng_below(&rng, countof(kinds))];
+                bool mine = i == 0 || rng_below(&rng, 6);               /* now and then two people share a browser */
+                i32 whose = mine ? (i32)(ref * 7 + round) % CROWD : (i32)rng_below(&rng, CROWD);
+                said->ids[i] = (struct identifier){ kind, rng_below(&rng, 3) != 0 || !identifier_is_strong(kind),
+                                                    arena_printf(&a, "%d-%d", kind, whose) };
+            }
+            say(live, said, ref);
+        }
+        struct doomed d = { .identity = live, .links = arena_new(&a, bool, identity_links_n(live) + 1) };
+        struct identifier who = { IDENTIFIER_USER_ID, true, arena_printf(&a, "%d-%d", IDENTIFIER_USER_ID, (int)(round % CROWD)) };
+        doom(live, who, &d);
+        for (u32 id = 1; id <= (u32)identity_links_n(live); id++)
+            if (d.links[id]) identity_erase_link(live, id);
+        for (u32 node = 1; node <= (u32)identity_people(live); node++)
+            if (d.nodes[node]) identity_erase_node(live, node);
+        assert_int_equal(identity_find(live, who).v, 0);
+        for (u64 ref = 1; ref <= SAID; ref++) {
+            struct burnt burnt[32];
+            isize n = 0;
+            struct said left = { .n = 0 };
+            for (u32 id = 1; id <= (u32)identity_links_n(live); id++) {
+                const struct link *l = identity_link(live, id);
+                if (l->kind == LINK_ERASED && l->ref == ref) burnt[n++] = (struct burnt){ id, l->a };
+            }
+            erased += n;
+            identity_burn(again, burnt, n, ref);
+            bool theirs = is_theirs(&d, &all[ref - 1], ref);
+            for (isize i = 0; i < all[ref - 1].n && !theirs; i++)
+                if (!is_doomed(&d, all[ref - 1].ids[i])) left.ids[left.n++] = all[ref - 1].ids[i];
+            if (left.n) say(again, &left, ref);
+            identity_burnt(again);
+        }
+        struct buf row = { .arena = &a };
+        for (u32 id = 1; id <= (u32)identity_links_n(live); id++) {
+            row.len = 0;
+            link_encode(identity_link(live, id), &row);
+            assert_int_equal(identity_load(stored, buf_str(&row)), ERR_OK);
+        }
+        assert_int_equal(identity_links_n(again), identity_links_n(live));
+        assert_int_equal(identity_people(again), identity_people(live));
+        assert_int_equal(identity_people(stored), identity_people(live));
+        assert_true(hash128_eq(identity_digest(again), identity_digest(live)));
+        assert_true(hash128_eq(identity_digest(stored), identity_digest(live)));
+        for (u32 node = 1; node <= (u32)identity_people(live); node++) {
+            assert_int_equal(identity_person(again, node).v, identity_person(live, node).v);
+            assert_int_equal(identity_person(stored, node).v, identity_person(live, node).v);
+        }
+        identity_free(live);
+        identity_free(again);
+        identity_free(stored);
+        arena_clear(&a);
+    }
+    assert_true(erased > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +338,7 @@ int main(void)
         cmocka_unit_test(an_alias_joins_two_user_ids_whether_it_comes_first_or_last),
         cmocka_unit_test(what_is_refused_is_in_the_ledger_with_its_reason),
         cmocka_unit_test(numbers_of_two_kinds_are_never_one_person),
+        cmocka_unit_test(a_replay_without_somebody_is_the_ledger_they_were_erased_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
