@@ -510,7 +510,7 @@ static bool seen_fill(struct catalog *c, struct item_state *state, const struct 
     return changed;
 }
 
-item_id catalog_see(struct catalog *c, const struct event_item *seen, currency in, i64 at_ms)
+item_id catalog_see(struct catalog *c, const struct event_item *seen, currency in, i64 at_ms, u64 ref)
 {
     str key = seen->product_key.len ? seen->product_key : seen->variant_key;
     if (key.len == 0) return (item_id){ 0 };
@@ -522,9 +522,18 @@ item_id catalog_see(struct catalog *c, const struct event_item *seen, currency i
     if (!state_open(c, key, found, &state)) return (item_id){ 0 };
     bool changed = seen_fill(c, &state, seen, in);
     if (!known) state.item.published_at_ms = at_ms;
+    if ((changed || !known) && state.said_n < SAID_MAX) state.said[state.said_n++] = ref;      /* each fills one field at least, and there are six */
     if (changed || !known) commit(c, &state);
     arena_clear(&c->scratch);
     return state.item.id;
+}
+
+bool catalog_said(const struct catalog *c, item_id id, isize at, u64 *ref)
+{
+    const struct held *held = held_of(c, id);
+    if (!held || at >= held->state.said_n) return false;
+    *ref = held->state.said[at];
+    return true;
 }
 
 /* ---- what feeds say ------------------------------------------------------------------------ */

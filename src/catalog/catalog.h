@@ -65,7 +65,9 @@ struct catalog *catalog_new(void);
 void catalog_free(struct catalog *catalog);
 
 /* Fold only. The id of a key, made (ITEM_SEEN, with what the event says of it) when new. */
-item_id catalog_see(struct catalog *catalog, const struct event_item *seen, currency in, i64 at_ms);
+item_id catalog_see(struct catalog *catalog, const struct event_item *seen, currency in, i64 at_ms, u64 ref);
+/* The entries of events that made an item or filled in what it lacked, from 0; false at the end. */
+bool catalog_said(const struct catalog *catalog, item_id id, isize at, u64 *ref);
 /* Fold only. Applies a change at a time; lowest_30d is kept from the price's own history. */
 item_id catalog_apply(struct catalog *catalog, const struct item_change *change, i64 at_ms);
 /* Fold only: loads what item_encode wrote (start-up). */

@@ -163,13 +163,13 @@ static void an_event_may_name_a_product_before_its_description_comes(void **stat
                                .url = S("javascript:alert(1)"),
                                .priced = true,
                                .price_minor = 500 };
-    item_id id = catalog_see(c, &seen, currency_of(S("EUR")), T0);
+    item_id id = catalog_see(c, &seen, currency_of(S("EUR")), T0, 1);
     const struct item *it = catalog_item(c, id);
     assert_int_equal(it->kind, ITEM_SEEN);
     assert_int_equal(it->url.len, 0);
     assert_int_equal(it->prices[0].minor, 500);
     assert_true(item_showable(c, it));
-    assert_int_equal(catalog_see(c, &seen, currency_of(S("EUR")), T0 + 5).v, id.v);
+    assert_int_equal(catalog_see(c, &seen, currency_of(S("EUR")), T0 + 5, 1).v, id.v);
 
     put(c, "{\"product_key\":\"other\",\"title\":\"Described\"}", T0);
     assert_true(catalog_described(c));
@@ -184,13 +184,13 @@ static void a_variant_named_first_by_an_event_ends_at_its_product(void **state)
 {
     (void)state;
     struct catalog *c = catalog_new();
-    item_id sku = catalog_see(c, &(struct event_item){ .product_key = S("p-1-m") }, (currency){ 0 }, T0);
+    item_id sku = catalog_see(c, &(struct event_item){ .product_key = S("p-1-m") }, (currency){ 0 }, T0, 1);
     item_id id = put(c, jeans, T0);
     assert_true(sku.v != id.v);
     assert_int_equal(catalog_find(c, S("p-1-m")).v, id.v);
     assert_int_equal(
         catalog_see(c, &(struct event_item){ .product_key = S("507f"), .variant_key = S("p-1-s") },
-                    (currency){ 0 }, T0)
+                    (currency){ 0 }, T0, 1)
             .v,
         id.v);
     item_id taken = put(c, "{\"product_key\":\"p-2\",\"variants\":[{\"variant_key\":\"p-1-m\"}]}", T0 + 1);
@@ -270,7 +270,7 @@ static void a_loaded_catalogue_is_the_one_that_was_folded(void **state)
     (void)state;
     struct catalog *c = catalog_new(), *loaded = catalog_new();
     catalog_see(c, &(struct event_item){ .product_key = S("p-1-m"), .category = S("Women > Old") },
-                (currency){ 0 }, T0);
+                (currency){ 0 }, T0, 1);
     put(c, jeans, T0);
     put(c,
         "{\"content_key\":\"guide\",\"kind\":\"article\",\"title\":\"How to wash\",\"category\":\"Women > Jeans\"}",

@@ -116,6 +116,9 @@ void item_state_visit(struct codec *c, struct item_state *state)
     visit_item(c, &state->item);
     codec_list(c, struct price_point, state->points, state->points_n, POINTS_MAX, visit_point);
     codec_list(c, struct born, state->born, state->born_n, CATEGORY_DEPTH_MAX * 4096, visit_born);
+    codec_u8(c, &state->said_n);
+    if (state->said_n > SAID_MAX) { c->failed = true; state->said_n = 0; }
+    for (int i = 0; i < state->said_n; i++) codec_u64(c, &state->said[i]);
 }
 
 void item_change_encode(const struct item_change *change, struct buf *out)

@@ -10,7 +10,7 @@
 #include "catalog/catalog.h"
 
 enum {
-    TEXTS_MAX = 64, PRICES_MAX = 256, STOCK_MAX = 4096, VARIANTS_MAX = 1024, ATTRIBUTES_MAX = 300,
+    SAID_MAX = 7, TEXTS_MAX = 64, PRICES_MAX = 256, STOCK_MAX = 4096, VARIANTS_MAX = 1024, ATTRIBUTES_MAX = 300,
     ITEM_KEY_MAX = 255, CATEGORY_DEPTH_MAX = 16, POINTS_MAX = 65536, SERIES_POINTS_MAX = 64,
 };
 
@@ -26,6 +26,8 @@ struct item_state {
     isize points_n;
     struct born *born;
     isize born_n;
+    u64 said[SAID_MAX];             /* the entries of events that made it or filled in what it lacked */
+    u8 said_n;
 };
 
 /* The block: the state, then everything it points to. The remark is no part of the state: each block begins without. */

@@ -15,13 +15,14 @@
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
-u16 fold_name_of(struct fold *fold, str name)
+u16 fold_name_of(struct fold *fold, str name, u64 ref)
 {
     struct hash128 key = hash128(name, 8);
     u64 at = map_get(fold->names_by_text, key, 0);
     if (at) return (u16)(EVENT_CUSTOM_FIRST + at - 1);
     if (fold->names.n >= CUSTOM_NAMES_MAX) return EVENT_CUSTOM_FIRST + CUSTOM_NAMES_MAX;   /* "other" from here on */
     vec_push(&fold->names, mem_str(name));
+    vec_push(&fold->name_refs, ref);
     map_put(fold->names_by_text, key, (u64)fold->names.n);
     fold->names_dirty = true;
     return (u16)(EVENT_CUSTOM_FIRST + fold->names.n - 1);
@@ -88,13 +89,14 @@ struct change {
     bool facts, all, orders, exposures, consents;
     bool teaches;                   /* models may learn from what is added, unless the person says no */
     segment_id only;                /* this one's rule is another one now; 0: none is */
+    u64 moves_ref;                  /* the entry that moves them between segments; 0: time did */
     bool quiet;                     /* segments fill without saying so: a definition changed, not the person */
     struct { struct history_entry *at; isize n, cap; } touched;
 };
 
-static void change_begin(struct change *c, struct fold *fold, person_id person, i64 now_ms)
+static void change_open(struct change *c, struct fold *fold, person_id person, i64 now_ms)
 {
-    *c = (struct change){ .fold = fold, .a = &fold->scratch, .now_ms = now_ms };
+    *c = (struct change){ .fold = fold, .a = &fold->scratch, .now_ms = now_ms, .moves_ref = fold->ref };
     people_edit(fold->live.people, person, c->a, &c->edit);
 }
 
@@ -205,7 +207,7 @@ static void tell_moves(struct change *c, const struct segment_change *moves, isi
 {
     c->touched.n = 0;
     for (isize i = 0; i < n && !c->quiet && c->edit.nodes.n; i++) {
-        struct history_entry entry = { .at_ms = c->now_ms, .ref = c->fold->ref, .quantity = moves[i].segment.v, .item = moves[i].item,
+        struct history_entry entry = { .at_ms = c->now_ms, .ref = c->moves_ref, .quantity = moves[i].segment.v, .item = moves[i].item,
                                        .type = moves[i].entered ? EVENT_SEGMENT_ENTERED : EVENT_SEGMENT_LEFT };
         people_follow(&c->edit, entry);
         touch(c, entry);
@@ -254,6 +256,32 @@ static void change_commit(struct change *c)
     if (!recount) return;
     cells_count(fold, counted, counted_n, -1);
     cells_count(fold, after->exposures, after->exposures_n, 1);
+}
+
+/* Time moves somebody between segments when it is due, and not when their turn comes: see apply_tick. */
+static void time_passes(struct fold *fold, person_id person, i64 due_ms)
+{
+    struct change c;
+    change_open(&c, fold, person, due_ms);
+    c.moves_ref = 0;
+    change_commit(&c);
+}
+
+/* Whoever is due and waits for their turn yet is brought up to date before anything else happens to them, so that it does not matter how
+ * many others were due. */
+enum { CATCH_UP_MAX = 64 };
+
+static void catch_up(struct fold *fold, person_id person, i64 now_ms)
+{
+    const struct profile *p;
+    for (int i = 0; i < CATCH_UP_MAX && (p = people_get(fold->live.people, person)) && p->next_change_at_ms <= now_ms; i++)
+        time_passes(fold, person, p->next_change_at_ms);
+}
+
+static void change_begin(struct change *c, struct fold *fold, person_id person, i64 now_ms)
+{
+    catch_up(fold, person, now_ms);
+    change_open(c, fold, person, now_ms);
 }
 
 /* ---- what an event says of a person ---------------------------------------------------------------- */
@@ -376,12 +404,12 @@ static bool is_order(u16 type)
         || type == EVENT_ORDER_CANCELLED;
 }
 
-static u32 *see_items(struct fold *fold, const struct event *e, arena *a)
+static u32 *see_items(struct fold *fold, const struct event *e, u64 ref, arena *a)
 {
     u32 *items = arena_new(a, u32, e->items_n);
     for (isize i = 0; i < e->items_n; i++)
         items[i] = e->items[i].product_key.len || e->items[i].variant_key.len
-                 ? catalog_see(fold->live.catalog, &e->items[i], e->currency, e->at_ms).v : 0;
+                 ? catalog_see(fold->live.catalog, &e->items[i], e->currency, e->at_ms, ref).v : 0;
     return items;
 }
 
@@ -589,6 +617,7 @@ static void event_of_person(struct fold *fold, const struct event *e, const stru
                             u64 ref, i64 now_ms)
 {
     struct change c;
+    for (isize i = 0; i < who->merged_n; i++) catch_up(fold, who->merged[i], now_ms);
     change_begin(&c, fold, who->person, now_ms);
     for (isize i = 0; i < who->merged_n; i++)
         if (who->merged[i].v != who->person.v) absorb(&c, who->merged[i], who->links[i]);
@@ -666,7 +695,7 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     }
     struct source_count *source = source_slot(fold, e.source);
     source->last_at_ms = now_ms;
-    if (e.key.len && !seen_put(fold, e.source, e.key, now_ms)) {
+    if (e.key.len && !seen_put(fold, seen_key(e.source, e.key), now_ms)) {
         source->duplicates++;
         fold->totals.duplicates++;
         fold->rest_dirty = true;
@@ -683,9 +712,9 @@ static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     source = &fold->sources.at[slot];
     source->accepted++;
     source->behind_ms = now_ms - e.at_ms;
-    if (e.type == EVENT_NONE || e.type >= EVENT_CUSTOM_FIRST) e.type = fold_name_of(fold, e.name);
+    if (e.type == EVENT_NONE || e.type >= EVENT_CUSTOM_FIRST) e.type = fold_name_of(fold, e.name, ref);
     if (e.consent_granted && denials_count(fold->live.denials)) lift_denials(fold, &e);
-    u32 *items = see_items(fold, &e, &fold->scratch);
+    u32 *items = see_items(fold, &e, ref, &fold->scratch);
     struct resolved who = identity_resolve(fold->live.identity, &e, ref, now_ms);
     count_event(fold, &e, who.person, items, now_ms);
     outbox_event(fold, &e, who.person);
@@ -717,9 +746,7 @@ static void apply_tick(struct fold *fold, i64 now_ms)
         struct arena_mark mark = arena_mark(&fold->scratch);
         const struct profile *p = people_get(fold->live.people, (person_id){ due.person });
         if (p && p->next_change_at_ms == due.at_ms) {
-            struct change c;
-            change_begin(&c, fold, p->id, due.at_ms);
-            change_commit(&c);
+            time_passes(fold, p->id, due.at_ms);
             n++;
         }
         arena_reset(&fold->scratch, mark);
@@ -811,7 +838,7 @@ static void recompute_person(struct fold *fold, u32 id, segment_id only, i64 now
         if (!book->segments->by_id[segment]) roll_put(fold->live.roll, (segment_id){ segment }, p->id, false);
     }
     struct change c;
-    change_begin(&c, fold, p->id, now_ms);
+    change_open(&c, fold, p->id, now_ms);
     c.all = only.v == 0;
     c.only = only;
     c.quiet = true;
@@ -1012,17 +1039,20 @@ static void merge_people(struct fold *fold, const struct people_order *order, u6
     if (identity_merge(fold->live.identity, (person_id){ order->a }, (person_id){ order->b }, ref, now_ms, order->who, &r)) return;
     if (r.merged_n == 0) return;
     struct change c;
+    catch_up(fold, r.merged[0], now_ms);
     change_begin(&c, fold, r.person, now_ms);
     absorb(&c, r.merged[0], r.links[0]);
     change_commit(&c);
 }
 
 /* The moves of the person that was made by the merge, and of nobody who is left. */
-static isize drop_moves(struct history_entry *at, isize n, u64 since)
+static isize drop_moves(struct history_entry *at, isize n, u64 since, i64 since_ms)
 {
     isize kept = 0;
-    for (isize i = 0; i < n; i++)
-        if (!history_is_move(&at[i]) || at[i].ref < since) at[kept++] = at[i];
+    for (isize i = 0; i < n; i++) {
+        bool before = at[i].ref ? at[i].ref < since : at[i].at_ms <= since_ms;      /* time had moved them before the merge was folded */
+        if (!history_is_move(&at[i]) || before) at[kept++] = at[i];
+    }
     return kept;
 }
 
@@ -1055,6 +1085,7 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
     struct memo memo = { 0 };
     const struct link *link = identity_link(fold->live.identity, order->link);
     u64 merged = link->ref;
+    i64 merged_ms = link->at_ms;
     struct codec reader = codec_reader(link->memo, &fold->scratch);
     visit_memo(&reader, &memo);
     for (isize i = 0; i < whole->memberships_n; i++)
@@ -1066,8 +1097,8 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
         change_begin(&c, fold, parts.people[i], now_ms);
         if (!c.edit.before) edit_absorb(&c.edit, whole, c.a);
         edit_keep_nodes(&c.edit, nodes, n, c.a);
-        c.edit.history.n = drop_moves(c.edit.history.at, c.edit.history.n, merged);
-        c.edit.added.n = drop_moves(c.edit.added.at, c.edit.added.n, merged);
+        c.edit.history.n = drop_moves(c.edit.history.at, c.edit.history.n, merged, merged_ms);
+        c.edit.added.n = drop_moves(c.edit.added.at, c.edit.added.n, merged, merged_ms);
         person_facts(fold, &c.edit);
         for (isize k = 0; k < countof(memo.of); k++)
             if (memo.of[k].person == parts.people[i].v) recall(&c, &memo.of[k]);

@@ -192,7 +192,7 @@ static void changing_any_field_of_a_person_changes_the_digest(void **state) { (v
 
 /* ---- an order --------------------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct order) == 128 && sizeof(struct order_line) == 16, "a new member belongs into order_digest");
+static_assert(sizeof(struct order) == 136 && sizeof(struct order_line) == 16, "a new member belongs into order_digest");
 
 static struct hash128 order_digest(isize i, struct fields *f, arena *a)
 {
@@ -215,6 +215,7 @@ static struct hash128 order_digest(isize i, struct fields *f, arena *a)
     FIELD(o.content.lo);
     FIELD(o.place.country);
     FIELD(o.place.store);
+    FIELD(o.ref);
     FIELD(o.lines[1].item);
     FIELD(o.lines[1].quantity);
     FIELD(o.lines[1].value_minor);
@@ -443,6 +444,7 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     vec_push(&fold->sources, (struct source_count){ 2, 4, 6, 8, 10, 12, 14, 16 });
     vec_push(&fold->sources, (struct source_count){ 4, 4, 6, 8, 10, 12, 14, 16 });
     str name = S("Shelf Scanned");
+    u64 name_ref = 6;
     struct hash128 key = { 100, 200 };
     i32 day = 20000;
     struct totals *t = &fold->totals;
@@ -478,11 +480,12 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     FIELD(t->revenue[0].currency);
     FIELD(t->revenues_n);
     TEXT(name);
+    FIELD(name_ref);
     FIELD(key.hi);
     FIELD(key.lo);
     FIELD(day);
     if (i >= 0) field_change(f, i);
-    (void)fold_name_of(fold, name);
+    (void)fold_name_of(fold, name, name_ref);
     struct warning *kept = warning_put(fold, w.source, w.what);
     w.what = kept->what;
     *kept = w;

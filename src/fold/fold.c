@@ -151,7 +151,10 @@ static struct hash128 rest_digest(const struct fold *fold)
     }
     u64 numbers[] = { fold->book_ref, fold->outbox.seq, fold->outbox.digest.hi, fold->outbox.digest.lo };
     for (isize i = 0; i < countof(numbers); i++) codec_u64(&c, &numbers[i]);
-    for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
+    for (isize i = 0; i < fold->names.n; i++) {
+        codec_str(&c, &fold->names.at[i]);
+        codec_u64(&c, &fold->name_refs.at[i]);
+    }
     for (isize i = 0; i < fold->sources.n; i++) {
         struct source_count s = fold->sources.at[i];
         codec_u16(&c, &s.source);
@@ -236,6 +239,7 @@ static void state_free(struct fold *fold)
     vec_fini(&fold->sources);
     for (isize i = 0; i < fold->names.n; i++) mem_free_str(fold->names.at[i]);
     vec_fini(&fold->names);
+    vec_fini(&fold->name_refs);
     for (isize i = 0; i < fold->cards.n; i++) mem_free_str(fold->cards.at[i].json);
     vec_fini(&fold->cards);
     trials_fini(fold);

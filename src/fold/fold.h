@@ -35,6 +35,7 @@ struct order {
     u8 cart;                        /* of that node's carts, as in history_cart; 0: none was named */
     currency currency;
     struct place place;             /* where it was made, as it said */
+    u64 ref;                        /* the entry that made it */
     i64 at_ms, value_minor, refunded_minor;
     i64 said_at_ms, refund_at_ms;   /* how new the newest whole statement and the newest refund were, by the sender's word; 0: never said */
     struct hash128 content;         /* of what the sender said last: the same again changes nothing */

@@ -10,8 +10,9 @@
 #include "fold/fold.h"
 
 /* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
- * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made. */
-enum { STATE_FORM = 3 };
+ * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made; 4: what events made
+ * knows the entry that made it, and time moves people on their own. */
+enum { STATE_FORM = 4 };
 
 enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
@@ -74,6 +75,7 @@ struct fold {
     struct totals totals;
     struct { struct source_count *at; isize n, cap; } sources;
     struct { str *at; isize n, cap; } names;            /* custom event names: type EVENT_CUSTOM_FIRST + index */
+    struct { u64 *at; isize n, cap; } name_refs;        /* the entry that said each first */
     struct map *names_by_text;
     struct { struct card *at; isize n, cap; } cards;    /* of the predictions' models, oldest first */
     struct { struct trial *at; isize n, cap; } trials;
@@ -120,7 +122,7 @@ struct fold {
 void fold_apply(struct fold *fold, const struct record *record);
 void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_ms);
 void fold_rebuild_book(struct fold *fold);
-u16 fold_name_of(struct fold *fold, str name);
+u16 fold_name_of(struct fold *fold, str name, u64 ref);     /* ref: the entry that says it, kept when it is the first */
 
 /* The facts an event says of whoever it is, as the fold takes them; the count. */
 isize event_facts(const struct event *e, u32 node, arena *a, const struct trait **out);
@@ -149,6 +151,9 @@ void orders_fini(struct orders *orders);
 void order_encode(const struct order *order, struct buf *out);
 enum err orders_load(struct orders *orders, str bytes, arena *scratch);
 u32 orders_dirty_next(struct orders *orders);
+/* Of somebody who is erased nothing stays but the number; and the number alone is used up, in a replay without them. */
+void orders_erase(struct orders *orders, order_id id);
+void orders_burn(struct orders *orders, u64 ref);
 /* The latest order of that number; others, of other sources, behind its same_number. */
 const struct order *orders_numbered(const struct orders *orders, str order_key);
 /* The history entries that stand for an order. */
@@ -172,7 +177,9 @@ bool timers_pop(struct timers *timers, i64 now_ms, struct due *out);
 
 /* seen.c */
 void seen_init(struct seen *seen);
-bool seen_put(struct fold *fold, str source, str key, i64 now_ms);      /* false: it was seen within dedup_days */
+struct hash128 seen_key(str source, str key);
+bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms);       /* false: it was seen within dedup_days */
+void seen_day(struct fold *fold, i64 now_ms);           /* what seen_put does when a day begins */
 void seen_load(struct seen *seen, struct hash128 key, i32 day);
 
 /* outbox.c: what an event, moves between segments, and a change of consent mean for connectors. */

@@ -86,7 +86,7 @@ void letter_apply(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     if (c.failed) return;
     v.ref = ref;
     v.at_ms = now_ms;
-    if (v.key.len && !seen_put(fold, v.source, v.key, now_ms)) return;
+    if (v.key.len && !seen_put(fold, seen_key(v.source, v.key), now_ms)) return;
     if (v.replayed) letter_taken(fold, v.raw);
     else letter_add(fold, &v);
 }

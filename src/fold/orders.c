@@ -66,6 +66,7 @@ static void visit_order(struct codec *c, struct order *v)
     codec_u64(c, &v->content.lo);
     codec_u32(c, &v->place.country);
     codec_u32(c, &v->place.store);
+    codec_u64(c, &v->ref);
     codec_list(c, struct order_line, v->lines, v->lines_n, EVENT_ITEMS_MAX, visit_line);
 }
 
@@ -91,6 +92,7 @@ static struct order *order_new(struct orders *orders, str key)
     vec_push(&orders->all, o);
     o->id = (order_id){ (u32)orders->all.n };
     o->key = mem_str(key);
+    if (key.len == 0) return o;                         /* erased: found by nothing */
     map_put(orders->by_key, hash128(key, 5), o->id.v);
     str number = str_cut(key, ':').tail;
     o->same_number = orders_numbered(orders, number);
@@ -226,6 +228,7 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
         digest(orders, o, false);
     } else {
         o = order_new(orders, key);
+        o->ref = ref;
         o->at_ms = e->at_ms;
         o->currency = e->currency;
         o->channel = e->channel;
@@ -257,6 +260,36 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
     digest(orders, o, true);
     vec_push(&orders->dirty, o->id.v);
     return effect;
+}
+
+/* What stands in the place of an order of somebody who is erased: its number, and the entry that made it. */
+static const struct order nothing = { .state = ORDER_CANCELLED };
+
+void orders_erase(struct orders *orders, order_id id)
+{
+    struct order *o = id.v > 0 && id.v <= (u32)orders->all.n ? orders->all.at[id.v - 1] : NULL;
+    if (!o || o->key.len == 0) return;
+    struct order blank = nothing;
+    blank.id = o->id;
+    blank.ref = o->ref;
+    blank.same_number = o->same_number;
+    digest(orders, o, false);
+    map_remove(orders->by_key, hash128(o->key, 5));
+    mem_free_str(o->key);
+    mem_free(o->lines);
+    blank.key = mem_str(S(""));
+    *o = blank;
+    digest(orders, o, true);
+    vec_push(&orders->dirty, id.v);
+}
+
+void orders_burn(struct orders *orders, u64 ref)
+{
+    struct order *o = order_new(orders, S(""));
+    o->state = nothing.state;
+    o->ref = ref;
+    digest(orders, o, true);
+    vec_push(&orders->dirty, o->id.v);
 }
 
 bool fold_order_known(const struct fold *fold, str source, str order_key)

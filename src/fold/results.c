@@ -47,8 +47,15 @@ void cell_encode(const struct cell *cell, struct buf *out)
     visit_cell(&c, &copy);
 }
 
+/* Of whom all was taken out again: it counts as never made, as it is when those are erased and the log is replayed. */
+static bool is_empty(const struct cell *c)
+{
+    return !(c->exposed | c->clicked | c->views | c->clicks | c->buyers | c->orders | c->revenue_minor | c->orders_sq) && !c->revenue_sq;
+}
+
 static void digest(struct cells *cells, const struct cell *cell, bool add)
 {
+    if (is_empty(cell)) return;
     struct buf bytes = { 0 };
     cell_encode(cell, &bytes);
     struct hash128 h = hash128(buf_str(&bytes), 0);

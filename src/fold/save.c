@@ -359,7 +359,10 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
     }
     fold->warnings_dirty = false;
     if (fold->names_dirty) {
-        for (isize i = 0; i < fold->names.n; i++) codec_str(&c, &fold->names.at[i]);
+        for (isize i = 0; i < fold->names.n; i++) {
+            codec_str(&c, &fold->names.at[i]);
+            codec_u64(&c, &fold->name_refs.at[i]);
+        }
         meta_add(b, "names", t);
     }
     if (fold->sources_dirty) {
@@ -605,8 +608,10 @@ static enum err load_meta(struct loading *l)
     if (str_eq(key, S("totals"))) visit_totals(&c, &fold->totals);
     while (str_eq(key, S("names")) && c.in.len && !c.failed) {
         str name = { 0 };
+        u64 ref = 0;
         codec_str(&c, &name);
-        (void)fold_name_of(fold, name);
+        codec_u64(&c, &ref);
+        (void)fold_name_of(fold, name, ref);
     }
     while (str_eq(key, S("warnings")) && c.in.len && !c.failed) {
         struct warning v = { 0 };

@@ -38,16 +38,26 @@ static void sweep(struct seen *seen, i32 oldest)
     }
 }
 
-bool seen_put(struct fold *fold, str source, str key, i64 now_ms)
+struct hash128 seen_key(str source, str key)
+{
+    struct hash128 s = hash128(source, 3), k = hash128(key, 4);
+    return (struct hash128){ s.hi + k.hi, s.lo ^ k.lo };
+}
+
+void seen_day(struct fold *fold, i64 now_ms)
 {
     struct seen *seen = &fold->seen;
     i32 day = (i32)(now_ms / DAY_MS);
-    if (day > seen->today) {
-        seen->today = day;
-        sweep(seen, day - (i32)fold->config->dedup_days);
-    }
-    struct hash128 s = hash128(source, 3), k = hash128(key, 4);
-    struct hash128 both = { s.hi + k.hi, s.lo ^ k.lo };
+    if (day <= seen->today) return;
+    seen->today = day;
+    sweep(seen, day - (i32)fold->config->dedup_days);
+}
+
+bool seen_put(struct fold *fold, struct hash128 both, i64 now_ms)
+{
+    struct seen *seen = &fold->seen;
+    i32 day = (i32)(now_ms / DAY_MS);
+    seen_day(fold, now_ms);
     if (map_get(seen->days, both, 0)) return false;
     map_put(seen->days, both, (u64)day);
     digest(seen, both, day, true);

@@ -10,9 +10,10 @@
 #include "base/logline.h"
 #include "fold/inside.h"
 
-static bool is_it(void *ctx, u64 number, const struct entry *entry, struct buf *stub)
+static bool is_it(void *ctx, u64 number, i64 at_ms, const struct entry *entry, struct buf *stub)
 {
     (void)entry;
+    (void)at_ms;
     (void)stub;
     return number == *(const u64 *)ctx;
 }

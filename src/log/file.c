@@ -660,7 +660,7 @@ isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch
         const struct entry *entry = &record.entries[i];
         struct buf stub = { .arena = scratch };
         if ((entry->kind == ENTRY_ERASED && entry->bytes.len == 0) || number >= tail) continue;
-        (*gone)[i] = erase(ctx, number, entry, &stub);
+        (*gone)[i] = erase(ctx, number, record.at_ms, entry, &stub);
         if ((*gone)[i]) (*stubs)[i] = buf_str(&stub);
         n += (*gone)[i];
     }

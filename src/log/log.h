@@ -87,7 +87,7 @@ MUST_USE enum err log_trim(struct log *log, u64 before);
 /* Replaces the bytes of the entries for which `erase` says so by what it adds to `stub`, often nothing (kind ENTRY_ERASED),
  * file by file: new file, fsync, rename. The chain of hashes stays valid: it was made of what stood there, so what stands there now
  * is guarded by its checksum alone. Asked in order of their numbers, and again of stubs that hold something. `erased` counts. */
-typedef bool log_erase(void *ctx, u64 number, const struct entry *entry, struct buf *stub);
+typedef bool log_erase(void *ctx, u64 number, i64 at_ms, const struct entry *entry, struct buf *stub);
 MUST_USE enum err log_rewrite(struct log *log, log_erase *erase, void *ctx, i64 *erased, struct diag *diag);
 
 /* Checks every byte of every record and the chain; ERR_DAMAGED names file and record. */

@@ -501,8 +501,9 @@ static void what_is_trimmed_is_gone_and_the_chain_goes_on(void **state)
     trims("mem:trim");
 }
 
-static bool about_ana(void *ctx, u64 number, const struct entry *entry, struct buf *stub)
+static bool about_ana(void *ctx, u64 number, i64 at_ms, const struct entry *entry, struct buf *stub)
 {
+    (void)at_ms;
     (void)stub;
     if (ctx) ++*(i64 *)ctx;
     (void)number;
@@ -556,8 +557,9 @@ static void erases(const char *where)
 }
 
 /* Leaves the number in the place of what is about Ana, and nothing in the place of a stub. */
-static bool with_stub(void *ctx, u64 number, const struct entry *entry, struct buf *stub)
+static bool with_stub(void *ctx, u64 number, i64 at_ms, const struct entry *entry, struct buf *stub)
 {
+    (void)at_ms;
     (void)ctx;
     bool ours = str_find(entry->bytes, S("ana@example.com")) >= 0;
     if (ours) buf_printf(stub, "here stood entry %d", (int)number);

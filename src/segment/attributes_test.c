@@ -81,7 +81,7 @@ static void deeds_count_once_and_within_the_days(void **state)
     (void)state;
     const u32 *of;
     struct event_item seen = { .product_key = S("p-1"), .category = S("Women > Jeans"), .brand = S("Acme"), .quantity = 1 };
-    u32 jeans = catalog_see(catalog, &seen, currency_of(S("EUR")), T0 - 20 * DAY_MS).v;
+    u32 jeans = catalog_see(catalog, &seen, currency_of(S("EUR")), T0 - 20 * DAY_MS, 1).v;
     const struct history_entry history[] = {
         { .at_ms = T0 - 11 * DAY_MS, .type = EVENT_PRODUCT_PURCHASED, .item = jeans, .quantity = 1, .channel = CHANNEL_WEB },   /* before */
         { .at_ms = T0 - 5 * DAY_MS, .type = EVENT_PRODUCT_VIEWED, .item = jeans, .channel = CHANNEL_WEB },

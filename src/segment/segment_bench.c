@@ -44,7 +44,7 @@ static void fill_catalog(struct catalog *catalog)
         struct buf name = { .ptr = key, .cap = sizeof key };
         buf_printf(&name, "p-%d", i);
         catalog_see(catalog, &(struct event_item){ .product_key = buf_str(&name), .category = categories[rng_below(&r, 4)], .brand = S("Acme") },
-                    (currency){ EUR }, WORLD_NOW);
+                    (currency){ EUR }, WORLD_NOW, 1);
     }
 }
 
