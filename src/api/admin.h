@@ -44,7 +44,6 @@ void overlap_then(struct call *call, const str *keys, isize n);
  * with its reasons was written. */
 bool define(struct call *call, const struct definition_change *changes, isize n);
 str definition_state(const struct definition *def);
-bool kind_hidden(str kind, str key);
 void print_definition(struct call *call, const struct definition *def);         /* without its secrets */
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */

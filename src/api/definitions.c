@@ -8,42 +8,11 @@
  * changes between the trial and the step.
  *
  * Accounts, keys and the data folder's secrets are definitions too, and are not shown here. Secrets
- * within a document (secret_fields) are not shown; a draft that says SECRET_KEPT in the place of one
- * keeps what there was.
+ * within a document are not shown either (definition.h).
  */
 #include <stdlib.h>
 
 #include "api/admin.h"
-
-#define SECRET_KEPT "(kept)"
-
-enum { DIFF_LINES_MAX = 3000 };
-
-static const str kinds_shown[] = {
-    S_INIT("source"),   S_INIT("segment"),  S_INIT("placement"),
-    S_INIT("strategy"), S_INIT("search"),   S_INIT("metric"),   S_INIT("campaign"), S_INIT("settings"), S_INIT("connector"),
-    S_INIT("mapping"),  S_INIT("feed"),     S_INIT("quiz"),
-    S_INIT("flag"),     S_INIT("flag_file"),
-};
-
-static const str secret_fields[] = {
-    S_INIT("identity_secret"), S_INIT("webhook_secret"), S_INIT("webhook_secret_old"),
-    S_INIT("secret"), S_INIT("previous_secret"), S_INIT("authorization"),
-};
-
-static bool is_secret(str field)
-{
-    for (isize i = 0; i < countof(secret_fields); i++)
-        if (str_eq(field, secret_fields[i])) return true;
-    return false;
-}
-
-bool kind_hidden(str kind, str key)
-{
-    for (isize i = 0; i < countof(kinds_shown); i++)
-        if (str_eq(kind, kinds_shown[i])) return str_eq(kind, S("settings")) && str_eq(key, S("secret"));
-    return true;
-}
 
 str definition_state(const struct definition *def)
 {
@@ -238,14 +207,7 @@ static void print_document(struct call *call, str text)
     const struct json *doc;
     if (text.len == 0 || json_parse(call->a, text, &doc, NULL)) { jsonw_null(&call->w); return; }
     if (!json_is(doc, JSON_OBJ)) { jsonw_value(&call->w, doc); return; }
-    jsonw_begin(&call->w, '{');
-    json_each(field, doc) {
-        jsonw_key(&call->w, field->key);
-        bool hidden = is_secret(field->key) && json_str(field, S("")).len > 0;
-        if (hidden) jsonw_str(&call->w, S(SECRET_KEPT));
-        else jsonw_value(&call->w, field);
-    }
-    jsonw_end(&call->w, '}');
+    definition_print(doc, &call->w);
 }
 
 void print_definition(struct call *call, const struct definition *def)
@@ -284,7 +246,7 @@ static void print_all(struct call *call, struct fold *fold)
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "definitions", '[');
     for (isize at = 0; (def = definition_next(fold_definitions(fold), kind, &at));)
-        if (!kind_hidden(def->kind, def->key) && (archived || !def->archived)) print_definition(call, def);
+        if (!definition_is_hidden(def->kind, def->key) && (archived || !def->archived)) print_definition(call, def);
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
 }
@@ -294,7 +256,7 @@ void definitions_get(struct call *call) { ask_fold(call, print_all); }
 static const struct definition *named(struct call *call, struct fold *fold)
 {
     const struct definition *def =
-        kind_hidden(call->params[0], call->params[1])
+        definition_is_hidden(call->params[0], call->params[1])
             ? NULL
             : definition_find(fold_definitions(fold), call->params[0], call->params[1]);
     if (!def)
@@ -336,85 +298,6 @@ void definition_revisions(struct call *call) { ask_fold(call, print_revisions); 
 
 /* ---- differences: lines of the documents as they are read ----------------------------------- */
 
-static void indent(struct buf *out, isize depth)
-{
-    buf_byte(out, '\n');
-    for (isize i = 0; i < depth; i++) buf_add(out, S("  "));
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): JSON_DEPTH_MAX
-static void pretty(struct buf *out, const struct json *v, isize depth)
-{
-    bool list = json_is(v, JSON_ARR), object = json_is(v, JSON_OBJ);
-    if ((!list && !object) || v->list.n == 0) {
-        struct jsonw w = { .out = out };
-        jsonw_value(&w, v);
-        return;
-    }
-    buf_byte(out, list ? '[' : '{');
-    for (isize i = 0; i < v->list.n; i++) {
-        if (i) buf_byte(out, ',');
-        indent(out, depth + 1);
-        struct jsonw w = { .out = out };
-        if (object) {
-            jsonw_str(&w, v->list.at[i].key);
-            buf_add(out, S(": "));
-        }
-        pretty(out, &v->list.at[i], depth + 1);
-    }
-    indent(out, depth);
-    buf_byte(out, list ? ']' : '}');
-}
-
-static isize lines_of(struct call *call, const struct definition *def, i64 revision, str **out)
-{
-    struct call inner = { .a = call->a, .out = { .arena = call->a } };
-    inner.w = (struct jsonw){ .out = &inner.out };
-    print_document(&inner, def->revisions[revision - 1].document);    /* without secrets */
-    const struct json *doc;
-    struct buf text = { .arena = call->a };
-    if (json_parse(call->a, buf_str(&inner.out), &doc, NULL)) return 0;
-    pretty(&text, doc, 0);
-    str *lines = arena_new(call->a, str, DIFF_LINES_MAX);
-    isize n = 0;
-    for (struct str_cut cut = str_cut(buf_str(&text), '\n'); n < DIFF_LINES_MAX;
-         cut = str_cut(cut.tail, '\n')) {
-        lines[n++] = cut.head;
-        if (!cut.found) break;
-    }
-    *out = lines;
-    return n;
-}
-
-static void print_line(struct jsonw *w, const char *op, str text)
-{
-    jsonw_begin(w, '{');
-    jsonw_key_str(w, "op", str_of(op));
-    jsonw_key_str(w, "text", text);
-    jsonw_end(w, '}');
-}
-
-/* The longest common subsequence of lines. same[i][j]: of what stands from line i and line j on. */
-static void print_lines(struct call *call, const str *a, isize an, const str *b, isize bn)
-{
-    struct jsonw *w = &call->w;
-    isize stride = bn + 1;
-    u16 *same = arena_new(call->a, u16, (an + 1) * stride);
-    for (isize i = an - 1; i >= 0; i--)
-        for (isize j = bn - 1; j >= 0; j--) {
-            u16 down = same[(i + 1) * stride + j], right = same[i * stride + j + 1];
-            same[i * stride + j] = str_eq(a[i], b[j]) ? (u16)(same[(i + 1) * stride + j + 1] + 1)
-                                   : down > right     ? down
-                                                      : right;
-        }
-    for (isize i = 0, j = 0; i < an || j < bn;) {
-        if (i < an && j < bn && str_eq(a[i], b[j])) { print_line(w, " ", a[i++]); j++;
-        } else if (j == bn || (i < an && same[(i + 1) * stride + j] >= same[i * stride + j + 1]))
-            print_line(w, "-", a[i++]);
-        else print_line(w, "+", b[j++]);
-    }
-}
-
 static void print_diff(struct call *call, struct fold *fold)
 {
     const struct definition *def = named(call, fold);
@@ -427,13 +310,21 @@ static void print_diff(struct call *call, struct fold *fold)
                   (long long)def->revisions_n);
         return;
     }
-    str *a = NULL, *b = NULL;
-    isize an = lines_of(call, def, from, &a), bn = lines_of(call, def, to, &b);
+    const struct json *before = NULL, *after = NULL;
+    struct diff_line *lines;
+    err_ignore(json_parse(call->a, def->revisions[from - 1].document, &before, NULL), "what does not parse has no lines");
+    err_ignore(json_parse(call->a, def->revisions[to - 1].document, &after, NULL), "likewise");
+    isize n = definition_lines(call->a, before, after, &lines);
     jsonw_begin(&call->w, '{');
     jsonw_key_int(&call->w, "from", from);
     jsonw_key_int(&call->w, "to", to);
     jsonw_key_begin(&call->w, "lines", '[');
-    print_lines(call, a, an, b, bn);
+    for (isize i = 0; i < n; i++) {
+        jsonw_begin(&call->w, '{');
+        jsonw_key_str(&call->w, "op", (str){ &lines[i].op, 1 });
+        jsonw_key_str(&call->w, "text", lines[i].text);
+        jsonw_end(&call->w, '}');
+    }
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
 }
@@ -446,7 +337,7 @@ void definition_diff(struct call *call) { ask_fold(call, print_diff); }
 static bool may_change(struct call *call)
 {
     bool guarded = str_eq(call->params[0], S("source")) || str_eq(call->params[0], S("settings")) || str_eq(call->params[0], S("connector"));
-    if (kind_hidden(call->params[0], call->params[1])) {
+    if (definition_is_hidden(call->params[0], call->params[1])) {
         reply_problem(call, ERR_NOT_FOUND, "there is no kind \"%.*s\" to write here",
                       STR_FMT(call->params[0]));
         return false;
@@ -471,14 +362,7 @@ static str document_of(struct call *call)
     const struct json *before = NULL;
     call->own = &before;
     on_fold(call, find_before);
-    jsonw_begin(&w, '{');
-    json_each(field, call->body) {
-        jsonw_key(&w, field->key);
-        bool kept = is_secret(field->key) && str_eq(json_str(field, S("")), S(SECRET_KEPT));
-        if (kept) jsonw_str(&w, json_str(json_get(before, field->key), S("")));
-        else jsonw_value(&w, field);
-    }
-    jsonw_end(&w, '}');
+    definition_print_kept(call->body, before, &w);
     return buf_str(&out);
 }
 
@@ -569,7 +453,7 @@ static void validate(struct call *call, struct fold *fold)
 
 void definition_validate(struct call *call)
 {
-    if (kind_hidden(body_text(call, "kind"), body_text(call, "key")))
+    if (definition_is_hidden(body_text(call, "kind"), body_text(call, "key")))
         reply_problem(call, ERR_BAD_INPUT, "expected a document with its kind and key");
     else ask_fold(call, validate);
 }

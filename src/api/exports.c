@@ -190,7 +190,7 @@ static void export_definitions(struct call *call, struct fold *fold, struct expo
          n > 0 && x->left > 0 && (def = definition_by_id(fold_definitions(fold), (u32)x->next + 1));
          n--) {
         x->next++;
-        if (kind_hidden(def->kind, def->key)) continue;
+        if (definition_is_hidden(def->kind, def->key)) continue;
         print_definition(call, def);
         row_end(call, x);
     }

@@ -355,3 +355,37 @@ void jsonw_time(struct jsonw *w, i64 at_ms)
                      c.hour, c.minute, c.second, (int)(((at_ms % 1000) + 1000) % 1000));
     jsonw_raw(w, (str){ text, n });
 }
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+static void indent(struct buf *out, isize depth)
+{
+    buf_byte(out, '\n');
+    for (isize i = 0; i < depth; i++) buf_add(out, S("  "));
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): JSON_DEPTH_MAX
+static void print_pretty(struct buf *out, const struct json *v, isize depth)
+{
+    bool list = json_is(v, JSON_ARR), object = json_is(v, JSON_OBJ);
+    if ((!list && !object) || v->list.n == 0) {
+        struct jsonw w = { .out = out };
+        jsonw_value(&w, v);
+        return;
+    }
+    buf_byte(out, list ? '[' : '{');
+    for (isize i = 0; i < v->list.n; i++) {
+        if (i) buf_byte(out, ',');
+        indent(out, depth + 1);
+        struct jsonw w = { .out = out };
+        if (object) {
+            jsonw_str(&w, v->list.at[i].key);
+            buf_add(out, S(": "));
+        }
+        print_pretty(out, &v->list.at[i], depth + 1);
+    }
+    indent(out, depth);
+    buf_byte(out, list ? ']' : '}');
+}
+
+void json_pretty(const struct json *v, struct buf *out) { print_pretty(out, v, 0); }

@@ -55,6 +55,7 @@ void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
 void jsonw_raw(struct jsonw *w, str json);              /* already JSON */
 void jsonw_value(struct jsonw *w, const struct json *v);
+void json_pretty(const struct json *v, struct buf *out);          /* over lines, two spaces a level, for people */
 str json_print(arena *a, const struct json *v);         /* the text of a value, in `a` */
 void jsonw_time(struct jsonw *w, i64 at_ms);            /* RFC 3339; null for TIME_NEVER and 0 */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * data.c - commands that work on a data folder with no server on it: load, count, ask, check. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -418,77 +417,6 @@ int command_decide(struct args *args)
     rcu_thread_stop();
     folder_close(&folder);
     return DONE;
-}
-
-/* ---- apply ---------------------------------------------------------------------------------------------------- */
-
-struct document { str path, text, kind, key; int rank; };
-
-static int read_document(struct args *args, str path, struct document *out)
-{
-    /* Kinds that others refer to come first. */
-    static const char *const order[] = { "settings", "source", "mapping", "feed", "segment", "strategy", "search", "placement", "metric", "campaign", "flag", "flag_file" };
-    bool found;
-    struct diag diag = { .arena = args->a };
-    const struct json *doc;
-    *out = (struct document){ .path = path, .text = read_file(args->a, arena_z(args->a, path), &found) };
-    if (!found) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(path));
-    if (json_parse(args->a, out->text, &doc, &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(path), STR_FMT(diag.what));
-    out->kind = json_str(json_get(doc, S("kind")), S(""));
-    out->key = json_str(json_get(doc, S("key")), S(""));
-    if (out->kind.len == 0 || out->key.len == 0) return command_fail(FAILED, "%.*s: a definition needs \"kind\" and \"key\"", STR_FMT(path));
-    while (out->rank < countof(order) && !str_eq(out->kind, str_of(order[out->rank]))) out->rank++;
-    return DONE;
-}
-
-static int by_rank(const void *x, const void *y)
-{
-    const struct document *a = x, *b = y;
-    return a->rank != b->rank ? a->rank - b->rank : str_cmp(a->path, b->path);
-}
-
-enum { DOCUMENTS_MAX = 10000 };
-
-/* All are read before the first is written, so that a file that does not parse leaves everything as it was. */
-static int read_documents(struct args *args, str dir, struct document **out, isize *out_n)
-{
-    DIR *listing = opendir(arena_z(args->a, dir));
-    int code = DONE;
-    isize count = 0;
-    if (!listing) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(dir));
-    struct document *documents = arena_new(args->a, struct document, DOCUMENTS_MAX);
-    for (const struct dirent *one; code == DONE && (one = readdir(listing)) != NULL;) {
-        if (!str_ends(str_of(one->d_name), S(".json"))) continue;
-        if (count == DOCUMENTS_MAX) code = command_fail(FAILED, "%.*s has more than %d documents", STR_FMT(dir), DOCUMENTS_MAX);
-        else code = read_document(args, arena_printf(args->a, "%.*s/%s", STR_FMT(dir), one->d_name), &documents[count++]);
-    }
-    (void)closedir(listing);
-    if (code == DONE && count == 0) code = command_fail(FAILED, "there is no *.json in %.*s", STR_FMT(dir));
-    qsort(documents, (size_t)count, sizeof *documents, by_rank);
-    *out = documents;
-    *out_n = count;
-    return code;
-}
-
-int command_apply(struct args *args)
-{
-    struct folder folder;
-    struct document *documents = NULL;
-    struct diag diag = { .arena = args->a };
-    isize n = 0;
-    if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
-    int code = read_documents(args, args->words[0], &documents, &n);
-    if (code) return code;
-    if (!folder_open(args, &folder)) return FAILED;
-    fold_start(folder.fold);
-    for (isize i = 0; i < n && code == DONE; i++) {
-        const struct document *d = &documents[i];
-        if (api_define(folder.fold, d->kind, d->key, d->text, S("apply"), &diag)) code = command_fail(FAILED, "%.*s: %.*s", STR_FMT(d->path), STR_FMT(diag.what));
-        else (void)printf("%.*s %.*s\n", STR_FMT(d->kind), STR_FMT(d->key));
-    }
-    fold_stop(folder.fold);
-    folder_close(&folder);
-    return code;
 }
 
 /* ---- keys and accounts ------------------------------------------------------------------------------------------ */

@@ -68,6 +68,18 @@ void definition_encode(const struct definition *def, struct buf *out);
 MUST_USE enum err definition_load(struct definitions *d, str bytes, arena *scratch);
 u32 definition_dirty_next(struct definitions *d);       /* ids changed since last asked; 0 ends */
 const struct definition *definition_by_id(const struct definitions *d, u32 id);
+
+/* Accounts, keys and the data folder's secrets are definitions that nobody is shown. Of the others, fields that hold a secret are shown as
+ * DEFINITION_SECRET_KEPT; a document that says so keeps what the one before it (may be null) had. */
+#define DEFINITION_SECRET_KEPT "(kept)"
+bool definition_is_hidden(str kind, str key);
+bool definition_is_secret(str field);
+void definition_print(const struct json *document, struct jsonw *w);                                            /* an object, without secrets */
+void definition_print_kept(const struct json *document, const struct json *before, struct jsonw *w);            /* with the secrets of before */
+/* What changes from one document to another (null: none), as lines of them without secrets, at most 3,000 of each. op: ' ' both have it, '-', '+'. */
+struct diff_line { char op; str text; };
+isize definition_lines(arena *a, const struct json *before, const struct json *after, struct diff_line **out);
+
 struct hash128 definitions_digest(const struct definitions *d);
 
 #endif
