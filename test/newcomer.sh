@@ -26,7 +26,7 @@ fresh=$dir/fresh
 inside=
 
 clean_up() {
-    if [ -n "$inside" ]; then kill "$inside" 2>/dev/null || true; fi
+    if [ -n "$inside" ]; then kill -KILL "$inside" 2>/dev/null || true; fi
     rm -rf "$dir/server" "$dir/test"
     if [ -n "$made" ]; then rm -rf "$dir"; fi
 }
@@ -83,7 +83,7 @@ serves() {
     done
     curl -sf -o /dev/null "http://127.0.0.1:$port/shop/" || { echo "newcomer: no shop"; return 1; }
     echo "newcomer: script/server answers after $((SECONDS - began)) s"
-    kill "$inside"
+    kill -KILL "$inside"        # unshare minds no other signal while its child lives, and takes it along
     wait "$inside" 2>/dev/null || true
     inside=
     rm -rf "$dir/server"
