@@ -120,6 +120,33 @@ static void walk(const struct live *live, struct census *t, void (*each)(struct 
     }
 }
 
+/* The primary metric's rows as the last look left them: significant by the bound and by nothing else, so that whoever looks in
+ * between is told nothing that the plan has not paid for. */
+static void judge_by_plan(struct call *call, struct findings *w, const struct looks_plan *plan)
+{
+    if (w->metrics[0]->kind == STATS_QUANTILE) return;   /* kept as it stands now, not by the day */
+    isize tried = 0;
+    for (isize i = 0; i < w->rows_n; i++) tried += w->rows[i].metric == 0 && w->rows[i].group == 0;
+    w->looks = (struct look_plan){ (f64)plan->people, plan->times, plan->pocock ? STATS_POCOCK : STATS_OBRIEN_FLEMING, RESULT_ALPHA / (f64)max_isize(1, tried) };
+    w->planned = arena_new(call->a, struct planned, tried + 1);
+    for (isize i = 0; i < w->rows_n; i++) {
+        struct judged *row = &w->rows[i];
+        if (row->metric != 0 || row->group != 0) continue;
+        struct planned *p = &w->planned[w->planned_n++];
+        p->row = i;
+        p->held_n = judge_looks(&w->judging, row, &w->looks, (i32)(clock_now(call->api->clock) / DAY_MS), p->held);
+        const struct held_look *last = p->held_n ? &p->held[p->held_n - 1] : NULL;
+        const struct stats_interval none = { -(f64)INFINITY, (f64)INFINITY, 1 };
+        row->absolute = row->absolute_adjusted = last ? last->absolute : none;
+        row->relative = row->relative_adjusted = last ? last->relative : none;
+        row->p_adjusted = fmin(1, row->absolute.p * (f64)tried);
+        row->significant = last && last->stops;
+        if (!last) continue;
+        row->effect.effect = last->estimate;
+        row->lift.effect = last->lift;
+    }
+}
+
 bool findings_of(struct call *call, struct findings *w)
 {
     struct preparing p = { .found = w };
@@ -155,6 +182,7 @@ bool findings_of(struct call *call, struct findings *w)
                                    .segments_n = w->segments_n, .correction = STATS_BH, .alpha = RESULT_ALPHA, .tuning_n = RESULT_TUNING_N,
                                    .power = POWER, .mde = w->mde > 0 ? w->mde : 0.05 };
     w->rows_n = judge(&w->judging, call->a, &w->rows);
+    if (c && c->looks.times) judge_by_plan(call, w, &c->looks);
     rcu_read_long_end();
     return true;
 }
@@ -327,6 +355,60 @@ static void print_days(struct jsonw *out, const struct findings *w)
     jsonw_end(out, ']');
 }
 
+static void print_look(struct jsonw *out, const struct held_look *l)
+{
+    jsonw_begin(out, '{');
+    jsonw_key_int(out, "look", l->number);
+    jsonw_key_time(out, "at", l->day * DAY_MS);
+    jsonw_key_num(out, "people", l->people);
+    jsonw_key_num(out, "information", l->information);
+    jsonw_key_num(out, "z", l->z);
+    jsonw_key_num(out, "bound", l->bound);
+    jsonw_key_num(out, "alpha_spent", l->spent);
+    jsonw_key_num(out, "relative", l->lift);
+    print_interval(out, "low", "high", l->relative);
+    jsonw_key_bool(out, "stops", l->stops);
+    jsonw_end(out, '}');
+}
+
+/* The looks that were held and the bounds of those to come. */
+static void print_planned(struct jsonw *out, const struct findings *w)
+{
+    jsonw_key(out, S("group_sequential"));
+    if (w->looks.n == 0) { jsonw_null(out); return; }
+    jsonw_begin(out, '{');
+    jsonw_key_str(out, "spending", w->looks.spending == STATS_POCOCK ? S("pocock") : S("obrien_fleming"));
+    jsonw_key_num(out, "people", w->looks.people);
+    jsonw_key_int(out, "times", w->looks.n);
+    jsonw_key_num(out, "alpha", w->looks.alpha);
+    jsonw_key_begin(out, "comparisons", '[');
+    for (isize i = 0; i < w->planned_n; i++) {
+        const struct planned *p = &w->planned[i];
+        f64 bounds[LOOKS_MAX];
+        isize done = p->held_n ? p->held[p->held_n - 1].number : 0;
+        bool over = done == w->looks.n || (p->held_n && p->held[p->held_n - 1].stops);
+        look_bounds(&w->looks, p->held, p->held_n, bounds);
+        jsonw_begin(out, '{');
+        print_names(out, w, &w->rows[p->row]);
+        jsonw_key_bool(out, "over", over);
+        jsonw_key_begin(out, "held", '[');
+        for (isize k = 0; k < p->held_n; k++) print_look(out, &p->held[k]);
+        jsonw_end(out, ']');
+        jsonw_key_begin(out, "ahead", '[');
+        for (isize k = done; k < w->looks.n && !over; k++) {
+            jsonw_begin(out, '{');
+            jsonw_key_int(out, "look", k + 1);
+            jsonw_key_num(out, "people", ceil(w->looks.people * (f64)(k + 1) / (f64)w->looks.n));
+            jsonw_key_num(out, "bound", bounds[k - done]);
+            jsonw_end(out, '}');
+        }
+        jsonw_end(out, ']');
+        jsonw_end(out, '}');
+    }
+    jsonw_end(out, ']');
+    jsonw_end(out, '}');
+}
+
 static void print_segments(struct jsonw *out, const struct findings *w)
 {
     jsonw_key_begin(out, "segments", '[');
@@ -358,6 +440,7 @@ void findings_print(struct call *call, const struct findings *w)
     print_segments(out, w);
     print_epochs(out, w);
     print_days(out, w);
+    print_planned(out, w);
     jsonw_key_str(out, "correction", S("benjamini-hochberg within each tier"));
     jsonw_key_num(out, "mde", w->judging.mde);
     jsonw_key_bool(out, "self_check", w->self_check);

@@ -19,6 +19,8 @@ struct findings {
     str arm_keys[CENSUS_ARMS_MAX], experience_keys[CENSUS_ARMS_MAX];
     struct judging judging;
     struct judged *rows; isize rows_n;
+    struct look_plan looks;             /* n 0: judged at any time */
+    struct planned { isize row; struct held_look held[LOOKS_MAX]; isize held_n; } *planned; isize planned_n;    /* of the primary metric's rows */
     f64 srm_p, srm_sequential; isize srm_n;             /* the worst of the experiences, paid for being it */
     f64 mde;
     currency currency;                  /* that money is added up in: the shop's */

@@ -136,9 +136,12 @@ static void answer_factors(struct call *call, struct fold *fold)
         buf_add(&call->out, S("there is no published flag by that name"));
         return;
     }
-    isize n = results_arms(cells, cells_n, flag->id, results_currency(cells, cells_n, flag->id, book->settings.currency), call->a, &arms);
+    currency in = results_currency(cells, cells_n, flag->id, book->settings.currency);
+    isize n = results_arms(cells, cells_n, flag->id, in, call->a, &arms);
+    char code[4];
     jsonw_begin(&call->w, '{');
     jsonw_key_str(&call->w, "flag", flag->key);
+    jsonw_key_str(&call->w, "currency", currency_code(in, code));
     jsonw_key_begin(&call->w, "factors", '[');
     for (isize i = 0; i < flag->flag->rules_n; i++)
         if (flag->flag->rules[i].factors_n) print_rule_effects(call, &flag->flag->rules[i], i, arms, n);

@@ -153,6 +153,19 @@ static void build_experience(struct building *b, const struct json *doc, const s
 }
 
 /* At most UPLIFTS_MAX campaigns have theirs, as each costs every person some bytes; it takes an experiment. */
+static void build_looks(struct building *b, const struct json *doc, struct campaign *c)
+{
+    const struct json *said = json_get(doc, S("looks"));
+    str spending = json_str(json_get(said, S("spending")), S("obrien_fleming"));
+    if (!said) return;
+    c->looks = (struct looks_plan){ json_int(json_get(said, S("people")), 0), (i32)json_int(json_get(said, S("times")), 5), str_eq(spending, S("pocock")) };
+    if (!json_is(said, JSON_OBJ)) building_refuse(b, "looks", 0, "expected {\"people\": 40000, \"times\": 5, \"spending\": \"obrien_fleming\"}");
+    if (c->looks.people < 200 || c->looks.people > 1000000000)
+        building_refuse(b, "looks.people", 0, "people is 200 to 1,000,000,000: of all variations, at the last look");
+    if (c->looks.times < 1 || c->looks.times > LOOKS_PLANNED_MAX) building_refuse(b, "looks.times", 0, "times is 1 to %d", LOOKS_PLANNED_MAX);
+    if (!c->looks.pocock && !str_eq(spending, S("obrien_fleming"))) building_refuse(b, "looks.spending", 0, "spending is obrien_fleming or pocock");
+}
+
 static void build_uplift(struct building *b, const struct json *doc, struct campaign *c)
 {
     const struct json *said = json_get(doc, S("uplift"));
@@ -203,6 +216,7 @@ static void build_campaign(struct building *b, const struct json *doc, struct ca
         c->experiences_n++;
     }
     build_uplift(b, doc, c);
+    build_looks(b, doc, c);
 }
 
 static int by_priority(const void *x, const void *y)

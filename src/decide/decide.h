@@ -89,6 +89,10 @@ struct experience {
 /* "uplift": {"outcome": "order" | "click", "days": 14}, or true: what it changes for each person is learnt from its experiments, and is
  * predicted("uplift.CAMPAIGN"). The outcome counts in so many days after the first exposure. */
 struct uplift_plan { bool wanted, clicks; i32 days; };
+/* "looks": {"people": 40000, "times": 5, "spending": "obrien_fleming" | "pocock"}: the primary metric is judged at so many looks by
+ * plan, the last when so many people have come, instead of at any time. times 0: at any time. */
+struct looks_plan { i64 people; i32 times; bool pocock; };
+enum { LOOKS_PLANNED_MAX = 20 };
 struct campaign {
     u32 id; u16 number;
     str key, title, goal, metric, market;
@@ -100,6 +104,7 @@ struct campaign {
     i32 cap_times; i64 cap_period_ms;       /* views a person; 0: none */
     struct experience *experiences; isize experiences_n;
     struct uplift_plan uplift;
+    struct looks_plan looks;
 };
 struct placement {
     u32 id; u16 number;

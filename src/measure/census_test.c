@@ -140,12 +140,97 @@ static void who_saw_both_is_left_out_and_a_late_order_does_not_count(void **stat
     metrics_free(metrics);
 }
 
+/* Ten days of 400 people in two arms, of whom 20 and `others` of 200 buy; five looks over 4,000. */
+static isize looked(isize others, const struct look_plan *plan, i32 today, struct held_look *held)
+{
+    enum { DAYS = 10, A_DAY = 400 };
+    arena a = { 0 };
+    struct made *people = arena_new(&a, struct made, DAYS * A_DAY);
+    for (isize i = 0; i < DAYS * A_DAY; i++) {
+        isize nth = i % A_DAY / 2;
+        u8 variation = (u8)(i % 2);
+        make(&people[i], variation, (1 + i / A_DAY) * DAY_MS, nth < (variation ? others : 20) ? 1000 : 0, 100);
+    }
+    struct metrics *metrics = core();
+    const struct metric *asked[] = { metric_find(metrics, S("order_rate")) };
+    struct census_ask ask = { .campaign = CAMPAIGN, .metrics = asked, .metrics_n = 1, .set = &no_segments, .settings = &settings,
+                              .window_ms = 14 * DAY_MS, .now_ms = 12 * DAY_MS };
+    struct census *t = counted(&ask, people, DAYS * A_DAY);
+    isize controls[] = { 0, 0 };
+    u8 tiers[] = { TIER_PRIMARY };
+    struct judging j = { .census = t, .metrics = asked, .metrics_n = 1, .tiers = tiers, .controls = controls, .alpha = .05, .tuning_n = 5000, .power = .8 };
+    struct judged *rows;
+    assert_int_equal(judge(&j, &a, &rows), 1);
+    isize n = judge_looks(&j, &rows[0], plan, today, held);
+    census_free(t);
+    metrics_free(metrics);
+    arena_fini(&a);
+    return n;
+}
+
+/* Bounds as published for five equal looks at .05 (Lan, DeMets 1983, by ldbounds): O'Brien and Fleming's spending. */
+static const f64 published[] = { 4.8769, 3.3570, 2.6803, 2.2898, 2.0310 };
+
+static void looks_are_held_when_they_are_due_at_the_published_bounds(void **state)
+{
+    (void)state;
+    const struct look_plan plan = { 4000, 5, STATS_OBRIEN_FLEMING, .05 };
+    struct held_look held[LOOKS_MAX];
+    f64 ahead[LOOKS_MAX];
+    assert_int_equal(looked(20, &plan, 11, held), 5);
+    for (isize k = 0; k < 5; k++) {
+        assert_int_equal(held[k].number, k + 1);
+        assert_int_equal(held[k].day, 2 * (k + 1));
+        near(held[k].people, 800 * (f64)(k + 1), 0);
+        near(held[k].bound, published[k], 1e-4);
+        near(held[k].z, 0, 1e-12);
+        assert_false(held[k].stops);
+    }
+    near(held[4].spent, .05, 1e-12);
+    assert_int_equal(looked(20, &plan, 4, held), 1);        /* the fourth day is not over: its look is still to come */
+    look_bounds(&plan, held, 0, ahead);
+    for (isize k = 0; k < 5; k++) near(ahead[k], published[k], 1e-4);
+    look_bounds(&plan, held, 2, ahead);
+    for (isize k = 2; k < 5; k++) near(ahead[k - 2], published[k], 1e-4);
+}
+
+static void the_first_look_beyond_its_bound_is_the_last(void **state)
+{
+    (void)state;
+    const struct look_plan plan = { 4000, 5, STATS_OBRIEN_FLEMING, .05 };
+    struct held_look held[LOOKS_MAX];
+    isize n = looked(30, &plan, 11, held);              /* 10 % and 15 %: z = .05 / sqrt((.09 + .1275) / people an arm) */
+    assert_int_equal(n, 3);
+    for (isize k = 0; k < n; k++) near(held[k].z, .05 / sqrt((.09 + .1275) / (400 * (f64)(k + 1))), .01);
+    assert_false(held[1].stops);
+    assert_true(held[2].stops);
+    assert_true(held[2].relative.low > 0 && held[1].relative.low < 0);      /* the interval and the bound say the same */
+    near(held[2].lift, .5, 1e-9);
+}
+
+/* The whole of a short test may pass between two evenings: then there is one look, and it has all of alpha. */
+static void looks_that_were_passed_in_a_day_are_not_held(void **state)
+{
+    (void)state;
+    const struct look_plan plan = { 500, 5, STATS_POCOCK, .05 };
+    struct held_look held[LOOKS_MAX];
+    assert_int_equal(looked(20, &plan, 11, held), 2);   /* 400 people: the fourth; 800: the fifth, over the plan */
+    assert_int_equal(held[0].number, 4);
+    near(held[0].information, .8, 1e-12);
+    assert_int_equal(held[1].number, 5);
+    near(held[1].information, 1, 1e-12);
+    near(held[1].spent, .05, 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(R80_a_changed_share_biases_nothing),
         cmocka_unit_test(money_of_another_currency_counts_at_its_rate_or_is_said),
         cmocka_unit_test(who_saw_both_is_left_out_and_a_late_order_does_not_count),
+        cmocka_unit_test(looks_are_held_when_they_are_due_at_the_published_bounds),
+        cmocka_unit_test(the_first_look_beyond_its_bound_is_the_last),
+        cmocka_unit_test(looks_that_were_passed_in_a_day_are_not_held),
     };
     return cmocka_run_group_tests_name("measure/census", tests, NULL, NULL);
 }

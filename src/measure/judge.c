@@ -118,7 +118,7 @@ isize judge(const struct judging *j, arena *a, struct judged **out)
     return n;
 }
 
-struct stats_interval judge_day(const struct judging *j, const struct judged *row, i32 day, f64 *lift)
+struct stats_effect judge_until(const struct judging *j, const struct judged *row, i32 day, bool relative)
 {
     struct stats_sums a[CENSUS_STRATA_MAX], b[CENSUS_STRATA_MAX];
     const struct census_arm *arms;
@@ -129,8 +129,14 @@ struct stats_interval judge_day(const struct judging *j, const struct judged *ro
     census_until(j->census, row->arm, day, b);
     for (isize s = 0; s < strata; s++) all += a[s].n + b[s].n;
     for (isize s = 0; s < strata; s++) weights[s] = all > 0 ? (a[s].n + b[s].n) / all : 0;
+    struct stats_settings s = settings_of(j, j->metrics[row->metric], relative);
+    return stats_effect(&s, (struct stats_arm){ a, strata }, (struct stats_arm){ b, strata }, weights, 0);
+}
+
+struct stats_interval judge_day(const struct judging *j, const struct judged *row, i32 day, f64 *lift)
+{
     struct stats_settings r = settings_of(j, j->metrics[row->metric], true);
-    struct stats_effect e = stats_effect(&r, (struct stats_arm){ a, strata }, (struct stats_arm){ b, strata }, weights, 0);
+    struct stats_effect e = judge_until(j, row, day, true);
     *lift = e.effect;
     return stats_sequential(&r, &e);
 }

@@ -97,5 +97,23 @@ enum { PEOPLE_LEAST_TO_JUDGE = 100 };
 /* Every arm against its control, for every metric; in segments the primary ones alone. Corrected within each tier. */
 isize judge(const struct judging *j, arena *a, struct judged **out);
 struct stats_interval judge_day(const struct judging *j, const struct judged *row, i32 day, f64 *lift);
+/* The effect as it stood at the end of a day; of the first metric, for everybody. */
+struct stats_effect judge_until(const struct judging *j, const struct judged *row, i32 day, bool relative);
+
+/* ---- looks by plan (looks.c) ------------------------------------------------------------------------------ */
+enum { LOOKS_MAX = 20 };
+struct look_plan { f64 people; isize n; enum stats_spending spending; f64 alpha; };      /* people: of all arms, at the last of n looks */
+struct held_look {
+    isize number; i32 day; f64 people;
+    f64 information, z, bound, spent;   /* of the people planned; effect / se; |z| that stops; alpha spent by now */
+    f64 estimate, lift;
+    struct stats_interval absolute, relative;           /* repeated intervals: valid at every look */
+    bool stops;
+};
+/* The looks that were held on days before `today`, which is not over; the last one is the first that stops, and there are at most
+ * plan->n of them. The primary metric's row, no quantile. */
+isize judge_looks(const struct judging *j, const struct judged *row, const struct look_plan *plan, i32 today, struct held_look *out);
+/* Bounds of the looks that are still to come, if they are held when they are due: plan->n less the last look's number. */
+void look_bounds(const struct look_plan *plan, const struct held_look *held, isize n, f64 *bounds);
 
 #endif

@@ -248,6 +248,34 @@ export interface Arm {
     click_rate: number;
     revenue_per_person: number;
 }
+/* a test judged at looks by plan */
+export interface Planned {
+    spending: string;
+    people: number;
+    times: number;
+    alpha: number;
+    comparisons: {
+        metric: string;
+        experience: string;
+        variation: string;
+        against: string;
+        over: boolean;
+        held: {
+            look: number;
+            at: string;
+            people: number;
+            information: number;
+            z: number;
+            bound: number;
+            alpha_spent: number;
+            relative: number | null;
+            low: number | null;
+            high: number | null;
+            stops: boolean;
+        }[];
+        ahead: { look: number; people: number; bound: number }[];
+    }[];
+}
 export interface Results {
     campaign?: string;
     since: string;
@@ -267,6 +295,7 @@ export interface Results {
     mde?: number;
     self_check?: boolean;
     money_without_rate?: number;
+    group_sequential?: Planned | null;
     incremental?: Incremental | null;
 }
 export interface Source {

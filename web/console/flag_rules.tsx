@@ -5,6 +5,7 @@
 import { useState } from "preact/hooks";
 import { Definition, Doc } from "./api";
 import { Refusal } from "./definition";
+import { FactorForm, firstFactors, mayFactor, withFactors } from "./factors";
 import { RangeBar, RolloutBar, asShare, shareOf } from "./ranges";
 import { Card, Empty, Field, RuleBox } from "./ui";
 import { sentence } from "./words";
@@ -101,6 +102,7 @@ function Variations({ r, type, flag, version, may, set }: RuleProps) {
     const left = 100 - variations.reduce((sum, v) => sum + shareOf(v), 0);
     return (
         <div class="stack">
+            {r.factors && <FactorForm rule={r} type={type} may={may} set={set} />}
             <RangeBar kind="flag" id={flag} rule={r.key} version={version} variations={variations} may={may} pinned={r.ranges} set={put} />
             {variations.map((v, i) => (
                 <div class="fields" key={i}>
@@ -130,6 +132,11 @@ function Variations({ r, type, flag, version, may, set }: RuleProps) {
                     {variations.length > 1 && (
                         <button type="button" class="button small quiet" onClick={() => put(variations.slice(0, -1))}>
                             Remove the last
+                        </button>
+                    )}
+                    {mayFactor(type) && !r.ranges && (
+                        <button type="button" class="button small quiet" onClick={() => set(withFactors(r, firstFactors, type))}>
+                            Test several things at once
                         </button>
                     )}
                     <span class="hint">New ones come last, and go by 0 %: so nobody else moves.</span>

@@ -4,6 +4,7 @@
  */
 import { useState } from "preact/hooks";
 import { Definition, Doc, Segment } from "./api";
+import { LooksForm } from "./looks";
 import { Card, Field, useGet } from "./ui";
 import { sentence } from "./words";
 
@@ -114,6 +115,7 @@ export function Judged({ doc, may, set }: { doc: Doc; may: boolean; set: (doc: D
                             onInput={(e) => set({ ...doc, mde: e.currentTarget.value || undefined })}
                         />
                     </Field>
+                    <LooksForm doc={doc} may={may} set={set} />
                 </div>
                 {tests && (
                     <div class="fields">

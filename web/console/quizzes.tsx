@@ -173,8 +173,8 @@ function Seen({ doc, live, may }: { doc: Doc; live: boolean; may: boolean }) {
                     const chosen = q.answers.find((a) => a.key === at[q.key]);
                     return (
                         <fieldset class="bare stack" key={q.key}>
-                            <legend class="label">{first(q.text)}</legend>
-                            {q.answers.map((a) => (
+                            <legend class="label">{first(q.text) || "The question"}</legend>
+                            {q.answers.map((a, i) => (
                                 <label class="check" key={a.key}>
                                     <input
                                         type="radio"
@@ -182,7 +182,7 @@ function Seen({ doc, live, may }: { doc: Doc; live: boolean; may: boolean }) {
                                         checked={at[q.key] === a.key}
                                         onChange={() => set({ ...at, [q.key]: a.key })}
                                     />
-                                    {first(a.text)}
+                                    {first(a.text) || <span class="soft">Answer {i + 1}</span>}
                                 </label>
                             ))}
                             {chosen && live && may && (

@@ -5,6 +5,8 @@
  */
 import { Comparison, Definition, Incremental, MetricValues, Money, Results, part } from "./api";
 import { Band, Chart, Interval, Legend, Relative } from "./chart";
+import { FactorResults } from "./factors";
+import { Looks } from "./looks";
 import { Asked, Asking, Badge, Card, Empty, Page, Table, Wrong, useGet } from "./ui";
 import { count, day, difference, fixed, moment, money, percent, plural, points, sentence, signed } from "./words";
 
@@ -283,7 +285,14 @@ function Body({ asked }: { asked: Asked<Results> }) {
                     }
                 </Asking>
             </Card>
-            {r?.intervals && (
+            {r?.group_sequential && (
+                <Looks
+                    plan={r.group_sequential}
+                    people={(experience) => r.arms.filter((a) => a.experience === experience).reduce((sum, a) => sum + a.exposed, 0)}
+                    metric={sentence(r.metrics?.[0]?.key ?? "order_rate")}
+                />
+            )}
+            {r?.intervals && !r.group_sequential && (
                 <Card
                     title={`${sentence(r.metrics?.[0]?.key ?? "order_rate")}: lift so far`}
                     side={<span class="soft small">what a look each evening would have shown</span>}
@@ -345,8 +354,8 @@ function Body({ asked }: { asked: Asked<Results> }) {
             </Card>
             {r && (
                 <p class="soft small">
-                    Since {moment(r.since)}. Method: {r.method}, α {r.alpha}. The intervals hold however
-                    often you look.
+                    Since {moment(r.since)}. Method: {r.group_sequential ? `${plural(r.group_sequential.times, "look")} by plan for the first metric; for the others ` : ""}
+                    {r.method}, α {r.alpha}. The intervals hold however often you look.
                     {!!r.epochs?.length
                         && r.epochs.length > 1
                         && ` Shares changed ${plural(r.epochs.length - 1, "time")}; each time of constant shares is compared with itself.`}
@@ -394,6 +403,7 @@ export function ResultsOf({ campaign, room = "campaigns", rooms = "Campaigns" }:
                 </>
             }
         >
+            {room === "flags" && <FactorResults flag={campaign} />}
             <Body asked={asked} />
         </Page>
     );
