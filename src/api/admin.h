@@ -46,6 +46,12 @@ bool define(struct call *call, const struct definition_change *changes, isize n)
 str definition_state(const struct definition *def);
 void print_definition(struct call *call, const struct definition *def);         /* without its secrets */
 
+/* ---- regulations.c -------------------------------------------------------------------------- */
+/* On the fold's thread: receipts of erasures, the newest first. */
+void print_erasures(struct call *call, const struct fold *fold);
+/* From a job, inside an object: somebody is erased, and "id" is the receipt's. False after call_fail(). */
+bool erase_now(struct call *call, const struct erase_request *request);
+
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);
 void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms, struct jsonw *w);

@@ -17,10 +17,8 @@
  *                by its topic and the hash of its body. When a webhook is made it sends an unsigned
  *                form, webhook_id=N, and wants exactly 200
  *
- * Compliance. customers/redact, customers/data_request and shop/redact become definitions of the
- * kind "regulation", which wait for somebody (GET /v1/regulations); they hold the shop's customer id
- * and no address. customers/redact acts at once besides: it is a no of that person to everything but
- * what the shop must keep, so nothing more is collected of them and nothing known is used.
+ * Compliance. customers/redact erases the person at once (regulations.c). customers/data_request and shop/redact become definitions of the
+ * kind "regulation", which wait for somebody (GET /v1/regulations); they hold the shop's customer id and no address.
  */
 #include <sodium.h>
 
@@ -119,7 +117,24 @@ static void note_regulation(struct call *call, const struct hook *hook, str regu
     submit_then(call, entries, 1, taken);
 }
 
-static void redacted(struct call *call) { note_regulation(call, call->context, S("erase")); }
+/* The shop's customer id, and the addresses that stand beside it. */
+static void redact(struct call *call)
+{
+    static const struct { u8 kind; const char *path; } said[] = {
+        { IDENTIFIER_USER_ID, "customer.id" }, { IDENTIFIER_EMAIL, "customer.email" }, { IDENTIFIER_PHONE, "customer.phone" },
+    };
+    const struct hook *hook = call->context;
+    struct erase_request request = { .by = call->author, .because = arena_printf(call->a, "%.*s %.*s", STR_FMT(hook->kind), STR_FMT(hook->topic)) };
+    for (isize i = 0; i < countof(said); i++) {
+        str value = ingest_identifier(call->a, said[i].kind, json_text(call->a, json_path(call->body, said[i].path)));
+        if (value.len) request.who[request.who_n++] = (struct identifier){ said[i].kind, true, value };
+    }
+    if (request.who_n == 0) { call_fail(call, ERR_BAD_INPUT, "customer: expected an id, an e-mail or a phone number"); return; }
+    jsonw_begin(&call->w, '{');
+    jsonw_key_bool(&call->w, "success", true);
+    jsonw_key_int(&call->w, "accepted", 1);
+    if (erase_now(call, &request)) jsonw_end(&call->w, '}');
+}
 
 static void print_regulation(struct call *call, const struct definition *def)
 {
@@ -141,6 +156,7 @@ static void answer_regulations(struct call *call, struct fold *fold)
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "regulations", '[');
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("regulation"), &at));) print_regulation(call, def);
+    print_erasures(call, fold);
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
 }
@@ -175,7 +191,7 @@ static void deliver(struct call *call, struct hook *hook)
     if (regulation.len == 0) { collect_by(call, hook->reader, hook->topic, taken); return; }
     call->context = hook;
     bool person = str_eq(regulation, S("erase"));
-    if (person) collect_by(call, hook->reader, hook->topic, redacted);
+    if (person) ask_jobs(call, redact);
     else note_regulation(call, hook, regulation);
 }
 

@@ -475,6 +475,17 @@ static void order_moves(struct fold *fold, const struct order_effect *effect, st
     if (here_id.v == is.v) order_in(here, effect->order);
 }
 
+void order_gone(struct fold *fold, order_id id, i64 now_ms)
+{
+    const struct order *order = fold_order(fold, id);
+    person_id owner = order ? identity_person(fold->live.identity, order->node) : (person_id){ 0 };
+    if (!people_get(fold->live.people, owner)) return;
+    struct change c;
+    change_begin(&c, fold, owner, now_ms);
+    order_out(&c, id);
+    change_commit(&c);
+}
+
 static struct decided *decided_slot(struct fold *fold, u64 key)
 {
     u64 at = fold->decided_by_key ? map_get(fold->decided_by_key, (struct hash128){ key, key }, 0) : 0;
@@ -686,7 +697,7 @@ static struct resolved decided_for(struct fold *fold, const struct event *e)
     return (struct resolved){ .person = person, .node = d->decision.person.v };
 }
 
-static void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
 {
     struct event e;
     if (event_decode(bytes, &fold->scratch, &e)) {
@@ -919,10 +930,9 @@ enum err fold_try(struct fold *fold, const struct definition_change *change, str
 
 /* ---- the rest ------------------------------------------------------------------------------------------ */
 
-static void apply_decision(struct fold *fold, str bytes, u64 ref)
+/* The place of the next decision, emptied. */
+static struct decided *decided_next(struct fold *fold)
 {
-    struct decision d;
-    if (decision_decode(bytes, &fold->scratch, &d)) return;
     if (!fold->decided) {
         fold->decided = mem_new(DECIDED_MAX * (isize)sizeof *fold->decided);
         fold->decided_by_key = map_new(1024);
@@ -932,6 +942,21 @@ static void apply_decision(struct fold *fold, str bytes, u64 ref)
         map_remove(fold->decided_by_key, (struct hash128){ slot->decision.key, slot->decision.key });
         mem_free_str(slot->bytes);
     }
+    *slot = (struct decided){ 0 };
+    return slot;
+}
+
+void decided_blank(struct fold *fold)
+{
+    (void)decided_next(fold);
+    fold->decided_n++;
+}
+
+static void apply_decision(struct fold *fold, str bytes, u64 ref)
+{
+    struct decision d;
+    if (decision_decode(bytes, &fold->scratch, &d)) return;
+    struct decided *slot = decided_next(fold);
     *slot = (struct decided){ .decision = d, .bytes = mem_str(bytes), .ref = ref, .viewed = d.exposed };
     slot->decision.considered = NULL;
     slot->decision.items = NULL;
@@ -1115,10 +1140,13 @@ static void apply_people(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     struct codec c = codec_reader(bytes, NULL);
     struct people_order order = { 0 };
     visit_order_of_people(&c, &order);
+    if (bytes.len && bytes.ptr[0] == PEOPLE_ERASE) { apply_erase(fold, bytes, ref, now_ms); return; }
+    if (bytes.len && bytes.ptr[0] == PEOPLE_ERASED) { apply_erased(fold, bytes); return; }
     if (c.failed) return;
     switch ((enum people_op)order.op) {
     case PEOPLE_MERGE: merge_people(fold, &order, ref, now_ms); break;
     case PEOPLE_SPLIT: split_people(fold, &order, ref, now_ms); break;
+    case PEOPLE_ERASE: case PEOPLE_ERASED: break;
     }
 }
 
@@ -1192,7 +1220,8 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_PREDICTION: apply_prediction(fold, entry->bytes, now_ms); break;
     case ENTRY_ALLOTMENT: apply_allotment(fold, entry->bytes); break;
     case ENTRY_WEIGHTS: apply_weights(fold, entry->bytes); break;
-    case ENTRY_ERASED: case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
+    case ENTRY_ERASED: apply_stub(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
     }
     arena_reset(&fold->scratch, mark);
     if (fold->marker) atomic_store_explicit(fold->marker, 0, memory_order_relaxed);

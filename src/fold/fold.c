@@ -13,7 +13,7 @@
 #include "base/logline.h"
 #include "base/rcu.h"
 
-enum { QUEUE = 4096, TAKE = 256, WAITING_MAX = 2048, WAITING_LONG_MAX = 200000 };
+enum { QUEUE = 4096, WAITING_MAX = 2048, WAITING_LONG_MAX = 200000 };
 
 /* What the queue carries. */
 enum work_kind { WORK_GROUP, WORK_ASK, WORK_STOP };
@@ -244,6 +244,7 @@ static void state_free(struct fold *fold)
     vec_fini(&fold->cards);
     trials_fini(fold);
     weights_fini(fold);
+    erasures_fini(fold);
     letters_fini(fold);
     warnings_fini(fold);
     for (isize i = 0; fold->decided && i < DECIDED_MAX; i++) mem_free_str(fold->decided[i].bytes);
@@ -413,24 +414,39 @@ static i64 wait_for(struct fold *fold)
     return min_i64(until_due > 0 ? until_due : 5, fold->config->flush_ms);      /* due: the tick is on its way, or could not be taken */
 }
 
+/* May be asked for by a piece of work, and then does what came with that piece, too. */
+static void work_off(struct fold *fold)
+{
+    while (fold->taken_at < fold->taken_n) {
+        struct work *w = fold->taken[fold->taken_at++];
+        switch ((enum work_kind)w->kind) {
+        case WORK_GROUP: run_group(fold, w->group); break;
+        case WORK_ASK: w->ask(w->ctx, fold); break;
+        case WORK_STOP: fold->told_to_stop = true; break;
+        }
+        mem_free(w);
+    }
+}
+
+static void take_work(struct fold *fold, i64 wait_ms)
+{
+    work_off(fold);
+    fold->taken_n = queue_take(fold->queue, fold->taken, countof(fold->taken), wait_ms);
+    fold->taken_at = 0;
+    work_off(fold);
+    settle(fold);
+}
+
+void fold_drain(struct fold *fold) { take_work(fold, 1); }
+
 static void *fold_thread(void *ctx)
 {
     (void)pthread_setname_np(pthread_self(), "fold");
     struct fold *fold = ctx;
-    void *work[TAKE];
-    for (bool running = true; running;) {
+    fold->told_to_stop = false;
+    while (!fold->told_to_stop) {
         tick_when_due(fold);
-        isize n = queue_take(fold->queue, work, TAKE, wait_for(fold));
-        for (isize i = 0; i < n; i++) {
-            struct work *w = work[i];
-            switch ((enum work_kind)w->kind) {
-            case WORK_GROUP: run_group(fold, w->group); break;
-            case WORK_ASK: w->ask(w->ctx, fold); break;
-            case WORK_STOP: running = false; break;
-            }
-            mem_free(w);
-        }
-        settle(fold);
+        take_work(fold, wait_for(fold));
         save_tick(fold, false);
     }
     return NULL;
@@ -447,11 +463,13 @@ void fold_start(struct fold *fold)
     builder_start(fold);
     learner_start(fold);
     indexer_start(fold);
+    eraser_start(fold);
 }
 
 void fold_stop(struct fold *fold)
 {
     if (!fold->started) return;
+    eraser_stop(fold);
     learner_stop(fold);
     builder_stop(fold);
     indexer_stop(fold);
@@ -557,6 +575,7 @@ static enum err digest_of(const struct fold_options *options, struct fold_digest
 {
     struct fold *fold = NULL;
     enum err err = fold_open(options, &fold, diag);
+    if (!err && options->store_path) err = erase_finish(fold, diag);        /* a replay needs a log that is of one piece */
     if (!err) {
         *digest = fold_digest(fold);
         *ref = fold->ref;

@@ -64,11 +64,36 @@ struct refusal {
 };
 void refusal_encode(const struct refusal *refusal, struct buf *out);
 
-enum people_op { PEOPLE_MERGE, PEOPLE_SPLIT };
+enum people_op { PEOPLE_MERGE, PEOPLE_SPLIT, PEOPLE_ERASE, PEOPLE_ERASED };
 struct people_order { u8 op; u32 a, b, link; str who; };
 void people_order_encode(const struct people_order *order, struct buf *out);
 /* An entry with `replayed` set is no new letter: it says that the letter whose ref stands in `raw`, in decimal, was taken after all. */
 void dead_letter_encode(const struct dead_letter *letter, struct buf *out);
+
+/* ---- erasing people (erase.c, forget.c) -------------------------------------------------------------- */
+/* Whom: their identifiers, in any number; everybody any of them leads to goes, with what was merged into them. */
+struct fold;
+enum { ERASE_WHO_MAX = 16 };
+struct erase_request { struct identifier who[ERASE_WHO_MAX]; isize who_n; str by, because; };    /* by: who asked; because: "opmaat person erase", "customers/redact" */
+/* What goes, or went: of the state, then entries of the log. */
+#define ERASE_COUNTS(COUNT) \
+    COUNT(people) COUNT(identifiers) COUNT(orders) COUNT(segments) COUNT(history) COUNT(events) COUNT(decisions) COUNT(predictions) COUNT(letters) COUNT(others)
+struct erase_counts {
+#define COUNT(name) i64 name;
+    ERASE_COUNTS(COUNT)
+#undef COUNT
+};      /* events: taken out whole; others: entries that only named them, or joined them */
+/* What is kept of an erasure. whom: a keyed hash of the identifier that was named first. */
+struct erasure { u64 ref; i64 at_ms, done_ms; struct hash128 whom; str by, because; struct erase_counts counts; str bytes; };  /* bytes: what is still to be done; empty: nothing */
+/* What would go. Reads the whole log; not on the fold's thread. ERR_DISK. */
+MUST_USE enum err fold_erase_try(struct fold *fold, const struct erase_request *request, struct erase_counts *out, struct diag *diag);
+/* They are gone from the live state when this returns, and anything further under these identifiers is refused until it brings a consent; the
+ * log and the store follow on a thread of their own, which takes what waits at once. `ref`: of the receipt. Blocks; not on the fold's
+ * thread. A fold that was not started does all of it here. ERR_DISK. */
+MUST_USE enum err fold_erase(struct fold *fold, const struct erase_request *requests, isize n, u64 *refs, struct diag *diag);
+/* On the fold's thread: newest first, at most `max`; and how far the log has been gone through, in thousandths, while one is under way. */
+isize fold_erasures(const struct fold *fold, const struct erasure **out, isize max);
+i32 fold_erase_progress(const struct fold *fold);
 
 /* ---- what decisions left ---------------------------------------------------------------------------- */
 /* clicks: a bit for each of the first 64 items. teaches: whoever told that it was seen had a basis to be learnt from. */

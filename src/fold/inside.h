@@ -54,6 +54,8 @@ struct timers { struct due *at; isize n, cap; };
 struct trial { u32 campaign; u8 experience; struct allotment learnt; struct { struct epoch *at; isize n, cap; } epochs; };
 
 struct flush;
+struct purge;
+struct eraser;
 struct builder;
 struct foresight;
 struct learner;
@@ -107,6 +109,8 @@ struct fold {
     arena batch;                                        /* one flush */
     struct flush *flush;
     struct queue *queue;
+    void *taken[256]; isize taken_n, taken_at;          /* of the queue: what is being worked on */
+    bool told_to_stop;
     pthread_t thread;
     bool started;
     _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */
@@ -116,12 +120,23 @@ struct fold {
     struct foresight *foresight;
     struct learner *learner;
     struct indexer *indexer;
+    struct eraser *eraser;
+    struct { struct erasure **at; isize n, cap; } erasures;     /* oldest first */
+    isize erasures_dirty;                               /* the first that the store does not have as it is */
+    struct { u32 *at; isize n, cap; } gone;             /* nodes whose rows the store is to drop */
+    _Atomic(struct purge *) purge;                      /* what the store is to be searched for */
+    _Atomic i32 erase_progress;
 };
 
 /* apply.c */
 void fold_apply(struct fold *fold, const struct record *record);
 void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_ms);
 void fold_rebuild_book(struct fold *fold);
+void fold_drain(struct fold *fold);         /* on the fold's thread: what waits for it now */
+void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms);
+/* A decision that is not there any more takes its place among those kept. */
+void decided_blank(struct fold *fold);
+void order_gone(struct fold *fold, order_id id, i64 now_ms);    /* out of the history of whoever has it */
 u16 fold_name_of(struct fold *fold, str name, u64 ref);     /* ref: the entry that says it, kept when it is the first */
 
 /* The facts an event says of whoever it is, as the fold takes them; the count. */
@@ -136,6 +151,7 @@ struct source_count *source_slot(struct fold *fold, str source);
 void letter_apply(struct fold *fold, str bytes, u64 ref, i64 now_ms);
 void letter_add(struct fold *fold, const struct dead_letter *letter);      /* copies */
 void letters_fini(struct fold *fold);
+MUST_USE enum err dead_letter_decode(str bytes, struct dead_letter *out);
 
 /* quality.c: false when the event went to the dead letters instead. */
 bool quality_check(struct fold *fold, struct event *e, u64 ref, i64 now_ms);
@@ -188,6 +204,38 @@ void outbox_event(struct fold *fold, const struct event *e, person_id person);
 void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n, i64 now_ms);
 void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
 
+/* erase.c: who is erased, and what that does to the state. */
+/* What can be told of somebody without saying who: hashes under the folder's key. */
+struct theirs { struct hash128 hash; u64 since; bool denied; };         /* of an identifier; since: the entry that attached it; denied: it is refused from now on */
+struct erasing {
+    struct erasure is;
+    u32 *nodes, *links, *orders; isize nodes_n, links_n, orders_n;
+    struct theirs *theirs; isize theirs_n;
+    struct hash128 *words, *order_keys; isize words_n, order_keys_n;    /* their identifiers as they may stand in a text; keys of their orders */
+    str rest;                       /* counts as they were right before, which no replay without them would come to; empty: another entry has them */
+};
+enum err erasing_read(str bytes, arena *a, struct erasing *out);
+struct hash128 erase_hash(const struct fold *fold, struct identifier v);
+struct hash128 erase_word(const struct fold *fold, str text);
+struct hash128 erase_order_key(const struct fold *fold, str key);
+void erase_collect(const struct fold *fold, const struct erase_request *request, arena *a, struct erasing *out);
+/* On the fold's thread, with nothing being written: one record that tells of all of them, folded. */
+enum err erase_submit(struct fold *fold, const struct erase_request *requests, isize n, u64 *refs);
+void apply_erase(struct fold *fold, str bytes, u64 ref, i64 now_ms);
+void apply_erased(struct fold *fold, str bytes);
+void erased_encode(const struct erasure *of, i64 at_ms, struct buf *out);      /* the entry that says it is done, with its counts */
+void erasure_encode(const struct erasure *erasure, struct buf *out);
+enum err erasures_load(struct fold *fold, str bytes, arena *a);
+void erasures_fini(struct fold *fold);
+
+/* forget.c: the log and the store without them. */
+void apply_stub(struct fold *fold, str bytes, u64 ref, i64 now_ms);
+enum err erase_finish(struct fold *fold, struct diag *diag);    /* what is still to be done of all erasures */
+struct store;
+bool purge_run(struct purge *purge, struct store *store);       /* on the flush thread, behind the batch that has them gone; false: again later */
+void eraser_start(struct fold *fold);
+void eraser_stop(struct fold *fold);
+
 /* skip.c: before replaying; the entry must not be folded yet. */
 MUST_USE enum err fold_skip(struct log *log, u64 ref, i64 now_ms, struct diag *diag);
 
@@ -235,5 +283,8 @@ enum err save_load(struct fold *fold, struct diag *diag);
 void save_start(struct fold *fold);
 void save_tick(struct fold *fold, bool now);            /* hands what changed to the flush thread when it is time */
 void save_stop(struct fold *fold);
+/* The counts that do not follow from what stands in the log when somebody is erased, whole. */
+void rest_encode(const struct fold *fold, struct buf *out);
+enum err rest_load(struct fold *fold, str bytes, arena *a);
 
 #endif

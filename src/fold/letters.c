@@ -28,6 +28,14 @@ void dead_letter_encode(const struct dead_letter *letter, struct buf *out)
     visit_dead(&c, &copy);
 }
 
+enum err dead_letter_decode(str bytes, struct dead_letter *out)
+{
+    struct codec c = codec_reader(bytes, NULL);
+    *out = (struct dead_letter){ 0 };
+    visit_dead(&c, out);
+    return c.failed ? ERR_DAMAGED : ERR_OK;
+}
+
 /* ---- folding ---------------------------------------------------------------------------------- */
 
 /* The letter may be older than what is kept in RAM, and is in the store then. */

@@ -51,11 +51,13 @@ static const struct migration schema[] = {
     "CREATE INDEX dead_letter_source ON dead_letter(source, reason);" },
     { 5,
     "ALTER TABLE decision ADD COLUMN clicks INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE decision ADD COLUMN teaches INTEGER NOT NULL DEFAULT 0;" } };
+    "ALTER TABLE decision ADD COLUMN teaches INTEGER NOT NULL DEFAULT 0;" },
+    { 6,
+    "CREATE TABLE erasure(ref INTEGER PRIMARY KEY, at INTEGER NOT NULL, done INTEGER NOT NULL, bytes BLOB NOT NULL);" } };
 
 enum table {
     META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DEAD_TAKEN, DECISION,
-    DECISION_MARK, OUTBOX, OUTBOX_OLD
+    DECISION_MARK, OUTBOX, OUTBOX_OLD, PAGES_GONE, DECISIONS_GONE, ERASURE
 };
 
 static const char *const statements[] = {
@@ -79,12 +81,15 @@ static const char *const statements[] = {
     [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7, clicks = ?8, teaches = ?9 WHERE ref = ?1",
     [OUTBOX] = "INSERT OR REPLACE INTO outbox(seq, connector, kind, at, ref, person, segment, body) VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?6)",
     [OUTBOX_OLD] = "DELETE FROM outbox WHERE at < ?1",
+    [PAGES_GONE] = "DELETE FROM history_page WHERE person = ?1",
+    [DECISIONS_GONE] = "DELETE FROM decision WHERE person = ?1",
+    [ERASURE] = "INSERT OR REPLACE INTO erasure(ref, at, done, bytes) VALUES(?1, ?2, ?3, ?6)",
 };
 
 static const char empty_all[] =
     "DELETE FROM meta; DELETE FROM person; DELETE FROM history_page; DELETE FROM identity_link; DELETE FROM item; DELETE FROM shop_order;"
     "DELETE FROM definition; DELETE FROM cell; DELETE FROM denial; DELETE FROM seen_page; DELETE FROM dead_letter; DELETE FROM decision;"
-    "DELETE FROM outbox";
+    "DELETE FROM outbox; DELETE FROM erasure";
 
 /* Encoding stops the fold, and acks wait for it: some thousands of people are some milliseconds, so a flush comes early rather than big. */
 enum { GATHER_PEOPLE = 2000 };
@@ -93,9 +98,11 @@ struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
 static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 3, [OUTBOX] = 4 };
 
-struct batch { arena a; struct { struct row *at; isize n, cap; } rows; u64 ref; bool anew; };     /* anew: in the place of all there is */
+/* purge: what the store is searched for once this is written. */
+struct batch { arena a; struct purge *purge; struct { struct row *at; isize n, cap; } rows; u64 ref; bool anew; };     /* anew: in the place of all there is */
 
 struct flush {
+    struct fold *fold;
     struct store *store;
     struct queue *queue;
     pthread_t thread;
@@ -114,6 +121,7 @@ enum err save_open(struct fold *fold, const char *path, struct diag *diag)
     if (err) return err;
     fold->flush = mem_new(sizeof *fold->flush);
     fold->flush->store = fold->store;
+    fold->flush->fold = fold;
     return ERR_OK;
 }
 
@@ -173,6 +181,48 @@ static void visit_totals(struct codec *c, struct totals *v)
     }
 }
 
+void rest_encode(const struct fold *fold, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct totals totals = fold->totals;
+    u64 outbox[] = { fold->outbox.seq, fold->outbox.digest.hi, fold->outbox.digest.lo };
+    isize sources = codec_count(&c, fold->sources.n, UINT16_MAX);
+    for (isize i = 0; i < sources; i++) visit_source(&c, &fold->sources.at[i]);
+    isize warnings = codec_count(&c, fold->warnings.n, 2 * WARNINGS_MAX);
+    for (isize i = 0; i < warnings; i++) visit_warning(&c, &fold->warnings.at[i]);
+    visit_totals(&c, &totals);
+    for (isize i = 0; i < countof(outbox); i++) codec_u64(&c, &outbox[i]);
+}
+
+enum err rest_load(struct fold *fold, str bytes, arena *a)
+{
+    struct codec c = codec_reader(bytes, a);
+    struct totals totals = fold->totals;
+    u64 *const outbox[] = { &fold->outbox.seq, &fold->outbox.digest.hi, &fold->outbox.digest.lo };
+    isize n = codec_count(&c, 0, UINT16_MAX);
+    fold->sources.n = 0;
+    for (isize i = 0; i < n && !c.failed; i++) {
+        struct source_count source = { 0 };
+        visit_source(&c, &source);
+        vec_push(&fold->sources, source);
+    }
+    n = codec_count(&c, 0, 2 * WARNINGS_MAX);
+    warnings_fini(fold);
+    fold->warnings_by_key = map_new(64);
+    for (isize i = 0; i < n && !c.failed; i++) {
+        struct warning v = { 0 };
+        visit_warning(&c, &v);
+        struct warning *kept = warning_put(fold, v.source, v.what);
+        v.what = kept->what;
+        *kept = v;
+    }
+    visit_totals(&c, &totals);
+    fold->totals = totals;
+    for (isize i = 0; i < countof(outbox); i++) codec_u64(&c, outbox[i]);
+    fold->sources_dirty = fold->warnings_dirty = fold->rest_dirty = true;
+    return c.failed ? ERR_DAMAGED : ERR_OK;
+}
+
 static void gather_people(struct fold *fold, struct batch *b, struct buf *t)
 {
     struct history_page page;
@@ -193,6 +243,25 @@ static void gather_people(struct fold *fold, struct batch *b, struct buf *t)
         row->n[2] = page.entries[page.entries_n - 1].at_ms;
         row->bytes = arena_str(&b->a, (str){ (const char *)page.entries, page.entries_n * (isize)sizeof *page.entries });
         mem_free(page.entries);
+    }
+}
+
+/* Behind whatever else the batch says of them. */
+static void gather_gone(struct fold *fold, struct batch *b, struct buf *t)
+{
+    for (isize i = 0; i < fold->gone.n; i++) {
+        row_add(b, PAGES_GONE)->n[0] = fold->gone.at[i];
+        row_add(b, DECISIONS_GONE)->n[0] = fold->gone.at[i];
+    }
+    fold->gone.n = 0;
+    for (; fold->erasures_dirty < fold->erasures.n; fold->erasures_dirty++) {
+        const struct erasure *e = fold->erasures.at[fold->erasures_dirty];
+        struct row *row = row_add(b, ERASURE);
+        row->n[0] = (i64)e->ref;
+        row->n[1] = e->at_ms;
+        row->n[2] = e->done_ms;
+        erasure_encode(e, t);
+        row->bytes = encoded(b, t);
     }
 }
 
@@ -321,7 +390,8 @@ static void decision_row(struct batch *b, const struct decided *d)
 static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
 {
     isize oldest = max_isize(fold->decided_flushed, fold->decided_n - DECIDED_MAX);
-    for (isize i = oldest; i < fold->decided_n; i++) decision_row(b, &fold->decided[i % DECIDED_MAX]);
+    for (isize i = oldest; i < fold->decided_n; i++)
+        if (fold->decided[i % DECIDED_MAX].ref) decision_row(b, &fold->decided[i % DECIDED_MAX]);      /* else it is erased */
     fold->decided_flushed = fold->decided_n;
     for (isize i = 0; i < fold->decided_touched.n; i++) {
         const struct decided *d = fold_decided(fold, fold->decided_touched.at[i]);
@@ -399,6 +469,8 @@ static void gather(struct fold *fold)
     gather_keys(fold, b);
     gather_outbox(fold, b, &t);
     gather_rest(fold, b, &t);
+    gather_gone(fold, b, &t);
+    if (!b->purge) b->purge = atomic_exchange(&fold->purge, NULL);
     struct fold_digest digest = fold_digest(fold);
     buf_add(&t, (str){ (const char *)&digest, sizeof digest });
     meta_add(b, "digest", &t);
@@ -459,6 +531,11 @@ static bool batch_write(struct flush *flush, struct batch *b)
         abort();
     }
     if (said) log_note("flush.%s ref=%llu", err ? "left_to_the_log" : "goes_on", (unsigned long long)b->ref);
+    if (!err && b->purge && !purge_run(b->purge, flush->store)) {
+        struct purge *none = NULL;
+        (void)atomic_compare_exchange_strong(&flush->fold->purge, &none, b->purge);
+    }
+    if (!err) b->purge = NULL;
     b->rows.n = 0;
     b->anew = b->anew && err;
     arena_clear(&b->a);
@@ -501,14 +578,14 @@ void save_tick(struct fold *fold, bool now)
     if (!flush) return;
     if (now) {
         flush_end(flush);                               /* what is under way ends first */
-        if (fold->flushed_ref == fold->ref || flush->behind) return;    /* a batch after one that is missing would not be true */
+        if ((fold->flushed_ref == fold->ref && !atomic_load(&fold->purge)) || flush->behind) return;    /* a batch after one that is missing would not be true */
         gather(fold);
         if (batch_write(flush, &flush->batch)) fold->flushed_ref = fold->ref;
         return;
     }
     i64 us = clock_monotonic_us();
     bool due = us - fold->flushed_at_us >= fold->config->flush_ms * 1000 || people_dirty(fold->live.people) >= GATHER_PEOPLE;
-    if (!due || fold->ref == fold->flushed_ref || atomic_load(&flush->busy)) return;
+    if (!due || (fold->ref == fold->flushed_ref && !atomic_load(&fold->purge)) || atomic_load(&flush->busy)) return;
     gather(fold);
     fold->flushed_ref = fold->ref;
     fold->flushed_at_us = us;
@@ -634,6 +711,8 @@ static enum err load_meta(struct loading *l)
     return c.failed ? ERR_DAMAGED : ERR_OK;
 }
 
+static enum err load_erasure(struct loading *l) { return erasures_load(l->fold, column_blob(l->s, 0), &l->a); }
+
 static enum err load_table(struct loading *l, const char *sql, enum err (*load)(struct loading *l), struct diag *diag)
 {
     bool row;
@@ -697,6 +776,7 @@ static enum err load_all(struct loading *l, struct diag *diag)
         { "SELECT bytes FROM shop_order ORDER BY id", load_order },
         { "SELECT bytes FROM cell ORDER BY id", load_cell },
         { "SELECT who, purposes FROM denial", load_denial },
+        { "SELECT bytes FROM erasure ORDER BY ref", load_erasure },
         { "SELECT keys, day FROM seen_page", load_seen },
         { "SELECT ref, bytes, viewed, clicked, person, clicks, teaches FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
     };

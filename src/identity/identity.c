@@ -34,6 +34,7 @@ struct identity {
     struct { struct link **at; isize n, cap; } links;
     struct { u32 *at; isize n, cap; } dirty;
     isize dirty_at;
+    struct { u32 *at; isize n, cap; } loose;            /* lines that refuse an identifier nobody had */
     struct hash128 digest;
     const struct burnt *burn; isize burn_n;             /* what the entry under way had made that was erased */
     u64 burn_ref;
@@ -63,6 +64,7 @@ void identity_free(struct identity *identity)
     for (isize i = 0; i < identity->links.n; i++) mem_free(identity->links.at[i]);
     vec_fini(&identity->links);
     vec_fini(&identity->dirty);
+    vec_fini(&identity->loose);
     map_free(identity->nodes_by_identifier);
     mem_free(identity);
 }
@@ -167,6 +169,7 @@ static struct link *link_keep(struct identity *identity, const struct link *from
     vec_push(&identity->links, link);
     assert(link->id == (u32)identity->links.n);
     hash128_sum(&identity->digest, link_hash(link), true);
+    if (link->kind == LINK_REFUSED && link->b == 0) vec_push(&identity->loose, link->id);
     return link;
 }
 
@@ -622,6 +625,20 @@ void identity_burn(struct identity *identity, const struct burnt *list, isize n,
 }
 
 void identity_burnt(struct identity *identity) { burn_due(identity, true); }
+
+isize identity_lines(const struct identity *identity, u32 id, u32 *out, isize max)
+{
+    const struct node *node = node_at(identity, id);
+    isize n = min_isize(node->links.n, max);
+    if (n) memcpy(out, node->links.at, (size_t)n * sizeof *out);
+    return n;
+}
+
+isize identity_loose(const struct identity *identity, const u32 **out)
+{
+    *out = identity->loose.at;
+    return identity->loose.n;
+}
 
 u64 identity_attached(const struct identity *identity, struct identifier v)
 {

@@ -98,6 +98,9 @@ void identity_erase_node(struct identity *identity, u32 node);
 struct burnt { u32 link, node; };
 void identity_burn(struct identity *identity, const struct burnt *list, isize n, u64 ref);
 void identity_burnt(struct identity *identity);
+/* Fold only. The lines that stand on a node, as either of its two; and those that refuse an identifier nobody had. */
+isize identity_lines(const struct identity *identity, u32 node, u32 *out, isize max);
+isize identity_loose(const struct identity *identity, const u32 **out);
 /* Fold only. The entry that attached an identifier; 0: none did, or it is erased. */
 u64 identity_attached(const struct identity *identity, struct identifier identifier);
 /* Which identifier spoke for an event when entry `ref` was resolved, by when each became known (as identity_attached). Null: it names nobody. */

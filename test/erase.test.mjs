@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// erase.test.mjs - somebody is forgotten: nothing in the data folder names them or what they did, nobody else changes, and a replay of
+// what is left comes to the state there is. Also when the server is killed in the middle of it.
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { eventually, long, opmaat, sleep, startServer } from './lib/server.mjs';
+
+// Words that stand nowhere else: what is looked for, in every file as it lies there and in what the log and the tables say.
+const ANA = ['ana-erase-77', 'ana.erase@example.com', '+4791234567', 'browser-of-ana', 'phone-of-ana', 'Anastasia', 'SECRET-WISH', 'order-of-ana'];
+
+const files = (dir) => readdirSync(dir, { recursive: true }).map((name) => join(dir, name)).filter((name) => statSync(name).isFile());
+
+async function everything(data) {
+    const raw = files(data).map((name) => [name, readFileSync(name)]);
+    const { stdout } = await opmaat(['export', 'all', '--data', data]);
+    const log = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line)).filter((entry) => entry.kind)
+        .map((entry) => [`log ${entry.ref} ${entry.kind}`, Buffer.from(entry.bytes, 'base64')]);
+    const python = 'import sqlite3,sys\nc=sqlite3.connect(sys.argv[1])\nfor (t,) in c.execute("select name from sqlite_master where type=\'table\'").fetchall():\n'
+        + ' for r in c.execute(f"select * from {t}"):\n  print(t, *[v.hex() if isinstance(v,bytes) else v for v in r])';
+    const dump = execFileSync('python3', ['-c', python, join(data, 'opmaat.db')], { maxBuffer: 1 << 28 }).toString().split('\n').map((line) => ['table', Buffer.from(line)]);
+    return [...raw, ...log, ...dump];
+}
+
+/** Where each word is found: as text, and as the hex of a blob. */
+function found(places, words = ANA) {
+    const where = {};
+    for (const word of words)
+        for (const [place, bytes] of places)
+            if (bytes.includes(word) || bytes.includes(Buffer.from(word).toString('hex'))) {
+                (where[word] ??= []).push(place);
+                if (place === 'table' && bytes.toString().startsWith('outbox ')) (where.outbox ??= []).push(place);
+            }
+    return where;
+}
+
+const letters = (server) => server.get('/v1/dead-letters');
+
+/** A crowd, and Ana among them: two browsers, a merge, orders, a refusal at a shared browser, a dead letter, a decision, a connector's row. */
+async function crowd(server) {
+    await server.publish({ kind: 'segment', key: 'wishers', title: 'Wishers', owner: 'Kari', rule: 'did(product_added_to_wishlist, last 30 days)' });
+    await server.publish({ kind: 'segment', key: 'buyers', title: 'Buyers', owner: 'Kari', rule: 'count(order_completed) >= 1' });
+    await server.publish({ kind: 'placement', key: 'home', title: 'Home', owner: 'Kari' });
+    // Nobody listens there: its rows wait.
+    await server.publish({ kind: 'connector', key: 'crm', title: 'CRM', owner: 'Kari', type: 'webhook', url: 'http://127.0.0.1:9/hook', purpose: 'analytics',
+        events: ['Order Completed', 'Product Viewed'], segments: ['wishers', 'buyers'] });
+    const track = (who, event, properties = {}, more = {}) => server.post('/v1/track', { ...who, event, messageId: randomUUID(), properties, ...more });
+    for (let i = 0; i < 30; i++) {
+        await track({ userId: `other-${i}` }, 'Product Viewed', { product_id: `p-${i % 7}`, name: `Thing ${i % 7}`, price: 10 + i, currency: 'EUR' });
+        if (i === 4) await track({ anonymousId: 'browser-of-ana' }, 'Product Viewed', { product_id: 'p-first-seen-by-ana', name: 'Seen first', price: 3, currency: 'EUR' });
+        if (i === 6) await track({ anonymousId: 'browser-of-ana' }, 'Shelf Scanned By Ana First', { shelf: 'SECRET-WISH' });
+        if (i === 8) await server.post('/v1/identify', { userId: 'ana-erase-77', anonymousId: 'browser-of-ana', messageId: randomUUID(),
+            traits: { email: 'Ana.Erase@example.com', phone: '+4791234567', firstName: 'Anastasia' } });
+        if (i === 9) await track({ userId: 'ana-erase-77' }, 'Product Added to Wishlist', { product_id: 'p-3', note: 'SECRET-WISH' });
+        if (i === 11) await track({ userId: 'ana-erase-77' }, 'Order Completed', { order_id: 'order-of-ana', revenue: 49.5, currency: 'EUR',
+            products: [{ product_id: 'p-2', price: 49.5, quantity: 1 }] });
+        if (i === 12) await track({ userId: 'other-3', anonymousId: 'browser-of-ana' }, 'Product Viewed', { product_id: 'p-1' });     // at Ana's browser
+        if (i === 13) await track({ anonymousId: 'phone-of-ana' }, 'Product Viewed', { product_id: 'p-9', name: 'Nine', price: 9, currency: 'EUR' });
+        if (i === 14) await server.post('/v1/identify', { userId: 'ana-erase-77', anonymousId: 'phone-of-ana', messageId: randomUUID() });
+        if (i === 16) await server.post('/v1/decide', { person: { user_id: 'ana-erase-77' }, placements: ['home'] });
+        if (i === 17) await server.request('POST', '/v1/batch', { key: server.secret, body: { batch: [{ type: 'track', userId: 'ana-erase-77', messageId: randomUUID(),
+            event: 7, properties: { note: 'SECRET-WISH' } }] } });
+        if (i % 5 === 0) await track({ userId: `other-${i}` }, 'Order Completed', { order_id: `o-${i}`, revenue: 20 + i, currency: 'EUR',
+            products: [{ product_id: 'p-first-seen-by-ana', price: 20 + i, quantity: 1 }] });
+        if (i % 6 === 0) await server.post('/v1/decide', { person: { user_id: `other-${i}` }, placements: ['home'] });
+    }
+}
+
+const settled = (server, id) => eventually('the erasure is done', async () => {
+    const receipt = await server.get(`/v1/regulations/${id}`);
+    return receipt.state === 'done' && receipt;
+}, 30_000, 50);
+
+const others = async (server) => {
+    const of = [];
+    for (let i = 0; i < 30; i++) {
+        const { person_id } = await server.post('/v1/people/lookup', { user_id: `other-${i}` });
+        const { events } = await server.get(`/v1/people/${person_id}/history?limit=100`);
+        const person = await server.get(`/v1/people/${person_id}`);
+        of.push({ person_id, events, segments: person.segments, identifiers: person.identifiers, counters: person.counters });
+    }
+    return of;
+};
+
+test('who is erased is nowhere, nobody else changes, and a replay comes to the same', async () => {
+    const server = await startServer({ config: { flush_ms: 50, log_file_bytes: 1 << 20 } });
+    await crowd(server);
+    await sleep(1500);                                  // decisions are written with the next commit, and flushed
+    const before = await others(server), overview = await server.get('/v1/overview');
+    const { total } = await letters(server);
+    const buyers = (await server.get('/v1/segments/buyers')).count, wishers = (await server.get('/v1/segments/wishers')).count;
+    await server.stop();
+    const there = found(await everything(server.data));
+    for (const word of ANA) assert.ok(there[word]?.some((place) => place.startsWith('log')), `${word} is in the log before`);
+    for (const word of ['ana-erase-77', 'ana.erase@example.com', 'Anastasia']) assert.ok(there[word].includes('table'), `${word} is in the tables before`);
+    assert.ok(total >= 1 && there['SECRET-WISH'].some((place) => place.endsWith('dead')), 'a dead letter names her');
+    assert.ok(there.outbox, 'so do rows that wait for a connector');
+    await opmaat(['verify', '--data', server.data]);
+    await server.start();
+
+    const dry = await server.post('/v1/regulations', { regulation: 'erase', email: 'ana.erase@example.com', dry_run: true });
+    assert.equal(dry.dry_run, true);
+    assert.equal(dry.counts.people, 1);
+    assert.equal(dry.counts.orders, 1);
+    assert.ok(dry.counts.identifiers >= 5 && dry.counts.events >= 7 && dry.counts.decisions >= 1, JSON.stringify(dry.counts));
+    assert.ok((await server.post('/v1/people/lookup', { email: 'ana.erase@example.com' })).person_id, 'a dry run erases nobody');
+    const held = await server.post('/v1/regulations', { regulation: 'export', email: 'ana.erase@example.com' });
+    assert.ok(JSON.stringify(held).includes('Anastasia'));
+
+    const asked = await server.post('/v1/regulations', { regulation: 'erase', email: 'ana.erase@example.com' }, { status: 202 });
+    for (const id of [{ email: 'ana.erase@example.com' }, { user_id: 'ana-erase-77' }, { anonymous_id: 'phone-of-ana' }])
+        await server.post('/v1/people/lookup', id, { status: 404 });
+    assert.equal((await server.get('/v1/segments/buyers')).count, buyers - 1, 'counts go down at once');
+    assert.equal((await server.get('/v1/segments/wishers')).count, wishers - 1);
+    const receipt = await settled(server, asked.id);
+    assert.deepEqual({ ...receipt.counts, history: 0, others: 0 }, { ...dry.counts, history: 0, others: 0 }, 'the dry run told it');
+    assert.ok(!JSON.stringify(receipt).includes('ana'), 'a receipt names nobody');
+    assert.ok((await server.get('/v1/regulations')).regulations.some((one) => one.id === asked.id));
+
+    assert.deepEqual(await others(server), before, 'nobody else changed');
+    const now = await server.get('/v1/overview');
+    assert.deepEqual(now.revenue ?? null, overview.revenue ?? null, 'what the shop took in stays');
+    const decided = await server.post('/v1/decide', { person: { user_id: 'ana-erase-77' }, placements: ['home'] });
+    assert.ok(decided.decisions ?? decided.placements ?? decided);
+    // What comes under these identifiers is refused until it brings a consent.
+    await server.post('/v1/track', { userId: 'ana-erase-77', event: 'Product Viewed', messageId: randomUUID(), properties: { product_id: 'p-1' } });
+    await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' }, { status: 404 });
+    await sleep(1300);
+    await server.stop();
+    assert.deepEqual(found(await everything(server.data)), {});
+    await opmaat(['verify', '--data', server.data]);
+
+    await server.start();
+    assert.deepEqual(await others(server), before);
+    await server.post('/v1/track', { userId: 'ana-erase-77', event: 'Product Viewed', messageId: randomUUID(), properties: { product_id: 'p-1' },
+        context: { consent: { categoryPreferences: { analytics: true, personalisation: true } } } });
+    const back = await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' });
+    const { events } = await server.get(`/v1/people/${back.person_id}/history`);
+    assert.equal(events.filter((one) => one.type === 'product_viewed').length, 1, 'who returns and consents anew begins anew');
+    await server.stop();
+    await opmaat(['verify', '--data', server.data]);
+    // And a second time, over a log that has stubs already, by the command.
+    const { stdout } = await opmaat(['person', 'erase', 'user_id:ana-erase-77', '--data', server.data]);
+    assert.match(stdout, /^receipt\s+e_\d+/);
+    assert.deepEqual(found(await everything(server.data)), {});
+    await opmaat(['verify', '--data', server.data]);
+    await server.start();
+    assert.deepEqual(await others(server), before);
+    await server.stop({ remove: true });
+});
+
+test('killed in the middle of it, the next start does the rest', async () => {
+    for (let round = 0; round < (long ? 6 : 3); round++) {
+        const server = await startServer({ config: { flush_ms: 50, log_file_bytes: 1 << 20 } });
+        await crowd(server);
+        await sleep(1200);
+        const before = await others(server);
+        await server.post('/v1/regulations', { regulation: 'erase', user_id: 'ana-erase-77' }, { status: 202 });
+        await sleep([0, 30, 100, 5, 60, 200][round]);
+        await server.kill9();
+        if (round % 2) await opmaat(['verify', '--data', server.data]);
+        await server.start();
+        await eventually('all erasures are done', async () => (await server.get('/v1/regulations')).regulations.every((one) => one.state === 'done'), 30_000, 50);
+        assert.deepEqual(await others(server), before);
+        await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' }, { status: 404 });
+        await server.stop();
+        assert.deepEqual(found(await everything(server.data)), {});
+        await opmaat(['verify', '--data', server.data]);
+        await server.stop({ remove: true });
+    }
+});
