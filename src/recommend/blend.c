@@ -22,7 +22,8 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, AHEAD_FIRST = 96, SAMPLED = 64, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200 };
+enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, AHEAD_FIRST = 96, SAMPLED = 64, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200,
+    FURTHER = 5 };
 
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
@@ -190,6 +191,7 @@ struct kitchen {
     const struct recommend_query *q;
     struct context context;
     struct neighbours near[2]; isize near_sets;         /* of the model, and of its fresh part */
+    isize near_most;                                    /* so many of each */
     arena *a;
     struct tally known; /* item -> index into candidates, by its place in the tally */
     struct candidate *candidates; isize cap;
@@ -449,8 +451,8 @@ static struct feed session_feed(struct kitchen *k)
     const struct context *c = &k->context;
     const struct model *fresh = atomic_load_explicit(&k->m->fresh, memory_order_acquire);
     if (!k->near_sets) {
-        k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->a);
-        if (fresh) k->near[k->near_sets++] = sknn_neighbours(fresh, c->session, c->session_n, k->a);
+        k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->near_most, k->a);
+        if (fresh) k->near[k->near_sets++] = sknn_neighbours(fresh, c->session, c->session_n, k->near_most, k->a);
     }
     return heap_feed(k, RECOMMENDER_SESSION, sknn_score(k->m, k->near, k->near_sets, c->latest, k->q->content, k->a));
 }
@@ -637,6 +639,26 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     }
 }
 
+/* What the likest sessions hold is a list nearly always. Where a filter leaves too little of it there are more of them. */
+static bool may_look_further(const struct kitchen *k)
+{
+    for (isize set = 0; set < k->near_sets && k->listed < k->q->limit; set++)
+        if (k->near[set].n == k->near_most) return true;
+    return false;
+}
+
+static void look_further(struct kitchen *k)
+{
+    k->near_sets = 0;
+    k->near_most *= FURTHER;
+    k->listed = 0;
+    for (isize i = 0; i < k->known.n; i++) {
+        k->candidates[i].placed = false;
+        memset(k->candidates[i].parts, 0, sizeof k->candidates[i].parts);
+    }
+    serve_tier(k, k->q->mix, k->q->mix_n, false);
+}
+
 /* Where people look at one thing twice running, that is the likeliest next thing of all. */
 static void place_latest(struct kitchen *k)
 {
@@ -802,7 +824,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     bounded.limit = min_isize(max_isize(query->limit, 0), LIMIT_MAX);
     query = &bounded;
     assert(query->mix_n <= RECOMMENDERS && query->fallback_n <= RECOMMENDERS);
-    struct kitchen k = { .m = model, .q = query, .a = a };
+    struct kitchen k = { .m = model, .q = query, .near_most = model ? model->options.neighbours : 0, .a = a };
     k.list = arena_new(a, struct recommended, query->limit + 1);
     *out = k.list;
     if (!model || query->limit == 0) return 0;
@@ -811,6 +833,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     context_read(&k.context, model, query, a);
 
     serve_tier(&k, query->mix, query->mix_n, false);
+    if (may_look_further(&k)) look_further(&k);
     for (isize i = 0; i < query->fallback_n && k.listed < query->limit; i++)
         serve_tier(&k, &query->fallback[i], 1, true);
     place_latest(&k);

@@ -206,8 +206,8 @@ isize quiz_reason(const struct model *m, const u64 *facets, isize n, u32 item);
 struct neighbour { u32 session, shared; f64 similarity; u32 anchor, ago; };
 struct neighbours { const struct model *of; struct neighbour *at; isize n; };
 
-/* `items`: what the session asked about holds, latest first, distinct. */
-struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, arena *a);
+/* `items`: what the session asked about holds, latest first, distinct. The `wanted` likest, or as many as there are. */
+struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a);
 /* Every item of the neighbours but `latest`, scored, in no order. `sets` of neighbours: a model's and its fresh part's. m says what
  * is content. */
 struct tally sknn_score(const struct model *m, const struct neighbours *near, isize sets, u32 latest, bool content, arena *a);

@@ -32,7 +32,7 @@ static const f64 basket_weight = 2;                     /* bought together says 
 struct recommend_options recommend_defaults(void)
 {
     return (struct recommend_options){
-        .sessions_per_item = 1000, .neighbours = 500, .session_items = 10, .kept = 100,
+        .sessions_per_item = 1000, .neighbours = 100, .session_items = 10, .kept = 100,
         .session_decay_days = 30, .idf = 1, .position_decay = 3, .distance_decay = 5,
         .heard = 100, .cooc_row = 100, .cooc_decay_days = 90, .cooc_shrink = 1, .cooc_norm = .5, .cooc_step = .6,
         .rules_window = 5, .rules_norm = .5, .rules_step = .6,

@@ -556,7 +556,9 @@ static void far_down_the_order_is_the_same_as_at_the_top(void **state)
             there[item] = true;
         }
     }
-    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
+    struct recommend_options o = recommend_defaults();
+    o.neighbours = 500;                                 /* all of them: one order, whatever is asked of it */
+    struct model *m = model_build(w->at, w->n, ITEMS, NOW, &o, NULL);
     arena a = { 0 };
     struct recommended *all, *some;
     struct recommend_query q = { .product = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = ITEMS };
@@ -574,6 +576,39 @@ static void far_down_the_order_is_the_same_as_at_the_top(void **state)
             if (one_in_seventeen(NULL, all[i].item)) assert_int_equal(some[at++].item, all[i].item);
         assert_int_equal(at, k);
     }
+    arena_fini(&a);
+    mem_free(w);
+    model_free(m);
+}
+
+/* The likest hundred sessions hold none of what is let through; those behind them hold it. */
+static bool only_seldom(void *ctx, u32 item)
+{
+    (void)ctx;
+    return item >= 200;
+}
+
+static void a_filter_is_looked_beyond_the_likest_sessions_for(void **state)
+{
+    (void)state;
+    struct world *w = mem_new(sizeof *w);
+    for (u32 s = 1; s <= 300; s++) {
+        did(w, s, 1, 10 + s, INTERACTION_VIEWED);
+        did(w, s, s <= 150 ? 10 + s % 20 : 200 + s % 20, 9 + s, INTERACTION_VIEWED);
+    }
+    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
+    arena a = { 0 };
+    struct recommended *list;
+    struct recommend_query q = { .product = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 20, .eligible = only_seldom };
+    isize n = recommend(m, &q, &a, &list);
+    assert_int_equal(n, 20);
+    the_list_is_sound(list, n);
+    for (isize i = 0; i < n; i++) assert_true(list[i].item >= 200);
+    q.limit = 10;
+    q.eligible = NULL;
+    n = recommend(m, &q, &a, &list);
+    assert_int_equal(n, 10);
+    for (isize i = 0; i < n; i++) assert_true(list[i].item < 200 && list[i].because_n > 0 && list[i].because[0] == 1);
     arena_fini(&a);
     mem_free(w);
     model_free(m);
@@ -611,6 +646,7 @@ int main(void)
         cmocka_unit_test(any_order_of_interactions_gives_the_same_lists),
         cmocka_unit_test(what_is_seen_after_the_build_is_recommended),
         cmocka_unit_test(far_down_the_order_is_the_same_as_at_the_top),
+        cmocka_unit_test(a_filter_is_looked_beyond_the_likest_sessions_for),
         cmocka_unit_test(names_go_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

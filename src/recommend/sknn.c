@@ -49,37 +49,53 @@ static void find_anchor(const struct model *m, struct neighbour *near, const u32
     near->anchor = at - from;
 }
 
-struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, arena *a)
+/* Posting lists that are being merged, by the place of their item. In the queue stand the next session of each, above its list's place,
+ * falling: the newest is the last. */
+struct merge { struct { const u32 *next, *end; } lists[CONTEXT_MAX]; u64 queue[CONTEXT_MAX]; isize n; };
+enum { PLACE_BITS = 8 };
+
+static void merge_put(struct merge *g, isize place)
 {
-    const u32 *head[CONTEXT_MAX], *end[CONTEXT_MAX];
-    u32 bit[CONTEXT_MAX];
-    f64 weight[CONTEXT_MAX];
-    isize lists = 0, longest = 0;
+    if (g->lists[place].next == g->lists[place].end) return;
+    u64 key = (u64)*g->lists[place].next << PLACE_BITS | (u64)place;
+    isize i = g->n++;
+    for (; i > 0 && g->queue[i - 1] < key; i--) g->queue[i] = g->queue[i - 1];
+    g->queue[i] = key;
+}
+
+static u32 merge_session(const struct merge *g) { return (u32)(g->queue[g->n - 1] >> PLACE_BITS); }
+
+static isize merge_take(struct merge *g)
+{
+    isize place = (isize)(g->queue[--g->n] & ((1 << PLACE_BITS) - 1));
+    g->lists[place].next++;
+    merge_put(g, place);
+    return place;
+}
+
+struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
+{
+    struct merge g = { .n = 0 };
+    isize longest = 0;
     for (isize p = 0; p < min_isize(n, m->options.session_items); p++) {
-        if (items[p] >= m->items || m->posting_from[items[p]] == m->posting_from[items[p] + 1]) continue;
-        head[lists] = m->postings + m->posting_from[items[p]];
-        end[lists] = m->postings + m->posting_from[items[p] + 1];
-        longest += end[lists] - head[lists];
-        bit[lists] = 1U << p;
-        weight[lists++] = m->position_weight[p];
+        if (items[p] >= m->items) continue;
+        g.lists[p].next = m->postings + m->posting_from[items[p]];
+        g.lists[p].end = m->postings + m->posting_from[items[p] + 1];
+        longest += g.lists[p].end - g.lists[p].next;
+        merge_put(&g, p);
     }
     isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0;
     struct neighbour *met = arena_room(a, struct neighbour, most + 1);
-    struct topk best = topk_new(a, min_isize(m->options.neighbours, most + 1));
-    while (lists > 0 && met_n < most) {
-        u32 session = UINT32_MAX;
-        for (isize l = 0; l < lists; l++) session = *head[l] < session ? *head[l] : session;
+    struct topk best = topk_new(a, min_isize(wanted, most + 1));
+    while (g.n > 0 && met_n < most) {
         struct neighbour *near = &met[met_n];
-        *near = (struct neighbour){ .session = session };
-        for (isize l = lists; l-- > 0;) {
-            if (*head[l] != session) continue;
-            near->shared |= bit[l];
-            near->similarity += weight[l];
-            if (++head[l] < end[l]) continue;
-            lists--;                                    /* this list is done: the last takes its place */
-            head[l] = head[lists]; end[l] = end[lists]; bit[l] = bit[lists]; weight[l] = weight[lists];
+        *near = (struct neighbour){ .session = merge_session(&g) };
+        while (g.n > 0 && merge_session(&g) == near->session) {
+            isize place = merge_take(&g);
+            near->shared |= 1U << place;
+            near->similarity += m->position_weight[place];
         }
-        near->similarity *= (f64)m->session_weight[session];
+        near->similarity *= (f64)m->session_weight[near->session];
         topk_add(&best, (u32)met_n++, near->similarity);
     }
     struct neighbours out = { m, arena_room(a, struct neighbour, best.n + 1), best.n };
