@@ -22,13 +22,13 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, AHEAD_FIRST = 96, SAMPLED = 64, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200,
-    FURTHER = 5 };
+enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, AHEAD_FIRST = 64, SAMPLED = 64, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200,
+    FURTHER = 5, FIRST_SPARE = 4 };
 
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
 static const f64 preference_step = .7;                  /* the next of the mix counts so much */
-static const f64 too_faint = .01;                       /* what counts so little is not looked up */
+static const f64 too_faint = .03;                       /* what counts so little is not looked up */
 static const f64 history_beside_cart = .3;
 
 static const char *const names[RECOMMENDERS] = {
@@ -160,7 +160,7 @@ struct feed {
     isize ahead;
     f64 below;
     isize taken;
-    f64 weight, best;                                   /* best: of an eligible one; 0: none was drawn */
+    f64 weight, best, last;                             /* best: of an eligible one; 0: none was drawn. last: nothing left is above */
     u8 recommender;
     struct tally found;                                 /* what a heap is filled from, and scores by item: these, or */
     const f32 *by_item; u32 items;                      /* these, of so many */
@@ -182,8 +182,7 @@ static f64 feed_score(const struct feed *f, u32 item)
 struct candidate {
     u32 item;
     bool asked, eligible, placed;
-    isize place;
-    f64 parts[RECOMMENDERS], boost, score;
+    f64 parts[RECOMMENDERS], boost;
 };
 
 struct kitchen {
@@ -199,9 +198,10 @@ struct kitchen {
     f64 total_weight;
 };
 
+/* Nobody can guess which of two it is, the processor neither: so nothing branches on it. */
 static bool is_before(struct scored a, struct scored b)
 {
-    return a.score > b.score || (a.score >= b.score && a.id < b.id);
+    return (int)(a.score > b.score) | ((int)(a.score >= b.score) & (int)(a.id < b.id));
 }
 
 static void heap_down(struct scored *at, isize n, isize i)
@@ -209,7 +209,7 @@ static void heap_down(struct scored *at, isize n, isize i)
     if (n == 0) return;
     struct scored moving = at[i];
     for (isize child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && is_before(at[child + 1], at[child])) child++;
+        if (child + 1 < n) child += is_before(at[child + 1], at[child]);
         if (!is_before(at[child], moving)) break;
         at[i] = at[child];
     }
@@ -242,17 +242,17 @@ static bool block_draw(struct feed *f, struct scored *out)
 /* A score that about `want` of those below f->below reach, as some of them say; 0: all do. */
 static f64 score_reached(const struct feed *f, isize want)
 {
-    f64 sample[SAMPLED];
-    isize n = 0, looked = 0, step = f->found.n / SAMPLED + 1;
-    for (isize i = 0; i < f->found.n; i += step, looked++) {
+    f64 best[SAMPLED];
+    isize step = f->found.n / SAMPLED + 1, looked = (f->found.n + step - 1) / step, place = want * looked / max_isize(f->found.n, 1), n = 0;
+    if (place >= looked) return 0;
+    for (isize i = 0; i < f->found.n; i += step) {
         f64 score = f->found.at[i].score;
-        if (!(score > 0 && score < f->below)) continue;
-        isize at = n++;
-        for (; at > 0 && sample[at - 1] < score; at--) sample[at] = sample[at - 1];
-        sample[at] = score;
+        if (!(score > 0 && score < f->below) || (n > place && score <= best[place])) continue;
+        isize at = n > place ? place : n++;
+        for (; at > 0 && best[at - 1] < score; at--) best[at] = best[at - 1];
+        best[at] = score;
     }
-    isize place = want * looked / max_isize(f->found.n, 1);
-    return place < n ? sample[place] : 0;
+    return place < n ? best[place] : 0;
 }
 
 static bool heap_fill(struct feed *f)
@@ -533,8 +533,9 @@ static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
 {
     struct scored drawn;
     while (f->taken < want) {
-        if (!feed_draw(f, &drawn)) return false;
-        if (drawn.score <= 0) return false;
+        bool there = feed_draw(f, &drawn) && drawn.score > 0;
+        f->last = there ? drawn.score : 0;
+        if (!there) return false;
         if (drawn.id == k->context.latest && f->recommender != RECOMMENDER_RECENT && f->recommender != RECOMMENDER_REPLENISH) continue;
         struct candidate *c = candidate_of(k, drawn.id);
         if (!may_stand(k, c) || role_is_taken(k, f, drawn.id)) continue;
@@ -594,7 +595,7 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
         for (isize f = 0; f < feeds_n && !below; f++)
             r->heights[feeds[f].recommender] = (u8)lround(255 * fmin(1, c->parts[feeds[f].recommender] / feeds[f].weight));
         c->placed = true;
-        c->place = k->listed++;
+        k->listed++;
     }
 }
 
@@ -613,6 +614,16 @@ void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out)
     for (isize i = 0; i < mix_n; i++) out[mix[i]] = weight_of(&q, mix[i], i);
 }
 
+/* Whether nothing that was not drawn yet could take a place: what stands below the last drawn of every feed cannot add up to more than they
+ * do. A boost may lift anything, and only those drawn know of it. */
+static bool is_settled(const struct kitchen *k, const struct feed *feeds, isize n)
+{
+    f64 most = 0;
+    if (k->q->boost || k->listed < k->q->limit) return false;
+    for (isize i = 0; i < n; i++) most += feeds[i].best > 0 ? feeds[i].weight * feeds[i].last / feeds[i].best : 0;
+    return k->list[k->listed - 1].score > most / k->total_weight;
+}
+
 static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool below)
 {
     struct feed feeds[RECOMMENDERS];
@@ -627,7 +638,9 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     }
     /* With one feed and nothing to reorder it, the first that are eligible are the list. */
     bool plain = n == 1 && !k->q->boost && !k->q->group;
-    for (isize want = plain ? k->q->limit : max_isize(DRAW_FIRST, 2 * k->q->limit);; want *= 4) {
+    /* Half as many again are enough most times; when not, what they left open is settled by as many as always were. */
+    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit);
+    for (isize want = plain ? k->q->limit : below || k->q->boost ? whole : min_isize(whole, FIRST_SPARE + k->q->limit * 3 / 2);; want = want < whole ? whole : 4 * want) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
         while (k->listed > before) { /* what comes now may stand higher: places are taken anew */
@@ -635,7 +648,7 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
             candidate_of(k, item)->placed = false;
         }
         place(k, feeds, n, below);
-        if (k->listed == k->q->limit || !more) return;
+        if (!more || (k->listed == k->q->limit && (plain || want >= whole || is_settled(k, feeds, n)))) return;
     }
 }
 
@@ -681,19 +694,20 @@ static void place_latest(struct kitchen *k)
 
 /* What each item of the context gave to each item of the list. `listed` has a bit for each item of the list, by its last
  * six: of the thousands that gave something, most are not on it. */
+enum { CHAINS = 256 };
 struct reasons {
     const struct kitchen *k;
     u64 listed;
+    i16 first[CHAINS], *next;       /* places by their item's last eight bits; -1: no more */
     f64 (*session)[CONTEXT_MAX];    /* place by item of the session */
     f64 *heard, *now;               /* place by item heard: of all tables; of the one looked at */
 };
 
 static isize place_of(const struct reasons *reasons, u32 item)  /* -1: not on the list */
 {
-    const struct kitchen *k = reasons->k;
-    if (!(reasons->listed >> (item & 63) & 1)) return -1;
-    isize at = tally_find(&k->known, item);
-    return at >= 0 && k->candidates[at].placed ? k->candidates[at].place : -1;
+    isize at = reasons->first[item % CHAINS];
+    while (at >= 0 && reasons->k->list[at].item != item) at = reasons->next[at];
+    return at;
 }
 
 static void session_gave(void *ctx, u32 item, isize ago, f64 score)
@@ -785,9 +799,13 @@ static void explain(struct kitchen *k)
     isize n = k->context.heard_n;
     struct reasons reasons = { .k = k, .heard = arena_new(k->a, f64, k->listed * n + 1), .now = arena_new(k->a, f64, k->listed * n + 1) };
     reasons.session = arena_alloc(k->a, (isize)sizeof *reasons.session, (isize)_Alignof(f64), k->listed + 1);
+    reasons.next = arena_room(k->a, i16, k->listed + 1);
+    memset(reasons.first, -1, sizeof reasons.first);
     u32 by = 0;
     for (isize i = 0; i < k->listed; i++) {
         reasons.listed |= (u64)1 << (k->list[i].item & 63);
+        reasons.next[i] = reasons.first[k->list[i].item % CHAINS];
+        reasons.first[k->list[i].item % CHAINS] = (i16)i;
         for (u8 r = 0; r < RECOMMENDERS; r++) by |= (u32)(k->list[i].parts[r] > 0) << r;
     }
     for (isize set = 0; set < k->near_sets && (by >> RECOMMENDER_SESSION & 1); set++)

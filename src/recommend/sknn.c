@@ -17,8 +17,6 @@
  * the session; to hide those costs more than half of all hits. */
 #include "recommend/inside.h"
 
-enum { FOUND_AGAIN = 4 };                               /* an item is found so often, about: room is made for the rest */
-
 struct tally tally_new(arena *a, isize expected)
 {
     isize slots = 16;
@@ -73,6 +71,20 @@ static isize merge_take(struct merge *g)
     return place;
 }
 
+/* Keeps the `wanted` likest where they stand, of the equally like the newest; `alike` has the likenesses, to be moved about. */
+static isize likest(struct neighbour *met, isize n, f32 *alike, isize wanted)
+{
+    if (n <= wanted) return n;
+    f32 least = largest(alike, n, wanted);
+    isize kept = 0, equals = wanted;
+    for (isize i = 0; i < n; i++) equals -= (f32)met[i].similarity > least;
+    for (isize i = 0; i < n; i++) {
+        f32 is = (f32)met[i].similarity;
+        if (is >= least && (is > least || equals-- > 0)) met[kept++] = met[i];
+    }
+    return kept;
+}
+
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
 {
     struct merge g = { .n = 0 };
@@ -86,7 +98,7 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     }
     isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0;
     struct neighbour *met = arena_room(a, struct neighbour, most + 1);
-    struct topk best = topk_new(a, min_isize(wanted, most + 1));
+    /* Sessions lie all over the memory: what is read of each is sent for before, so that the waits are one wait. */
     while (g.n > 0 && met_n < most) {
         struct neighbour *near = &met[met_n];
         *near = (struct neighbour){ .session = merge_session(&g) };
@@ -95,17 +107,18 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
             near->shared |= 1U << place;
             near->similarity += m->position_weight[place];
         }
-        near->similarity *= (f64)m->session_weight[near->session];
-        topk_add(&best, (u32)met_n++, near->similarity);
+        __builtin_prefetch(&m->session_weight[near->session]);
+        met_n++;
     }
-    struct neighbours out = { m, arena_room(a, struct neighbour, best.n + 1), best.n };
-    /* Sessions lie all over the memory: each is sent for before it is read, so that the waits are one wait. */
-    for (isize i = 0; i < best.n; i++) {
-        out.at[i] = met[best.at[i].id];
-        __builtin_prefetch(&m->session_from[out.at[i].session]);
+    f32 *alike = arena_room(a, f32, met_n + 1);
+    for (isize i = 0; i < met_n; i++) {
+        met[i].similarity *= (f64)m->session_weight[met[i].session];
+        alike[i] = (f32)met[i].similarity;
     }
-    for (isize i = 0; i < best.n; i++) __builtin_prefetch(&m->session_items[m->session_from[out.at[i].session]]);
-    for (isize i = 0; i < best.n; i++) find_anchor(m, &out.at[i], items);
+    struct neighbours out = { m, met, likest(met, met_n, alike, wanted) };
+    for (isize i = 0; i < out.n; i++) __builtin_prefetch(&m->session_from[out.at[i].session]);
+    for (isize i = 0; i < out.n; i++) __builtin_prefetch(&m->session_items[m->session_from[out.at[i].session]]);
+    for (isize i = 0; i < out.n; i++) find_anchor(m, &out.at[i], items);
     return out;
 }
 
@@ -139,7 +152,7 @@ struct tally sknn_score(const struct model *m, const struct neighbours *near, is
             most += s.to - s.from;
         }
     }
-    struct tally tally = tally_new(a, min_isize(most / FOUND_AGAIN, items));
+    struct tally tally = tally_new(a, min_isize(most, items));
     const bool contents = m->contents > 0;
     for (isize set = 0; set < sets; set++) {
         const struct model *of = near[set].of;
