@@ -69,7 +69,7 @@ void catalog_free(struct catalog *c)
     if (!c) return;
     for (isize i = 0; i < CHUNKS; i++) {
         struct slot *chunk = atomic_load(&c->chunks[i]);
-        for (isize k = 0; chunk && k < CHUNK; k++) mem_free(atomic_load(&chunk[k].held));
+        for (isize k = 0; chunk && k < CHUNK; k++) held_free(atomic_load(&chunk[k].held));
         mem_free(chunk);
     }
     for (isize i = 0; i < CATEGORY_CHUNKS; i++) {
@@ -427,7 +427,7 @@ static void publish(struct catalog *c, const struct item_state *state)
     (void)map_put(c->keys, hash128(held->state.item.key, c->seed), id.v);
     if (id.v > atomic_load(&c->count)) atomic_store_explicit(&c->count, id.v, memory_order_release);
     note_change(c, id);
-    rcu_defer_free(old);
+    if (old) rcu_defer(held_free, old);
 }
 
 static void commit(struct catalog *c, const struct item_state *state)

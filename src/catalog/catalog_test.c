@@ -387,6 +387,38 @@ static void an_item_prints_as_the_api_says(void **state)
     catalog_free(c);
 }
 
+static str printed(const struct catalog *c, item_id id, const char *market, const char *locale)
+{
+    struct buf out = { .arena = &a };
+    struct jsonw w = { .out = &out };
+    jsonw_begin(&w, '{');
+    item_print(catalog_item(c, id), str_of(market), str_of(locale), &w);
+    jsonw_key_bool(&w, "more", true);
+    jsonw_end(&w, '}');
+    return buf_str(&out);
+}
+
+/* What was printed before is kept by market and language, a few of them, and is gone once the item changes. */
+static void an_item_prints_the_same_again_and_anew_when_it_changed(void **state)
+{
+    (void)state;
+    static const char *const languages[] = { "en", "nb", "nl", "de", "fr", "en", "nb", "nl", "de", "fr" };
+    static const char *const titles[] = { "Blue", "Blå", "Blauw", "Blau", "Bleu" };
+    struct catalog *c = catalog_new();
+    item_id id = put(c, "{\"product_key\":\"x\",\"title\":{\"en\":\"Blue\",\"nb\":\"Blå\",\"nl\":\"Blauw\",\"de\":\"Blau\",\"fr\":\"Bleu\"},\"stock\":1}", T0);
+    for (isize i = 0; i < countof(languages); i++)
+        assert_true(str_eq(printed(c, id, "", languages[i]),
+                           arena_printf(&a, "{\"product_key\":\"x\",\"title\":\"%s\",\"in_stock\":true,\"more\":true}", titles[i % countof(titles)])));
+    put(c, "{\"product_key\":\"x\",\"price\":\"3\",\"currency\":\"EUR\",\"prices\":[{\"market\":\"no\",\"price\":\"5\",\"currency\":\"NOK\"}]}", T0);
+    for (int again = 0; again < 2; again++) {
+        assert_true(str_find(printed(c, id, "no", "en"), S("\"minor\":500,\"currency\":\"NOK\"")) > 0);
+        assert_true(str_find(printed(c, id, "", "en"), S("\"minor\":300,\"currency\":\"EUR\"")) > 0);
+    }
+    put(c, "{\"product_key\":\"x\",\"stock\":0}", T0);
+    assert_true(str_find(printed(c, id, "no", "en"), S("\"in_stock\":false")) > 0);
+    catalog_free(c);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -413,6 +445,7 @@ int main(void)
         TEST(any_field_that_changes_changes_the_digest),
         TEST(what_is_wrong_with_an_item_is_named),
         TEST(an_item_prints_as_the_api_says),
+        TEST(an_item_prints_the_same_again_and_anew_when_it_changed),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     arena_fini(&a);

@@ -499,7 +499,55 @@ void item_print_named(const struct catalog *catalog, item_id item, struct jsonw 
     if (title.len) jsonw_key_str(w, "title", title);
 }
 
-void item_print(const struct item *item, str market, str locale, struct jsonw *w)
+/* What was printed of an item is kept with it until it changes: a shop shows the same items over and over. A few markets and
+ * locales of each, none that is long, and of all items no more than PRINTED_BYTES_MAX. */
+enum { PRINTED_MOST = 4, PRINTED_TEXT_MAX = 4 << 10, PRINTED_BYTES_MAX = 64 << 20 };
+struct printed { struct printed *next; str market, locale, text; isize bytes; };
+static _Atomic isize printed_bytes;
+
+static str placed(char **at, str s)
+{
+    str copy = { *at, s.len };
+    if (s.len) memcpy(*at, s.ptr, (size_t)s.len);
+    *at += s.len;
+    return copy;
+}
+
+static const struct printed *printed_find(struct printed *first, str market, str locale)
+{
+    const struct printed *p = first;
+    while (p && (!str_eq(p->locale, locale) || !str_eq(p->market, market))) p = p->next;
+    return p;
+}
+
+/* Threads that print it at once may each lose what the other kept: it is printed again. */
+static void printed_keep(struct held *held, struct printed *first, str market, str locale, str text)
+{
+    isize there = 0, bytes = (isize)sizeof(struct printed) + market.len + locale.len + text.len;
+    for (const struct printed *p = first; p; p = p->next) there++;
+    if (there == PRINTED_MOST || bytes > PRINTED_TEXT_MAX || atomic_load(&printed_bytes) + bytes > PRINTED_BYTES_MAX) return;
+    struct printed *p = mem_new(bytes);
+    char *at = (char *)(p + 1);
+    *p = (struct printed){ first, placed(&at, market), placed(&at, locale), placed(&at, text), bytes };
+    atomic_fetch_add(&printed_bytes, bytes);
+    if (atomic_compare_exchange_strong(&held->printed, &first, p)) return;
+    atomic_fetch_sub(&printed_bytes, bytes);
+    mem_free(p);
+}
+
+void held_free(void *what)
+{
+    struct held *held = what;
+    if (!held) return;
+    for (struct printed *p = atomic_load(&held->printed), *next; p; p = next) {
+        next = p->next;
+        atomic_fetch_sub(&printed_bytes, p->bytes);
+        mem_free(p);
+    }
+    mem_free(held);
+}
+
+static void print_fields(const struct item *item, str market, str locale, struct jsonw *w)
 {
     jsonw_key_str(w, item->kind == ITEM_CONTENT ? "content_key" : "product_key", item->key);
     jsonw_key_str(w, "title", item_text(item->titles, item->titles_n, locale));
@@ -519,4 +567,15 @@ void item_print(const struct item *item, str market, str locale, struct jsonw *w
     if (p->lowest_30d_minor) print_money(w, "lowest_30d", p->lowest_30d_minor, p->currency);
     print_text(w, "price_list", p->market);
     jsonw_end(w, '}');
+}
+
+void item_print(const struct item *item, str market, str locale, struct jsonw *w)
+{
+    struct held *held = held_with(item);
+    struct printed *first = atomic_load_explicit(&held->printed, memory_order_acquire);
+    const struct printed *kept = printed_find(first, market, locale);
+    if (kept) { jsonw_raw(w, kept->text); return; }
+    isize from = w->out->len + w->comma;
+    print_fields(item, market, locale, w);
+    printed_keep(held, first, market, locale, str_from(buf_str(w->out), from));
 }

@@ -30,11 +30,14 @@ struct item_state {
     u8 said_n;
 };
 
-/* The block: the state, then everything it points to. The remark is no part of the state: each block begins without. */
-struct held { struct item_state state; struct hash128 digest; _Atomic u64 remark; };
+/* The block: the state, then everything it points to. The remark and what was printed of it are no part of the state: each block begins
+ * without. */
+struct printed;
+struct held { struct item_state state; struct hash128 digest; _Atomic u64 remark; _Atomic(struct printed *) printed; };
 
 void item_state_visit(struct codec *c, struct item_state *state);
 struct held *item_hold(const struct item_state *state);
+void held_free(void *held);                             /* null is fine */
 
 /* Brings the item's price history up to the prices it now has, at `at_ms`, and fills every lowest_30d_minor. */
 void item_prices_settle(struct item_state *state, i64 at_ms, arena *a);
