@@ -5,6 +5,7 @@
  *   ingest     batches of 40, and one event a request
  *   decide     three placements, with and without events
  *   recommend  ten items of a strategy
+ *   build      decisions while models are built, beside as many while none is
  *   import     one event a request while a million lines of orders come in
  *   start      after a clean stop, after kill -9; bytes an event, memory a person
  *   session    neighbours of a session, on the shared example sessions (--shared FOLDER)
@@ -23,7 +24,7 @@
 #include "bench.h"
 #include "http/http.h"
 
-enum { ROUNDS_MAX = 15, CONNECTIONS = 64,
+enum { ROUNDS_MAX = 15, CONNECTIONS = 64, BUILD_MAX_US = 180000000,
     WAITING = 256,                                      /* connections where an answer waits for a commit, or a request for its time */
     SYNC_BYTES = 4096, BATCH_SYNC_BYTES = 256 << 10 };
 
@@ -140,24 +141,31 @@ static void report_latency(const char *name, const struct latencies *l, f64 rate
 
 /* ---- setting up --------------------------------------------------------------------------------------- */
 
+static str models_card(struct bench *b)
+{
+    struct http_header key = { S("Authorization"), arena_printf(&b->a, "Bearer %.*s", STR_FMT(b->key)) };
+    struct http_fetch ask = { .url = arena_printf(&b->a, "http://127.0.0.1:%d/v1/models", b->server.port), .headers = &key, .headers_n = 1,
+                              .bytes_max = 1 << 20, .timeout_ms = 10000, .method = METHOD_GET };
+    struct http_fetched card;
+    struct diag diag = { .arena = &b->a };
+    return http_fetch(&ask, &b->a, &card, &diag) == ERR_OK ? card.body : S("");
+}
+
 /* Until the recommenders have learnt: a row of bestsellers is quicker than what is measured here. The builder steps aside for
  * everything else, so this may take a while. */
 static void wait_for_model(struct bench *b)
 {
     i64 began = clock_monotonic_us();
-    struct http_header key = { S("Authorization"), arena_printf(&b->a, "Bearer %.*s", STR_FMT(b->key)) };
-    struct http_fetch ask = { .url = arena_printf(&b->a, "http://127.0.0.1:%d/v1/models", b->server.port), .headers = &key, .headers_n = 1,
-                              .bytes_max = 1 << 20, .timeout_ms = 10000, .method = METHOD_GET };
-    while (clock_monotonic_us() - began < 180000000) {
-        struct http_fetched card;
-        struct diag diag = { .arena = &b->a };
-        bool there = http_fetch(&ask, &b->a, &card, &diag) == ERR_OK;
-        isize at = there ? str_find(card.body, S("\"interactions\":")) : -1;
-        if (at >= 0 && strtoll(card.body.ptr + at + 15, NULL, 10) > 0) return;
+    while (clock_monotonic_us() - began < BUILD_MAX_US) {
+        str card = models_card(b);
+        isize at = str_find(card, S("\"interactions\":"));
+        if (at >= 0 && strtoll(card.ptr + at + 15, NULL, 10) > 0) return;
         (void)usleep(200000);
     }
     give_up("no model was built in three minutes");
 }
+
+static bool is_building(struct bench *b) { return str_find(models_card(b), S("\"running\":true")) >= 0; }
 
 static void load_people(struct bench *b)
 {
@@ -236,6 +244,37 @@ static void bench_recommend(struct bench *b)
     report_latency("recommend_p99", &l, half, "1 ms");
 }
 
+struct building { struct series p50_ms, p99_ms, reference_p99_ms, busy; };
+
+static void measure_building(struct bench *b, str request, f64 rate, struct building *out)
+{
+    f64 began = builder_cpu_s(b->server.worker);
+    struct measured ours = measure(b, request, b->server.port, b->server.worker, rate, WAITING);
+    add(&out->busy, (builder_cpu_s(b->server.worker) - began) / ours.load.seconds);
+    add(&out->p50_ms, ours.load.p50_ms);
+    add(&out->p99_ms, ours.load.p99_ms);
+    add(&out->reference_p99_ms, measure(b, request, b->reference_port, b->reference, rate, WAITING).load.p99_ms);
+}
+
+/* A server that starts builds its models at once: first those that are quick, with which it then answers while it builds the rest. */
+static void bench_build(struct bench *b)
+{
+    str request = request_decide(&b->a, b->key);
+    struct building beside = { 0 }, alone = { 0 };
+    f64 half = measure(b, request, b->server.port, b->server.worker, 0, CONNECTIONS).load.rate / 2;
+    server_stop(&b->server);
+    (void)server_start(&b->server);
+    wait_for_model(b);
+    while (beside.p99_ms.n < ROUNDS_MAX && is_building(b)) measure_building(b, request, half, &beside);
+    for (i64 began = clock_monotonic_us(); is_building(b) && clock_monotonic_us() - began < BUILD_MAX_US;) (void)usleep(200000);
+    for (isize i = 0; i < max_isize(b->size.rounds, beside.p99_ms.n); i++) measure_building(b, request, half, &alone);
+    if (beside.p99_ms.n == 0) { (void)puts("# decide_during_build: the models were built before a round was over"); return; }
+    report("decide_during_build_p99", &beside.p99_ms, "ms", "p99 at %.0f/s while models are built (%.0f%% of a core), p50 %.2f ms, epoll loop's p99 %.2f ms; while none is (%.0f%%): "
+           "%.3f ms (%.3f..%.3f of %lld), p50 %.2f ms, epoll loop's p99 %.2f ms", half, 100 * median(&beside.busy), median(&beside.p50_ms), median(&beside.reference_p99_ms),
+           100 * median(&alone.busy), median(&alone.p99_ms), alone.p99_ms.at[0], alone.p99_ms.at[alone.p99_ms.n - 1], (long long)alone.p99_ms.n, median(&alone.p50_ms),
+           median(&alone.reference_p99_ms));
+}
+
 /* A file of orders is sent and folded while shoppers go on. */
 static void bench_import(struct bench *b)
 {
@@ -311,7 +350,7 @@ static void bench_session(struct bench *b)
 /* ---- main -------------------------------------------------------------------------------------------------- */
 
 static const struct { const char *name; void (*run)(struct bench *b); bool shop; } benches[] = {
-    { "ingest", bench_ingest, true }, { "decide", bench_decide, true }, { "recommend", bench_recommend, true }, { "import", bench_import, true }, { "start", bench_start, true }, { "session", bench_session, false },
+    { "ingest", bench_ingest, true }, { "decide", bench_decide, true }, { "recommend", bench_recommend, true }, { "build", bench_build, true }, { "import", bench_import, true }, { "start", bench_start, true }, { "session", bench_session, false },
 };
 
 static bool wanted(char **names, int n, const char *name)

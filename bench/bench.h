@@ -71,6 +71,7 @@ f64 server_start(struct server *server);                /* ms until /readyz answ
 void server_stop(struct server *server);                /* SIGTERM, and waits */
 void server_kill(struct server *server);                /* SIGKILL to both processes, and waits */
 f64 cpu_s(pid_t pid);                                   /* of all its threads, so far */
+f64 builder_cpu_s(pid_t pid);                           /* of those that stand back for all others: what builds models */
 f64 resident_mb(pid_t pid);
 void end_later(pid_t pid);                              /* give_up ends it too */
 
