@@ -299,6 +299,22 @@ const struct item *catalog_item(const struct catalog *c, item_id id)
     return held ? &held->state.item : NULL;
 }
 
+void catalog_expect(const struct catalog *c, const u32 *ids, isize n)
+{
+    for (isize i = 0; i < n; i++) __builtin_prefetch(slot_of(c, (item_id){ ids[i] }));
+    for (isize i = 0; i < n; i++) {
+        const struct held *held = held_of(c, (item_id){ ids[i] });
+        if (!held) continue;
+        __builtin_prefetch(held);
+        __builtin_prefetch(&held->state.item.stock);
+        __builtin_prefetch(&held->remark);
+    }
+    for (isize i = 0; i < n; i++) {
+        const struct item *item = catalog_item(c, (item_id){ ids[i] });
+        if (item && item->stock_n) __builtin_prefetch(item->stock);
+    }
+}
+
 isize catalog_count(const struct catalog *c) { return atomic_load_explicit(&c->count, memory_order_acquire); }
 bool catalog_described(const struct catalog *c)
 {

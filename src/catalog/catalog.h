@@ -87,6 +87,8 @@ item_id catalog_change(const struct catalog *catalog, u64 n);
 isize catalog_count(const struct catalog *catalog);     /* ids 1 .. count exist */
 item_id catalog_find(const struct catalog *catalog, str key);      /* product, variant or content key; 0 if unknown */
 const struct item *catalog_item(const struct catalog *catalog, item_id id);    /* null for 0 and unknown */
+/* Sends for what is read of items when they are asked about one after the other, so that the waits are one wait. Inside a bracket. */
+void catalog_expect(const struct catalog *catalog, const u32 *ids, isize n);
 bool catalog_described(const struct catalog *catalog);  /* true once any product was described by a feed */
 /* The first product an event names that nobody has described; empty: none, or the shop describes no catalogue. */
 str catalog_lacks(const struct catalog *catalog, const struct event *e);

@@ -360,6 +360,12 @@ static bool eligible(void *ctx, u32 id)
     return holds_of(p, p->filter, id);
 }
 
+static void expect(void *ctx, const u32 *items, isize n)
+{
+    const struct picking *p = ctx;
+    catalog_expect(p->q->world->catalog, items, n);
+}
+
 /* How often it was shown in a row, since the person last dealt with it. Rows that turn are remembered by item (fold/apply.c). */
 static isize shown_in_vain(const struct picking *p, u32 id)
 {
@@ -514,6 +520,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     know_place(q, &query);
     query.limit = limit;
     query.eligible = eligible;
+    query.expect = expect;
     query.boost = strategy && (strategy->boosts_n || p->likings_n || strategy->rotate < 1) ? boost : NULL;
     query.group = strategy && strategy->capped ? group : NULL;
     query.ctx = p;

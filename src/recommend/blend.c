@@ -255,7 +255,17 @@ static f64 score_reached(const struct feed *f, isize want)
     return place < n ? best[place] : 0;
 }
 
-static bool heap_fill(struct feed *f)
+/* The upper rows of a heap hold nearly all that is drawn next. */
+static void expect_upper(const struct kitchen *k, const struct feed *f)
+{
+    enum { UPPER = 31 };
+    u32 items[UPPER];
+    isize n = min_isize(f->n, UPPER);
+    for (isize i = 0; i < n; i++) items[i] = f->at[i].id;
+    if (k->q->expect) k->q->expect(k->q->ctx, items, n);
+}
+
+static bool heap_fill(const struct kitchen *k, struct feed *f)
 {
     if (!(f->below > 0)) return false;
     f64 least = score_reached(f, f->ahead);
@@ -263,16 +273,17 @@ static bool heap_fill(struct feed *f)
     for (isize i = 0; i < f->found.n; i++)
         if (all[i].score >= least && all[i].score < f->below && all[i].score > 0) f->at[f->n++] = all[i];
     for (isize i = f->n / 2; i-- > 0;) heap_down(f->at, f->n, i);
+    expect_upper(k, f);
     f->below = least;
     f->ahead *= 4;
     return f->n > 0;
 }
 
-static bool feed_draw(struct feed *f, struct scored *out)
+static bool feed_draw(const struct kitchen *k, struct feed *f, struct scored *out)
 {
     if (f->left) return block_draw(f, out);
     if (f->heap) {
-        if (f->n == 0 && !heap_fill(f)) return false;
+        if (f->n == 0 && !heap_fill(k, f)) return false;
         *out = f->at[0];
         f->at[0] = f->at[--f->n];
         heap_down(f->at, f->n, 0);
@@ -533,7 +544,7 @@ static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
 {
     struct scored drawn;
     while (f->taken < want) {
-        bool there = feed_draw(f, &drawn) && drawn.score > 0;
+        bool there = feed_draw(k, f, &drawn) && drawn.score > 0;
         f->last = there ? drawn.score : 0;
         if (!there) return false;
         if (drawn.id == k->context.latest && f->recommender != RECOMMENDER_RECENT && f->recommender != RECOMMENDER_REPLENISH) continue;

@@ -151,6 +151,7 @@ struct recommend_query {
     isize limit;
     /* Called for each candidate before it may take a place; false keeps it out (stock, filter rule, just bought, repeated …). */
     bool (*eligible)(void *ctx, u32 item);
+    void (*expect)(void *ctx, const u32 *items, isize n);       /* null: nobody cares; told of what it is likely asked of next, to send for it */
     f64 (*boost)(void *ctx, u32 item);                  /* null: 1 for all; multiplies the score */
     u32 (*group)(void *ctx, isize grouping, u32 item);  /* null: none; its category, its brand …; 0: in no group of that kind */
     isize max_per_group[GROUPINGS];                     /* by grouping; 0: no cap */
