@@ -625,12 +625,20 @@ void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out)
     for (isize i = 0; i < mix_n; i++) out[mix[i]] = weight_of(&q, mix[i], i);
 }
 
-/* Whether nothing that was not drawn yet could take a place: what stands below the last drawn of every feed cannot add up to more than they
- * do. A boost may lift anything, and only those drawn know of it. */
+/* Whether what nobody drew yet is worth no more than its scores say: a boost may lift anything, and what completes gives its part only to what
+ * is drawn of it. */
+static bool can_settle(const struct kitchen *k, const struct feed *feeds, isize n)
+{
+    bool can = !k->q->boost;
+    for (isize i = 0; i < n; i++) can &= !completes(feeds[i].recommender);
+    return can;
+}
+
+/* Whether nothing that was not drawn yet could take a place: what stands below the last drawn of every feed does not add up to the last of
+ * the list. */
 static bool is_settled(const struct kitchen *k, const struct feed *feeds, isize n)
 {
     f64 most = 0;
-    if (k->q->boost || k->listed < k->q->limit) return false;
     for (isize i = 0; i < n; i++) most += feeds[i].best > 0 ? feeds[i].weight * feeds[i].last / feeds[i].best : 0;
     return k->list[k->listed - 1].score > most / k->total_weight;
 }
@@ -649,9 +657,11 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     }
     /* With one feed and nothing to reorder it, the first that are eligible are the list. */
     bool plain = n == 1 && !k->q->boost && !k->q->group;
-    /* Half as many again are enough most times; when not, what they left open is settled by as many as always were. */
-    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit);
-    for (isize want = plain ? k->q->limit : below || k->q->boost ? whole : min_isize(whole, FIRST_SPARE + k->q->limit * 3 / 2);; want = want < whole ? whole : 4 * want) {
+    /* Twice as many as are wanted are a list. Half as many again are enough most times, and then it is known that they are. */
+    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit), want = whole;
+    if (plain) want = k->q->limit;
+    else if (!below && can_settle(k, feeds, n)) want = min_isize(whole, FIRST_SPARE + k->q->limit * 3 / 2);
+    for (;; want = want < whole ? whole : 4 * want) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
         while (k->listed > before) { /* what comes now may stand higher: places are taken anew */

@@ -9,6 +9,7 @@
 #include "base/rcu.h"
 
 #include <stdarg.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -614,6 +615,44 @@ static void a_filter_is_looked_beyond_the_likest_sessions_for(void **state)
     model_free(m);
 }
 
+static f64 as_it_is(void *ctx, u32 item)
+{
+    (void)ctx;
+    (void)item;
+    return 1;
+}
+
+/* A boost of one changes nothing but that nothing may be taken for settled: what is drawn beyond must not have mattered. */
+static void a_row_is_the_same_however_far_is_drawn(void **state)
+{
+    (void)state;
+    struct world *w = mem_new(sizeof *w);
+    for (u32 s = 1; s <= 500; s++)
+        for (u32 k = 0; k < 5; k++) {
+            u32 far = (s * 37 + k * k * 11) % 60;
+            did(w, s, 1 + (s * 7 % 200 + far * far / 60) % 280, 10 + s - k, k < 4 ? INTERACTION_VIEWED : INTERACTION_ADDED);
+        }
+    struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
+    arena a = { 0 };
+    for (u32 i = 1; i < 280; i++) {
+        struct recommended *drawn, *settled;
+        struct history_entry history[] = { { .at_ms = NOW - 60000, .item = 1 + i * 3 % 280, .quantity = 1, .type = EVENT_PRODUCT_VIEWED } };
+        struct recommend_query q = { .history = history, .history_n = 1, .product = i, .now_ms = NOW, .limit = 1 + i % 12, .mix_n = 3,
+                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
+        isize n = recommend(m, &q, &a, &settled);
+        q.boost = as_it_is;
+        assert_int_equal(recommend(m, &q, &a, &drawn), n);
+        for (isize k = 0; k < n; k++) {
+            assert_int_equal(settled[k].item, drawn[k].item);
+            assert_true(fabs(settled[k].score - drawn[k].score) < 1e-12);      /* the same sums in the same order */
+        }
+        arena_clear(&a);
+    }
+    arena_fini(&a);
+    mem_free(w);
+    model_free(m);
+}
+
 static void names_go_there_and_back(void **state)
 {
     (void)state;
@@ -647,6 +686,7 @@ int main(void)
         cmocka_unit_test(what_is_seen_after_the_build_is_recommended),
         cmocka_unit_test(far_down_the_order_is_the_same_as_at_the_top),
         cmocka_unit_test(a_filter_is_looked_beyond_the_likest_sessions_for),
+        cmocka_unit_test(a_row_is_the_same_however_far_is_drawn),
         cmocka_unit_test(names_go_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
