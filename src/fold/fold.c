@@ -178,16 +178,27 @@ static struct hash128 rest_digest(const struct fold *fold)
     return (struct hash128){ h.hi + fold->seen.digest.hi, h.lo + fold->seen.digest.lo };
 }
 
+struct fold_digest fold_digest_parts(const struct fold *fold)
+{
+    return (struct fold_digest){
+        .identity = identity_digest(fold->live.identity), .catalog = catalog_digest(fold->live.catalog),
+        .denials = denials_digest(fold->live.denials), .definitions = definitions_digest(fold->definitions), .orders = fold->orders.digest,
+        .cells = fold->cells.digest, .rest = rest_digest(fold),
+    };
+}
+
+void fold_digest_seal(struct fold_digest *d, u64 ref)
+{
+    const struct hash128 parts[] = { d->identity, d->people, d->catalog, d->denials, d->definitions, d->orders, d->cells, d->rest };
+    d->all = hash128((str){ (const char *)parts, sizeof parts }, ref);
+}
+
 struct fold_digest fold_digest(struct fold *fold)
 {
-    struct fold_digest d = {
-        .identity = identity_digest(fold->live.identity), .people = people_digest(fold->live.people),
-        .catalog = catalog_digest(fold->live.catalog), .denials = denials_digest(fold->live.denials),
-        .definitions = definitions_digest(fold->definitions), .orders = fold->orders.digest, .cells = fold->cells.digest,
-        .rest = rest_digest(fold),
-    };
-    const struct hash128 parts[] = { d.identity, d.people, d.catalog, d.denials, d.definitions, d.orders, d.cells, d.rest };
-    d.all = hash128((str){ (const char *)parts, sizeof parts }, fold->ref);
+    struct fold_digest d = fold_digest_parts(fold);
+    save_read_wait(fold);
+    d.people = people_digest(fold->live.people);
+    fold_digest_seal(&d, fold->ref);
     return d;
 }
 
@@ -256,13 +267,14 @@ static void state_free(struct fold *fold)
     mem_free(fold);
 }
 
-/* A replaced book is megabytes where a profile is one kilobyte. While somebody reads everybody in one bracket, what waits may grow to some
- * hundred megabytes before events wait for them. */
+/* A replaced book is megabytes where a profile is one kilobyte. While somebody reads everybody in one bracket, or the flush
+ * what it took, what waits may grow to some hundred megabytes before events wait for them. */
 static void settle(struct fold *fold)
 {
     isize waiting = rcu_waiting();
     if (waiting <= WAITING_MAX && !fold->book_replaced) return;
-    if (waiting <= WAITING_LONG_MAX && rcu_read_long()) return;
+    if (waiting <= WAITING_LONG_MAX && (rcu_read_long() || save_reads(fold))) return;
+    save_read_wait(fold);
     rcu_settle();
     fold->book_replaced = false;
 }

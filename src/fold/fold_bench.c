@@ -51,7 +51,8 @@ static void fold_record(struct bench *b)
         return;
     }
     b->fold->seen.added.n = 0;                          /* no flush takes them */
-    while (people_dirty_next(b->fold->live.people).v) {}
+    struct person_change *changed;
+    (void)people_take(b->fold->live.people, &b->a, &changed);
     while (identity_dirty_next(b->fold->live.identity)) {}
     while (orders_dirty_next(&b->fold->orders)) {}
     for (struct history_page page; people_page_next(b->fold->live.people, &page);) mem_free(page.entries);

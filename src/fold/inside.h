@@ -239,6 +239,10 @@ void eraser_stop(struct fold *fold);
 /* skip.c: before replaying; the entry must not be folded yet. */
 MUST_USE enum err fold_skip(struct log *log, u64 ref, i64 now_ms, struct diag *diag);
 
+/* fold.c: the digest without its people, and what is to be done when they are in it. */
+struct fold_digest fold_digest_parts(const struct fold *fold);
+void fold_digest_seal(struct fold_digest *digest, u64 ref);
+
 /* build.c */
 /* What models learn from, as it is now, and where it was done. On a thread known to rcu. */
 struct lessons_of_all { struct interaction *at; isize n; struct place *places; isize places_n; };
@@ -282,6 +286,8 @@ enum err save_open(struct fold *fold, const char *path, struct diag *diag);
 enum err save_load(struct fold *fold, struct diag *diag);
 void save_start(struct fold *fold);
 void save_tick(struct fold *fold, bool now);            /* hands what changed to the flush thread when it is time */
+bool save_reads(const struct fold *fold);               /* the flush thread still reads versions that may have been replaced */
+void save_read_wait(const struct fold *fold);
 void save_stop(struct fold *fold);
 /* The counts that do not follow from what stands in the log when somebody is erased, whole. */
 void rest_encode(const struct fold *fold, struct buf *out);

@@ -2,9 +2,10 @@
  *
  * save.c - state to SQLite behind the fold, and back at start-up.
  *
- * The fold's thread encodes what changed since last time into one batch of rows, true for one entry of the log; the
- * flush thread writes the batch and that entry's number in one transaction. One batch is under way at a time,
- * so a slow disk makes batches bigger and nothing waits. Start-up reads the rows and replays the log from the
+ * The fold's thread takes what changed since last time into one batch, true for one entry of the log: people as the versions they
+ * are (most of what changes, and dear to encode), the rest as rows. The flush thread encodes the people, so that no event waits for
+ * that, and writes the batch and that entry's number in one transaction. Until they are encoded nothing that was replaced is given back
+ * (save_reads). One batch is under way at a time, so a slow disk makes batches bigger and nothing waits. Start-up reads the rows and replays the log from the
  * entry after. The rows' bytes are what counts; the columns beside them are for people with `sqlite3`.
  *
  * The rows say which form they are of. Those of an older one are not read: what an older program made of an event may not be what this one
@@ -91,15 +92,22 @@ static const char empty_all[] =
     "DELETE FROM definition; DELETE FROM cell; DELETE FROM denial; DELETE FROM seen_page; DELETE FROM dead_letter; DELETE FROM decision;"
     "DELETE FROM outbox; DELETE FROM erasure";
 
-/* Encoding stops the fold, and acks wait for it: some thousands of people are some milliseconds, so a flush comes early rather than big. */
-enum { GATHER_PEOPLE = 2000 };
+/* Taking stops the fold, and acks wait for it: so many people are half a millisecond, so a flush comes early rather than big. */
+enum { TAKE_PEOPLE = 4096 };
 
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
 static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
 static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 3, [OUTBOX] = 4 };
 
-/* purge: what the store is searched for once this is written. */
-struct batch { arena a; struct purge *purge; struct { struct row *at; isize n, cap; } rows; u64 ref; bool anew; };     /* anew: in the place of all there is */
+struct batch {
+    arena a;
+    struct purge *purge;            /* what the store is searched for once this is written */
+    struct { struct row *at; isize n, cap; } rows;
+    struct person_change *people; isize people_n;       /* not rows yet */
+    struct fold_digest digest;      /* without the people, until they are rows */
+    u64 ref;
+    bool anew;                      /* in the place of all there is */
+};
 
 struct flush {
     struct fold *fold;
@@ -108,6 +116,7 @@ struct flush {
     pthread_t thread;
     bool started;
     _Atomic bool busy, stopping;
+    _Atomic bool encoding;          /* people of the batch, of versions that may have been replaced */
     bool behind;                    /* a batch was left to the log */
     struct batch batch;
     struct hash128 denials;         /* digest of what the store has */
@@ -223,19 +232,38 @@ enum err rest_load(struct fold *fold, str bytes, arena *a)
     return c.failed ? ERR_DAMAGED : ERR_OK;
 }
 
-static void gather_people(struct fold *fold, struct batch *b, struct buf *t)
+static int by_person(const void *x, const void *y)
 {
-    struct history_page page;
-    for (person_id id; (id = people_dirty_next(fold->live.people)).v;) {
-        const struct profile *p = people_get(fold->live.people, id);
+    const struct person_change *a = x, *b = y;
+    return a->id.v < b->id.v ? -1 : a->id.v > b->id.v;
+}
+
+/* The store takes rows best in the order they lie in. */
+static void encode_people(struct people *people, struct batch *b)
+{
+    struct buf t = { 0 };
+    if (b->people_n) qsort(b->people, (size_t)b->people_n, sizeof *b->people, by_person);
+    for (isize i = 0; i < b->people_n; i++) {
+        const struct profile *p = b->people[i].now;
         struct row *row = row_add(b, p ? PERSON : PERSON_GONE);
-        row->n[0] = id.v;
+        row->n[0] = b->people[i].id.v;
+        people_encode(people, &b->people[i], &t);
         if (!p) continue;
         row->n[1] = p->last_at_ms;
         row->n[2] = p->known;
-        people_encode(fold->live.people, id, t);
-        row->bytes = encoded(b, t);
+        row->bytes = encoded(b, &t);
     }
+    b->people_n = 0;
+    b->digest.people = people_digest_taken(people);
+    fold_digest_seal(&b->digest, b->ref);
+    buf_add(&t, (str){ (const char *)&b->digest, sizeof b->digest });
+    meta_add(b, "digest", &t);
+    buf_fini(&t);
+}
+
+static void gather_pages(struct fold *fold, struct batch *b)
+{
+    struct history_page page;
     while (people_page_next(fold->live.people, &page)) {
         struct row *row = row_add(b, PAGE);
         row->n[0] = page.person.v;
@@ -464,16 +492,16 @@ static void gather(struct fold *fold)
 {
     struct batch *b = &fold->flush->batch;
     struct buf t = { 0 };
-    gather_people(fold, b, &t);
+    b->ref = fold->ref;
+    b->people_n = people_take(fold->live.people, &b->a, &b->people);
+    gather_pages(fold, b);
     gather_tables(fold, b, &t);
     gather_keys(fold, b);
     gather_outbox(fold, b, &t);
     gather_rest(fold, b, &t);
     gather_gone(fold, b, &t);
     if (!b->purge) b->purge = atomic_exchange(&fold->purge, NULL);
-    struct fold_digest digest = fold_digest(fold);
-    buf_add(&t, (str){ (const char *)&digest, sizeof digest });
-    meta_add(b, "digest", &t);
+    b->digest = fold_digest_parts(fold);
     buf_add(&t, (str){ (const char *)&fold->ref, sizeof fold->ref });
     meta_add(b, "ref", &t);
     buf_add(&t, (str){ (const char *)&fold->book_ref, sizeof fold->book_ref });
@@ -485,7 +513,6 @@ static void gather(struct fold *fold)
     codec_u32(&c, &form);
     meta_add(b, "form", &t);
     buf_fini(&t);
-    b->ref = fold->ref;
 }
 
 static enum err row_write(struct store *store, const struct row *row)
@@ -548,6 +575,8 @@ static void *flush_thread(void *ctx)
     struct flush *flush = ctx;
     void *batch;
     while (queue_take(flush->queue, &batch, 1, -1) >= 0) {
+        encode_people(flush->fold->live.people, batch);
+        atomic_store(&flush->encoding, false);
         if (!batch_write(flush, batch)) flush->behind = true;
         atomic_store(&flush->busy, false);
     }
@@ -572,6 +601,14 @@ static void flush_end(struct flush *flush)
     flush->started = false;
 }
 
+bool save_reads(const struct fold *fold) { return fold->flush && atomic_load(&fold->flush->encoding); }
+
+void save_read_wait(const struct fold *fold)
+{
+    const struct timespec moment = { 0, 100000 };
+    while (save_reads(fold)) (void)nanosleep(&moment, NULL);
+}
+
 void save_tick(struct fold *fold, bool now)
 {
     struct flush *flush = fold->flush;
@@ -580,16 +617,18 @@ void save_tick(struct fold *fold, bool now)
         flush_end(flush);                               /* what is under way ends first */
         if ((fold->flushed_ref == fold->ref && !atomic_load(&fold->purge)) || flush->behind) return;    /* a batch after one that is missing would not be true */
         gather(fold);
+        encode_people(fold->live.people, &flush->batch);
         if (batch_write(flush, &flush->batch)) fold->flushed_ref = fold->ref;
         return;
     }
     i64 us = clock_monotonic_us();
-    bool due = us - fold->flushed_at_us >= fold->config->flush_ms * 1000 || people_dirty(fold->live.people) >= GATHER_PEOPLE;
+    bool due = us - fold->flushed_at_us >= fold->config->flush_ms * 1000 || people_dirty(fold->live.people) >= TAKE_PEOPLE;
     if (!due || (fold->ref == fold->flushed_ref && !atomic_load(&fold->purge)) || atomic_load(&flush->busy)) return;
     gather(fold);
     fold->flushed_ref = fold->ref;
     fold->flushed_at_us = us;
     atomic_store(&flush->busy, true);
+    atomic_store(&flush->encoding, true);
     bool queued = queue_push(flush->queue, &flush->batch);
     assert(queued);
 }
@@ -796,12 +835,13 @@ enum err save_load(struct fold *fold, struct diag *diag)
     } else if (!err) {
         err = load_all(&l, diag);
     }
-    arena_fini(&l.a);
     fold->names_dirty = fold->sources_dirty = false;
     fold->flushed_ref = fold->ref;
     fold->flush->denials = denials_digest(fold->live.denials);
     fold->flush->swept = fold->seen.today;
-    while (people_dirty_next(fold->live.people).v) continue;
+    struct person_change *loaded;
+    (void)people_take(fold->live.people, &l.a, &loaded);    /* as the store has them */
+    arena_fini(&l.a);
     while (catalog_dirty_next(fold->live.catalog).v) continue;
     return err;
 }

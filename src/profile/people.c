@@ -29,7 +29,7 @@ struct people {
     _Atomic u32 most;
     _Atomic i64 count, known;
     struct { person_id *at; isize n, cap; } dirty, stale;
-    isize dirty_at, page_at;
+    isize page_at;
     struct { struct history_page *at; isize n, cap; } pages;
     struct hash128 digest;
 };
@@ -655,7 +655,6 @@ static void count_digest(struct people *people, struct slot *slot, struct hash12
     people->digest.hi += now.hi - slot->digest.hi;
     people->digest.lo += now.lo - slot->digest.lo;
     slot->digest = now;
-    slot->stale = false;
 }
 
 enum err people_load(struct people *people, str bytes, arena *scratch)
@@ -673,21 +672,30 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     edit.history.n = n;
     if (n) memcpy(edit.history.at, history.ptr, (size_t)history.len);
     people_commit(people, &edit, INT32_MAX);
-    count_digest(people, slot_at(people, edit.id), hash128(bytes, 0));  /* of this format, so what encoding would give */
+    struct slot *slot = slot_at(people, edit.id);
+    count_digest(people, slot, hash128(bytes, 0));      /* of this format, so what encoding would give */
+    slot->stale = false;
     return ERR_OK;
 }
 
-isize people_dirty(const struct people *people) { return people->dirty.n - people->dirty_at; }
+isize people_dirty(const struct people *people) { return people->dirty.n; }
 
-person_id people_dirty_next(struct people *people)
+/* From here on they count as encoded, so that the fold may mark them again meanwhile. */
+isize people_take(struct people *people, arena *a, struct person_change **out)
 {
-    if (people->dirty_at == people->dirty.n) {
-        people->dirty.n = people->dirty_at = 0;
-        return (person_id){ 0 };
+    isize n = people->dirty.n, kept = 0;
+    struct person_change *at = arena_room(a, struct person_change, n + 1);
+    for (isize i = 0; i < n; i++) {
+        struct slot *slot = slot_at(people, people->dirty.at[i]);
+        at[i] = (struct person_change){ people->dirty.at[i], atomic_load_explicit(&slot->profile, memory_order_relaxed) };
+        slot->dirty = slot->stale = false;
     }
-    person_id id = people->dirty.at[people->dirty_at++];
-    slot_at(people, id)->dirty = false;
-    return id;
+    people->dirty.n = 0;
+    for (isize i = 0; i < people->stale.n; i++)
+        if (slot_at(people, people->stale.at[i])->stale) people->stale.at[kept++] = people->stale.at[i];
+    people->stale.n = kept;
+    *out = at;
+    return n;
 }
 
 bool people_page_next(struct people *people, struct history_page *out)
@@ -700,23 +708,23 @@ bool people_page_next(struct people *people, struct history_page *out)
     return true;
 }
 
-void people_encode(struct people *people, person_id id, struct buf *out)
+void people_encode(struct people *people, const struct person_change *change, struct buf *out)
 {
-    struct slot *slot = slot_at(people, id);
     out->len = 0;
-    profile_encode(atomic_load(&slot->profile), out);
-    if (slot->stale) count_digest(people, slot, hash128(buf_str(out), 0));
+    if (change->now) profile_encode(change->now, out);
+    count_digest(people, slot_at(people, change->id), change->now ? hash128(buf_str(out), 0) : (struct hash128){ 0 });
 }
+
+struct hash128 people_digest_taken(const struct people *people) { return people->digest; }
 
 struct hash128 people_digest(struct people *people)
 {
     struct buf bytes = { 0 };
     for (isize i = 0; i < people->stale.n; i++) {
-        person_id id = people->stale.at[i];
-        struct slot *slot = slot_at(people, id);
-        if (!slot->stale) continue;                     /* encoded since */
-        if (atomic_load(&slot->profile)) people_encode(people, id, &bytes);
-        else count_digest(people, slot, (struct hash128){ 0 });
+        struct slot *slot = slot_at(people, people->stale.at[i]);
+        if (!slot->stale) continue;                     /* it stands here twice */
+        people_encode(people, &(struct person_change){ people->stale.at[i], atomic_load(&slot->profile) }, &bytes);
+        slot->stale = false;
     }
     people->stale.n = 0;
     buf_fini(&bytes);

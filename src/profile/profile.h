@@ -229,11 +229,15 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n,
 /* A list of memberships alone, for keeping one aside. */
 void memberships_visit(struct codec *c, struct membership **at, isize *n);
 void profile_encode(const struct profile *p, struct buf *out);
-/* The bytes of a person who is there, for the store; the digest takes note of them on the way. Replaces what is in out. */
-void people_encode(struct people *people, person_id id, struct buf *out);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
-isize people_dirty(const struct people *people);        /* how many those will be */
-person_id people_dirty_next(struct people *people);     /* changed since last asked; 0 ends (may name removed people) */
+isize people_dirty(const struct people *people);        /* how many people_take would give */
+/* Who changed since it was last asked, each as they are now (null: removed), in no order; in `a`. Fold only, but one other thread may then
+ * encode them while the fold goes on: until it has encoded all of them nobody settles what waits (rcu_settle), and nobody asks for the digest. */
+struct person_change { person_id id; const struct profile *now; };
+isize people_take(struct people *people, arena *a, struct person_change **out);
+/* The bytes for the store, in place of what is in out: none for who was removed. The digest takes note on the way. */
+void people_encode(struct people *people, const struct person_change *change, struct buf *out);
+struct hash128 people_digest_taken(const struct people *people);       /* the digest when the last were taken, once all of those are encoded */
 /* Entries that commits moved out of the hot history since last asked; false ends. The caller frees `entries` (mem_free). */
 struct history_page { person_id person; struct history_entry *entries; isize entries_n; };
 bool people_page_next(struct people *people, struct history_page *out);
