@@ -117,7 +117,7 @@ static void pressure(struct call *call)
     x->now_ms = clock_now(call->api->clock);
     x->since_ms = x->now_ms - x->days * DAY_MS;
     x->most = topk_new(call->a, MOST_CONTACTED);
-    rcu_read_long_begin();
+    rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     u32 most = (u32)people_most(live->people);
     for (u32 id = 1; id <= most; id++) {
@@ -131,7 +131,7 @@ static void pressure(struct call *call)
                     && contacts_since(book, p, x->now_ms - book->settings.contact_period_ms, x->now_ms) >= book->settings.contact_times;
         if (n) topk_add(&x->most, id, (f64)n);
     }
-    rcu_read_long_end();
+    rcu_read_end();
     call->own = x;
     on_fold(call, answer_pressure);
 }
@@ -245,7 +245,7 @@ static void serving(struct call *call)
     s->since_ms = clock_now(call->api->clock) - s->days * DAY_MS;
     call->own = s;
     on_fold(call, gather_served);
-    rcu_read_long_begin();
+    rcu_read_begin();
     struct group *of[3];
     u32 most = (u32)people_most(live->people);
     for (u32 id = 1; id <= most; id++) {
@@ -260,7 +260,7 @@ static void serving(struct call *call)
         for (isize k = 0; k < n; k++)
             if (of[k]) { of[k]->decisions++; of[k]->personal += s->rows[i].personal; }
     }
-    rcu_read_long_end();
+    rcu_read_end();
     f64 p[16];
     for (isize i = 0; i < s->n; i++) {
         const struct group *g = &s->at[i];

@@ -158,7 +158,7 @@ bool findings_of(struct call *call, struct findings *w)
     i32 mde;
     if (share_parse(json_str(json_get(p.doc, S("mde")), S("")), &mde)) w->mde = (f64)mde / BUCKETS;
     w->self_check = json_bool(json_get(p.doc, S("self_check")), false);
-    rcu_read_long_begin();
+    rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     const struct definition of = { .kind = p.kind, .key = w->key };
     const struct campaign *c = results_compiled(book, &of, call->a);
@@ -183,7 +183,7 @@ bool findings_of(struct call *call, struct findings *w)
                                    .power = POWER, .mde = w->mde > 0 ? w->mde : 0.05 };
     w->rows_n = judge(&w->judging, call->a, &w->rows);
     if (c && c->looks.times) judge_by_plan(call, w, &c->looks);
-    rcu_read_long_end();
+    rcu_read_end();
     return true;
 }
 
@@ -518,7 +518,7 @@ void findings_metric(struct call *call)
     struct listed listed = { 0 };
     call->own = &listed;
     on_fold(call, list_campaigns);
-    rcu_read_long_begin();
+    rcu_read_begin();
     const struct metrics *metrics = atomic_load(&call->api->live->metrics);
     const struct metric *metric = metric_find(metrics, call->params[0]);
     if (metric) {
@@ -537,5 +537,5 @@ void findings_metric(struct call *call)
         for (isize i = 0; i < metrics->n; i++) buf_printf(&names, "%s%.*s", i ? ", " : "", STR_FMT(metrics->at[i].key));
         call_fail(call, ERR_NOT_FOUND, "there is no metric \"%.*s\"; there are %.*s", STR_FMT(call->params[0]), STR_FMT(buf_str(&names)));
     }
-    rcu_read_long_end();
+    rcu_read_end();
 }

@@ -194,7 +194,7 @@ static void valuable(struct call *call)
     i64 now_ms = clock_now(call->api->clock), all = 0, top = 0, without_rate = 0;
     struct valuable v = { 0 };
     struct portrait t = { .attributes = attributes_new(false) };
-    rcu_read_long_begin();
+    rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     u32 most = (u32)people_most(live->people);
     v.currency = book->settings.currency;
@@ -226,7 +226,7 @@ static void valuable(struct call *call)
     jsonw_key_int(w, "without_rate", without_rate);
     jsonw_key_str(w, "others", S("the other buyers"));
     print_attributes(call, &t);
-    rcu_read_long_end();
+    rcu_read_end();
     attributes_free(t.attributes);
     v.shown = min_isize(n, query_limit(call, 20, VALUED_MAX));
     call->own = &v;
@@ -263,7 +263,7 @@ static void persona(struct call *call)
     i64 now_ms = clock_now(call->api->clock), without_rate = 0;
     struct portrait t = { .attributes = attributes_new(false) };
     struct side members = { 0 }, others = { 0 };
-    rcu_read_long_begin();
+    rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     segment_id id = segment_find(book->segments, call->params[0]);
     if (!id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
@@ -293,7 +293,7 @@ static void persona(struct call *call)
         print_attributes(call, &t);
         jsonw_end(w, '}');
     }
-    rcu_read_long_end();
+    rcu_read_end();
     attributes_free(t.attributes);
 }
 

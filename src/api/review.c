@@ -178,7 +178,7 @@ static void review(struct call *call)
     r->attributes = attributes_new(true);
     struct jsonw *w = &call->w;
     arena a = { 0 };
-    rcu_read_long_begin();
+    rcu_read_begin();
     r->set = ((const struct book *)atomic_load(&live->book))->segments;
     r->of = arena_new(call->a, struct reviewed, r->set->n + 1);
     for (isize i = 0; i < r->set->n; i++) r->of[i].with = arena_new(call->a, i64, BEHAVIOURS_MAX);
@@ -198,7 +198,7 @@ static void review(struct call *call)
     print_twins(call, r);
     jsonw_end(w, ']');
     jsonw_end(w, '}');
-    rcu_read_long_end();
+    rcu_read_end();
     arena_fini(&a);
     attributes_free(r->attributes);
 }

@@ -3,7 +3,8 @@
  * rcu.c - liburcu's memory-barrier flavour, and a list of what waits for a grace period.
  *
  * Deferring pushes to a list; on rcu_settle one grace period serves all that wait. Only the writer
- * pays, and says when.
+ * pays, and says when. A writer that others wait for cannot stop for the slowest reader nor give back thousands of blocks
+ * in one go: rcu_settle_some sets what there is aside, lets the library's thread wait, and gives back some at a time.
  *
  * The library is not built for ThreadSanitizer, which therefore would not see that a grace period
  * ends after the brackets it waited for: in such a build closing a bracket and settling say so.
@@ -28,8 +29,11 @@ static char brackets;
 
 struct waiting { void (*run)(void *); void *p; };
 static struct { struct waiting *at; isize n, cap; } list;
+static struct { struct waiting *at; isize n, cap, done; } aside;     /* the writer's alone */
+enum { GRACE_NONE, GRACE_ASKED, GRACE_OVER };
+static _Atomic int grace;                               /* of what was set aside */
+static struct rcu_head asked;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic isize long_readers;
 
 void rcu_thread_start(void) { urcu_mb_register_thread(); }
 void rcu_thread_stop(void) { urcu_mb_unregister_thread(); }
@@ -41,33 +45,59 @@ void rcu_read_end(void)
     urcu_mb_read_unlock();
 }
 
-void rcu_read_long_begin(void)
+static void run_some(isize most)
 {
-    atomic_fetch_add(&long_readers, 1);
-    rcu_read_begin();
+    isize until = min_isize(aside.n, aside.done + most);
+    for (; aside.done < until; aside.done++) aside.at[aside.done].run(aside.at[aside.done].p);
+    if (aside.done == aside.n) aside.n = aside.done = 0;
 }
 
-void rcu_read_long_end(void)
+/* What was deferred since goes aside. */
+static void take_aside(void)
 {
-    rcu_read_end();
-    atomic_fetch_sub(&long_readers, 1);
+    assert(aside.n == 0);
+    struct waiting *at = aside.at;
+    isize cap = aside.cap;
+    pthread_mutex_lock(&lock);
+    aside.at = list.at;
+    aside.n = list.n;
+    aside.cap = list.cap;
+    list.at = at;
+    list.n = 0;
+    list.cap = cap;
+    pthread_mutex_unlock(&lock);
 }
 
-bool rcu_read_long(void) { return atomic_load(&long_readers) > 0; }
+static void grace_over(struct rcu_head *head)
+{
+    (void)head;
+    atomic_store(&grace, GRACE_OVER);
+}
+
+bool rcu_settle_some(isize most)
+{
+    if (atomic_load(&grace) == GRACE_ASKED) return true;
+    if (aside.n > 0) {
+        brackets_waited_for();
+        run_some(most);
+        return aside.n > 0;
+    }
+    take_aside();
+    if (aside.n == 0) return false;
+    atomic_store(&grace, GRACE_ASKED);
+    urcu_mb_call_rcu(&asked, grace_over);
+    return true;
+}
 
 void rcu_settle(void)
 {
-    pthread_mutex_lock(&lock);
-    struct waiting *at = list.at;
-    isize n = list.n;
-    list.at = NULL;
-    list.n = list.cap = 0;
-    pthread_mutex_unlock(&lock);
-    if (n == 0) return;
-    urcu_mb_synchronize_rcu();
-    brackets_waited_for();
-    for (isize i = 0; i < n; i++) at[i].run(at[i].p);
-    mem_free(at);
+    for (int i = 0; i < 2; i++) {                       /* what is aside, and what came since */
+        if (aside.n == 0) take_aside();
+        if (aside.n == 0) return;
+        urcu_mb_synchronize_rcu();
+        brackets_waited_for();
+        run_some(aside.n);
+    }
 }
 
 void rcu_defer(void (*run)(void *), void *p)
@@ -80,7 +110,7 @@ void rcu_defer(void (*run)(void *), void *p)
 isize rcu_waiting(void)
 {
     pthread_mutex_lock(&lock);
-    isize n = list.n;
+    isize n = list.n + aside.n - aside.done;
     pthread_mutex_unlock(&lock);
     return n;
 }

@@ -17,13 +17,12 @@ void rcu_thread_start(void);
 void rcu_thread_stop(void);
 void rcu_read_begin(void);
 void rcu_read_end(void);
-/* The same for who reads everybody in one bracket, for as long as that takes: a writer does not wait for them, but lets more gather. */
-void rcu_read_long_begin(void);
-void rcu_read_long_end(void);
-bool rcu_read_long(void);                               /* somebody does */
 void rcu_defer_free(void *p);                           /* mem_free, later; null is fine */
 void rcu_defer(void (*run)(void *), void *p);
 isize rcu_waiting(void);                                /* deferred and not yet run */
 void rcu_settle(void);                                  /* waits until all that was deferred has run */
+/* The same little by little, by the same writer, for calling often: nobody is waited for, and at most so many run at once. True: of what was there
+ * when this began, some has not run. On a thread that is registered. */
+bool rcu_settle_some(isize most);
 
 #endif

@@ -59,11 +59,14 @@ static void a_reader_never_holds_what_was_given_back(void **state)
     pthread_t readers[2];
     for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&readers[i], NULL, read_on, NULL), 0);
     u64 rounds = 0;
+    rcu_thread_start();
     for (; rounds < ROUNDS || atomic_load(&reads) < 1000; rounds++) {
         struct block *old = atomic_exchange(&published, block_new(rounds + 10));
         rcu_defer(poison, old);
-        if (rounds % 1000 == 0) rcu_settle();
+        if (rounds % 100 == 0) (void)rcu_settle_some(150);
+        if (rounds % 10000 == 0) rcu_settle();
     }
+    rcu_thread_stop();
     atomic_store(&finished, true);
     for (int i = 0; i < 2; i++) pthread_join(readers[i], NULL);
     rcu_settle();
@@ -84,27 +87,34 @@ static void settling_gives_everything_back(void **state)
     rcu_settle();
 }
 
-static void a_long_reader_is_known_while_they_read(void **state)
+static void little_by_little_comes_to_the_same(void **state)
 {
     (void)state;
+    enum { BLOCKS = 1000, MOST = 64 };
     rcu_thread_start();
-    assert_false(rcu_read_long());
-    rcu_read_begin();
-    assert_false(rcu_read_long());
-    rcu_read_end();
-    rcu_read_long_begin();
-    assert_true(rcu_read_long());
-    rcu_read_long_end();
-    assert_false(rcu_read_long());
+    u64 before = atomic_load(&freed), was = before;
+    for (u64 i = 0; i < BLOCKS; i++) rcu_defer(poison, block_new(i));
+    assert_true(rcu_settle_some(MOST));
+    rcu_defer(poison, block_new(1));                    /* came later: waits for the next time */
+    while (rcu_settle_some(MOST)) {
+        assert_true(atomic_load(&freed) - was <= MOST);
+        was = atomic_load(&freed);
+    }
+    assert_true(atomic_load(&freed) == before + BLOCKS);
+    assert_int_equal(rcu_waiting(), 1);
+    assert_true(rcu_settle_some(MOST));
+    rcu_settle();                                       /* does not wait for its turn */
+    assert_int_equal(rcu_waiting(), 0);
+    while (rcu_settle_some(MOST)) {}
     rcu_thread_stop();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_long_reader_is_known_while_they_read),
         cmocka_unit_test(a_reader_never_holds_what_was_given_back),
         cmocka_unit_test(settling_gives_everything_back),
+        cmocka_unit_test(little_by_little_comes_to_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

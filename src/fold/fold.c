@@ -13,7 +13,7 @@
 #include "base/logline.h"
 #include "base/rcu.h"
 
-enum { QUEUE = 4096, WAITING_MAX = 2048, WAITING_LONG_MAX = 200000 };
+enum { QUEUE = 4096, WAITING_MAX = 2048, WAITING_MOST = 200000, SETTLE_LEAST = 256 };
 
 /* What the queue carries. */
 enum work_kind { WORK_GROUP, WORK_ASK, WORK_STOP };
@@ -267,16 +267,28 @@ static void state_free(struct fold *fold)
     mem_free(fold);
 }
 
-/* A replaced book is megabytes where a profile is one kilobyte. While somebody reads everybody in one bracket, or the flush
- * what it took, what waits may grow to some hundred megabytes before events wait for them. */
+/* A replaced book is megabytes where a profile is one kilobyte. */
+static bool much_waits(const struct fold *fold) { return rcu_waiting() > WAITING_MAX || fold->book_replaced; }
+
 static void settle(struct fold *fold)
 {
-    isize waiting = rcu_waiting();
-    if (waiting <= WAITING_MAX && !fold->book_replaced) return;
-    if (waiting <= WAITING_LONG_MAX && (rcu_read_long() || save_reads(fold))) return;
-    save_read_wait(fold);
+    if (!much_waits(fold)) return;
     rcu_settle();
     fold->book_replaced = false;
+}
+
+/* While others read: what waits may grow to some hundred megabytes, for as long as somebody reads everybody in one bracket or the flush what
+ * it took, before events wait for them. */
+static void settle_some(struct fold *fold)
+{
+    if (!much_waits(fold) && !fold->settling) return;
+    isize waiting = rcu_waiting();
+    bool enough = waiting > WAITING_MOST;
+    if (save_reads(fold) && !enough) return;
+    save_read_wait(fold);
+    if (enough) rcu_settle();
+    if (!fold->settling) fold->book_replaced = false;   /* it is among what is settled from here on */
+    fold->settling = !enough && rcu_settle_some(max_isize(SETTLE_LEAST, waiting / 8));
 }
 
 static enum err replay(struct fold *fold, u64 until, struct diag *diag)
@@ -446,7 +458,7 @@ static void take_work(struct fold *fold, i64 wait_ms)
     fold->taken_n = queue_take(fold->queue, fold->taken, countof(fold->taken), wait_ms);
     fold->taken_at = 0;
     work_off(fold);
-    settle(fold);
+    settle_some(fold);
 }
 
 void fold_drain(struct fold *fold) { take_work(fold, 1); }
@@ -455,12 +467,14 @@ static void *fold_thread(void *ctx)
 {
     (void)pthread_setname_np(pthread_self(), "fold");
     struct fold *fold = ctx;
+    rcu_thread_start();                                 /* it asks for grace periods */
     fold->told_to_stop = false;
     while (!fold->told_to_stop) {
         tick_when_due(fold);
         take_work(fold, wait_for(fold));
         save_tick(fold, false);
     }
+    rcu_thread_stop();
     return NULL;
 }
 

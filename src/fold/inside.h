@@ -99,7 +99,7 @@ struct fold {
     isize latest_n;                                     /* ever */
     f32 tag_ms[TAG_PAGES_MAX]; isize tag_pages;         /* a ring; ever */
     u64 ref;
-    bool book_replaced;                                 /* since the last time that what waits was given back */
+    bool book_replaced, settling;                       /* since the last time that what waits was given back; it is being given back */
     u64 book_ref;                                       /* of the entry that last changed what is published: the book's version */
     i64 now_ms;
     u64 flushed_ref;
