@@ -32,22 +32,37 @@ static bool proves(const void *ctx, str user_id, str hash) { return verify_user(
 
 /* ---- the gate --------------------------------------------------------------------------------------------- */
 
-/* What was said before of a purpose by whoever these identifiers lead to: no beats yes. */
-enum consent_state said_before(struct api *api, const struct event *e, int purpose)
+/* Whoever an event's identifiers lead to, found once for all that is asked of them. */
+struct met { const struct profile *profile[EVENT_IDENTIFIERS_MAX]; u16 denied[EVENT_IDENTIFIERS_MAX]; isize n; };
+
+static void meet(struct api *api, const struct event *e, struct met *met)
+{
+    bool any_denial = denials_count(api->live->denials) > 0;
+    met->n = e->identifiers_n;
+    for (isize i = 0; i < e->identifiers_n; i++) {
+        met->profile[i] = people_get(api->live->people, identity_find(api->live->identity, e->identifiers[i]));
+        met->denied[i] = any_denial ? denials_get(api->live->denials, denial_hash(api->live->denial_key, e->identifiers[i])) : 0;
+    }
+}
+
+/* No beats yes. */
+static enum consent_state met_said(const struct met *met, int purpose)
 {
     enum consent_state state = CONSENT_UNKNOWN;
-    bool any_denial = denials_count(api->live->denials) > 0;
-    for (isize i = 0; i < e->identifiers_n; i++) {
-        const struct profile *p = people_get(api->live->people, identity_find(api->live->identity, e->identifiers[i]));
-        enum consent_state own = p ? profile_consent(p, purpose) : CONSENT_UNKNOWN;
-        if (own == CONSENT_UNKNOWN && any_denial) {
-            struct hash128 who = denial_hash(api->live->denial_key, e->identifiers[i]);
-            if (denials_get(api->live->denials, who) >> purpose & 1) own = CONSENT_DENIED;
-        }
+    for (isize i = 0; i < met->n; i++) {
+        enum consent_state own = met->profile[i] ? profile_consent(met->profile[i], purpose) : CONSENT_UNKNOWN;
+        if (own == CONSENT_UNKNOWN && met->denied[i] >> purpose & 1) own = CONSENT_DENIED;
         if (own == CONSENT_DENIED) return own;
         if (own == CONSENT_GRANTED) state = own;
     }
     return state;
+}
+
+enum consent_state said_before(struct api *api, const struct event *e, int purpose)
+{
+    struct met met;
+    meet(api, e, &met);
+    return met_said(&met, purpose);
 }
 
 static void entry_add(struct collected *c, u8 kind, str bytes)
@@ -99,10 +114,10 @@ static void remember_denial(struct collected *c, const struct event *e)
 }
 
 /* Whose ad somebody came from is told and kept only with their leave. */
-static bool may_share(const struct collected *c, const struct event *e)
+static bool may_share(const struct collected *c, const struct event *e, const struct met *met)
 {
     enum consent_state said = consent_said(e, PURPOSE_ADS_SHARING);
-    if (said == CONSENT_UNKNOWN) said = said_before(c->call->api, e, PURPOSE_ADS_SHARING);
+    if (said == CONSENT_UNKNOWN) said = met_said(met, PURPOSE_ADS_SHARING);
     return consent_allows(c->source->basis.of[PURPOSE_ADS_SHARING], said);
 }
 
@@ -140,9 +155,11 @@ static void take(void *ctx, isize index, const struct event *event)
         rng_system(id, sizeof id);
         e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]);
     }
-    if (!may_share(c, &e)) ingest_forget_click(c->call->a, &e);
-    enum consent_state analytics = said_before(c->call->api, &e, PURPOSE_ANALYTICS);
-    enum consent_state necessary = said_before(c->call->api, &e, PURPOSE_NECESSARY);
+    struct met met;
+    meet(c->call->api, &e, &met);
+    if (!may_share(c, &e, &met)) ingest_forget_click(c->call->a, &e);
+    enum consent_state analytics = met_said(&met, PURPOSE_ANALYTICS);
+    enum consent_state necessary = met_said(&met, PURPOSE_NECESSARY);
     switch (consent_collect(&c->source->basis, &e, analytics, necessary)) {
     case COLLECT_WHOLE:
         event_add(c, &e);

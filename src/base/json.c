@@ -10,26 +10,37 @@
 
 /* ---- in ------------------------------------------------------------------------------------ */
 
+/* Where strings go: all of them, with a zero behind each, are shorter than the text, where each has two quotes. */
+struct reader { arena *a; char *at; };
+
 static void *face_list(void *ctx, void *at, int is_object, ptrdiff_t n)
 {
+    const struct reader *r = ctx;
     struct json *node = at;
-    struct json *children = n ? arena_new(ctx, struct json, n) : NULL;
+    struct json *children = n ? arena_room(r->a, struct json, n) : NULL;
+    for (ptrdiff_t i = 0; !is_object && i < n; i++) children[i].key = (str){ 0 };
     node->kind = is_object ? JSON_OBJ : JSON_ARR;
     node->list.at = children;
     node->list.n = n;
     return children;
 }
 
-static void face_key(void *ctx, void *at, const char *ptr, ptrdiff_t len)
+static str kept(struct reader *r, const char *ptr, ptrdiff_t len)
 {
-    ((struct json *)at)->key = arena_str(ctx, (str){ ptr, len });
+    str copy = { r->at, len };
+    memcpy(r->at, ptr, (size_t)len);
+    r->at[len] = 0;
+    r->at += len + 1;
+    return copy;
 }
+
+static void face_key(void *ctx, void *at, const char *ptr, ptrdiff_t len) { ((struct json *)at)->key = kept(ctx, ptr, len); }
 
 static void face_text(void *ctx, void *at, const char *ptr, ptrdiff_t len)
 {
     struct json *node = at;
     node->kind = JSON_STR;
-    node->s = arena_str(ctx, (str){ ptr, len });
+    node->s = kept(ctx, ptr, len);
 }
 
 static void face_integer(void *at, int64_t v)
@@ -57,33 +68,39 @@ static void face_null(void *at) { ((struct json *)at)->kind = JSON_NULL; }
 
 enum err json_parse(arena *a, str text, const struct json **out, struct diag *diag)
 {
+    struct reader reader = { a, NULL };
     struct json_face face = {
-        a, (ptrdiff_t)sizeof(struct json), face_list, face_key, face_text,
+        &reader, (ptrdiff_t)sizeof(struct json), face_list, face_key, face_text,
         face_integer, face_number, face_boolean, face_null,
     };
     struct json *root = arena_new(a, struct json, 1);
     *out = root;
     if (str_trim(text).len == 0) return diag_set(diag, ERR_BAD_INPUT, "expected JSON, got nothing");
+    char *room = reader.at = arena_room(a, char, text.len);
     const char *why = json_face_parse(&face, text.ptr, text.len, JSON_DEPTH_MAX, root);
     if (why) return diag_set(diag, ERR_BAD_INPUT, "this is not JSON: %s (at most %d levels deep)", why, JSON_DEPTH_MAX);
+    assert(reader.at <= room + text.len);
     return ERR_OK;
 }
 
+/* Asked some sixty times an event, mostly for what is not there: a key is compared only where its length and first letter agree. */
 const struct json *json_get(const struct json *obj, str key)
 {
-    if (!json_is(obj, JSON_OBJ)) return NULL;
-    for (isize i = 0; i < obj->list.n; i++)
-        if (str_eq(obj->list.at[i].key, key)) return &obj->list.at[i];
+    if (!obj || obj->kind != JSON_OBJ) return NULL;
+    for (const struct json *v = obj->list.at, *end = v + obj->list.n; v < end; v++) {
+        if (v->key.len != key.len) continue;
+        if (key.len == 0 || (*v->key.ptr == *key.ptr && memcmp(v->key.ptr, key.ptr, (size_t)key.len) == 0)) return v;
+    }
     return NULL;
 }
 
 const struct json *json_path(const struct json *obj, const char *dotted)
 {
-    str rest = str_of(dotted);
-    while (obj && rest.len > 0) {
-        struct str_cut cut = str_cut(rest, '.');
-        obj = json_get(obj, cut.head);
-        rest = cut.tail;
+    while (obj && *dotted) {
+        const char *end = dotted;
+        while (*end && *end != '.') end++;
+        obj = json_get(obj, (str){ dotted, end - dotted });
+        dotted = *end ? end + 1 : end;
     }
     return obj;
 }

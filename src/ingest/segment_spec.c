@@ -20,19 +20,20 @@ const struct json *json_either(const struct json *a, const struct json *b)
 const struct json *json_any(const struct json *obj, const char *names)
 {
     if (!json_is(obj, JSON_OBJ)) return NULL;
-    str rest = str_of(names);
-    while (rest.len > 0) {
-        struct str_cut cut = str_cut(rest, ' ');
-        rest = cut.tail;
-        const struct json *v = json_get(obj, cut.head);
+    while (*names) {
+        const char *end = names;
+        while (*end && *end != ' ') end++;
+        const struct json *v = json_get(obj, (str){ names, end - names });
         if (v && v->kind != JSON_NULL) return v;
+        names = *end ? end + 1 : end;
     }
     return NULL;
 }
 
 const struct json *context_get(const struct reading *r, const char *dotted)
 {
-    return json_either(json_path(r->context, dotted), json_path(r->envelope->context, dotted));
+    const struct json *own = json_path(r->context, dotted);
+    return r->envelope->context ? json_either(own, json_path(r->envelope->context, dotted)) : json_either(own, NULL);
 }
 
 str text_of(const struct reading *r, const struct json *v) { return str_trim(json_text(r->a, v)); }
