@@ -24,9 +24,10 @@ const PRODUCTS = [
     ...shelf('kettle', 'Home > Kettles', 30, 10),
     ...shelf('tea', 'Home > Tea', 5, 1),
     item('bean', 'Home > Coffee', 9), item('filter', 'Home > Filters', 3),
-    item('cream-dry', 'Care > Creams', 20, { attributes: { 'skin-type': 'dry' } }),
+    item('cream-dry', 'Care > Creams', 20, { attributes: { 'skin-type': 'dry', scent: 'none' } }),
     item('serum-dry', 'Care > Serums', 30, { attributes: { 'skin-type': ['dry', 'normal'] } }),
     item('cream-oily', 'Care > Creams', 20, { attributes: { 'skin-type': 'oily' } }),
+    item('soap', 'Care > Soaps', 4, { attributes: { scent: 'none' } }), item('wash', 'Care > Soaps', 6, { attributes: { scent: 'none' } }),
 ];
 const CATEGORY = new Map(PRODUCTS.map((p) => [p.product_key, p.category]));
 let server;
@@ -132,16 +133,27 @@ test('R42: what was just bought is gone everywhere until its interval; consumabl
 });
 
 test('R45: the answers of a quiz alone give a ranked list, the answer its reason', async () => {
-    const who = someone();
-    await server.post('/v1/track', { messageId: randomUUID(), userId: who, event: 'Quiz Answered',
-        properties: { quiz: 'skin', question: 'skin-type', answer: 'dry' } });
-    const { items } = await recommend({ person: { user_id: who }, strategy: 'quiz', limit: 2 });
-    assert.deepEqual(new Set(items.map((one) => one.product_key)), new Set(['cream-dry', 'serum-dry']));
-    for (const one of items) {
-        assert.equal(one.because.source, 'quiz');
-        assert.equal(one.because.answer, 'dry');
-        assert.match(one.because.text, /Because you answered dry/);
-    }
+    const answered = async (answers) => {
+        const who = someone();
+        for (const [question, answer] of Object.entries(answers))
+            await server.post('/v1/track', { messageId: randomUUID(), userId: who, event: 'Quiz Answered', properties: { quiz: 'skin', question, answer } });
+        const { items } = await recommend({ person: { user_id: who }, strategy: 'quiz', limit: 20 });
+        return items.filter((one) => one.because.source === 'quiz');
+    };
+    const ranked = (items) => items.map((one) => [one.product_key, one.because.answer]);
+    // What fits both answers first; then what fits the answer that fewer things fit (two are for dry skin, three without scent).
+    const dry = await answered({ 'skin-type': 'dry', scent: 'none' });
+    assert.deepEqual(ranked(dry).slice(0, 2), [['cream-dry', 'dry'], ['serum-dry', 'dry']]);
+    assert.deepEqual(ranked(dry).slice(2).sort(), [['soap', 'none'], ['wash', 'none']]);
+    for (const one of dry) assert.equal(one.because.text, `Because you answered ${one.because.answer}`);
+    assert.ok(dry[0].score > dry[1].score && dry[1].score > dry[2].score, JSON.stringify(dry.map((one) => one.score)));
+    assert.ok(Math.abs(dry[2].score - dry[3].score) < 1e-9, 'equally fitting, and nobody has dealt with either');
+    // Another answer to one question turns the order about.
+    const oily = await answered({ 'skin-type': 'oily', scent: 'none' });
+    assert.deepEqual(ranked(oily)[0], ['cream-oily', 'oily']);
+    assert.deepEqual(ranked(oily).slice(1).sort(), [['cream-dry', 'none'], ['soap', 'none'], ['wash', 'none']]);
+    // And one answer alone ranks nothing but what fits it.
+    assert.deepEqual(ranked(await answered({ 'skin-type': 'dry' })).sort(), [['cream-dry', 'dry'], ['serum-dry', 'dry']]);
 });
 
 test('a product nobody has touched is recommended by what it is', async () => {

@@ -152,8 +152,34 @@ test('R54: the menu stands in the order of what a person deals with; the time to
     await track(who, 'Product Viewed', { product_id: 'n-2' });
     assert.deepEqual((await menu())[0], 'Office');
     assert.deepEqual((await menu()).toSorted(), ['Men', 'Office', 'Women']);
-    const { time_to_product } = await server.get('/v1/search/report');
-    assert.ok(time_to_product.treated.median_seconds >= 0 && time_to_product.treated.reached_product > 0);
+    // Times that are known: a search, and so many seconds later the product. A server of its own, or other visits would count too.
+    const quiet = await startServer();
+    try {
+        const start = Date.now() - 3_600_000;
+        const own = { treated: [4, 9, 20, 61, 300, 17.5], holdout: [30, 95] };
+        const visits = [];
+        for (let i = 0, want; (want = Object.values(own).flat().length) > visits.length; i++) {
+            const id = `r54-${i}`;
+            const { holdout } = await quiet.post('/v1/search', { q: 'jeans', record: false, person: { anonymous_id: id }, context: YES });
+            const arm = holdout ? 'holdout' : 'treated';
+            const seconds = own[arm][visits.filter((one) => one.arm === arm).length];
+            if (seconds !== undefined) visits.push({ id, arm, seconds });
+            assert.ok(i < 2000, `${want} visits`);
+        }
+        const at = (id, ms, event, properties) => ({ type: 'track', messageId: randomUUID(), anonymousId: id, event, properties, context: YES, timestamp: new Date(start + ms).toISOString() });
+        await quiet.post('/v1/batch', { batch: visits.flatMap(({ id, seconds }) => [
+            at(id, 0, 'Products Searched', { query: 'jeans', results: 5 }),
+            at(id, seconds * 1000, 'Product Viewed', { product_id: 'j-1' }),
+            at(id, seconds * 1000 + 5000, 'Product Viewed', { product_id: 'j-2' }),     // the second product is no answer to how soon the first came
+        ]).concat([at('r54-lost', 0, 'Products Searched', { query: 'jeans', results: 5 })]) });
+        const { time_to_product: { treated: t, holdout: h } } = await quiet.get('/v1/search/report');
+        assert.equal(t.median_seconds, (17.5 + 20) / 2, JSON.stringify(t));
+        assert.equal(h.median_seconds, (30 + 95) / 2, JSON.stringify(h));
+        assert.deepEqual([t.reached_product, h.reached_product, t.visits + h.visits], [6, 2, 9]);
+        assert.deepEqual([t.median_steps, h.median_steps], [2, 2]);
+    } finally {
+        await quiet.stop({ remove: true });
+    }
 });
 
 test('R55: the median steps from entry to product view, beside the holdout', async () => {
