@@ -72,32 +72,48 @@ static void print_lesson(struct jsonw *w, const struct lesson_of_mix *l)
     jsonw_end(w, '}');
 }
 
+/* Whether the mix pays over its best recommender alone. */
+static void print_mixed(struct jsonw *w, const struct mixed *m)
+{
+    jsonw_key_begin(w, "held_out", '{');
+    jsonw_key_int(w, "questions", m->questions);
+    jsonw_key_int(w, "questions_needed", GUARD_LEAST);
+    jsonw_key_num(w, "ndcg@20", m->ndcg20);
+    jsonw_key_str(w, "lead", str_of(recommender_name(m->lead)));
+    jsonw_key_num(w, "lead_ndcg@20", m->lead_ndcg20);
+    jsonw_key_bool(w, "lead_alone", m->alone);
+    jsonw_end(w, '}');
+}
+
 /* What the recommenders of one placement's row count, where from. */
-static void print_row(struct jsonw *w, const struct placement *p, const struct strategy *s, const struct lessons *lessons)
+static void print_row(struct jsonw *w, const struct placement *p, const struct strategy *s, const struct lessons *lessons, const struct model *model)
 {
     f64 usual[RECOMMENDERS], now[RECOMMENDERS];
     const struct learnt_mix *m = strategy_learnt(s, p->number);
     const struct lesson_of_mix *lesson = s->learns ? lesson_of(lessons, s, p) : NULL;
     recommend_weights(s->query.mix, s->query.mix_n, s->query.weight, usual);
-    for (u8 r = 0; r < RECOMMENDERS; r++) now[r] = m ? m->parts[r] : usual[r];
+    const struct mixed *mixed = s->by_hand || s->query.content ? NULL : model_mixed(model, s->query.mix, s->query.mix_n, s->query.weight);
+    bool alone = !m && mixed && mixed->alone;
+    for (u8 r = 0; r < RECOMMENDERS; r++) now[r] = m ? m->parts[r] : alone ? r == mixed->lead : usual[r];
     jsonw_begin(w, '{');
     jsonw_key_str(w, "placement", p->key);
     jsonw_key_str(w, "strategy", s->key);
-    jsonw_key_str(w, "weights", m ? S("learnt") : s->by_hand ? S("by_hand") : S("defaults"));
+    jsonw_key_str(w, "weights", m ? S("learnt") : s->by_hand ? S("by_hand") : alone ? S("lead_alone") : S("defaults"));
     jsonw_key_bool(w, "learns", s->learns);
     print_weights(w, "in_force", s->query.mix, s->query.mix_n, now);
     print_weights(w, "defaults", s->query.mix, s->query.mix_n, usual);
+    if (mixed) print_mixed(w, mixed);
     if (m) print_learnt(w, m);
     if (lesson) print_lesson(w, lesson);
     jsonw_end(w, '}');
 }
 
-static void print_rows(struct jsonw *w, const struct book *book, const struct lessons *lessons)
+static void print_rows(struct jsonw *w, const struct book *book, const struct lessons *lessons, const struct model *model)
 {
     jsonw_key_begin(w, "weights", '[');
     for (isize i = 0; i < book->placements_n; i++) {
         const struct strategy *s = book->placements[i].strategy.len ? book_strategy(book, book->placements[i].strategy) : NULL;
-        if (s) print_row(w, &book->placements[i], s, lessons);
+        if (s) print_row(w, &book->placements[i], s, lessons, model);
     }
     jsonw_end(w, ']');
 }
@@ -140,7 +156,7 @@ void models_get(struct call *call)
     u32 named = atomic_load(&call->api->live->book)->recommenders | atomic_load(&call->api->live->wanted);
     jsonw_begin(w, '{');
     print_training(w, call->api->live, clock_now(call->api->clock));
-    print_rows(w, atomic_load(&call->api->live->book), atomic_load(&call->api->live->lessons));
+    print_rows(w, atomic_load(&call->api->live->book), atomic_load(&call->api->live->lessons), model);
     rcu_read_end();
     jsonw_key_begin(w, "models", '[');
     if (there) {

@@ -505,6 +505,7 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
             memset(query.weight, 0, sizeof query.weight);
         }
     }
+    if (!learnt && !(strategy && strategy->by_hand)) model_keep_lead(q->world->model, &query);
     want(q->world, query_recommenders(&query));
     q->asked = 0;
     for (isize i = 0; i < query.mix_n; i++) q->asked |= 1U << query.mix[i];

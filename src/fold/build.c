@@ -192,6 +192,28 @@ static u32 wanted(const struct fold *fold)
     return RECOMMENDERS_ALWAYS | named | atomic_load(&fold->live.wanted);
 }
 
+/* The mixes of strategies that are not weighed by hand, each once, and the engine's own: which of them pay is measured. */
+static isize mixes_named(const struct fold *fold, struct mixed *out)
+{
+    isize n = 1;
+    out[0] = (struct mixed){ .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING }, .mix_n = 3 };
+    rcu_read_begin();
+    const struct book *book = atomic_load(&fold->live.book);
+    for (isize i = 0; book && i < book->strategies_n && n < MIXES_MAX; i++) {
+        const struct strategy *s = &book->strategies[i];
+        if (s->by_hand || s->query.content) continue;
+        struct mixed m = { .mix_n = s->query.mix_n };
+        memcpy(m.mix, s->query.mix, sizeof m.mix);
+        memcpy(m.weight, s->query.weight, sizeof m.weight);
+        bool known = false;
+        for (isize k = 0; k < n && !known; k++)
+            known = out[k].mix_n == m.mix_n && memcmp(out[k].mix, m.mix, (size_t)m.mix_n) == 0 && memcmp(out[k].weight, m.weight, sizeof m.weight) == 0;
+        if (!known) out[n++] = m;
+    }
+    rcu_read_end();
+    return n;
+}
+
 void fold_train(struct fold *fold)
 {
     struct learning l = { .fold = fold };
@@ -227,7 +249,8 @@ void fold_train(struct fold *fold)
         return;
     }
     stage(fold, TRAINING_MEASURING);
-    model_measure(model, l.all.at, l.all.n);
+    struct mixed mixes[MIXES_MAX];
+    model_measure(model, l.all.at, l.all.n, mixes, mixes_named(fold, mixes), options.stop);
     publish(fold, model);
     stage(fold, TRAINING_IDLE);
     learning_fini(&l);

@@ -92,7 +92,7 @@ static void take_means(const void *ctx, const u32 *times, f64 *out)
 }
 
 /* The strategy's mix, the engine's own, and popularity; false when there is no such placement or it names no strategy. */
-static bool read_rows(const struct live *live, str placement, struct recommend_query *rows, arena *a, str *strategy)
+static bool read_rows(const struct live *live, str placement, struct recommend_query *rows, arena *a, str *strategy, bool *by_hand)
 {
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
@@ -100,6 +100,7 @@ static bool read_rows(const struct live *live, str placement, struct recommend_q
     const struct strategy *s = p && p->strategy.len ? book_strategy(book, p->strategy) : NULL;
     bool found = p && p->strategy.len;
     if (found) *strategy = arena_str(a, p->strategy);
+    *by_hand = s && (s->by_hand || s->query.content);
     struct recommend_query own = s ? s->query : (struct recommend_query){ 0 };
     rcu_read_end();
     struct recommend_query usual = { .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING }, .mix_n = 3, .content = own.content };
@@ -115,11 +116,25 @@ static bool read_rows(const struct live *live, str placement, struct recommend_q
     return found;
 }
 
+/* As decisions have it: a mix that does not pay on the latest tenth of what the model knows leaves its place to its lead. */
+static void keep_leads(struct model *model, bool by_hand, struct recommend_query *rows, const struct interaction *before, isize n)
+{
+    struct mixed mixes[PLACEMENT_ROWS] = { 0 };
+    for (isize r = 0; r < PLACEMENT_ROWS; r++) {
+        mixes[r].mix_n = rows[r].mix_n;
+        memcpy(mixes[r].mix, rows[r].mix, sizeof mixes[r].mix);
+        memcpy(mixes[r].weight, rows[r].weight, sizeof mixes[r].weight);
+    }
+    model_measure(model, before, n, mixes, PLACEMENT_ROWS, NULL);
+    for (isize r = by_hand ? PLACEMENT_USUAL : PLACEMENT_OWN; r < PLACEMENT_ROWS; r++) model_keep_lead(model, &rows[r]);
+}
+
 enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placement_evaluation *out, struct diag *diag)
 {
     struct recommend_query rows[PLACEMENT_ROWS];
+    bool by_hand;
     *out = (struct placement_evaluation){ .placement = placement };
-    if (!read_rows(&fold->live, placement, rows, a, &out->strategy))
+    if (!read_rows(&fold->live, placement, rows, a, &out->strategy, &by_hand))
         return diag_set(diag, ERR_NOT_FOUND, "there is no placement \"%.*s\" with a strategy", STR_FMT(placement));
     struct lessons_of_all lessons = builder_interactions(fold);
     struct interaction *all = lessons.at;
@@ -145,6 +160,7 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     options.places_n = lessons.places_n;
     for (isize r = 0; r < PLACEMENT_ROWS; r++) options.only |= query_recommenders(&rows[r]);
     struct model *model = visits_n >= LEAST_VISITS ? model_build(before, out->train, items, out->cut_ms, &options, fold->live.catalog) : NULL;
+    if (model) keep_leads(model, by_hand, rows, before, out->train);
     for (isize i = 0; model && i < visits_n && out->questions < QUESTIONS_MAX; i++) {
         ask_visit(model, rows, &lessons, &visits[i], a);
         out->questions += visits[i].questions;

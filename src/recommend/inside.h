@@ -62,6 +62,7 @@ struct model {
     struct ranking rankings[2][RANKINGS];       /* [1]: of content */
     f32 *ranked[RANKINGS];                      /* the same by item */
     struct local *locals; isize locals_n;       /* stores by hash, then countries */
+    struct mixed *mixes; isize mixes_n;         /* measured */
     f64 position_weight[CONTEXT_MAX];           /* by how many items ago */
     f64 distance_weight[DISTANCE_MAX + 1];      /* by how far apart in the neighbour */
 };

@@ -77,8 +77,6 @@ struct model;
  * did; it is read inside rcu brackets of its own. */
 struct model *model_build(const struct interaction *interactions, isize n, u32 items, i64 now_ms,
                           const struct recommend_options *options, const struct catalog *catalog);
-/* Puts the measures on a held-out tail onto the card: one more model is built for it, without dense algebra. Before publishing. */
-void model_measure(struct model *model, const struct interaction *interactions, isize n);
 /* Sessions since then, in place of what was appended before: session kNN finds them beside its own, with items below `items` that
  * the model knows nothing else of. At any time, by one thread. Milliseconds. */
 void model_append(struct model *model, const struct interaction *interactions, isize n, u32 items);
@@ -170,6 +168,26 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
 
 /* As given where that is above 0, else the default by what it is and its place in the mix; 0 for what is not in it. */
 void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out);
+
+/* How a mix guesses the next item on the held-out tail, beside the best of its recommenders alone. A blend that does not pay for
+ * itself there is dilution: then `alone`, and the lead is what serves. Nothing is said of fewer than GUARD_LEAST questions. */
+enum { MIXES_MAX = 32, GUARD_LEAST = 500 };
+struct mixed {
+    u8 mix[RECOMMENDERS]; isize mix_n;
+    f64 weight[RECOMMENDERS];                           /* as in struct recommend_query */
+    u8 lead; bool alone;
+    isize questions;                                    /* 0: not measured */
+    f64 ndcg20, lead_ndcg20;
+};
+/* Puts the measures on a held-out tail onto the card, and measures these mixes, at most MIXES_MAX: one more model is built for it, with a
+ * short head. Before publishing. Mixes with a purpose of their own (complements …) are not measured. */
+void model_measure(struct model *model, const struct interaction *interactions, isize n, const struct mixed *mixes, isize mixes_n,
+                   const atomic_bool *stop);            /* null, or: true ends it early, with less measured */
+/* What was measured of exactly this mix; null: nothing. */
+const struct mixed *model_mixed(const struct model *model, const u8 *mix, isize mix_n, const f64 *weight);
+/* Where that mix does not pay, its lead counts for all of it: the others are asked still, so that weights can be learnt from what they
+ * would have placed, and fill what the lead leaves empty. */
+void model_keep_lead(const struct model *model, struct recommend_query *query);
 
 /* One item that somebody saw in a row. place counts from 0; heights as in struct recommended. */
 struct shown_item { u32 person; i64 at_ms; u8 place, heights[RECOMMENDERS]; bool clicked; };

@@ -398,8 +398,20 @@ static f64 blend_score(const struct bench *b, const struct table_of_scores *tabl
 {
     f64 sum = 0;
     f32 blended[DEEP_OF_PEOPLE * RECOMMENDERS + TARGETS_MAX];
-    for (isize i = 0; i < b->trials_n; i++) sum += blended_ndcg(b, &tables[i], i, w, blended);
+    for (isize i = 0; i < b->trials_n; i++) sum += b->tried[i] = blended_ndcg(b, &tables[i], i, w, blended);
     return sum / (f64)b->trials_n;
+}
+
+/* Many small moves, each taken because it helped a little, may add up to what a few questions like and no more: the blend as a
+ * whole has to pay over its lead alone, else the lead it is. */
+static void keep_lead(struct bench *b, const struct table_of_scores *tables, struct weights *w, isize lead)
+{
+    struct weights alone = *w;
+    memset(alone.at, 0, sizeof alone.at);
+    alone.at[lead] = 1;
+    f64 leads = blend_score(b, tables, &alone);
+    stand(b);
+    if (!pays(b, blend_score(b, tables, w), leads)) *w = alone;
 }
 
 /* What was answered without the latest item, and whether that was the target: its place can then be tried without asking again. */
@@ -527,6 +539,7 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
             }
             w.at[k] = found;
         }
+    keep_lead(b, tables, &w, lead);
     memset(weight, 0, RECOMMENDERS * sizeof *weight);
     for (isize k = 0; k < w.of_n; k++) weight[w.of[k]] = w.at[k];
 }
@@ -592,35 +605,113 @@ static int by_session(const void *left, const void *right)
     return (a->item > b->item) - (a->item < b->item);
 }
 
-void model_measure(struct model *model, const struct interaction *interactions, isize n)
+/* Everything that guesses what comes next from what was done: what can be measured so. Of the bench nothing is known but clicks, so
+ * what asks the catalogue or a place cannot. */
+enum { GUESSERS = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES | 1 << RECOMMENDER_EASE | 1 << RECOMMENDER_ALS |
+                  1 << RECOMMENDER_SLIST | 1 << RECOMMENDER_SPECTRAL | 1 << RECOMMENDER_TRENDING | 1 << RECOMMENDER_BESTSELLERS |
+                  1 << RECOMMENDER_POPULAR };
+
+static u32 recommenders_of(const struct mixed *m)
+{
+    u32 all = 0;
+    for (isize i = 0; i < m->mix_n; i++) all |= 1U << m->mix[i];
+    return all;
+}
+
+static bool is_measured(const struct model *model, const struct mixed *m)
+{
+    return m->mix_n > 1 && (recommenders_of(m) & ~((u32)GUESSERS & model->card.built)) == 0;
+}
+
+/* Each mix beside each of its recommenders alone; those are asked once, whatever number of mixes they are in. */
+static void measure_mixes(struct bench *b, const struct model *before, struct model *into, const atomic_bool *stop)
+{
+    f64 alone[RECOMMENDERS] = { 0 }, *by_question[RECOMMENDERS] = { NULL };
+    for (isize i = 0; i < into->mixes_n && !(stop && atomic_load(stop)); i++) {
+        struct mixed *m = &into->mixes[i];
+        if (!is_measured(into, m)) continue;
+        f64 most = -1;
+        for (isize k = 0; k < m->mix_n; k++) {
+            u8 r = m->mix[k];
+            if (!by_question[r]) {
+                alone[r] = mean_alone(b, before, r);
+                by_question[r] = arena_new(&b->a, f64, b->trials_n);
+                memcpy(by_question[r], b->tried, (size_t)b->trials_n * sizeof *b->tried);
+            }
+            if (alone[r] > most) { most = alone[r]; m->lead = r; }
+        }
+        struct ask ask = { .model = before, .task = b->task, .mix_n = m->mix_n };
+        memcpy(ask.mix, m->mix, (size_t)m->mix_n);
+        memcpy(ask.weight, m->weight, sizeof ask.weight);
+        memcpy(b->stands, by_question[m->lead], (size_t)b->trials_n * sizeof *b->stands);
+        m->ndcg20 = mean_ndcg(b, &ask);
+        m->lead_ndcg20 = most;
+        m->questions = b->trials_n;
+        m->alone = b->trials_n >= GUARD_LEAST && !pays(b, m->ndcg20, most);
+    }
+}
+
+static void measure_card(const struct bench *b, const struct model *before, struct model_card *card)
+{
+    struct ask ask = { .model = before, .task = b->task, .mix_n = 3, .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
+    arena a = { 0 };
+    for (isize i = 0; i < b->trials_n; i++) {
+        struct recommended *list;
+        isize rank;
+        isize listed = trial_ask(&ask, &b->trials[i], K + 1, &a, &list);
+        trial_ranks(&b->trials[i], list, listed, &rank);
+        card->questions++;
+        card->ndcg20 += trial_ndcg(&b->trials[i], &rank, K);
+        card->hr20 += rank > 0 && rank <= K;
+        card->mrr20 += rank > 0 && rank <= K ? 1 / (f64)rank : 0;
+        arena_clear(&a);
+    }
+    card->ndcg20 /= (f64)card->questions;
+    card->hr20 /= (f64)card->questions;
+    card->mrr20 /= (f64)card->questions;
+    arena_fini(&a);
+}
+
+void model_measure(struct model *model, const struct interaction *interactions, isize n, const struct mixed *mixes, isize mixes_n,
+                   const atomic_bool *stop)
 {
     struct bench b = { .task = TASK_SESSION, .items = model->items, .cap = QUESTIONS_MAX };
     struct interaction *all = arena_new(&b.a, struct interaction, n + 1);
+    u32 only = 1U << RECOMMENDER_SESSION | 1U << RECOMMENDER_COOC;
+    model->mixes_n = min_isize(mixes_n, MIXES_MAX);
+    model->mixes = arena_new(&model->arena, struct mixed, model->mixes_n + 1);
+    for (isize i = 0; i < model->mixes_n; i++) {
+        model->mixes[i] = mixes[i];
+        if (is_measured(model, &mixes[i])) only |= recommenders_of(&mixes[i]);
+    }
     for (isize i = 0; i < n; i++) all[i] = interactions[i];
     qsort(all, (size_t)n, sizeof *all, by_session);
     if (bench_make(&b, all, n, model->options.seed)) {
-        struct model *before = bench_model(&b, &model->options, 1U << RECOMMENDER_SESSION | 1U << RECOMMENDER_COOC, 0);
-        struct ask ask = { .model = before, .task = b.task, .mix_n = 3,
-                           .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
-        struct model_card *card = &model->card;
-        arena a = { 0 };
-        for (isize i = 0; i < b.trials_n; i++) {
-            struct recommended *list;
-            isize rank;
-            isize listed = trial_ask(&ask, &b.trials[i], K + 1, &a, &list);
-            trial_ranks(&b.trials[i], list, listed, &rank);
-            card->questions++;
-            card->ndcg20 += trial_ndcg(&b.trials[i], &rank, K);
-            card->hr20 += rank > 0 && rank <= K;
-            card->mrr20 += rank > 0 && rank <= K ? 1 / (f64)rank : 0;
-            arena_clear(&a);
-        }
-        card->ndcg20 /= (f64)card->questions;
-        card->hr20 /= (f64)card->questions;
-        card->mrr20 /= (f64)card->questions;
-        arena_fini(&a);
+        struct recommend_options options = model->options;
+        options.stop = stop;
+        struct model *before = bench_model(&b, &options, only, TUNED_HEAD_MAX);
+        measure_card(&b, before, &model->card);
+        measure_mixes(&b, before, model, stop);
         model_free(before);
     }
     bitset_free(b.asked);
     arena_fini(&b.a);
+}
+
+const struct mixed *model_mixed(const struct model *model, const u8 *mix, isize mix_n, const f64 *weight)
+{
+    for (isize i = 0; model && i < model->mixes_n; i++) {
+        const struct mixed *m = &model->mixes[i];
+        bool same = m->questions > 0 && m->mix_n == mix_n && memcmp(m->mix, mix, (size_t)mix_n) == 0;
+        for (u8 r = 0; same && r < RECOMMENDERS; r++) same = !(m->weight[r] < weight[r] || m->weight[r] > weight[r]);
+        if (same) return m;
+    }
+    return NULL;
+}
+
+void model_keep_lead(const struct model *model, struct recommend_query *query)
+{
+    static const f64 hushed = 1e-6;
+    const struct mixed *m = model_mixed(model, query->mix, query->mix_n, query->weight);
+    for (isize i = 0; m && m->alone && i < query->mix_n; i++) query->weight[query->mix[i]] = query->mix[i] == m->lead ? 1 : hushed;
 }

@@ -133,6 +133,76 @@ static void what_no_longer_holds_goes_back_to_the_defaults(void **state)
     if (w.verdict == WEIGHING_NO_BETTER && w.sureness > 0) assert_true(fabs(w.weight[RECOMMENDER_COOC] - .9) < 1e-9);
 }
 
+/* ---- whether a mix pays over its lead -------------------------------------------------------- */
+
+/* Each session is two clicks: an item of a ring and the one after it; or, every other one where `strangers`, an item nobody else looks
+ * at and then item 1. The ring is known by rules, item 1 is what is popular. */
+static struct model *measured(isize sessions, bool strangers, const struct mixed *mixes, isize n)
+{
+    enum { RING = 40, SECOND_OF_RING = 2 };
+    arena a = { 0 };
+    struct interaction *at = arena_new(&a, struct interaction, 2 * sessions);
+    struct rng rng = rng_seed(5);
+    for (isize s = 0; s < sessions; s++) {
+        u32 ring = (u32)rng_below(&rng, RING), next = (ring + 1) % RING;
+        bool strange = strangers && s % 2;
+        u32 first = strange ? (u32)(100 + s) : SECOND_OF_RING + ring, second = strange ? 1 : SECOND_OF_RING + next;
+        for (isize k = 0; k < 2; k++)
+            at[2 * s + k] = (struct interaction){ .session = (u32)s + 1, .item = k ? second : first, .at_ms = (2 * s + k) * MINUTE_MS, .weight = 1 };
+    }
+    struct model *m = model_build(at, 2 * sessions, (u32)(101 + sessions), 2 * sessions * MINUTE_MS, NULL, NULL);
+    model_measure(m, at, 2 * sessions, mixes, n, NULL);
+    arena_fini(&a);
+    return m;
+}
+
+static const struct mixed rules_and_popular = { .mix = { RECOMMENDER_POPULAR, RECOMMENDER_RULES }, .mix_n = 2 };
+
+static void a_mix_that_adds_nothing_leaves_its_lead_alone(void **state)
+{
+    (void)state;
+    struct model *m = measured(6000, false, &rules_and_popular, 1);
+    const struct mixed *mixed = model_mixed(m, rules_and_popular.mix, 2, rules_and_popular.weight);
+    assert_non_null(mixed);
+    assert_int_equal(mixed->lead, RECOMMENDER_RULES);
+    assert_int_equal(mixed->questions, 600);
+    assert_true(mixed->lead_ndcg20 > .999);             /* what comes next on the ring is certain */
+    assert_true(mixed->alone);
+    struct recommend_query q = { .mix = { RECOMMENDER_POPULAR, RECOMMENDER_RULES }, .mix_n = 2 };
+    model_keep_lead(m, &q);
+    assert_true(q.weight[RECOMMENDER_RULES] >= 1);
+    assert_true(q.weight[RECOMMENDER_POPULAR] > 0 && q.weight[RECOMMENDER_POPULAR] < 1e-5);
+    struct recommend_query other = { .mix = { RECOMMENDER_RULES, RECOMMENDER_POPULAR }, .mix_n = 2 };
+    model_keep_lead(m, &other);                         /* another order is another mix: nobody measured it */
+    assert_true(other.weight[RECOMMENDER_RULES] <= 0);
+    model_free(m);
+}
+
+static void a_mix_that_pays_serves_as_it_is(void **state)
+{
+    (void)state;
+    struct model *m = measured(6000, true, &rules_and_popular, 1);
+    const struct mixed *mixed = model_mixed(m, rules_and_popular.mix, 2, rules_and_popular.weight);
+    assert_non_null(mixed);
+    assert_false(mixed->alone);
+    assert_true(mixed->ndcg20 > 1.004 * mixed->lead_ndcg20);
+    model_free(m);
+}
+
+static void little_is_not_judged_by_and_neither_is_what_has_a_purpose(void **state)
+{
+    (void)state;
+    struct mixed mixes[] = { rules_and_popular, { .mix = { RECOMMENDER_COMPLEMENTS, RECOMMENDER_UPSELL }, .mix_n = 2 } };
+    struct model *m = measured(1000, false, mixes, 2);  /* a hundred questions */
+    const struct mixed *mixed = model_mixed(m, mixes[0].mix, 2, mixes[0].weight);
+    assert_non_null(mixed);
+    assert_int_equal(mixed->questions, 100);
+    assert_false(mixed->alone);
+    assert_null(model_mixed(m, mixes[1].mix, 2, mixes[1].weight));
+    assert_null(model_mixed(NULL, mixes[0].mix, 2, mixes[0].weight));
+    model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +212,9 @@ int main(void)
         cmocka_unit_test(a_good_place_is_no_merit),
         cmocka_unit_test(chance_and_little_data_move_nothing),
         cmocka_unit_test(what_no_longer_holds_goes_back_to_the_defaults),
+        cmocka_unit_test(a_mix_that_adds_nothing_leaves_its_lead_alone),
+        cmocka_unit_test(a_mix_that_pays_serves_as_it_is),
+        cmocka_unit_test(little_is_not_judged_by_and_neither_is_what_has_a_purpose),
     };
     return cmocka_run_group_tests_name("weigh", tests, NULL, NULL);
 }

@@ -27,7 +27,8 @@ interface Model {
 interface Learning {
     placement: string;
     strategy: string;
-    weights: "learnt" | "by_hand" | "defaults";
+    weights: "learnt" | "by_hand" | "defaults" | "lead_alone";
+    held_out?: { questions: number; questions_needed: number; "ndcg@20": number; lead: string; "lead_ndcg@20": number; lead_alone: boolean };
     learns: boolean;
     in_force: Record<string, number>;
     defaults: Record<string, number>;
@@ -184,6 +185,13 @@ function why(l: Learning): string {
     return `Weighed on ${plural(impressions, "impression")} and ${plural(clicks, "click")}: no other weights guess clicks better, so they are as the mix has them.`;
 }
 
+function paying(h: NonNullable<Learning["held_out"]>): string {
+    const lead = told(h.lead)[1];
+    const figures = `${h["ndcg@20"].toFixed(4)} against ${h["lead_ndcg@20"].toFixed(4)} (NDCG@20, ${plural(h.questions, "question")} held out)`;
+    if (h.questions < h.questions_needed) return `The mix beside ${lead} alone: ${figures}. It takes ${count(h.questions_needed)} questions to judge by.`;
+    return h.lead_alone ? `The mix does not pay over ${lead} alone: ${figures}. ${lead} serves, the others fill what it leaves empty.` : `The mix pays over ${lead} alone: ${figures}.`;
+}
+
 export function WeightsFrom({ of, may }: { of: Editing; may: boolean }) {
     const asked = useGet<Answer>("/v1/models");
     const { doc } = of;
@@ -208,13 +216,14 @@ export function WeightsFrom({ of, may }: { of: Editing; may: boolean }) {
                     <div class="stack" style={{ gap: "6px" }} key={w.placement}>
                         <div class="line">
                             <a href={`#/placements/${encodeURIComponent(w.placement)}`}>{w.placement}</a>
-                            <Badge tone={w.weights === "learnt" ? "good" : ""}>{{ learnt: "Learnt", by_hand: "By hand", defaults: "As in the mix" }[w.weights]}</Badge>
+                            <Badge tone={w.weights === "learnt" ? "good" : ""}>{{ learnt: "Learnt", by_hand: "By hand", defaults: "As in the mix", lead_alone: "Its lead alone" }[w.weights]}</Badge>
                         </div>
                         {w.learnt &&
                             Object.entries(w.in_force).map(([name, now]) => (
                                 <Bar key={name} name={told(name)[1]} value={now} of={1} shown={`${percent(now, 0)}, was ${percent(w.defaults[name] ?? 0, 0)}`} />
                             ))}
                         <p class="soft small">{why(w)}</p>
+                        {w.held_out && <p class="soft small">{paying(w.held_out)}</p>}
                     </div>
                 ))}
                 {asked.data && !rows.length && <p class="soft small">No live placement is filled by it; what is published is learnt from.</p>}

@@ -914,6 +914,7 @@ export function mock() {
                         sessions: 23922,
                         items: 1940,
                         ease_items: 1940,
+                        recommenders: { session: "built", cooc: "built", trending: "built", ease: "built", als: "not asked for", slist: "not built yet" },
                         factor_people: 2283,
                         bytes: 8756021,
                         memory_limit_bytes: 536870912,
