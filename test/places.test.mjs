@@ -96,10 +96,23 @@ test('who has not consented is answered by where the request is', async () => {
     assert.equal((await recommend(refused)).items[0].product_key, 'p-1');
 });
 
-test('a replay knows where each order was made', async () => {
+test('a replay knows where each order was made, and the same log makes the same lists of every recommender', async () => {
+    const { models: [{ recommenders }] } = await server.get('/v1/models');
+    const lists = () => eventually('every recommender is built', async () => {
+        const all = {};
+        for (const name of Object.keys(recommenders))
+            for (const [i, person] of ['ida', 'oslo-1', 'lund-7'].entries()) {
+                const answer = await recommend({ person: { user_id: person }, strategy: { mix: [name] }, limit: 8, context: i ? { product: 'p-3' } : { store: 'oslo-1', cart: ['p-1'] } });
+                if (answer.not_built_yet) return false;
+                all[`${name} for ${person}`] = answer.items;
+            }
+        return all;
+    }, 20_000, 200);
+    const before = await lists();
     await server.stop();
     await opmaat(['verify', '--data', server.data]);
     await server.start();
     await eventually('the model stands again', async () => (await server.get('/v1/models')).models[0]?.stores === 3);
     assert.equal(keys(await recommend({ strategy: 'here', context: { store: 'bergen-2' } }))[0], 'p-2');
+    assert.deepEqual(await lists(), before);
 });

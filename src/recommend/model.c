@@ -2,7 +2,7 @@
  *
  * model.c - everything that can be known before anybody asks.
  *
- * Interactions are sorted (session, time, item, kind, weight) before anything is counted, so the
+ * Interactions are sorted (session, time, item and the rest) before anything is counted, so the
  * order they came in does not matter, not even in the last digit. Of each session the latest
  * `kept` distinct items are kept. From these sessions come
  *
@@ -53,7 +53,9 @@ static int by_session(const void *left, const void *right)
     if (a->at_ms != b->at_ms) return a->at_ms < b->at_ms ? -1 : 1;
     if (a->item != b->item) return a->item < b->item ? -1 : 1;
     if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
-    return (a->weight > b->weight) - (a->weight < b->weight);
+    if (a->weight != b->weight) return a->weight < b->weight ? -1 : 1;
+    if (a->person != b->person) return a->person < b->person ? -1 : 1;
+    return (a->place > b->place) - (a->place < b->place);
 }
 
 static int newest_first(const void *left, const void *right)
