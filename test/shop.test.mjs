@@ -357,6 +357,32 @@ test('what the tag puts into the page moves nothing', async () => {
     await page.context().close();
 });
 
+test('a category page has rows of the visitor\'s shop, of brands and of guides; the front page of departments', async () => {
+    const page = await visitor();
+    await page.goto(`${demo.url}/shop/c/women-jeans`);
+    await Promise.all([page.waitForNavigation(), page.click('role=button[name="Bergen"]')]);
+    assert.equal(await page.getAttribute('button[value=bergen-1]', 'aria-pressed'), 'true');
+    // Nobody has said yes to anything: what sells in a shop is nobody's secret.
+    await eventually('what rises in Bergen is shown', async () => {
+        await page.reload();
+        await page.waitForSelector('[data-opmaat-placement=store_recs] .opmaat-because', { timeout: 2000 });
+        return (await because(page, 'store_recs')).some((text) => /in your store$/.test(text));
+    }, 30_000, 500);
+    const heads = (placement) => page.$$eval(`[data-opmaat-placement=${placement}] .opmaat-headline`, (all) => all.map((e) => e.textContent));
+    await page.waitForSelector('[data-opmaat-placement=brand_rows] .opmaat-because');
+    const brands = await heads('brand_rows');
+    assert.ok(brands.length >= 1, brands);
+    const { brand_rows: decided } = await ask({}, ['brand_rows'], { context: { store: 'bergen-1' } });
+    assert.deepEqual(Object.keys(decided.rows[0]).filter((key) => key === 'brand'), ['brand']);
+    await page.waitForSelector('[data-opmaat-placement=category_guides] .opmaat-card');
+    assert.ok((await row(page, 'category_guides')).every((key) => /^a-/.test(key)));
+    await page.goto(`${demo.url}/shop/`);
+    await page.waitForSelector('[data-opmaat-placement=home_rows] .opmaat-because');
+    assert.ok((await heads('home_rows')).length >= 2);
+    assert.deepEqual(page.wrong, []);
+    await page.close();
+});
+
 test('R61: rendered by the shop\'s server, the first paint is personal and nothing is swapped or moved', async () => {
     const shop = createServer(async (req, res) => {
         const id = /opmaat_id=([^;]+)/.exec(req.headers.cookie ?? '')?.[1];

@@ -8,6 +8,7 @@
 #include "demo/page.h"
 
 enum { PAGE_ITEMS = 24, ROW_ITEMS = 8 };
+static const char *const place_names[DEMO_PLACES][2] = { { "Web shop", "Nettbutikk" }, { "Oslo", "Oslo" }, { "Bergen", "Bergen" }, { "Trondheim", "Trondheim" } };
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
@@ -142,6 +143,44 @@ void page_row(struct view *v, const char *placement, str heading)
     add_row(v, placement, heading, best.at, best.n);
 }
 
+/* Rows of kinds, each under its name, until the visitor's own come: as many as the tag puts there. */
+static void add_rows(struct view *v, const char *placement, str heading, const isize *of, isize n)
+{
+    enum { IN_ROW = 5 };                                /* as the strategies of rows have it (setup.c) */
+    html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"rows-box\" data-opmaat-placement=\"{}\">", heading, str_of(placement));
+    for (isize i = 0; i < n; i++) {
+        struct found best = best_liked(v, of[i], NULL);
+        html(&v->out, "<strong class=\"opmaat-headline\">{}</strong><ul class=\"opmaat-row\" role=\"list\">", say_phrase(v, kinds[of[i]].path[1]));
+        for (isize k = 0; k < min_isize(IN_ROW, best.n); k++) page_card(v, best.at[k], "lazy");
+        html(&v->out, "</ul>");
+    }
+    html(&v->out, "</div></section>");
+}
+
+static void add_guides(struct view *v, const char *placement)
+{
+    static const isize shown[] = { 0, 7, 13, 20 };
+    html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"guide-box\" data-opmaat-placement=\"{}\"><ul class=\"guides\" role=\"list\">",
+        say(v, "Worth reading", "Verdt å lese"), str_of(placement));
+    for (isize i = 0; i < countof(shown); i++)
+        html(&v->out, "<li><a href=\"/shop/guide/a-{}\"><strong>{}</strong><span>{}</span></a></li>", html_number(v->scratch, shown[i] + 1),
+            say_phrase(v, articles[shown[i]].title), say_phrase(v, articles[shown[i]].teaser));
+    html(&v->out, "</ul></div></section>");
+}
+
+/* What rises in the shop the visitor goes to; and which shop that is. */
+static void add_store(struct view *v)
+{
+    page_row(v, "store_recs", v->store ? arena_printf(v->scratch, v->language == DEMO_NB ? "Populært i %s" : "Popular in %s", place_names[v->store][v->language])
+                                       : say(v, "Popular in our shops", "Populært i butikkene våre"));
+    html(&v->out, "<form method=\"post\" action=\"/shop/store\" class=\"chips\" aria-label=\"{}\"><input type=\"hidden\" name=\"back\" value=\"{}\">",
+        say(v, "Your shop", "Din butikk"), v->request->path);
+    for (isize place = DEMO_OSLO; place < DEMO_PLACES; place++)
+        html(&v->out, "<button class=\"chip\" name=\"store\" value=\"{}\" aria-pressed=\"{}\">{}</button>", str_of(demo_place_keys[place]),
+            v->store == place ? S("true") : S("false"), str_of(place_names[place][v->language]));
+    html(&v->out, "</form>");
+}
+
 /* ---- home --------------------------------------------------------------------------------- */
 
 static void add_hero(struct view *v)
@@ -165,12 +204,10 @@ str page_home(struct view *v)
             "<small>{}</small></a></li>", str_of(kinds[k].slug), html_number(v->scratch, k * 100 + 3),
             say_phrase(v, kinds[k].path[1]), say_phrase(v, kinds[k].path[0]));
     }
-    html(&v->out, "</ul></section><section class=\"shelf\"><h2>{}</h2><div class=\"guide-box\" data-opmaat-placement=\"home_guides\"><ul class=\"guides\" role=\"list\">", say(v, "Worth reading", "Verdt å lese"));
-    static const isize shown[] = { 0, 7, 13, 20 };
-    for (isize i = 0; i < countof(shown); i++)
-        html(&v->out, "<li><a href=\"/shop/guide/a-{}\"><strong>{}</strong><span>{}</span></a></li>", html_number(v->scratch, shown[i] + 1),
-            say_phrase(v, articles[shown[i]].title), say_phrase(v, articles[shown[i]].teaser));
-    html(&v->out, "</ul></div></section>");
+    html(&v->out, "</ul></section>");
+    static const isize departments[] = { 0, 18 };
+    add_rows(v, "home_rows", say(v, "Your departments", "Dine avdelinger"), departments, countof(departments));
+    add_guides(v, "home_guides");
     return say(v, "Things that last", "Ting som varer");
 }
 
@@ -306,6 +343,10 @@ str page_category(struct view *v, str slug)
     if (order.len && order_of(order) != BY_APPEAL) buf_printf(&link, "sort=%.*s&", STR_FMT(order));
     add_grid(v, f, buf_str(&link));
     page_row(v, "category_recs", say(v, "Picked for you", "Plukket ut til deg"));
+    add_store(v);
+    isize kind = k - kinds;
+    add_rows(v, "brand_rows", say(v, "Your brands", "Dine merker"), &kind, 1);
+    add_guides(v, "category_guides");
     page_event(v, "Product List Viewed", "category", path);
     return title;
 }
@@ -375,12 +416,11 @@ static void add_variants(struct view *v, const struct demo_product *p)
 
 static void add_stock(struct view *v, const struct demo_product *p)
 {
-    static const char *const names[DEMO_PLACES][2] = { { "Web shop", "Nettbutikk" }, { "Oslo", "Oslo" }, { "Bergen", "Bergen" }, { "Trondheim", "Trondheim" } };
     html(&v->out, "<table class=\"stock\"><caption>{}</caption><tbody>", say(v, "In stock", "På lager"));
     for (isize place = 0; place < DEMO_PLACES; place++) {
         i32 n = p->stock[place];
         str how = n == 0 ? say(v, "sold out", "utsolgt") : n < 5 ? say(v, "a few left", "få igjen") : say(v, "in stock", "på lager");
-        html(&v->out, "<tr><th scope=\"row\">{}</th><td class=\"{}\">{}</td></tr>", say(v, names[place][0], names[place][1]), n ? S("yes") : S("no"), how);
+        html(&v->out, "<tr><th scope=\"row\">{}</th><td class=\"{}\">{}</td></tr>", str_of(place_names[place][v->language]), n ? S("yes") : S("no"), how);
     }
     html(&v->out, "</tbody></table>");
 }
@@ -687,8 +727,8 @@ void page_head(struct view *v, struct buf *out, str title)
         "<title>{} – Fjord &amp; Fern</title><link rel=\"stylesheet\" href=\"/shop/shop.css\"><meta name=\"color-scheme\" content=\"light dark\">"
         "<link rel=\"icon\" href=\"/shop/img/p-3.svg\">", say(v, "en", "nb-NO"), title);
     add_data(v, out);
-    html(out, "<script async src=\"/tag.js\" data-key=\"{}\" data-market=\"{}\"></script></head><body><a class=\"skip\" href=\"#main\">{}</a>",
-        v->shop->write_key, v->currency == DEMO_NOK ? S("no") : S("eu"), say(v, "Skip to the content", "Hopp til innholdet"));
+    html(out, "<script async src=\"/tag.js\" data-key=\"{}\" data-market=\"{}\" data-store=\"{}\"></script></head><body><a class=\"skip\" href=\"#main\">{}</a>",
+        v->shop->write_key, v->currency == DEMO_NOK ? S("no") : S("eu"), v->store ? str_of(demo_place_keys[v->store]) : S(""), say(v, "Skip to the content", "Hopp til innholdet"));
     add_header(v, out);
     html(out, "<main id=\"main\">");
 }

@@ -25,6 +25,7 @@ struct view {
     enum choice consent;
     const struct demo_persona *person;                  /* logged in; or null */
     struct cart cart;
+    isize store;                                        /* enum demo_place the visitor shops in; 0: none chosen */
     struct buf out;
     struct buf events;                                  /* commands for the tag: JSON arrays, with commas between */
     i32 status;

@@ -32,6 +32,13 @@ const struct demo_definition demo_setup[] = {
     { "strategy", "guides", "{\"kind\":\"strategy\",\"key\":\"guides\",\"title\":\"To read\",\"kind_of_item\":\"content\",\"mix\":[\"session\",\"trending\"],"
       "\"fallback\":[\"trending\",\"bestsellers\"]}" },
 
+    { "strategy", "in_store", "{\"kind\":\"strategy\",\"key\":\"in_store\",\"title\":\"Rising in the store\",\"mix\":[\"trending_here\",\"bestsellers_here\"],"
+      "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_category\":3}}" },
+    { "strategy", "departments", "{\"kind\":\"strategy\",\"key\":\"departments\",\"title\":\"Departments for you\",\"mix\":[\"session\",\"cooc\",\"trending\"],"
+      "\"filter\":\"item.in_stock\",\"rows\":{\"by\":\"category\",\"items\":5}}" },
+    { "strategy", "brands", "{\"kind\":\"strategy\",\"key\":\"brands\",\"title\":\"Brands for you\",\"mix\":[\"session\",\"cooc\",\"trending\"],"
+      "\"filter\":\"item.in_stock\",\"rows\":{\"by\":\"brand\",\"items\":5}}" },
+
     { "search", "shop", "{\"kind\":\"search\",\"key\":\"shop\",\"title\":\"Search\",\"owner\":\"kari@demo.shop\",\"dial\":60,"
       "\"synonyms\":[[\"sweater\",\"jumper\",\"pullover\"],[\"trousers\",\"pants\"],[\"sneakers\",\"trainers\"],[\"bukse\",\"bukser\",\"jeans\"]],"
       "\"redirects\":[{\"query\":\"privacy\",\"url\":\"/shop/privacy\"}]}" },
@@ -62,6 +69,14 @@ const struct demo_definition demo_setup[] = {
       "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "home_guides", "{\"kind\":\"placement\",\"key\":\"home_guides\",\"title\":\"Guides on the home page\",\"channel\":\"web\",\"strategy\":\"guides\","
       "\"min_items\":3,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "category_guides", "{\"kind\":\"placement\",\"key\":\"category_guides\",\"title\":\"Guides under a category\",\"channel\":\"web\",\"strategy\":\"guides\","
+      "\"min_items\":3,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "store_recs", "{\"kind\":\"placement\",\"key\":\"store_recs\",\"title\":\"What rises in the visitor's shop\",\"channel\":\"web\",\"strategy\":\"in_store\","
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "home_rows", "{\"kind\":\"placement\",\"key\":\"home_rows\",\"title\":\"Departments on the home page\",\"channel\":\"web\",\"strategy\":\"departments\","
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
+    { "placement", "brand_rows", "{\"kind\":\"placement\",\"key\":\"brand_rows\",\"title\":\"Brands under a category\",\"channel\":\"web\",\"strategy\":\"brands\","
+      "\"min_items\":4,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "guide_more", "{\"kind\":\"placement\",\"key\":\"guide_more\",\"title\":\"Guides under a guide\",\"channel\":\"web\",\"strategy\":\"guides\","
       "\"min_items\":3,\"schema\":{\"headline\":\"text?\"}}" },
     { "placement", "newsletter", "{\"kind\":\"placement\",\"key\":\"newsletter\",\"title\":\"Row in the newsletter\",\"channel\":\"email\",\"strategy\":\"taste\","

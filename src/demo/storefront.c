@@ -7,6 +7,7 @@
  *    ff_cart     variant*quantity, joined by dots       "p-4-m-navy*2.p-9-250g-brown*1"
  *    ff_consent  yes | no                               absent: not chosen yet
  *    ff_lang     en | nb
+ *    ff_store    oslo-1 | bergen-1 | trondheim-1        absent: no shop chosen
  *    ff_person   user id . hex HMAC-SHA256 of it        logged in; a forged one is nobody
  *
  * The shop reads the tag's cookie opmaat_id only to say whose order it was, and only after a yes.
@@ -108,6 +109,13 @@ static struct cart cart_of(const struct demo_catalogue *c, str cookie)
     return cart;
 }
 
+static isize store_of(str key)
+{
+    for (isize place = DEMO_OSLO; place < DEMO_PLACES; place++)
+        if (str_eq(key, str_of(demo_place_keys[place]))) return place;
+    return 0;
+}
+
 static struct view view_of(const struct demo_shop *shop, const struct demo_request *request, arena *scratch)
 {
     struct view v = { .shop = shop, .request = request, .scratch = scratch, .status = 200 };
@@ -117,6 +125,7 @@ static struct view view_of(const struct demo_shop *shop, const struct demo_reque
     v.currency = v.language == DEMO_NB ? DEMO_NOK : DEMO_EUR;
     v.consent = str_eq(consent, S("yes")) ? CHOICE_YES : str_eq(consent, S("no")) ? CHOICE_NO : CHOICE_UNKNOWN;
     v.person = person_of(shop, cookie_value(request->cookies, S("ff_person")), scratch);
+    v.store = store_of(cookie_value(request->cookies, S("ff_store")));
     v.cart = cart_of(shop->catalogue, cookie_value(request->cookies, S("ff_cart")));
     return v;
 }
@@ -309,12 +318,22 @@ static struct demo_reply post_consent(struct view *v)
     return r;
 }
 
+/* The same once more lets go of it. */
+static struct demo_reply post_store(struct view *v)
+{
+    isize store = store_of(body_value(v, "store"));
+    struct demo_reply r = see_other(back_to(body_value(v, "back")));
+    set_cookie(&r, v->scratch, "ff_store", store && store != v->store ? str_of(demo_place_keys[store]) : S(""));
+    return r;
+}
+
 static struct demo_reply post(struct view *v, str path)
 {
     if (str_eq(path, S("cart"))) return post_cart(v);
     if (str_eq(path, S("checkout"))) return post_checkout(v);
     if (str_eq(path, S("login"))) return post_login(v);
     if (str_eq(path, S("consent"))) return post_consent(v);
+    if (str_eq(path, S("store"))) return post_store(v);
     if (str_eq(path, S("logout"))) {
         struct demo_reply r = see_other(S("/shop/"));
         set_cookie(&r, v->scratch, "ff_person", S(""));

@@ -90,6 +90,17 @@ static void placements_hold_default_content(void **state)
     assert_true(has(product.body, "data-opmaat-placement=\"product_recs\"><ul class=\"opmaat-row\" role=\"list\"><li class=\"opmaat-card\">"));
     assert_true(has(product.body, "<article class=\"product\" data-opmaat-product=\"p-7\""));
     assert_true(has(product.body, "Trondheim"));
+    struct demo_reply list = get(b, "/shop/c/women-jeans", "");
+    assert_true(has(home.body, "data-opmaat-placement=\"home_rows\"><strong class=\"opmaat-headline\">"));
+    assert_true(has(list.body, "data-opmaat-placement=\"brand_rows\"><strong class=\"opmaat-headline\">"));
+    assert_true(has(list.body, "data-opmaat-placement=\"category_guides\"><ul class=\"guides\" role=\"list\"><li>"));
+    assert_true(has(list.body, "data-opmaat-placement=\"store_recs\""));
+    assert_true(has(list.body, "Popular in our shops"));
+    list = get(b, "/shop/c/women-jeans", "ff_store=bergen-1");
+    assert_true(has(list.body, "Popular in Bergen"));
+    assert_true(has(list.body, "data-store=\"bergen-1\""));
+    list = get(b, "/shop/c/women-jeans", "ff_store=atlantis-9");
+    assert_true(has(list.body, "data-store=\"\""));
 }
 
 static void what_is_not_there_is_404(void **state)

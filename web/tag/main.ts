@@ -113,6 +113,8 @@ function context(): object {
         channel: "web",
         device: innerWidth < 768 ? "mobile" : "desktop",
         market: options.market,
+        store: options.store || undefined,
+        country: options.country || undefined,
         product: at ? at.getAttribute(product) : undefined,
         cart: cart ? cart.getAttribute("data-opmaat-cart")!.split(",").filter(Boolean) : undefined,
         preview: preview || undefined,

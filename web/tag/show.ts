@@ -31,6 +31,7 @@ export interface Decision {
     decision_key?: string;
     content?: Record<string, string>;
     items?: Item[];
+    rows?: { title: string; items: string[] }[];
 }
 
 /* :where() has no weight: any rule of the shop's own style sheets wins over these. */
@@ -184,7 +185,13 @@ export function draw(box: HTMLElement, d: Decision, clicked: (item: Item) => voi
     )
         return false;
     style();
-    const drawn = fill(box, items.length ? row(items, content.headline, clicked) : [banner(content)]);
+    const rows = (d.rows || []).flatMap((r) =>
+        row(items.filter((item) => r.items.includes(item.product_key)), r.title, clicked),
+    );
+    const drawn = fill(
+        box,
+        rows.length ? rows : items.length ? row(items, content.headline, clicked) : [banner(content)],
+    );
     if (!drawn) console.warn("opmaat: the placement has no height to fill; give it a min-height", box);
     return drawn;
 }

@@ -412,6 +412,35 @@ test("a row is a list of links a keyboard reaches, with price, reason and item t
     assert.deepEqual(properties, { ticket: "t_item_5", product_id: "p-5" });
 });
 
+test("rows stand each under its name, with the items it names, and the shop's store is told", async (t) => {
+    pages["/"] = html({ body: '<div data-opmaat-placement="row" style="height:840px"></div>', queue: [["consent", GRANT]] }).replace(
+        "data-key=",
+        'data-store="bergen-1" data-key=',
+    );
+    answer = {
+        row: {
+            status: "ok",
+            render: "content",
+            ticket: "t_row",
+            items: ITEMS,
+            rows: [
+                { title: "Jeans", items: ["p-5"] },
+                { title: "<i>Belts</i>", items: ["p-4"] },
+            ],
+        },
+    };
+    const page = await visit(t);
+    await page.waitForSelector(".opmaat-card");
+    assert.deepEqual(await page.$$eval(".opmaat-headline, .opmaat-card a", (all) => all.map((e) => e.getAttribute("href") ?? e.textContent)), [
+        "Jeans",
+        `${shopUrl}/p/5`,
+        "<i>Belts</i>",
+        `${shopUrl}/p/4`,
+    ]);
+    assert.equal(decides()[0].body.context.store, "bergen-1");
+    assert.equal("country" in decides()[0].body.context, false);
+});
+
 test("content can not become script", async (t) => {
     pages["/"] = html({ body: HERO, queue: [["consent", GRANT]] });
     answer = {
