@@ -11,6 +11,7 @@
  * On the script element:  data-key (required)    data-timeout  ms a decision may take (400)
  *                         data-market            data-wait     ms to wait for a consent banner (300)
  *                         data-collect="none"    when another SDK already sends views and clicks
+ *                         data-store, -country   where the visitor shops
  * In the page:            data-opmaat-placement="KEY"   a box we may fill
  *                         data-opmaat-product="ID"      what this page shows (on a link: what it leads to);
  *                                                       -name -price -currency -category beside it
