@@ -180,6 +180,20 @@ static void add_value(struct view *v, const char *name, str value, str text, i64
     html(&v->out, "><span>{}{}</span><small>{}</small></a></li>", chosen ? S("× ") : S(""), text, html_number(v->scratch, (isize)count));
 }
 
+/* A value as the shop says it: colours and departments have words in both languages. */
+static str facet_text(struct view *v, const char *name, str value)
+{
+    for (isize c = 0; c < colours_n && strcmp(name, "colour") == 0; c++)
+        if (str_eq(str_of(colours[c].key), value)) return say_phrase(v, colours[c].name);
+    for (isize k = 0; k < KINDS && strcmp(name, "category") == 0; k++) {
+        const struct phrase *path = kinds[k].path;
+        if (str_eq(str_of(path[0].in[DEMO_EN]), value)) return say_phrase(v, path[0]);
+        if (str_eq(arena_printf(v->scratch, "%s > %s", path[0].in[DEMO_EN], path[1].in[DEMO_EN]), value))
+            return arena_printf(v->scratch, "%.*s, %.*s", STR_FMT(say_phrase(v, path[1])), STR_FMT(say_phrase(v, path[0])));
+    }
+    return value;
+}
+
 static void add_facet(struct view *v, const struct json *answer, const char *name, str title)
 {
     const struct json *values = json_get(json_get(answer, S("facets")), str_of(name));
@@ -189,7 +203,7 @@ static void add_facet(struct view *v, const struct json *answer, const char *nam
     json_each(one, values) {
         str value = json_str(json_get(one, S("value")), S(""));
         if (n++ == FACET_SHOWN) break;
-        add_value(v, name, value, value, json_int(json_get(one, S("count")), 0));
+        add_value(v, name, value, facet_text(v, name, value), json_int(json_get(one, S("count")), 0));
     }
     html(&v->out, "</ul>");
 }
@@ -204,7 +218,8 @@ static void add_prices(struct view *v, const struct json *answer)
         i64 from = json_int(json_get(one, S("from")), 0), to = json_int(json_get(one, S("to")), 0);
         str range[] = { arena_printf(v->scratch, "%lld", (long long)from), arena_printf(v->scratch, "%lld", (long long)to) };
         if (to == 0) continue;
-        html(&v->out, "<li><a href=\"{}\"><span>{} – {}</span><small>{}</small></a></li>", address(v, names, range, 2), range[0], range[1],
+        html(&v->out, "<li><a href=\"{}\"><span>{} – {}</span><small>{}</small></a></li>", address(v, names, range, 2),
+             view_money(v, from * 100), view_money(v, to * 100),
              html_number(v->scratch, (isize)json_int(json_get(one, S("count")), 0)));
     }
     str none[] = { S(""), S("") };

@@ -192,9 +192,28 @@ static void add_hero(struct view *v)
         say(v, "Clothes, home and good coffee. Free delivery over €50.", "Klær, hjem og god kaffe. Fri frakt over 500 kr."));
 }
 
+/* As somebody new: what the shop knows stays with whom it knew, and this browser is not them any more. */
+static void add_start_over(struct view *v)
+{
+    html(&v->out, "<form method=\"post\" action=\"/shop/start-over\" class=\"inline\"><button name=\"choice\" value=\"new\">{}</button></form>",
+         say(v, "Start over as somebody new", "Begynn på nytt som en annen"));
+}
+
+/* Whoever said yes is told that this page is theirs, why, and how to have it otherwise. */
+static void add_why(struct view *v)
+{
+    html(&v->out, "<div class=\"why\"><p><strong>{}</strong> {} <a href=\"/shop/choices\">{}</a></p>",
+         v->person ? say(v, "This page is made for you.", "Denne siden er laget til deg.")
+                   : say(v, "This page follows what you look at.", "Denne siden følger det du ser på."),
+         say(v, "Under each thing stands why it is here.", "Under hver ting står hvorfor den er her."), say(v, "What I like", "Det jeg liker"));
+    add_start_over(v);
+    html(&v->out, "</div>");
+}
+
 str page_home(struct view *v)
 {
     add_hero(v);
+    if (v->consent == CHOICE_YES) add_why(v);
     struct found best = best_liked(v, -1, NULL);
     add_row(v, "home_recs", v->consent == CHOICE_YES ? say(v, "Picked for you", "Plukket ut til deg") : say(v, "Liked by many", "Mange liker"),
         best.at, best.n);
@@ -315,7 +334,7 @@ str page_category(struct view *v, str slug)
     str title = say_phrase(v, k->path[leaf >= 0 ? 1 : 0]), base = arena_printf(v->scratch, "/shop/c/%.*s", STR_FMT(slug));
     str colour = page_query(v, "colour"), order = page_query(v, "sort");
 
-    html(&v->out, "<nav class=\"crumbs\" aria-label=\"{}\"><a href=\"/shop/\">{}</a>", say(v, "You are here", "Du er her"), say(v, "Home", "Hjem"));
+    html(&v->out, "<nav class=\"crumbs\" aria-label=\"{}\"><a href=\"/shop/\">{}</a>", say(v, "You are here", "Du er her"), say(v, "Shop", "Butikken"));
     if (leaf >= 0) html(&v->out, " / <a href=\"/shop/c/{}\">{}</a>", str_of(k->parent_slug), say_phrase(v, k->path[0]));
     html(&v->out, "</nav><h1>{}</h1>", title);
     if (leaf < 0) {
@@ -432,7 +451,7 @@ str page_product(struct view *v, str key)
     const struct kind *k = &kinds[p->kind];
     const struct demo_money *m = &p->money[v->currency];
     html(&v->out, "<nav class=\"crumbs\" aria-label=\"{}\"><a href=\"/shop/\">{}</a> / <a href=\"/shop/c/{}\">{}</a> / <a href=\"/shop/c/{}\">{}</a></nav>",
-        say(v, "You are here", "Du er her"), say(v, "Home", "Hjem"), str_of(k->parent_slug), say_phrase(v, k->path[0]), str_of(k->slug), say_phrase(v, k->path[1]));
+        say(v, "You are here", "Du er her"), say(v, "Shop", "Butikken"), str_of(k->parent_slug), say_phrase(v, k->path[0]), str_of(k->slug), say_phrase(v, k->path[1]));
     html(&v->out, "<article class=\"product\" data-opmaat-product=\"{}\" data-opmaat-name=\"{}\" data-opmaat-price=\"{}\" data-opmaat-currency=\"{}\" data-opmaat-category=\"{}\">",
         p->key, p->title[DEMO_EN], decimal_price(v, m), currency_code(v), category_text(v, p));
     html(&v->out, "<img class=\"photo\" src=\"{}\" alt=\"{}\" width=\"360\" height=\"480\"><div class=\"facts\"><p class=\"brand\">{}</p><h1>{}</h1><p class=\"price\">",
@@ -561,6 +580,12 @@ str page_privacy(struct view *v)
         v->consent == CHOICE_YES ? say(v, "You have said yes.", "Du har sagt ja.") : v->consent == CHOICE_NO ? say(v, "You have said no.", "Du har sagt nei.")
             : say(v, "You have not chosen yet.", "Du har ikke valgt ennå."));
     add_consent_buttons(v, S("/shop/privacy"));
+    if (v->consent == CHOICE_YES) {
+        html(&v->out, "<h2>{}</h2><p>{}</p>", say(v, "Reset", "Nullstill"),
+             say(v, "The shop forgets that this browser is you: everything is as everybody sees it, until you look around again.",
+                 "Butikken glemmer at denne nettleseren er deg: alt er slik alle ser det, til du ser deg rundt igjen."));
+        add_start_over(v);
+    }
     html(&v->out, "</div>");
     return say(v, "Privacy", "Personvern");
 }
@@ -638,7 +663,7 @@ const char page_script[] =
     "else if(d.consent===false&&s.ff_person)delete s.ff_person;"
     "d.events.forEach(function(e){o.push(e)});"
     "document.addEventListener('submit',function(e){var b=e.submitter;"
-    "if(b&&b.name==='choice')window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes',model_training:b.value==='yes'}])});"
+    "if(b&&b.name==='choice'){if(b.value==='new'){window.opmaat.push(['reset']);delete s.ff_person}else window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes',model_training:b.value==='yes'}])}});"
     /* As one types: the first few products under the box. Only the last question's answer is shown. */
     "addEventListener('DOMContentLoaded',function(){var q=document.getElementById('q'),l=document.getElementById('found'),n=0,w;"
     "if(!q||!l||!d.key)return;q.addEventListener('input',function(){clearTimeout(w);w=setTimeout(function(){var t=q.value.trim(),i=++n;"

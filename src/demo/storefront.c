@@ -327,6 +327,15 @@ static struct demo_reply post_store(struct view *v)
     return r;
 }
 
+/* The tag takes another anonymous id by itself (page_script); the cart and the one who was logged in are the shop's to let go. */
+static struct demo_reply post_start_over(struct view *v)
+{
+    struct demo_reply r = see_other(S("/shop/"));
+    set_cookie(&r, v->scratch, "ff_person", S(""));
+    set_cookie(&r, v->scratch, "ff_cart", S(""));
+    return r;
+}
+
 static struct demo_reply post(struct view *v, str path)
 {
     if (str_eq(path, S("cart"))) return post_cart(v);
@@ -334,6 +343,7 @@ static struct demo_reply post(struct view *v, str path)
     if (str_eq(path, S("login"))) return post_login(v);
     if (str_eq(path, S("consent"))) return post_consent(v);
     if (str_eq(path, S("store"))) return post_store(v);
+    if (str_eq(path, S("start-over"))) return post_start_over(v);
     if (str_eq(path, S("logout"))) {
         struct demo_reply r = see_other(S("/shop/"));
         set_cookie(&r, v->scratch, "ff_person", S(""));
