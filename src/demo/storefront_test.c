@@ -198,6 +198,11 @@ static void consent_is_asked_once_and_a_no_takes_the_tags_cookie_away(void **sta
     struct demo_reply page = get(b, "/shop/", cookie(b, &yes, "ff_consent"));
     assert_false(has(page.body, "class=\"consent\""));
     assert_true(has(page.body, "\"consent\":true"));
+    struct demo_reply anew = post(b, "/shop/start-over", "choice=new", "ff_consent=yes; ff_person=ola; ff_cart=p-1*1");
+    assert_int_equal(anew.status, 303);
+    assert_true(str_eq(header(&anew, "Location", ""), S("/shop/")));
+    assert_true(str_starts(header(&anew, "Set-Cookie", "ff_person="), S("ff_person=;")));
+    assert_true(str_starts(header(&anew, "Set-Cookie", "ff_cart="), S("ff_cart=;")));
     struct demo_reply no = post(b, "/shop/consent", "choice=no&back=//evil.example/", "");
     assert_true(str_eq(header(&no, "Location", ""), S("/shop/")));
     assert_true(header(&no, "Set-Cookie", "opmaat_id=;").len > 0);
