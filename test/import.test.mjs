@@ -325,6 +325,9 @@ test('every example rule compiles, and a wrong one says the column and what was 
     await opmaat(['import', 'customers', fixture('customers.csv'), '--data', own]);
     await opmaat(['apply', rules, '--data', own]);
     for (const rule of seven) assert.match((await opmaat(['rule', 'check', rule, '--data', own])).stdout, /^ok: /);
+    const nowhere = join(own, 'nowhere');
+    assert.match((await opmaat(['rule', 'check', seven[0], '--data', nowhere], { ok: false })).stderr, /there is no folder/);
+    assert.ok(!existsSync(nowhere), 'checking a rule makes no folder');
     for (const [rule, column, says] of wrong) {
         const { code, stderr } = await opmaat(['rule', 'check', rule, '--data', own], { ok: false });
         assert.deepEqual([code, Number(stderr.match(/column (\d+)/)?.[1])], [1, column], `${rule}: ${stderr}`);

@@ -251,10 +251,26 @@ bool folder_open(struct args *args, struct folder *out)
     return false;
 }
 
+bool folder_there(const struct args *args)
+{
+    struct stat st;
+    return stat(arena_z(args->a, option(args, "data", "data")), &st) == 0;
+}
+
+bool folder_none(struct args *args, struct folder *out)
+{
+    struct diag diag = { .arena = args->a };
+    *out = (struct folder){ .lock_fd = -1, .a = args->a };
+    out->options = (struct fold_options){ .config = &args->config, .clock = clock_system(), .log_uri = "mem:" };
+    if (fold_open(&out->options, &out->fold, &diag) == ERR_OK) return true;
+    (void)command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    return false;
+}
+
 void folder_close(struct folder *folder)
 {
     fold_close(folder->fold);
-    (void)close(folder->lock_fd);
+    if (folder->lock_fd >= 0) (void)close(folder->lock_fd);
 }
 
 bool person_option(const struct args *args, struct identifier *out)

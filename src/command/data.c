@@ -373,7 +373,10 @@ int command_rule(struct args *args)
     if (args->words_n != 2 || (!explain && !str_eq(args->words[0], S("check"))))
         return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (!time_option(args, &at_ms)) return USAGE;
-    if (!folder_open(args, &folder)) return FAILED;
+    /* Checking reads a folder for its names and makes none; explaining is about somebody in it. */
+    bool there = folder_there(args);
+    if (!there && (explain || option(args, "data", "").len)) return command_fail(FAILED, "there is no folder %.*s", STR_FMT(option(args, "data", "data")));
+    if (!(there ? folder_open(args, &folder) : folder_none(args, &folder))) return FAILED;
     struct rule_errors errors = { 0 };
     struct rule_names names = fold_names(folder.fold);
     const struct rule *rule = NULL;

@@ -32,6 +32,9 @@ str read_file(arena *a, const char *path, bool *found);
 struct folder { str path; int lock_fd; struct fold *fold; struct fold_options options; arena *a; };
 /* Makes the folder when it is not there. Says why and returns false when it cannot be had. */
 bool folder_open(struct args *args, struct folder *out);
+/* Whether --data names a folder that is there; and an empty one in memory, for what needs no data. */
+bool folder_there(const struct args *args);
+bool folder_none(struct args *args, struct folder *out);
 void folder_close(struct folder *folder);
 /* "file:DATA/log" and "DATA/opmaat.db" of a folder. */
 struct fold_options folder_options(struct args *args, str path);
