@@ -35,12 +35,12 @@ static bool proves(const void *ctx, str user_id, str hash) { return verify_user(
 /* Whoever an event's identifiers lead to, found once for all that is asked of them. */
 struct met { const struct profile *profile[EVENT_IDENTIFIERS_MAX]; u16 denied[EVENT_IDENTIFIERS_MAX]; isize n; };
 
-static void meet(struct api *api, const struct event *e, struct met *met)
+static void meet(struct api *api, const struct event *e, arena *a, struct met *met)
 {
     bool any_denial = denials_count(api->live->denials) > 0;
     met->n = e->identifiers_n;
     for (isize i = 0; i < e->identifiers_n; i++) {
-        met->profile[i] = people_get(api->live->people, identity_find(api->live->identity, e->identifiers[i]));
+        met->profile[i] = people_read(api->live->people, identity_find(api->live->identity, e->identifiers[i]), PEOPLE_CONSENTS, a);
         met->denied[i] = any_denial ? denials_get(api->live->denials, denial_hash(api->live->denial_key, e->identifiers[i])) : 0;
     }
 }
@@ -61,8 +61,11 @@ static enum consent_state met_said(const struct met *met, int purpose)
 enum consent_state said_before(struct api *api, const struct event *e, int purpose)
 {
     struct met met;
-    meet(api, e, &met);
-    return met_said(&met, purpose);
+    arena a = { 0 };
+    meet(api, e, &a, &met);
+    enum consent_state said = met_said(&met, purpose);
+    arena_fini(&a);
+    return said;
 }
 
 static void entry_add(struct collected *c, u8 kind, str bytes)
@@ -90,10 +93,10 @@ static void remember_denial(struct collected *c, const struct event *e)
     struct live *live = c->call->api->live;
     bool known = false;
     for (isize i = 0; i < e->identifiers_n; i++) {
-        const struct profile *p = people_get(live->people, identity_find(live->identity, e->identifiers[i]));
-        if (!p) continue;
+        person_id person = identity_find(live->identity, e->identifiers[i]);
+        if (!people_has(live->people, person)) continue;
         known = true;
-        if (profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
+        if (people_consent(live->people, person, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
     }
     if (known) {
         struct event said = { .type = EVENT_CONSENT_CHANGED, .name = S("Consent Changed"), .at_ms = e->at_ms, .source = e->source,
@@ -156,7 +159,7 @@ static void take(void *ctx, isize index, const struct event *event)
         e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]);
     }
     struct met met;
-    meet(c->call->api, &e, &met);
+    meet(c->call->api, &e, c->call->a, &met);
     if (!may_share(c, &e, &met)) ingest_forget_click(c->call->a, &e);
     enum consent_state analytics = met_said(&met, PURPOSE_ANALYTICS);
     enum consent_state necessary = met_said(&met, PURPOSE_NECESSARY);

@@ -86,7 +86,7 @@ static void answer_pressure(struct call *call, struct fold *fold)
     jsonw_key_begin(w, "most_contacted", '[');
     isize n = topk_finish(&x->most);
     for (isize i = 0; i < n; i++) {
-        const struct profile *p = people_get(live->people, (person_id){ x->most.at[i].id });
+        const struct profile *p = people_get(live->people, (person_id){ x->most.at[i].id }, call->a);
         if (!p) continue;
         jsonw_begin(w, '{');
         print_person_id(w, "person_id", p->id);
@@ -120,8 +120,10 @@ static void pressure(struct call *call)
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     u32 most = (u32)people_most(live->people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(live->people, (person_id){ id });
+        arena_clear(&a);
+        const struct profile *p = people_read(live->people, (person_id){ id }, PEOPLE_HISTORY, &a);
         if (!p) continue;
         i32 n = contacts_since(book, p, x->since_ms, x->now_ms);
         x->people++;
@@ -131,6 +133,7 @@ static void pressure(struct call *call)
                     && contacts_since(book, p, x->now_ms - book->settings.contact_period_ms, x->now_ms) >= book->settings.contact_times;
         if (n) topk_add(&x->most, id, (f64)n);
     }
+    arena_fini(&a);
     rcu_read_end();
     call->own = x;
     on_fold(call, answer_pressure);
@@ -247,19 +250,23 @@ static void serving(struct call *call)
     on_fold(call, gather_served);
     rcu_read_begin();
     struct group *of[3];
+    arena a = { 0 };
     u32 most = (u32)people_most(live->people);
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(live->people, (person_id){ id });
+        const struct profile *p = people_get(live->people, (person_id){ id }, &a);
         isize n = p ? groups_of(s, p, call->a, of) : 0;
         for (isize k = 0; k < n; k++)
             if (of[k]) { of[k]->people++; count_programme(of[k], p); }
+        arena_clear(&a);
     }
     for (isize i = 0; i < s->rows_n; i++) {
-        const struct profile *p = people_get(live->people, (person_id){ s->rows[i].person });
+        const struct profile *p = people_get(live->people, (person_id){ s->rows[i].person }, &a);
         isize n = p ? groups_of(s, p, call->a, of) : 0;
         for (isize k = 0; k < n; k++)
             if (of[k]) { of[k]->decisions++; of[k]->personal += s->rows[i].personal; }
+        arena_clear(&a);
     }
+    arena_fini(&a);
     rcu_read_end();
     f64 p[16];
     for (isize i = 0; i < s->n; i++) {

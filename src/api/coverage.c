@@ -70,8 +70,10 @@ static void cover_segments(struct call *call, struct covering *c, isize placemen
         const struct segment *segment = &c->book->segments->at[s];
         i64 people = roll_count(live->roll, segment->id), items = sum->least, asked = 0;
         for (i64 id = roll_next(live->roll, segment->id, 1); id > 0 && asked < MEMBERS_ASKED; id = roll_next(live->roll, segment->id, (u32)id + 1), asked++) {
-            c->profile = people_get(live->people, (person_id){ (u32)id });
+            struct arena_mark mark = arena_mark(call->a);
+            c->profile = people_get(live->people, (person_id){ (u32)id }, call->a);
             items = min_i64(items, things_to_show(c, &c->book->placements[placement], placement, sum->least));
+            arena_reset(call->a, mark);
         }
         c->profile = NULL;
         if (asked == 0) continue;                       /* nobody to show anything to */

@@ -134,8 +134,8 @@ static void print_person(struct call *call, const struct decide_world *world, co
     person_id person = { 0 };
     for (isize i = 0; i < asked->request.identifiers_n && !person.v; i++)
         person = identity_find(world->identity, asked->request.identifiers[i]);
-    const struct profile *p = people_get(world->people, person);
-    if (!call->secret || !p) return;
+    const struct profile *p = call->secret ? people_get(world->people, person, call->a) : NULL;
+    if (!p) return;
     jsonw_key_str(&call->w, "person_id", arena_printf(call->a, "p_%u", person.v));
     jsonw_key_begin(&call->w, "segments", '[');
     const struct segment_set *set = world->book->segments;

@@ -132,7 +132,7 @@ static void export_people(struct call *call, struct fold *fold, struct exporting
     const struct people *people = fold_live(fold)->people;
     isize n = EXPORT_AT_ONCE, most = people_most(people);
     for (; n > 0 && x->left > 0 && x->next < most; n--) {
-        const struct profile *p = people_get(people, (person_id){ (u32)++x->next });
+        const struct profile *p = people_get(people, (person_id){ (u32)++x->next }, call->a);
         if (!p) continue;
         print_person(call, fold, p);
         row_end(call, x);

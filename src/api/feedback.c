@@ -80,11 +80,11 @@ static void count_experience(struct reading *r, const struct event *e, const str
     }
 }
 
-static const struct profile *who_said(const struct reading *r, const struct event *e)
+static const struct profile *who_said(const struct reading *r, const struct event *e, arena *a)
 {
     const struct profile *p = NULL;
     for (isize i = 0; i < e->identifiers_n && !p; i++)
-        if (identifier_may_speak(e->identifiers[i])) p = people_get(r->live->people, identity_find(r->live->identity, e->identifiers[i]));
+        if (identifier_may_speak(e->identifiers[i])) p = people_get(r->live->people, identity_find(r->live->identity, e->identifiers[i]), a);
     return p;
 }
 
@@ -104,7 +104,7 @@ static void take_feedback(struct reading *r, const struct event *e, arena *a)
     if (!number_of(json_get(doc, survey ? S("answer") : S("rating")), &c.rating)) return;
     str text = json_str(json_get(doc, S("comment")), json_str(json_get(doc, S("review_body")), S("")));
     c.text = arena_str(&r->kept, str_slice(text, 0, min_isize(text.len, COMMENT_BYTES_MAX)));
-    const struct profile *p = who_said(r, e);
+    const struct profile *p = who_said(r, e, a);
     if (p) c.person = p->id;
     str stage = p ? stage_then(r, p, e->at_ms, a) : S("unknown");
     if (survey) {

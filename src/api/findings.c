@@ -114,10 +114,13 @@ static void check_split(struct findings *w, const struct campaign *c)
 static void walk(const struct live *live, struct census *t, void (*each)(struct census *t, const struct profile *p))
 {
     u32 most = (u32)people_most(live->people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(live->people, (person_id){ id });
+        const struct profile *p = people_get(live->people, (person_id){ id }, &a);
         if (p) each(t, p);
+        arena_clear(&a);
     }
+    arena_fini(&a);
 }
 
 /* The primary metric's rows as the last look left them: significant by the bound and by nothing else, so that whoever looks in

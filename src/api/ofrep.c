@@ -293,7 +293,7 @@ static void print_files(struct call *call, const struct flag_call *asked, const 
 static u64 asked_hash(struct call *call, const struct flag_call *asked)
 {
     const struct live *live = call->api->live;
-    const struct profile *known = asked->request.identifiers_n ? people_get(live->people, identity_find(live->identity, asked->identifiers[0])) : NULL;
+    const struct profile *known = asked->request.identifiers_n ? people_read(live->people, identity_find(live->identity, asked->identifiers[0]), PEOPLE_CONSENTS, call->a) : NULL;
     str parts[] = { call->req->body, call->source_key, own_host(call), known ? known->bucketing_id : S("") };
     u64 numbers[countof(parts) + 3] = { asked->world.book->version, call->secret, (u64)(asked->request.now_ms / (15 * MINUTE_MS)) };
     for (isize i = 0; i < countof(parts); i++) numbers[3 + i] = hash64(parts[i], 0);

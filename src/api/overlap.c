@@ -84,15 +84,16 @@ static void print_winners(struct call *call, const struct book *book, const segm
         *c = (struct contest){ .book = book, .live = live, .now_ms = clock_now(call->api->clock) };
         asked = 0;
         for (i64 at = roll_next(live->roll, ids[0], 1); at > 0 && asked < SHARED_MAX; at = roll_next(live->roll, ids[0], (u32)at + 1)) {
-            const struct profile *p = people_get(live->people, (person_id){ (u32)at });
+            struct arena_mark mark = arena_mark(call->a);
+            const struct profile *p = people_get(live->people, (person_id){ (u32)at }, call->a);
             bool all = p != NULL;
             for (isize k = 1; all && k < n; k++) {
                 const struct membership *m = profile_membership(p, ids[k]);
                 all = m && m->member;
             }
-            if (!all) continue;
-            asked++;
-            ask_person(c, placement->family, p);
+            asked += all;
+            if (all) ask_person(c, placement->family, p);
+            arena_reset(call->a, mark);
         }
         jsonw_begin(w, '{');
         jsonw_key_str(w, "placement", placement->key);

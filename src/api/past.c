@@ -334,7 +334,7 @@ static void answer_diff(struct call *call, struct fold *fold)
     jsonw_key_begin(w, "people", '[');
     for (isize i = 0; i < d->rows_n; i++) {
         const struct moved_row *row = &d->rows[i];
-        const struct profile *p = people_get(live->people, (person_id){ row->person });
+        const struct profile *p = people_get(live->people, (person_id){ row->person }, call->a);
         if (!p) continue;
         jsonw_begin(w, '{');
         print_person_id(w, "person_id", p->id);

@@ -21,7 +21,7 @@ static const struct profile *person_named(struct call *call, struct fold *fold)
     struct live *live = fold_live(fold);
     const struct profile *p = NULL;
     if (person_id_read(call->params[0], &id) && (isize)id.v <= identity_people(live->identity))
-        p = people_get(live->people, identity_person(live->identity, id.v));
+        p = people_get(live->people, identity_person(live->identity, id.v), call->a);
     if (!p) call_fail(call, ERR_NOT_FOUND, "there is no such person");
     return p;
 }
@@ -40,7 +40,7 @@ static void ask_then(struct call *call, void (*answer)(struct call *call, struct
     if (http_query(call->req, S("at"), S("")).len && person_id_read(call->params[0], &id)) {
         then.facts = past_facts_new(at_ms);
         rcu_read_begin();
-        const struct profile *p = people_get(call->api->live->people, identity_person(call->api->live->identity, id.v));
+        const struct profile *p = people_get(call->api->live->people, identity_person(call->api->live->identity, id.v), call->a);
         if (p) past_facts_want(then.facts, p);
         rcu_read_end();
         enum err err = fold_past_facts(call->api->fold, then.facts, &then.from_ms, &diag);
@@ -116,7 +116,7 @@ static void print_page(struct call *call, struct fold *fold)
     jsonw_begin(w, '{');
     jsonw_key_begin(w, "people", '[');
     for (isize i = 0; i < page->n; i++) {
-        const struct profile *p = people_get(call->api->live->people, (person_id){ page->ids[i] });
+        const struct profile *p = people_get(call->api->live->people, (person_id){ page->ids[i] }, call->a);
         if (p) print_row(call, p);
     }
     jsonw_end(w, ']');
@@ -138,13 +138,16 @@ static void list_people(struct call *call)
     const struct people *people = call->api->live->people;
     struct topk best = topk_new(call->a, limit + 1);
     u32 most = (u32)people_most(people);
+    arena a = { 0 };
     for (u32 i = 1; i <= most; i++) {
         rcu_read_begin();
-        const struct profile *p = people_get(people, (person_id){ i });
+        const struct profile *p = people_read(people, (person_id){ i }, PEOPLE_CONSENTS, &a);
         i64 last = p ? p->last_at_ms : 0;
         rcu_read_end();
+        arena_clear(&a);
         if (p && (from_start || last < at || (last == at && (i64)i > id))) topk_add(&best, i, (f64)last);
     }
+    arena_fini(&a);
     struct page page = { .n = topk_finish(&best) };
     page.more = page.n > limit;
     page.n = min_isize(page.n, limit);
@@ -172,7 +175,7 @@ void people_lookup(struct call *call)
         if (found.v) break;
         if (str_eq(field->key, S("person_id")) && person_id_read(json_str(field, S("")), &named)) {
             asked = true;
-            if (people_get(live->people, named)) found = named;
+            if (people_has(live->people, named)) found = named;
             continue;
         }
         if (!identifier_kind_of(field->key, &kind)) continue;
@@ -180,7 +183,7 @@ void people_lookup(struct call *call)
         str value = ingest_identifier(call->a, kind, json_text(call->a, field));
         if (value.len) found = identity_find(live->identity, (struct identifier){ kind, true, value });
     }
-    bool there = found.v && people_get(live->people, found);
+    bool there = found.v && people_has(live->people, found);
     rcu_read_end();
     if (!asked) {
         reply_problem(call, ERR_BAD_INPUT,
@@ -467,7 +470,7 @@ static void print_links(struct call *call, const struct profile *p, const char *
 static void print_then(struct call *call, const struct profile *p)
 {
     struct past_identity past = past_of(call->api->live->identity, call->at_ms, call->a);
-    const struct profile *now = people_get(call->api->live->people, p->id), *parts[NODES_PER_PERSON_MAX];
+    const struct profile *now = people_get(call->api->live->people, p->id, call->a), *parts[NODES_PER_PERSON_MAX];
     jsonw_key_time(&call->w, "at", call->at_ms);
     jsonw_key_int(&call->w, "people_then", now ? past_people(&past, &(struct swept){ .id = now->id, .now = now }, call->a, parts, countof(parts)) : 1);
     jsonw_key_int(&call->w, "older", p->older_events);
@@ -680,7 +683,7 @@ static void answer_decision(struct call *call, struct fold *fold)
     struct live *live = fold_live(fold);
     struct decide_world world = live_world(live);
     person_id person = d.person.v ? identity_person(live->identity, d.person.v) : d.person;
-    struct as_of at = { { .profile = person.v ? people_get(live->people, person) : NULL,
+    struct as_of at = { { .profile = person.v ? people_get(live->people, person, call->a) : NULL,
                           .catalog = live->catalog,
                           .now_ms = d.at_ms,
                           .impersonal = !d.personal },
@@ -786,7 +789,7 @@ static void check_merge(struct call *call, struct fold *fold)
     if (!p) return;
     bool there = person_id_read(body_text(call, "with"), &other)
                  && (isize)other.v <= identity_people(identity);
-    if (!there || !people_get(call->api->live->people, identity_person(identity, other.v))) {
+    if (!there || !people_has(call->api->live->people, identity_person(identity, other.v))) {
         call_fail(call, ERR_NOT_FOUND, "with: there is no such person");
         return;
     }

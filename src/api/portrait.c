@@ -167,7 +167,7 @@ static void answer_valued(struct call *call, struct fold *fold)
     struct jsonw *w = &call->w;
     jsonw_key_begin(w, "people", '[');
     for (isize i = 0; i < v->shown; i++) {
-        const struct profile *p = people_get(live->people, (person_id){ v->at[i].person });
+        const struct profile *p = people_get(live->people, (person_id){ v->at[i].person }, call->a);
         if (!p) continue;
         jsonw_begin(w, '{');
         print_person_id(w, "person_id", p->id);
@@ -194,14 +194,16 @@ static void valuable(struct call *call)
     i64 now_ms = clock_now(call->api->clock), all = 0, top = 0, without_rate = 0;
     struct valuable v = { 0 };
     struct portrait t = { .attributes = attributes_new(false) };
+    arena a = { 0 };
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     u32 most = (u32)people_most(live->people);
     v.currency = book->settings.currency;
     v.at = arena_new(call->a, struct valued, most + 1);
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(live->people, (person_id){ id });
+        const struct profile *p = people_read(live->people, (person_id){ id }, PEOPLE_HISTORY, &a);
         i64 orders = 0, minor = p ? worth_of(book, p, now_ms, &orders, &without_rate) : 0;
+        arena_clear(&a);
         if (minor <= 0) continue;
         v.at[v.n++] = (struct valued){ id, minor, orders };
         all += minor;
@@ -209,10 +211,12 @@ static void valuable(struct call *call)
     qsort(v.at, (size_t)v.n, sizeof *v.at, by_value);
     isize n = v.n ? max_isize(1, (isize)ceil((f64)v.n * share)) : 0;
     for (isize i = 0; i < v.n; i++) {
-        const struct profile *p = people_get(live->people, (person_id){ v.at[i].person });
+        const struct profile *p = people_get(live->people, (person_id){ v.at[i].person }, &a);
         if (i < n) top += v.at[i].minor;
         if (p) portrait_add(&t, live->catalog, p, i < n, now_ms, call->a);
+        arena_clear(&a);
     }
+    arena_fini(&a);
     jsonw_begin(w, '{');
     jsonw_key_num(w, "share", share);
     jsonw_key_int(w, "buyers", v.n);
@@ -263,13 +267,14 @@ static void persona(struct call *call)
     i64 now_ms = clock_now(call->api->clock), without_rate = 0;
     struct portrait t = { .attributes = attributes_new(false) };
     struct side members = { 0 }, others = { 0 };
+    arena a = { 0 };
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     segment_id id = segment_find(book->segments, call->params[0]);
     if (!id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
     u32 most = id.v ? (u32)people_most(live->people) : 0;
     for (u32 i = 1; i <= most; i++) {
-        const struct profile *p = people_get(live->people, (person_id){ i });
+        const struct profile *p = people_get(live->people, (person_id){ i }, &a);
         if (!p) continue;
         bool in = segment_member(book->segments, live->catalog, p, id, now_ms);
         struct side *s = in ? &members : &others;
@@ -279,7 +284,9 @@ static void persona(struct call *call)
         s->orders += orders;
         s->minor += minor;
         portrait_add(&t, live->catalog, p, in, now_ms, call->a);
+        arena_clear(&a);
     }
+    arena_fini(&a);
     if (!call->err) {
         jsonw_begin(w, '{');
         jsonw_key_str(w, "key", call->params[0]);

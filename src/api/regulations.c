@@ -129,7 +129,7 @@ static void print_held(struct call *call, struct fold *fold)
 {
     const struct erase_request *r = call->own;
     const struct live *live = fold_live(fold);
-    const struct profile *p = people_get(live->people, identity_find(live->identity, r->who[0]));
+    const struct profile *p = people_get(live->people, identity_find(live->identity, r->who[0]), call->a);
     if (!p) { call_fail(call, ERR_NOT_FOUND, "nobody has that identifier"); return; }
     jsonw_begin(&call->w, '{');
     jsonw_key(&call->w, S("person"));

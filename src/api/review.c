@@ -185,7 +185,7 @@ static void review(struct call *call)
     bool *in = arena_new(call->a, bool, 2 * (r->set->n + 1));
     u32 most = (u32)people_most(live->people);
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(live->people, (person_id){ id });
+        const struct profile *p = people_get(live->people, (person_id){ id }, &a);
         if (p) review_person(r, live, p, in, in + r->set->n + 1, &a);
         arena_clear(&a);
     }

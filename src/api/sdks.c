@@ -352,7 +352,7 @@ static bool predict_arm(struct call *call, const struct json *instance, struct p
     i64 now_ms = asked.request.now_ms;
     if (c->paused || (c->starts_at_ms && now_ms < c->starts_at_ms) || (c->ends_at_ms && now_ms >= c->ends_at_ms)) return false;
     person_id person = identity_find(call->api->live->identity, asked.identifiers[0]);
-    const struct profile *p = people_get(call->api->live->people, person);
+    const struct profile *p = people_get(call->api->live->people, person, call->a);
     struct decision *d = &out->decision;
     *d = (struct decision){ .key = hash64(json_str(json_get(instance, S("cmabUUID")), S("")), 0), .person = person, .at_ms = now_ms,
         .book_version = book->version, .placement = book->placements[c->placement].number, .campaign = c->id, .experience = (u8)index,

@@ -148,15 +148,18 @@ static void read_visits(struct call *call, struct arm arms[2], i64 from_ms)
 {
     struct people *people = call->api->live->people;
     u32 most = (u32)people_most(people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most;) {
         rcu_read_begin();
         i32 share = atomic_load(&call->api->live->book)->settings.holdout;
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
-            const struct profile *p = people_get(people, (person_id){ id });
+            const struct profile *p = people_read(people, (person_id){ id }, PEOPLE_HISTORY, &a);
             if (p) take_visits(&arms[holdout_contains(p->bucketing_id, share)], p, from_ms, call->api->config->session_gap_ms);
+            arena_clear(&a);
         }
         rcu_read_end();
     }
+    arena_fini(&a);
 }
 
 static int rising(const void *x, const void *y) { f64 a = *(const f64 *)x, b = *(const f64 *)y; return (a > b) - (a < b); }

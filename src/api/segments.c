@@ -109,7 +109,7 @@ static void answer_members(struct call *call, struct fold *fold)
     isize n = MEMBERS_AT_ONCE;
     i64 at = roll_next(live->roll, m->id, m->next);
     for (; at > 0 && n > 0 && m->left > 0; at = roll_next(live->roll, m->id, (u32)at + 1)) {
-        const struct profile *p = people_get(live->people, (person_id){ (u32)at });
+        const struct profile *p = people_get(live->people, (person_id){ (u32)at }, call->a);
         m->next = (u32)at + 1;
         n--;
         if (!p || !is_called(live, p, m->q, call->a)) continue;
@@ -229,7 +229,7 @@ static void answer_sample(struct call *call, struct fold *fold)
     jsonw_key_int(w, "count", found->count);
     jsonw_key_begin(w, "sample", '[');
     for (isize i = 0; i < found->sample_n; i++) {
-        const struct profile *p = people_get(live->people, found->sample[i]);
+        const struct profile *p = people_get(live->people, found->sample[i], call->a);
         if (!p) continue;
         jsonw_begin(w, '{');
         print_person_id(w, "person_id", p->id);

@@ -63,14 +63,17 @@ static void look_at_members(struct call *call, struct splitting *s)
 {
     const struct live *live = call->api->live;
     s->seen = arena_new(call->a, struct found, SEEN_MAX);
+    arena a = { 0 };
     rcu_read_begin();
     for (i64 at = roll_next(live->roll, s->id, 1); at > 0; at = roll_next(live->roll, s->id, (u32)at + 1)) {
-        const struct profile *p = people_get(live->people, (person_id){ (u32)at });
+        const struct profile *p = people_read(live->people, (person_id){ (u32)at }, PEOPLE_FACTS, &a);
         const struct trait *t = p ? profile_trait(p, s->by) : NULL;
         str value = t ? text_of(trait_value(t), call->a) : S("");
         if (value.len && value.len <= 80) see(s, value, call->a);
+        arena_clear(&a);
     }
     rcu_read_end();
+    arena_fini(&a);
 }
 
 static int found_cmp(const void *x, const void *y)

@@ -104,7 +104,7 @@ static void ask_who(struct asker *q)
     u32 node = best ? identity_node(q->world->identity, *best) : 0;
     if (best) {
         q->person = identity_find(q->world->identity, *best);
-        p = people_get(q->world->people, q->person);
+        p = people_get(q->world->people, q->person, q->a);
     }
     q->bucketing_id = p ? p->bucketing_id : any ? any->value : S("");
     q->facts = (struct profile_world){ .profile = p, .catalog = q->world->catalog, .context = r->context, .market = r->market,

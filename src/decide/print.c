@@ -40,7 +40,7 @@ static str verified_fact(const struct printing *p, str name)
     const struct decide_request *r = p->request;
     for (isize i = 0; i < r->identifiers_n; i++) {
         if (!r->identifiers[i].verified) continue;
-        const struct profile *profile = people_get(p->world->people, identity_find(p->world->identity, r->identifiers[i]));
+        const struct profile *profile = people_get(p->world->people, identity_find(p->world->identity, r->identifiers[i]), p->a);
         if (str_starts(name, S("matched."))) return matched_fact(p, profile, name);
         const struct trait *t = profile ? profile_trait(profile, name) : NULL;
         if (t && t->origin != TRAIT_OBSERVED && t->fact.kind == FACT_TEXT) return t->fact.text;

@@ -62,12 +62,12 @@ isize ads_file(const struct deliver_view *view, const struct roll *roll, segment
     arena a = { 0 };
     buf_add(out, google ? S("Email,Phone\n") : S("email,phone\n"));
     for (i64 id = roll_next(roll, segment, 1); id >= 0; id = roll_next(roll, segment, (u32)id + 1)) {
-        const struct profile *p = people_get(view->people, (person_id){ (u32)id });
+        arena_clear(&a);
+        const struct profile *p = people_read(view->people, (person_id){ (u32)id }, PEOPLE_CONSENTS, &a);
         if (!p || profile_consent(p, PURPOSE_ADS_SHARING) != CONSENT_GRANTED) continue;
         const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
         isize n = identity_identifiers(view->identity, p->id, links, countof(links));
         str email = S(""), phone = S("");
-        arena_clear(&a);
         for (isize i = 0; i < n; i++) {
             str hash = ads_hash(&a, links[i]->identifier.kind, links[i]->identifier.value, google);
             if (hash.len == 0) continue;

@@ -18,10 +18,10 @@ static str segment_key(const struct deliver_view *view, segment_id id)
     return s ? s->key : S("");
 }
 
-static const struct profile *profile_of(const struct deliver_view *view, person_id person)
+static const struct profile *profile_of(const struct deliver_view *view, person_id person, arena *a)
 {
     person_id now = person.v ? identity_person(view->identity, person.v) : (person_id){ 0 };    /* merged since: the survivor */
-    return now.v ? people_get(view->people, now) : NULL;
+    return now.v ? people_get(view->people, now, a) : NULL;
 }
 
 static bool may_leave(const struct connector *c, const struct outbox_row *row, const struct profile *p)
@@ -137,7 +137,7 @@ bool deliver_render(const struct deliver_view *view, const struct connector *c, 
 {
     struct event decoded;
     const struct event *e = NULL;
-    const struct profile *p = profile_of(view, row->person);
+    const struct profile *p = profile_of(view, row->person, a);
     if (row->kind == OUTBOX_AGAIN || !may_leave(c, row, p)) return false;
     if (row->kind == OUTBOX_EVENT) {
         if (event_decode(row->body, a, &decoded)) return false;
@@ -158,7 +158,7 @@ static isize ads_list(const struct deliver_view *view, const struct connector *c
     jsonw_key_begin(w, add ? "add" : "remove", '[');
     for (isize i = 0; i < n; i++) {
         bool again = false;
-        const struct profile *p = rows[i].segment.v == segment.v ? profile_of(view, rows[i].person) : NULL;
+        const struct profile *p = rows[i].segment.v == segment.v ? profile_of(view, rows[i].person, a) : NULL;
         for (isize k = 0; k < i; k++) again |= rows[k].segment.v == segment.v && rows[k].person.v == rows[i].person.v;
         if (!p || again) continue;
         const struct membership *m = profile_membership(p, segment);

@@ -187,7 +187,7 @@ static void recall(struct change *c, const struct remembered *r)
 static void absorb(struct change *c, person_id gone, u32 link)
 {
     struct fold *fold = c->fold;
-    const struct profile *other = people_get(fold->live.people, gone);
+    const struct profile *other = people_get(fold->live.people, gone, c->a);
     if (!other) return;
     remember(c, other, link);
     cells_count(fold, other->exposures, other->exposures_n, -1);
@@ -229,7 +229,7 @@ static void update_segments(struct change *c, const struct profile *draft)
         outbox_moves(fold, c->edit.id, moves, n, c->now_ms);
         tell_moves(c, moves, n);
         if (!book->segments->hears_moves || c->touched.n == 0) return;
-        ask.profile = people_draft(fold->live.people, &c->edit, fold->config->history_events, c->a);
+        ask.profile = people_draft(fold->live.people, &c->edit, fold->config->history_events);
         ask.touched = c->touched.at;
         ask.touched_n = c->touched.n;
         ask.all = ask.facts = false;
@@ -245,7 +245,7 @@ static void change_commit(struct change *c)
     struct exposure *counted = before && recount ? arena_new(c->a, struct exposure, before->exposures_n) : NULL;
     isize counted_n = counted ? before->exposures_n : 0;
     if (counted_n) memcpy(counted, before->exposures, (size_t)counted_n * sizeof *counted);
-    const struct profile *draft = people_draft(fold->live.people, &c->edit, fold->config->history_events, c->a);
+    const struct profile *draft = people_draft(fold->live.people, &c->edit, fold->config->history_events);
     if (recount)
         exposures_recount(&c->edit, draft->history, draft->history_n, fold->config->exposure_days * DAY_MS);
     update_segments(c, draft);
@@ -273,9 +273,8 @@ enum { CATCH_UP_MAX = 64 };
 
 static void catch_up(struct fold *fold, person_id person, i64 now_ms)
 {
-    const struct profile *p;
-    for (int i = 0; i < CATCH_UP_MAX && (p = people_get(fold->live.people, person)) && p->next_change_at_ms <= now_ms; i++)
-        time_passes(fold, person, p->next_change_at_ms);
+    for (int i = 0; i < CATCH_UP_MAX && people_due(fold->live.people, person) <= now_ms; i++)
+        time_passes(fold, person, people_due(fold->live.people, person));
 }
 
 static void change_begin(struct change *c, struct fold *fold, person_id person, i64 now_ms)
@@ -463,7 +462,7 @@ static void order_moves(struct fold *fold, const struct order_effect *effect, st
     if (!effect->created) was = identity_person(fold->live.identity, effect->before.node);
     person_id others[] = { was, is };
     for (isize i = was.v == is.v; i < countof(others); i++) {
-        if (others[i].v == 0 || others[i].v == here_id.v || !people_get(fold->live.people, others[i])) continue;
+        if (others[i].v == 0 || others[i].v == here_id.v || !people_has(fold->live.people, others[i])) continue;
         struct change c;
         change_begin(&c, fold, others[i], now_ms);
         if (others[i].v == was.v) order_out(&c, effect->order->id);
@@ -479,7 +478,7 @@ void order_gone(struct fold *fold, order_id id, i64 now_ms)
 {
     const struct order *order = fold_order(fold, id);
     person_id owner = order ? identity_person(fold->live.identity, order->node) : (person_id){ 0 };
-    if (!people_get(fold->live.people, owner)) return;
+    if (!people_has(fold->live.people, owner)) return;
     struct change c;
     change_begin(&c, fold, owner, now_ms);
     order_out(&c, id);
@@ -662,8 +661,7 @@ static bool said_no(const struct fold *fold, const struct event *e)
 {
     enum consent_state said = consent_said(e, PURPOSE_ANALYTICS);
     for (isize i = 0; said == CONSENT_UNKNOWN && i < e->identifiers_n; i++) {
-        const struct profile *p = people_get(fold->live.people, identity_find(fold->live.identity, e->identifiers[i]));
-        enum consent_state own = p ? profile_consent(p, PURPOSE_ANALYTICS) : CONSENT_UNKNOWN;
+        enum consent_state own = people_consent(fold->live.people, identity_find(fold->live.identity, e->identifiers[i]), PURPOSE_ANALYTICS);
         if (own == CONSENT_UNKNOWN && denials_count(fold->live.denials)
             && denials_get(fold->live.denials, denial_hash(fold->live.denial_key, e->identifiers[i])) >> PURPOSE_ANALYTICS & 1)
             own = CONSENT_DENIED;
@@ -692,8 +690,7 @@ static struct resolved decided_for(struct fold *fold, const struct event *e)
     const struct decided *d = decided_slot(fold, ticket.decision_key);
     if (!d || !d->decision.person.v) return nobody;
     person_id person = identity_person(fold->live.identity, d->decision.person.v);
-    const struct profile *p = people_get(fold->live.people, person);
-    if (!p || profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return nobody;
+    if (!people_has(fold->live.people, person) || people_consent(fold->live.people, person, PURPOSE_ANALYTICS) == CONSENT_DENIED) return nobody;
     return (struct resolved){ .person = person, .node = d->decision.person.v };
 }
 
@@ -755,10 +752,12 @@ static void apply_tick(struct fold *fold, i64 now_ms)
     fold->totals.ticks++;
     for (int n = 0; n < FLIPS_A_RECORD && timers_pop(&fold->timers, now_ms, &due);) {
         struct arena_mark mark = arena_mark(&fold->scratch);
-        const struct profile *p = people_get(fold->live.people, (person_id){ due.person });
-        if (p && p->next_change_at_ms == due.at_ms) {
-            time_passes(fold, p->id, due.at_ms);
+        person_id person = { due.person };
+        if (people_due(fold->live.people, person) == due.at_ms) {
+            time_passes(fold, person, due.at_ms);
             n++;
+        } else {
+            timers_push(&fold->timers, people_due(fold->live.people, person), due.person);     /* it moved on meanwhile */
         }
         arena_reset(&fold->scratch, mark);
     }
@@ -841,8 +840,8 @@ static int id_order(const void *x, const void *y)
 
 static void recompute_person(struct fold *fold, u32 id, segment_id only, i64 now_ms)
 {
-    const struct profile *p = people_get(fold->live.people, (person_id){ id });
     struct arena_mark mark = arena_mark(&fold->scratch);
+    const struct profile *p = people_get(fold->live.people, (person_id){ id }, &fold->scratch);
     const struct book *book = atomic_load(&fold->live.book);
     for (isize i = 0; i < p->memberships_n; i++) {
         u16 segment = p->memberships[i].segment;
@@ -864,7 +863,7 @@ static void recompute_segments(struct fold *fold, segment_id only, bool fresh, i
     const struct book *book = atomic_load(&fold->live.book);
     const struct segment *segment = book && only.v < SEGMENTS_MAX ? book->segments->by_id[only.v] : NULL;
     struct asking_who q = { fold, only, now_ms };
-    struct sweep everybody = { .people = fold->live.people, .answer_size = sizeof(struct who), .each = ask_who, .ctx = &q, .still = true };
+    struct sweep everybody = { .people = fold->live.people, .answer_size = sizeof(struct who), .each = ask_who, .ctx = &q, .still = true, .memberships = true };
     if (fresh && segment) everybody.need = rule_needs(segment->rule, now_ms);
     void *answers[SWEEP_ANSWERS_MAX];
     struct who all = { 0 };
@@ -966,7 +965,7 @@ static void apply_decision(struct fold *fold, str bytes, u64 ref)
     map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
     fold->totals.decisions++;
     fold->rest_dirty = true;
-    if (d.exposed && d.person.v && people_get(fold->live.people, d.person)) {    /* rendered by the shop's server: seen */
+    if (d.exposed && d.person.v && people_has(fold->live.people, d.person)) {    /* rendered by the shop's server: seen */
         struct change c;
         change_begin(&c, fold, identity_person(fold->live.identity, d.person.v), d.at_ms);
         struct ticket ticket = { .decision_key = d.key, .campaign = d.campaign, .placement = d.placement,
@@ -1105,7 +1104,7 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
 {
     struct parting parts;
     if (identity_split(fold->live.identity, order->link, ref, now_ms, order->who, &parts) || parts.n < 2) return;
-    const struct profile *whole = people_get(fold->live.people, parts.people[0]);
+    const struct profile *whole = people_get(fold->live.people, parts.people[0], &fold->scratch);
     if (!whole) return;
     struct memo memo = { 0 };
     const struct link *link = identity_link(fold->live.identity, order->link);
@@ -1129,7 +1128,7 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
             if (memo.of[k].person == parts.people[i].v) recall(&c, &memo.of[k]);
         c.all = c.facts = c.exposures = c.quiet = true;
         change_commit(&c);
-        const struct profile *part = people_get(fold->live.people, parts.people[i]);
+        const struct profile *part = people_get(fold->live.people, parts.people[i], &fold->scratch);
         for (isize k = 0; k < part->memberships_n; k++)
             roll_put(fold->live.roll, (segment_id){ part->memberships[k].segment }, part->id, part->memberships[k].member);
     }
@@ -1185,7 +1184,7 @@ static void apply_prediction(struct fold *fold, str bytes, i64 now_ms)
     if (p.person.v == 0) { take_card(fold, &p); return; }
     if ((isize)p.person.v > identity_people(fold->live.identity)) return;
     person_id person = identity_person(fold->live.identity, p.person.v);
-    if (!people_get(fold->live.people, person)) return;
+    if (!people_has(fold->live.people, person)) return;
     struct change c;
     change_begin(&c, fold, person, now_ms);
     edit_scores(&c.edit, c.a, &p.scores);

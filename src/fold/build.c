@@ -147,15 +147,18 @@ static void learn_all(struct learning *l)
     struct fold *fold = l->fold;
     fold_ask_wait(fold, learn_guests, l);
     u32 most = (u32)people_most(fold->live.people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most;) {
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
-            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            const struct profile *p = people_read(fold->live.people, (person_id){ id }, PEOPLE_HISTORY, &a);
             if (p) learn_person(l, p, fold->config->session_gap_ms);
+            arena_clear(&a);
         }
         rcu_read_end();
         atomic_store_explicit(&fold->live.training.people, id < most ? id : most, memory_order_relaxed);
     }
+    arena_fini(&a);
 }
 
 static void stage(struct fold *fold, enum training_stage stage)
@@ -283,15 +286,19 @@ void fold_freshen(struct fold *fold)
     if (!model) return;
     struct learning l = { .fold = fold };
     i64 since_ms = model_card(model).to_ms - LATE_MS;
+    arena a = { 0 };
     u32 most = (u32)people_most(fold->live.people);
     for (u32 id = 1; id <= most && l.all.n < FRESH_MAX;) {
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
-            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            bool lately = people_may(fold->live.people, (person_id){ id }, UINT64_MAX, since_ms - 1);
+            const struct profile *p = lately ? people_read(fold->live.people, (person_id){ id }, PEOPLE_HISTORY, &a) : NULL;
             if (p && p->last_at_ms >= since_ms) learn_visit(&l, p, fold->trained_ref, fold->config->session_gap_ms);
+            arena_clear(&a);
         }
         rcu_read_end();
     }
+    arena_fini(&a);
     model_append(model, l.all.at, l.all.n, (u32)catalog_count(fold->live.catalog) + 1);
     vec_fini(&l.all);
 }

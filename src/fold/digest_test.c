@@ -163,7 +163,7 @@ static void *arena_copy(arena *a, const void *from, isize bytes)
 /* Lists of two, of which the length is told as 3 with a third behind it, so that a length changed by one bit is 2. */
 static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
 {
-    struct profile_edit e = { .id = { 6 }, .created_at_ms = 100, .last_at_ms = 900, .older_events = 4, .bucketing_id = S("cookie"),
+    struct profile_edit e = { .arena = a, .id = { 6 }, .created_at_ms = 100, .last_at_ms = 900, .older_events = 4, .bucketing_id = S("cookie"),
                               .known = true, .history_replaced = true };
     e.nodes.at = SAMPLE(u32, 3, { 4, 6, 8 });
     e.traits.at = SAMPLE(struct trait, 3, { { .fact = { .name = S("age"), .kind = FACT_NUMBER, .n = 34 }, .source = S("shop"), .node = 4 },

@@ -197,7 +197,7 @@ static void add_theirs(struct finding *f, struct identifier v, u64 since, bool d
 
 static void count_profile(struct finding *f, person_id person)
 {
-    const struct profile *p = people_get(f->fold->live.people, person);
+    const struct profile *p = people_get(f->fold->live.people, person, f->a);
     if (!p) return;
     f->counts.people++;
     f->counts.history += p->history_n + p->older_events;
@@ -363,7 +363,7 @@ enum err erase_submit(struct fold *fold, const struct erase_request *requests, i
 
 static void drop_profile(struct fold *fold, person_id person)
 {
-    const struct profile *p = people_get(fold->live.people, person);
+    const struct profile *p = people_get(fold->live.people, person, &fold->scratch);
     if (!p) return;
     cells_count(fold, p->exposures, p->exposures_n, -1);
     for (isize i = 0; i < p->memberships_n; i++)

@@ -57,7 +57,7 @@ static void offer(const struct fold *fold, struct past_facts *facts, str bytes, 
     if (event_decode(bytes, a, &e) || e.at_ms > past_facts_at(facts) || consent_said(&e, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
     rcu_read_begin();
     u32 node = identity_speaks(fold->live.identity, &e);
-    const struct profile *p = node ? people_get(fold->live.people, identity_person(fold->live.identity, node)) : NULL;
+    const struct profile *p = node ? people_read(fold->live.people, identity_person(fold->live.identity, node), PEOPLE_HISTORY, a) : NULL;
     bool taken = p && was_taken(p, &e, ref);
     rcu_read_end();
     if (!taken) return;
@@ -94,12 +94,15 @@ enum err fold_past_facts(struct fold *fold, struct past_facts *facts, i64 *from_
 void fold_want_facts(struct fold *fold, struct past_facts *facts)
 {
     u32 most = (u32)people_most(fold->live.people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most;) {
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
-            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            const struct profile *p = people_read(fold->live.people, (person_id){ id }, PEOPLE_FACTS, &a);
             if (p && p->created_at_ms <= past_facts_at(facts)) past_facts_want(facts, p);
+            arena_clear(&a);
         }
         rcu_read_end();
     }
+    arena_fini(&a);
 }

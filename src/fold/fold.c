@@ -246,6 +246,7 @@ static void state_free(struct fold *fold)
     map_free(fold->seen.days);
     vec_fini(&fold->seen.added);
     outbox_fini(&fold->outbox);
+    vec_fini(&fold->timers.queued);
     vec_fini(&fold->timers);
     vec_fini(&fold->sources);
     for (isize i = 0; i < fold->names.n; i++) mem_free_str(fold->names.at[i]);
@@ -350,7 +351,8 @@ static void rebuild_derived(struct fold *fold)
 {
     u32 most = (u32)people_most(fold->live.people);
     for (u32 id = 1; id <= most; id++) {
-        const struct profile *p = people_get(fold->live.people, (person_id){ id });
+        arena_clear(&fold->scratch);
+        const struct profile *p = people_get(fold->live.people, (person_id){ id }, &fold->scratch);
         if (!p) continue;
         timers_push(&fold->timers, p->next_change_at_ms, id);
         for (isize i = 0; i < p->memberships_n; i++)

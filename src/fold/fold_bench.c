@@ -255,6 +255,38 @@ static i64 allocated(void)
     return (i64)(m.uordblks + m.hblkhd);
 }
 
+static i64 block(const void *p) { return p ? (i64)malloc_usable_size((void *)(uintptr_t)p) + 8 : 0; }
+
+/* What it goes to, as far as blocks tell: by person. */
+static void bench_parts(const struct fold *fold, u32 people)
+{
+    i64 bytes = 0, entries = 0, memberships = 0, traits = 0, links = 0, orders = 0;
+    struct buf packed = { 0 };
+    arena a = { 0 };
+    for (u32 id = 1; id <= (u32)people_most(fold->live.people); id++) {
+        const struct profile *p = people_get(fold->live.people, (person_id){ id }, &a);
+        if (!p) continue;
+        packed.len = 0;
+        profile_encode(p, &packed);
+        bytes += packed.len;
+        entries += p->history_n;
+        memberships += p->memberships_n;
+        traits += p->traits_n;
+        arena_clear(&a);
+    }
+    for (u32 id = 1; id <= (u32)identity_links_n(fold->live.identity); id++) links += block(identity_link(fold->live.identity, id));
+    for (isize i = 0; i < fold->orders.all.n; i++) {
+        const struct order *o = fold->orders.all.at[i];
+        orders += block(o) + block(o->lines) + block(o->key.ptr);
+    }
+    f64 n = people;
+    (void)printf("# a person: profile %.0f bytes (%.1f entries, %.1f memberships, %.1f facts), ledger %.0f (%.1f links), orders %.0f (%.1f), %.0f event keys, %.1f timers\n",
+                 (f64)bytes / n, (f64)entries / n, (f64)memberships / n, (f64)traits / n, (f64)links / n, (f64)identity_links_n(fold->live.identity) / n,
+                 (f64)orders / n, (f64)fold->orders.all.n / n, (f64)map_count(fold->seen.days) / n, (f64)fold->timers.n / n);
+    buf_fini(&packed);
+    arena_fini(&a);
+}
+
 static int bench_memory(const char *name, u32 people, i64 events, bool anonymous, int segments, i64 budget)
 {
     struct bench b = { .people = people, .anonymous = anonymous };
@@ -267,6 +299,7 @@ static int bench_memory(const char *name, u32 people, i64 events, bool anonymous
     arena_fini(&b.fold->scratch);
     (void)printf("memory_%s_million %.0f MB a million, of %u with %lld events each in %d segments; budget %lld\n", name, (f64)(allocated() - before) / people,
            people, (long long)events, segments, (long long)budget);
+    bench_parts(b.fold, people);
     fold_close(b.fold);
     arena_fini(&b.a);
     return 0;

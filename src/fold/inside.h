@@ -11,10 +11,10 @@
 
 /* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
  * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made; 4: what events made
- * knows the entry that made it, and time moves people on their own. */
-enum { STATE_FORM = 4 };
+ * knows the entry that made it, and time moves people on their own; 5: a person is packed (profile/pack.c). */
+enum { STATE_FORM = 5 };
 /* What golden_test.c's log folds to in this form. Never changed without the form: that test says how. */
-#define STATE_GOLDEN "24ca8711b81cce0e15957d5b4dd70626"
+#define STATE_GOLDEN "24ad8590f2aeecc9f03e34cea781ec03"
 
 enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
@@ -50,7 +50,7 @@ struct outbox {
 };
 
 struct due { i64 at_ms; u32 person; };
-struct timers { struct due *at; isize n, cap; };
+struct timers { struct due *at; isize n, cap; struct { i64 *at; isize n, cap; } queued; };
 
 /* One experience that is not fixed. learnt.arms 0: nothing learnt. */
 struct trial { u32 campaign; u8 experience; struct allotment learnt; struct { struct epoch *at; isize n, cap; } epochs; };

@@ -133,14 +133,17 @@ static void count_person(struct lesson *l, const struct profile *p)
 static void count_people(struct fold *fold, struct lesson *l)
 {
     u32 most = (u32)people_most(fold->live.people);
+    arena a = { 0 };
     for (u32 id = 1; id <= most;) {
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
-            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            const struct profile *p = people_read(fold->live.people, (person_id){ id }, PEOPLE_FACTS, &a);
             if (p) count_person(l, p);
+            arena_clear(&a);
         }
         rcu_read_end();
     }
+    arena_fini(&a);
 }
 
 /* ---- what follows ------------------------------------------------------------------------------------ */
@@ -226,12 +229,14 @@ static bool learn_policy(struct fold *fold, struct bandit *b, arena *a)
         struct decision d;
         const struct seen_decision *row = &b->rows[i];
         if (decision_decode(row->bytes, a, &d) || d.context_n != b->context_n || d.variation >= b->now.arms) continue;
+        struct arena_mark mark = arena_mark(a);
         rcu_read_begin();
-        const struct profile *p = people_get(fold->live.people, (person_id){ row->person });
+        const struct profile *p = people_read(fold->live.people, (person_id){ row->person }, PEOPLE_FACTS, a);
         struct exposure x;
         bool there = p && part_of(p, b, &x) && x.variation == d.variation;
         f64 reward = there ? b->reward == REWARD_CLICK ? row->clicked : reward_in(b->reward, &x) : 0;
         rcu_read_end();
+        arena_reset(a, mark);
         if (!there) continue;
         struct hash128 key = { row->person, 0 };
         isize at = (isize)map_get(row_of, key, (u64)n);

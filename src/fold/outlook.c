@@ -202,7 +202,7 @@ static void gather(struct fold *fold, struct look look, i64 now_ms, struct buyer
     for (u32 id = 1; id <= most;) {
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
-            const struct profile *p = people_get(fold->live.people, (person_id){ id });
+            const struct profile *p = people_get(fold->live.people, (person_id){ id }, &a);
             if (!p) continue;
             bool teaches = profile_teaches_all(p);
             if (teaches) intent_train(t, p->history, p->history_n, now_ms);
@@ -241,9 +241,11 @@ static isize news_of(struct fold *fold, const struct buyers *ask, isize *buyer, 
 {
     const struct foresight *f = fold->foresight;
     isize n = 0;
+    arena a = { 0 };
     rcu_read_begin();
     for (u32 id = from; id < to; id++) {
-        const struct profile *p = people_get(fold->live.people, (person_id){ id });
+        arena_clear(&a);
+        const struct profile *p = people_get(fold->live.people, (person_id){ id }, &a);
         while (*buyer < ask->all.n && ask->all.at[*buyer].person.v < id) ++*buyer;
         if (!p || refused(p, PURPOSE_PERSONALISATION)) continue;
         struct scores s = { 0 };
@@ -256,6 +258,7 @@ static isize news_of(struct fold *fold, const struct buyers *ask, isize *buyer, 
         if (any && (!p->scores || scores_differ(p->scores, &s))) out[n++] = (struct prediction){ .person = p->id, .scores = s };
     }
     rcu_read_end();
+    arena_fini(&a);
     return n;
 }
 

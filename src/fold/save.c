@@ -245,7 +245,7 @@ static void encode_people(struct people *people, struct batch *b)
     struct buf t = { 0 };
     if (b->people_n) qsort(b->people, (size_t)b->people_n, sizeof *b->people, by_person);
     for (isize i = 0; i < b->people_n; i++) {
-        const struct profile *p = b->people[i].now;
+        const struct profile *p = profile_read(b->people[i].bytes, PEOPLE_CONSENTS, &b->a);
         struct row *row = row_add(b, p ? PERSON : PERSON_GONE);
         row->n[0] = b->people[i].id.v;
         people_encode(people, &b->people[i], &t);

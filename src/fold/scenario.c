@@ -105,7 +105,7 @@ static void decisions(struct trying *t, struct fold *fold)
         const struct row *row = &t->rows[i];
         if (row->person > most) continue;
         rcu_read_begin();
-        const struct profile *p = people_get(fold->live.people, (person_id){ row->person });
+        const struct profile *p = people_get(fold->live.people, (person_id){ row->person }, &a);
         const struct profile *then = p ? profile_then(p, row->at_ms, NULL, 0, &a) : NULL;
         isize was = then ? speaker(fold, t->now, then, row->at_ms, row->placement) : -1,
               would = then ? speaker(fold, t->then, then, row->at_ms, row->placement) : -1;

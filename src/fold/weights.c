@@ -144,9 +144,10 @@ static void ask_rows(void *ctx, struct fold *fold)
 
 static bool may_teach(struct fold *fold, const struct row *row)
 {
-    const struct profile *p = people_get(fold->live.people, (person_id){ row->person });
-    if (!p || profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return false;
-    return consent_allows(row->teaches ? BASIS_CONTRACT : BASIS_CONSENT, profile_consent(p, PURPOSE_MODEL_TRAINING));
+    const struct people *people = fold->live.people;
+    person_id id = { row->person };
+    if (!people_has(people, id) || people_consent(people, id, PURPOSE_ANALYTICS) == CONSENT_DENIED) return false;
+    return consent_allows(row->teaches ? BASIS_CONTRACT : BASIS_CONSENT, people_consent(people, id, PURPOSE_MODEL_TRAINING));
 }
 
 static isize showings_of(struct fold *fold, const struct subject *s, struct shown_item **out)

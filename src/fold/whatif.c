@@ -143,11 +143,13 @@ static void evaluate(struct asking *q, struct fold *fold)
         f64 chance[EXPERIENCE_VARIATIONS_MAX];
         if (decision_decode(q->rows[i].d.bytes, q->a, &logged) || logged.experience >= now->experiences_n
             || logged.variation >= now->experiences[logged.experience].variations_n || logged.propensity <= 0) continue;
+        struct arena_mark mark = arena_mark(q->a);
         rcu_read_begin();
-        const struct profile *p = people_get(fold->live.people, q->rows[i].d.decision.person);
+        const struct profile *p = people_get(fold->live.people, q->rows[i].d.decision.person, q->a);
         const struct experience *x = p ? experience_for(q, fold, then, p, logged.at_ms) : NULL;
         f64 reward = p ? reward_of(then, &q->rows[i], p) : 0;
         rcu_read_end();
+        arena_reset(q->a, mark);
         if (!p) continue;
         u32 arm = arm_of(keys, &arms, now->experiences[logged.experience].variations[logged.variation].key);
         if (x) chances(x, &logged, chance);

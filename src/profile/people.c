@@ -2,27 +2,27 @@
  *
  * people.c - every person's profile, in RAM, and the making of the next version of one.
  *
- * A version is one block: struct profile, its arrays, then their strings. The history stands in a
- * block of its own with room to spare: a version that only adds at the end writes behind the
- * count its readers know and shares the block; any other change makes a new one. Old blocks are
- * given back after a grace period.
+ * A version is one block of bytes (pack.c), the same that the store has. Readers unpack it; the fold
+ * unpacks it into an edit, and the next version is a new block, in which what did not change is copied
+ * as bytes. Old blocks are given back after a grace period.
  *
  * The digest is the sum of each person's hash; a changed person is on the dirty list, and the sum
  * is brought up to date when somebody asks, so ten events of one visit cost one hash.
  */
-#include "profile/profile.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/rcu.h"
+#include "profile/inside.h"
 
-enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 4 };
+enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 32, CALLED_FOR = 512, CACHE_LINE = 64 };
+
+struct packed { u32 n; char bytes[]; };
 
 /* `types` and `newest_ms` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
  * out of it stays), and the time of its last entry. Questions to everybody pass over most people by it. */
-struct slot { _Atomic(const struct profile *) profile; _Atomic u64 types; _Atomic i64 newest_ms; struct hash128 digest; bool dirty, stale; };
-struct history { isize cap; struct history_entry entries[]; };
+struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; _Atomic i64 newest_ms; i64 due_ms; struct hash128 digest; bool dirty, stale, known; };
 
 struct people {
     _Atomic(struct slot *) chunks[CHUNKS_MAX];
@@ -32,20 +32,10 @@ struct people {
     isize page_at;
     struct { struct history_page *at; isize n, cap; } pages;
     struct hash128 digest;
+    struct buf work;                                    /* the version being made */
 };
 
 struct people *people_new(void) { return mem_new(sizeof(struct people)); }
-
-static struct history *history_of(const struct profile *p)
-{
-    return (struct history *)(void *)((char *)(uintptr_t)p->history - offsetof(struct history, entries));
-}
-
-static void profile_free(void *p)
-{
-    mem_free(history_of(p));
-    mem_free(p);
-}
 
 static struct slot *slot_at(const struct people *people, person_id id)
 {
@@ -59,23 +49,69 @@ void people_free(struct people *people)
     if (!people) return;
     for (isize i = 0; i < CHUNKS_MAX; i++) {
         struct slot *chunk = atomic_load(&people->chunks[i]);
-        for (isize j = 0; chunk && j < CHUNK; j++) {
-            const struct profile *p = atomic_load(&chunk[j].profile);
-            if (p) profile_free((void *)(uintptr_t)p);
-        }
+        for (isize j = 0; chunk && j < CHUNK; j++) mem_free((void *)(uintptr_t)atomic_load(&chunk[j].packed));
         mem_free(chunk);
     }
     for (; people->page_at < people->pages.n; people->page_at++) mem_free(people->pages.at[people->page_at].entries);
     vec_fini(&people->dirty);
     vec_fini(&people->stale);
     vec_fini(&people->pages);
+    buf_fini(&people->work);
     mem_free(people);
 }
 
-const struct profile *people_get(const struct people *people, person_id id)
+static const struct packed *packed_at(const struct people *people, person_id id)
 {
-    struct slot *slot = slot_at(people, id);
-    return slot ? atomic_load_explicit(&slot->profile, memory_order_acquire) : NULL;
+    const struct slot *slot = slot_at(people, id);
+    return slot ? atomic_load_explicit(&slot->packed, memory_order_acquire) : NULL;
+}
+
+static str packed_str(const struct packed *packed) { return (str){ packed->bytes, packed->n }; }
+
+static const struct unpacked *unpack(const struct people *people, person_id id, enum people_depth depth, isize spare, arena *a)
+{
+    const struct packed *packed = packed_at(people, id);
+    if (!packed) return NULL;
+    struct unpacked *out = arena_room(a, struct unpacked, 1);
+    bool whole = profile_unpack(packed_str(packed), depth, spare, a, out);
+    assert(whole);
+    return out;
+}
+
+const struct profile *profile_read(str bytes, enum people_depth depth, arena *a)
+{
+    struct unpacked *u = arena_room(a, struct unpacked, 1);
+    return bytes.len && profile_unpack(bytes, depth, 0, a, u) ? &u->profile : NULL;
+}
+
+const struct profile *people_read(const struct people *people, person_id id, enum people_depth depth, arena *a)
+{
+    const struct unpacked *u = unpack(people, id, depth, 0, a);
+    return u ? &u->profile : NULL;
+}
+
+const struct profile *people_get(const struct people *people, person_id id, arena *a) { return people_read(people, id, PEOPLE_WHOLE, a); }
+bool people_has(const struct people *people, person_id id) { return packed_at(people, id) != NULL; }
+
+enum consent_state people_consent(const struct people *people, person_id id, int purpose)
+{
+    arena a = { 0 };
+    const struct profile *p = people_read(people, id, PEOPLE_CONSENTS, &a);
+    enum consent_state said = p && p->consents_n ? profile_consent(p, purpose) : CONSENT_UNKNOWN;
+    arena_fini(&a);
+    return said;
+}
+
+i64 people_due(const struct people *people, person_id id)
+{
+    const struct slot *slot = slot_at(people, id);
+    return slot && atomic_load(&slot->packed) ? slot->due_ms : TIME_NEVER;
+}
+
+void people_call_for(const struct people *people, person_id id)
+{
+    const char *packed = (const char *)packed_at(people, id);
+    for (int i = 0; packed && i < CALLED_FOR; i += CACHE_LINE) __builtin_prefetch(packed + i);
 }
 
 bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms)
@@ -114,9 +150,10 @@ isize people_known(const struct people *people) { return atomic_load(&people->kn
 void people_edit(struct people *people, person_id id, arena *a, struct profile_edit *out)
 {
     assert(id.v > 0);
-    const struct profile *p = people_get(people, id);
-    *out = (struct profile_edit){ .id = id, .before = p };
-    if (!p) return;
+    const struct unpacked *u = unpack(people, id, PEOPLE_WHOLE, HISTORY_SPARE, a);
+    *out = (struct profile_edit){ .id = id, .arena = a, .unpacked = u, .before = u ? &u->profile : NULL };
+    if (!u) return;
+    const struct profile *p = &u->profile;
     out->created_at_ms = p->created_at_ms;
     out->last_at_ms = p->last_at_ms;
     out->older_events = p->older_events;
@@ -289,131 +326,67 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *keep, isize keep_n, a
 
 static int entry_order(const void *x, const void *y) { return history_cmp(x, y); }
 
-static struct history *history_new(isize n)
+static struct history_entry *wider(struct profile_edit *edit, const struct history_entry *from, isize n, isize most)
 {
-    isize cap = n + max_isize(HISTORY_SPARE, n / 4);
-    struct history *h = mem_new((isize)sizeof *h + cap * (isize)sizeof h->entries[0]);
-    h->cap = cap;
-    return h;
-}
-
-/* Old and added, both in order, into one. */
-static struct history *history_merge(const struct history_entry *old, isize old_n,
-                                     const struct history_entry *added, isize added_n)
-{
-    struct history *h = history_new(old_n + added_n);
-    isize i = 0, j = 0, n = 0;
-    while (i < old_n || j < added_n) {
-        bool take_old = j == added_n || (i < old_n && history_cmp(&old[i], &added[j]) <= 0);
-        h->entries[n++] = take_old ? old[i++] : added[j++];
-    }
-    return h;
-}
-
-static bool adds_at_end(const struct profile_edit *edit, const struct history *h)
-{
-    const struct profile *p = edit->before;
-    if (p->history_n + edit->added.n > h->cap) return false;
-    bool after = p->history_n == 0 || edit->added.n == 0
-              || history_cmp(&p->history[p->history_n - 1], &edit->added.at[0]) <= 0;
-    return after;
-}
-
-static void page_out(struct people *people, person_id id, struct history *h, isize *n, isize most, i64 *older)
-{
-    if (*n <= most) return;
-    isize gone = *n - most * 3 / 4;
-    struct history_entry *entries = mem_new(gone * (isize)sizeof *entries);
-    memcpy(entries, h->entries, (size_t)gone * sizeof *entries);
-    vec_push(&people->pages, (struct history_page){ id, entries, gone });
-    memmove(h->entries, h->entries + gone, (size_t)(*n - gone) * sizeof *entries);
-    *n -= gone;
-    *older += gone;
-}
-
-static struct history *history_next(struct people *people, struct profile_edit *edit, isize history_max, isize *n)
-{
-    if (edit->added.n > 1)
-        qsort(edit->added.at, (size_t)edit->added.n, sizeof *edit->added.at, entry_order);
-    const struct history_entry *old = edit->history_replaced ? edit->history.at
-                                    : edit->before ? edit->before->history : NULL;
-    isize old_n = edit->history_replaced ? edit->history.n : edit->before ? edit->before->history_n : 0;
-    *n = old_n + edit->added.n;
-    if (edit->before && !edit->history_replaced) {
-        struct history *h = history_of(edit->before);
-        if (adds_at_end(edit, h) && *n <= history_max) {
-            if (edit->added.n)
-                memcpy(h->entries + old_n, edit->added.at, (size_t)edit->added.n * sizeof *edit->added.at);
-            return h;
-        }
-    }
-    if (edit->history_replaced && old_n > 1) qsort(edit->history.at, (size_t)old_n, sizeof *old, entry_order);
-    struct history *h = history_merge(old, old_n, edit->added.at, edit->added.n);
-    page_out(people, edit->id, h, n, history_max, &edit->older_events);
-    return h;
-}
-
-static isize strings_bytes(const struct profile_edit *edit)
-{
-    isize bytes = edit->bucketing_id.len;
-    for (isize i = 0; i < edit->traits.n; i++) {
-        const struct trait *t = &edit->traits.at[i];
-        bytes += t->fact.name.len + t->fact.text.len + t->source.len;
-    }
-    for (isize i = 0; i < edit->consents.n; i++) bytes += edit->consents.at[i].source.len;
-    return bytes;
-}
-
-static void take_str(char **at, str *s)
-{
-    if (s->len) memcpy(*at, s->ptr, (size_t)s->len);
-    s->ptr = *at;
-    *at += s->len;
-}
-
-static void *take(char **at, const void *from, isize bytes)
-{
-    void *to = *at;
-    if (bytes) memcpy(to, from, (size_t)bytes);
-    *at += bytes;
+    edit->made_cap = most + HISTORY_SPARE;
+    struct history_entry *to = arena_room(edit->arena, struct history_entry, edit->made_cap);
+    if (n) memcpy(to, from, (size_t)n * sizeof *to);
     return to;
 }
 
-static struct profile *profile_make(const struct profile_edit *edit)
+/* Old and added, both in order, into one. */
+static void history_merge(struct profile_edit *edit, const struct history_entry *old, isize old_n)
 {
-    isize traits = edit->traits.n * (isize)sizeof(struct trait);
-    isize consents = edit->consents.n * (isize)sizeof(struct consent_entry);
-    isize memberships = edit->memberships.n * (isize)sizeof(struct membership);
-    isize exposures = edit->exposures.n * (isize)sizeof(struct exposure);
-    isize nodes = edit->nodes.n * (isize)sizeof(u32);
-    isize scores = edit->scores ? (isize)sizeof *edit->scores : 0;
-    struct profile *p = mem_new((isize)sizeof *p + scores + traits + consents + memberships + exposures + nodes
-                                + strings_bytes(edit));
-    char *at = (char *)(p + 1);
-    const struct scores *s = scores ? take(&at, edit->scores, scores) : NULL;
-    struct trait *t = take(&at, edit->traits.at, traits);
-    struct consent_entry *c = take(&at, edit->consents.at, consents);
-    const struct membership *m = take(&at, edit->memberships.at, memberships);
-    const struct exposure *x = take(&at, edit->exposures.at, exposures);
-    const u32 *node = take(&at, edit->nodes.at, nodes);
-    for (isize i = 0; i < edit->traits.n; i++) {
-        take_str(&at, &t[i].fact.name);
-        take_str(&at, &t[i].fact.text);
-        take_str(&at, &t[i].source);
+    const struct history_entry *added = edit->added.at;
+    struct history_entry *to = wider(edit, NULL, 0, old_n + edit->added.n);
+    isize i = 0, j = 0, n = 0;
+    while (i < old_n || j < edit->added.n) {
+        bool take_old = j == edit->added.n || (i < old_n && history_cmp(&old[i], &added[j]) <= 0);
+        to[n++] = take_old ? old[i++] : added[j++];
     }
-    for (isize i = 0; i < edit->consents.n; i++) take_str(&at, &c[i].source);
-    *p = (struct profile){
-        .id = edit->id, .created_at_ms = edit->created_at_ms, .last_at_ms = edit->last_at_ms,
-        .bucketing_id = edit->bucketing_id, .nodes = node, .nodes_n = edit->nodes.n, .traits = t,
-        .traits_n = edit->traits.n, .consents = c, .consents_n = edit->consents.n, .history = edit->made,
-        .history_n = edit->made_n, .memberships = m, .memberships_n = edit->memberships.n,
-        .exposures = x, .exposures_n = edit->exposures.n, .scores = s, .next_change_at_ms = TIME_NEVER, .older_events = edit->older_events,
-        .known = edit->known,
-    };
-    take_str(&at, &p->bucketing_id);
-    for (isize i = 0; i < p->memberships_n; i++)
-        p->next_change_at_ms = min_i64(p->next_change_at_ms, m[i].next_change_at_ms);
-    return p;
+    edit->made = to;
+    edit->made_n = n;
+}
+
+static bool adds_at_end(const struct profile_edit *edit)
+{
+    const struct profile *p = edit->before;
+    return p->history_n == 0 || edit->added.n == 0 || history_cmp(&p->history[p->history_n - 1], &edit->added.at[0]) <= 0;
+}
+
+static void page_out(struct people *people, struct profile_edit *edit, isize most)
+{
+    isize gone = edit->made_n > most ? edit->made_n - most * 3 / 4 : 0;
+    if (gone == 0) return;
+    struct history_entry *entries = mem_new(gone * (isize)sizeof *entries);
+    memcpy(entries, edit->made, (size_t)gone * sizeof *entries);
+    vec_push(&people->pages, (struct history_page){ edit->id, entries, gone });
+    edit->made += gone;
+    edit->made_n -= gone;
+    edit->made_cap -= gone;
+    edit->older_events += gone;
+    edit->kept = 0;
+}
+
+/* The whole history of the next version. What only adds at the end keeps the bytes there are. */
+static void history_settle(struct people *people, struct profile_edit *edit, isize history_max)
+{
+    if (edit->made) return;
+    struct history_entry *old = (struct history_entry *)(uintptr_t)(edit->history_replaced ? edit->history.at : edit->before ? edit->before->history : NULL);
+    isize old_n = edit->history_replaced ? edit->history.n : edit->before ? edit->before->history_n : 0;
+    if (edit->added.n > 1) qsort(edit->added.at, (size_t)edit->added.n, sizeof *edit->added.at, entry_order);
+    if (edit->before && !edit->history_replaced && adds_at_end(edit)) {
+        bool room = edit->added.n <= HISTORY_SPARE;
+        edit->made_cap = old_n + HISTORY_SPARE;
+        edit->made = room ? old : wider(edit, old, old_n, old_n + edit->added.n);
+        edit->made_n = old_n + edit->added.n;
+        edit->kept = old_n;
+        if (edit->added.n) memcpy(edit->made + old_n, edit->added.at, (size_t)edit->added.n * sizeof *old);
+    } else {
+        if (edit->history_replaced && old_n > 1) qsort(old, (size_t)old_n, sizeof *old, entry_order);
+        history_merge(edit, old, old_n);
+    }
+    page_out(people, edit, history_max);
 }
 
 static struct slot *slot_need(struct people *people, person_id id)
@@ -434,18 +407,10 @@ static void mark(struct people *people, person_id id, struct slot *slot)
     slot->dirty = slot->stale = true;
 }
 
-static void history_settle(struct people *people, struct profile_edit *edit, isize history_max)
-{
-    if (edit->made) return;
-    isize n;
-    edit->made = history_next(people, edit, history_max, &n)->entries;
-    edit->made_n = n;
-}
-
-const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max, arena *a)
+const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max)
 {
     history_settle(people, edit, history_max);
-    struct profile *p = arena_new(a, struct profile, 1);
+    struct profile *p = arena_new(edit->arena, struct profile, 1);
     *p = (struct profile){
         .id = edit->id, .created_at_ms = edit->created_at_ms, .last_at_ms = edit->last_at_ms,
         .bucketing_id = edit->bucketing_id, .nodes = edit->nodes.at, .nodes_n = edit->nodes.n,
@@ -455,26 +420,20 @@ const struct profile *people_draft(struct people *people, struct profile_edit *e
         .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .scores = edit->scores, .known = edit->known,
         .older_events = edit->older_events, .next_change_at_ms = TIME_NEVER,
     };
+    for (isize i = 0; i < p->memberships_n; i++) p->next_change_at_ms = min_i64(p->next_change_at_ms, p->memberships[i].next_change_at_ms);
     return p;
 }
 
-/* In place when it stands last and there is room, or when the block is nobody else's yet; else in a block of its own. */
+/* The version before stays as it was read: what comes between its entries goes into a copy. */
 void people_follow(struct profile_edit *edit, struct history_entry entry)
 {
     assert(edit->made);
-    struct history *h = history_of(&(struct profile){ .history = edit->made });
     isize n = edit->made_n, at = n;
-    while (at > 0 && history_cmp(&h->entries[at - 1], &entry) > 0) at--;
-    bool shared = edit->before && history_of(edit->before) == h;
-    if (n == h->cap || (shared && at < n)) {
-        struct history *wide = history_new(n + 1);
-        memcpy(wide->entries, h->entries, (size_t)n * sizeof *h->entries);
-        if (!shared) mem_free(h);
-        h = wide;
-    }
-    memmove(h->entries + at + 1, h->entries + at, (size_t)(n - at) * sizeof *h->entries);
-    h->entries[at] = entry;
-    edit->made = h->entries;
+    while (at > 0 && history_cmp(&edit->made[at - 1], &entry) > 0) at--;
+    if (n == edit->made_cap || at < edit->kept) edit->made = wider(edit, edit->made, n, n + 1);
+    if (at < edit->kept) edit->kept = 0;
+    memmove(edit->made + at + 1, edit->made + at, (size_t)(n - at) * sizeof *edit->made);
+    edit->made[at] = entry;
     edit->made_n = n + 1;
     edit->followed |= rule_type_bit(entry.type);
 }
@@ -489,63 +448,41 @@ static void skim(struct slot *slot, const struct profile_edit *edit)
     atomic_store_explicit(&slot->newest_ms, edit->made_n ? edit->made[edit->made_n - 1].at_ms : INT64_MIN, memory_order_relaxed);
 }
 
+static void put(struct people *people, person_id id, struct slot *slot, str bytes, const struct profile *p)
+{
+    struct packed *packed = bytes.len ? mem_grow(NULL, (isize)sizeof *packed + bytes.len) : NULL;
+    const struct packed *before = atomic_load(&slot->packed);
+    if (packed) {
+        assert(bytes.len <= UINT32_MAX);
+        packed->n = (u32)bytes.len;
+        memcpy(packed->bytes, bytes.ptr, (size_t)bytes.len);
+    }
+    atomic_store_explicit(&slot->packed, packed, memory_order_release);
+    mark(people, id, slot);
+    people->count += (packed ? 1 : 0) - (before ? 1 : 0);
+    people->known += (p && p->known ? 1 : 0) - (slot->known ? 1 : 0);
+    slot->known = p && p->known;
+    slot->due_ms = p ? p->next_change_at_ms : TIME_NEVER;
+    rcu_defer_free((void *)(uintptr_t)before);
+}
+
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max)
 {
-    history_settle(people, edit, history_max);
-    struct profile *p = profile_make(edit);
-    struct history *h = history_of(p);
+    const struct profile *p = people_draft(people, edit, history_max);
     struct slot *slot = slot_need(people, edit->id);
-    const struct profile *before = atomic_load(&slot->profile);
-    assert(before == edit->before);
+    people->work.len = 0;
+    profile_pack(p, edit->unpacked, edit->kept, &people->work);
     skim(slot, edit);
-    atomic_store_explicit(&slot->profile, p, memory_order_release);
-    mark(people, edit->id, slot);
-    people->count += !before;
-    people->known += (p->known ? 1 : 0) - (before && before->known ? 1 : 0);
-    if (before) {
-        if (history_of(before) != h) rcu_defer_free(history_of(before));
-        rcu_defer_free((void *)(uintptr_t)before);
-    }
+    put(people, edit->id, slot, buf_str(&people->work), p);
     return p;
 }
 
 void people_remove(struct people *people, person_id id)
 {
-    struct slot *slot = slot_at(people, id);
-    const struct profile *p = slot ? atomic_load(&slot->profile) : NULL;
-    if (!p) return;
-    atomic_store_explicit(&slot->profile, NULL, memory_order_release);
-    mark(people, id, slot);
-    people->count--;
-    people->known -= p->known;
-    rcu_defer(profile_free, (void *)(uintptr_t)p);
+    if (people_has(people, id)) put(people, id, slot_at(people, id), S(""), NULL);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
-
-enum { FORMAT = 3 };
-
-static void visit_trait(struct codec *c, struct trait *v)
-{
-    codec_str(c, &v->fact.name);
-    codec_u8(c, &v->fact.kind);
-    codec_bool(c, &v->fact.b);
-    codec_f64(c, &v->fact.n);
-    codec_str(c, &v->fact.text);
-    codec_str(c, &v->source);
-    codec_i64(c, &v->at_ms);
-    codec_u32(c, &v->node);
-    codec_u8(c, &v->origin);
-}
-
-static void visit_consent(struct codec *c, struct consent_entry *v)
-{
-    codec_u8(c, &v->purpose);
-    codec_u8(c, &v->state);
-    codec_u32(c, &v->node);
-    codec_i64(c, &v->at_ms);
-    codec_str(c, &v->source);
-}
 
 static void visit_membership(struct codec *c, struct membership *v)
 {
@@ -558,22 +495,6 @@ static void visit_membership(struct codec *c, struct membership *v)
 void memberships_visit(struct codec *c, struct membership **at, isize *n)
 {
     codec_list(c, struct membership, *at, *n, 1 << 16, visit_membership);
-}
-
-static void visit_exposure(struct codec *c, struct exposure *v)
-{
-    codec_u32(c, &v->campaign);
-    codec_u8(c, &v->experience);
-    codec_u8(c, &v->variation);
-    codec_u8(c, &v->flags);
-    codec_u32(c, &v->node);
-    codec_i64(c, &v->first_at_ms);
-    codec_i64(c, &v->last_at_ms);
-    codec_u32(c, &v->views);
-    codec_u32(c, &v->clicks);
-    codec_u32(c, &v->orders);
-    codec_i64(c, &v->revenue_minor);
-    codec_u16(c, &v->currency);
 }
 
 static void visit_f32(struct codec *c, f32 *v)
@@ -611,44 +532,6 @@ void scores_visit(struct codec *c, struct scores *v)
     }
 }
 
-static void visit_edit(struct codec *c, struct profile_edit *v, str *history)
-{
-    u8 format = FORMAT;
-    codec_u8(c, &format);
-    if (format != FORMAT) c->failed = true;
-    codec_u32(c, &v->id.v);
-    codec_i64(c, &v->created_at_ms);
-    codec_i64(c, &v->last_at_ms);
-    codec_i64(c, &v->older_events);
-    codec_str(c, &v->bucketing_id);
-    codec_bool(c, &v->known);
-    codec_list(c, u32, v->nodes.at, v->nodes.n, NODES_PER_PERSON_MAX, codec_u32);
-    codec_list(c, struct trait, v->traits.at, v->traits.n, 1 << 16, visit_trait);
-    codec_list(c, struct consent_entry, v->consents.at, v->consents.n, 1 << 16, visit_consent);
-    memberships_visit(c, &v->memberships.at, &v->memberships.n);
-    codec_list(c, struct exposure, v->exposures.at, v->exposures.n, 1 << 16, visit_exposure);
-    codec_str(c, history);
-    if (codec_reads(c) && c->in.len > 0 && !c->failed) v->scores = arena_new(c->arena, struct scores, 1);
-    if (v->scores) scores_visit(c, v->scores);          /* last, and only when there are any */
-}
-
-void profile_encode(const struct profile *p, struct buf *out)
-{
-    struct profile_edit edit = {
-        .id = p->id, .created_at_ms = p->created_at_ms, .last_at_ms = p->last_at_ms,
-        .older_events = p->older_events, .bucketing_id = p->bucketing_id, .known = p->known,
-        .nodes = { (u32 *)(uintptr_t)p->nodes, p->nodes_n, 0 },
-        .traits = { (struct trait *)(uintptr_t)p->traits, p->traits_n, 0 },
-        .consents = { (struct consent_entry *)(uintptr_t)p->consents, p->consents_n, 0 },
-        .memberships = { (struct membership *)(uintptr_t)p->memberships, p->memberships_n, 0 },
-        .exposures = { (struct exposure *)(uintptr_t)p->exposures, p->exposures_n, 0 },
-        .scores = (struct scores *)(uintptr_t)p->scores,
-    };
-    str history = { (const char *)p->history, p->history_n * (isize)sizeof *p->history };
-    struct codec c = codec_writer(out);
-    visit_edit(&c, &edit, &history);
-}
-
 /* What a changed person counts for in the sum; zero: nothing any more. */
 static void count_digest(struct people *people, struct slot *slot, struct hash128 now)
 {
@@ -659,21 +542,17 @@ static void count_digest(struct people *people, struct slot *slot, struct hash12
 
 enum err people_load(struct people *people, str bytes, arena *scratch)
 {
-    struct codec c = codec_reader(bytes, scratch);
-    struct profile_edit edit = { 0 };
-    str history = { 0 };
-    visit_edit(&c, &edit, &history);
-    isize n = history.len / (isize)sizeof(struct history_entry);
-    bool whole = !c.failed && c.in.len == 0 && edit.id.v > 0
-              && n * (isize)sizeof(struct history_entry) == history.len;
-    if (!whole || people_get(people, edit.id)) return ERR_DAMAGED;
-    edit.history_replaced = true;
-    edit.history.at = arena_new(scratch, struct history_entry, n);
-    edit.history.n = n;
-    if (n) memcpy(edit.history.at, history.ptr, (size_t)history.len);
-    people_commit(people, &edit, INT32_MAX);
-    struct slot *slot = slot_at(people, edit.id);
-    count_digest(people, slot, hash128(bytes, 0));      /* of this format, so what encoding would give */
+    struct unpacked u;
+    if (!profile_unpack(bytes, PEOPLE_WHOLE, 0, scratch, &u)) return ERR_DAMAGED;
+    const struct profile *p = &u.profile;
+    if (p->id.v == 0 || p->id.v / CHUNK >= CHUNKS_MAX || people_has(people, p->id)) return ERR_DAMAGED;
+    for (isize i = 0; i < p->history_n; i++)
+        if (p->history[i].node >= p->nodes_n) return ERR_DAMAGED;
+    struct profile_edit edit = { .made = (struct history_entry *)(uintptr_t)p->history, .made_n = p->history_n };
+    struct slot *slot = slot_need(people, p->id);
+    skim(slot, &edit);
+    put(people, p->id, slot, bytes, p);
+    count_digest(people, slot, hash128(bytes, 0));
     slot->stale = false;
     return ERR_OK;
 }
@@ -687,7 +566,8 @@ isize people_take(struct people *people, arena *a, struct person_change **out)
     struct person_change *at = arena_room(a, struct person_change, n + 1);
     for (isize i = 0; i < n; i++) {
         struct slot *slot = slot_at(people, people->dirty.at[i]);
-        at[i] = (struct person_change){ people->dirty.at[i], atomic_load_explicit(&slot->profile, memory_order_relaxed) };
+        const struct packed *packed = atomic_load_explicit(&slot->packed, memory_order_relaxed);
+        at[i] = (struct person_change){ people->dirty.at[i], packed ? packed_str(packed) : S("") };
         slot->dirty = slot->stale = false;
     }
     people->dirty.n = 0;
@@ -711,22 +591,21 @@ bool people_page_next(struct people *people, struct history_page *out)
 void people_encode(struct people *people, const struct person_change *change, struct buf *out)
 {
     out->len = 0;
-    if (change->now) profile_encode(change->now, out);
-    count_digest(people, slot_at(people, change->id), change->now ? hash128(buf_str(out), 0) : (struct hash128){ 0 });
+    buf_add(out, change->bytes);
+    count_digest(people, slot_at(people, change->id), change->bytes.len ? hash128(change->bytes, 0) : (struct hash128){ 0 });
 }
 
 struct hash128 people_digest_taken(const struct people *people) { return people->digest; }
 
 struct hash128 people_digest(struct people *people)
 {
-    struct buf bytes = { 0 };
     for (isize i = 0; i < people->stale.n; i++) {
         struct slot *slot = slot_at(people, people->stale.at[i]);
+        const struct packed *packed = atomic_load(&slot->packed);
         if (!slot->stale) continue;                     /* it stands here twice */
-        people_encode(people, &(struct person_change){ people->stale.at[i], atomic_load(&slot->profile) }, &bytes);
+        count_digest(people, slot, packed ? hash128(packed_str(packed), 0) : (struct hash128){ 0 });
         slot->stale = false;
     }
     people->stale.n = 0;
-    buf_fini(&bytes);
     return people->digest;
 }

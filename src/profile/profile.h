@@ -2,14 +2,13 @@
  *
  * profile.h - what is known of one person.
  *
- * One immutable struct behind an RCU pointer. The fold makes the next version from the present
- * one; readers see one version whole. The history array is shared between versions: entries are
- * only ever added behind the count that older versions know, or the array is replaced.
+ * One immutable run of bytes behind an RCU pointer, which readers unpack into a struct of their own.
+ * The fold makes the next version from the present one; readers see one version whole.
  *
  *   reads    base/, math/, event/, rule/, identity/, consent/, catalog/
  *   feeds    segment/, recommend/, decide/, fold/
  *   threads  the fold writes; anyone reads inside rcu_read_begin/end
- *   memory   blocks of their own, given back after a grace period
+ *   memory   a block a person, given back after a grace period; what is unpacked is its reader's
  */
 #ifndef PROFILE_PROFILE_H
 #define PROFILE_PROFILE_H
@@ -177,10 +176,23 @@ bool past_facts_full(const struct past_facts *f);       /* more than PAST_FACTS_
 i64 past_facts_at(const struct past_facts *f);
 
 /* ---- all people ----------------------------------------------------------------------------- */
+/* They are kept packed (pack.c). Who reads one inside a bracket unpacks what they ask for into an arena; strings stay where they are. */
 struct people;
+enum people_depth {
+    PEOPLE_CONSENTS,                                    /* who they are, when seen, nodes and consents; the rest reads as none */
+    PEOPLE_FACTS,                                       /* and traits, exposures and scores */
+    PEOPLE_HISTORY,                                     /* and the history: all but memberships, and so no next_change_at_ms */
+    PEOPLE_WHOLE,
+};
 struct people *people_new(void);
 void people_free(struct people *people);
-const struct profile *people_get(const struct people *people, person_id id);     /* null if none */
+const struct profile *people_get(const struct people *people, person_id id, arena *a);      /* whole; null if there is none */
+const struct profile *people_read(const struct people *people, person_id id, enum people_depth depth, arena *a);
+/* As profile_consent; unknown of nobody. */
+enum consent_state people_consent(const struct people *people, person_id id, int purpose);
+bool people_has(const struct people *people, person_id id);
+i64 people_due(const struct people *people, person_id id);     /* their next_change_at_ms; TIME_NEVER of nobody. Fold only */
+void people_call_for(const struct people *people, person_id id);     /* into the cache: they are read soon */
 /* Whether somebody's history may hold an entry of one of these types (rule_type_bit) later than since_ms: never a wrong no. */
 bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms);
 isize people_most(const struct people *people);         /* highest id that ever had a profile */
@@ -188,8 +200,10 @@ isize people_count(const struct people *people);        /* profiles now */
 isize people_known(const struct people *people);
 
 /* Fold only. Take an edit of a person (a new one when there is none), change it, commit. Arrays in the edit are the arena's. */
+struct unpacked;
 struct profile_edit {
     person_id id;
+    arena *arena;
     i64 created_at_ms, last_at_ms, older_events;
     str bucketing_id;
     struct { u32 *at; isize n, cap; } nodes;
@@ -202,8 +216,10 @@ struct profile_edit {
     bool known;
     bool history_replaced;
     const struct profile *before;
+    const struct unpacked *unpacked;                    /* the same */
     struct { struct history_entry *at; isize n, cap; } history;     /* the whole history, when replaced */
-    const struct history_entry *made; isize made_n;     /* people_draft's history, for the commit */
+    struct history_entry *made; isize made_n, made_cap; /* people_draft's history, for the commit */
+    isize kept;                                         /* so many of them, from the first, are those of before */
     u64 followed;                   /* types of what people_follow added */
 };
 void people_edit(struct people *people, person_id id, arena *a, struct profile_edit *out);
@@ -217,7 +233,7 @@ void edit_scores(struct profile_edit *edit, arena *a, const struct scores *score
 void edit_history(struct profile_edit *edit, arena *a);
 /* The next version as it will be read, before anybody can: for asking which segments it belongs to. The history is settled; the edit may
  * still change its memberships and exposures. Lives in `a`. */
-const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max, arena *a);
+const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max);
 /* After people_draft: one more line of history, which nobody has seen yet. The next draft holds it. */
 void people_follow(struct profile_edit *edit, struct history_entry entry);
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max);
@@ -229,11 +245,13 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n,
 /* A list of memberships alone, for keeping one aside. */
 void memberships_visit(struct codec *c, struct membership **at, isize *n);
 void profile_encode(const struct profile *p, struct buf *out);
+/* Such bytes unpacked; null when they are not. */
+const struct profile *profile_read(str bytes, enum people_depth depth, arena *a);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
 isize people_dirty(const struct people *people);        /* how many people_take would give */
-/* Who changed since it was last asked, each as they are now (null: removed), in no order; in `a`. Fold only, but one other thread may then
+/* Who changed since it was last asked, each as the bytes they are now (none: removed), in no order; in `a`. Fold only, but one other thread may then
  * encode them while the fold goes on: until it has encoded all of them nobody settles what waits (rcu_settle), and nobody asks for the digest. */
-struct person_change { person_id id; const struct profile *now; };
+struct person_change { person_id id; str bytes; };
 isize people_take(struct people *people, arena *a, struct person_change **out);
 /* The bytes for the store, in place of what is in out: none for who was removed. The digest takes note on the way. */
 void people_encode(struct people *people, const struct person_change *change, struct buf *out);

@@ -423,7 +423,7 @@ i64 segment_walk(const struct people *people, const struct catalog *catalog, con
     u32 most = (u32)people_most(people);
     arena a = { 0 };
     for (u32 id = 1; id <= most; id++) {
-        struct swept who = { .id = { id }, .now = people_get(people, (person_id){ id }) };
+        struct swept who = { .id = { id }, .now = people_read(people, (person_id){ id }, PEOPLE_HISTORY, &a) };
         bool holds = who.now && holds_for(&q, &who, &a);
         arena_clear(&a);
         if (!holds) continue;

@@ -113,6 +113,7 @@ struct sweep {
     void (*each)(void *ctx, void *answer, const struct swept *who, arena *a);
     void *ctx;
     struct rule_need need;                              /* whose history cannot hold it is passed over; types 0: nobody is */
+    bool memberships;                                   /* are read too */
     bool still;                                         /* the fold itself asks, and waits: no brackets are needed */
 };
 /* Everybody once, in short rcu brackets of its own: outside one, on a thread known to rcu. The answers began as zeroes and live in `a`; what is in

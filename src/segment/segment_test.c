@@ -76,7 +76,7 @@ static void join(u32 x, u32 y, i64 at_ms)
     struct profile_edit edit;
     people_edit(people, who.person, &a, &edit);
     for (isize i = 0; i < who.merged_n; i++) {
-        const struct profile *gone = people_get(people, who.merged[i]);
+        const struct profile *gone = people_get(people, who.merged[i], &a);
         if (!gone || who.merged[i].v == who.person.v) continue;
         edit_absorb(&edit, gone, &a);
         people_remove(people, who.merged[i]);

@@ -22,26 +22,10 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
-enum { CHUNK = 4096, BRACKET_US = 2000, BETWEEN_LOOKS = 32, PEOPLE_A_THREAD = 20000, BEHIND = 10, TRIES = 10000 };
+enum { CHUNK = 4096, BRACKET_US = 2000, BETWEEN_LOOKS = 32, PEOPLE_A_THREAD = 20000, BEHIND = 10, CALLED_AHEAD = 8, TRIES = 10000 };
 
 struct sweeping { const struct sweep *ask; _Atomic u32 next; u32 most; };
 struct sweeper { struct sweeping *all; void *answer; pthread_t thread; bool started; };
-
-/* A person is two blocks somewhere in memory: they are called for while others are asked. */
-static void call_for(const struct people *people, u32 id)
-{
-    const struct profile *far = people_get(people, (person_id){ id + 16 }), *near = people_get(people, (person_id){ id + 8 });
-    if (far) {
-        __builtin_prefetch(far);
-        __builtin_prefetch((const char *)far + 64);
-        __builtin_prefetch((const char *)far + 128);
-    }
-    if (near && near->history_n) {
-        __builtin_prefetch(near->history);
-        __builtin_prefetch(&near->history[near->history_n / 2]);
-        __builtin_prefetch(&near->history[near->history_n - 1]);
-    }
-}
 
 /* Of a person's nodes those that were `id`'s when owners were read; False when there are none. */
 static bool own_nodes(const struct past_identity *past, u32 id, const struct profile *p, arena *a, struct swept *out)
@@ -57,17 +41,19 @@ static bool own_nodes(const struct past_identity *past, u32 id, const struct pro
     return n > 0;
 }
 
+static enum people_depth depth_of(const struct sweep *s) { return s->memberships ? PEOPLE_WHOLE : PEOPLE_HISTORY; }
+
 bool sweep_meet(const struct sweep *s, u32 id, arena *a, struct swept *out)
 {
     const u32 *owner = s->past ? s->past->owner : NULL;
     if (!owner) {
-        *out = (struct swept){ .id = { id }, .now = people_get(s->people, (person_id){ id }) };
+        *out = (struct swept){ .id = { id }, .now = people_read(s->people, (person_id){ id }, depth_of(s), a) };
         return out->now != NULL;
     }
     if (id > s->past->people || owner[id] != id) return false;
     for (int tries = 0; tries < TRIES; tries++) {
         u32 now = identity_person(s->identity, id).v;
-        const struct profile *p = people_get(s->people, (person_id){ now });
+        const struct profile *p = people_read(s->people, (person_id){ now }, depth_of(s), a);
         if (p && own_nodes(s->past, id, p, a, out)) return true;
         if (now == id) return false;                    /* erased, or never more than a name */
         (void)sched_yield();                            /* joined this moment: the fold takes one profile away before it shows the other */
@@ -78,7 +64,7 @@ bool sweep_meet(const struct sweep *s, u32 id, arena *a, struct swept *out)
 /* Nothing of theirs is read but a row of the table. Who was joined to somebody has no row any more, and is met as usual. */
 static bool passes(const struct sweep *s, u32 id)
 {
-    return people_get(s->people, (person_id){ id }) && !people_may(s->people, (person_id){ id }, s->need.types, s->need.since_ms);
+    return people_has(s->people, (person_id){ id }) && !people_may(s->people, (person_id){ id }, s->need.types, s->need.since_ms);
 }
 
 static void sweep_chunk(const struct sweep *s, void *answer, u32 from, u32 to, arena *a)
@@ -88,7 +74,7 @@ static void sweep_chunk(const struct sweep *s, void *answer, u32 from, u32 to, a
     for (u32 id = from; id < to; id++) {
         struct swept who;
         if (s->need.types && passes(s, id)) continue;
-        call_for(s->people, id);
+        people_call_for(s->people, (person_id){ id + CALLED_AHEAD });      /* somewhere in memory, while others are asked */
         if (sweep_meet(s, id, a, &who)) s->each(s->ctx, answer, &who, a);
         arena_clear(a);
         if (s->still || (id - from + 1) % BETWEEN_LOOKS || clock_monotonic_us() - began < BRACKET_US) continue;
