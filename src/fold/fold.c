@@ -243,8 +243,7 @@ static void state_free(struct fold *fold)
     map_free(fold->names_by_text);
     orders_fini(&fold->orders);
     cells_fini(&fold->cells);
-    map_free(fold->seen.days);
-    vec_fini(&fold->seen.added);
+    seen_fini(&fold->seen);
     outbox_fini(&fold->outbox);
     vec_fini(&fold->timers.queued);
     vec_fini(&fold->timers);

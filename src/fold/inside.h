@@ -34,11 +34,17 @@ struct cells {
     struct hash128 digest;
 };
 
-/* Event keys seen, each with the day it came: exact de-duplication for dedup_days. Rows for the store wait in `added`. */
+/* Event keys seen, each with the day it came: de-duplication for dedup_days. Keys for the store wait in `added`, whole. */
+enum { SEEN_PARTS = 1 << 13 };
+struct seen_part { u64 *at; u32 n, cap; };
+struct seen_day { i32 day; struct hash128 sum; };
+struct seen_key { struct hash128 key; i32 day; };
 struct seen {
-    struct map *days;
-    struct { struct hash128 *at; isize n, cap; } added;
-    i32 today, swept;
+    struct seen_part *parts;
+    struct { struct seen_key *at; isize n, cap; } added;
+    struct { struct seen_day *at; isize n, cap; } days; /* the digest, by day */
+    i32 today, oldest;                                  /* what is older than the oldest counts as not there */
+    isize next_part;                                    /* whose turn it is to be rid of that */
     struct hash128 digest;
 };
 
@@ -195,6 +201,8 @@ bool timers_pop(struct timers *timers, i64 now_ms, struct due *out);
 
 /* seen.c */
 void seen_init(struct seen *seen);
+void seen_fini(struct seen *seen);
+isize seen_count(const struct seen *seen);              /* goes through all of them */
 struct hash128 seen_key(str source, str key);
 bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms);       /* false: it was seen within dedup_days */
 void seen_day(struct fold *fold, i64 now_ms);           /* what seen_put does when a day begins */

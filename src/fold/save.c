@@ -349,13 +349,15 @@ static void gather_tables(struct fold *fold, struct batch *b, struct buf *t)
 /* A row holds the keys of one day that came since the last flush. */
 static void gather_seen(struct fold *fold, struct batch *b)
 {
-    const struct hash128 *keys = fold->seen.added.at;
+    const struct seen_key *keys = fold->seen.added.at;
     for (isize from = 0, to; from < fold->seen.added.n; from = to) {
-        u64 day = map_get(fold->seen.days, keys[from], 0);
-        for (to = from + 1; to < fold->seen.added.n && map_get(fold->seen.days, keys[to], 0) == day;) to++;
+        i32 day = keys[from].day;
+        for (to = from + 1; to < fold->seen.added.n && keys[to].day == day;) to++;
         struct row *row = row_add(b, SEEN);
         row->n[0] = (i64)day;
-        row->bytes = arena_str(&b->a, (str){ (const char *)&keys[from], (to - from) * (isize)sizeof *keys });
+        struct hash128 *of_day = arena_room(&b->a, struct hash128, to - from);
+        for (isize i = from; i < to; i++) of_day[i - from] = keys[i].key;
+        row->bytes = (str){ (const char *)of_day, (to - from) * (isize)sizeof *of_day };
     }
     fold->seen.added.n = 0;
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/rcu.h"
 #include "fold/inside.h"
 
 enum { KEYS = 10 * 1000 * 1000, AGAIN = 100000 };
@@ -36,15 +35,15 @@ int main(void)
     i64 mistaken = 0, known = 0, before = resident_bytes(), began = clock_monotonic_us();
     seen_init(&fold.seen);
     for (u64 i = 0; i < KEYS; i++) {
-        mistaken += !seen_put(&fold, S("shop"), key_of(i, text), 1764000000000);
+        mistaken += !seen_put(&fold, seen_key(S("shop"), key_of(i, text)), 1764000000000);
         if (fold.seen.added.n == 100000) fold.seen.added.n = 0;     /* the flush took them */
     }
     i64 took_us = clock_monotonic_us() - began;
-    rcu_settle();                                       /* tables that were outgrown go */
     i64 bytes = resident_bytes() - before;
-    for (u64 i = 0; i < AGAIN; i++) known += !seen_put(&fold, S("shop"), key_of(i * (KEYS / AGAIN), text), 1764000000000);
+    for (u64 i = 0; i < AGAIN; i++) known += !seen_put(&fold, seen_key(S("shop"), key_of(i * (KEYS / AGAIN), text)), 1764000000000);
     printf("seen_ns %.0f ns a key, of %d random messageIds\n", (f64)took_us * 1000 / KEYS, KEYS);
     printf("seen_bytes %.1f bytes resident a key; %lld taken for another, %lld of %d recognised when they came again\n", (f64)bytes / KEYS,
            (long long)mistaken, (long long)known, AGAIN);
+    seen_fini(&fold.seen);
     return mistaken != 0 || known != AGAIN;
 }
