@@ -31,7 +31,7 @@ static inline bool hash128_eq(struct hash128 a, struct hash128 b) { return a.hi 
  *
  * The writer may put, set and remove at any time; readers on other threads may call map_get
  * inside rcu_read_begin/end. Growing builds a new table and publishes it by one pointer; the old
- * one is given back after a grace period. Values are u64 and never UINT64_MAX. */
+ * one is given back after a grace period. Values are u64 and below UINT64_MAX - 1. */
 struct map;
 struct map *map_new(isize expected);
 void map_free(struct map *m);
