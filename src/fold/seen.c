@@ -8,7 +8,7 @@
  * for another of a hundred million with a chance below 2 in 10^13, and nobody who sends events can raise that.
  *
  * A part is an array of its own with open addressing, where a slot lies in the order of its bits, so that it may be of any
- * size: it grows by a fifth when it is nine tenths full, each at its own time, and nothing ever doubles at once. What is older than
+ * size: it grows by a fifth when it is seven eighths full, each at its own time, and nothing ever doubles at once. What is older than
  * dedup_days is passed over from the moment a day begins, and put away when its part grows or its turn comes: each day an eighth
  * of the parts is gone through. Of the digest there is a sum a day, so that a day goes out whole.
  */
@@ -72,6 +72,7 @@ static void slot_put(struct seen_part *part, u64 slot)
     while (part->at[i]) i = i + 1 == part->cap ? 0 : i + 1;
     part->at[i] = slot;
     part->n++;
+    assert(part->n < part->cap);
 }
 
 /* Anew, with room for more, and without what is too old. */
@@ -102,7 +103,7 @@ static bool key_put(struct seen *seen, struct hash128 key, i32 day)
     u64 slot = slot_of(key, day), *known = part_find(part, slot);
     if (known && day_of(seen, *known) >= seen->oldest) return false;
     if (known) { *known = slot; return true; }
-    if (part->n + 1 > part->cap - part->cap / 10) part_renew(seen, part);
+    if (part->n + 1 >= part->cap - part->cap / 8) part_renew(seen, part);       /* one is empty at least: a search ends there */
     slot_put(part, slot);
     return true;
 }
