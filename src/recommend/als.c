@@ -91,8 +91,8 @@ struct solver { isize d; const f32 *v, *gram; hearing *hear; f32 *r, *p, *ap, *l
 
 static struct solver solver_new(arena *a, isize d, const f32 *v, const f32 *gram, isize rows)
 {
-    return (struct solver){ d, v, gram, hearing_here(), arena_new(a, f32, rows * d), arena_new(a, f32, rows * d),
-                            arena_new(a, f32, rows * d), arena_new(a, f32, rows) };
+    return (struct solver){ d, v, gram, hearing_here(), dense_new(a, rows * d), dense_new(a, rows * d),
+                            dense_new(a, rows * d), dense_new(a, rows) };
 }
 
 /* out = alpha V'V times each of n vectors */
@@ -163,7 +163,7 @@ static void solve_batches(void *ctx, isize from, isize to)
 static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v, isize v_n, f64 alpha, isize d, f32 *x, arena *a)
 {
     struct arena_mark mark = arena_mark(a);
-    f32 *gram = arena_new(a, f32, d * d);
+    f32 *gram = dense_new(a, d * d);
     gram_of(v, v_n, d, alpha, gram);
     struct half half = { rows, v, gram, o->als_lambda, alpha * (f64)v_n, d, x };
     share((rows->n + BATCH - 1) / BATCH, o->threads, solve_batches, &half);
@@ -226,7 +226,7 @@ void build_factors(struct build *b)
     struct lists people = people_lists(b), items = turned(&people, (isize)m->items, &b->scratch);
     isize d = o->als_dims;
     if ((people.n + (isize)m->items) * d * (isize)sizeof(f32) <= o->memory_bytes) {
-        f32 *u = arena_new(&b->scratch, f32, people.n * d), *v = arena_new(&m->arena, f32, (isize)m->items * d);
+        f32 *u = dense_new(&b->scratch, people.n * d), *v = dense_new(&m->arena, (isize)m->items * d);
         struct rng rng = rng_seed(o->seed);
         f64 spread = .1 / sqrt((f64)d), alpha = o->als_unseen / (f64)max_isize(1, m->card.items);
         for (isize i = 0; i < (isize)m->items; i++)
@@ -245,7 +245,7 @@ void build_factors(struct build *b)
 
 const f32 *factors_of_person(const struct factors *f, const u32 *items, isize n, f64 lambda, arena *a)
 {
-    f32 *x = arena_new(a, f32, f->d), given = (f32)lambda;
+    f32 *x = dense_new(a, f->d), given = (f32)lambda;
     isize from[2] = { 0, n };
     struct solver s = solver_new(a, f->d, f->items, f->gram, 1);
     solve(&s, items, from, 1, &given, STEPS_ALONE, x);

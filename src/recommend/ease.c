@@ -96,7 +96,7 @@ static void keep_rows(struct build *b, const f32 *p, const u32 *id, isize n)
     table->from = arena_new(&m->arena, u32, (isize)m->items + 1);
     struct pair *pairs = arena_new(&m->arena, struct pair, n * row + 1);
     struct arena_mark mark = arena_mark(&b->scratch);
-    f32 *by = arena_new(&b->scratch, f32, n), *w = arena_new(&b->scratch, f32, n), *far = arena_new(&b->scratch, f32, n);
+    f32 *by = dense_new(&b->scratch, n), *w = dense_new(&b->scratch, n), *far = dense_new(&b->scratch, n);
     for (isize j = 0; j < n; j++) by[j] = -1 / p[j * n + j];
     for (isize i = 0; i < (isize)m->items; i++) {
         bool in_head = at < n && id[at] == (u32)i;

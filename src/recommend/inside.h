@@ -137,6 +137,9 @@ f32 largest(f32 *at, isize n, isize k);                 /* the k-th largest of n
 /* Calls each(ctx, from, to) for stretches of 0 .. n-1 that together are all of it, on so many threads, this one too (share.c). What a
  * stretch writes must be its own: then the outcome is the same whoever does it. */
 void share(isize n, isize threads, void (*each)(void *ctx, isize from, isize to), void *ctx);
+/* Room for what the algebra library works on, zeroed. It sums in another order where an array begins elsewhere in its cache line, and an
+ * eigenvector that is hardly there turns that last digit into its first: at a line's beginning always, so that it is one order. */
+static inline f32 *dense_new(arena *a, isize n) { return arena_alloc(a, (isize)sizeof(f32), 64, n); }
 void algebra_start(void);                               /* algebra.c; before anything dense */
 
 /* The taste of somebody who dealt with these items: d numbers. */

@@ -46,7 +46,7 @@ static bool directions(const f32 *z, isize n, isize k, f32 *vectors, f32 *values
 {
     struct arena_mark mark = arena_mark(a);
     int size = (int)k, room = (int)(k * 35), failed = 0;
-    f32 *work = arena_new(a, f32, room);
+    f32 *work = dense_new(a, room);
     cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, size, (int)n, 1, z, size, 0, vectors, size);
     ssyev_("V", "L", &size, vectors, &size, values, work, &room, &failed);       /* upper by rows is lower by columns */
     arena_reset(a, mark);
@@ -56,7 +56,7 @@ static bool directions(const f32 *z, isize n, isize k, f32 *vectors, f32 *values
 static bool orthonormal(f32 *z, isize n, isize k, f32 *into, arena *a)
 {
     struct arena_mark mark = arena_mark(a);
-    f32 *vectors = arena_new(a, f32, k * k), *values = arena_new(a, f32, k);
+    f32 *vectors = dense_new(a, k * k), *values = dense_new(a, k);
     bool found = directions(z, n, k, vectors, values, a);
     for (isize j = 0; found && j < k; j++) {
         f32 by = values[j] > no_length * values[k - 1] ? 1 / sqrtf(values[j]) : 0;
@@ -70,7 +70,7 @@ static bool orthonormal(f32 *z, isize n, isize k, f32 *into, arena *a)
 
 static f32 *scales(const struct lists *l, arena *a)
 {
-    f32 *scale = arena_new(a, f32, l->n + 1);
+    f32 *scale = dense_new(a, l->n + 1);
     for (isize r = 0; r < l->n; r++)
         if (l->from[r + 1] > l->from[r]) scale[r] = 1 / sqrtf((f32)(l->from[r + 1] - l->from[r]));
     return scale;
@@ -81,8 +81,8 @@ static const f32 *singular(struct build *b, const struct lists *people, const st
 {
     arena *a = &b->scratch;
     isize k = d + SPARE;
-    f32 *v = arena_new(a, f32, items->n * d), *q = arena_new(a, f32, items->n * k), *z = arena_new(a, f32, items->n * k);
-    f32 *y = arena_new(a, f32, people->n * k), *vectors = arena_new(a, f32, k * k), *values = arena_new(a, f32, k);
+    f32 *v = dense_new(a, items->n * d), *q = dense_new(a, items->n * k), *z = dense_new(a, items->n * k);
+    f32 *y = dense_new(a, people->n * k), *vectors = dense_new(a, k * k), *values = dense_new(a, k);
     struct rng rng = rng_seed(b->m->options.seed);
     for (isize i = 0; i < items->n; i++)
         for (isize c = 0; c < k && by_item[i] > 0; c++) z[i * k + c] = (f32)(rng_unit(&rng) - .5);
@@ -141,8 +141,8 @@ static void keep_blocks(void *ctx, isize from, isize to)
     const struct keeping *k = ctx;
     arena a = { 0 };
     isize items = (isize)k->b->m->items, d = k->d;
-    f32 *given = arena_new(&a, f32, ROWS * d), *scores = arena_new(&a, f32, ROWS * items);
-    f32 *sample = arena_new(&a, f32, items / 16 + 1), *high = arena_new(&a, f32, items);
+    f32 *given = dense_new(&a, ROWS * d), *scores = dense_new(&a, ROWS * items);
+    f32 *sample = dense_new(&a, items / 16 + 1), *high = dense_new(&a, items);
     for (isize at = from, n; at < to; at += n) {
         n = min_isize(ROWS, to - at);
         for (isize r = 0; r < n; r++)
@@ -160,7 +160,7 @@ static void keep_rows(struct build *b, const f32 *v, const f32 *by_item, isize d
     arena *a = &b->scratch;
     isize items = (isize)m->items, asked = 0, used = 0;
     struct table *table = &m->tables[TABLE_SPECTRAL];
-    f32 *to = arena_new(a, f32, items * d);
+    f32 *to = dense_new(a, items * d);
     struct keeping k = { .b = b, .d = d, .most = min_isize(m->options.spectral_row, items), .ids = arena_new(a, isize, items + 1),
                          .by_item = by_item, .v = v, .to = to };
     for (isize i = 0; i < items; i++) {
