@@ -365,7 +365,12 @@ static void a_reader_of_the_past_delays_checkpoints_and_no_more(void **state)
     for (int i = 0; i < 20 && store_totals(store).wal_bytes > 48 << 20; i++)
         write_much(store, &id, 10, &longest);
     assert_true(store_totals(store).wal_bytes < 48 << 20);      /* short again, by writing on alone */
-    well(store_wal_truncate(store, &diag));
+    enum err err = store_wal_truncate(store, &diag);
+    for (int i = 0; i < 100 && err == ERR_OVERLOADED; i++) {    /* the checkpointer may be at it */
+        (void)usleep(100000);
+        err = store_wal_truncate(store, &diag);
+    }
+    well(err);
     assert_int_equal(size_of("-wal"), 0);
     store_close(reader);
     store_close(store);

@@ -261,10 +261,12 @@ static void release_at_once(void *ctx, struct log_group *group)
     log_group_release(writer, group);
 }
 
-static bool says_ana(void *ctx, u64 number, const struct entry *entry)
+static bool says_ana(void *ctx, u64 number, i64 at_ms, const struct entry *entry, struct buf *stub)
 {
     (void)ctx;
     (void)number;
+    (void)at_ms;
+    (void)stub;
     return str_starts(entry->bytes, S("ana"));
 }
 
