@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // console.test.mjs - the console in Chromium against the real server: a person at any instant, a segment and what a change of it
-// would have done, a row of products merchandised by hand and tried as somebody, and the search bench.
+// would have done, a row of products merchandised by hand and tried as somebody, the search bench, and somebody forgotten.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
-import { addEditor, openConsole } from './lib/console.mjs';
+import { ADMIN, addAdmin, addEditor, openConsole } from './lib/console.mjs';
 import { eventually, startServer } from './lib/server.mjs';
 
 const { chromium } = createRequire(import.meta.url)('playwright-core');
@@ -27,7 +28,7 @@ before(async () => {
         chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
             '--disable-component-update', '--disable-sync', '--no-first-run'] }),
     ]);
-    await addEditor(server);
+    await Promise.all([addEditor(server), addAdmin(server)]);
     await server.publish({ kind: 'settings', key: 'shop', title: 'Shop', holdout: '0%', currency: 'EUR' });
     const products = Array.from({ length: 8 }, (_, i) => ({ product_key: `shirt-${i}`, title: `Shirt ${i}`, brand: i % 2 ? 'Fjell' : 'Nordlys', category: 'Clothes > Shirts',
         colour: ['green', 'blue'][i % 2], price: '20', currency: 'EUR', stock: { web: 9 }, url: `https://shop.test/p/shirt-${i}` }));
@@ -55,7 +56,7 @@ after(async () => {
     await server?.stop({ remove: true });
 });
 
-const open = (t, hash) => openConsole(t, browser, server, hash, { height: 1600, timeout_ms: 15_000 });
+const open = (t, hash, as) => openConsole(t, browser, server, hash, { height: 1600, timeout_ms: 15_000, as });
 
 const titles = (page, nth) => page.locator('.goods').nth(nth).locator('strong').allTextContents();
 
@@ -190,4 +191,53 @@ test('the search bench: found as one types, a rank explained, and what found not
     await page.waitForSelector('text=It is live');
     await eventually('the word finds something', async () => (await server.post('/v1/search', { q: 'jumper', record: false })).total === 8);
     assert.deepEqual(page.wrong, []);
+});
+
+test('privacy: an admin finds somebody, hands out a copy, erases them, and they are gone; an editor only reads the receipts', async (t) => {
+    const cy = { user_id: 'cy-forgotten', email: 'cy@example.com' };
+    await server.post('/v1/batch', { batch: [
+        { type: 'identify', messageId: randomUUID(), userId: cy.user_id, traits: { first_name: 'Cy', email: cy.email }, timestamp: ago(3) },
+        viewed(cy.user_id, 'shirt-2', 2), did(cy.user_id, 'Order Completed', { order_id: 'o-cy', revenue: 20, currency: 'EUR' }, 1),
+    ] });
+    const id = await lookup({ user_id: cy.user_id });
+    const page = await open(t, `people/${id}`, ADMIN);
+    await page.getByRole('link', { name: 'Erase or export' }).click();
+    await page.waitForSelector('text=Nothing has happened yet.');
+    await page.getByRole('link', { name: 'Privacy' }).click();
+    await page.waitForSelector('text=Nobody was erased yet');
+
+    await page.getByLabel('Find a person').fill(cy.user_id);
+    await page.keyboard.press('Enter');
+    const tally = page.locator('.tally');
+    await tally.waitFor();
+    assert.equal(new URL(page.url()).hash, `#/privacy/${id}`, 'what they are called stands in no address');
+    assert.match(await tally.textContent(), /1profile.*1order.*3events in the log/);
+    const [copy] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download it' }).click()]);
+    const held = JSON.parse(readFileSync(await copy.path()));
+    assert.ok(held.person.identifiers.some((one) => one.value === cy.user_id));
+    assert.ok(held.history.some((one) => one.item === 'shirt-2') && held.history.some((one) => one.value?.minor === 2000), JSON.stringify(held.history));
+
+    await page.getByRole('button', { name: 'Erase…' }).click();
+    const form = page.getByRole('form', { name: 'Erase for good' });
+    const [, name] = (await form.locator('label').textContent()).match(/^Type (.*) to confirm$/);
+    assert.ok(Object.values(cy).includes(name), name);
+    await page.keyboard.type(name.slice(1));
+    assert.ok(await form.getByRole('button', { name: 'Erase for good' }).isDisabled());
+    await form.getByRole('textbox').fill(name);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => location.hash.startsWith('#/privacy/e_'));
+    await page.locator('.card', { hasText: 'Receipt e_' }).getByText('Done', { exact: true }).first().waitFor();
+    await server.post('/v1/people/lookup', { user_id: cy.user_id }, { status: 404 });
+    await server.post('/v1/people/lookup', { email: cy.email }, { status: 404 });
+    const row = page.locator('tbody tr').first();
+    assert.match(await row.textContent(), /Done.*liv@shop\.test.*1 profile, 3 events, 1 order/);
+    assert.doesNotMatch(await page.locator('main').textContent(), /cy@|cy-forgotten/, 'the receipt names nobody');
+    await page.getByLabel('Find a person').fill(cy.user_id);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('text=Nobody has that identifier.');
+    assert.deepEqual(page.wrong, []);
+
+    const editor = await open(t, `privacy/${id}`);
+    await editor.waitForSelector('td >> text=liv@shop.test');
+    assert.equal(await editor.getByRole('button', { name: /Find|Erase|Download/ }).count(), 0);
 });

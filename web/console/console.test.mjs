@@ -121,6 +121,9 @@ const places = [
     "connectors/crm",
     "connectors/retarget",
     "connectors/new",
+    "privacy",
+    "privacy/u_1001",
+    "privacy/e_412",
     "audit",
     "nowhere",
 ];
@@ -408,4 +411,36 @@ test("a quiz is written, shown as shoppers see it, published, and an answer beco
     await page.getByLabel("With a press").check();
     await page.click("text=A segment of who says so");
     await page.waitForFunction(() => location.hash === "#/segments/how_do_you_brew_with_a_press");
+});
+
+test("privacy: somebody is found, a copy of them downloaded, and their erasure confirmed by the keyboard and followed", async (t) => {
+    const page = await open(t, "#/privacy");
+    await page.waitForSelector("td >> text=Shopify passed it on");
+    await page.fill("[aria-label='Find a person']", "ana@example.com");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=Nothing has happened yet.");
+    assert.doesNotMatch(page.url(), /ana|example/, "who it is stands in no address");
+    await page.waitForSelector(".tally >> text=12");
+    const copy = page.waitForEvent("download");
+    await page.click("role=button[name='Download it']");
+    assert.match((await copy).suggestedFilename(), /^person-u_1001\.json$/);
+
+    await page.focus("role=button[name='Erase…']");
+    await page.keyboard.press("Enter");
+    const form = page.getByRole("form", { name: "Erase for good" });
+    await form.getByText("Gone for good: 1 profile, 3 identifiers, 1 segment, 2 orders, 41 events in the log, 12 decisions and 1 dead letter.").waitFor();
+    assert.equal(await form.getByRole("button", { name: "Erase for good" }).isDisabled(), true);
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => document.activeElement.textContent === "Erase…");
+    await page.keyboard.press("Enter");
+    const [, name] = (await form.locator("label").textContent()).match(/^Type (.*) to confirm$/);
+    await page.keyboard.type(name);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("role=progressbar");
+    await page.waitForSelector("text=They are out of the log too.");
+    assert.equal(await page.evaluate(() => location.hash), "#/privacy/e_900");
+    await page.waitForSelector("td >> text=kari@demo.shop");
+    await page.click("role=button[name='It is done']");
+    await page.waitForSelector("text=waiting for you", { state: "detached" });
+    assert.deepEqual(page.wrong, []);
 });

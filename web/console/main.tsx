@@ -20,6 +20,7 @@ import { Person } from "./person";
 import { Placement, Placements } from "./placements";
 import { Predictions } from "./predictions";
 import { PlanPage } from "./plan";
+import { Privacy } from "./privacy";
 import { QuizPage, Quizzes } from "./quizzes";
 import { Programme, ResultsOf } from "./results";
 import { Search } from "./search";
@@ -76,6 +77,7 @@ const icons: Record<string, string> = {
     plan: "M4 20V10M10 20V4M16 20v-7M3 20h18M20 6l-3 3-2-2",
     quizzes: "M9 9a3 3 0 1 1 4.500 2.600c-1 .600-1.500 1.200-1.500 2.400M12 17.500h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
     connectors: "M4 12h11M11 7l5 5-5 5M20 5v14",
+    privacy: "M12 3l8 3v6c0 4.500-3.400 7.800-8 9-4.600-1.200-8-4.500-8-9V6zM9 12l2 2 4-4",
     audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
 };
 const Icon = ({ name }: { name: string }) => (
@@ -132,7 +134,13 @@ const places: [string, [string, string][]][] = [
         ],
     ],
     ["Learn", [["results", "Results"]]],
-    ["Run", [["audit", "Audit"]]],
+    [
+        "Run",
+        [
+            ["privacy", "Privacy"],
+            ["audit", "Audit"],
+        ],
+    ],
 ];
 
 function Side({ at, session, onLeave }: { at: string; session: Session; onLeave: () => void }) {
@@ -224,6 +232,8 @@ function page({ path, query }: Route): ComponentChild {
             return key ? <ConnectorPage key={key} id={key} /> : <Connectors />;
         case "dead-letters":
             return <DeadLetters query={query} />;
+        case "privacy":
+            return <Privacy key={key} id={key} />;
         case "audit":
             return <Audit />;
         default:

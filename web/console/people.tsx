@@ -3,54 +3,14 @@
  * people.tsx - everybody, the latest first; and what is told of all of them together (groups.tsx).
  */
 import { useState } from "preact/hooks";
-import { PersonRow, Problem, get, part, post } from "./api";
+import { PersonRow, get, part } from "./api";
 import { Contacts, Served, Valuable } from "./groups";
 import { Badge, Card, Empty, Listing, Page, Row, Tabs, When, attempt, go, useGet } from "./ui";
+import { Lookup } from "./who";
 import { count } from "./words";
 
 /* ---- all -------------------------------------------------------------------------------------- */
 type PeoplePage = { people: PersonRow[]; next?: string | null };
-
-function Lookup() {
-    const [text, set] = useState("");
-    const [missing, setMissing] = useState("");
-    async function find(e: Event) {
-        e.preventDefault();
-        const q = text.trim();
-        const kinds = q.includes("@") ? ["email"] : ["user_id", "anonymous_id", "person_id"];
-        setMissing("");
-        await attempt(async () => {
-            for (const kind of kinds) {
-                try {
-                    const { person_id } = await post<{ person_id: string }>("/v1/people/lookup", {
-                        [kind]: q,
-                    });
-                    return go(`/people/${part(person_id)}`);
-                } catch (error) {
-                    if (![400, 404, 422].includes((error as Problem).status)) throw error;
-                }
-            }
-            return setMissing("Nobody has that identifier.");
-        });
-    }
-    return (
-        <form class="line" role="search" onSubmit={find}>
-            <input
-                style={{ width: "290px" }}
-                type="search"
-                aria-label="Find a person"
-                placeholder="E-mail, user id or anonymous id"
-                required
-                value={text}
-                onInput={(e) => set(e.currentTarget.value)}
-            />
-            <button class="button">Find</button>
-            <span class={missing ? "small wrong" : "hidden"} role="status">
-                {missing}
-            </span>
-        </form>
-    );
-}
 
 function Everybody() {
     const first = useGet<PeoplePage>("/v1/people?limit=50");
@@ -108,7 +68,7 @@ const tabs: [string, string][] = [
 export function People({ query }: { query: URLSearchParams }) {
     const tab = query.get("tab") ?? "everybody";
     return (
-        <Page title="People" about="Everyone who came by and allowed it, the latest first." actions={<Lookup />}>
+        <Page title="People" about="Everyone who came by and allowed it, the latest first." actions={<Lookup to="/people" />}>
             <Tabs at={tab} onPick={(to) => go(`/people${to === "everybody" ? "" : `?tab=${to}`}`)} tabs={tabs} />
             {tab === "everybody" && <Everybody />}
             {tab === "valuable" && <Valuable />}

@@ -7,7 +7,7 @@ import { DecisionRow, ExplainNode, HistoryEvent, Person as Facts, Problem, Stand
 import { Differences, TimeSlider } from "./past";
 import { Scores } from "./predictions";
 import { Trace, Why } from "./trace";
-import { Asked, Asking, Badge, Bones, Card, Empty, Page, Table, Tabs, When, Wrong, attempt, useGet, useKept, useMayEdit } from "./ui";
+import { Asked, Asking, Badge, Bones, Card, Empty, Page, Table, Tabs, When, Wrong, attempt, useGet, useIsAdmin, useKept, useMayEdit } from "./ui";
 import { clock, day, fixed, moment, money, plural, sentence, short } from "./words";
 
 /* ---- what they did ------------------------------------------------------------------------------ */
@@ -545,6 +545,7 @@ export function Person({ id, query }: { id: string; query: URLSearchParams }) {
     const past = useGet<Facts>(at ? `/v1/people/${part(id)}?at=${new Date(at).toISOString()}` : null);
     const asked = useKept(at ? past : live);
     const p = live.data;
+    const admin = useIsAdmin();
     const move = (to: number | null) => {
         if (to && !at && tab === "timeline") setTab("then");
         if (!to && tab === "then") setTab("timeline");
@@ -569,6 +570,13 @@ export function Person({ id, query }: { id: string; query: URLSearchParams }) {
                     </>
                 ) : (
                     <>&nbsp;</>
+                )
+            }
+            actions={
+                p && admin && (
+                    <a class="button" href={`#/privacy/${part(id)}`}>
+                        Erase or export
+                    </a>
                 )
             }
         >

@@ -79,6 +79,7 @@ export function useKept<T>(asked: Asked<T>): Asked<T> {
 
 export const SessionContext = createContext<Session>({ email: "", role: "viewer", csrf: "" });
 export const useMayEdit = () => useContext(SessionContext).role !== "viewer";
+export const useIsAdmin = () => useContext(SessionContext).role === "admin";
 
 /* ---- saying what happened ------------------------------------------------------------------- */
 interface Said {

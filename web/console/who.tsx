@@ -1,9 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * who.tsx - the field that says as whom something is tried, and the shapes benches share.
+ * who.tsx - how somebody is found, the field that says as whom something is tried, and the shapes benches share.
  */
-import { useId } from "preact/hooks";
-import { Field, useGet } from "./ui";
+import { useId, useState } from "preact/hooks";
+import { Problem, part, post } from "./api";
+import { Field, attempt, go, useGet } from "./ui";
+
+/** Somebody by an identifier, which is sent in a body and stands in no address; then to their page in the room `to`. */
+export function Lookup({ to }: { to: string }) {
+    const [text, set] = useState("");
+    const [missing, setMissing] = useState("");
+    async function find(e: Event) {
+        e.preventDefault();
+        const q = text.trim();
+        const kinds = q.includes("@") ? ["email"] : ["user_id", "anonymous_id", "phone", "person_id"];
+        setMissing("");
+        await attempt(async () => {
+            for (const kind of kinds) {
+                try {
+                    const { person_id } = await post<{ person_id: string }>("/v1/people/lookup", {
+                        [kind]: q,
+                    });
+                    return go(`${to}/${part(person_id)}`);
+                } catch (error) {
+                    if (![400, 404, 422].includes((error as Problem).status)) throw error;
+                }
+            }
+            return setMissing("Nobody has that identifier.");
+        });
+    }
+    return (
+        <form class="lookup" role="search" onSubmit={find}>
+            <input
+                type="search"
+                aria-label="Find a person"
+                placeholder="E-mail, phone or an id"
+                required
+                value={text}
+                onInput={(e) => set(e.currentTarget.value)}
+            />
+            <button class="button">Find</button>
+            <span class={missing ? "small wrong" : "hidden"} role="status">
+                {missing}
+            </span>
+        </form>
+    );
+}
 
 /** What was typed as the API's "person": p_12, user_id:ana-77, email:…, or a user id alone. */
 export function personOf(who: string): Record<string, string> {

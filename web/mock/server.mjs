@@ -612,6 +612,29 @@ export function mock() {
     });
 
     let signedIn = false;
+    const erased = { people: 1, identifiers: 3, orders: 2, segments: 1, history: 41, events: 41, decisions: 12, predictions: 0, letters: 1, others: 2 };
+    let regulations = [
+        { id: "shop-77aa", state: "waiting", title: "shopify customers/data_request", regulation: "export", source: "shop", user_id: "7702", asked_at: before(7200),
+            due_at: before(-29 * 86400) },
+        ...[["e_412", "webhook shop", "shopify customers/redact", 1900], ["e_77", "opmaat", "opmaat person erase", 864000]].map(([id, by, because, s]) => ({ id,
+            regulation: "erase", state: "done", because, by, whom: "9f2c4e01b7d8a3660c51e2f49a7b3d80", asked_at: before(s), done_at: before(s - 2), counts: erased })),
+    ];
+    /* a receipt gets on by a half each time it is asked for */
+    const receipt = (id) => {
+        const one = regulations.find((r) => r.id === id);
+        if (!one) return [404, { title: "There is no such receipt" }];
+        const shown = { ...one };
+        if (one.state === "running" && (one.progress += 0.5) >= 1) Object.assign(one, { state: "done", done_at: before(0), progress: undefined });
+        return shown;
+    };
+    const regulate = (body) => {
+        if (body.regulation === "export") return { person: person(people[0], 0), history: [], older_events: 0 };
+        if (body.dry_run) return { dry_run: true, counts: erased };
+        const one = { id: "e_900", regulation: "erase", state: "running", progress: 0, because: "POST /v1/regulations", by: session.email,
+            whom: "03a1c9d2e4f5566778899aabbccddeef", asked_at: before(0), counts: erased };
+        regulations = [...regulations, one];
+        return [202, { id: one.id, state: "running" }];
+    };
     const session = { email: "kari@demo.shop", role: "admin", csrf: "c5rf" };
     const routes = [
         ["GET", /^\/v1\/session$/, () => (signedIn ? session : [401, { title: "Not signed in" }])],
@@ -1015,6 +1038,13 @@ export function mock() {
                 found: [{ what: "Lamp Rubbed is not in the plan", count: 3, first_at: before(900), last_at: before(40) }],
             }),
         ],
+        ["GET", /^\/v1\/regulations$/, () => ({ regulations })],
+        ["POST", /^\/v1\/regulations$/, (_m, body) => regulate(body)],
+        ["GET", /^\/v1\/regulations\/([\w-]+)$/, ([, id]) => receipt(id)],
+        ["POST", /^\/v1\/regulations\/([\w-]+)\/done$/, ([, id]) => {
+            regulations = regulations.filter((r) => r.id !== id);
+            return {};
+        }],
         ["POST", /^\/v1\/people\/(\w+)\/split$/, ([, id]) => ({ people: [id, "u_77aa"] })],
         [
             "GET",
