@@ -435,12 +435,22 @@ test("privacy: somebody is found, a copy of them downloaded, and their erasure c
     await page.keyboard.press("Enter");
     const [, name] = (await form.locator("label").textContent()).match(/^Type (.*) to confirm$/);
     await page.keyboard.type(name);
+    /* the server is away after the first answer: that is said, and is not the end of the erasure */
+    let answers = 0;
+    await page.route("**/v1/regulations/e_900", (route) => (answers++ ? route.abort() : route.continue()));
     await page.keyboard.press("Enter");
     await page.waitForSelector("role=progressbar");
+    await page.waitForSelector("text=This could not be fetched");
+    assert.equal(await page.locator("text=They are out of the log too.").count(), 0);
+    await page.unroute("**/v1/regulations/e_900");
+    await page.click("role=button[name='Try again']");
     await page.waitForSelector("text=They are out of the log too.");
     assert.equal(await page.evaluate(() => location.hash), "#/privacy/e_900");
     await page.waitForSelector("td >> text=kari@demo.shop");
     await page.click("role=button[name='It is done']");
     await page.waitForSelector("text=waiting for you", { state: "detached" });
-    assert.deepEqual(page.wrong, []);
+    assert.deepEqual(
+        page.wrong.filter((w) => !/ERR_FAILED/.test(w)),
+        [],
+    );
 });

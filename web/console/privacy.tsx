@@ -299,6 +299,7 @@ function ReceiptCard({ id, onDone }: { id: string; onDone: () => void }) {
     const running = asked.data?.state === "running";
     const was = useRef(false);
     useEffect(() => {
+        if (!asked.data) return; /* not answered yet, or not this time: what was under way still is */
         if (was.current && !running) {
             say("They are out of the log too.");
             onDone();
