@@ -155,6 +155,96 @@ test('who is erased is nowhere, nobody else changes, and a replay comes to the s
     await server.stop({ remove: true });
 });
 
+test('an export tells all that is held, however long ago, and nothing of anybody else; the command tells the same', async () => {
+    // So short a hot history that most of what she did is long out of it.
+    const server = await startServer({ config: { flush_ms: 50, history_events: 16, log_file_bytes: 1 << 20 } });
+    await crowd(server);
+    for (let i = 0; i < 60; i++)
+        await server.post('/v1/track', { userId: 'ana-erase-77', event: 'Product Viewed', messageId: `view-${i}`, properties: { product_id: `p-${i % 7}`, step: i } });
+    // With a write key anybody may say that they are Ana: that is not hers to be told.
+    await server.post('/v1/track', { userId: 'ana-erase-77', anonymousId: 'browser-of-a-liar', event: 'Claimed To Be Ana', messageId: randomUUID() }, { key: server.write });
+    await sleep(1300);
+    const ana = await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' });
+    assert.ok((await server.get(`/v1/people/${ana.person_id}/history?limit=1000`)).older > 20, 'most of it is no longer at hand');
+
+    const held = await server.post('/v1/regulations', { regulation: 'export', user_id: 'ana-erase-77' });
+    assert.equal(held.person.person_id, ana.person_id);
+    const name = held.person.traits.find((trait) => /first.?name/i.test(trait.name));
+    assert.ok(name.value === 'Anastasia' && name.source && name.at, 'traits with their source');
+    assert.deepEqual(new Set(held.person.identifiers.map((one) => one.value)), new Set(['ana-erase-77', 'ana.erase@example.com', '+4791234567', 'browser-of-ana', 'phone-of-ana']));
+    assert.ok(held.person.segments.some((one) => one.key === 'wishers') && held.person.segments.some((one) => one.key === 'buyers'));
+    assert.deepEqual(held.history.filter((one) => one.event_key?.startsWith('view-')).map((one) => one.event_key), Array.from({ length: 60 }, (_, i) => `view-${i}`));
+    for (const word of ['Shelf Scanned By Ana First', 'SECRET-WISH', 'p-first-seen-by-ana', 'order-of-ana'])
+        assert.ok(JSON.stringify(held.history).includes(word), `${word} is told`);
+    assert.deepEqual(held.orders.map((one) => [one.order_key, one.lines.length]), [['order-of-ana', 1]]);
+    assert.ok(held.decisions.length >= 1 && held.decisions.every((one) => one.placement === 'home' && one.at));
+    const text = JSON.stringify(held);
+    assert.ok(!/other-\d/.test(text) && !text.includes('browser-of-a-liar') && !text.includes('Claimed To Be Ana'), 'nobody else is in it');
+    const dry = await server.post('/v1/regulations', { regulation: 'erase', user_id: 'ana-erase-77', dry_run: true });
+    assert.ok(dry.counts.events >= held.history.length && held.decisions.length === dry.counts.decisions && held.orders.length === dry.counts.orders);
+    assert.deepEqual((await server.post('/v1/regulations', { regulation: 'export', person_id: ana.person_id })).history, held.history);
+    await server.post('/v1/regulations', { regulation: 'export', user_id: 'nobody-at-all' }, { status: 404 });
+    await server.stop();
+    const { stdout } = await opmaat(['person', 'export', 'user_id:ana-erase-77', '--data', server.data]);
+    const offline = JSON.parse(stdout);
+    for (const part of ['history', 'orders', 'decisions']) assert.deepEqual(offline[part], held[part]);
+    for (const part of ['identifiers', 'traits', 'consent']) assert.deepEqual(offline.person[part], held.person[part]);
+    assert.notEqual((await opmaat(['person', 'export', 'user_id:nobody-at-all', '--data', server.data], { ok: false })).code, 0);
+    await server.start();
+    await server.stop({ remove: true });
+});
+
+test('who is suppressed keeps what is held, and nothing more comes in until they consent', async () => {
+    const server = await startServer({ config: { flush_ms: 50 } });
+    await crowd(server);
+    await sleep(1300);
+    const before = await others(server);
+    const { person_id: ana } = await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' });
+    const events = async () => (await server.get(`/v1/people/${ana}/history?limit=1000`)).events;
+    const did = await events();
+    const view = (who, more = {}) => server.post('/v1/track', { ...who, event: 'Product Viewed', messageId: randomUUID(), properties: { product_id: 'p-1' }, ...more });
+    const dry = await server.post('/v1/regulations', { regulation: 'suppress', email: 'ana.erase@example.com', dry_run: true });
+    assert.ok(dry.dry_run && dry.counts.people === 1 && dry.counts.identifiers === 5, JSON.stringify(dry));
+    await view({ userId: 'ana-erase-77' });
+    assert.equal((await events()).length, did.length + 1, 'a dry run suppresses nobody');
+
+    const receipt = await server.post('/v1/regulations', { regulation: 'suppress', email: 'ana.erase@example.com' });
+    assert.equal(receipt.state, 'done');
+    const kept = await server.get(`/v1/regulations/${receipt.id}`);
+    assert.ok(kept.regulation === 'suppress' && kept.state === 'done' && kept.counts.people === 1 && kept.by, JSON.stringify(kept));
+    assert.ok(!JSON.stringify(kept).includes('ana'), 'it names nobody');
+    assert.ok((await server.get('/v1/regulations')).regulations.some((one) => one.id === receipt.id));
+
+    // A stranger, too: nobody has that identifier yet.
+    await server.post('/v1/regulations', { regulation: 'suppress', user_id: 'never-seen-1' });
+    const refused = async () => {
+        for (const who of [{ userId: 'ana-erase-77' }, { anonymousId: 'browser-of-ana' }, { anonymousId: 'phone-of-ana' }, { userId: 'never-seen-1' }])
+            assert.equal((await view(who)).no_consent, 1, JSON.stringify(who));
+        const claimed = await server.post('/v1/track', { userId: 'ana-erase-77', event: 'Product Viewed', messageId: randomUUID() }, { key: server.write });
+        assert.equal(claimed.no_consent, 1, 'also from who merely claims the name');
+        await server.post('/v1/people/lookup', { user_id: 'never-seen-1' }, { status: 404 });
+        assert.equal((await events()).length, did.length + 1, 'nothing came, and nothing went');
+        assert.deepEqual(await others(server), before, 'nobody else changed');
+    };
+    await refused();
+    await sleep(300);
+    await server.stop();
+    await opmaat(['verify', '--data', server.data]);
+    await server.start();
+    await refused();
+    const consent = { context: { consent: { categoryPreferences: { analytics: true, personalisation: true } } } };
+    await view({ userId: 'ana-erase-77' }, consent);
+    await view({ userId: 'never-seen-1' }, consent);
+    assert.equal((await events()).length, did.length + 2, 'a consent brings it back');
+    await view({ anonymousId: 'browser-of-ana' });
+    assert.equal((await events()).length, did.length + 3, 'under each of their names');
+    assert.ok((await server.post('/v1/people/lookup', { user_id: 'never-seen-1' })).person_id);
+    await server.post('/v1/regulations', { regulation: 'suppress' }, { status: 400 });
+    await server.stop();
+    await opmaat(['verify', '--data', server.data]);
+    await server.stop({ remove: true });
+});
+
 test('killed in the middle of it, the next start does the rest', async () => {
     for (let round = 0; round < (long ? 6 : 3); round++) {
         const server = await startServer({ config: { flush_ms: 50, log_file_bytes: 1 << 20 } });

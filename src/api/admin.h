@@ -46,14 +46,22 @@ bool define(struct call *call, const struct definition_change *changes, isize n)
 str definition_state(const struct definition *def);
 void print_definition(struct call *call, const struct definition *def);         /* without its secrets */
 
+/* ---- exports.c: as GET /v1/export/orders gives it. On the fold's thread. ---------------------- */
+void print_order(struct call *call, const struct order *order);
+
+/* ---- held.c ---------------------------------------------------------------------------------- */
+/* On a jobs thread, or where the fold is not started: all that is held of one person, as a JSON object. call_fail() when there is no such
+ * person, or too much for one answer. */
+void print_held(struct call *call, const struct identifier *who);
+
 /* ---- regulations.c -------------------------------------------------------------------------- */
-/* On the fold's thread: receipts of erasures, the newest first. */
-void print_erasures(struct call *call, const struct fold *fold);
 /* From a job, inside an object: somebody is erased, and "id" is the receipt's. False after call_fail(). */
 bool erase_now(struct call *call, const struct erase_request *request);
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);
+/* What was decided, with its items; whether it was seen is told by the history. */
+void print_decision_whole(struct call *call, const struct fold *fold, const struct decision *d);
 void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms, struct jsonw *w);
 
 /* ---- predictions.c: "predictions": […] of a person. ---------------------------------------- */

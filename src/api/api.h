@@ -51,6 +51,8 @@ MUST_USE enum err api_decide(const struct api_inside *inside, const struct json 
  * thread. */
 MUST_USE enum err api_export(const struct api_inside *inside, str kind, i64 since_ms, void (*write)(void *ctx, str bytes), void *ctx,
                              struct diag *diag);
+/* What POST /v1/regulations {"regulation": "export"} answers of whoever has this identifier. Not on an HTTP thread. ERR_NOT_FOUND; ERR_DISK. */
+MUST_USE enum err api_held(const struct api_inside *inside, const struct identifier *who, arena *a, struct buf *out, struct diag *diag);
 /* /v1/search's body to its answer. From any thread known to rcu; waits for nothing. */
 MUST_USE enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag);
 /* What /v1/navigation answers. */

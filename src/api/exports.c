@@ -140,7 +140,7 @@ static void export_people(struct call *call, struct fold *fold, struct exporting
     x->more = x->next < most;
 }
 
-static void print_order(struct call *call, struct fold *fold, const struct order *order)
+void print_order(struct call *call, const struct order *order)
 {
     static const char *const states[] = { "completed", "cancelled", "return" };
     struct jsonw *w = &call->w;
@@ -152,7 +152,7 @@ static void print_order(struct call *call, struct fold *fold, const struct order
     jsonw_key_time(w, "at", order->at_ms);
     jsonw_key_str(w, "channel", str_of(channel_name(order->channel)));
     print_person_id(w, "person_id",
-                    order->node ? identity_person(fold_live(fold)->identity, order->node)
+                    order->node ? identity_person(call->api->live->identity, order->node)
                                 : (person_id){ 0 });
     jsonw_key(w, S("value"));
     print_money(w, (struct money){ order->value_minor, order->currency });
@@ -176,7 +176,7 @@ static void export_orders(struct call *call, struct fold *fold, struct exporting
 {
     isize n = EXPORT_AT_ONCE, most = fold_orders(fold);
     for (; n > 0 && x->left > 0 && x->next < most; n--) {
-        print_order(call, fold, fold_order(fold, (order_id){ (u32)++x->next }));
+        print_order(call, fold_order(fold, (order_id){ (u32)++x->next }));
         row_end(call, x);
     }
     x->more = x->next < most;

@@ -136,44 +136,6 @@ static void redact(struct call *call)
     if (erase_now(call, &request)) jsonw_end(&call->w, '}');
 }
 
-static void print_regulation(struct call *call, const struct definition *def)
-{
-    const struct json *doc;
-    if (json_parse(call->a, definition_latest(def), &doc, NULL)) return;
-    jsonw_begin(&call->w, '{');
-    jsonw_key_str(&call->w, "id", def->key);
-    jsonw_key_str(&call->w, "state", def->archived ? S("done") : S("waiting"));
-    json_each(field, doc) {
-        jsonw_key(&call->w, field->key);
-        jsonw_value(&call->w, field);
-    }
-    jsonw_end(&call->w, '}');
-}
-
-static void answer_regulations(struct call *call, struct fold *fold)
-{
-    const struct definition *def;
-    jsonw_begin(&call->w, '{');
-    jsonw_key_begin(&call->w, "regulations", '[');
-    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("regulation"), &at));) print_regulation(call, def);
-    print_erasures(call, fold);
-    jsonw_end(&call->w, ']');
-    jsonw_end(&call->w, '}');
-}
-
-void regulations_get(struct call *call) { ask_fold(call, answer_regulations); }
-
-static void finish_regulation(struct call *call)
-{
-    struct definition_change change = {
-        .op = DEFINITION_ARCHIVE, .kind = S("regulation"), .key = call->params[0], .author = call->author
-    };
-    if (define(call, &change, 1)) buf_add(&call->out, S("{}"));
-}
-
-/* Somebody has seen to it; who and when stands in the audit. */
-void regulation_done(struct call *call) { ask_jobs(call, finish_regulation); }
-
 /* ---- a delivery ------------------------------------------------------------------------------------- */
 
 static void deliver(struct call *call, struct hook *hook)

@@ -601,11 +601,10 @@ static const struct campaign *campaign_by_id(const struct book *book, u32 id)
     return NULL;
 }
 
-static void print_decided(struct call *call, const struct fold *fold, const struct decided *d)
+static void print_decision(struct call *call, const struct fold *fold, const struct decision *of)
 {
     static const char *const renders[] = { "content", "default", "passthrough" };
     const struct book *book = atomic_load(&call->api->live->book);
-    const struct decision *of = &d->decision;
     const struct placement *placement = placement_by_number(book, of->placement);
     const struct campaign *campaign = campaign_by_id(book, of->campaign);
     const struct definition *def =
@@ -623,8 +622,13 @@ static void print_decided(struct call *call, const struct fold *fold, const stru
         jsonw_key_str(w, "variation", x->variations[of->variation].key);
     jsonw_key_str(w, "reason", str_of(decide_reason_name(of->reason)));
     jsonw_key_str(w, "render", str_of(renders[of->render < countof(renders) ? of->render : 0]));
-    jsonw_key_bool(w, "viewed", d->viewed || d->clicked);
-    jsonw_key_bool(w, "clicked", d->clicked);
+}
+
+static void print_decided(struct call *call, const struct fold *fold, const struct decided *d)
+{
+    print_decision(call, fold, &d->decision);
+    jsonw_key_bool(&call->w, "viewed", d->viewed || d->clicked);
+    jsonw_key_bool(&call->w, "clicked", d->clicked);
 }
 
 static void answer_decisions(struct call *call, struct fold *fold)
@@ -660,6 +664,14 @@ static void print_candidates(struct call *call, const struct decision *d)
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
+}
+
+void print_decision_whole(struct call *call, const struct fold *fold, const struct decision *d)
+{
+    jsonw_begin(&call->w, '{');
+    print_decision(call, fold, d);
+    print_candidates(call, d);
+    jsonw_end(&call->w, '}');
 }
 
 /* The targets are asked again as of then. What the request's context said is not kept, so

@@ -41,16 +41,29 @@ static enum err erase(struct fold *fold, const struct erase_request *request, st
     return err;
 }
 
+static enum err tell(struct args *args, struct fold *fold, const struct erase_request *request, struct diag *diag)
+{
+    struct api_inside inside = { .fold = fold, .config = &args->config, .clock = clock_system() };
+    struct buf out = { .arena = args->a };
+    enum err err = api_held(&inside, &request->who[0], args->a, &out, diag);
+    if (err) return err;
+    buf_byte(&out, '\n');
+    str text = buf_str(&out);
+    bool whole = fwrite(text.ptr, 1, (size_t)text.len, stdout) == (size_t)text.len && fflush(stdout) == 0;
+    return whole ? ERR_OK : diag_set(diag, ERR_DISK, "the output could not be written");
+}
+
 int command_person(struct args *args)
 {
     struct folder folder;
     struct erase_request request = { .who_n = 1, .by = S("opmaat"), .because = S("opmaat person erase") };
     struct diag diag = { .arena = args->a };
-    bool erases = args->words_n == 2 && str_eq(args->words[0], S("erase"));
-    bool asked = args->words_n == 2 && (erases || str_eq(args->words[0], S("show"))) && named(args, args->words[1], &request.who[0]);
+    bool erases = args->words_n == 2 && str_eq(args->words[0], S("erase")), tells = args->words_n == 2 && str_eq(args->words[0], S("export"));
+    bool asked = args->words_n == 2 && (erases || tells || str_eq(args->words[0], S("show"))) && named(args, args->words[1], &request.who[0]);
     if (!asked) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (!folder_open(args, &folder)) return FAILED;
-    enum err err = erases && !flag(args, "dry-run") ? erase(folder.fold, &request, &diag) : show(folder.fold, &request, &diag);
+    enum err err = tells ? tell(args, folder.fold, &request, &diag)
+        : erases && !flag(args, "dry-run") ? erase(folder.fold, &request, &diag) : show(folder.fold, &request, &diag);
     folder_close(&folder);
     return err ? command_fail(FAILED, "%.*s", STR_FMT(diag.what)) : DONE;
 }

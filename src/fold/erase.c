@@ -294,6 +294,11 @@ void erase_collect(const struct fold *fold, const struct erase_request *request,
     const struct identity *identity = fold->live.identity;
     for (isize i = 0; i < request->who_n; i++) {
         struct identifier v = request->who[i];
+        if (request->proved) {
+            add_theirs(&f, v, identity_attached(identity, v), false);
+            add_person(&f, identity_find(identity, v), false);
+            continue;
+        }
         v.verified = true;
         add_theirs(&f, v, identity_attached(identity, v), true);
         person_id person = identity_find(identity, v);

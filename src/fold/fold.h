@@ -74,7 +74,8 @@ void dead_letter_encode(const struct dead_letter *letter, struct buf *out);
 /* Whom: their identifiers, in any number; everybody any of them leads to goes, with what was merged into them. */
 struct fold;
 enum { ERASE_WHO_MAX = 16 };
-struct erase_request { struct identifier who[ERASE_WHO_MAX]; isize who_n; str by, because; };    /* by: who asked; because: "opmaat person erase", "customers/redact" */
+/* proved: without whoever merely claims one of their names, who may be somebody else. */
+struct erase_request { struct identifier who[ERASE_WHO_MAX]; isize who_n; str by, because; bool proved; };    /* by: who asked; because: "opmaat person erase", "customers/redact" */
 /* What goes, or went: of the state, then entries of the log. */
 #define ERASE_COUNTS(COUNT) \
     COUNT(people) COUNT(identifiers) COUNT(orders) COUNT(segments) COUNT(history) COUNT(events) COUNT(decisions) COUNT(predictions) COUNT(letters) COUNT(others)
@@ -87,6 +88,10 @@ struct erase_counts {
 struct erasure { u64 ref; i64 at_ms, done_ms; struct hash128 whom; str by, because; struct erase_counts counts; str bytes; };  /* bytes: what is still to be done; empty: nothing */
 /* What would go. Reads the whole log; not on the fold's thread. ERR_DISK. */
 MUST_USE enum err fold_erase_try(struct fold *fold, const struct erase_request *request, struct erase_counts *out, struct diag *diag);
+/* What the log holds of somebody, in its order: each event and each decision that an erasure would take; an event of somebody else that only
+ * names them is not theirs to have. What is handed over lives until the next call. Reads the whole log; not on the fold's thread. ERR_DISK. */
+struct held_sink { void (*event)(void *ctx, const struct event *e); void (*decision)(void *ctx, str bytes); void *ctx; };
+MUST_USE enum err fold_held(struct fold *fold, const struct erase_request *request, const struct held_sink *sink, struct diag *diag);
 /* They are gone from the live state when this returns, and anything further under these identifiers is refused until it brings a consent; the
  * log and the store follow on a thread of their own, which takes what waits at once. `ref`: of the receipt. Blocks; not on the fold's
  * thread. A fold that was not started does all of it here. ERR_DISK. */

@@ -6,7 +6,8 @@
  * what was done and by whom; it holds what a replay needs so that nobody else gets other numbers:
  *
  *   u8    format, 1
- *   u8    flags: 1 it had a key that tells it from a repeat; 2 the hash of that key follows, while repeats may still come;
+ *   u8    flags: 1 it had a key that tells it from a repeat; 2 the hash of that key follows, while repeats may still come
+ *         (the first pass after that takes it out);
  *         4 it was a decision, which takes a place among those kept; 8 an event follows, of somebody else, without them
  *   lines of the ledger and nodes that it made (struct burnt), how many orders
  *   a custom event's name, if it said that one first; items, if it was the first to describe them
@@ -121,6 +122,7 @@ struct pass {
     i32 repeats_day;                                    /* a repeat may still come of what came on that day or later */
     u64 tail;
     bool only_counts;
+    const struct held_sink *tells;                      /* what is theirs is told, and stays; null: it is not asked for */
 };
 
 static struct hash128 number(u64 v) { return (struct hash128){ v, v * 0x9e3779b97f4a7c15u }; }
@@ -402,6 +404,10 @@ static bool forget_event(struct pass *p, str bytes, u64 ref, i64 at_ms, struct s
     if (event_decode(bytes, &p->scratch, &e)) return false;
     enum part is = whose_event(p, &e, ref, &whose);
     if (is == NOBODYS) return false;
+    if (p->tells) {
+        if (is == THEIRS) p->tells->event(p->tells->ctx, &e);
+        return false;
+    }
     s->flags = 0;
     s->event = S("");
     if (is == THEIRS) {
@@ -421,7 +427,12 @@ static bool forget_stub(struct pass *p, str bytes, u64 ref, i64 at_ms, struct bu
     struct codec c = codec_reader(bytes, &p->scratch);
     struct stub s = { 0 };
     visit_stub(&c, &s);
-    return !c.failed && (s.flags & STUB_EVENT) && forget_event(p, s.event, ref, at_ms, &s, out);
+    if (c.failed) return false;
+    bool over = (s.flags & STUB_HASHED) && at_ms / DAY_MS < p->repeats_day;     /* no repeat comes any more */
+    if (over) s.flags &= (u8)~STUB_HASHED;
+    if ((s.flags & STUB_EVENT) && forget_event(p, s.event, ref, at_ms, &s, out)) return true;
+    if (over) put_stub(&s, out);
+    return over;
 }
 
 static bool forget_people(struct pass *p, u64 ref, struct buf *out)
@@ -443,6 +454,7 @@ static bool forget_decision(struct pass *p, str bytes, struct buf *out)
     if (!at) return false;
     (void)map_put(p->decisions, number(d.key), at);
     p->all[at - 1].is.counts.decisions++;
+    if (p->tells) p->tells->decision(p->tells->ctx, bytes);
     put_stub(&s, out);
     return true;
 }
@@ -669,6 +681,19 @@ enum err fold_erase_try(struct fold *fold, const struct erase_request *request, 
     fold_ask_wait(fold, collect_one, &t);
     enum err err = go_through(p, &erased, diag);
     *out = p->all[0].is.counts;
+    pass_free(p);
+    return err;
+}
+
+enum err fold_held(struct fold *fold, const struct erase_request *request, const struct held_sink *sink, struct diag *diag)
+{
+    struct pass *p = pass_new(fold);
+    struct trying t = { p, request };
+    i64 none;
+    p->only_counts = true;
+    p->tells = sink;
+    fold_ask_wait(fold, collect_one, &t);
+    enum err err = go_through(p, &none, diag);
     pass_free(p);
     return err;
 }

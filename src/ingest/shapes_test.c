@@ -166,8 +166,6 @@ static const struct example shopify[] = {
     { NULL, "customers/update", "{\"id\":7,\"email\":\"a@b.c\",\"first_name\":\"Ana\",\"email_marketing_consent\":{\"state\":\"subscribed\"},\"sms_marketing_consent\":{\"state\":\"unsubscribed\"}}",
       "identified d1 user_id=7! email=a@b.c! {email=a@b.c} {first_name=Ana} +marketing_email -marketing_sms\n" },
     { NULL, "customers/update", "{\"id\":7,\"email_marketing_consent\":{\"state\":\"not_subscribed\"}}", "identified d1 user_id=7!\n" },
-    { NULL, "customers/redact", "{\"customer\":{\"id\":7,\"email\":\"a@b.c\"}}",
-      "consent_changed d1 user_id=7! email=a@b.c! -analytics -personalisation -marketing_email -marketing_sms -marketing_push -ads_sharing -model_training\n" },
     { NULL, "checkouts/create", "{\"token\":\"t\",\"email\":\"a@b.c\",\"subtotal_price\":\"4.00\",\"currency\":\"EUR\",\"line_items\":[{\"product_id\":1,\"quantity\":1,\"price\":\"4.00\"}]}",
       "checkout_started shopify-checkout-t email=a@b.c! 400 EUR [1 x1 @400] web\n" },
     { NULL, "products/update", "{\"id\":9,\"title\":\"T\",\"body_html\":\"<p>a<br>b</p>\",\"status\":\"active\",\"published_at\":\"2026-11-18T09:00:00Z\",\"options\":[{\"name\":\"Color\"},{\"name\":\"Size\"}],"

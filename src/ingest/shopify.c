@@ -282,28 +282,6 @@ static void tell_consent_change(struct telling *t, const struct json *said)
     tell_end(t);
 }
 
-/* The person is to be forgotten: nothing but what the shop must keep is collected or used from now on. */
-static void tell_redaction(struct telling *t, const struct json *request)
-{
-    static const int purposes[] = { PURPOSE_ANALYTICS, PURPOSE_PERSONALISATION, PURPOSE_MARKETING_EMAIL, PURPOSE_MARKETING_SMS,
-                                    PURPOSE_MARKETING_PUSH, PURPOSE_ADS_SHARING, PURPOSE_MODEL_TRAINING };
-    tell(t, "track", S("Segment Consent Preference Updated"));
-    tell_key(t, "");
-    tell_id(t, "userId", json_path(request, "customer.id"));
-    jsonw_key_begin(&t->w, "context", '{');
-    jsonw_key_begin(&t->w, "traits", '{');
-    tell_value(t, "email", json_path(request, "customer.email"));
-    tell_value(t, "phone", json_path(request, "customer.phone"));
-    jsonw_end(&t->w, '}');
-    jsonw_key_begin(&t->w, "consent", '{');
-    jsonw_key_begin(&t->w, "categoryPreferences", '{');
-    for (isize i = 0; i < countof(purposes); i++) jsonw_key_bool(&t->w, purpose_name(purposes[i]), false);
-    jsonw_end(&t->w, '}');
-    jsonw_end(&t->w, '}');
-    jsonw_end(&t->w, '}');
-    tell_end(t);
-}
-
 /* ---- products -------------------------------------------------------------------------------- */
 
 /* Text of HTML: what stands between the tags, a blank for each. */
@@ -427,7 +405,6 @@ static const struct topic topics[] = {
     { S_INIT("customers/enable"), tell_customer },
     { S_INIT("customers_email_marketing_consent/update"), tell_consent_change },
     { S_INIT("customers_marketing_consent/update"), tell_consent_change },
-    { S_INIT("customers/redact"), tell_redaction },
     { S_INIT("products/create"), tell_product_page },
     { S_INIT("products/update"), tell_product_page },
     { S_INIT("products/delete"), tell_removal },
