@@ -80,13 +80,25 @@ static void visit_stub(struct codec *c, struct stub *v)
     if (v->flags & STUB_EVENT) codec_str(c, &v->event);
 }
 
+static enum err stub_decode(str bytes, arena *a, struct stub *out)
+{
+    struct codec c = codec_reader(bytes, a);
+    *out = (struct stub){ 0 };
+    visit_stub(&c, out);
+    return c.failed ? ERR_DAMAGED : ERR_OK;
+}
+
+enum err stub_check(str bytes, arena *a)
+{
+    struct stub s;
+    return bytes.len ? stub_decode(bytes, a, &s) : ERR_OK;
+}
+
 void apply_stub(struct fold *fold, str bytes, u64 ref, i64 now_ms)
 {
-    struct codec c = codec_reader(bytes, &fold->scratch);
-    struct stub s = { 0 };
+    struct stub s;
     if (bytes.len == 0) return;
-    visit_stub(&c, &s);
-    if (c.failed) {
+    if (stub_decode(bytes, &fold->scratch, &s)) {
         log_error("fold.undecodable ref=%llu", (unsigned long long)ref);
         return;
     }
@@ -424,10 +436,8 @@ static bool forget_event(struct pass *p, str bytes, u64 ref, i64 at_ms, struct s
 
 static bool forget_stub(struct pass *p, str bytes, u64 ref, i64 at_ms, struct buf *out)
 {
-    struct codec c = codec_reader(bytes, &p->scratch);
-    struct stub s = { 0 };
-    visit_stub(&c, &s);
-    if (c.failed) return false;
+    struct stub s;
+    if (stub_decode(bytes, &p->scratch, &s)) return false;
     bool over = (s.flags & STUB_HASHED) && at_ms / DAY_MS < p->repeats_day;     /* no repeat comes any more */
     if (over) s.flags &= (u8)~STUB_HASHED;
     if ((s.flags & STUB_EVENT) && forget_event(p, s.event, ref, at_ms, &s, out)) return true;

@@ -239,6 +239,7 @@ enum err erasures_load(struct fold *fold, str bytes, arena *a);
 void erasures_fini(struct fold *fold);
 
 /* forget.c: the log and the store without them. */
+enum err stub_check(str bytes, arena *a);               /* whether a stub reads; ERR_DAMAGED */
 void apply_stub(struct fold *fold, str bytes, u64 ref, i64 now_ms);
 enum err erase_finish(struct fold *fold, struct diag *diag);    /* what is still to be done of all erasures */
 struct store;
