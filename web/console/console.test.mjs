@@ -401,8 +401,8 @@ test("a quiz is written, shown as shoppers see it, published, and an answer beco
     await page.getByLabel("Title", { exact: true }).fill("Coffee");
     await page.getByLabel("Key", { exact: true }).fill("coffee");
     await page.getByLabel("Question", { exact: true }).fill("How do you brew?");
-    await page.getByLabel("Answer 1", { exact: true }).fill("With a press");
-    await page.getByLabel("Answer 2", { exact: true }).fill("Éspresso!");
+    await page.getByRole("textbox", { name: "Answer 1", exact: true }).fill("With a press");
+    await page.getByRole("textbox", { name: "Answer 2", exact: true }).fill("Éspresso!");
     await page.waitForSelector('text=quiz("how-do-you-brew") = "espresso"');
     await page.click("role=button[name='Publish']");
     await page.waitForFunction(() => location.hash === "#/quizzes/coffee");

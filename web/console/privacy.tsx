@@ -228,8 +228,8 @@ function Copy({ id }: { id: string }) {
         <Card title="A copy of their data" pad>
             <div class="stack">
                 <p class="soft small">
-                    Everything their profile holds and the history at hand, as JSON, to give to them. It names them: pass it on by a safe way, then
-                    delete it.
+                    Everything held of them, as JSON, to give to them: profile and consents, their whole history, orders, and what they were shown. It
+                    names them: pass it on by a safe way, then delete it.
                 </p>
                 <span>
                     <button class="button" disabled={busy} onClick={download}>

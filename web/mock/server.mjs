@@ -628,7 +628,7 @@ export function mock() {
         return shown;
     };
     const regulate = (body) => {
-        if (body.regulation === "export") return { person: person(people[0], 0), history: [], older_events: 0 };
+        if (body.regulation === "export") return { person: person(people[0], 0), history: [], orders: [], decisions: [] };
         if (body.dry_run) return { dry_run: true, counts: erased };
         const one = { id: "e_900", regulation: "erase", state: "running", progress: 0, because: "POST /v1/regulations", by: session.email,
             whom: "03a1c9d2e4f5566778899aabbccddeef", asked_at: before(0), counts: erased };
@@ -850,6 +850,7 @@ export function mock() {
                 return { live: true, anew: false, now: then, then, moves: [], moved: "0%" };
             },
         ],
+        ["GET", /^\/v1\/flags\/[^/]+\/factors$/, () => ({ currency: "NOK", factors: [] })],
         ["POST", /^\/v1\/flags\/preview$/, () => ({ token: "pv_2", query: "opmaat_preview=pv_2" })],
         [
             "GET",
