@@ -73,6 +73,7 @@ void server_kill(struct server *server);                /* SIGKILL to both proce
 f64 cpu_s(pid_t pid);                                   /* of all its threads, so far */
 f64 builder_cpu_s(pid_t pid);                           /* of those that stand back for all others: what builds models */
 f64 resident_mb(pid_t pid);
+void keep_processors_awake(void);                       /* from now on; for loads so low that processors would sleep between requests */
 void end_later(pid_t pid);                              /* give_up ends it too */
 
 #endif

@@ -103,6 +103,7 @@ void flips_run(struct server *server, const char *work, u32 people, f64 rate, i6
     if (clock_now(clock_system()) > quiet_ms) give_up("the server took too long to load %u people: the quiet minute is over", people);
     i64 before = members(server, key, a);
     if (before != people) give_up("%lld of %u people are in the segment before it lapses", (long long)before, people);
+    keep_processors_awake();
     wait_until_ms(quiet_ms);
     f64 cpu = cpu_s(server->worker);
     struct loaded quiet = load_run(&load, a);

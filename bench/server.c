@@ -160,7 +160,7 @@ _Noreturn static void *idle_on(void *none)
     for (volatile u64 turns = 0;; turns++) (void)none;
 }
 
-static void keep_processors_awake(void)
+void keep_processors_awake(void)
 {
     static bool done;
     if (done) return;
@@ -182,7 +182,6 @@ static void keep_processors_awake(void)
 f64 server_start(struct server *server)
 {
     char address[32];
-    keep_processors_awake();
     server->port = free_port();
     (void)snprintf(address, sizeof address, "127.0.0.1:%d", server->port);
     i64 began = clock_monotonic_us();
