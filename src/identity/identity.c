@@ -391,9 +391,9 @@ static bool anyone_speaks(const struct event *e)
     return false;
 }
 
-/* The node that speaks for the event: of its strongest identifier that may. When all are claims, the strongest claim, as
- * somebody of that name: their history is kept apart from whoever proves to bear it. */
-static u32 speaker(struct identity *identity, const struct event *e, struct cause cause, bool *created)
+/* Which identifier speaks for an event: the strongest that may and is known, or the strongest that may, where it is strong and the known one is
+ * not. When all are claims, the strongest claim, as somebody of that name: their history is kept apart from whoever proves to bear it. */
+static const struct identifier *spokesman(const struct event *e, bool (*known)(const void *ctx, struct identifier v), const void *ctx)
 {
     const struct identifier *best = NULL, *best_known = NULL;
     bool claims_only = !anyone_speaks(e);
@@ -401,12 +401,20 @@ static u32 speaker(struct identity *identity, const struct event *e, struct caus
         const struct identifier *v = &e->identifiers[i];
         if (!identifier_may_speak(*v) && !claims_only) continue;
         if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
-        bool usable = node_find(identity, *v) != 0;
-        if (usable && (!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind)))
-            best_known = v;
+        if ((!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind)) && known(ctx, *v)) best_known = v;
     }
+    return best_known && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind)) ? best_known : best;
+}
+
+static bool has_node(const void *identity, struct identifier v) { return node_find(identity, v) != 0; }
+
+/* Their node; a new one when nobody bore the identifier before. */
+static u32 speaker(struct identity *identity, const struct event *e, struct cause cause, bool *created)
+{
+    const struct identifier *best = spokesman(e, has_node, identity);
     if (!best) return 0;
-    if (best_known && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind))) return node_find(identity, *best_known);
+    u32 known = node_find(identity, *best);
+    if (known) return known;
     u32 node = node_new(identity);
     *created = true;
     bool attached = attach(identity, node, *best, cause);
@@ -652,21 +660,18 @@ u64 identity_attached(const struct identity *identity, struct identifier v)
     return 0;
 }
 
-/* As speaker(), of what was known then. */
+struct then { u64 ref, (*attached)(void *ctx, struct identifier v); void *ctx; };
+
+static bool was_known(const void *ctx, struct identifier v)
+{
+    const struct then *then = ctx;
+    u64 since = then->attached(then->ctx, v);
+    return since && since < then->ref;
+}
+
 const struct identifier *identity_spoke(const struct event *e, u64 ref, u64 (*attached)(void *ctx, struct identifier v), void *ctx)
 {
-    const struct identifier *best = NULL, *best_known = NULL;
-    bool claims_only = !anyone_speaks(e);
-    for (isize i = 0; i < e->identifiers_n; i++) {
-        const struct identifier *v = &e->identifiers[i];
-        if (!identifier_may_speak(*v) && !claims_only) continue;
-        if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
-        u64 since = attached(ctx, *v);
-        bool known = since && since < ref;
-        if (known && (!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind))) best_known = v;
-    }
-    bool speaks = best_known && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind));
-    return speaks ? best_known : best;
+    return spokesman(e, was_known, &(struct then){ ref, attached, ctx });
 }
 
 /* ---- state ---------------------------------------------------------------------------------- */
