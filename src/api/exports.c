@@ -176,7 +176,7 @@ static void export_orders(struct call *call, struct fold *fold, struct exporting
 {
     isize n = EXPORT_AT_ONCE, most = fold_orders(fold);
     for (; n > 0 && x->left > 0 && x->next < most; n--) {
-        print_order(call, fold_order(fold, (order_id){ (u32)++x->next }));
+        print_order(call, fold_order(fold, (order_id){ (u32)++x->next }, call->a));
         row_end(call, x);
     }
     x->more = x->next < most;

@@ -25,8 +25,8 @@ static void print_orders(struct call *call, struct fold *fold)
     isize n = fold_orders(fold);
     jsonw_key_begin(&call->w, "orders", '[');
     for (isize i = 1; i <= n; i++) {
-        const struct order *o = fold_order(fold, (order_id){ (u32)i });
-        if (o && o->node && identity_person(identity, o->node).v == held->person.v) print_order(call, o);
+        u32 node = fold_order_node(fold, (order_id){ (u32)i });
+        if (node && identity_person(identity, node).v == held->person.v) print_order(call, fold_order(fold, (order_id){ (u32)i }, call->a));
     }
     jsonw_end(&call->w, ']');
 }

@@ -520,7 +520,7 @@ void person_get(struct call *call) { ask_as_of(call, person_job, answer_person);
 static void print_order_of(struct call *call, const struct fold *fold, const struct history_entry *e)
 {
     const struct order *order =
-        e->flags & HISTORY_ORDER ? fold_order(fold, (order_id){ (u32)e->ref }) : NULL;
+        e->flags & HISTORY_ORDER ? fold_order(fold, (order_id){ (u32)e->ref }, call->a) : NULL;
     if (!order) return;
     struct str_cut key = str_cut(order->key, ':');
     jsonw_key_str(&call->w, "order", key.tail);

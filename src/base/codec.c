@@ -69,21 +69,24 @@ void codec_i32(struct codec *c, i32 *v)
     *v = (i32)wide;
 }
 
-void codec_f64(struct codec *c, f64 *v)
+static void as_it_is(struct codec *c, void *v, isize size)
 {
     if (c->out) {
-        buf_add(c->out, (str){ (const char *)v, sizeof *v });
+        buf_add(c->out, (str){ v, size });
         return;
     }
-    if (c->in.len < (isize)sizeof *v) {
+    if (c->in.len < size) {
         c->failed = true;
         c->in = S("");
-        *v = 0;
+        memset(v, 0, (size_t)size);
         return;
     }
-    memcpy(v, c->in.ptr, sizeof *v);
-    c->in = str_from(c->in, sizeof *v);
+    memcpy(v, c->in.ptr, (size_t)size);
+    c->in = str_from(c->in, size);
 }
+
+void codec_f64(struct codec *c, f64 *v) { as_it_is(c, v, sizeof *v); }
+void codec_word(struct codec *c, u64 *v) { as_it_is(c, v, sizeof *v); }
 
 void codec_str(struct codec *c, str *v)
 {

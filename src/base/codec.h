@@ -22,6 +22,7 @@ void codec_u8(struct codec *c, u8 *v);
 void codec_u16(struct codec *c, u16 *v);
 void codec_u32(struct codec *c, u32 *v);
 void codec_u64(struct codec *c, u64 *v);
+void codec_word(struct codec *c, u64 *v);               /* its 8 bytes: for hashes, which are never small */
 void codec_i32(struct codec *c, i32 *v);
 void codec_i64(struct codec *c, i64 *v);
 void codec_f64(struct codec *c, f64 *v);                /* its 8 bytes */

@@ -476,8 +476,10 @@ static void order_moves(struct fold *fold, const struct order_effect *effect, st
 
 void order_gone(struct fold *fold, order_id id, i64 now_ms)
 {
-    const struct order *order = fold_order(fold, id);
+    arena a = { 0 };
+    const struct order *order = fold_order(fold, id, &a);
     person_id owner = order ? identity_person(fold->live.identity, order->node) : (person_id){ 0 };
+    arena_fini(&a);
     if (!people_has(fold->live.people, owner)) return;
     struct change c;
     change_begin(&c, fold, owner, now_ms);

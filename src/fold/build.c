@@ -122,8 +122,9 @@ static void learn_guests(void *ctx, struct fold *fold)
 {
     struct learning *l = ctx;
     l->ref = fold->ref;
-    for (isize i = 0; i < fold->orders.all.n; i++) {
-        const struct order *o = fold->orders.all.at[i];
+    arena a = { 0 };
+    for (u32 id = 1; id <= (u32)orders_n(&fold->orders); id++, arena_clear(&a)) {
+        const struct order *o = orders_get(&fold->orders, (order_id){ id }, &a);
         if (l->place_of) vec_push(&l->order_places, o->place);
         if (o->node || o->state != ORDER_COMPLETED) continue;
         l->sessions++;
@@ -132,6 +133,7 @@ static void learn_guests(void *ctx, struct fold *fold)
             learn_entry(l, &(struct history_entry){ .at_ms = o->at_ms, .item = o->lines[k].item, .quantity = o->lines[k].quantity,
                                                     .type = EVENT_PRODUCT_PURCHASED }, l->sessions);
     }
+    arena_fini(&a);
 }
 
 static void free_model(void *model) { model_free(model); }

@@ -272,11 +272,11 @@ static void find_lines(struct finding *f)
 static void find_orders(struct finding *f)
 {
     const struct orders *orders = &f->fold->orders;
-    for (isize i = 0; i < orders->all.n; i++) {
-        const struct order *o = orders->all.at[i];
-        if (o->node == 0 || !map_get(f->nodes, number(o->node), 0)) continue;
-        vec_push(&f->order_list, o->id.v);
-        vec_push(&f->order_keys, erase_order_key(f->fold, o->key));
+    for (u32 id = 1; id <= (u32)orders_n(orders); id++) {
+        u32 node = orders_node(orders, (order_id){ id });
+        if (node == 0 || !map_get(f->nodes, number(node), 0)) continue;
+        vec_push(&f->order_list, id);
+        vec_push(&f->order_keys, erase_order_key(f->fold, orders_get(orders, (order_id){ id }, f->a)->key));
     }
     f->counts.orders = f->order_list.n;
 }

@@ -37,7 +37,7 @@ struct live *fold_live(struct fold *fold) { return &fold->live; }
 struct log_writer *fold_writer(struct fold *fold) { return fold->writer; }
 const struct definitions *fold_definitions(const struct fold *fold) { return fold->definitions; }
 const struct totals *fold_totals(const struct fold *fold) { return &fold->totals; }
-isize fold_orders(const struct fold *fold) { return fold->orders.all.n; }
+isize fold_orders(const struct fold *fold) { return orders_n(&fold->orders); }
 u64 fold_ref(const struct fold *fold) { return fold->ref; }
 
 static int by_cost(const void *x, const void *y)
@@ -80,10 +80,8 @@ const struct cell *fold_cells(const struct fold *fold, isize *n)
     return fold->cells.all.at;
 }
 
-const struct order *fold_order(const struct fold *fold, order_id id)
-{
-    return id.v > 0 && id.v <= (u32)fold->orders.all.n ? fold->orders.all.at[id.v - 1] : NULL;
-}
+const struct order *fold_order(const struct fold *fold, order_id id, arena *a) { return orders_get(&fold->orders, id, a); }
+u32 fold_order_node(const struct fold *fold, order_id id) { return orders_node(&fold->orders, id); }
 
 const struct decided *fold_decided(const struct fold *fold, u64 key)
 {

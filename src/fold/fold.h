@@ -38,9 +38,8 @@ struct order {
     u64 ref;                        /* the entry that made it */
     i64 at_ms, value_minor, refunded_minor;
     i64 said_at_ms, refund_at_ms;   /* how new the newest whole statement and the newest refund were, by the sender's word; 0: never said */
-    struct hash128 content;         /* of what the sender said last: the same again changes nothing */
+    u64 content;                    /* a hash of what the sender said last: the same again changes nothing */
     struct order_line *lines; isize lines_n;
-    const struct order *same_number;    /* another source's order of this number, made before; not stored */
 };
 
 /* ---- what a source sent --------------------------------------------------------------------------- */
@@ -198,7 +197,8 @@ const struct totals *fold_totals(const struct fold *fold);
 const struct source_count *fold_sources(const struct fold *fold, isize *n);
 isize fold_orders(const struct fold *fold);
 bool fold_order_known(const struct fold *fold, str source, str order_key);
-const struct order *fold_order(const struct fold *fold, order_id id);
+const struct order *fold_order(const struct fold *fold, order_id id, arena *a);        /* null: there is none. Lives in `a`, its key until the fold goes on */
+u32 fold_order_node(const struct fold *fold, order_id id);      /* whose one of them is, for going through all; 0: nobody's */
 const struct cell *fold_cells(const struct fold *fold, isize *n);
 const struct warning *fold_warnings(const struct fold *fold, isize *n);
 const struct decided *fold_decided(const struct fold *fold, u64 key);

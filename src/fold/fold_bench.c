@@ -275,14 +275,11 @@ static void bench_parts(const struct fold *fold, u32 people)
         arena_clear(&a);
     }
     for (u32 id = 1; id <= (u32)identity_links_n(fold->live.identity); id++) links += block(identity_link(fold->live.identity, id));
-    for (isize i = 0; i < fold->orders.all.n; i++) {
-        const struct order *o = fold->orders.all.at[i];
-        orders += block(o) + block(o->lines) + block(o->key.ptr);
-    }
+    orders = rows_bytes(fold->orders.all);
     f64 n = people;
     (void)printf("# a person: profile %.0f bytes (%.1f entries, %.1f memberships, %.1f facts), ledger %.0f (%.1f links), orders %.0f (%.1f), %.0f event keys, %.1f timers\n",
                  (f64)bytes / n, (f64)entries / n, (f64)memberships / n, (f64)traits / n, (f64)links / n, (f64)identity_links_n(fold->live.identity) / n,
-                 (f64)orders / n, (f64)fold->orders.all.n / n, (f64)seen_count(&fold->seen) / n, (f64)fold->timers.n / n);
+                 (f64)orders / n, (f64)orders_n(&fold->orders) / n, (f64)seen_count(&fold->seen) / n, (f64)fold->timers.n / n);
     buf_fini(&packed);
     arena_fini(&a);
 }

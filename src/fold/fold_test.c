@@ -740,7 +740,7 @@ static void an_order_stands_once_whatever_is_said_of_it(void **state)
     orders_say(EVENT_ORDER_CANCELLED, ana, "2", 0, 0);
     assert_int_equal(worth(ana), 0);
     assert_int_equal(entries_of(ana, EVENT_ORDER_COMPLETED), 1);
-    assert_int_equal(fold->orders.all.n, 2);
+    assert_int_equal(orders_n(&fold->orders), 2);
     assert_int_equal(fold->totals.orders, 2);
     assert_int_equal(fold->totals.revenue[0].minor, 0);
     orders_say(EVENT_ORDER_REFUNDED, ana, "3", 700, 1); /* of an order nobody told us of */

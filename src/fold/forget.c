@@ -157,6 +157,7 @@ static void pass_add(struct pass *p, isize whose)
 {
     struct fold *fold = p->fold;
     const struct erasing *e = &p->all[whose];
+    arena a = { 0 };
     for (isize i = 0; i < e->theirs_n; i++) {
         vec_push(&p->sought, ((struct sought){ e->theirs[i].since, (i32)whose }));
         (void)map_put(p->theirs, e->theirs[i].hash, (u64)p->sought.n);
@@ -169,9 +170,11 @@ static void pass_add(struct pass *p, isize whose)
         if (l) vec_push(&p->lines, ((struct line){ l->ref, { l->id, l->kind == LINK_ERASED ? l->a : 0 } }));
     }
     for (isize i = 0; i < e->orders_n; i++) {
-        const struct order *o = fold_order(fold, (order_id){ e->orders[i] });
+        const struct order *o = fold_order(fold, (order_id){ e->orders[i] }, &a);
         if (o) vec_push(&p->order_refs, o->ref);
+        arena_clear(&a);
     }
+    arena_fini(&a);
 }
 
 static void pass_sort(struct pass *p)

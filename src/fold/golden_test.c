@@ -111,7 +111,7 @@ static void the_same_log_folds_to_what_it_did(void **state)
     story();
     log_close(kept);
     if (fold_open(&options, &fold, &diag)) fail_msg("fold_open: %.*s", STR_FMT(diag.what));
-    assert_int_equal(fold->orders.all.n, 1);            /* the story was taken, not refused */
+    assert_int_equal(orders_n(&fold->orders), 1);            /* the story was taken, not refused */
     assert_int_equal(identity_people(fold->live.identity), 4);
     assert_int_equal(fold->names.n, 1);
     assert_int_equal(fold->totals.dead, 1);

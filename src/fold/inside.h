@@ -6,22 +6,26 @@
 
 #include <pthread.h>
 
+#include "base/finder.h"
 #include "base/queue.h"
+#include "base/rows.h"
 #include "fold/fold.h"
 
 /* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
  * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made; 4: what events made
- * knows the entry that made it, and time moves people on their own; 5: a person is packed (profile/pack.c). */
-enum { STATE_FORM = 5 };
+ * knows the entry that made it, and time moves people on their own; 5: a person is packed (profile/pack.c); 6: an order tells its
+ * node first, and keeps 64 bits of what was said. */
+enum { STATE_FORM = 6 };
 /* What golden_test.c's log folds to in this form. Never changed without the form: that test says how. */
-#define STATE_GOLDEN "24ad8590f2aeecc9f03e34cea781ec03"
+#define STATE_GOLDEN "5a470a241d9239f99d479a838afc6a93"
 
 enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 
+/* Each as bytes (order_encode), the same that the store has. */
 struct orders {
-    struct { struct order **at; isize n, cap; } all;    /* [id - 1] */
-    struct map *by_key;
-    struct map *by_number;                              /* by order key alone, whatever the source: the latest made */
+    struct rows *all;                                   /* by id */
+    struct finder *by_number;                           /* by order key alone, whatever the source; erased ones are not there */
+    struct buf work;
     struct { u32 *at; isize n, cap; } dirty;
     isize dirty_at;
     struct hash128 digest;
@@ -178,8 +182,11 @@ u32 orders_dirty_next(struct orders *orders);
 /* Of somebody who is erased nothing stays but the number; and the number alone is used up, in a replay without them. */
 void orders_erase(struct orders *orders, order_id id);
 void orders_burn(struct orders *orders, u64 ref);
-/* The latest order of that number; others, of other sources, behind its same_number. */
-const struct order *orders_numbered(const struct orders *orders, str order_key);
+isize orders_n(const struct orders *orders);
+const struct order *orders_get(const struct orders *orders, order_id id, arena *a);     /* as fold_order */
+u32 orders_node(const struct orders *orders, order_id id);
+/* Of whatever source, the latest made first; the count. */
+isize orders_numbered(const struct orders *orders, str order_key, arena *a, const struct order ***out);
 /* The history entries that stand for an order. */
 isize order_entries(const struct order *order, u8 node_index, arena *a, struct history_entry **out);
 

@@ -13,33 +13,18 @@
 
 void orders_init(struct orders *orders)
 {
-    orders->by_key = map_new(256);
-    orders->by_number = map_new(256);
-}
-
-static void order_free(struct order *o)
-{
-    mem_free_str(o->key);
-    mem_free(o->lines);
-    mem_free(o);
+    *orders = (struct orders){ .all = rows_new(), .by_number = finder_new() };
 }
 
 void orders_fini(struct orders *orders)
 {
-    for (isize i = 0; i < orders->all.n; i++) order_free(orders->all.at[i]);
-    vec_fini(&orders->all);
+    rows_free(orders->all);
+    finder_free(orders->by_number);
+    buf_fini(&orders->work);
     vec_fini(&orders->dirty);
-    map_free(orders->by_key);
-    map_free(orders->by_number);
 }
 
 static struct hash128 number_key(str order_key) { return hash128(order_key, 11); }
-
-const struct order *orders_numbered(const struct orders *orders, str order_key)
-{
-    u64 id = map_get(orders->by_number, number_key(order_key), 0);
-    return id ? orders->all.at[id - 1] : NULL;
-}
 
 static void visit_line(struct codec *c, struct order_line *v)
 {
@@ -51,8 +36,8 @@ static void visit_line(struct codec *c, struct order_line *v)
 static void visit_order(struct codec *c, struct order *v)
 {
     codec_u32(c, &v->id.v);
-    codec_str(c, &v->key);
     codec_u32(c, &v->node);
+    codec_str(c, &v->key);
     codec_u8(c, &v->state);
     codec_u8(c, &v->channel);
     codec_u8(c, &v->cart);
@@ -62,8 +47,7 @@ static void visit_order(struct codec *c, struct order *v)
     codec_i64(c, &v->refunded_minor);
     codec_i64(c, &v->said_at_ms);
     codec_i64(c, &v->refund_at_ms);
-    codec_u64(c, &v->content.hi);
-    codec_u64(c, &v->content.lo);
+    codec_word(c, &v->content);
     codec_u32(c, &v->place.country);
     codec_u32(c, &v->place.store);
     codec_u64(c, &v->ref);
@@ -77,35 +61,76 @@ void order_encode(const struct order *order, struct buf *out)
     visit_order(&c, &copy);
 }
 
-static void digest(struct orders *orders, const struct order *order, bool add)
-{
-    struct buf bytes = { 0 };
-    order_encode(order, &bytes);
-    struct hash128 h = hash128(buf_str(&bytes), 0);
-    hash128_sum(&orders->digest, h, add);
-    buf_fini(&bytes);
-}
+isize orders_n(const struct orders *orders) { return rows_n(orders->all); }
 
-static struct order *order_new(struct orders *orders, str key)
+static struct order *read_order(const struct orders *orders, u32 id, arena *a)
 {
-    struct order *o = mem_new(sizeof *o);
-    vec_push(&orders->all, o);
-    o->id = (order_id){ (u32)orders->all.n };
-    o->key = mem_str(key);
-    if (key.len == 0) return o;                         /* erased: found by nothing */
-    map_put(orders->by_key, hash128(key, 5), o->id.v);
-    str number = str_cut(key, ':').tail;
-    o->same_number = orders_numbered(orders, number);
-    map_put(orders->by_number, number_key(number), o->id.v);
+    struct order *o = arena_new(a, struct order, 1);
+    struct codec c = codec_reader(rows_get(orders->all, id), a);
+    visit_order(&c, o);
+    assert(!c.failed);
     return o;
 }
 
-static void order_lines(struct order *o, const struct order_line *lines, isize n)
+const struct order *orders_get(const struct orders *orders, order_id id, arena *a)
 {
-    mem_free(o->lines);
-    o->lines = n ? mem_new(n * (isize)sizeof *lines) : NULL;
-    o->lines_n = n;
-    if (n) memcpy(o->lines, lines, (size_t)n * sizeof *lines);
+    return id.v > 0 && id.v <= rows_n(orders->all) ? read_order(orders, id.v, a) : NULL;
+}
+
+u32 orders_node(const struct orders *orders, order_id id)
+{
+    struct codec c = codec_reader(rows_get(orders->all, id.v), NULL);
+    u32 node = 0;
+    codec_u32(&c, &id.v);
+    codec_u32(&c, &node);
+    return node;
+}
+
+isize orders_numbered(const struct orders *orders, str order_key, arena *a, const struct order ***out)
+{
+    struct hash128 key = number_key(order_key);
+    const struct order **list = NULL;
+    isize n = 0, cap = 0;
+    for (struct finder_at at = { 0 }; ;) {
+        u32 id = finder_next(orders->by_number, key, &at);
+        if (id == 0) break;
+        const struct order *o = read_order(orders, id, a);
+        if (!str_eq(str_cut(o->key, ':').tail, order_key)) continue;
+        if (n == cap) {
+            const struct order **wide = arena_room(a, const struct order *, cap = cap * 2 + 4);
+            if (n) memcpy(wide, list, (size_t)n * sizeof(struct order *));
+            list = wide;
+        }
+        isize k = n++;
+        for (; k > 0 && list[k - 1]->id.v < id; k--) list[k] = list[k - 1];
+        list[k] = o;
+    }
+    *out = list;
+    return n;
+}
+
+static struct order *order_of(const struct orders *orders, str key, arena *a)
+{
+    struct hash128 number = number_key(str_cut(key, ':').tail);
+    u32 id;
+    for (struct finder_at at = { 0 }; (id = finder_next(orders->by_number, number, &at));) {
+        struct order *o = read_order(orders, id, a);
+        if (str_eq(o->key, key)) return o;
+    }
+    return NULL;
+}
+
+/* As it is from now on. Its number is its place: that of a new one, or of one that there is. */
+static void order_put(struct orders *orders, const struct order *o)
+{
+    bool made = o->id.v == rows_n(orders->all) + 1;
+    if (!made) hash128_sum(&orders->digest, hash128(rows_get(orders->all, o->id.v), 0), false);
+    orders->work.len = 0;
+    order_encode(o, &orders->work);
+    hash128_sum(&orders->digest, hash128(buf_str(&orders->work), 0), true);
+    if (made) (void)rows_add(orders->all, buf_str(&orders->work));
+    else rows_set(orders->all, o->id.v, buf_str(&orders->work));
+    if (made && o->key.len) finder_add(orders->by_number, number_key(str_cut(o->key, ':').tail), o->id.v);      /* without a key: erased */
 }
 
 static int by_item(const void *x, const void *y)
@@ -138,6 +163,12 @@ static isize lines_of(const struct event *e, const u32 *items, arena *a, struct 
     return n;
 }
 
+static void order_lines(struct order *o, struct order_line *lines, isize n)
+{
+    o->lines = lines;
+    o->lines_n = n;
+}
+
 static i64 sum_lines(const struct order_line *lines, isize n)
 {
     i64 total = 0;
@@ -146,7 +177,7 @@ static i64 sum_lines(const struct order_line *lines, isize n)
 }
 
 /* What the sender said, as one number: whoever says the same again says nothing new. */
-static struct hash128 content_of(const struct event *e, const struct order_line *lines, isize n, u32 node)
+static u64 content_of(const struct event *e, const struct order_line *lines, isize n, u32 node)
 {
     struct buf bytes = { 0 };
     struct order said = {
@@ -155,7 +186,7 @@ static struct hash128 content_of(const struct event *e, const struct order_line 
         .lines = (struct order_line *)(uintptr_t)lines, .lines_n = n,
     };
     order_encode(&said, &bytes);
-    struct hash128 h = hash128(buf_str(&bytes), 6);
+    u64 h = hash64(buf_str(&bytes), 6);
     buf_fini(&bytes);
     return h;
 }
@@ -213,25 +244,20 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
     str key = arena_printf(a, "%.*s:%.*s", STR_FMT(e->source), STR_FMT(e->order_key));
     if (e->order_key.len == 0) key = arena_printf(a, "%.*s:#%llu", STR_FMT(e->source), (unsigned long long)ref);
     isize n = lines_of(e, items, a, &lines);
-    struct hash128 content = content_of(e, lines, n, node);
-    u64 known = map_get(orders->by_key, hash128(key, 5), 0);
-    struct order *o = known ? orders->all.at[known - 1] : NULL;
+    u64 content = content_of(e, lines, n, node);
+    struct order *o = order_of(orders, key, a);
     struct order_effect effect = { .order = o };
     i64 returned;
-    if (o && (hash128_eq(o->content, content) || is_stale(o, e))) return effect;
+    if (o && (o->content == content || is_stale(o, e))) return effect;
     effect.changed = true;
     effect.created = !o;
     if (o) {
         effect.before = *o;
-        effect.before.lines = arena_new(a, struct order_line, o->lines_n);
+        effect.before.lines = arena_room(a, struct order_line, o->lines_n);
         if (o->lines_n) memcpy(effect.before.lines, o->lines, (size_t)o->lines_n * sizeof *lines);
-        digest(orders, o, false);
     } else {
-        o = order_new(orders, key);
-        o->ref = ref;
-        o->at_ms = e->at_ms;
-        o->currency = e->currency;
-        o->channel = e->channel;
+        o = arena_new(a, struct order, 1);
+        *o = (struct order){ .id = { rows_n(orders->all) + 1 }, .key = key, .ref = ref, .at_ms = e->at_ms, .currency = e->currency, .channel = e->channel };
     }
     if (whose.cart || (node && node != o->node)) o->cart = whose.cart;
     if (node) o->node = node;
@@ -257,46 +283,41 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
         o->refunded_minor = min_i64(returned, o->value_minor);  /* the refund had overtaken the order it is of */
     }
     effect.order = o;
-    digest(orders, o, true);
+    order_put(orders, o);
     vec_push(&orders->dirty, o->id.v);
     return effect;
 }
 
 /* What stands in the place of an order of somebody who is erased: its number, and the entry that made it. */
-static const struct order nothing = { .state = ORDER_CANCELLED };
+static void put_nothing(struct orders *orders, u32 id, u64 ref)
+{
+    struct order nothing = { .id = { id }, .state = ORDER_CANCELLED, .ref = ref };
+    order_put(orders, &nothing);
+    vec_push(&orders->dirty, id);
+}
 
 void orders_erase(struct orders *orders, order_id id)
 {
-    struct order *o = id.v > 0 && id.v <= (u32)orders->all.n ? orders->all.at[id.v - 1] : NULL;
-    if (!o || o->key.len == 0) return;
-    struct order blank = nothing;
-    blank.id = o->id;
-    blank.ref = o->ref;
-    blank.same_number = o->same_number;
-    digest(orders, o, false);
-    map_remove(orders->by_key, hash128(o->key, 5));
-    mem_free_str(o->key);
-    mem_free(o->lines);
-    blank.key = mem_str(S(""));
-    *o = blank;
-    digest(orders, o, true);
-    vec_push(&orders->dirty, id.v);
+    arena a = { 0 };
+    const struct order *o = orders_get(orders, id, &a);
+    if (o && o->key.len) {
+        (void)finder_remove(orders->by_number, number_key(str_cut(o->key, ':').tail), id.v);
+        put_nothing(orders, id.v, o->ref);
+    }
+    arena_fini(&a);
 }
 
-void orders_burn(struct orders *orders, u64 ref)
-{
-    struct order *o = order_new(orders, S(""));
-    o->state = nothing.state;
-    o->ref = ref;
-    digest(orders, o, true);
-    vec_push(&orders->dirty, o->id.v);
-}
+void orders_burn(struct orders *orders, u64 ref) { put_nothing(orders, rows_n(orders->all) + 1, ref); }
 
 bool fold_order_known(const struct fold *fold, str source, str order_key)
 {
-    for (const struct order *o = orders_numbered(&fold->orders, order_key); o; o = o->same_number)
-        if (str_eq(str_cut(o->key, ':').head, source)) return true;
-    return false;
+    arena a = { 0 };
+    const struct order **list;
+    isize n = orders_numbered(&fold->orders, order_key, &a, &list);
+    bool known = false;
+    for (isize i = 0; i < n; i++) known |= str_eq(str_cut(list[i]->key, ':').head, source);
+    arena_fini(&a);
+    return known;
 }
 
 isize order_entries(const struct order *o, u8 node, arena *a, struct history_entry **out)
@@ -324,16 +345,8 @@ enum err orders_load(struct orders *orders, str bytes, arena *scratch)
     struct codec c = codec_reader(bytes, scratch);
     struct order v = { 0 };
     visit_order(&c, &v);
-    if (c.failed || c.in.len || v.id.v != (u32)orders->all.n + 1) return ERR_DAMAGED;
-    struct order *o = order_new(orders, v.key);
-    str key = o->key;
-    const struct order *same = o->same_number;
-    *o = v;
-    o->key = key;
-    o->same_number = same;
-    o->lines = NULL;
-    order_lines(o, v.lines, v.lines_n);
-    digest(orders, o, true);
+    if (c.failed || c.in.len || v.id.v != rows_n(orders->all) + 1) return ERR_DAMAGED;
+    order_put(orders, &v);
     return ERR_OK;
 }
 

@@ -57,7 +57,10 @@ static str unknown_product(const struct fold *fold, const struct event *e, arena
 static str duplicate_order(const struct fold *fold, const struct event *e, arena *a)
 {
     if (e->type != EVENT_ORDER_COMPLETED || e->order_key.len == 0) return S("");
-    for (const struct order *o = orders_numbered(&fold->orders, e->order_key); o; o = o->same_number) {
+    const struct order **list;
+    isize n = orders_numbered(&fold->orders, e->order_key, a, &list);
+    for (isize i = 0; i < n; i++) {
+        const struct order *o = list[i];
         struct str_cut key = str_cut(o->key, ':');
         i64 apart_ms = o->at_ms > e->at_ms ? o->at_ms - e->at_ms : e->at_ms - o->at_ms;
         if (str_eq(key.head, e->source) || o->state != ORDER_COMPLETED || o->currency.v != e->currency.v || o->value_minor != e->value_minor) continue;

@@ -315,15 +315,14 @@ static void gather_tables(struct fold *fold, struct batch *b, struct buf *t)
         row->bytes = encoded(b, t);
     }
     for (u32 id; (id = orders_dirty_next(&fold->orders));) {
-        const struct order *o = fold->orders.all.at[id - 1];
+        const struct order *o = orders_get(&fold->orders, (order_id){ id }, &b->a);
         struct row *row = row_add(b, ORDER);
         row->n[0] = id;
         row->n[1] = o->node;
         row->n[2] = o->at_ms;
         row->more[0] = o->value_minor - o->refunded_minor;
-        row->key = o->key;
-        order_encode(o, t);
-        row->bytes = encoded(b, t);
+        row->key = arena_str(&b->a, o->key);
+        row->bytes = arena_str(&b->a, rows_get(fold->orders.all, id));
     }
     for (u32 id; (id = definition_dirty_next(fold->definitions));) {
         const struct definition *def = definition_by_id(fold->definitions, id);
