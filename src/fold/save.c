@@ -92,13 +92,16 @@ static const char empty_all[] =
     "DELETE FROM definition; DELETE FROM cell; DELETE FROM denial; DELETE FROM seen_page; DELETE FROM dead_letter; DELETE FROM decision;"
     "DELETE FROM outbox; DELETE FROM erasure";
 
-/* Taking stops the fold, and acks wait for it, and what is encoded waits in memory: so many people are two milliseconds and 25 MB. Fewer at a
- * time are more work in all: who comes twice is written twice, and a page of the store once for each that is on it. */
-enum { TAKE_PEOPLE = 16384 };
+/* Who comes twice between two batches is written once, and a page of the store once for all that are on it: so a batch of a busy shop waits until
+ * it is a large one, as long as nothing in it is for others to read (the outbox). What is not in the store is folded again after a kill, and what is
+ * encoded waits in memory: so many entries are 50 MB, and about a second's folding. */
+enum { BATCH_FEW = 16384, BATCH_MANY = 65536, BATCH_WAITS = 4 };
 
+/* In the order of the parameters: ?1 to ?3, ?4, ?5, ?6, and from ?7 on. */
 struct row { u8 table; i64 n[3]; str kind, key, bytes; i64 more[7]; };
-static const int more_at[] = { 7, 8, 9, 10, 11, 12, 13 };
-static const u8 more_n[] = { [ORDER] = 1, [DEAD] = 1, [DECISION] = 7, [DECISION_MARK] = 3, [OUTBOX] = 4 };
+
+/* Some three batches of a busy shop: a tenth of a second when it opens after a kill. */
+enum { WAL_BYTES_MOST = 192 << 20 };
 
 struct batch {
     arena a;
@@ -129,6 +132,7 @@ enum err save_open(struct fold *fold, const char *path, struct diag *diag)
     enum err err = store_open(path, STORE_WRITER, &fold->store, diag);
     if (!err) err = store_migrate(fold->store, schema, countof(schema), diag);
     if (err) return err;
+    store_wal_most(fold->store, WAL_BYTES_MOST);
     fold->flush = mem_new(sizeof *fold->flush);
     fold->flush->store = fold->store;
     fold->flush->fold = fold;
@@ -233,26 +237,22 @@ enum err rest_load(struct fold *fold, str bytes, arena *a)
     return c.failed ? ERR_DAMAGED : ERR_OK;
 }
 
-static int by_person(const void *x, const void *y)
-{
-    const struct person_change *a = x, *b = y;
-    return a->id.v < b->id.v ? -1 : a->id.v > b->id.v;
-}
+enum { CALLED_AHEAD = 4 };
 
-/* The store takes rows best in the order they lie in. */
+/* By rising id: the store takes rows best in the order they lie in. */
 static void encode_people(struct people *people, struct batch *b)
 {
     struct buf t = { 0 };
-    if (b->people_n) qsort(b->people, (size_t)b->people_n, sizeof *b->people, by_person);
     for (isize i = 0; i < b->people_n; i++) {
-        const struct profile *p = profile_read(b->people[i].bytes, PEOPLE_CONSENTS, &b->a);
+        if (i + CALLED_AHEAD < b->people_n) people_call_for(people, b->people[i + CALLED_AHEAD].id);
+        str bytes = arena_str(&b->a, people_encode(people, &b->people[i]));
+        const struct profile *p = profile_read(bytes, PEOPLE_CONSENTS, &b->a);
         struct row *row = row_add(b, p ? PERSON : PERSON_GONE);
         row->n[0] = b->people[i].id.v;
-        people_encode(people, &b->people[i], &t);
         if (!p) continue;
         row->n[1] = p->last_at_ms;
         row->n[2] = p->known;
-        row->bytes = encoded(b, &t);
+        row->bytes = bytes;
     }
     b->people_n = 0;
     b->digest.people = people_digest_taken(people);
@@ -517,19 +517,16 @@ static void gather(struct fold *fold)
     buf_fini(&t);
 }
 
+/* What a statement does not name among its parameters is bound for nothing. */
 static enum err row_write(struct store *store, const struct row *row)
 {
     struct statement *s = store_statement(store, statements[row->table]);
-    const char *sql = statements[row->table];
-    for (int i = 0; i < 3; i++) {
-        const char mark[] = { '?', (char)('1' + i), 0 };
-        if (strstr(sql, mark)) bind_i64(s, i + 1, row->n[i]);
-    }
-    if (strstr(sql, "?4")) bind_str(s, 4, row->kind);
-    if (strstr(sql, "?5")) bind_str(s, 5, row->key);
-    if (strstr(sql, "?6")) bind_blob(s, 6, row->bytes);
-    int more = row->table < countof(more_n) ? more_n[row->table] : 0;
-    for (int i = 0; i < more; i++) bind_i64(s, more_at[i], row->more[i]);
+    int most = statement_parameters(s);
+    for (int i = 1; i <= min_isize(most, 3); i++) bind_i64(s, i, row->n[i - 1]);
+    if (most >= 4) bind_str(s, 4, row->kind);
+    if (most >= 5) bind_str(s, 5, row->key);
+    if (most >= 6) bind_blob(s, 6, row->bytes);
+    for (int i = 7; i <= most; i++) bind_i64(s, i, row->more[i - 7]);
     return statement_run(s);
 }
 
@@ -611,6 +608,14 @@ void save_read_wait(const struct fold *fold)
     while (save_reads(fold)) (void)nanosleep(&moment, NULL);
 }
 
+static bool batch_due(const struct fold *fold, i64 waited_us)
+{
+    i64 often_us = fold->config->flush_ms * 1000;
+    u64 entries = fold->ref - fold->flushed_ref;
+    bool small = entries < BATCH_FEW || fold->outbox.added.n > 0;
+    return entries >= BATCH_MANY || waited_us >= (small ? often_us : BATCH_WAITS * often_us);
+}
+
 void save_tick(struct fold *fold, bool now)
 {
     struct flush *flush = fold->flush;
@@ -624,8 +629,7 @@ void save_tick(struct fold *fold, bool now)
         return;
     }
     i64 us = clock_monotonic_us();
-    bool due = us - fold->flushed_at_us >= fold->config->flush_ms * 1000 || people_dirty(fold->live.people) >= TAKE_PEOPLE;
-    if (!due || (fold->ref == fold->flushed_ref && !atomic_load(&fold->purge)) || atomic_load(&flush->busy)) return;
+    if (!batch_due(fold, us - fold->flushed_at_us) || (fold->ref == fold->flushed_ref && !atomic_load(&fold->purge)) || atomic_load(&flush->busy)) return;
     gather(fold);
     fold->flushed_ref = fold->ref;
     fold->flushed_at_us = us;

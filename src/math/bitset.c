@@ -96,6 +96,13 @@ bool bitset_clear(struct bitset *b, u32 id)
     return put(b, id, false);
 }
 
+void bitset_none(struct bitset *b)
+{
+    struct table *t = atomic_load_explicit(&b->table, memory_order_relaxed);
+    for (isize i = 0; i < t->words; i++) atomic_store_explicit(&t->word[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&b->count, 0, memory_order_relaxed);
+}
+
 bool bitset_test(const struct bitset *b, u32 id)
 {
     return word_at(table_of(b), id / 64) >> (id & 63) & 1;

@@ -44,6 +44,11 @@ static void agrees_with_an_array_of_bool(void **state)
         next = bitset_next(b, id + 1);
     }
     assert_int_equal(next, -1);
+    bitset_none(b);
+    assert_int_equal(bitset_count(b), 0);
+    assert_int_equal(bitset_next(b, 0), -1);
+    assert_true(bitset_set(b, IDS - 1));
+    assert_int_equal(bitset_next(b, 0), IDS - 1);
     mem_free(want);
     bitset_free(b);
 }

@@ -60,6 +60,7 @@ void bitset_free(struct bitset *b);
 /* The writer only. True when the bit was another before; set grows as needed. */
 bool bitset_set(struct bitset *b, u32 id);
 bool bitset_clear(struct bitset *b, u32 id);
+void bitset_none(struct bitset *b);                     /* clears all */
 void bitset_grow(struct bitset *b, u32 ids);            /* never shrinks */
 /* Anyone, inside rcu_read_begin/end when a writer may be at work. */
 bool bitset_test(const struct bitset *b, u32 id);

@@ -6,7 +6,7 @@
  * unpacks it into an edit, and the next version is a new block, in which what did not change is copied
  * as bytes. Old blocks are given back after a grace period.
  *
- * The digest is the sum of each person's hash; a changed person is on the dirty list, and the sum
+ * The digest is the sum of each person's hash; a changed person is marked, and the sum
  * is brought up to date when somebody asks, so ten events of one visit cost one hash.
  */
 
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/rcu.h"
+#include "math/math.h"
 #include "profile/inside.h"
 
 enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 32, CALLED_FOR = 512, CACHE_LINE = 64 };
@@ -22,20 +23,26 @@ struct packed { u32 n; char bytes[]; };
 
 /* `types` and `newest_ms` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
  * out of it stays), and the time of its last entry. Questions to everybody pass over most people by it. */
-struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; _Atomic i64 newest_ms; i64 due_ms; struct hash128 digest; bool dirty, stale, known; };
+struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; _Atomic i64 newest_ms; i64 due_ms; struct hash128 digest; bool known; };
 
 struct people {
     _Atomic(struct slot *) chunks[CHUNKS_MAX];
     _Atomic u32 most;
     _Atomic i64 count, known;
-    struct { person_id *at; isize n, cap; } dirty, stale;
+    struct bitset *dirty, *stale;                       /* not taken since they changed; and not in the digest yet, which is some of those */
     isize page_at;
     struct { struct history_page *at; isize n, cap; } pages;
     struct hash128 digest;
     struct buf work;                                    /* the version being made */
 };
 
-struct people *people_new(void) { return mem_new(sizeof(struct people)); }
+struct people *people_new(void)
+{
+    struct people *people = mem_new(sizeof *people);
+    people->dirty = bitset_new(CHUNK);
+    people->stale = bitset_new(CHUNK);
+    return people;
+}
 
 static struct slot *slot_at(const struct people *people, person_id id)
 {
@@ -53,8 +60,8 @@ void people_free(struct people *people)
         mem_free(chunk);
     }
     for (; people->page_at < people->pages.n; people->page_at++) mem_free(people->pages.at[people->page_at].entries);
-    vec_fini(&people->dirty);
-    vec_fini(&people->stale);
+    bitset_free(people->dirty);
+    bitset_free(people->stale);
     vec_fini(&people->pages);
     buf_fini(&people->work);
     mem_free(people);
@@ -400,13 +407,6 @@ static struct slot *slot_need(struct people *people, person_id id)
     return slot_at(people, id);
 }
 
-static void mark(struct people *people, person_id id, struct slot *slot)
-{
-    if (!slot->dirty) vec_push(&people->dirty, id);
-    if (!slot->stale) vec_push(&people->stale, id);
-    slot->dirty = slot->stale = true;
-}
-
 const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max)
 {
     history_settle(people, edit, history_max);
@@ -458,7 +458,8 @@ static void put(struct people *people, person_id id, struct slot *slot, str byte
         memcpy(packed->bytes, bytes.ptr, (size_t)bytes.len);
     }
     atomic_store_explicit(&slot->packed, packed, memory_order_release);
-    mark(people, id, slot);
+    (void)bitset_set(people->dirty, id.v);
+    (void)bitset_set(people->stale, id.v);
     people->count += (packed ? 1 : 0) - (before ? 1 : 0);
     people->known += (p && p->known ? 1 : 0) - (slot->known ? 1 : 0);
     slot->known = p && p->known;
@@ -553,27 +554,24 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     skim(slot, &edit);
     put(people, p->id, slot, bytes, p);
     count_digest(people, slot, hash128(bytes, 0));
-    slot->stale = false;
+    (void)bitset_clear(people->stale, p->id.v);
     return ERR_OK;
 }
 
-isize people_dirty(const struct people *people) { return people->dirty.n; }
+isize people_dirty(const struct people *people) { return bitset_count(people->dirty); }
 
-/* From here on they count as encoded, so that the fold may mark them again meanwhile. */
+/* From here on they count as encoded, so that the fold may mark them again meanwhile. Their bytes are not looked at: that is for whoever encodes them. */
 isize people_take(struct people *people, arena *a, struct person_change **out)
 {
-    isize n = people->dirty.n, kept = 0;
-    struct person_change *at = arena_room(a, struct person_change, n + 1);
-    for (isize i = 0; i < n; i++) {
-        struct slot *slot = slot_at(people, people->dirty.at[i]);
-        const struct packed *packed = atomic_load_explicit(&slot->packed, memory_order_relaxed);
-        at[i] = (struct person_change){ people->dirty.at[i], packed ? packed_str(packed) : S("") };
-        slot->dirty = slot->stale = false;
-    }
-    people->dirty.n = 0;
-    for (isize i = 0; i < people->stale.n; i++)
-        if (slot_at(people, people->stale.at[i])->stale) people->stale.at[kept++] = people->stale.at[i];
-    people->stale.n = kept;
+    isize n = 0;
+    struct person_change *at = arena_room(a, struct person_change, bitset_count(people->dirty) + 1);
+    for (isize w = 0; w < bitset_words(people->dirty); w++)
+        for (u64 left = bitset_word(people->dirty, w); left; left &= left - 1) {
+            person_id id = { (u32)(w * 64 + __builtin_ctzll(left)) };
+            at[n++] = (struct person_change){ id, atomic_load_explicit(&slot_at(people, id)->packed, memory_order_relaxed) };
+        }
+    bitset_none(people->dirty);
+    bitset_none(people->stale);
     *out = at;
     return n;
 }
@@ -588,24 +586,22 @@ bool people_page_next(struct people *people, struct history_page *out)
     return true;
 }
 
-void people_encode(struct people *people, const struct person_change *change, struct buf *out)
+str people_encode(struct people *people, const struct person_change *change)
 {
-    out->len = 0;
-    buf_add(out, change->bytes);
-    count_digest(people, slot_at(people, change->id), change->bytes.len ? hash128(change->bytes, 0) : (struct hash128){ 0 });
+    str bytes = change->packed ? packed_str(change->packed) : S("");
+    count_digest(people, slot_at(people, change->id), bytes.len ? hash128(bytes, 0) : (struct hash128){ 0 });
+    return bytes;
 }
 
 struct hash128 people_digest_taken(const struct people *people) { return people->digest; }
 
 struct hash128 people_digest(struct people *people)
 {
-    for (isize i = 0; i < people->stale.n; i++) {
-        struct slot *slot = slot_at(people, people->stale.at[i]);
+    for (i64 id = bitset_next(people->stale, 0); id >= 0; id = bitset_next(people->stale, (u32)id + 1)) {
+        struct slot *slot = slot_at(people, (person_id){ (u32)id });
         const struct packed *packed = atomic_load(&slot->packed);
-        if (!slot->stale) continue;                     /* it stands here twice */
         count_digest(people, slot, packed ? hash128(packed_str(packed), 0) : (struct hash128){ 0 });
-        slot->stale = false;
     }
-    people->stale.n = 0;
+    bitset_none(people->stale);
     return people->digest;
 }

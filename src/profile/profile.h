@@ -249,12 +249,13 @@ void profile_encode(const struct profile *p, struct buf *out);
 const struct profile *profile_read(str bytes, enum people_depth depth, arena *a);
 MUST_USE enum err people_load(struct people *people, str bytes, arena *scratch);
 isize people_dirty(const struct people *people);        /* how many people_take would give */
-/* Who changed since it was last asked, each as the bytes they are now (none: removed), in no order; in `a`. Fold only, but one other thread may then
+/* Who changed since it was last asked, each as the version they are now (none: removed), by rising id; in `a`. Fold only, but one other thread may then
  * encode them while the fold goes on: until it has encoded all of them nobody settles what waits (rcu_settle), and nobody asks for the digest. */
-struct person_change { person_id id; str bytes; };
+struct packed;
+struct person_change { person_id id; const struct packed *packed; };
 isize people_take(struct people *people, arena *a, struct person_change **out);
-/* The bytes for the store, in place of what is in out: none for who was removed. The digest takes note on the way. */
-void people_encode(struct people *people, const struct person_change *change, struct buf *out);
+/* The bytes for the store, where they stand: none for who was removed. The digest takes note on the way. */
+str people_encode(struct people *people, const struct person_change *change);
 struct hash128 people_digest_taken(const struct people *people);       /* the digest when the last were taken, once all of those are encoded */
 /* Entries that commits moved out of the hot history since last asked; false ends. The caller frees `entries` (mem_free). */
 struct history_page { person_id person; struct history_entry *entries; isize entries_n; };

@@ -14,7 +14,7 @@
 
 #include "store/store.h"
 
-enum { PAGE_BYTES = 4096, BUSY_MS = 5000, WAL_BYTES_MAX = 32 << 20 };
+enum { PAGE_BYTES = 4096, BUSY_MS = 5000, WAL_BYTES_MOST = 32 << 20 };
 
 struct statement { sqlite3_stmt *stmt; const char *sql; struct store *store; };
 
@@ -30,6 +30,7 @@ struct store {
     } cache; /* by the address of the literal; cap a power of 2 */
     struct checkpointer *checkpointer;                              /* null for a reader */
     i64 restart_pages;              /* the writer's next RESTART is due above this many pages of WAL */
+    _Atomic i64 most_pages;         /* store_wal_most */
     _Atomic i64 commits, wal_pages, checkpoints, checkpoints_failed, restarts, restarts_blocked;
 };
 

@@ -71,6 +71,8 @@ void bind_i64(struct statement *s, int at, i64 v) { bound(s, sqlite3_bind_int64(
 void bind_f64(struct statement *s, int at, f64 v) { bound(s, sqlite3_bind_double(s->stmt, at, v)); }
 void bind_null(struct statement *s, int at) { bound(s, sqlite3_bind_null(s->stmt, at)); }
 
+int statement_parameters(const struct statement *s) { return sqlite3_bind_parameter_count(s->stmt); }
+
 void bind_str(struct statement *s, int at, str v)
 {
     bound(s, sqlite3_bind_text64(s->stmt, at, v.len ? v.ptr : "", (u64)v.len, SQLITE_STATIC, SQLITE_UTF8));

@@ -110,7 +110,7 @@ enum err store_open(const char *path, enum store_mode mode, struct store **out, 
     store->path = mem_new(n);
     memcpy(store->path, path, (size_t)n);
     store->reader = mode == STORE_READER;
-    store->restart_pages = WAL_BYTES_MAX / PAGE_BYTES;
+    store_wal_most(store, WAL_BYTES_MOST);
     if (store->reader && access(path, F_OK) < 0) err = diag_set(diag, ERR_NOT_FOUND, "%s is not there", path);
     if (!err && !store->reader) err = make_file(path, diag);
     /* A reader is opened for writing too: it may have to recover the WAL of a writer that was

@@ -66,6 +66,7 @@ void bind_f64(struct statement *s, int at, f64 v);
 void bind_str(struct statement *s, int at, str v);
 void bind_blob(struct statement *s, int at, str v);
 void bind_null(struct statement *s, int at);
+int statement_parameters(const struct statement *s);    /* the highest number of one */
 
 /* For what returns no rows. ERR_CONFLICT: a constraint; ERR_DISK; ERR_DAMAGED; ERR_OVERLOADED:
  * another writer held the file longer than the busy timeout. */
@@ -87,6 +88,10 @@ i64 store_changes(struct store *store);                 /* rows the last stateme
 enum err store_why(struct store *store, enum err err, struct diag *diag);
 
 /* ---- keeping -------------------------------------------------------------------------------- */
+/* The WAL may grow to so many bytes (32 MiB where nobody says) before the writer waits for it to be moved. A long one is less work, as a page that
+ * changes again before it is moved is moved once; but opening after a kill reads all of it. */
+void store_wal_most(struct store *store, i64 bytes);
+
 /* Writer, outside a transaction: moves all of the WAL into the file and empties it, so that what
  * was deleted is gone from both. ERR_OVERLOADED while a reader still looks at the past. */
 MUST_USE enum err store_wal_truncate(struct store *store, struct diag *diag);
