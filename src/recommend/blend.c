@@ -2,17 +2,18 @@
  *
  * blend.c - from a question to a list.
  *
- * Each recommender asked becomes a feed: candidates, best first, drawn one at a time. A candidate
- * is put to the filters when it is drawn, so a feed is drawn from until enough eligible ones were
- * found or nothing is left; what is filtered never costs a place. An eligible candidate's part is
+ * Each recommender asked becomes a feed. What adds up what it finds (like sessions, rows of a table) puts it all into a
+ * column of the pool (pool.c); of what has a score for every item, rankings and factors, the top is drawn. An item's part is
  *
  *   weight * score / best
  *
  * with the best score of an eligible one in that feed: scores of different recommenders have nothing
  * in common but where their best stands. What any feed brought gets its part from every other, drawn there
- * or not. Parts are added, divided by the sum of weights, multiplied by the boost and sorted; group
- * caps act while places are taken. If places stay empty, more is drawn. The mix is the first tier, each
- * fallback is a tier of its own below it.
+ * or not. Parts are added and divided by the sum of weights; items take their places in that order, each asked then whether it is
+ * eligible, so that what is filtered never costs a place and few are asked; group caps act as places are taken. What nobody drew yet
+ * stands no higher than what was drawn last of each feed (Fagin, Lotem and Naor 2001): while that is above the last of the list,
+ * or places are empty, more is drawn. A boost could lift anything: where there is one, the eligible top of each feed is boosted
+ * before places are taken. The mix is the first tier, each fallback is a tier of its own below it.
  *
  * What the person did lately is the context, latest first: the product in view, the cart, then
  * history back to the first gap of 30 minutes (where that leaves nothing, the last few items). The
@@ -22,8 +23,7 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { BLOCK = 64, LAST_FEW = 3, DRAW_FIRST = 32, AHEAD_FIRST = 64, SAMPLED = 64, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200,
-    FURTHER = 5, FIRST_SPARE = 4 };
+enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200, FURTHER = 5, FIRST_SPARE = 4, LIKELY_FOUND = 1000 };
 
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
@@ -151,38 +151,18 @@ static void context_read(struct context *c, const struct model *m, const struct 
 
 /* ---- feeds --------------------------------------------------------------------------------- */
 
-/* Few of the many that were found are drawn, so they are not all sorted: of those that score below the last that were taken
- * ahead, about `ahead` of the best are put on a heap whenever it is empty. */
+/* What a recommender has to say: a column of the pool, a list by falling scores with scores by item beside it, or scores of all items. */
+enum feed_kind { FEED_EMPTY, FEED_COLUMN, FEED_LIST, FEED_ALL };
 struct feed {
-    struct scored *at;
-    isize n, next;                                      /* a heap shrinks at n; a list goes on at next */
-    bool heap;
-    isize ahead;
-    f64 below;
+    u8 kind, recommender;
+    f64 weight;
+    f64 best, last;                                     /* best: of an eligible one; 0: none is known. last: what was not drawn is not above */
     isize taken;
-    f64 weight, best, last;                             /* best: of an eligible one; 0: none was drawn. last: nothing left is above */
-    u8 recommender;
-    struct tally found;                                 /* what a heap is filled from, and scores by item: these, or */
-    const f32 *by_item; u32 items;                      /* these, of so many */
-    f32 *left, *tallest; isize blocks;                  /* or an array of all items: what is not yet drawn, and the most in each block */
-};
-
-static f64 feed_score(const struct feed *f, u32 item)
-{
-    if (f->by_item) return item < f->items ? (f64)f->by_item[item] : 0;
-    if (f->found.slots) {
-        isize at = tally_find(&f->found, item);
-        return at < 0 ? 0 : f->found.at[at].score;
-    }
-    for (isize i = 0; i < f->n; i++)                    /* a short list */
-        if (f->at[i].id == item) return f->at[i].score;
-    return 0;
-}
-
-struct candidate {
-    u32 item;
-    bool asked, eligible, placed;
-    f64 parts[RECOMMENDERS], boost;
+    isize column;
+    const struct scored *at; isize n, next;             /* a list */
+    const f32 *by_item; u32 items;                      /* scores of so many; null: of a list that is found by */
+    const struct tally *found;
+    struct heights left;                                /* of all items, or of a column: what is not yet drawn; blocks 0: not begun */
 };
 
 struct kitchen {
@@ -192,129 +172,87 @@ struct kitchen {
     struct neighbours near[2]; isize near_sets;         /* of the model, and of its fresh part */
     isize near_most;                                    /* so many of each */
     arena *a;
-    struct tally known; /* item -> index into candidates, by its place in the tally */
-    struct candidate *candidates; isize cap;
+    struct pool pool;
     struct recommended *list; isize listed;
-    f64 total_weight;
+    u32 (*groups)[GROUPINGS];                           /* of what is listed */
+    f32 *boosts;                                        /* by row, of what was named; grows with the pool */
+    isize boosts_n;
+    u32 tables_dense;                                   /* recommenders whose tables filled arrays: what they gave was not written down */
+    f64 total_weight, scale;                            /* of a tier; scale: 0: not known yet */
 };
 
-/* Nobody can guess which of two it is, the processor neither: so nothing branches on it. */
-static bool is_before(struct scored a, struct scored b)
+static f64 feed_score(const struct kitchen *k, const struct feed *f, isize row)
 {
-    return (int)(a.score > b.score) | ((int)(a.score >= b.score) & (int)(a.id < b.id));
+    u32 item = k->pool.item[row];
+    f64 score = 0;
+    if (f->kind == FEED_COLUMN) score = (f64)k->pool.column[f->column][row];
+    else if (f->found) {
+        isize at = tally_find(f->found, item);
+        score = at < 0 ? 0 : f->found->at[at].score;
+    } else if (f->by_item) score = item < f->items ? (f64)f->by_item[item] : 0;
+    return score > 0 ? score : 0;
 }
 
-static void heap_down(struct scored *at, isize n, isize i)
+/* What was drawn of a list is known to more digits than what is looked up: where nothing else is added, it is told so. */
+static f64 feed_score_alone(const struct kitchen *k, const struct feed *f, isize row)
 {
-    if (n == 0) return;
-    struct scored moving = at[i];
-    for (isize child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n) child += is_before(at[child + 1], at[child]);
-        if (!is_before(at[child], moving)) break;
-        at[i] = at[child];
+    for (isize i = 0; f->kind == FEED_LIST && i < f->next; i++)
+        if (f->at[i].id == k->pool.item[row]) return f->at[i].score;
+    return feed_score(k, f, row);
+}
+
+/* The latest item is nobody's to give but theirs who say what was there before. */
+static bool may_give_latest(u8 recommender) { return recommender == RECOMMENDER_RECENT || recommender == RECOMMENDER_REPLENISH; }
+
+static struct feed column_feed(struct kitchen *k, u8 recommender)
+{
+    return (struct feed){ .kind = FEED_COLUMN, .recommender = recommender, .column = pool_open(&k->pool) };
+}
+
+/* The latest one's score goes when it may not be given. */
+static void column_end(struct kitchen *k, const struct feed *f)
+{
+    isize latest = may_give_latest(f->recommender) ? -1 : pool_find(&k->pool, k->context.latest);
+    if (latest >= 0) k->pool.column[f->column][latest] = 0;
+}
+
+/* A few that are found already. */
+static struct feed few_feed(struct kitchen *k, u8 recommender, const struct scored *at, isize n)
+{
+    struct feed f = column_feed(k, recommender);
+    for (isize i = 0; i < n; i++) {
+        isize row = pool_row(&k->pool, at[i].id);
+        k->pool.column[f.column][row] = (f32)at[i].score;
     }
-    at[i] = moving;
+    column_end(k, &f);
+    return f;
 }
 
-static f32 block_most(const f32 *at)
-{
-    f32 most[8] = { 0 };
-    for (isize i = 0; i < BLOCK; i += 8)
-        for (isize k = 0; k < 8; k++) most[k] = at[i + k] > most[k] ? at[i + k] : most[k];
-    for (isize k = 1; k < 8; k++) most[0] = most[k] > most[0] ? most[k] : most[0];
-    return most[0];
-}
-
-static bool block_draw(struct feed *f, struct scored *out)
-{
-    isize b = 0, i = 0;
-    for (isize other = 1; other < f->blocks; other++)
-        if (f->tallest[other] > f->tallest[b]) b = other;
-    f32 most = f->tallest[b], *at = f->left + b * BLOCK;
-    if (!(most > 0)) return false;
-    while (at[i] < most) i++;
-    *out = (struct scored){ (f64)most, (u32)(b * BLOCK + i) };
-    at[i] = 0;
-    f->tallest[b] = block_most(at);
-    return true;
-}
-
-/* A score that about `want` of those below f->below reach, as some of them say; 0: all do. */
-static f64 score_reached(const struct feed *f, isize want)
-{
-    f64 best[SAMPLED];
-    isize step = f->found.n / SAMPLED + 1, looked = (f->found.n + step - 1) / step, place = want * looked / max_isize(f->found.n, 1), n = 0;
-    if (place >= looked) return 0;
-    for (isize i = 0; i < f->found.n; i += step) {
-        f64 score = f->found.at[i].score;
-        if (!(score > 0 && score < f->below) || (n > place && score <= best[place])) continue;
-        isize at = n > place ? place : n++;
-        for (; at > 0 && best[at - 1] < score; at--) best[at] = best[at - 1];
-        best[at] = score;
-    }
-    return place < n ? best[place] : 0;
-}
-
-/* The upper rows of a heap hold nearly all that is drawn next. */
-static void expect_upper(const struct kitchen *k, const struct feed *f)
-{
-    enum { UPPER = 31 };
-    u32 items[UPPER];
-    isize n = min_isize(f->n, UPPER);
-    for (isize i = 0; i < n; i++) items[i] = f->at[i].id;
-    if (k->q->expect) k->q->expect(k->q->ctx, items, n);
-}
-
-static bool heap_fill(const struct kitchen *k, struct feed *f)
-{
-    if (!(f->below > 0)) return false;
-    f64 least = score_reached(f, f->ahead);
-    const struct scored *all = f->found.at;
-    for (isize i = 0; i < f->found.n; i++)
-        if (all[i].score >= least && all[i].score < f->below && all[i].score > 0) f->at[f->n++] = all[i];
-    for (isize i = f->n / 2; i-- > 0;) heap_down(f->at, f->n, i);
-    expect_upper(k, f);
-    f->below = least;
-    f->ahead *= 4;
-    return f->n > 0;
-}
-
-static bool feed_draw(const struct kitchen *k, struct feed *f, struct scored *out)
-{
-    if (f->left) return block_draw(f, out);
-    if (f->heap) {
-        if (f->n == 0 && !heap_fill(k, f)) return false;
-        *out = f->at[0];
-        f->at[0] = f->at[--f->n];
-        heap_down(f->at, f->n, 0);
-        return true;
-    }
-    if (f->next == f->n) return false;
-    *out = f->at[f->next++];
-    return true;
-}
-
-static struct feed heap_feed(const struct kitchen *k, u8 recommender, struct tally tally)
-{
-    return (struct feed){ .at = arena_room(k->a, struct scored, tally.n + 1), .heap = true, .ahead = AHEAD_FIRST, .below = HUGE_VAL,
-                          .recommender = recommender, .found = tally };
-}
-
-/* Of all items: a few are drawn, so they are not sorted. Each draw looks for the tallest block, and for the item in it. */
-static struct feed scores_feed(const struct kitchen *k, u8 recommender, const f32 *by_item)
+static struct feed all_feed(const struct kitchen *k, u8 recommender, const f32 *by_item)
 {
     const struct model *m = k->m;
     isize items = (isize)m->items;
-    struct feed f = { .blocks = (items + BLOCK - 1) / BLOCK, .recommender = recommender, .by_item = by_item, .items = m->items };
-    f.left = arena_new(k->a, f32, f.blocks * BLOCK);
-    f.tallest = arena_new(k->a, f32, f.blocks);
-    memcpy(f.left, by_item, (size_t)items * sizeof *by_item);
-    f.left[0] = 0;
+    struct feed f = { .kind = FEED_ALL, .recommender = recommender, .by_item = by_item, .items = m->items };
+    f32 *left = arena_room(k->a, f32, items + POOL_BLOCK);
+    memcpy(left, by_item, (size_t)items * sizeof *by_item);
+    left[0] = 0;
     if (m->contents > 0)
         for (u32 i = 1; i < m->items; i++)
-            if (model_is_content(m, i) != k->q->content) f.left[i] = 0;
-    for (isize b = 0; b < f.blocks; b++) f.tallest[b] = block_most(f.left + b * BLOCK);
+            if (model_is_content(m, i) != k->q->content) left[i] = 0;
+    f.left = heights_of(left, items, NULL, k->a);
     return f;
+}
+
+static bool may_stand(struct kitchen *k, isize row)
+{
+    const struct recommend_query *q = k->q;
+    u8 *state = &k->pool.state[row];
+    if (!(*state & ROW_ASKED)) {
+        u32 item = k->pool.item[row];
+        bool is = item != q->product && !holds(q->cart, q->cart_n, item) && (!q->eligible || q->eligible(q->ctx, item));
+        *state |= ROW_ASKED | (is ? ROW_ELIGIBLE : 0);
+    }
+    return *state & ROW_ELIGIBLE;
 }
 
 static const u8 table_of[RECOMMENDERS] = {              /* + 1 */
@@ -362,7 +300,38 @@ static f64 *heard_weights(const struct kitchen *k, u8 recommender)
     return weight;
 }
 
-static struct feed table_feed(const struct kitchen *k, u8 recommender)
+static u32 role_of(const struct kitchen *k, u32 item) { return item < k->m->items ? k->m->role[item] : 0; }
+
+/* An addition is never of a role that what it is added to has. */
+static bool role_is_taken(const struct kitchen *k, u8 recommender, u32 item)
+{
+    u32 role = role_of(k, item);
+    const struct context *c = &k->context;
+    for (isize i = 0; role && i < c->heard_n; i++)
+        if (role_of(k, c->heard[i].item) == role && is_anchor(c, i, recommender)) return true;
+    return false;
+}
+
+/* Leaves of what completes only what does: of roles not taken, and of an outfit one of each role, the best that is eligible. */
+static void keep_completing(struct kitchen *k, const struct feed *f)
+{
+    struct pool *p = &k->pool;
+    f32 *column = p->column[f->column], *left = arena_room(k->a, f32, p->n + POOL_BLOCK), score;
+    for (isize row = 0; row < p->n; row++)
+        if (column[row] > 0 && role_is_taken(k, f->recommender, p->item[row])) column[row] = 0;
+    if (f->recommender != RECOMMENDER_OUTFIT) return;
+    if (p->n) memcpy(left, column, (size_t)p->n * sizeof *left);
+    struct heights best = heights_of(left, p->n, p->item, k->a);
+    u32 *filled = arena_room(k->a, u32, p->n + 1);
+    isize filled_n = 0;
+    for (isize row; (row = heights_top(&best, &score)) >= 0; heights_drop(&best, row)) {
+        u32 role = role_of(k, p->item[row]);
+        if (role && holds(filled, filled_n, role)) column[row] = 0;
+        else if (role && may_stand(k, row)) filled[filled_n++] = role;
+    }
+}
+
+static struct feed table_feed(struct kitchen *k, u8 recommender)
 {
     const struct table *t = &k->m->tables[table_of[recommender] - 1];
     const struct context *c = &k->context;
@@ -372,19 +341,31 @@ static struct feed table_feed(const struct kitchen *k, u8 recommender)
     for (isize i = 0; i < c->heard_n; i++)
         if (weight[i] > 0) most += (isize)(t->from[c->heard[i].item + 1] - t->from[c->heard[i].item]);
     /* Many long rows fill one array of all items faster than they find themselves in a table. */
-    f32 *dense = most > 2 * (isize)k->m->items ? arena_new(k->a, f32, (isize)k->m->items) : NULL;
-    struct tally tally = tally_new(k->a, dense ? 0 : min_isize(most / 2, (isize)k->m->items));
-    bool contents = k->m->contents > 0;
-    for (isize i = 0; i < c->heard_n; i++) {
-        if (weight[i] <= 0) continue;
-        u32 item = c->heard[i].item;
-        for (u32 r = t->from[item]; r < t->from[item + 1]; r++) {
-            const struct pair *p = &t->pairs[r];
-            if (dense) dense[p->item] += (f32)(weight[i] * (f64)p->score);
-            else if ((contents && model_is_content(k->m, p->item)) == k->q->content) tally_add(&tally, p->item, weight[i] * (f64)p->score);
-        }
+    if (most > 2 * (isize)k->m->items && !completes(recommender)) {
+        f32 *dense = arena_new(k->a, f32, (isize)k->m->items);
+        for (isize i = 0; i < c->heard_n; i++)
+            for (u32 r = t->from[c->heard[i].item]; weight[i] > 0 && r < t->from[c->heard[i].item + 1]; r++)
+                dense[t->pairs[r].item] += (f32)weight[i] * t->pairs[r].score;
+        k->tables_dense |= 1U << recommender;
+        return all_feed(k, recommender, dense);
     }
-    return dense ? scores_feed(k, recommender, dense) : heap_feed(k, recommender, tally);
+    struct feed f = column_feed(k, recommender);
+    const bool contents = k->m->contents > 0, content = k->q->content;
+    for (isize i = 0; i < c->heard_n && (contents || !content); i++) {
+        if (weight[i] <= 0) continue;
+        u32 from = t->from[c->heard[i].item], to = t->from[c->heard[i].item + 1];
+        f32 by = (f32)weight[i];
+        pool_room(&k->pool, (isize)(to - from));
+        struct adding adding = pool_adding(&k->pool, f.column);
+        for (const struct pair *p = t->pairs + from, *end = t->pairs + to; p < end; p++) {
+            if (contents && model_is_content(k->m, p->item) != content) continue;
+            pool_add(&adding, p->item, by * p->score, gift_from(recommender, i));
+        }
+        pool_added(&k->pool, f.column, &adding);
+    }
+    column_end(k, &f);
+    if (completes(recommender)) keep_completing(k, &f);
+    return f;
 }
 
 static struct feed factors_feed(const struct kitchen *k)
@@ -400,7 +381,7 @@ static struct feed factors_feed(const struct kitchen *k)
     f32 *scores = arena_new(k->a, f32, (isize)m->items);
     f64 lambda = m->options.als_lambda * ((f64)n + m->factors.alpha * (f64)m->items);
     factors_score(&m->factors, m->items, factors_of_person(&m->factors, items, n, lambda, k->a), scores);
-    return scores_feed(k, RECOMMENDER_ALS, scores);
+    return all_feed(k, RECOMMENDER_ALS, scores);
 }
 
 static const u8 ranking_of[RECOMMENDERS] = {
@@ -412,7 +393,7 @@ static const u8 ranking_of[RECOMMENDERS] = {
 static struct feed ranking_feed(const struct kitchen *k, u8 recommender)
 {
     const struct ranking *r = &k->m->rankings[k->q->content][ranking_of[recommender]];
-    return (struct feed){ .at = r->at, .n = r->n, .recommender = recommender, .by_item = k->m->ranked[ranking_of[recommender]],
+    return (struct feed){ .kind = FEED_LIST, .recommender = recommender, .at = r->at, .n = r->n, .by_item = k->m->ranked[ranking_of[recommender]],
                           .items = k->m->items };
 }
 
@@ -426,20 +407,20 @@ static struct feed here_feed(const struct kitchen *k, u8 recommender)
 {
     const struct local *local = local_find(k->m, k->q->store, k->q->country);
     if (!local) return ranking_feed(k, recommender);
-    struct tally found = local->lists[k->q->content][ranking_of[recommender]].found;
-    return (struct feed){ .at = found.at, .n = found.n, .recommender = recommender, .found = found };
+    const struct tally *found = &local->lists[k->q->content][ranking_of[recommender]].found;
+    return (struct feed){ .kind = FEED_LIST, .recommender = recommender, .at = found->at, .n = found->n, .found = found };
 }
 
-static struct feed recent_feed(const struct kitchen *k)
+static struct feed recent_feed(struct kitchen *k)
 {
-    struct feed f = { .at = arena_new(k->a, struct scored, k->context.recent_n + 1), .n = k->context.recent_n,
-                      .recommender = RECOMMENDER_RECENT };
-    for (isize i = 0; i < f.n; i++) f.at[i] = (struct scored){ (f64)(f.n - i), k->context.recent[i] };
-    return f;
+    isize n = k->context.recent_n;
+    struct scored *at = arena_room(k->a, struct scored, n);
+    for (isize i = 0; i < n; i++) at[i] = (struct scored){ (f64)(n - i), k->context.recent[i] };
+    return few_feed(k, RECOMMENDER_RECENT, at, n);
 }
 
 /* What was bought and is due again, most due first: a want rises to its day, stays for a while and is then forgotten. */
-static struct feed replenish_feed(const struct kitchen *k)
+static struct feed replenish_feed(struct kitchen *k)
 {
     enum { DUE_MOST = 200 };
     static const f64 early = .95, forgotten = 4;
@@ -454,7 +435,7 @@ static struct feed replenish_feed(const struct kitchen *k)
         f64 days = model_repurchase_days(k->m, e->item), share = days > 0 ? (f64)(q->now_ms - e->at_ms) / (f64)DAY_MS / days : 0;
         if (share >= early && share <= forgotten) tally_add(&due, e->item, exp(-fabs(share - 1)));
     }
-    return heap_feed(k, RECOMMENDER_REPLENISH, due);
+    return few_feed(k, RECOMMENDER_REPLENISH, due.at, due.n);
 }
 
 static struct feed session_feed(struct kitchen *k)
@@ -465,7 +446,16 @@ static struct feed session_feed(struct kitchen *k)
         k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->near_most, k->a);
         if (fresh) k->near[k->near_sets++] = sknn_neighbours(fresh, c->session, c->session_n, k->near_most, k->a);
     }
-    return heap_feed(k, RECOMMENDER_SESSION, sknn_score(k->m, k->near, k->near_sets, c->latest, k->q->content, k->a));
+    struct feed f = column_feed(k, RECOMMENDER_SESSION);
+    for (isize set = 0; set < k->near_sets; set++) sknn_score(k->m, &k->near[set], k->q->content, &k->pool, f.column);
+    column_end(k, &f);
+    return f;
+}
+
+static struct feed quiz_feed(struct kitchen *k)
+{
+    struct tally found = quiz_score(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->q->content, k->a);
+    return few_feed(k, RECOMMENDER_QUIZ, found.at, found.n);
 }
 
 static struct feed feed_open(struct kitchen *k, u8 recommender)
@@ -488,74 +478,115 @@ static struct feed feed_open(struct kitchen *k, u8 recommender)
     case RECOMMENDER_REPLENISH:
         return replenish_feed(k);
     case RECOMMENDER_QUIZ:
-        return heap_feed(k, recommender, quiz_score(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->q->content, k->a));
+        return quiz_feed(k);
     case RECOMMENDERS: break;
     }
     return (struct feed){ .recommender = recommender };
 }
 
-/* ---- drawing and placing ------------------------------------------------------------------- */
+/* ---- drawing ---------------------------------------------------------------------------------- */
 
-static struct candidate *candidate_of(struct kitchen *k, u32 item)
+/* The next of what is not yet drawn of a feed: its row, made where there is none. False when nothing is left. */
+static bool feed_draw(struct kitchen *k, struct feed *f, isize *row, f64 *score)
 {
-    isize at = tally_find(&k->known, item), room = k->known.mask;
-    if (at >= 0) return &k->candidates[at];
-    at = k->known.n;
-    tally_add(&k->known, item, 0);
-    if (k->known.mask != room) {                        /* as it grows, so do they */
-        struct candidate *moved = arena_room(k->a, struct candidate, (k->known.mask + 1) / 2 + 1);
-        memcpy(moved, k->candidates, (size_t)at * sizeof *moved);
-        k->candidates = moved;
+    if (f->kind == FEED_EMPTY) return false;
+    if (f->kind == FEED_LIST) {
+        if (f->next == f->n || !(f->at[f->next].score > 0)) return false;
+        *score = f->at[f->next].score;
+        *row = pool_row(&k->pool, f->at[f->next++].id);
+        return true;
     }
-    k->candidates[at] = (struct candidate){ .item = item };
-    return &k->candidates[at];
-}
-
-static bool may_stand(struct kitchen *k, struct candidate *c)
-{
-    if (c->asked) return c->eligible;
-    const struct recommend_query *q = k->q;
-    c->asked = true;
-    c->eligible = c->item != q->product && !holds(q->cart, q->cart_n, c->item)
-        && (!q->eligible || q->eligible(q->ctx, c->item));
-    c->boost = c->eligible && q->boost ? q->boost(q->ctx, c->item) : 1;
-    return c->eligible;
-}
-
-static u32 role_of(const struct kitchen *k, u32 item) { return item < k->m->items ? k->m->role[item] : 0; }
-
-/* Of an outfit each role is filled once; an addition is never of a role that what it is added to has. */
-static bool role_is_taken(const struct kitchen *k, const struct feed *f, u32 item)
-{
-    u32 role = role_of(k, item);
-    const struct context *c = &k->context;
-    if (!role || !completes(f->recommender)) return false;
-    for (isize i = 0; i < c->heard_n; i++)
-        if (role_of(k, c->heard[i].item) == role && is_anchor(c, i, f->recommender)) return true;
-    for (isize i = 0; f->recommender == RECOMMENDER_OUTFIT && i < k->known.n; i++) {
-        const struct candidate *other = &k->candidates[i];
-        if (other->item != item && other->parts[RECOMMENDER_OUTFIT] > 0 && role_of(k, other->item) == role) return true;
-    }
-    return false;
-}
-
-/* Draws until `want` eligible ones were found in all. False when nothing is left. */
-static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
-{
-    struct scored drawn;
-    while (f->taken < want) {
-        bool there = feed_draw(k, f, &drawn) && drawn.score > 0;
-        f->last = there ? drawn.score : 0;
-        if (!there) return false;
-        if (drawn.id == k->context.latest && f->recommender != RECOMMENDER_RECENT && f->recommender != RECOMMENDER_REPLENISH) continue;
-        struct candidate *c = candidate_of(k, drawn.id);
-        if (!may_stand(k, c) || role_is_taken(k, f, drawn.id)) continue;
-        if (f->taken++ == 0) f->best = drawn.score;
-        c->parts[f->recommender] = f->weight * drawn.score / f->best;
-    }
+    f32 most;
+    isize at = heights_top(&f->left, &most);
+    if (at < 0) return false;
+    heights_drop(&f->left, at);
+    *score = (f64)most;
+    *row = f->kind == FEED_ALL ? pool_row(&k->pool, (u32)at) : at;
     return true;
 }
 
+/* Of a column nothing is drawn but its best; where a boost may lift what stands lower, so many of it as of the others. */
+static void column_begin(struct kitchen *k, struct feed *f)
+{
+    struct pool *p = &k->pool;
+    f32 *left = arena_room(k->a, f32, p->n + POOL_BLOCK);
+    if (p->n) memcpy(left, p->column[f->column], (size_t)p->n * sizeof *left);
+    f->left = heights_of(left, p->n, p->item, k->a);
+}
+
+static void boost_row(struct kitchen *k, isize row)
+{
+    if (!k->q->boost || k->pool.state[row] & ROW_NAMED) return;
+    if (k->boosts_n < k->pool.cap) {
+        f32 *more = arena_room(k->a, f32, k->pool.cap);
+        if (k->boosts_n) memcpy(more, k->boosts, (size_t)k->boosts_n * sizeof *more);
+        k->boosts = more;
+        k->boosts_n = k->pool.cap;
+    }
+    k->boosts[row] = (f32)k->q->boost(k->q->ctx, k->pool.item[row]);
+    k->pool.state[row] |= ROW_NAMED;
+}
+
+/* Draws `want` of them, eligible ones where there is a boost. False when nothing is left to draw. */
+static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
+{
+    if (f->kind == FEED_COLUMN && !f->left.at) column_begin(k, f);
+    if (f->kind == FEED_COLUMN && !k->q->boost) want = f->best > 0 ? 0 : 1;
+    while (f->taken < want) {
+        isize row;
+        f64 score;
+        bool there = feed_draw(k, f, &row, &score);
+        f->last = there ? score : 0;
+        if (!there) return false;
+        if (k->pool.item[row] == k->context.latest && !may_give_latest(f->recommender)) continue;
+        if ((k->q->boost || !(f->best > 0)) && !may_stand(k, row)) continue;
+        if (!(f->best > 0)) f->best = score;
+        boost_row(k, row);
+        f->taken++;
+    }
+    if (f->kind == FEED_COLUMN && !k->q->boost) { f->last = 0; return false; }      /* all of it stands in the pool */
+    return true;
+}
+
+/* ---- placing --------------------------------------------------------------------------------- */
+
+/* What is below zero says nothing. */
+static void add_column(f32 *restrict sum, const f32 *restrict column, isize n, f32 by)
+{
+    for (isize row = 0; row < n; row++) sum[row] += by * (column[row] > 0 ? column[row] : 0);
+}
+
+static void add_scores(f32 *restrict sum, const f32 *restrict by_item, u32 items, const u32 *restrict item, isize n, f32 by)
+{
+    for (isize row = 0; row < n; row++) {
+        f32 score = item[row] < items ? by_item[item[row]] : 0;
+        sum[row] += by * (score > 0 ? score : 0);
+    }
+}
+
+/* What all the feeds say of each row: divided by the best of each, times its weight, added. */
+static struct heights blended(struct kitchen *k, const struct feed *feeds, isize feeds_n)
+{
+    struct pool *p = &k->pool;
+    f32 *sum = arena_room(k->a, f32, p->n + POOL_BLOCK);
+    memset(sum, 0, (size_t)p->n * sizeof *sum);
+    for (isize f = 0; f < feeds_n; f++) {
+        if (!(feeds[f].best > 0)) continue;
+        f32 by = (f32)(feeds[f].weight / feeds[f].best);
+        if (feeds[f].kind == FEED_COLUMN) add_column(sum, p->column[feeds[f].column], p->n, by);
+        else if (feeds[f].by_item) add_scores(sum, feeds[f].by_item, feeds[f].items, p->item, p->n, by);
+        else
+            for (isize row = 0; row < p->n; row++) sum[row] += by * (f32)feed_score(k, &feeds[f], row);
+    }
+    isize latest = k->context.latest ? pool_find(p, k->context.latest) : -1;
+    if (latest >= 0) sum[latest] = 0;
+    for (isize f = 0; f < feeds_n && latest >= 0; f++)
+        if (may_give_latest(feeds[f].recommender) && feeds[f].best > 0) sum[latest] += (f32)(feeds[f].weight / feeds[f].best * feed_score(k, &feeds[f], latest));
+    for (isize row = 0; k->q->boost && row < p->n; row++) sum[row] = p->state[row] & ROW_NAMED ? sum[row] * k->boosts[row] : 0;
+    return heights_of(sum, p->n, p->item, k->a);
+}
+
+/* Notes the groups of what would be listed next. */
 static bool group_is_full(const struct kitchen *k, u32 item)
 {
     const struct recommend_query *q = k->q;
@@ -563,51 +594,58 @@ static bool group_is_full(const struct kitchen *k, u32 item)
         if (q->max_per_group[g] <= 0) continue;
         u32 group = q->group(q->ctx, g, item);
         isize in = 0;
-        for (isize i = 0; i < k->listed && group; i++) in += q->group(q->ctx, g, k->list[i].item) == group;
+        for (isize i = 0; i < k->listed && group; i++) in += k->groups[i][g] == group;
         if (in >= q->max_per_group[g] && group != 0) return true;
+        k->groups[k->listed][g] = group;
     }
     return false;
+}
+
+/* Rows come in the order of sums of few digits; what is told has more, and never stands above the one before it. */
+static void list_row(struct kitchen *k, const struct feed *feeds, isize feeds_n, isize row, bool below)
+{
+    struct recommended *r = &k->list[k->listed];
+    *r = (struct recommended){ .item = k->pool.item[row] };
+    bool latest = r->item == k->context.latest;
+    f64 sum = 0;
+    for (isize f = 0; f < feeds_n; f++) {
+        u8 by = feeds[f].recommender;
+        if (!(feeds[f].best > 0) || (latest && !may_give_latest(by))) continue;
+        f64 score = feeds_n == 1 ? feed_score_alone(k, &feeds[f], row) : feed_score(k, &feeds[f], row), share = fmin(1, score / feeds[f].best);
+        sum += r->parts[by] = feeds[f].weight * share;
+        if (!below) r->heights[by] = (u8)(255 * share + .5);
+        if (r->parts[by] > r->parts[r->source]) r->source = by;
+    }
+    r->score = sum / k->total_weight * (k->q->boost ? (f64)k->boosts[row] : 1);
+    if (below) {                                        /* a tier's first says how far all of it stands down */
+        if (!(k->scale > 0)) k->scale = k->listed > 0 ? fmin(1, k->list[k->listed - 1].score / r->score) : 1;
+        r->score *= k->scale;
+    }
+    if (k->listed > 0) r->score = fmin(r->score, k->list[k->listed - 1].score);
+    k->pool.state[row] |= ROW_PLACED;
+    k->listed++;
 }
 
 /* Fills places from what the tier's feeds have brought so far. `below`: a fallback stays below. */
 static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bool below)
 {
-    struct scored *heap = arena_room(k->a, struct scored, k->known.n + 1);
-    isize n = 0;
-    for (isize i = 0; i < k->known.n; i++) {
-        struct candidate *c = &k->candidates[i];
-        f64 sum = 0;
-        if (!c->eligible || c->placed) continue;
-        for (isize f = 0; f < feeds_n; f++) {
-            f64 *part = &c->parts[feeds[f].recommender];
-            u8 by = feeds[f].recommender;
-            bool hushed = c->item == k->context.latest && by != RECOMMENDER_RECENT && by != RECOMMENDER_REPLENISH;
-            if (feeds_n > 1 && feeds[f].best > 0 && !hushed && !completes(feeds[f].recommender))
-                *part = feeds[f].weight * fmin(1, fmax(0, feed_score(&feeds[f], c->item) / feeds[f].best));
-            sum += *part;
+    struct heights left = blended(k, feeds, feeds_n);
+    isize batch = k->q->limit - k->listed + FIRST_SPARE, *row = arena_room(k->a, isize, batch), n = 0;
+    u32 *item = arena_room(k->a, u32, batch);
+    f32 score;
+    k->scale = 0;
+    do {
+        batch = k->q->limit - k->listed + FIRST_SPARE;
+        for (n = 0; n < batch && (row[n] = heights_top(&left, &score)) >= 0; n++) {
+            item[n] = k->pool.item[row[n]];
+            heights_drop(&left, row[n]);
         }
-        if (sum > 0)
-            heap[n++] = (struct scored){ sum / k->total_weight * c->boost, c->item };
-    }
-    for (isize i = n / 2; i-- > 0;) heap_down(heap, n, i);
-    f64 scale = 1;
-    if (below && k->listed > 0 && n > 0 && heap[0].score > k->list[k->listed - 1].score)
-        scale = k->list[k->listed - 1].score / heap[0].score;
-    for (; n > 0 && k->listed < k->q->limit; heap[0] = heap[--n], heap_down(heap, n, 0)) {
-        if (group_is_full(k, heap[0].id)) continue;
-        struct candidate *c = candidate_of(k, heap[0].id);
-        struct recommended *r = &k->list[k->listed];
-        *r = (struct recommended){ .item = c->item, .score = heap[0].score * scale };
-        f64 most = 0;
-        for (u8 p = 0; p < RECOMMENDERS; p++) {
-            r->parts[p] = c->parts[p];
-            if (c->parts[p] > most) { most = c->parts[p]; r->source = p; }
+        if (k->q->expect) k->q->expect(k->q->ctx, item, n);
+        for (isize i = 0; i < n && k->listed < k->q->limit; i++) {
+            if (k->pool.state[row[i]] & ROW_PLACED || !may_stand(k, row[i]) || group_is_full(k, item[i])) continue;
+            list_row(k, feeds, feeds_n, row[i], below);
         }
-        for (isize f = 0; f < feeds_n && !below; f++)
-            r->heights[feeds[f].recommender] = (u8)lround(255 * fmin(1, c->parts[feeds[f].recommender] / feeds[f].weight));
-        c->placed = true;
-        k->listed++;
-    }
+    } while (n == batch && k->listed < k->q->limit);
 }
 
 /* Of its mix: each next counts less, and less what is everybody's. */
@@ -625,51 +663,44 @@ void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out)
     for (isize i = 0; i < mix_n; i++) out[mix[i]] = weight_of(&q, mix[i], i);
 }
 
-/* Whether what nobody drew yet is worth no more than its scores say: a boost may lift anything, and what completes gives its part only to what
- * is drawn of it. */
-static bool can_settle(const struct kitchen *k, const struct feed *feeds, isize n)
-{
-    bool can = !k->q->boost;
-    for (isize i = 0; i < n; i++) can &= !completes(feeds[i].recommender);
-    return can;
-}
-
 /* Whether nothing that was not drawn yet could take a place: what stands below the last drawn of every feed does not add up to the last of
- * the list. */
+ * the list. Nothing is known of that where a boost may lift anything. */
 static bool is_settled(const struct kitchen *k, const struct feed *feeds, isize n)
 {
     f64 most = 0;
     for (isize i = 0; i < n; i++) most += feeds[i].best > 0 ? feeds[i].weight * feeds[i].last / feeds[i].best : 0;
-    return k->list[k->listed - 1].score > most / k->total_weight;
+    return k->listed == k->q->limit && !k->q->boost && k->list[k->listed - 1].score > most / k->total_weight;
+}
+
+static void unplace(struct kitchen *k, isize listed)
+{
+    while (k->listed > listed) {
+        isize row = pool_find(&k->pool, k->list[--k->listed].item);
+        k->pool.state[row] &= (u8)~ROW_PLACED;
+    }
 }
 
 static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool below)
 {
-    struct feed feeds[RECOMMENDERS];
+    struct feed *feeds = arena_room(k->a, struct feed, n);
     isize before = k->listed;
     assert(n <= RECOMMENDERS);
     k->total_weight = 0;
+    k->pool.columns = 0;                                /* those of the tier above have served */
     for (isize i = 0; i < n; i++) {
         u8 r = recommenders[i];
         feeds[i] = feed_open(k, r);
         feeds[i].weight = weight_of(k->q, r, i);
         k->total_weight += feeds[i].weight;
     }
-    /* With one feed and nothing to reorder it, the first that are eligible are the list. */
-    bool plain = n == 1 && !k->q->boost && !k->q->group;
     /* Twice as many as are wanted are a list. Half as many again are enough most times, and then it is known that they are. */
-    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit), want = whole;
-    if (plain) want = k->q->limit;
-    else if (!below && can_settle(k, feeds, n)) want = min_isize(whole, FIRST_SPARE + k->q->limit * 3 / 2);
+    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit), want = k->q->boost ? whole : min_isize(whole, FIRST_SPARE + k->q->limit * 3 / 2);
     for (;; want = want < whole ? whole : 4 * want) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
-        while (k->listed > before) { /* what comes now may stand higher: places are taken anew */
-            u32 item = k->list[--k->listed].item;
-            candidate_of(k, item)->placed = false;
-        }
+        unplace(k, before);                             /* what comes now may stand higher: places are taken anew */
         place(k, feeds, n, below);
-        if (!more || (k->listed == k->q->limit && (plain || want >= whole || is_settled(k, feeds, n)))) return;
+        if (!more || (k->listed == k->q->limit && (k->q->boost || is_settled(k, feeds, n)))) return;
     }
 }
 
@@ -685,11 +716,8 @@ static void look_further(struct kitchen *k)
 {
     k->near_sets = 0;
     k->near_most *= FURTHER;
-    k->listed = 0;
-    for (isize i = 0; i < k->known.n; i++) {
-        k->candidates[i].placed = false;
-        memset(k->candidates[i].parts, 0, sizeof k->candidates[i].parts);
-    }
+    unplace(k, 0);
+    pool_forget(&k->pool);
     serve_tier(k, k->q->mix, k->q->mix_n, false);
 }
 
@@ -700,8 +728,8 @@ static void place_latest(struct kitchen *k)
     struct recommended latest = { .item = k->context.latest, .score = q->latest_score, .source = RECOMMENDER_RECENT };
     if (q->latest_score <= 0 || !latest.item) return;
     if (k->m->again && latest.item < k->m->items) latest.score *= pow((f64)k->m->again[latest.item], k->m->options.again_power);
-    struct candidate *c = candidate_of(k, latest.item);
-    if (c->placed || !may_stand(k, c)) return;
+    isize row = pool_row(&k->pool, latest.item);
+    if (k->pool.state[row] & ROW_PLACED || !may_stand(k, row)) return;
     isize at = k->listed;
     while (at > 0 && k->list[at - 1].score < latest.score) at--;
     if (at == q->limit) return;
@@ -713,135 +741,113 @@ static void place_latest(struct kitchen *k)
 
 /* ---- because ------------------------------------------------------------------------------- */
 
-/* What each item of the context gave to each item of the list. `listed` has a bit for each item of the list, by its last
- * six: of the thousands that gave something, most are not on it. */
-enum { CHAINS = 256 };
-struct reasons {
-    const struct kitchen *k;
-    u64 listed;
-    i16 first[CHAINS], *next;       /* places by their item's last eight bits; -1: no more */
-    f64 (*session)[CONTEXT_MAX];    /* place by item of the session */
-    f64 *heard, *now;               /* place by item heard: of all tables; of the one looked at */
-};
-
-static isize place_of(const struct reasons *reasons, u32 item)  /* -1: not on the list */
+/* What each item heard gave to an item of the list. Where a table filled an array of all items nothing was written down: looks into its
+ * rows again. */
+static void table_gave(const struct kitchen *k, const struct recommended *r, u8 recommender, f64 *now)
 {
-    isize at = reasons->first[item % CHAINS];
-    while (at >= 0 && reasons->k->list[at].item != item) at = reasons->next[at];
-    return at;
-}
-
-static void session_gave(void *ctx, u32 item, isize ago, f64 score)
-{
-    struct reasons *reasons = ctx;
-    isize place = place_of(reasons, item);
-    if (place >= 0) reasons->session[place][ago] += score;
-}
-
-static void table_gave(struct reasons *reasons, u8 recommender)
-{
-    const struct kitchen *k = reasons->k;
     const struct context *c = &k->context;
     const struct table *t = &k->m->tables[table_of[recommender] - 1];
     const f64 *weight = heard_weights(k, recommender);
-    for (isize i = 0; i < c->heard_n; i++) {
-        if (weight[i] <= 0) continue;
-        for (u32 at = t->from[c->heard[i].item]; at < t->from[c->heard[i].item + 1]; at++) {
-            isize place = place_of(reasons, t->pairs[at].item);
-            if (place >= 0) reasons->now[place * c->heard_n + i] += weight[i] * fmax(0, (f64)t->pairs[at].score);
-        }
-    }
+    for (isize i = 0; i < c->heard_n; i++)
+        for (u32 at = t->from[c->heard[i].item]; weight[i] > 0 && at < t->from[c->heard[i].item + 1]; at++)
+            if (t->pairs[at].item == r->item) now[i] += weight[i] * fmax(0, (f64)t->pairs[at].score);
 }
 
 /* A taste is a sum of items, so what lies closest to the one recommended brought it. */
-static void factors_gave(struct reasons *reasons)
+static void factors_gave(const struct kitchen *k, const struct recommended *r, f64 *now)
 {
-    const struct kitchen *k = reasons->k;
     const struct context *c = &k->context;
     const struct factors *f = &k->m->factors;
     const f64 *weight = heard_weights(k, RECOMMENDER_ALS);
-    for (isize l = 0; l < k->listed; l++)
-        for (isize i = 0; i < c->heard_n; i++) {
-            if (weight[i] <= 0 || k->list[l].item >= k->m->items) continue;
-            const f32 *mine = f->items + (isize)c->heard[i].item * f->d, *its = f->items + (isize)k->list[l].item * f->d;
-            f64 dot = 0;
-            for (isize d = 0; d < f->d; d++) dot += (f64)(mine[d] * its[d]);
-            reasons->now[l * c->heard_n + i] += weight[i] * fmax(0, dot);
-        }
+    for (isize i = 0; i < c->heard_n; i++) {
+        if (weight[i] <= 0 || r->item >= k->m->items) continue;
+        const f32 *mine = f->items + (isize)c->heard[i].item * f->d, *its = f->items + (isize)r->item * f->d;
+        f64 dot = 0;
+        for (isize d = 0; d < f->d; d++) dot += (f64)(mine[d] * its[d]);
+        now[i] += weight[i] * fmax(0, dot);
+    }
 }
 
-/* Gifts of one recommender, scaled to the part it has in the item. */
-static void add_gifts(struct reasons *reasons, u8 recommender)
+/* What each item of the session gave, then each item heard; same: where in the session that stands, -1: nowhere. */
+struct reasons { u32 *item; isize *same; f64 *gave, *now; };
+
+/* Gifts of one recommender are scaled to the part it has in the item. */
+static void take_gifts(struct reasons *reasons, isize first, isize n, f64 part)
 {
-    const struct kitchen *k = reasons->k;
-    isize n = k->context.heard_n;
-    for (isize l = 0; l < k->listed; l++) {
-        f64 all = 0, *now = reasons->now + l * n;
-        for (isize i = 0; i < n; i++) all += now[i];
-        for (isize i = 0; i < n; i++) {
-            if (all > 0) reasons->heard[l * n + i] += now[i] / all * k->list[l].parts[recommender];
-            now[i] = 0;
+    f64 all = 0;
+    for (isize i = 0; i < n; i++) all += reasons->now[i];
+    for (isize i = 0; i < n; i++) {
+        if (all > 0) reasons->gave[first + i] += reasons->now[i] / all * part;
+        reasons->now[i] = 0;
+    }
+}
+
+/* What was written down as it was added: one recommender's after the other's. */
+static void walk_gifts(const struct kitchen *k, const struct recommended *r, struct reasons *reasons)
+{
+    const struct context *c = &k->context;
+    const struct pool *p = &k->pool;
+    isize row = pool_find(p, r->item);
+    for (u32 at = row < 0 ? 0 : p->gifts[row]; at;) {
+        u8 by = (u8)(p->gift[at - 1].from >> 16);
+        for (; at && p->gift[at - 1].from >> 16 == by; at = p->gift[at - 1].before) {
+            const struct gift *g = &p->gift[at - 1];
+            if (g->much > 0) reasons->now[g->from & UINT16_MAX] += (f64)g->much;
         }
+        if (by == RECOMMENDER_SESSION) take_gifts(reasons, 0, c->session_n, r->parts[by]);
+        else take_gifts(reasons, c->session_n, c->heard_n, r->parts[by]);
     }
 }
 
 /* The two that gave most. */
-static void name_reasons(const struct context *c, struct recommended *r, const f64 *session, const f64 *heard, arena *a)
+static void name_reasons(const struct kitchen *k, struct recommended *r, struct reasons *reasons)
 {
-    struct arena_mark mark = arena_mark(a);
-    u32 *item = arena_new(a, u32, c->session_n + c->heard_n + 1);
-    f64 *gave = arena_new(a, f64, c->session_n + c->heard_n + 1), all = 0;
-    isize n = 0;
-    for (isize i = 0; i < c->session_n; i++) all += session[i];
-    for (; n < c->session_n; n++) {
-        item[n] = c->session[n];
-        gave[n] = all > 0 ? session[n] / all * r->parts[RECOMMENDER_SESSION] : 0;
+    const struct context *c = &k->context;
+    isize session_n = c->session_n, n = session_n + c->heard_n;
+    memset(reasons->gave, 0, (size_t)n * sizeof *reasons->gave);
+    walk_gifts(k, r, reasons);
+    if (r->parts[RECOMMENDER_ALS] > 0) {
+        factors_gave(k, r, reasons->now);
+        take_gifts(reasons, session_n, c->heard_n, r->parts[RECOMMENDER_ALS]);
     }
-    for (isize i = 0; i < c->heard_n; i++) {
-        if (heard[i] <= 0) continue;
-        isize at = 0;
-        while (at < n && item[at] != c->heard[i].item) at++;
-        if (at == n) item[n++] = c->heard[i].item;
-        gave[at] += heard[i];
+    for (u32 dense = k->tables_dense; dense; dense &= dense - 1) {
+        u8 by = (u8)__builtin_ctz(dense);
+        if (!(r->parts[by] > 0)) continue;
+        table_gave(k, r, by, reasons->now);
+        take_gifts(reasons, session_n, c->heard_n, r->parts[by]);
+    }
+    for (isize i = session_n; i < n; i++) {             /* what is in the session too is named once */
+        isize same = reasons->same[i - session_n];
+        if (same < 0) continue;
+        reasons->gave[same] += reasons->gave[i];
+        reasons->gave[i] = 0;
     }
     while (r->because_n < countof(r->because)) {
         isize most = -1;
         for (isize i = 0; i < n; i++)
-            if (gave[i] > 0 && item[i] != r->item && (most < 0 || gave[i] > gave[most])) most = i;
+            if (reasons->gave[i] > 0 && (most < 0 || reasons->gave[i] > reasons->gave[most]) && reasons->item[i] != r->item) most = i;
         if (most < 0) break;
-        r->because[r->because_n++] = item[most];
-        gave[most] = 0;
+        r->because[r->because_n++] = reasons->item[most];
+        reasons->gave[most] = 0;
     }
-    arena_reset(a, mark);
 }
 
 static void explain(struct kitchen *k)
 {
-    isize n = k->context.heard_n;
-    struct reasons reasons = { .k = k, .heard = arena_new(k->a, f64, k->listed * n + 1), .now = arena_new(k->a, f64, k->listed * n + 1) };
-    reasons.session = arena_alloc(k->a, (isize)sizeof *reasons.session, (isize)_Alignof(f64), k->listed + 1);
-    reasons.next = arena_room(k->a, i16, k->listed + 1);
-    memset(reasons.first, -1, sizeof reasons.first);
-    u32 by = 0;
+    const struct context *c = &k->context;
+    isize n = c->session_n + c->heard_n;
+    struct reasons reasons = { arena_room(k->a, u32, n), arena_room(k->a, isize, c->heard_n), arena_room(k->a, f64, n), arena_new(k->a, f64, n) };
+    for (isize i = 0; i < c->session_n; i++) reasons.item[i] = c->session[i];
+    for (isize i = 0; i < c->heard_n; i++) {
+        reasons.item[c->session_n + i] = c->heard[i].item;
+        reasons.same[i] = c->session_n - 1;
+        while (reasons.same[i] >= 0 && c->session[reasons.same[i]] != c->heard[i].item) reasons.same[i]--;
+    }
     for (isize i = 0; i < k->listed; i++) {
-        reasons.listed |= (u64)1 << (k->list[i].item & 63);
-        reasons.next[i] = reasons.first[k->list[i].item % CHAINS];
-        reasons.first[k->list[i].item % CHAINS] = (i16)i;
-        for (u8 r = 0; r < RECOMMENDERS; r++) by |= (u32)(k->list[i].parts[r] > 0) << r;
-    }
-    for (isize set = 0; set < k->near_sets && (by >> RECOMMENDER_SESSION & 1); set++)
-        sknn_shares(&k->near[set], reasons.listed, &reasons, session_gave);
-    for (u8 r = 0; r < RECOMMENDERS; r++) {
-        if (!(by >> r & 1) || (!table_of[r] && r != RECOMMENDER_ALS)) continue;
-        if (table_of[r]) table_gave(&reasons, r);
-        else factors_gave(&reasons);
-        add_gifts(&reasons, r);
-    }
-    for (isize i = 0; i < k->listed; i++)
         if (k->list[i].parts[RECOMMENDER_QUIZ] > 0)
             k->list[i].answer = (u8)(1 + quiz_reason(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->list[i].item));
-    for (isize i = 0; i < k->listed; i++)
-        name_reasons(&k->context, &k->list[i], reasons.session[i], reasons.heard + i * n, k->a);
+        name_reasons(k, &k->list[i], &reasons);
+    }
 }
 
 /* How near the people were who brought it. */
@@ -867,8 +873,8 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     k.list = arena_new(a, struct recommended, query->limit + 1);
     *out = k.list;
     if (!model || query->limit == 0) return 0;
-    k.known = tally_new(a, 4 * max_isize(DRAW_FIRST, 2 * query->limit));
-    k.candidates = arena_room(a, struct candidate, (k.known.mask + 1) / 2 + 1);
+    k.pool = pool_new(a, LIKELY_FOUND, query->unexplained);
+    k.groups = arena_alloc(a, (isize)sizeof *k.groups, (isize)_Alignof(u32), query->group ? query->limit + 1 : 0);
     context_read(&k.context, model, query, a);
 
     serve_tier(&k, query->mix, query->mix_n, false);

@@ -38,6 +38,9 @@ struct factors { isize d; f64 alpha; f32 *items, *gram; };
 /* Hashes of "name=value", ascending, and the items of each (goods.c). */
 struct facets { isize n; u64 *hash; u32 *from, *items; };
 
+enum { PLACE_FAR = 255 };
+struct session { u32 from; f32 weight; };
+
 /* Sessions are numbered anew, newest first, so that an ascending posting list is newest first. */
 struct model {
     arena arena;
@@ -47,9 +50,10 @@ struct model {
     _Atomic(const struct model *) fresh;        /* sessions since (fresh.c): what session kNN asks of it, no more; null: none */
     u32 *session_from;              /* sessions + 1: where a session's items start */
     u32 *session_items;             /* distinct, in the order of their last appearance */
-    f32 *session_weight;            /* what age and length leave of it */
+    struct session *sessions;       /* the same, and what age and length leave of it: where it is asked, both are read at once */
     u32 *posting_from;              /* items + 1 */
     u32 *postings;                  /* sessions that hold the item, newest first, capped */
+    u8 *posting_place;              /* where in that session it stands; PLACE_FAR: there or further on */
     f32 *idf;
     f32 *again;                     /* by item: how often it is looked at twice running, 1 for as often as any; null: nothing ever is */
     struct table tables[TABLES];
@@ -63,8 +67,8 @@ struct model {
     f32 *ranked[RANKINGS];                      /* the same by item */
     struct local *locals; isize locals_n;       /* stores by hash, then countries */
     struct mixed *mixes; isize mixes_n;         /* measured */
-    f64 position_weight[CONTEXT_MAX];           /* by how many items ago */
-    f64 distance_weight[DISTANCE_MAX + 1];      /* by how far apart in the neighbour */
+    f32 position_weight[CONTEXT_MAX];           /* by how many items ago */
+    f32 distance_weight[2 * DISTANCE_MAX + 1];  /* by how far apart in the neighbour, from that far before to that far behind */
 };
 
 static inline bool model_is_content(const struct model *m, u32 item)
@@ -205,19 +209,78 @@ static inline void tally_add(struct tally *t, u32 item, f64 score)
 struct tally quiz_score(const struct model *m, const u64 *facets, isize n, bool content, arena *a);
 isize quiz_reason(const struct model *m, const u64 *facets, isize n, u32 item);
 
-/* A session like the one asked about. `shared` has bit p when it holds the item of p items ago;
- * `anchor` is where in the neighbour the latest of these stands, `ago` its p. */
-struct neighbour { u32 session, shared; f64 similarity; u32 anchor, ago; };
+/* ---- what may be listed (pool.c) ------------------------------------------------------------- */
+
+/* What something of the person's gave an item by way of one recommender. `from`: gift_from; `before`: the one before it of the same
+ * item, counted from 1. */
+struct gift { f32 much; u32 before, from; };
+/* who: of a session items ago, else of heard. */
+static inline u32 gift_from(u8 by, isize who) { return (u32)by << 16 | (u32)who; }
+
+/* The rows of a table: an item each, found by item, and a column of scores for each recommender that adds up what it finds. Arrays have
+ * room for whole blocks. */
+enum { POOL_BLOCK = 32 };
+enum row_state { ROW_ASKED = 1, ROW_ELIGIBLE = 2, ROW_PLACED = 4, ROW_NAMED = 8 };
+struct pool {
+    arena *a;
+    u32 *slots; isize mask;                             /* row + 1 */
+    isize n, cap;
+    u32 *item, *gifts;                                  /* by row; gifts: the last one, counted from 1; 0: none */
+    u8 *state;
+    f32 *column[RECOMMENDERS]; isize columns;
+    struct gift *gift; isize gift_n, gift_cap;
+    bool silent;                                        /* nobody asks who gave what */
+};
+struct pool pool_new(arena *a, isize expected, bool silent);
+void pool_forget(struct pool *p);                       /* who gave what */
+isize pool_open(struct pool *p);                        /* one more column, of zeros */
+void pool_room(struct pool *p, isize rows);             /* for so many more rows and gifts */
+isize pool_row(struct pool *p, u32 item);               /* makes it where it is not there */
+isize pool_find(const struct pool *p, u32 item);        /* -1: not there */
+
+/* What adding takes, where the compiler sees that nothing else writes it. Between pool_adding and pool_added. */
+struct adding { u32 *slots, *item, *gifts; f32 *score; struct gift *gift; u32 mask, n, gift_n; };
+struct adding pool_adding(const struct pool *p, isize column);
+void pool_added(struct pool *p, isize column, const struct adding *adding);
+static inline u32 item_hash(u32 item) { return (item * 2654435761U) >> 7; }
+static inline void pool_add(struct adding *to, u32 item, f32 much, u32 from)
+{
+    u32 i = item_hash(item) & to->mask, row;
+    while ((row = to->slots[i]) && to->item[row - 1] != item) i = (i + 1) & to->mask;
+    f32 was = 0;
+    u32 before = 0;
+    if (row) {
+        was = to->score[row - 1];
+        before = to->gifts[row - 1];
+    } else {
+        to->slots[i] = row = ++to->n;
+        to->item[row - 1] = item;
+    }
+    to->score[row - 1] = was + much;
+    to->gifts[row - 1] = before;
+    if (!to->gift) return;
+    to->gift[to->gift_n] = (struct gift){ much, before, from };
+    to->gifts[row - 1] = ++to->gift_n;
+}
+
+/* Scores by row or by item, drawn highest first, of equal ones the lowest item: the most of each block of them is kept, so that a
+ * draw looks at those, at one block, and at no more. `item` null: the place is the item. Scores are taken out as they are drawn. */
+struct heights { f32 *at, *tallest; isize blocks; const u32 *item; };
+struct heights heights_of(f32 *at, isize n, const u32 *item, arena *a);     /* the rest of the last block is cleared */
+isize heights_top(const struct heights *h, f32 *score);                     /* its place; -1: none is above zero */
+void heights_drop(struct heights *h, isize place);
+
+/* ---- sessions like this one (sknn.c) ----------------------------------------------------------- */
+
+/* `anchor` is where in the session the latest item it shares with the one asked about stands, `ago` how many items ago that was. */
+struct neighbour { u32 session; f32 similarity; u16 anchor; u8 ago; };
 struct neighbours { const struct model *of; struct neighbour *at; isize n; };
 
 /* `items`: what the session asked about holds, latest first, distinct. The `wanted` likest, or as many as there are. */
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a);
-/* Every item of the neighbours but `latest`, scored, in no order. `sets` of neighbours: a model's and its fresh part's. m says what
- * is content. */
-struct tally sknn_score(const struct model *m, const struct neighbours *near, isize sets, u32 latest, bool content, arena *a);
-/* The same scores in their parts: what each neighbour gives each of its items, by way of the item
- * of `ago` items ago. For reasons. `wanted` has the bit of an item's last six bits for each item to be told of. */
-void sknn_shares(const struct neighbours *near, u64 wanted, void *ctx,
-                 void (*gave)(void *ctx, u32 item, isize ago, f64 score));
+/* Adds to the column what the neighbours give each of their items. m says what is content. */
+void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column);
+/* How many that is at most. */
+isize sknn_most(const struct neighbours *near);
 
 #endif

@@ -107,7 +107,7 @@ static void build_sessions(struct build *b, i64 now_ms)
     u32 *seen_in = arena_new(&b->scratch, u32, (isize)m->items + 1);
     u32 *kept = arena_new(&b->scratch, u32, b->n + 1);
     m->session_from = arena_new(&m->arena, u32, b->sessions + 1);
-    m->session_weight = arena_new(&m->arena, f32, b->sessions + 1);
+    m->sessions = arena_new(&m->arena, struct session, b->sessions + 1);
     b->fresh = arena_new(&b->scratch, f64, b->sessions + 1);
     isize used = 0;
     for (isize s = 0; s < b->sessions; s++) {
@@ -116,7 +116,8 @@ static void build_sessions(struct build *b, i64 now_ms)
         i64 age_ms = now_ms - span.last_ms;
         used += n;
         m->session_from[s + 1] = (u32)used;
-        m->session_weight[s] = (f32)(faded(age_ms, m->options.session_decay_days) / pow((f64)n, m->options.session_length));
+        m->sessions[s].weight = (f32)(faded(age_ms, m->options.session_decay_days) / pow((f64)n, m->options.session_length));
+        m->sessions[s + 1].from = (u32)used;
         b->fresh[s] = faded(age_ms, m->options.cooc_decay_days) * (span.basket ? basket_weight : 1);
     }
     m->session_items = arena_new(&m->arena, u32, used + 1);
@@ -130,12 +131,14 @@ static void build_postings(struct build *b)
     isize items = (isize)m->items, entries = (isize)m->session_from[b->sessions];
     b->full_from = arena_new(&b->scratch, u32, items + 2);
     b->full = arena_new(&b->scratch, u32, entries + 1);
+    u8 *place = arena_new(&b->scratch, u8, entries + 1);
     for (isize i = 0; i < entries; i++) b->full_from[m->session_items[i] + 1]++;
     for (isize i = 0; i < items; i++) b->full_from[i + 1] += b->full_from[i];
     u32 *at = arena_new(&b->scratch, u32, items + 1);
     for (isize s = 0; s < b->sessions; s++)
         for (u32 i = m->session_from[s]; i < m->session_from[s + 1]; i++) {
             u32 item = m->session_items[i];
+            place[b->full_from[item] + at[item]] = (u8)min_isize(i - m->session_from[s], PLACE_FAR);
             b->full[b->full_from[item] + at[item]++] = (u32)s;
         }
 
@@ -148,9 +151,12 @@ static void build_postings(struct build *b)
         m->card.items += in > 0;
     }
     m->postings = arena_new(&m->arena, u32, (isize)m->posting_from[items] + 1);
-    for (isize i = 0; i < items; i++)
-        memcpy(m->postings + m->posting_from[i], b->full + b->full_from[i],
-               (size_t)(m->posting_from[i + 1] - m->posting_from[i]) * sizeof *m->postings);
+    m->posting_place = arena_new(&m->arena, u8, (isize)m->posting_from[items] + 1);
+    for (isize i = 0; i < items; i++) {
+        size_t n = m->posting_from[i + 1] - m->posting_from[i];
+        memcpy(m->postings + m->posting_from[i], b->full + b->full_from[i], n * sizeof *m->postings);
+        memcpy(m->posting_place + m->posting_from[i], place + b->full_from[i], n);
+    }
 }
 
 /* A rate of few looks is pulled towards that of all. */
@@ -243,8 +249,9 @@ static void build_rankings(struct build *b, i64 now_ms)
 
 void model_ask_anew(struct model *m)
 {
-    for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = exp(-(f64)i / m->options.position_decay);
-    for (isize i = 0; i <= DISTANCE_MAX; i++) m->distance_weight[i] = exp(-(f64)i / m->options.distance_decay);
+    for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = (f32)exp(-(f64)i / m->options.position_decay);
+    for (isize i = 0; i <= DISTANCE_MAX; i++)
+        m->distance_weight[DISTANCE_MAX - i] = m->distance_weight[DISTANCE_MAX + i] = (f32)exp(-(f64)i / m->options.distance_decay);
 }
 
 static void step_done(const struct model *m)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bench: what a question to session kNN costs, and what training costs.
- * Why it matters: the first is on the way of every answer, the second takes a core from the shop for as long as it lasts.
- * Budget: p99 of session kNN 66 us on the toy sessions and 300 us on ten times as many; EASE on 5,000 items 8 s; a round of
- * iALS beside the same machine's sgemm in the same run. Sessions are made: as many, as long and as skewed as the toy file's. */
+ * bench: what a question to session kNN costs, what a whole row costs, and what training costs.
+ * Why it matters: the first two are on the way of every answer, the third takes a core from the shop for as long as it lasts.
+ * Budget: p99 of session kNN 66 us on the toy sessions and 300 us on ten times as many; a row of the usual mix 20 us; EASE on
+ * 5,000 items 8 s; a round of iALS beside the same machine's sgemm in the same run. Sessions are made: as many, as long and as
+ * skewed as the toy file's. The row is asked of a shop as bench/shop.c makes it, as its requests ask for it.
+ *
+ *   recommend_bench [rows [HOW_MANY]]        all of it; rows alone, for callgrind too, and what they were, in one number */
 #include <cblas.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +14,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "recommend/inside.h"
 
 enum { ITEMS = 15000, TOY_SESSIONS = 17000, QUESTIONS = 3000 };
@@ -72,6 +76,105 @@ static void session_knn(const char *name, u32 sessions)
     model_free(m);
 }
 
+/* ---- a row ------------------------------------------------------------------------------------- */
+
+/* As bench/shop.c: everybody has a corner of the shop and goes less often the further from it; an item in eleven is sold out. */
+enum { PEOPLE = 100000, WARES = 20000, CORNER = 400, EVENTS = 1040000, PAST_MOST = 32, CATEGORIES = 100 };
+struct past { struct history_entry at[PAST_MOST]; isize n; };
+struct shop { struct past *people; u32 category[WARES + 1]; bool sold_out[WARES + 1]; };
+
+static u32 ware_of(struct rng *rng, u32 person)
+{
+    f64 far = rng_unit(rng);
+    return 1 + (u32)(((u64)(person * 2654435761U) + (u64)(far * far * CORNER)) % WARES);
+}
+
+static void past_add(struct past *past, struct history_entry e)
+{
+    if (past->n < PAST_MOST) past->at[past->n++] = e;
+}
+
+/* Fifteen of twenty events deal with an item, an order with two; the rest are pages. Each has its millisecond. */
+static isize make_shop(struct rng *rng, struct shop *shop, struct interaction *at)
+{
+    isize n = 0;
+    u32 orders = PEOPLE;
+    for (u32 i = 1; i <= WARES; i++) {
+        shop->category[i] = 1 + (i - 1) * CATEGORIES / WARES * 10 + (i - 1) % 10;
+        shop->sold_out[i] = (i - 1) % 11 == 0;
+    }
+    for (u32 e = 0; e < EVENTS; e++) {
+        u32 person = rng_below(rng, PEOPLE), kind = e % 20;
+        struct past *past = &shop->people[person];
+        if (kind == 0) orders++;
+        for (u32 k = 0; k < (kind == 0 ? 2u : kind < 3 || (kind >= 5 && kind <= 8) ? 0u : 1u); k++) {
+            u32 item = ware_of(rng, person);
+            bool added = kind == 3 || kind == 4;
+            past_add(past, (struct history_entry){ .at_ms = e / 20, .quantity = 1, .item = item,
+                                                   .type = kind == 0 ? EVENT_PRODUCT_PURCHASED : added ? EVENT_PRODUCT_ADDED : EVENT_PRODUCT_VIEWED });
+            at[n++] = (struct interaction){ kind == 0 ? orders : person, item, e / 20, person + 1,
+                                            kind == 0 ? INTERACTION_PURCHASED : added ? INTERACTION_ADDED : INTERACTION_VIEWED,
+                                            kind == 0 ? 5 : added ? 3 : 1, 0 };
+        }
+        if (kind < 3 || (kind >= 5 && kind <= 8)) past_add(past, (struct history_entry){ .at_ms = e / 20, .type = EVENT_PAGE_VIEWED });
+    }
+    return n;
+}
+
+static bool is_in_stock(void *ctx, u32 item)
+{
+    const struct shop *shop = ctx;
+    return !shop->sold_out[item];
+}
+
+static u32 category_of(void *ctx, isize grouping, u32 item)
+{
+    const struct shop *shop = ctx;
+    return grouping == 0 ? shop->category[item] : 0;
+}
+
+static void rows(isize asked)
+{
+    struct rng rng = rng_seed(9);
+    struct shop *shop = mem_new(sizeof *shop);
+    shop->people = mem_new(PEOPLE * (isize)sizeof *shop->people);
+    struct interaction *at = mem_new(EVENTS * (isize)sizeof *at);
+    struct recommend_options o = recommend_defaults();
+    o.only = RECOMMENDERS_ALWAYS;
+    struct model *m = model_build(at, make_shop(&rng, shop, at), WARES + 1, EVENTS / 20, &o, NULL);
+    mem_free(at);
+    f64 *took = mem_new(asked * (isize)sizeof *took), whole = cpu_seconds();
+    u64 seen = 0;
+    arena a = { 0 };
+    for (isize i = 0; i < asked; i++) {
+        u32 person = rng_below(&rng, PEOPLE);
+        struct recommend_query q = {
+            .history = shop->people[person].at, .history_n = shop->people[person].n, .product = ware_of(&rng, person), .now_ms = EVENTS / 20 + MINUTE_MS,
+            .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING }, .mix_n = 3,
+            .fallback = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS }, .fallback_n = 2, .limit = 10, .eligible = is_in_stock, .group = category_of,
+            .max_per_group = { 4 }, .ctx = shop,
+        };
+        struct recommended *list;
+        f64 start = cpu_seconds();
+        isize n = recommend(m, &q, &a, &list);
+        took[i] = (cpu_seconds() - start) * 1e6;
+        for (isize k = 0; k < n; k++) {
+            struct { u32 item, because[2]; u8 source; } r = { list[k].item, { list[k].because[0], list[k].because[1] }, list[k].source };
+            seen = hash64((str){ (const char *)&r, sizeof r }, seen);
+        }
+        arena_clear(&a);
+    }
+    whole = cpu_seconds() - whole;
+    qsort(took, (size_t)asked, sizeof *took, ascending);
+    printf("recommend.row %.1f us of CPU (p50 %.0f, p99 %.0f), of %td; session, cooc, trending, ten of them, explained; %016llx\n", whole * 1e6 / (f64)asked,
+           took[asked / 2], took[asked * 99 / 100], asked, (unsigned long long)seen);
+    arena_fini(&a);
+    mem_free(took);
+    model_free(m);
+    mem_free(shop->people);
+    mem_free(shop);
+}
+
 static f64 sgemm_gflops(void)
 {
     enum { N = 1024 };
@@ -122,9 +225,11 @@ static void training(void)
     mem_free(at);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     algebra_start();
+    rows(argc > 2 ? atoi(argv[2]) : 20000);
+    if (argc > 1) return 0;
     session_knn("session_knn", TOY_SESSIONS);
     session_knn("session_knn_10x", 10 * TOY_SESSIONS);
     training();

@@ -2,16 +2,16 @@
  *
  * sknn.c - sessions like this one, and what else they held.
  *
- * V-SkNN (Ludewig and Jannach 2018) with the exponential decays of STAN (Garg et al. 2019) and the
- * walk of VMIS-kNN (Kersbergen, Sprangers and Schelter 2022):
+ * V-SkNN (Ludewig and Jannach 2018) with the exponential decays of STAN (Garg et al. 2019), kept in the index of
+ * VMIS-kNN (Kersbergen, Sprangers and Schelter 2022):
  *
  *   similarity(n) = age(n) * sum over shared items of w(p),  p items ago, w(p) = exp(-p / position_decay)
  *   score(i)      = sum over neighbours with i of similarity * w(p*) * exp(-distance / 5) * idf(i)
  *
- * p* is the latest shared item and `distance` how far i stands from it in the neighbour. The posting
- * lists of the session's items are merged; all run newest first, so the merge meets sessions newest
- * first with all their shared items at once, and stops after sessions_per_item of them. No table over
- * all sessions is needed: the cost is what is met, however large the shop.
+ * p* is the latest shared item and `distance` how far i stands from it in the neighbour. Of the sessions that hold any item of this
+ * one the newest sessions_per_item are met, found by number in a small hash table; a posting says where in the session its item
+ * stands, so the first list that names a session, the latest item's, names p* and its place too. No table over all sessions is
+ * needed: the cost is what is met, however large the shop.
  *
  * Only the latest item is left out. One next click in three goes back to an item seen earlier in
  * the session; to hide those costs more than half of all hits. */
@@ -37,145 +37,165 @@ struct tally tally_grown(struct tally t)
     return bigger;
 }
 
-/* Where in the neighbour's items the latest shared one stands, and how recent that is for us. */
-static void find_anchor(const struct model *m, struct neighbour *near, const u32 *items)
+/* Posting lists by the place of their item, each ascending: newest first. */
+struct lists_met { struct { const u32 *next, *end; } at[CONTEXT_MAX]; isize n; };
+
+/* Sessions below the number given back are at most `left`: the newest of all. Where more are ahead, each list is read no further than its
+ * share of them, so some are left for the next time; at least one session is below. */
+static u32 met_until(const struct lists_met *lists, isize left)
 {
-    near->ago = (u32)__builtin_ctz(near->shared);
-    u32 from = m->session_from[near->session], to = m->session_from[near->session + 1], at = from;
-    while (at < to && m->session_items[at] != items[near->ago]) at++;
-    assert(at < to);                                    /* a posting names only sessions that hold its item */
-    near->anchor = at - from;
+    isize ahead = 0, some = 0;
+    for (isize p = 0; p < lists->n; p++) {
+        ahead += lists->at[p].end - lists->at[p].next;
+        some += lists->at[p].next < lists->at[p].end;
+    }
+    if (ahead <= left) return UINT32_MAX;
+    isize each = left / some;
+    u32 until = UINT32_MAX;
+    for (isize p = 0; p < lists->n; p++) {
+        if (lists->at[p].end - lists->at[p].next <= each) continue;
+        u32 session = lists->at[p].next[each] + (each == 0);
+        until = session < until ? session : until;
+    }
+    return until;
 }
 
-/* Posting lists that are being merged, by the place of their item. In the queue stand the next session of each, above its list's place,
- * falling: the newest is the last. */
-struct merge { struct { const u32 *next, *end; } lists[CONTEXT_MAX]; u64 queue[CONTEXT_MAX]; isize n; };
-enum { PLACE_BITS = 8 };
-
-static void merge_put(struct merge *g, isize place)
+/* A number that k of n reach and no more; where many stand at the k-th, that, and `reach` says how many there are. None is below zero. They
+ * are counted by where between the least and the most they stand, then those where the k-th is, until it is known; they are moved about. */
+static i32 bar_of(i32 *at, isize n, isize k, isize *reach)
 {
-    if (g->lists[place].next == g->lists[place].end) return;
-    u64 key = (u64)*g->lists[place].next << PLACE_BITS | (u64)place;
-    isize i = g->n++;
-    for (; i > 0 && g->queue[i - 1] < key; i--) g->queue[i] = g->queue[i - 1];
-    g->queue[i] = key;
+    enum { PARTS = 256 };
+    for (isize above = 0;;) {
+        i32 low = INT32_MAX, most = 0;
+        for (isize i = 0; i < n; i++) {
+            low = at[i] < low ? at[i] : low;
+            most = at[i] > most ? at[i] : most;
+        }
+        int shift = 0;
+        while ((most - low) >> shift >= PARTS) shift++;
+        u32 count[PARTS] = { 0 };
+        for (isize i = 0; i < n; i++) count[(at[i] - low) >> shift]++;
+        isize part = PARTS, here = 0, kept = 0;
+        while (here < k) here += count[--part];
+        i32 bar = low + (i32)(part << shift);
+        *reach = above + here;
+        if (here == k || shift == 0) return bar;
+        above += here - count[part];
+        k -= here - count[part];
+        for (isize i = 0; i < n; i++) {
+            i32 is = at[i];
+            at[kept] = is;
+            kept += (is - low) >> shift == part;
+        }
+        n = kept;
+    }
 }
 
-static u32 merge_session(const struct merge *g) { return (u32)(g->queue[g->n - 1] >> PLACE_BITS); }
-
-static isize merge_take(struct merge *g)
-{
-    isize place = (isize)(g->queue[--g->n] & ((1 << PLACE_BITS) - 1));
-    g->lists[place].next++;
-    merge_put(g, place);
-    return place;
-}
-
-/* Keeps the `wanted` likest where they stand, of the equally like the newest; `alike` has the likenesses, to be moved about. */
-static isize likest(struct neighbour *met, isize n, f32 *alike, isize wanted)
+/* Keeps the `wanted` likest where they stand, of the equally like the newest. Floats not below zero are ordered as their bits are. */
+static isize likest(struct neighbour *met, isize n, isize wanted, arena *a)
 {
     if (n <= wanted) return n;
-    f32 least = largest(alike, n, wanted);
-    isize kept = 0, equals = wanted;
-    for (isize i = 0; i < n; i++) equals -= (f32)met[i].similarity > least;
+    i32 *some = arena_room(a, i32, n);
+    isize reach, kept = 0, equal = 0;
+    for (isize i = 0; i < n; i++) memcpy(&some[i], &met[i].similarity, sizeof *some);
+    i32 bar = bar_of(some, n, wanted, &reach);
+    f32 least;
+    memcpy(&least, &bar, sizeof least);
+    u32 oldest = UINT32_MAX;
+    if (reach > wanted) {                               /* many stand at the bar: the newest of them */
+        for (isize i = 0; i < n; i++) {
+            some[equal] = INT32_MAX - (i32)met[i].session;
+            equal += met[i].similarity <= least && met[i].similarity >= least;
+        }
+        oldest = (u32)(INT32_MAX - bar_of(some, equal, wanted - (reach - equal), &reach));
+    }
     for (isize i = 0; i < n; i++) {
-        f32 is = (f32)met[i].similarity;
-        if (is >= least && (is > least || equals-- > 0)) met[kept++] = met[i];
+        struct neighbour is = met[i];
+        met[kept] = is;
+        kept += is.similarity > least || (is.similarity >= least && is.session <= oldest);
     }
     return kept;
 }
 
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
 {
-    struct merge g = { .n = 0 };
+    struct lists_met lists = { .n = min_isize(n, m->options.session_items) };
     isize longest = 0;
-    for (isize p = 0; p < min_isize(n, m->options.session_items); p++) {
-        if (items[p] >= m->items) continue;
-        g.lists[p].next = m->postings + m->posting_from[items[p]];
-        g.lists[p].end = m->postings + m->posting_from[items[p] + 1];
-        longest += g.lists[p].end - g.lists[p].next;
-        merge_put(&g, p);
+    for (isize p = 0; p < lists.n; p++) {
+        bool known = items[p] < m->items;
+        lists.at[p].next = m->postings + (known ? m->posting_from[items[p]] : 0);
+        lists.at[p].end = m->postings + (known ? m->posting_from[items[p] + 1] : 0);
+        longest += lists.at[p].end - lists.at[p].next;
     }
-    isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0;
+    isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0, slots = 64;
+    while (slots < 2 * most) slots *= 2;
+    u32 *slot = arena_new(a, u32, slots), mask = (u32)slots - 1;
     struct neighbour *met = arena_room(a, struct neighbour, most + 1);
-    /* Sessions lie all over the memory: what is read of each is sent for before, so that the waits are one wait. */
-    while (g.n > 0 && met_n < most) {
-        struct neighbour *near = &met[met_n];
-        *near = (struct neighbour){ .session = merge_session(&g) };
-        while (g.n > 0 && merge_session(&g) == near->session) {
-            isize place = merge_take(&g);
-            near->shared |= 1U << place;
-            near->similarity += m->position_weight[place];
+    for (u32 until = 0; met_n < most && until < UINT32_MAX;) {
+        until = met_until(&lists, most - met_n);
+        for (isize p = 0; p < lists.n; p++) {
+            const u32 *next = lists.at[p].next, *end = lists.at[p].end;
+            const u8 *place = m->posting_place + (next - m->postings);
+            f32 weight = m->position_weight[p];
+            for (; next < end && *next < until; next++, place++) {
+                u32 session = *next, i = item_hash(session) & mask, at;
+                while ((at = slot[i]) && met[at - 1].session != session) i = (i + 1) & mask;
+                if (at) { met[at - 1].similarity += weight; continue; }
+                __builtin_prefetch(&m->sessions[session]);
+                met[met_n++] = (struct neighbour){ session, weight, *place, (u8)p };
+                slot[i] = (u32)met_n;
+            }
+            lists.at[p].next = next;
         }
-        __builtin_prefetch(&m->session_weight[near->session]);
-        met_n++;
     }
-    f32 *alike = arena_room(a, f32, met_n + 1);
-    for (isize i = 0; i < met_n; i++) {
-        met[i].similarity *= (f64)m->session_weight[met[i].session];
-        alike[i] = (f32)met[i].similarity;
+    assert(met_n <= most);
+    for (isize i = 0; i < met_n; i++) met[i].similarity *= m->sessions[met[i].session].weight;
+    struct neighbours out = { m, met, likest(met, met_n, wanted, a) };
+    for (isize i = 0; i < out.n; i++) __builtin_prefetch(&m->session_items[m->sessions[met[i].session].from]);
+    for (isize i = 0; i < out.n; i++) {                 /* a posting names only sessions that hold its item */
+        const u32 *held = m->session_items + m->sessions[met[i].session].from;
+        while (met[i].anchor >= PLACE_FAR && held[met[i].anchor] != items[met[i].ago]) met[i].anchor++;
     }
-    struct neighbours out = { m, met, likest(met, met_n, alike, wanted) };
-    for (isize i = 0; i < out.n; i++) __builtin_prefetch(&m->session_from[out.at[i].session]);
-    for (isize i = 0; i < out.n; i++) __builtin_prefetch(&m->session_items[m->session_from[out.at[i].session]]);
-    for (isize i = 0; i < out.n; i++) find_anchor(m, &out.at[i], items);
     return out;
 }
 
 /* The part of a neighbour that is read: up to DISTANCE_MAX items either side of where it meets us.
  * A basket of a hundred lines is not a hundred times as telling, and would cost so. */
-struct stretch { const u32 *items; isize from, to, at; f64 weight; };
+struct stretch { const u32 *items; const f32 *distance; isize n; f32 weight; };
 
 static struct stretch stretch_of(const struct model *m, const struct neighbour *near)
 {
-    u32 from = m->session_from[near->session];
-    isize held = (isize)(m->session_from[near->session + 1] - from), at = (isize)near->anchor;
+    const struct session *s = &m->sessions[near->session];
+    isize held = (isize)(s[1].from - s->from), at = (isize)near->anchor, from = max_isize(0, at - DISTANCE_MAX);
     return (struct stretch){
-        m->session_items + from, max_isize(0, at - DISTANCE_MAX), min_isize(held, at + DISTANCE_MAX + 1), at,
+        m->session_items + s->from + from, m->distance_weight + DISTANCE_MAX - at + from, min_isize(held, at + DISTANCE_MAX + 1) - from,
         near->similarity * m->position_weight[near->ago],
     };
 }
 
-static f64 stretch_score(const struct model *m, const struct stretch *s, isize j)
+isize sknn_most(const struct neighbours *near)
 {
-    isize distance = j < s->at ? s->at - j : j - s->at;
-    return s->weight * m->distance_weight[distance] * (f64)m->idf[s->items[j]];
+    isize most = 0;
+    for (isize i = 0; i < near->n; i++) most += stretch_of(near->of, &near->at[i]).n;
+    return most;
 }
 
-struct tally sknn_score(const struct model *m, const struct neighbours *near, isize sets, u32 latest, bool content, arena *a)
+void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column)
 {
-    isize most = 0, items = 0;
-    for (isize set = 0; set < sets; set++) {
-        items += near[set].of->card.items;
-        for (isize i = 0; i < near[set].n; i++) {
-            struct stretch s = stretch_of(near[set].of, &near[set].at[i]);
-            most += s.to - s.from;
-        }
-    }
-    struct tally tally = tally_new(a, min_isize(most, items));
-    const bool contents = m->contents > 0;
-    for (isize set = 0; set < sets; set++) {
-        const struct model *of = near[set].of;
-        const f32 *idf = of->idf;
-        for (isize i = 0; i < near[set].n; i++) {
-            struct stretch s = stretch_of(of, &near[set].at[i]);
-            for (isize j = s.from; j < s.to; j++) {
-                u32 item = s.items[j];
-                if (item != latest && (contents && model_is_content(m, item)) == content)
-                    tally_add(&tally, item, s.weight * of->distance_weight[j < s.at ? s.at - j : j - s.at] * (f64)idf[item]);
-            }
-        }
-    }
-    return tally;
-}
-
-void sknn_shares(const struct neighbours *near, u64 wanted, void *ctx,
-                 void (*gave)(void *ctx, u32 item, isize ago, f64 score))
-{
-    const struct model *m = near->of;
+    const struct model *of = near->of;
+    const f32 *idf = of->idf;
+    const bool contents = m->contents > 0;              /* most shops have none: nobody looks */
+    if (content && !contents) return;
+    pool_room(pool, sknn_most(near));
+    struct adding to = pool_adding(pool, column);
     for (isize i = 0; i < near->n; i++) {
-        struct stretch s = stretch_of(m, &near->at[i]);
-        for (isize j = s.from; j < s.to; j++)
-            if (wanted >> (s.items[j] & 63) & 1) gave(ctx, s.items[j], (isize)near->at[i].ago, stretch_score(m, &s, j));
+        struct stretch s = stretch_of(of, &near->at[i]);
+        u32 by = gift_from(RECOMMENDER_SESSION, near->at[i].ago);
+        for (isize j = 0; j < s.n; j++) {
+            u32 item = s.items[j];
+            if (contents && model_is_content(m, item) != content) continue;
+            pool_add(&to, item, s.weight * s.distance[j] * idf[item], by);
+        }
     }
+    pool_added(pool, column, &to);
 }
