@@ -57,6 +57,8 @@ void print_held(struct call *call, const struct identifier *who);
 /* ---- regulations.c -------------------------------------------------------------------------- */
 /* From a job, inside an object: somebody is erased, and "id" is the receipt's. False after call_fail(). */
 bool erase_now(struct call *call, const struct erase_request *request);
+/* Every receipt, a line each. On the fold's thread. */
+void print_receipts(struct call *call, const struct fold *fold);
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);

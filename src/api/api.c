@@ -254,6 +254,12 @@ static str key_of(struct call *call)
 void recognise(struct call *call)
 {
     str email;
+    if (call->owner) {
+        call->who = WHO_ADMIN;
+        call->secret = true;
+        call->author = S("command line");
+        return;
+    }
     str key = key_of(call);
     rcu_read_begin();
     const struct book *book = atomic_load(&call->api->live->book);
@@ -263,6 +269,7 @@ void recognise(struct call *call)
         call->secret = known->secret;
         call->source_key = arena_str(call->a, known->source->key);
         call->author = arena_printf(call->a, "key %.*s", STR_FMT(known->prefix));
+        key_use(call->api, known);
     }
     rcu_read_end();
     if (known) return;
@@ -311,11 +318,10 @@ static bool reads_itself(str path)
     return false;
 }
 
-void api_handle(void *ctx, struct http_request *req)
+static void handle(struct api *api, struct http_request *req, bool owner)
 {
-    struct api *api = ctx;
     struct call *call = arena_new(req->scratch, struct call, 1);
-    *call = (struct call){ .api = api, .req = req, .a = req->scratch, .out = { .arena = req->scratch } };
+    *call = (struct call){ .api = api, .req = req, .a = req->scratch, .owner = owner, .out = { .arena = req->scratch } };
     call->w = (struct jsonw){ .out = &call->out };
     if (req->method == METHOD_OPTIONS) { preflight(call); return; }
     str path = mounted(call, req->path);
@@ -342,6 +348,9 @@ void api_handle(void *ctx, struct http_request *req)
     if (path_known) reply_problem(call, ERR_BAD_METHOD, "%.*s does not take %.*s", STR_FMT(path), STR_FMT(http_method_name(req->method)));
     else reply_problem(call, ERR_NOT_FOUND, "there is no %.*s", STR_FMT(path));
 }
+
+void api_handle(void *api, struct http_request *req) { handle(api, req, false); }
+void api_handle_owner(void *api, struct http_request *req) { handle(api, req, true); }
 
 /* ---- the small ones ------------------------------------------------------------------------------------------ */
 

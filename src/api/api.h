@@ -29,6 +29,8 @@ struct api *api_new(const struct api_options *options);
 void api_stop(struct api *api);
 void api_free(struct api *api);                         /* after the HTTP server has stopped */
 void api_handle(void *api, struct http_request *req);   /* for http_options.handle */
+/* The same for a socket that only the data folder's owner reaches: whoever asks may do all, as a secret key may. */
+void api_handle_owner(void *api, struct http_request *req);
 void api_ready(struct api *api, bool ready);            /* what /readyz says */
 struct http_server;
 void api_server(struct api *api, struct http_server *server);   /* for /metrics; may be null */
@@ -47,12 +49,6 @@ struct api_inside { struct fold *fold; const struct config *config; struct clock
 struct api_taken { isize accepted, refused, no_consent; str first_reason; };
 MUST_USE enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a, struct api_taken *out, struct diag *diag);
 MUST_USE enum err api_decide(const struct api_inside *inside, const struct json *body, i64 at_ms, arena *a, struct buf *out, struct diag *diag);
-/* What GET /v1/export/{kind} gives, all of it, a piece at a time; events and log from since_ms on. ERR_NOT_FOUND: no such kind. Not on an HTTP
- * thread. */
-MUST_USE enum err api_export(const struct api_inside *inside, str kind, i64 since_ms, void (*write)(void *ctx, str bytes), void *ctx,
-                             struct diag *diag);
-/* What POST /v1/regulations {"regulation": "export"} answers of whoever has this identifier. Not on an HTTP thread. ERR_NOT_FOUND; ERR_DISK. */
-MUST_USE enum err api_held(const struct api_inside *inside, const struct identifier *who, arena *a, struct buf *out, struct diag *diag);
 /* /v1/search's body to its answer. From any thread known to rcu; waits for nothing. */
 MUST_USE enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag);
 /* What /v1/navigation answers. */

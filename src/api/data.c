@@ -22,27 +22,59 @@ str api_key_make(arena *a, bool secret, str *prefix)
     return arena_printf(a, "%.*s_%s", STR_FMT(*prefix), text + 8);
 }
 
+static struct key_use *use_of(struct api *api, u64 key)
+{
+    for (isize i = 0; i < KEY_USES_MAX; i++) {
+        struct key_use *use = &api->key_uses[(isize)((key + (u64)i) & (KEY_USES_MAX - 1))];
+        u64 there = atomic_load_explicit(&use->key, memory_order_relaxed);
+        if (there == key) return use;
+        if (there == 0 && (atomic_compare_exchange_strong(&use->key, &there, key) || there == key)) return use;
+    }
+    return NULL;
+}
+
+/* A second is near enough, and keeps the loops from taking the line from each other with every request. */
+void key_use(struct api *api, const struct api_key *key)
+{
+    struct key_use *use = use_of(api, key->hash.lo);
+    i64 now_ms = clock_now(api->clock);
+    if (use && now_ms - atomic_load_explicit(&use->at_ms, memory_order_relaxed) >= SECOND_MS)
+        atomic_store_explicit(&use->at_ms, now_ms, memory_order_relaxed);
+}
+
+static i64 used_at(struct call *call, str prefix)
+{
+    const struct book *book = atomic_load(&call->api->live->book);
+    const struct key_use *use = NULL;
+    for (isize i = 0; i < book->keys_n && !use; i++)
+        if (str_eq(book->keys[i].prefix, prefix)) use = use_of(call->api, book->keys[i].hash.lo);
+    return use ? atomic_load_explicit(&use->at_ms, memory_order_relaxed) : 0;
+}
+
 static void answer_keys(struct call *call, struct fold *fold)
 {
     struct jsonw *w = &call->w;
     const struct definition *def;
+    bool revoked = str_eq(http_query(call->req, S("revoked"), S("")), S("true"));
     jsonw_begin(w, '{');
     jsonw_key_begin(w, "keys", '[');
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("key"), &at));) {
         const struct json *doc;
-        if (definition_published(def).len == 0
-            || json_parse(call->a, definition_published(def), &doc, NULL))
-            continue;
+        if (def->archived && !revoked) continue;
+        if (def->published == 0 || json_parse(call->a, def->revisions[def->published - 1].document, &doc, NULL)) continue;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "id", def->key);
+        jsonw_key_bool(w, "revoked", def->archived);
         jsonw_key_str(w, "kind", json_str(json_get(doc, S("kind")), S("")));
         jsonw_key_str(w, "source", json_str(json_get(doc, S("source")), S("")));
         jsonw_key_str(w, "owner", json_str(json_get(doc, S("owner")), S("")));
         jsonw_key_time(w, "created_at", def->revisions[0].at_ms);
         jsonw_key_bool(w, "paused", def->paused);
+        jsonw_key_time(w, "used_at", used_at(call, def->key));          /* since the start; null: not since then */
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
+    jsonw_key_time(w, "since", call->api->started_at_ms);
     jsonw_end(w, '}');
 }
 

@@ -331,6 +331,112 @@ static void print_diff(struct call *call, struct fold *fold)
 
 void definition_diff(struct call *call) { ask_fold(call, print_diff); }
 
+/* ---- beside files: what stands, and what they say -------------------------------------------- */
+
+/* Kind and key first, then the rest, as a file has it. */
+static const struct json *as_file(arena *a, str kind, str key, const struct json *doc)
+{
+    struct buf out = { .arena = a };
+    struct jsonw w = { .out = &out };
+    const struct json *parsed = NULL;
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "kind", kind);
+    jsonw_key_str(&w, "key", key);
+    json_each(field, doc) {
+        if (str_eq(field->key, S("kind")) || str_eq(field->key, S("key"))) continue;
+        jsonw_key(&w, field->key);
+        jsonw_value(&w, field);
+    }
+    jsonw_end(&w, '}');
+    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
+    return parsed;
+}
+
+static const struct json *standing(arena *a, const struct definition *def)
+{
+    const struct json *doc = NULL;
+    if (!def || definition_published(def).len == 0 || json_parse(a, definition_published(def), &doc, NULL)) return NULL;
+    return as_file(a, def->kind, def->key, doc);
+}
+
+/* What the file would publish: secrets that it keeps stand in it. */
+static const struct json *meant(arena *a, str kind, str key, const struct json *doc, const struct json *before)
+{
+    struct buf out = { .arena = a };
+    struct jsonw w = { .out = &out };
+    const struct json *parsed = NULL;
+    definition_print_kept(as_file(a, kind, key, doc), before, &w);
+    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
+    return parsed;
+}
+
+static str pretty(arena *a, const struct json *doc)
+{
+    struct buf out = { .arena = a };
+    if (doc) json_pretty(doc, &out);
+    return buf_str(&out);
+}
+
+static void print_compared(struct call *call, str kind, str key, const struct json *before, const struct json *after)
+{
+    struct jsonw *w = &call->w;
+    arena *a = call->a;
+    struct diff_line *lines;
+    bool same = before && after && str_eq(pretty(a, before), pretty(a, after));
+    isize n = before && after && !same ? definition_lines(a, before, after, &lines) : 0;
+    jsonw_begin(w, '{');
+    jsonw_key_str(w, "kind", kind);
+    jsonw_key_str(w, "key", key);
+    jsonw_key_str(w, "state", same ? S("same") : !before ? S("new") : !after ? S("absent") : S("differs"));
+    jsonw_key_begin(w, "lines", '[');
+    for (isize i = 0; i < n; i++) {
+        if (lines[i].op == ' ') continue;
+        jsonw_begin(w, '{');
+        jsonw_key_str(w, "op", (str){ &lines[i].op, 1 });
+        jsonw_key_str(w, "text", lines[i].text);
+        jsonw_end(w, '}');
+    }
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
+
+static bool among_sent(const struct json *list, const struct definition *def)
+{
+    json_each(doc, list)
+        if (str_eq(json_get_str(doc, "kind"), def->kind) && str_eq(json_get_str(doc, "key"), def->key)) return true;
+    return false;
+}
+
+static void print_comparison(struct call *call, struct fold *fold)
+{
+    const struct json *list = json_get(call->body, S("definitions"));
+    const struct definition *def;
+    struct jsonw *w = &call->w;
+    jsonw_begin(w, '{');
+    jsonw_key_begin(w, "definitions", '[');
+    json_each(doc, list) {
+        str kind = json_get_str(doc, "kind"), key = json_get_str(doc, "key");
+        const struct json *before = standing(call->a, definition_find(fold_definitions(fold), kind, key));
+        print_compared(call, kind, key, before, meant(call->a, kind, key, doc, before));
+    }
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S(""), &at));) {
+        if (definition_published(def).len == 0 || definition_is_hidden(def->kind, def->key) || among_sent(list, def)) continue;
+        print_compared(call, def->kind, def->key, standing(call->a, def), NULL);
+    }
+    jsonw_end(w, ']');
+    jsonw_end(w, '}');
+}
+
+/* {"definitions": [documents]}: of each whether what is published says the same, and what is published and not among them. */
+void definitions_compare(struct call *call)
+{
+    bool whole = json_is(json_get(call->body, S("definitions")), JSON_ARR);
+    json_each(doc, json_get(call->body, S("definitions")))
+        whole &= json_is(doc, JSON_OBJ) && !definition_is_hidden(json_get_str(doc, "kind"), json_get_str(doc, "key"));
+    if (whole) ask_fold(call, print_comparison);
+    else reply_problem(call, ERR_BAD_INPUT, "expected {\"definitions\": [{\"kind\", \"key\", …}]}");
+}
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* Sources and settings say what may be kept of people, connectors what leaves: an admin's. */

@@ -14,6 +14,7 @@ enum { EXPORT_AT_ONCE = 500, EXPORT_ROWS_MAX = 100000, EXPORT_BYTES_MAX = 256 <<
 struct exporting {
     const struct kind *kind;
     isize next, left;               /* of state: the last id printed; of the log: the last entry read */
+    isize through;                  /* of the log: nothing after this entry; 0: all */
     i64 since_ms;                   /* of the log: records of that instant or later */
     bool more;
     arena a;                        /* one record */
@@ -197,6 +198,13 @@ static void export_definitions(struct call *call, struct fold *fold, struct expo
     x->more = definition_by_id(fold_definitions(fold), (u32)x->next + 1) != NULL;
 }
 
+/* Receipts of erasures and suppressions: whom by a keyed hash alone, so that the list can lie outside of the folder and its copies. */
+static void export_erasures(struct call *call, struct fold *fold, struct exporting *x)
+{
+    print_receipts(call, fold);
+    x->more = false;
+}
+
 /* ---- from the log ----------------------------------------------------------------------------- */
 
 static void export_events(struct call *call, const struct record *record, struct exporting *x)
@@ -226,6 +234,7 @@ static const struct kind {
     { S_INIT("products"), export_products, NULL }, { S_INIT("people"), export_people, NULL },
     { S_INIT("orders"), export_orders, NULL },     { S_INIT("definitions"), export_definitions, NULL },
     { S_INIT("events"), NULL, export_events },     { S_INIT("log"), NULL, export_log },
+    { S_INIT("erasures"), export_erasures, NULL },
 };
 
 static const struct kind *kind_named(str name)
@@ -248,6 +257,8 @@ static enum err page_of_log(struct call *call, struct exporting *x, struct diag 
         if (!found) return ERR_OK;
         if (record.at_ms >= x->since_ms) x->kind->records(call, &record, x);
         x->next = (isize)record.first + record.entries_n - 1;
+        x->more = x->through == 0 || x->next < x->through;
+        if (!x->more) return ERR_OK;
     }
     return ERR_OK;
 }
@@ -266,7 +277,8 @@ static enum err export_page(struct call *call, struct exporting *x, struct diag 
     return ERR_OK;
 }
 
-/* At most limit rows (100,000; the log by whole records); when there are more the last line is {"next": "…"}, for ?after=. */
+/* At most limit rows (100,000; the log by whole records, up to the one that ends with ?through=); when there are more the last line is
+ * {"next": "…"}, for ?after=. */
 static void export(struct call *call)
 {
     struct exporting *x = call->own;
@@ -286,7 +298,7 @@ void export_get(struct call *call)
     i64 after;
     x->kind = kind_named(call->params[0]);
     if (!x->kind) {
-        reply_problem(call, ERR_NOT_FOUND, "products, people, orders, definitions, events and log can be exported");
+        reply_problem(call, ERR_NOT_FOUND, "products, people, orders, definitions, events, log and erasures can be exported");
         return;
     }
     str since = http_query(call->req, S("since"), S(""));
@@ -294,25 +306,8 @@ void export_get(struct call *call)
     x->left = query_limit(call, EXPORT_ROWS_MAX, EXPORT_ROWS_MAX);
     if (str_to_i64(http_query(call->req, S("after"), S("")), &after))
         x->next = (isize)max_i64(min_i64(after, INT64_MAX - 1), 0);
+    i64 through;
+    if (str_to_i64(http_query(call->req, S("through"), S("")), &through)) x->through = (isize)max_i64(min_i64(through, INT64_MAX - 1), 0);
     call->own = x;
     ask_jobs(call, export);
-}
-
-enum err api_export(const struct api_inside *inside, str kind, i64 since_ms, void (*write)(void *ctx, str bytes), void *ctx, struct diag *diag)
-{
-    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
-    struct exporting x = { .kind = kind_named(kind), .since_ms = since_ms, .left = INT64_MAX };
-    if (!x.kind) return diag_set(diag, ERR_NOT_FOUND, "products, people, orders, definitions, events and log can be exported");
-    arena a = { 0 };
-    enum err err;
-    do {
-        struct call call = { .api = &api, .a = &a, .out = { .arena = &a } };
-        call.w.out = &call.out;
-        err = export_page(&call, &x, diag);
-        if (!err) write(ctx, buf_str(&call.out));
-        arena_clear(&a);
-    } while (!err && x.more);
-    arena_fini(&a);
-    arena_fini(&x.a);
-    return err;
 }

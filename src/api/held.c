@@ -99,14 +99,3 @@ void print_held(struct call *call, const struct identifier *who)
     call->context = before;
     vec_fini(&held.decisions);
 }
-
-enum err api_held(const struct api_inside *inside, const struct identifier *who, arena *a, struct buf *out, struct diag *diag)
-{
-    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
-    struct call call = { .api = &api, .a = a, .out = { .arena = a } };
-    call.w.out = &call.out;
-    print_held(&call, who);
-    if (call.err) return diag_set(diag, call.err, "%.*s", STR_FMT(buf_str(&call.out)));
-    buf_add(out, buf_str(&call.out));
-    return ERR_OK;
-}

@@ -391,7 +391,7 @@ static void *imports_thread(void *ctx)
     rcu_thread_start();
     while ((n = queue_take(imports->queue, &job, 1, FEED_LOOK_MS)) >= 0) {
         if (n) run(imports, job);
-        else pull_feeds(imports);
+        else if (atomic_load(&imports->api->ready)) pull_feeds(imports);        /* not for a command's moment */
     }
     rcu_thread_stop();
     return NULL;

@@ -11,6 +11,7 @@
 enum who { WHO_PUBLIC, WHO_WRITE, WHO_VIEWER, WHO_EDITOR, WHO_ADMIN };     /* a secret key is WHO_ADMIN; write keys reach WHO_WRITE */
 
 struct session;                     /* session.c: a console log-in */
+enum { KEY_USES_MAX = 1024 };       /* a power of two; of more keys the last use is not known */
 
 struct api {
     struct api_options options;
@@ -22,6 +23,7 @@ struct api {
     _Atomic bool ready;
     _Atomic u64 seed;
     _Atomic i64 unknown_keys;       /* collecting calls with a key nobody knows */
+    struct key_use { _Atomic u64 key; _Atomic i64 at_ms; } key_uses[KEY_USES_MAX];     /* since the start; data.c */
     i64 started_at_ms;
     struct jobs *jobs;
     struct sessions *sessions;
@@ -39,6 +41,7 @@ struct call {
     const struct json *body;        /* parsed when the route takes one */
     enum who who;
     bool secret;
+    bool owner;                     /* asked over the data folder's own socket: may do all */
     str source_key;                 /* of the key used; empty for a console session */
     str author;                     /* "key om_live_ab12" or an account's e-mail, for the audit */
     i32 status;
@@ -79,6 +82,9 @@ void ask_jobs(struct call *call, void (*work)(struct call *call));
 struct jobs *jobs_new(void);
 void jobs_free(struct jobs *jobs);
 u64 next_seed(struct api *api);
+
+/* data.c: a key was used. On an HTTP loop, inside rcu brackets. */
+void key_use(struct api *api, const struct api_key *key);
 
 /* collect.c: events of a body or of decide's "events" -> entries. */
 struct collected {

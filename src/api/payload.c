@@ -315,6 +315,7 @@ bool path_key(struct call *call, str key)
         call->who = known->secret ? WHO_ADMIN : WHO_WRITE;
         call->secret = known->secret;
         call->source_key = arena_str(call->a, known->source->key);
+        key_use(call->api, known);
         call->author = arena_printf(call->a, "key %.*s", STR_FMT(known->prefix));
     }
     rcu_read_end();

@@ -65,6 +65,25 @@ static void print_regulation(struct call *call, const struct definition *def)
     jsonw_end(&call->w, '}');
 }
 
+void print_receipts(struct call *call, const struct fold *fold)
+{
+    const struct erasure **list = arena_new(call->a, const struct erasure *, INT16_MAX);
+    isize n = fold_erasures(fold, list, INT16_MAX);
+    const struct definition *def;
+    for (isize i = n - 1; i >= 0; i--) {
+        call->w.comma = false;
+        print_erasure(call, fold, list[i]);
+        buf_byte(&call->out, '\n');
+    }
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("regulation"), &at));) {
+        const struct json *doc;
+        if (json_parse(call->a, definition_latest(def), &doc, NULL) || json_get_str(doc, "whom").len == 0) continue;
+        call->w.comma = false;
+        print_regulation(call, def);
+        buf_byte(&call->out, '\n');
+    }
+}
+
 static void answer_receipt(struct call *call, struct fold *fold)
 {
     const struct erasure **list = arena_new(call->a, const struct erasure *, INT16_MAX);
@@ -119,12 +138,56 @@ static void name_person(struct call *call, struct fold *fold)
     r->who[r->who_n++] = (struct identifier){ links[0]->identifier.kind, links[0]->identifier.verified, arena_str(call->a, links[0]->identifier.value) };
 }
 
+static bool read_hash(str text, struct hash128 *out)
+{
+    u64 half[2] = { 0 };
+    if (text.len != 32) return false;
+    for (isize i = 0; i < 32; i++) {
+        isize digit = str_find_char(S("0123456789abcdef"), text.ptr[i]);
+        if (digit < 0) return false;
+        half[i / 16] = half[i / 16] << 4 | (u64)digit;
+    }
+    *out = (struct hash128){ .hi = half[0], .lo = half[1] };
+    return true;
+}
+
+/* Of a receipt from this folder's later days: whom its hash is of. A receipt that is known here was carried out here. */
+static void name_by_hash(struct call *call, struct fold *fold)
+{
+    struct erase_request *r = call->own;
+    const struct live *live = fold_live(fold);
+    const struct erasure **list = arena_new(call->a, const struct erasure *, INT16_MAX);
+    isize n = fold_erasures(fold, list, INT16_MAX), people = identity_people(live->identity);
+    struct hash128 whom;
+    i64 asked_ms = 0;
+    bool suppresses = str_eq(body_text(call, "regulation"), S("suppress"));
+    if (!read_hash(body_text(call, "whom"), &whom)) { call_fail(call, ERR_BAD_INPUT, "whom: expected a receipt's 32 letters"); return; }
+    (void)time_parse(body_text(call, "asked_at"), &asked_ms);
+    for (isize i = 0; i < n; i++) {
+        if (!hash128_eq(list[i]->whom, whom) || list[i]->at_ms != asked_ms) continue;
+        call_fail(call, ERR_NOT_FOUND, "this was done here: e_%llu", (unsigned long long)list[i]->ref);
+        return;
+    }
+    for (isize id = 1; id <= people && r->who_n < ERASE_WHO_MAX; id++) {
+        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+        isize links_n = identity_identifiers(live->identity, (person_id){ (u32)id }, links, countof(links));
+        for (isize i = 0; i < links_n && r->who_n < ERASE_WHO_MAX; i++) {
+            struct identifier v = links[i]->identifier;
+            if (hash128_eq(fold_whom(fold, v), whom) || (suppresses && hash128_eq(denial_hash(live->denial_key, v), whom)))
+                r->who[r->who_n++] = (struct identifier){ v.kind, v.verified, arena_str(call->a, v.value) };
+        }
+    }
+    if (r->who_n == 0) call_fail(call, ERR_NOT_FOUND, "nobody has that identifier");
+}
+
 /* False after call_fail(). */
 static bool read_request(struct call *call, struct erase_request *r)
 {
     call->own = r;
     json_each(field, call->body) {
         u8 kind;
+        if (call->err) break;
+        if (str_eq(field->key, S("whom"))) { on_fold(call, name_by_hash); continue; }
         if (str_eq(field->key, S("person_id"))) { on_fold(call, name_person); continue; }
         if (call->err || !identifier_kind_of(field->key, &kind)) continue;
         str value = ingest_identifier(call->a, kind, json_text(call->a, field));

@@ -161,7 +161,8 @@ void segment_members(struct call *call) { ask_jobs(call, list_members); }
 /* ---- rules tried ---------------------------------------------------------------------------- */
 
 struct trying {
-    str text;
+    str text, segment;              /* a rule, or whose */
+    i64 at_ms;
     const struct rule *rule;
     const struct segment_set *set;
     struct past_identity past;
@@ -215,6 +216,15 @@ static void compile(struct call *call, struct fold *fold)
     struct trying *t = call->own;
     struct rule_names names = fold_names(fold);
     struct definition_errors errors = { 0 };
+    if (t->segment.len) {
+        const struct definition *def = definition_find(fold_definitions(fold), S("segment"), t->segment);
+        const struct json *doc = NULL;
+        if (definition_published(def).len == 0 || json_parse(call->a, definition_published(def), &doc, NULL)) {
+            call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(t->segment));
+            return;
+        }
+        t->text = json_get_str(doc, "rule");
+    }
     t->err = rule_compile(call->a, t->text, RULE_SEGMENT, &names, &t->rule, &t->errors);
     if (!t->err) t->err = segment_set_build(call->a, fold_definitions(fold), NULL, &names, &t->set, &errors);
     if (!t->err) past_owners(&t->past, fold_live(fold)->identity, call->a);
@@ -241,12 +251,57 @@ static void answer_sample(struct call *call, struct fold *fold)
     jsonw_end(w, '}');
 }
 
-/* Everybody is asked, on the jobs thread; the segments that the rule names are compiled with it, for as long as that takes. */
+struct listed { struct { u32 *at; isize n, cap; } ids; isize next; };
+
+static void list_one(void *ctx, person_id id)
+{
+    struct listed *listed = ctx;
+    vec_push(&listed->ids, id.v);
+}
+
+static void answer_listed(struct call *call, struct fold *fold)
+{
+    struct listed *listed = call->own;
+    const struct identity *identity = fold_live(fold)->identity;
+    for (isize n = 0; n < MEMBERS_AT_ONCE && listed->next < listed->ids.n; n++) {
+        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+        struct jsonw w = { .out = &call->out };
+        person_id id = { listed->ids.at[listed->next++] };
+        isize links_n = identity_identifiers(identity, id, links, countof(links));
+        jsonw_begin(&w, '{');
+        print_person_id(&w, "person_id", id);
+        jsonw_key_begin(&w, "identifiers", '{');
+        for (isize i = 0; i < links_n; i++) jsonw_key_str(&w, identifier_name(links[i]->identifier.kind), links[i]->identifier.value);
+        jsonw_end(&w, '}');
+        jsonw_end(&w, '}');
+        buf_byte(&call->out, '\n');
+    }
+}
+
+/* Whoever a rule holds for, a line each with their identifiers. */
+static void list_of_rule(struct call *call, const struct trying *t)
+{
+    const struct live *live = call->api->live;
+    struct listed listed = { 0 };
+    rcu_read_begin();
+    (void)segment_walk(live->people, live->catalog, t->rule, t->set, t->at_ms, list_one, &listed);
+    rcu_read_end();
+    call->own = &listed;
+    call->type = S("application/x-ndjson");
+    while (listed.next < listed.ids.n) on_fold(call, answer_listed);
+    vec_fini(&listed.ids);
+}
+
+/* Everybody is asked, on the jobs thread; the segments that the rule names are compiled with it, for as long as that takes.
+ * {"rule" or "segment", "at": another instant, "members": true for a line each} */
 static void preview(struct call *call)
 {
-    struct trying t = { .text = body_text(call, "rule") };
+    struct trying t = { .text = body_text(call, "rule"), .segment = body_text(call, "segment"), .at_ms = clock_now(call->api->clock) };
+    str at = body_text(call, "at");
+    if (at.len && !time_parse(at, &t.at_ms)) { call_fail(call, ERR_BAD_INPUT, "at is no time"); return; }
     call->own = &t;
     on_fold(call, compile);
+    if (call->err) return;
     if (t.err) {
         struct jsonw *w = &call->w;
         call->status = err_http(ERR_REFUSED);
@@ -259,9 +314,10 @@ static void preview(struct call *call)
         jsonw_end(w, '}');
         return;
     }
+    if (json_bool(json_get(call->body, S("members")), false)) { list_of_rule(call, &t); return; }
     const struct live *live = call->api->live;
     struct sweep people = { .people = live->people, .identity = live->identity, .past = &t.past };
-    struct segment_preview found = segment_preview(&people, live->catalog, t.rule, t.set, clock_now(call->api->clock));
+    struct segment_preview found = segment_preview(&people, live->catalog, t.rule, t.set, t.at_ms);
     call->own = &found;
     on_fold(call, answer_sample);
 }

@@ -421,12 +421,35 @@ static void print_accounts(struct call *call, struct fold *fold)
 
 void accounts_get(struct call *call) { ask_fold(call, print_accounts); }
 
+/* What the account has, with another role: the password stays. */
+static str account_kept(arena *a, const struct login *login, str role)
+{
+    struct buf out = { .arena = a };
+    struct jsonw w = { .out = &out };
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "email", login->email);
+    jsonw_key_str(&w, "role", role);
+    jsonw_key_str(&w, "hash", login->hash);
+    jsonw_end(&w, '}');
+    return buf_str(&out);
+}
+
 static void make_account(struct call *call)
 {
     struct diag diag = { .arena = call->a };
-    str email = lower(call->a, str_trim(body_text(call, "email"))), document;
-    enum err err = api_account_document(call->a, email, body_text(call, "role"),
-                                        body_text(call, "password"), &document, &diag);
+    str email = lower(call->a, str_trim(body_text(call, "email"))), role = body_text(call, "role"), document;
+    struct login login = { .email = email };
+    enum who known;
+    call->own = &login;
+    on_fold(call, read_account);
+    if (role.len == 0 && login.found) role = str_of(role_name(login.role));
+    bool keeps = login.found && body_text(call, "password").len == 0;
+    enum err err = ERR_OK;
+    if (keeps && !role_of(role, &known)) err = diag_set(&diag, ERR_BAD_INPUT, "a role is viewer, editor or admin, not \"%.*s\"", STR_FMT(role));
+    else if (keeps) document = account_kept(call->a, &login, role);
+    else if (role.len == 0 || body_text(call, "password").len == 0)
+        err = diag_set(&diag, ERR_NOT_FOUND, "there is no account \"%.*s\"; a new one takes a role and a password", STR_FMT(email));
+    else err = api_account_document(call->a, email, role, body_text(call, "password"), &document, &diag);
     if (err) { call_fail(call, err, "%.*s", STR_FMT(diag.what)); return; }
     struct definition_change changes[] = {
         { .op = DEFINITION_DRAFT,
@@ -440,11 +463,11 @@ static void make_account(struct call *call)
     sessions_drop(call->api->sessions, email);
     jsonw_begin(&call->w, '{');
     jsonw_key_str(&call->w, "email", email);
-    jsonw_key_str(&call->w, "role", body_text(call, "role"));
+    jsonw_key_str(&call->w, "role", role);
     jsonw_end(&call->w, '}');
 }
 
-/* {"email","role","password"}: a new account, or another role and password for one that is there.
+/* {"email","role","password"}: a new account; or another role, another password or both for one that is there.
  * Its sessions end. */
 void accounts_post(struct call *call) { ask_jobs(call, make_account); }
 

@@ -17,76 +17,83 @@
 
 enum { PIECE = 64 << 10, LINE_BYTES_MAX = 512 << 20 };
 
-static bool write_out(void *ctx, str bytes)
+/* ---- out ---------------------------------------------------------------------------------------- */
+
+/* Counts, settings and digest, as GET /v1/digest says them: the last line. */
+static str last_line(struct args *args, const struct json *whole)
 {
-    bool *whole = ctx;
-    if (bytes.len && fwrite(bytes.ptr, 1, (size_t)bytes.len, stdout) != (size_t)bytes.len) *whole = false;
-    return *whole;
-}
-
-static void write_piece(void *ctx, str bytes) { (void)write_out(ctx, bytes); }
-
-/* ---- the last line ---------------------------------------------------------------------------- */
-
-static str hex_digest(arena *a, struct hash128 h)
-{
-    return arena_printf(a, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
-}
-
-static isize definitions_count(const struct fold *fold)
-{
-    isize n = 0;
-    while (definition_by_id(fold_definitions(fold), (u32)n + 1)) n++;
-    return n;
-}
-
-static void print_end(struct args *args, struct fold *fold, struct buf *out)
-{
-    const struct totals *t = fold_totals(fold);
-    const struct live *live = fold_live(fold);
-    struct jsonw w = { .out = out };
-    const struct { const char *name; i64 n; } counts[] = {
-        { "entries", (i64)fold_ref(fold) }, { "events", t->events },         { "people", people_count(live->people) },
-        { "orders", fold_orders(fold) },    { "items", catalog_count(live->catalog) },
-        { "decisions", t->decisions },      { "dead_letters", t->dead },     { "definitions", definitions_count(fold) },
-    };
+    static const char *const parts[] = { "counts", "settings", "digest" };
+    struct buf out = { .arena = args->a };
+    struct jsonw w = { .out = &out };
     jsonw_begin(&w, '{');
     jsonw_key_bool(&w, "end", true);
-    jsonw_key_begin(&w, "counts", '{');
-    for (isize i = 0; i < countof(counts); i++) jsonw_key_int(&w, counts[i].name, counts[i].n);
+    for (isize i = 0; i < countof(parts); i++) {
+        jsonw_key(&w, str_of(parts[i]));
+        jsonw_value(&w, json_get(whole, str_of(parts[i])));
+    }
     jsonw_end(&w, '}');
-    jsonw_key_begin(&w, "settings", '{');
-    jsonw_key_int(&w, "dedup_days", args->config.dedup_days);
-    jsonw_key_int(&w, "history_events", args->config.history_events);
-    jsonw_key_int(&w, "exposure_days", args->config.exposure_days);
-    jsonw_end(&w, '}');
-    jsonw_key_str(&w, "digest", hex_digest(args->a, fold_digest(fold).all));
-    jsonw_end(&w, '}');
-    buf_byte(out, '\n');
+    buf_byte(&out, '\n');
+    return buf_str(&out);
+}
+
+static bool write_out(str bytes) { return bytes.len == 0 || fwrite(bytes.ptr, 1, (size_t)bytes.len, stdout) == (size_t)bytes.len; }
+
+/* Page by page; a page's memory goes with the next one's. */
+static bool export_kind(struct server *server, str kind, str since, i64 through)
+{
+    struct args *args = server->args;
+    arena *whole = args->a;
+    arena page = { 0 };
+    i64 after = 0;
+    bool ok = true;
+    args->a = &page;
+    for (bool more = true; ok && more;) {
+        struct answer answer;
+        str rows;
+        arena_clear(&page);
+        ok = server_get(server, arena_printf(&page, "/v1/export/%.*s?after=%lld&through=%lld%s%.*s", STR_FMT(kind), (long long)after, (long long)through,
+                                             since.len ? "&since=" : "", STR_FMT(escaped(args, since))), &answer);
+        more = ok && page_next(args, answer.body, &rows, &after);
+        if (ok && !write_out(rows)) ok = command_fail(false, "the output could not be written");
+    }
+    args->a = whole;
+    arena_fini(&page);
+    return ok;
+}
+
+static i64 erasures_of(const struct json *whole)
+{
+    return json_int(json_get(whole, S("erasures")), 0) * 2 + (json_int(json_get(whole, S("erasures_running")), 0) > 0);
+}
+
+/* The log up to the entry that the digest is of. An erasure takes entries out, so one in between would make the two differ. */
+static bool export_all(struct server *server)
+{
+    struct answer before, after;
+    if (!server_get(server, S("/v1/digest"), &before)) return false;
+    if (json_int(json_get(before.json, S("erasures_running")), 0) > 0)
+        return command_fail(false, "somebody is being erased just now: try again when GET /v1/regulations says that it is done");
+    i64 through = json_int(json_get(json_get(before.json, S("counts")), S("entries")), 0);
+    if (through > 0 && !export_kind(server, S("log"), S(""), through)) return false;
+    if (!server_get(server, S("/v1/digest"), &after)) return false;
+    if (erasures_of(before.json) != erasures_of(after.json)) return command_fail(false, "somebody was erased meanwhile: export again");
+    return write_out(last_line(server->args, before.json)) || command_fail(false, "the output could not be written");
 }
 
 int command_export(struct args *args)
 {
-    struct folder folder;
-    struct diag diag = { .arena = args->a };
-    bool whole = true;
+    struct server server;
     i64 since_ms = 0;
     str since = option(args, "since", "");
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     bool all = str_eq(args->words[0], S("all"));
     if (since.len && (all || !time_parse(since, &since_ms)))
         return command_fail(USAGE, all ? "--since is for events and log: all is all" : "--since takes a time");
-    if (!folder_open(args, &folder)) return FAILED;
-    struct api_inside inside = { .fold = folder.fold, .config = &args->config, .clock = clock_system() };
-    enum err err = api_export(&inside, all ? S("log") : args->words[0], since_ms, write_piece, &whole, &diag);
-    if (!err && all) {
-        struct buf end = { .arena = args->a };
-        print_end(args, folder.fold, &end);
-        (void)write_out(&whole, buf_str(&end));
-    }
-    folder_close(&folder);
-    if (err) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
-    return whole && fflush(stdout) == 0 ? DONE : command_fail(FAILED, "the output could not be written");
+    if (!server_reach(args, &server, 0)) return FAILED;
+    bool ok = all ? export_all(&server) : export_kind(&server, args->words[0], since, 0);
+    server_leave(&server);
+    if (!ok) return FAILED;
+    return fflush(stdout) == 0 ? DONE : command_fail(FAILED, "the output could not be written");
 }
 
 /* ---- in ---------------------------------------------------------------------------------------- */
@@ -161,13 +168,15 @@ static enum err fill_log(struct args *args, const char *uri, struct gz *gz, str 
 /* The folder is opened, which folds the log, and says the same of itself as the other did. */
 static int compare(struct args *args, str end)
 {
-    struct folder folder;
-    struct buf mine = { .arena = args->a };
-    if (!folder_open(args, &folder)) return FAILED;
-    print_end(args, folder.fold, &mine);
-    folder_close(&folder);
-    (void)printf("%.*s", STR_FMT(buf_str(&mine)));
-    if (str_eq(str_trim(buf_str(&mine)), str_trim(end))) return DONE;
+    struct server server;
+    struct answer answer;
+    if (!server_reach(args, &server, 0)) return FAILED;
+    bool ok = server_get(&server, S("/v1/digest"), &answer);
+    server_leave(&server);
+    if (!ok) return FAILED;
+    str mine = last_line(args, answer.json);
+    (void)printf("%.*s", STR_FMT(mine));
+    if (str_eq(str_trim(mine), str_trim(end))) return DONE;
     return command_fail(FAILED, "this is not what the export said of itself:\n%.*s", STR_FMT(end));
 }
 

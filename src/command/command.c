@@ -11,6 +11,7 @@
 
 #include <sodium.h>
 
+#include "base/logline.h"
 #include "command/inside.h"
 
 struct command { const char *name; int (*run)(struct args *args); const char *usage, *text, *options, *example; };
@@ -23,7 +24,7 @@ static const struct command commands[] = {
 /* Options that take no value. */
 static const char *const flags[] = { "json", "dry-run", "null", "help", "explain", "openapi" };
 /* What every command takes, beside the settings. */
-static const char everywhere[] = "data config json help";
+static const char everywhere[] = "data config json help url key";
 
 int command_fail(int code, const char *format, ...)
 {
@@ -159,7 +160,8 @@ static int help(void)
     (void)puts("opmaat decides what each shopper sees.\n\nusage: opmaat COMMAND [WORDS] [--OPTIONS]\n");
     for (isize i = 0; i < countof(commands); i++) (void)printf("  %-10s %s\n", commands[i].name, commands[i].text);
     (void)puts("\n  opmaat COMMAND --help says more. Any setting (opmaat config) is an option too: --flush_ms=500.\n"
-               "  --data DIR is the data folder, ./data unless said.");
+               "  --data DIR is the data folder, ./data unless said: while a server runs on it, a command asks that server.\n"
+               "  --url URL --key KEY asks a server elsewhere, with a secret key of it.");
     return DONE;
 }
 
@@ -185,6 +187,8 @@ int command_run(int argc, char **argv, char **environment)
         if (!options_known(&args, &commands[i])) return USAGE;
         if (args.lacking.len) return command_fail(USAGE, "--%.*s needs a value\nusage: opmaat %s", STR_FMT(args.lacking), args.usage);
         if (!read_config(&args)) return USAGE;
+        bool serves = commands[i].run == command_serve || commands[i].run == command_demo;
+        if (!serves) logline_level(LOG_ERROR);          /* a command says itself what it did */
         int code = commands[i].run(&args);
         arena_fini(&a);
         return code;
@@ -218,30 +222,43 @@ static bool folder_make(const char *path)
     return synced;
 }
 
-bool folder_lock(str path, arena *a, int *fd)
+bool folder_try_lock(str path, arena *a, int *fd, bool *taken)
 {
     const char *file = arena_printf(a, "%.*s/lock", STR_FMT(path)).ptr;
+    *taken = false;
     if (!folder_make(arena_z(a, path))) {
         (void)command_fail(FAILED, "the folder %.*s cannot be made", STR_FMT(path));
         return false;
     }
     *fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (*fd < 0) { (void)command_fail(FAILED, "%s cannot be opened", file); return false; }
+    *taken = flock(*fd, LOCK_EX | LOCK_NB) != 0;
+    if (*taken) (void)close(*fd);
+    return !*taken;
+}
+
+bool folder_lock(str path, arena *a, int *fd)
+{
+    bool taken;
     /* A worker that was just killed may still be letting go. */
     for (int i = 0; i < 100; i++) {
-        if (flock(*fd, LOCK_EX | LOCK_NB) == 0) return true;
+        if (folder_try_lock(path, a, fd, &taken)) return true;
+        if (!taken) return false;
         (void)usleep(20000);
     }
     (void)command_fail(FAILED, "another process works on %.*s", STR_FMT(path));
-    (void)close(*fd);
     return false;
 }
 
 bool folder_open(struct args *args, struct folder *out)
 {
-    struct diag diag = { .arena = args->a };
     *out = (struct folder){ .path = option(args, "data", "data"), .lock_fd = -1, .a = args->a };
-    if (!folder_lock(out->path, args->a, &out->lock_fd)) return false;
+    return folder_lock(out->path, args->a, &out->lock_fd) && folder_load(args, out);
+}
+
+bool folder_load(struct args *args, struct folder *out)
+{
+    struct diag diag = { .arena = args->a };
     out->options = folder_options(args, out->path);
     watch(&out->options);
     enum err err = fold_open(&out->options, &out->fold, &diag);
@@ -271,15 +288,6 @@ void folder_close(struct folder *folder)
 {
     fold_close(folder->fold);
     if (folder->lock_fd >= 0) (void)close(folder->lock_fd);
-}
-
-bool person_option(const struct args *args, struct identifier *out)
-{
-    str text = option(args, "person", "");
-    struct str_cut cut = str_cut(text, ':');
-    *out = (struct identifier){ IDENTIFIER_USER_ID, true, text };
-    if (cut.found && identifier_kind_of(cut.head, &out->kind)) out->value = cut.tail;
-    return out->value.len > 0;
 }
 
 bool time_option(const struct args *args, i64 *at_ms)

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/rcu.h"
 #include "command/inside.h"
 
 enum { DOCUMENTS_MAX = 10000 };
@@ -74,81 +73,69 @@ static int read_documents(struct args *args, str dir, struct documents *out)
 
 /* ---- comparing ---------------------------------------------------------------------------------------------------- */
 
-/* Kind and key first, then the rest, as a file has it. */
-static const struct json *whole(arena *a, str kind, str key, const struct json *doc)
+static bool is(const struct json *one, const char *state) { return str_eq(json_get_str(one, "state"), str_of(state)); }
+
+/* Of each file, and of what is published and stands in none, how they compare: null after saying why not. */
+static const struct json *compare(struct server *server, const struct documents *files)
 {
-    struct buf out = { .arena = a };
+    struct buf out = { .arena = server->args->a };
     struct jsonw w = { .out = &out };
-    const struct json *parsed = NULL;
+    struct answer answer;
     jsonw_begin(&w, '{');
-    jsonw_key_str(&w, "kind", kind);
-    jsonw_key_str(&w, "key", key);
-    json_each(field, doc) {
-        if (str_eq(field->key, S("kind")) || str_eq(field->key, S("key"))) continue;
-        jsonw_key(&w, field->key);
-        jsonw_value(&w, field);
-    }
+    jsonw_key_begin(&w, "definitions", '[');
+    for (isize i = 0; i < files->n; i++) jsonw_value(&w, files->at[i].doc);
+    jsonw_end(&w, ']');
     jsonw_end(&w, '}');
-    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
-    return parsed;
-}
-
-static const struct json *standing(arena *a, const struct definition *def)
-{
-    const struct json *doc = NULL;
-    if (!def || definition_published(def).len == 0 || json_parse(a, definition_published(def), &doc, NULL)) return NULL;
-    return whole(a, def->kind, def->key, doc);
-}
-
-static str text_of(arena *a, const struct json *doc)
-{
-    struct buf out = { .arena = a };
-    if (doc) json_pretty(doc, &out);
-    return buf_str(&out);
-}
-
-/* What applying the file would publish: secrets that it keeps stand in it. */
-static const struct json *meant(arena *a, const struct document *d, const struct json *before)
-{
-    struct buf out = { .arena = a };
-    struct jsonw w = { .out = &out };
-    const struct json *doc = NULL;
-    definition_print_kept(whole(a, d->kind, d->key, d->doc), before, &w);
-    err_ignore(json_parse(a, buf_str(&out), &doc, NULL), "what was just printed parses");
-    return doc;
+    return server_post(server, S("/v1/definitions/compare"), buf_str(&out), &answer) ? json_get(answer.json, S("definitions")) : NULL;
 }
 
 /* ---- apply -------------------------------------------------------------------------------------------------------- */
 
-struct asking { arena *a; const struct document *of; const struct json *standing; };
-
-static void ask_standing(void *ctx, struct fold *fold)
+static str path_of(const struct args *args, const struct document *d, const char *step)
 {
-    struct asking *asking = ctx;
-    asking->standing = standing(asking->a, definition_find(fold_definitions(fold), asking->of->kind, asking->of->key));
+    return arena_printf(args->a, "/v1/definitions/%.*s/%.*s%s", STR_FMT(escaped(args, d->kind)), STR_FMT(escaped(args, d->key)), step);
+}
+
+/* "segment/wrong rule: … (column 7)" of an answer with errors, else what the problem says. */
+static str why(const struct args *args, const struct answer *answer)
+{
+    const struct json *errors = json_get(answer->json, S("errors")), *e = json_len(errors) ? errors->list.at : NULL;
+    if (!e) return json_get_str(answer->json, "detail");
+    return arena_printf(args->a, "%.*s/%.*s %.*s: %.*s (column %lld)", STR_FMT(json_get_str(e, "kind")), STR_FMT(json_get_str(e, "key")),
+                        STR_FMT(json_get_str(e, "path")), STR_FMT(json_get_str(e, "message")), (long long)json_int(json_get(e, S("column")), 0));
+}
+
+/* Draft and publish. False when nobody answers; *refused is empty when it stands now. */
+static bool put(struct server *server, const struct document *d, str *refused)
+{
+    struct answer answer;
+    *refused = S("");
+    if (!server_ask(server, METHOD_PUT, path_of(server->args, d, ""), json_print(server->args->a, d->doc), &answer)) return false;
+    if (answer.status < 400 && !server_ask(server, METHOD_POST, path_of(server->args, d, "/publish"), S(""), &answer)) return false;
+    if (answer.status >= 400) *refused = why(server->args, &answer);
+    return true;
 }
 
 /* A file may need another that stands after it; so what is refused is tried again as long as anything else goes through. */
-static int apply(struct args *args, struct folder *folder, struct documents *files)
+static int apply(struct server *server, struct documents *files)
 {
-    struct diag diag = { .arena = args->a };
     isize left = files->n, before = left + 1, unchanged = 0;
-    str refused = S("");
+    str refused = S(""), last;
+    const struct json *states = compare(server, files);
+    if (!states) return FAILED;
+    for (isize i = 0; i < files->n; i++) {
+        files->at[i].done = is(&states->list.at[i], "same");
+        unchanged += files->at[i].done;
+    }
+    left -= unchanged;
     while (left && left < before) {
         before = left;
         for (isize i = 0; i < files->n; i++) {
             struct document *d = &files->at[i];
-            struct asking asking = { args->a, d, NULL };
             if (d->done) continue;
-            fold_ask_wait(folder->fold, ask_standing, &asking);
-            str text = text_of(args->a, meant(args->a, d, asking.standing));
-            d->done = str_eq(text, text_of(args->a, asking.standing));
-            unchanged += d->done;
-            if (!d->done && api_define(folder->fold, d->kind, d->key, text, S("apply"), &diag)) {
-                refused = arena_printf(args->a, "%.*s: %.*s", STR_FMT(d->path), STR_FMT(diag.what));
-                continue;
-            }
-            if (!d->done) (void)printf("%.*s %.*s\n", STR_FMT(d->kind), STR_FMT(d->key));
+            if (!put(server, d, &last)) return FAILED;
+            if (last.len) { refused = arena_printf(server->args->a, "%.*s: %.*s", STR_FMT(d->path), STR_FMT(last)); continue; }
+            (void)printf("%.*s %.*s\n", STR_FMT(d->kind), STR_FMT(d->key));
             d->done = true;
             left--;
         }
@@ -159,41 +146,18 @@ static int apply(struct args *args, struct folder *folder, struct documents *fil
 
 int command_apply(struct args *args)
 {
-    struct folder folder;
+    struct server server;
     struct documents files = { 0 };
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     int code = read_documents(args, args->words[0], &files);
-    if (code == DONE && files.n == 0) code = command_fail(FAILED, "there is no *.json in %.*s", STR_FMT(args->words[0]));
     if (code) return code;
-    if (!folder_open(args, &folder)) return FAILED;
-    fold_start(folder.fold);
-    code = apply(args, &folder, &files);
-    fold_stop(folder.fold);
-    folder_close(&folder);
+    if (!server_reach(args, &server, REACH_MAKES)) return FAILED;
+    code = apply(&server, &files);
+    server_leave(&server);
     return code;
 }
 
 /* ---- the other way, and between the two --------------------------------------------------------------------------- */
-
-struct walking {
-    struct args *args;
-    struct documents *files;
-    void (*each)(struct walking *, const struct definition *, struct document *file);       /* file: null when there is none */
-    isize count;
-    bool failed;
-};
-
-static void each_standing(void *ctx, struct fold *fold)
-{
-    struct walking *walking = ctx;
-    const struct definition *def;
-    for (isize at = 0; (def = definition_next(fold_definitions(fold), S(""), &at));) {
-        if (definition_published(def).len == 0 || definition_is_hidden(def->kind, def->key)) continue;
-        struct document *file = find(walking->files, def->kind, def->key);
-        if (file) file->done = true;
-        walking->each(walking, def, file);
-    }
-}
 
 /* Written beside and put in place, so that no half of a file stands there. */
 static bool write_file(arena *a, str path, str text)
@@ -206,84 +170,90 @@ static bool write_file(arena *a, str path, str text)
     return ok;
 }
 
-static void write_one(struct walking *walking, const struct definition *def, struct document *file)
+/* Kind and key first, then the rest. */
+static str as_file(arena *a, str kind, str key, const struct json *doc)
 {
-    arena *a = walking->args->a;
-    str path = file ? file->path : arena_printf(a, "%.*s/%.*s.%.*s.json", STR_FMT(walking->args->words[0]), STR_FMT(def->kind), STR_FMT(def->key));
-    const struct json *doc = standing(a, def), *shown = NULL;
-    struct buf out = { .arena = a };
+    struct buf out = { .arena = a }, text = { .arena = a };
     struct jsonw w = { .out = &out };
-    if (!doc || walking->failed) return;
-    definition_print(doc, &w);
-    err_ignore(json_parse(a, buf_str(&out), &shown, NULL), "what was just printed parses");
-    walking->failed = !write_file(a, path, text_of(a, shown));
-    if (walking->failed) (void)command_fail(FAILED, "%.*s cannot be written: %s", STR_FMT(path), strerror(errno));
-    walking->count++;
-}
-
-/* One line a definition that differs, and under it the lines that do. */
-static void show_difference(struct walking *walking, str kind, str key, const struct json *before, const struct json *after)
-{
-    arena *a = walking->args->a;
-    struct diff_line *lines;
-    if (str_eq(text_of(a, before), text_of(a, after))) return;
-    isize n = definition_lines(a, before, after, &lines), shown = 0;
-    walking->count++;
-    (void)printf("%s %.*s %.*s\n", !before ? "only in the files:" : !after ? "only in the folder:" : "differs:", STR_FMT(kind), STR_FMT(key));
-    if (!before || !after) return;
-    for (isize i = 0; i < n; i++) {
-        if (lines[i].op == ' ') continue;
-        (void)printf("    %c %.*s\n", lines[i].op, STR_FMT(lines[i].text));
-        shown++;
+    const struct json *parsed = NULL;
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "kind", kind);
+    jsonw_key_str(&w, "key", key);
+    json_each(field, doc) {
+        if (str_eq(field->key, S("kind")) || str_eq(field->key, S("key"))) continue;
+        jsonw_key(&w, field->key);
+        jsonw_value(&w, field);
     }
-    if (shown == 0) (void)printf("    a secret\n");
+    jsonw_end(&w, '}');
+    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
+    json_pretty(parsed, &text);
+    return buf_str(&text);
 }
 
-static void compare_one(struct walking *walking, const struct definition *def, struct document *file)
+static int write_all(struct args *args, const struct json *list, struct documents *files)
 {
-    const struct json *before = standing(walking->args->a, def);
-    show_difference(walking, def->kind, def->key, before, file ? meant(walking->args->a, file, before) : NULL);
-}
-
-static int walk(struct args *args, struct walking *walking)
-{
-    struct folder folder;
-    if (!folder_open(args, &folder)) return FAILED;
-    fold_start(folder.fold);
-    fold_ask_wait(folder.fold, each_standing, walking);
-    fold_stop(folder.fold);
-    folder_close(&folder);
+    isize count = 0;
+    json_each(one, list) {
+        str kind = json_get_str(one, "kind"), key = json_get_str(one, "key");
+        if (!is(one, "published")) continue;
+        struct document *file = find(files, kind, key);
+        str path = file ? file->path : arena_printf(args->a, "%.*s/%.*s.%.*s.json", STR_FMT(args->words[0]), STR_FMT(kind), STR_FMT(key));
+        if (file) file->done = true;
+        if (!write_file(args->a, path, as_file(args->a, kind, key, json_get(one, S("document")))))
+            return command_fail(FAILED, "%.*s cannot be written: %s", STR_FMT(path), strerror(errno));
+        count++;
+    }
+    for (isize i = 0; i < files->n; i++)
+        if (!files->at[i].done) (void)fprintf(stderr, "opmaat: %.*s: %.*s/%.*s is not published here; the file was left\n", STR_FMT(files->at[i].path),
+                                              STR_FMT(files->at[i].kind), STR_FMT(files->at[i].key));
+    (void)printf("%lld definitions\n", (long long)count);
     return DONE;
 }
 
 int command_export_definitions(struct args *args)
 {
+    struct server server;
+    struct answer answer;
     struct documents files = { 0 };
-    struct walking walking = { .args = args, .files = &files, .each = write_one };
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (mkdir(arena_z(args->a, args->words[0]), 0755) && errno != EEXIST)
         return command_fail(FAILED, "%.*s cannot be made: %s", STR_FMT(args->words[0]), strerror(errno));
     int code = read_documents(args, args->words[0], &files);
-    if (code == DONE) code = walk(args, &walking);
     if (code) return code;
-    if (walking.failed) return FAILED;
-    for (isize i = 0; i < files.n; i++)
-        if (!files.at[i].done) (void)fprintf(stderr, "opmaat: %.*s: %.*s/%.*s is not published here; the file was left\n", STR_FMT(files.at[i].path),
-                                             STR_FMT(files.at[i].kind), STR_FMT(files.at[i].key));
-    (void)printf("%lld definitions\n", (long long)walking.count);
-    return DONE;
+    if (!server_reach(args, &server, 0)) return FAILED;
+    code = server_get(&server, S("/v1/definitions"), &answer) ? write_all(args, json_get(answer.json, S("definitions")), &files) : FAILED;
+    server_leave(&server);
+    return code;
+}
+
+/* One line a definition that differs, and under it the lines that do. */
+static isize show_differences(const struct json *list)
+{
+    isize count = 0;
+    json_each(one, list) {
+        if (is(one, "same")) continue;
+        count++;
+        (void)printf("%s %.*s %.*s\n", is(one, "new") ? "only in the files:" : is(one, "absent") ? "only in the folder:" : "differs:",
+                     STR_FMT(json_get_str(one, "kind")), STR_FMT(json_get_str(one, "key")));
+        json_each(line, json_get(one, S("lines")))
+            (void)printf("    %.*s %.*s\n", STR_FMT(json_get_str(line, "op")), STR_FMT(json_get_str(line, "text")));
+        if (is(one, "differs") && json_len(json_get(one, S("lines"))) == 0) (void)printf("    a secret\n");
+    }
+    return count;
 }
 
 int command_diff(struct args *args)
 {
+    struct server server;
     struct documents files = { 0 };
-    struct walking walking = { .args = args, .files = &files, .each = compare_one };
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     int code = read_documents(args, args->words[0], &files);
-    if (code == DONE) code = walk(args, &walking);
     if (code) return code;
-    for (isize i = 0; i < files.n; i++)
-        if (!files.at[i].done) show_difference(&walking, files.at[i].kind, files.at[i].key, NULL, files.at[i].doc);
-    if (walking.count == 0) (void)printf("the files say what is published\n");
-    return walking.count ? FAILED : DONE;
+    if (!server_reach(args, &server, 0)) return FAILED;
+    const struct json *list = compare(&server, &files);
+    isize count = show_differences(list);
+    server_leave(&server);
+    if (!list) return FAILED;
+    if (count == 0) (void)printf("the files say what is published\n");
+    return count ? FAILED : DONE;
 }

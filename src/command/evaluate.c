@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/rcu.h"
 #include "command/inside.h"
 #include "measure/measure.h"
 #include "predict/predict.h"
@@ -108,29 +107,33 @@ static enum err uplift(struct args *args, struct buf *out, struct diag *diag)
     return whole ? evaluate_uplift(&o, out, diag) : needs(args, "--train, --treatment and --outcome", diag);
 }
 
-/* On the shop's own log, so on its data folder. */
+static long long whole(const struct json *of, const char *name) { return (long long)json_int(json_get(of, str_of(name)), 0); }
+static f64 num(const struct json *of, const char *name) { return json_num(json_get(of, str_of(name)), 0); }
+
+/* On the shop's own log, so it is asked of whoever works on its data folder. */
 static enum err placement(struct args *args, struct buf *out, struct diag *diag)
 {
     str key = option(args, "placement", "");
-    struct folder folder;
-    struct placement_evaluation e;
+    struct server server;
+    struct answer answer;
     if (key.len == 0) return needs(args, "--placement and --data", diag);
-    if (!folder_open(args, &folder)) return diag_set(diag, ERR_NOT_FOUND, "the data folder cannot be opened");
-    rcu_thread_start();
-    enum err err = fold_evaluate(folder.fold, key, args->a, &e, diag);
-    rcu_thread_stop();
-    folder_close(&folder);
-    if (err) return err;
+    if (!server_reach(args, &server, 0)) return diag_set(diag, ERR_NOT_FOUND, "the data folder cannot be had");
+    bool ok = server_ask(&server, METHOD_GET, arena_printf(args->a, "/v1/placements/%.*s/evaluation", STR_FMT(escaped(args, key))), S(""), &answer);
+    server_leave(&server);
+    if (!ok || answer.status >= 400) return diag_set(diag, ERR_REFUSED, "%.*s", STR_FMT(json_get_str(answer.json, "detail")));
     if (flag(args, "json")) {
-        struct jsonw w = { .out = out };
-        placement_evaluation_print(&e, &w);
+        buf_add(out, answer.body);
         return ERR_OK;
     }
-    buf_printf(out, "placement %.*s, strategy %.*s: learnt from %td interactions, %td next items of %td later visits\n\n%-12s %10s %22s %10s %22s\n",
-               STR_FMT(key), STR_FMT(e.strategy), e.train, e.questions, e.visits, "", "hr@10", "95 % interval", "mrr@10", "95 % interval");
-    for (isize r = 0; r < PLACEMENT_ROWS; r++)
-        buf_printf(out, "%-12s %10.4f     %.4f to %.4f %10.4f     %.4f to %.4f\n", placement_row_name(r), e.hr10[r].value, e.hr10[r].low, e.hr10[r].high,
-                   e.mrr10[r].value, e.mrr10[r].low, e.mrr10[r].high);
+    const struct json *e = answer.json;
+    buf_printf(out, "placement %.*s, strategy %.*s: learnt from %lld interactions, %lld next items of %lld later visits\n\n%-12s %10s %22s %10s %22s\n",
+               STR_FMT(key), STR_FMT(json_get_str(e, "strategy")), whole(e, "train_interactions"), whole(e, "questions"), whole(e, "test_visits"), "",
+               "hr@10", "95 % interval", "mrr@10", "95 % interval");
+    json_each(row, json_get(e, S("metrics"))) {
+        const struct json *hr = json_get(row, S("hr@10")), *mrr = json_get(row, S("mrr@10"));
+        buf_printf(out, "%-12.*s %10.4f     %.4f to %.4f %10.4f     %.4f to %.4f\n", STR_FMT(row->key), num(hr, "value"), num(hr, "low"), num(hr, "high"),
+                   num(mrr, "value"), num(mrr, "low"), num(mrr, "high"));
+    }
     return ERR_OK;
 }
 

@@ -298,24 +298,19 @@ static isize print_lint(str protocol, const struct json *notes, bool quiet)
 /* Fails when --for names a protocol that something cannot be said in, so that a pipeline can stop by it. */
 static int lint(struct args *args)
 {
-    struct folder folder;
-    struct buf out = { .arena = args->a };
-    struct jsonw w = { .out = &out };
+    struct server server;
+    struct answer answer;
     str only = option(args, "for", "");
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (only.len && !str_eq(only, S("optimizely")) && !str_eq(only, S("growthbook")))
         return command_fail(USAGE, "--for is optimizely or growthbook, not \"%.*s\"", STR_FMT(only));
-    if (!folder_open(args, &folder)) return FAILED;
-    rcu_thread_start();
-    rcu_read_begin();
-    book_lint(atomic_load(&fold_live(folder.fold)->book), option(args, "flag", ""), args->a, &w);
-    rcu_read_end();
-    rcu_thread_stop();
-    folder_close(&folder);
-    const struct json *found = NULL;
+    if (!server_reach(args, &server, 0)) return FAILED;
+    bool ok = server_get(&server, arena_printf(args->a, "/v1/flags/lint?flag=%.*s", STR_FMT(escaped(args, option(args, "flag", "")))), &answer);
+    server_leave(&server);
+    if (!ok) return FAILED;
+    const struct json *found = answer.json;
     isize wrong = 0;
-    if (json_parse(args->a, buf_str(&out), &found, NULL)) return command_fail(FAILED, "what was found does not read");
-    if (flag(args, "json")) (void)printf("%.*s\n", STR_FMT(buf_str(&out)));
+    if (flag(args, "json")) (void)printf("%.*s\n", STR_FMT(answer.body));
     json_each(protocol, found) {
         if (only.len && !str_eq(only, protocol->key)) continue;
         wrong += print_lint(protocol->key, protocol, flag(args, "json"));
@@ -358,7 +353,7 @@ static str flag_file_document(arena *a, str dialect, const struct json *file)
 
 int import_flags(struct args *args)
 {
-    struct folder folder;
+    struct server server;
     struct diag diag = { .arena = args->a };
     const struct json *json = NULL;
     const struct flag_file *file = NULL;
@@ -374,11 +369,10 @@ int import_flags(struct args *args)
     isize n = flag_file_flags(file, &flags), notes_n = flag_file_notes(file, &notes);
     for (isize i = 0; i < notes_n; i++) (void)fprintf(stderr, "opmaat: %.*s\n", STR_FMT(notes[i]));
     if (!flag(args, "dry-run")) {
-        if (!folder_open(args, &folder)) return FAILED;
-        fold_start(folder.fold);
-        err = api_define(folder.fold, S("flag_file"), kind, flag_file_document(args->a, kind, json), S("import"), &diag);
-        fold_stop(folder.fold);
-        folder_close(&folder);
+        if (!server_reach(args, &server, REACH_MAKES)) return FAILED;
+        bool stands = server_publish(&server, S("flag_file"), kind, flag_file_document(args->a, kind, json));
+        server_leave(&server);
+        if (!stands) return FAILED;
     }
     if (err) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     (void)printf("%td flags %s\n", n, flag(args, "dry-run") ? "would be taken" : "taken: answered as before, and sent on to the product's own SDKs");

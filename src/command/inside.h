@@ -29,7 +29,7 @@ int PRINTF_LIKE(2, 3) command_fail(int code, const char *format, ...);
 str read_file(arena *a, const char *path, bool *found);
 
 /* A data folder, locked against a second process. */
-struct folder { str path; int lock_fd; struct fold *fold; struct fold_options options; arena *a; };
+struct folder { str path; int lock_fd, control_fd; struct fold *fold; struct fold_options options; arena *a; };
 /* Makes the folder when it is not there. Says why and returns false when it cannot be had. */
 bool folder_open(struct args *args, struct folder *out);
 /* Whether --data names a folder that is there; and an empty one in memory, for what needs no data. */
@@ -39,14 +39,57 @@ void folder_close(struct folder *folder);
 /* "file:DATA/log" and "DATA/opmaat.db" of a folder. */
 struct fold_options folder_options(struct args *args, str path);
 bool folder_lock(str path, arena *a, int *fd);
+/* One try. *taken: another process has it; else false is said. */
+bool folder_try_lock(str path, arena *a, int *fd, bool *taken);
+/* The folder is locked by lock_fd already; opens what is in it, or says why not and gives the lock back. */
+bool folder_load(struct args *args, struct folder *folder);
 
-/* "user_id:ana-77", "email:…", or a bare value: a user id. */
-bool person_option(const struct args *args, struct identifier *out);
+/* server.c: whoever answers for a data folder. A running server, over the socket DIR/control; the one that --url and --key name; or, when none
+ * runs on the folder, this process itself, for as long as the command takes. Commands ask it over HTTP, the same whichever it is. */
+struct server {
+    struct args *args;
+    str url, key;                   /* of one elsewhere */
+    str file;                       /* the socket, else */
+    int dir_fd;
+    str nowhere;                    /* a folder for the socket alone */
+    bool own;                       /* it is this process, and these are its parts */
+    struct folder folder;
+    struct api *api;
+    struct http_server *http;
+    int listen_fd;
+};
+/* A folder that is not there is made; models are made before anything is asked; an empty shop in memory will do. */
+enum { REACH_MAKES = 1, REACH_TRAINED = 2, REACH_NOWHERE = 4 };
+/* Says why and returns false when nobody can be had. */
+bool server_reach(struct args *args, struct server *out, int how);
+void server_leave(struct server *server);
+struct answer { i32 status; str body; const struct json *json; };      /* json: null when the body is none */
+/* An answer of any status; false, and said why, when there is none. */
+bool server_ask(struct server *server, enum http_method method, str path, str body, struct answer *out);
+/* The same, but a problem is said and is false too. */
+bool server_get(struct server *server, str path, struct answer *out);
+bool server_post(struct server *server, str path, str body, struct answer *out);
+bool server_said(const struct answer *answer);          /* says the problem, if it is one */
+/* Draft and publish; says what is wrong with it. */
+bool server_publish(struct server *server, str kind, str key, str document);
+str escaped(const struct args *args, str text);         /* for a path or a query */
+/* Where a running server listens for commands. */
+bool control_open(struct folder *folder, struct api *api, struct http_server **out, struct diag *diag);
+void control_close(struct folder *folder, struct http_server *http);
+
+/* "email:ana@shop.example" as {"email": "ana@shop.example"}, within an object; a bare value is a user id. */
+void person_json(struct jsonw *w, str text);
 bool time_option(const struct args *args, i64 *at_ms);
 
 #define COMMAND(name, run, usage, text, options, example) int run(struct args *args);
 #include "command/command.def"
 #undef COMMAND
+
+/* log.c: an answer in pages ends with {"next": …} while there are more; the rows without it. */
+bool page_next(struct args *args, str page, str *rows, i64 *next);
+/* backup.c: a checked copy of the folder --data, whoever works on it, in a new folder; and away with one. */
+int backup_to(struct args *args, str path);
+void backup_remove(struct args *args, str path);
 
 /* archive.c: `import all FILE`. */
 int import_archive(struct args *args);

@@ -256,6 +256,8 @@ int serve_until_stopped(const struct serving *serving)
     http.handle = api_handle;
     struct http_server *server;
     if (http_server_start(&http, &server, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    struct http_server *control;
+    if (!control_open(serving->folder, api, &control, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     api_server(api, server);
     api_ready(api, true);
     log_note("serve.listening port=%d data=%.*s", http_port((int)fd), STR_FMT(serving->folder->path));
@@ -263,6 +265,7 @@ int serve_until_stopped(const struct serving *serving)
     wait_for_the_word();
     api_ready(api, false);
     if (serving->stopping) serving->stopping(serving->ctx);
+    control_close(serving->folder, control);
     http_server_stop(server, DRAIN_MS);
     api_stop(api);
     deliver_stop(deliver);                              /* while the fold still answers it */
@@ -270,6 +273,7 @@ int serve_until_stopped(const struct serving *serving)
     api_free(api);
     deliver_close(deliver);
     http_server_free(server);
+    http_server_free(control);
     return DONE;
 }
 

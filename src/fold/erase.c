@@ -30,6 +30,8 @@ struct hash128 erase_hash(const struct fold *fold, struct identifier v)
     return h;
 }
 
+struct hash128 fold_whom(const struct fold *fold, struct identifier identifier) { return erase_hash(fold, identifier); }
+
 static struct hash128 keyed(const struct fold *fold, u8 what, str text)
 {
     crypto_generichash_state state;

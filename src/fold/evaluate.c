@@ -179,8 +179,6 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
 }
 
 static const char *const names[PLACEMENT_ROWS] = { "strategy", "usual_mix", "popular" };
-const char *placement_row_name(isize row) { return names[row]; }
-
 static void print_measure(struct jsonw *w, const char *name, const struct estimate *m)
 {
     jsonw_key_begin(w, name, '{');

@@ -426,7 +426,7 @@ static void tick_when_due(struct fold *fold)
 {
     static const struct entry tick = { ENTRY_TICK, { "", 0 } };
     bool due = timers_next(&fold->timers) <= clock_now(fold->clock);
-    if (!due || fold->tick_asked) return;
+    if (!due || fold->tick_asked || fold->still) return;
     fold->tick_append = (struct append){ .entries = &tick, .entries_n = 1, .done = tick_done, .ctx = fold };
     fold->tick_asked = log_submit(fold->writer, &fold->tick_append) == ERR_OK;
 }
@@ -477,27 +477,34 @@ static void *fold_thread(void *ctx)
     return NULL;
 }
 
-void fold_start(struct fold *fold)
+static void start(struct fold *fold, bool still)
 {
     assert(!fold->started);
+    fold->still = still;
     fold->queue = queue_new(QUEUE);
     save_start(fold);
     fold->started = true;
     pthread_create(&fold->thread, NULL, fold_thread, fold);
     fold->writer = log_writer_start(fold->log, fold->config, fold->clock, take_group, fold);
+    eraser_start(fold);
+    if (still) return;
     builder_start(fold);
     learner_start(fold);
     indexer_start(fold);
-    eraser_start(fold);
 }
+
+void fold_start(struct fold *fold) { start(fold, false); }
+void fold_start_still(struct fold *fold) { start(fold, true); }
 
 void fold_stop(struct fold *fold)
 {
     if (!fold->started) return;
     eraser_stop(fold);
-    learner_stop(fold);
-    builder_stop(fold);
-    indexer_stop(fold);
+    if (!fold->still) {
+        learner_stop(fold);
+        builder_stop(fold);
+        indexer_stop(fold);
+    }
     log_writer_stop(fold->writer);                      /* waits until every group was folded */
     work_push(fold, (struct work){ .kind = WORK_STOP });
     pthread_join(fold->thread, NULL);

@@ -95,6 +95,8 @@ MUST_USE enum err fold_held(struct fold *fold, const struct erase_request *reque
  * log and the store follow on a thread of their own, which takes what waits at once. `ref`: of the receipt. Blocks; not on the fold's
  * thread. A fold that was not started does all of it here. ERR_DISK. */
 MUST_USE enum err fold_erase(struct fold *fold, const struct erase_request *requests, isize n, u64 *refs, struct diag *diag);
+/* What a receipt calls somebody by, `whom`. On the fold's thread. */
+struct hash128 fold_whom(const struct fold *fold, struct identifier identifier);
 /* On the fold's thread: newest first, at most `max`; and how far the log has been gone through, in thousandths, while one is under way. */
 isize fold_erasures(const struct fold *fold, const struct erasure **out, isize max);
 i32 fold_erase_progress(const struct fold *fold);
@@ -169,6 +171,8 @@ struct fold_options {
 MUST_USE enum err fold_open(const struct fold_options *options, struct fold **out, struct diag *diag);
 /* Starts the writer, fold and flush threads. */
 void fold_start(struct fold *fold);
+/* The same for one command's questions and steps: nothing happens of its own accord, no ticks, no models, no search index. */
+void fold_start_still(struct fold *fold);
 /* Everything submitted is folded and flushed; threads end. */
 void fold_stop(struct fold *fold);
 void fold_close(struct fold *fold);
@@ -280,7 +284,6 @@ struct placement_evaluation {
 /* ERR_NOT_FOUND; ERR_REFUSED when there is too little to ask. Takes as long as a training. Not on the fold's thread; on one known to rcu. */
 MUST_USE enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placement_evaluation *out, struct diag *diag);
 void placement_evaluation_print(const struct placement_evaluation *evaluation, struct jsonw *w);
-const char *placement_row_name(isize row);      /* "strategy", "usual_mix", "popular" */
 
 /* The cards of the latest models that made scores, oldest first: JSON, as predict/ wrote them. */
 struct card { u32 version; str json; };

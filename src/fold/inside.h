@@ -122,7 +122,7 @@ struct fold {
     struct flush *flush;
     struct queue *queue;
     void *taken[256]; isize taken_n, taken_at;          /* of the queue: what is being worked on */
-    bool told_to_stop;
+    bool told_to_stop, still;
     pthread_t thread;
     bool started;
     _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */

@@ -193,6 +193,7 @@ void whatif_print(const struct whatif *ask, const struct whatif_answer *answer, 
     jsonw_key_time(w, "since", ask->since_ms);
     jsonw_key_str(w, "metric", answer->metric);
     jsonw_key_int(w, "people", answer->people);
+    jsonw_key_int(w, "rows", answer->ope.n);
     jsonw_key_num(w, "covered", answer->covered);
     ope_print(&answer->ope, w);
     jsonw_end(w, '}');

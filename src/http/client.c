@@ -68,7 +68,12 @@ enum err http_fetch(const struct http_fetch *ask, arena *a, struct http_fetched 
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &taking);
-    if (ask->method == METHOD_POST) {
+    if (ask->file) {
+        (void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, ask->file);
+        (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    }
+    if (ask->method != METHOD_GET) (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, arena_z(a, http_method_name(ask->method)));
+    if (ask->method == METHOD_POST || ask->method == METHOD_PUT) {
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.len);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ask->body.len ? ask->body.ptr : "");
     }

@@ -125,7 +125,10 @@ struct http_options http_options(const struct config *config);
 /* A listening socket on "127.0.0.1", "::1", "0.0.0.0", ...; port 0 takes a free one. The caller
  * owns it, and may keep it while servers come and go. */
 MUST_USE enum err http_listen(str address, i32 port, int *fd, struct diag *diag);
-i32 http_port(int fd);
+/* A listening socket that is a file, for its owner and root alone: the file's mode says so, and each caller is asked who they are. What
+ * lay there is replaced. */
+MUST_USE enum err http_listen_file(const char *path, int *fd, struct diag *diag);
+i32 http_port(int fd);                                  /* 0 of a file */
 
 MUST_USE enum err http_server_start(const struct http_options *options, struct http_server **out,
                                     struct diag *diag);
@@ -143,7 +146,7 @@ isize http_server_loops(const struct http_server *server);
 struct http_loop *http_server_loop(struct http_server *server, isize number);
 
 /* ---- asking somebody else (client.c) --------------------------------------------------------- */
-/* GET or POST of an http or https address; redirects are followed for GET. An answer of any status is ERR_OK. ERR_TOO_BIG over bytes_max,
+/* Any method of an http or https address; redirects are followed for GET. An answer of any status is ERR_OK. ERR_TOO_BIG over bytes_max,
  * ERR_TIMEOUT, ERR_REFUSED with the reason when there is no answer. Blocks: not on an HTTP loop. */
 struct http_fetch {
     enum http_method method;
@@ -151,6 +154,7 @@ struct http_fetch {
     const struct http_header *headers; isize headers_n;
     isize bytes_max;                    /* of the answer, unpacked */
     i64 timeout_ms;                     /* for all of it */
+    const char *file;                   /* the socket to go by, instead of what the address names; null: none */
 };
 struct http_fetched { i32 status; str body; };
 MUST_USE enum err http_fetch(const struct http_fetch *ask, arena *a, struct http_fetched *out, struct diag *diag);

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/logline.h"
@@ -203,9 +204,21 @@ static void peer_name(const struct sockaddr_storage *address, char *out)
     }
 }
 
+/* Of a socket that is a file; the file's mode has kept others out already, where the system heeds it. */
+static bool is_owner(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && (who.uid == 0 || who.uid == geteuid());
+}
+
 static void welcome(struct http_loop *self, int fd, const struct sockaddr_storage *address)
 {
     u64 open = 0;
+    if (address->ss_family == AF_UNIX && !is_owner(fd)) {
+        (void)close(fd);
+        return;
+    }
     for (isize i = 0; i < self->server->loops_n; i++) open += connections_open(&self->server->loops[i]);
     if (open >= (u64)self->options->connections_max) {
         count(&self->counters.connections_refused, 1);
@@ -387,12 +400,29 @@ enum err http_listen(str address, i32 port, int *fd, struct diag *diag)
     return err;
 }
 
+enum err http_listen_file(const char *path, int *fd, struct diag *diag)
+{
+    struct sockaddr_un bound = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof bound.sun_path) return diag_set(diag, ERR_TOO_BIG, "%s is too long for a socket's name", path);
+    (void)snprintf(bound.sun_path, sizeof bound.sun_path, "%s", path);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0) return system_failed(diag, "socket");
+    (void)unlink(path);
+    /* The mode of the descriptor becomes that of the file: there is no moment at which it is anybody else's. */
+    if (fchmod(*fd, 0600) == 0 && bind(*fd, (struct sockaddr *)&bound, sizeof bound) == 0 && listen(*fd, BACKLOG) == 0) return ERR_OK;
+    enum err err = diag_set(diag, ERR_INTERNAL, "cannot listen on %s: %s", path, uv_strerror(-errno));
+    (void)close(*fd);
+    *fd = -1;
+    return err;
+}
+
 i32 http_port(int fd)
 {
     struct sockaddr_storage bound = { 0 };
     socklen_t len = sizeof bound;
     int failed = getsockname(fd, (struct sockaddr *)&bound, &len);
     assert(!failed);
+    if (bound.ss_family == AF_UNIX) return 0;
     return bound.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&bound)->sin6_port)
                                        : ntohs(((struct sockaddr_in *)&bound)->sin_port);
 }
@@ -470,7 +500,7 @@ enum err http_server_start(const struct http_options *options, struct http_serve
         assert(!failed);
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    log_note("http.start port=%d loops=%d", http_port(options->listen_fd), (int)loops_n);
+    if (http_port(options->listen_fd)) log_note("http.start port=%d loops=%d", http_port(options->listen_fd), (int)loops_n);
     *out = server;
     return ERR_OK;
 }
