@@ -158,11 +158,11 @@ static isize first_letter(str s)
 
 static str email_of(const struct live *live, person_id id)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(live->identity, id, links, countof(links));
     for (isize i = 0; i < n; i++)
-        if (links[i]->verified && links[i]->identifier.kind == IDENTIFIER_EMAIL)
-            return links[i]->identifier.value;
+        if (links[i].verified && links[i].identifier.kind == IDENTIFIER_EMAIL)
+            return links[i].identifier.value;
     return S("");
 }
 

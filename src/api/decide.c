@@ -34,10 +34,10 @@ static u32 person_number(str id)
 /* A person by our own number: by all that leads to them. */
 static void add_identifiers_of(struct call *call, struct asked *asked, struct identifier *list, u32 id)
 {
-    const struct link *links[EVENT_IDENTIFIERS_MAX];
+    struct link links[EVENT_IDENTIFIERS_MAX];
     const struct identity *identity = call->api->live->identity;
     isize n = identity_identifiers(identity, identity_person(identity, id), links, countof(links));
-    for (isize i = 0; i < n; i++) add_identifier(asked, list, links[i]->identifier.kind, links[i]->identifier.value, true);
+    for (isize i = 0; i < n; i++) add_identifier(asked, list, links[i].identifier.kind, links[i].identifier.value, true);
 }
 
 /* {"user_id", "user_hash", "anonymous_id", "email", …}: with a secret key all are believed. */

@@ -52,8 +52,8 @@ static void answer_refusals(struct call *call, struct fold *fold)
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "refusals", '[');
     for (isize looked = 0; left > 0 && id > 0 && looked < LINKS_LOOKED_AT; id--, looked++) {
-        const struct link *link = identity_link(identity, id);
-        if (link->kind != LINK_REFUSED || link->at_ms < since_ms || (source.len && !str_eq(source, link->source))
+        struct link line, *link = &line;
+        if (!identity_link(identity, id, link) || link->kind != LINK_REFUSED || link->at_ms < since_ms || (source.len && !str_eq(source, link->source))
             || (reason.len && !str_eq(reason, str_of(reason_name(link->reason)))))
             continue;
         print_refusal(call, link);
@@ -89,7 +89,7 @@ static person_id person_of(struct call *call, str text)
 static void answer_external_ids(struct call *call, struct fold *fold)
 {
     struct jsonw *w = &call->w;
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     person_id person = person_of(call, call->params[1]);
     if (call->err) return;
     if (!person.v) { call_fail(call, ERR_NOT_FOUND, "eid_not_found: nobody has that identifier"); return; }
@@ -101,11 +101,11 @@ static void answer_external_ids(struct call *call, struct fold *fold)
     jsonw_key_begin(w, "data", '[');
     for (isize i = from; i < to; i++) {
         jsonw_begin(w, '{');
-        jsonw_key_str(w, "id", links[i]->identifier.value);
-        jsonw_key_str(w, "type", str_of(identifier_name(links[i]->identifier.kind)));
-        jsonw_key_str(w, "source_id", links[i]->source);
+        jsonw_key_str(w, "id", links[i].identifier.value);
+        jsonw_key_str(w, "type", str_of(identifier_name(links[i].identifier.kind)));
+        jsonw_key_str(w, "source_id", links[i].source);
         jsonw_key_str(w, "collection", S("users"));
-        jsonw_key_time(w, "created_at", links[i]->at_ms);
+        jsonw_key_time(w, "created_at", links[i].at_ms);
         jsonw_key_str(w, "encoding", S("none"));
         jsonw_end(w, '}');
     }

@@ -202,17 +202,17 @@ void people_lookup(struct call *call)
 static void print_identifiers(struct call *call, const struct profile *p)
 {
     struct jsonw *w = &call->w;
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(call->api->live->identity, p->id, links, countof(links));
     jsonw_key_begin(w, "identifiers", '[');
     for (isize i = 0; i < n; i++) {
-        if (call->at_ms && links[i]->at_ms > call->at_ms) continue;
+        if (call->at_ms && links[i].at_ms > call->at_ms) continue;
         jsonw_begin(w, '{');
-        jsonw_key_str(w, "kind", str_of(identifier_name(links[i]->identifier.kind)));
-        jsonw_key_str(w, "value", links[i]->identifier.value);
-        jsonw_key_str(w, "trust", links[i]->verified ? S("verified") : S("claimed"));
-        jsonw_key_time(w, "at", links[i]->at_ms);
-        jsonw_key_str(w, "source", links[i]->source);
+        jsonw_key_str(w, "kind", str_of(identifier_name(links[i].identifier.kind)));
+        jsonw_key_str(w, "value", links[i].identifier.value);
+        jsonw_key_str(w, "trust", links[i].verified ? S("verified") : S("claimed"));
+        jsonw_key_time(w, "at", links[i].at_ms);
+        jsonw_key_str(w, "source", links[i].source);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -449,18 +449,18 @@ static str why_linked(const struct link *link, arena *a)
 static void print_links(struct call *call, const struct profile *p, const char *name, u8 kind)
 {
     struct jsonw *w = &call->w;
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_links(call->api->live->identity, p->id, links, countof(links));
     jsonw_key_begin(w, name, '[');
     for (isize i = 0; i < n; i++) {
-        if (links[i]->kind != kind) continue;
+        if (links[i].kind != kind) continue;
         jsonw_begin(w, '{');
-        jsonw_key_str(w, "merge_id", arena_printf(call->a, "m_%u", links[i]->id));
-        jsonw_key_time(w, "at", links[i]->at_ms);
-        print_person_id(w, "into", (person_id){ links[i]->a });
-        print_person_id(w, "from", (person_id){ links[i]->b });
-        jsonw_key_str(w, "why", why_linked(links[i], call->a));
-        if (links[i]->undone) jsonw_key_bool(w, "undone", true);
+        jsonw_key_str(w, "merge_id", arena_printf(call->a, "m_%u", links[i].id));
+        jsonw_key_time(w, "at", links[i].at_ms);
+        print_person_id(w, "into", (person_id){ links[i].a });
+        print_person_id(w, "from", (person_id){ links[i].b });
+        jsonw_key_str(w, "why", why_linked(&links[i], call->a));
+        if (links[i].undone) jsonw_key_bool(w, "undone", true);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -825,11 +825,11 @@ static void check_split(struct call *call, struct fold *fold)
     if (!p) return;
     bool named = str_starts(text, S("m_")) && str_to_i64(str_from(text, 2), &id) && id > 0
                  && id <= identity_links_n(identity);
-    const struct link *link = named ? identity_link(identity, (u32)id) : NULL;
-    bool own = link && link->kind == LINK_MERGE && identity_person(identity, link->a).v == p->id.v;
+    struct link link;
+    bool own = named && identity_link(identity, (u32)id, &link) && link.kind == LINK_MERGE && identity_person(identity, link.a).v == p->id.v;
     *order = (struct people_order){ .op = PEOPLE_SPLIT, .link = (u32)id, .who = call->author };
     if (!own) call_fail(call, ERR_NOT_FOUND, "merge_id: this person has no such merge");
-    else if (link->undone) call_fail(call, ERR_CONFLICT, "that merge was undone already");
+    else if (link.undone) call_fail(call, ERR_CONFLICT, "that merge was undone already");
 }
 
 static void answer_ordered(struct call *call, struct fold *fold)
@@ -837,9 +837,10 @@ static void answer_ordered(struct call *call, struct fold *fold)
     const struct people_order *order = call->own;
     const struct identity *identity = fold_live(fold)->identity;
     u32 a = order->a, b = order->b;
-    if (order->op == PEOPLE_SPLIT) {
-        a = identity_link(identity, order->link)->a;
-        b = identity_link(identity, order->link)->b;
+    struct link link;
+    if (order->op == PEOPLE_SPLIT && identity_link(identity, order->link, &link)) {
+        a = link.a;
+        b = link.b;
     }
     jsonw_begin(&call->w, '{');
     print_person_id(&call->w, "person_id", identity_person(identity, a));

@@ -130,12 +130,12 @@ static void name_person(struct call *call, struct fold *fold)
 {
     struct erase_request *r = call->own;
     const struct identity *identity = fold_live(fold)->identity;
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     person_id id = { 0 };
     if (person_id_read(body_text(call, "person_id"), &id) && (isize)id.v <= identity_people(identity)) id = identity_person(identity, id.v);
     isize n = identity_identifiers(identity, id, links, countof(links));
     if (n == 0) { call_fail(call, ERR_NOT_FOUND, "there is no such person"); return; }
-    r->who[r->who_n++] = (struct identifier){ links[0]->identifier.kind, links[0]->identifier.verified, arena_str(call->a, links[0]->identifier.value) };
+    r->who[r->who_n++] = (struct identifier){ links[0].identifier.kind, links[0].identifier.verified, arena_str(call->a, links[0].identifier.value) };
 }
 
 static bool read_hash(str text, struct hash128 *out)
@@ -168,11 +168,11 @@ static void name_by_hash(struct call *call, struct fold *fold)
         call_fail(call, ERR_NOT_FOUND, "this was done here: e_%llu", (unsigned long long)list[i]->ref);
         return;
     }
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     for (isize id = 1; id <= people && r->who_n < ERASE_WHO_MAX; id++) {
-        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
         isize links_n = identity_identifiers(live->identity, (person_id){ (u32)id }, links, countof(links));
         for (isize i = 0; i < links_n && r->who_n < ERASE_WHO_MAX; i++) {
-            struct identifier v = links[i]->identifier;
+            struct identifier v = links[i].identifier;
             if (hash128_eq(fold_whom(fold, v), whom) || (suppresses && hash128_eq(denial_hash(live->denial_key, v), whom)))
                 r->who[r->who_n++] = (struct identifier){ v.kind, v.verified, arena_str(call->a, v.value) };
         }
@@ -274,12 +274,12 @@ static void say_no(struct call *call, struct suppressing *s, struct identifier v
 
 static void suppress_person(struct call *call, struct suppressing *s, const struct live *live, struct identifier v)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     person_id person = identity_find(live->identity, v);
     deny(s, live, v);
     if (!people_has(live->people, person)) return;
     isize n = identity_identifiers(live->identity, person, links, countof(links));
-    for (isize i = 0; i < n; i++) deny(s, live, links[i]->identifier);
+    for (isize i = 0; i < n; i++) deny(s, live, links[i].identifier);
     say_no(call, s, (struct identifier){ v.kind, v.verified, arena_str(call->a, v.value) });
     s->people++;
 }

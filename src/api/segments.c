@@ -70,12 +70,12 @@ struct members { segment_id id; u32 next; isize left; bool more, csv; str q; };
 /* Whether ?q= is part of their name or of one of their identifiers. */
 static bool is_called(const struct live *live, const struct profile *p, str q, arena *a)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     if (q.len == 0 || str_holds_nocase(person_display(live, p, a), q)) return true;
     if (str_eq_nocase(q, arena_printf(a, "p_%u", p->id.v))) return true;
     isize n = identity_identifiers(live->identity, p->id, links, countof(links));
     for (isize i = 0; i < n; i++)
-        if (str_holds_nocase(links[i]->identifier.value, q)) return true;
+        if (str_holds_nocase(links[i].identifier.value, q)) return true;
     return false;
 }
 
@@ -263,15 +263,15 @@ static void answer_listed(struct call *call, struct fold *fold)
 {
     struct listed *listed = call->own;
     const struct identity *identity = fold_live(fold)->identity;
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     for (isize n = 0; n < MEMBERS_AT_ONCE && listed->next < listed->ids.n; n++) {
-        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
         struct jsonw w = { .out = &call->out };
         person_id id = { listed->ids.at[listed->next++] };
         isize links_n = identity_identifiers(identity, id, links, countof(links));
         jsonw_begin(&w, '{');
         print_person_id(&w, "person_id", id);
         jsonw_key_begin(&w, "identifiers", '{');
-        for (isize i = 0; i < links_n; i++) jsonw_key_str(&w, identifier_name(links[i]->identifier.kind), links[i]->identifier.value);
+        for (isize i = 0; i < links_n; i++) jsonw_key_str(&w, identifier_name(links[i].identifier.kind), links[i].identifier.value);
         jsonw_end(&w, '}');
         jsonw_end(&w, '}');
         buf_byte(&call->out, '\n');

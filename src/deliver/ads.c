@@ -65,13 +65,13 @@ isize ads_file(const struct deliver_view *view, const struct roll *roll, segment
         arena_clear(&a);
         const struct profile *p = people_read(view->people, (person_id){ (u32)id }, PEOPLE_CONSENTS, &a);
         if (!p || profile_consent(p, PURPOSE_ADS_SHARING) != CONSENT_GRANTED) continue;
-        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+        struct link links[IDENTIFIERS_PER_PERSON_MAX];
         isize n = identity_identifiers(view->identity, p->id, links, countof(links));
         str email = S(""), phone = S("");
         for (isize i = 0; i < n; i++) {
-            str hash = ads_hash(&a, links[i]->identifier.kind, links[i]->identifier.value, google);
+            str hash = ads_hash(&a, links[i].identifier.kind, links[i].identifier.value, google);
             if (hash.len == 0) continue;
-            if (links[i]->identifier.kind == IDENTIFIER_EMAIL) email = hash;
+            if (links[i].identifier.kind == IDENTIFIER_EMAIL) email = hash;
             else phone = hash;
         }
         if (email.len == 0 && phone.len == 0) continue;

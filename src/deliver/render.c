@@ -44,16 +44,16 @@ static void print_traits(struct jsonw *w, const struct profile *p)
 
 static void print_person(const struct deliver_view *view, const struct profile *p, arena *a, struct jsonw *w)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(view->identity, p->id, links, countof(links));
     jsonw_key_begin(w, "person", '{');
     jsonw_key_str(w, "person_id", arena_printf(a, "p_%u", p->id.v));
     jsonw_key_begin(w, "identifiers", '[');
     for (isize i = 0; i < n; i++) {
         jsonw_begin(w, '{');
-        jsonw_key_str(w, "kind", str_of(identifier_name(links[i]->identifier.kind)));
-        jsonw_key_str(w, "value", links[i]->identifier.value);
-        jsonw_key_bool(w, "verified", links[i]->verified);
+        jsonw_key_str(w, "kind", str_of(identifier_name(links[i].identifier.kind)));
+        jsonw_key_str(w, "value", links[i].identifier.value);
+        jsonw_key_bool(w, "verified", links[i].verified);
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -81,12 +81,12 @@ static void render_ours(const struct deliver_view *view, const struct outbox_row
 /* The first of a kind a person bears; empty when there is none. */
 static str identifier_of(const struct deliver_view *view, const struct profile *p, const struct event *e, u8 kind)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     for (isize i = 0; e && i < e->identifiers_n; i++)
         if (e->identifiers[i].kind == kind) return e->identifiers[i].value;
     isize n = p ? identity_identifiers(view->identity, p->id, links, countof(links)) : 0;
     for (isize i = 0; i < n; i++)
-        if (links[i]->identifier.kind == kind) return links[i]->identifier.value;
+        if (links[i].identifier.kind == kind) return links[i].identifier.value;
     return S("");
 }
 
@@ -164,13 +164,13 @@ static isize ads_list(const struct deliver_view *view, const struct connector *c
         const struct membership *m = profile_membership(p, segment);
         bool in = m && m->member && consent_allows(c->basis, profile_consent(p, c->purpose));
         if (in != add) continue;
-        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+        struct link links[IDENTIFIERS_PER_PERSON_MAX];
         isize links_n = identity_identifiers(view->identity, p->id, links, countof(links)), hashes = 0;
         for (isize k = 0; k < links_n; k++) {
-            str hash = ads_hash(a, links[k]->identifier.kind, links[k]->identifier.value, false);
+            str hash = ads_hash(a, links[k].identifier.kind, links[k].identifier.value, false);
             if (hash.len == 0) continue;
             if (hashes++ == 0) jsonw_begin(w, '{');
-            jsonw_key_str(w, links[k]->identifier.kind == IDENTIFIER_EMAIL ? "email_sha256" : "phone_sha256", hash);
+            jsonw_key_str(w, links[k].identifier.kind == IDENTIFIER_EMAIL ? "email_sha256" : "phone_sha256", hash);
         }
         if (hashes) jsonw_end(w, '}');
         told += hashes > 0;

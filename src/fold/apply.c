@@ -617,11 +617,11 @@ static bool has_verified_strong(const struct event *e)
 /* What experiments assign by: the identifier that made the person's first node. */
 static str bucketing_id(const struct fold *fold, person_id person)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     const struct link *first = NULL;
     isize n = identity_identifiers(fold->live.identity, person, links, countof(links));
     for (isize i = 0; i < n; i++)
-        if (links[i]->a == person.v && (!first || links[i]->id < first->id)) first = links[i];
+        if (links[i].a == person.v && (!first || links[i].id < first->id)) first = &links[i];
     return first ? first->identifier.value : S("");
 }
 
@@ -1093,10 +1093,10 @@ static void person_facts(struct fold *fold, struct profile_edit *edit)
     for (isize i = 0; i < edit->traits.n; i++) began = min_i64(began, edit->traits.at[i].at_ms);
     for (isize i = 0; i < edit->consents.n; i++) began = min_i64(began, edit->consents.at[i].at_ms);
     edit->created_at_ms = began == TIME_NEVER ? edit->created_at_ms : began;
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(fold->live.identity, edit->id, links, countof(links));
     edit->known = false;
-    for (isize i = 0; i < n; i++) edit->known |= links[i]->verified && identifier_is_strong(links[i]->identifier.kind);
+    for (isize i = 0; i < n; i++) edit->known |= links[i].verified && identifier_is_strong(links[i].identifier.kind);
     edit->bucketing_id = bucketing_id(fold, edit->id);
 }
 
@@ -1109,10 +1109,11 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
     const struct profile *whole = people_get(fold->live.people, parts.people[0], &fold->scratch);
     if (!whole) return;
     struct memo memo = { 0 };
-    const struct link *link = identity_link(fold->live.identity, order->link);
-    u64 merged = link->ref;
-    i64 merged_ms = link->at_ms;
-    struct codec reader = codec_reader(link->memo, &fold->scratch);
+    struct link link = { 0 };
+    (void)identity_link(fold->live.identity, order->link, &link);
+    u64 merged = link.ref;
+    i64 merged_ms = link.at_ms;
+    struct codec reader = codec_reader(link.memo, &fold->scratch);
     visit_memo(&reader, &memo);
     for (isize i = 0; i < whole->memberships_n; i++)
         roll_put(fold->live.roll, (segment_id){ whole->memberships[i].segment }, whole->id, false);

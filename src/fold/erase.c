@@ -211,7 +211,7 @@ static void count_profile(struct finding *f, person_id person)
 static void add_person(struct finding *f, person_id person, bool denies)
 {
     const struct identity *identity = f->fold->live.identity;
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     u32 nodes[NODES_PER_PERSON_MAX];
     if (person.v == 0 || !map_put(f->nodes, number(person.v), 1)) return;
     count_profile(f, person);
@@ -223,18 +223,18 @@ static void add_person(struct finding *f, person_id person, bool denies)
     n = identity_identifiers(identity, person, links, countof(links));
     f->counts.identifiers += n;
     for (isize i = 0; i < n; i++) {
-        struct identifier v = links[i]->identifier;
-        add_theirs(f, v, links[i]->ref, denies && identifier_may_speak(v));
+        struct identifier v = links[i].identifier;
+        add_theirs(f, v, links[i].ref, denies && identifier_may_speak(v));
     }
 }
 
 /* Whoever only ever claimed to bear one of their names. */
 static void add_claimed(struct finding *f, person_id person)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(f->fold->live.identity, person, links, countof(links));
     for (isize i = 0; i < n; i++) {
-        struct identifier claim = links[i]->identifier;
+        struct identifier claim = links[i].identifier;
         if (!claim.verified || !identifier_is_strong(claim.kind)) continue;
         claim.verified = false;
         add_theirs(f, claim, identity_attached(f->fold->live.identity, claim), false);
@@ -244,8 +244,8 @@ static void add_claimed(struct finding *f, person_id person)
 
 static void add_line(struct finding *f, u32 id)
 {
-    const struct link *l = identity_link(f->fold->live.identity, id);
-    if (l->kind != LINK_ERASED && map_put(f->links, number(id), 1)) vec_push(&f->link_list, id);
+    struct link l;
+    if (identity_link(f->fold->live.identity, id, &l) && l.kind != LINK_ERASED && map_put(f->links, number(id), 1)) vec_push(&f->link_list, id);
 }
 
 static void find_lines(struct finding *f)
@@ -264,9 +264,10 @@ static void find_lines(struct finding *f)
     const u32 *loose;
     isize n = identity_loose(identity, &loose);
     for (isize i = 0; i < n; i++) {
-        const struct link *l = identity_link(identity, loose[i]);
-        struct hash128 hash = l->kind == LINK_REFUSED ? erase_hash(f->fold, l->identifier) : (struct hash128){ 0 };
-        for (isize k = 0; k < f->theirs.n && l->kind == LINK_REFUSED; k++)
+        struct link l;
+        bool refused = identity_link(identity, loose[i], &l) && l.kind == LINK_REFUSED;
+        struct hash128 hash = refused ? erase_hash(f->fold, l.identifier) : (struct hash128){ 0 };
+        for (isize k = 0; k < f->theirs.n && refused; k++)
             if (hash128_eq(hash, f->theirs.at[k].hash)) add_line(f, loose[i]);
     }
 }

@@ -255,8 +255,6 @@ static i64 allocated(void)
     return (i64)(m.uordblks + m.hblkhd);
 }
 
-static i64 block(const void *p) { return p ? (i64)malloc_usable_size((void *)(uintptr_t)p) + 8 : 0; }
-
 /* What it goes to, as far as blocks tell: by person. */
 static void bench_parts(const struct fold *fold, u32 people)
 {
@@ -274,7 +272,12 @@ static void bench_parts(const struct fold *fold, u32 people)
         traits += p->traits_n;
         arena_clear(&a);
     }
-    for (u32 id = 1; id <= (u32)identity_links_n(fold->live.identity); id++) links += block(identity_link(fold->live.identity, id));
+    for (u32 id = 1; id <= (u32)identity_links_n(fold->live.identity); id++) {
+        struct link link;
+        packed.len = 0;
+        if (identity_link(fold->live.identity, id, &link)) link_encode(&link, &packed);
+        links += packed.len;
+    }
     orders = rows_bytes(fold->orders.all);
     f64 n = people;
     (void)printf("# a person: profile %.0f bytes (%.1f entries, %.1f memberships, %.1f facts), ledger %.0f (%.1f links), orders %.0f (%.1f), %.0f event keys, %.1f timers\n",

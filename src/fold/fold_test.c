@@ -499,10 +499,11 @@ static bool parted_since(u32 node, i64 at_ms)
 {
     person_id person = identity_person(fold->live.identity, node);
     for (u32 id = 1; id <= (u32)identity_links_n(fold->live.identity); id++) {
-        const struct link *l = identity_link(fold->live.identity, id);
-        if (l->kind != LINK_SPLIT || l->at_ms <= at_ms) continue;
-        const struct link *undone = identity_link(fold->live.identity, l->undoes);
-        if (identity_person(fold->live.identity, undone->a).v == person.v || identity_person(fold->live.identity, undone->b).v == person.v) return true;
+        struct link l, undone;
+        assert_true(identity_link(fold->live.identity, id, &l));
+        if (l.kind != LINK_SPLIT || l.at_ms <= at_ms) continue;
+        assert_true(identity_link(fold->live.identity, l.undoes, &undone));
+        if (identity_person(fold->live.identity, undone.a).v == person.v || identity_person(fold->live.identity, undone.b).v == person.v) return true;
     }
     return false;
 }

@@ -166,8 +166,8 @@ static void pass_add(struct pass *p, isize whose)
     for (isize i = 0; i < e->order_keys_n; i++) (void)map_put(p->orders, e->order_keys[i], (u64)whose + 1);
     for (isize i = 0; i < e->nodes_n; i++) (void)map_put(p->nodes, number(e->nodes[i]), (u64)whose + 1);
     for (isize i = 0; i < e->links_n; i++) {
-        const struct link *l = identity_link(fold->live.identity, e->links[i]);
-        if (l) vec_push(&p->lines, ((struct line){ l->ref, { l->id, l->kind == LINK_ERASED ? l->a : 0 } }));
+        struct link l;
+        if (identity_link(fold->live.identity, e->links[i], &l)) vec_push(&p->lines, ((struct line){ l.ref, { l.id, l.kind == LINK_ERASED ? l.a : 0 } }));
     }
     for (isize i = 0; i < e->orders_n; i++) {
         const struct order *o = fold_order(fold, (order_id){ e->orders[i] }, &a);

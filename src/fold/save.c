@@ -297,7 +297,8 @@ static void gather_gone(struct fold *fold, struct batch *b, struct buf *t)
 static void gather_tables(struct fold *fold, struct batch *b, struct buf *t)
 {
     for (u32 id; (id = identity_dirty_next(fold->live.identity));) {
-        const struct link *link = identity_link(fold->live.identity, id);
+        struct link line, *link = &line;
+        if (!identity_link(fold->live.identity, id, link)) continue;
         struct row *row = row_add(b, LINK);
         row->n[0] = id;
         row->n[1] = link->a;

@@ -8,7 +8,8 @@
  * persons are what it says. A split marks one merge undone and draws the rings of that person
  * anew from the merges that still hold.
  *
- * An identifier is found by the 128-bit hash of its kind and value.
+ * A line of the ledger is kept as the bytes that the store has. An identifier is found by a hash of its kind and value, which leads to the
+ * lines that may have attached it; the line itself says whether it did.
  *
  * Who decides, on an event that carries several identifiers: the strong ones that may speak
  * (verified) come first; weak ones (the browser's or device's own) join them unless the weak
@@ -20,18 +21,23 @@
 
 #include <stdatomic.h>
 
+#include "base/finder.h"
 #include "base/rcu.h"
+#include "base/rows.h"
 
 enum { CHUNK = 1 << 16, CHUNKS_MAX = 1 << 13 };
 
-struct node { _Atomic u32 person; u32 next; struct { u32 *at; isize n, cap; } links; };
+/* `lines`: those that stand on the node, in order. 0: none; two numbers of 31 bits behind a bit that is set, the second may be 0; or a pointer. */
+struct node { _Atomic u32 person, next; _Atomic u64 lines; };
+struct lines { _Atomic u32 n; u32 cap, at[]; };
 
 struct identity {
     u64 seed;
-    struct map *nodes_by_identifier;
+    struct finder *by_identifier;                       /* of the lines that attached them */
     _Atomic(struct node *) chunks[CHUNKS_MAX];
     u32 nodes;
-    struct { struct link **at; isize n, cap; } links;
+    struct rows *links;
+    struct buf work;
     struct { u32 *at; isize n, cap; } dirty;
     isize dirty_at;
     struct { u32 *at; isize n, cap; } loose;            /* lines that refuse an identifier nobody had */
@@ -44,7 +50,8 @@ struct identity *identity_new(u64 seed)
 {
     struct identity *identity = mem_new(sizeof *identity);
     identity->seed = seed;
-    identity->nodes_by_identifier = map_new(1024);
+    identity->by_identifier = finder_new();
+    identity->links = rows_new();
     return identity;
 }
 
@@ -56,16 +63,83 @@ static struct node *node_at(const struct identity *identity, u32 id)
     return &chunk[id % CHUNK];
 }
 
+/* ---- lines of a node ----------------------------------------------------------------------- */
+
+static struct lines *lines_of_word(u64 word) { return word & 1 ? NULL : (struct lines *)(uintptr_t)word; }
+
+/* At most `max` of them; how many there are. */
+static isize lines_of(const struct identity *identity, u32 node, u32 *out, isize max)
+{
+    u64 word = atomic_load_explicit(&node_at(identity, node)->lines, memory_order_acquire);
+    const struct lines *many = lines_of_word(word);
+    if (!many) {
+        const u32 two[] = { (u32)(word >> 1) & INT32_MAX, (u32)(word >> 33) };
+        isize n = (two[0] > 0) + (two[1] > 0);
+        for (isize i = 0; i < n && i < max; i++) out[i] = two[i];
+        return n;
+    }
+    isize n = atomic_load_explicit(&many->n, memory_order_acquire);
+    if (n && max > 0) memcpy(out, many->at, (size_t)min_isize(n, max) * sizeof *out);
+    return n;
+}
+
+static u32 first_line(const struct identity *identity, u32 node)
+{
+    u32 first = 0;
+    (void)lines_of(identity, node, &first, 1);
+    return first;
+}
+
+static struct lines *lines_wider(const u32 *at, isize n)
+{
+    isize cap = n + n / 2 + 2;
+    struct lines *wide = mem_new((isize)sizeof *wide + cap * (isize)sizeof *at);
+    wide->cap = (u32)cap;
+    memcpy(wide->at, at, (size_t)n * sizeof *at);
+    atomic_init(&wide->n, (u32)n);
+    return wide;
+}
+
+static void on_node(struct identity *identity, u32 node, u32 line)
+{
+    if (!node) return;
+    struct node *to = node_at(identity, node);
+    u64 word = atomic_load_explicit(&to->lines, memory_order_relaxed);
+    struct lines *many = lines_of_word(word), *wide = many;
+    assert(line <= INT32_MAX);
+    if (!many && word >> 33 == 0) {
+        word = word ? word | (u64)line << 33 : (u64)line << 1 | 1;
+        atomic_store_explicit(&to->lines, word, memory_order_release);
+        return;
+    }
+    if (!many) {
+        const u32 two[] = { (u32)(word >> 1) & INT32_MAX, (u32)(word >> 33) };
+        wide = lines_wider(two, 2);
+    } else if (many->n == many->cap) {
+        wide = lines_wider(many->at, many->n);
+    }
+    wide->at[wide->n] = line;
+    atomic_store_explicit(&wide->n, wide->n + 1, memory_order_release);
+    if (wide == many) return;
+    atomic_store_explicit(&to->lines, (u64)(uintptr_t)wide, memory_order_release);
+    rcu_defer_free(many);
+}
+
+static void off_node(struct node *node)
+{
+    rcu_defer_free(lines_of_word(atomic_exchange(&node->lines, 0)));
+}
+
 void identity_free(struct identity *identity)
 {
     if (!identity) return;
-    for (u32 id = 1; id <= identity->nodes; id++) mem_free(node_at(identity, id)->links.at);
+    for (u32 id = 1; id <= identity->nodes; id++) mem_free(lines_of_word(atomic_load(&node_at(identity, id)->lines)));
     for (isize i = 0; i < CHUNKS_MAX; i++) mem_free(atomic_load(&identity->chunks[i]));
-    for (isize i = 0; i < identity->links.n; i++) mem_free(identity->links.at[i]);
-    vec_fini(&identity->links);
+    rows_free(identity->links);
+    buf_fini(&identity->work);
     vec_fini(&identity->dirty);
     vec_fini(&identity->loose);
-    map_free(identity->nodes_by_identifier);
+    finder_free(identity->by_identifier);
     mem_free(identity);
 }
 
@@ -77,9 +151,101 @@ static struct hash128 identifier_hash(const struct identity *identity, struct id
     return (struct hash128){ h.hi, h.lo + kind * 0x9e3779b97f4a7c15u };         /* into what comes out: hash.h says why not the seed */
 }
 
+/* ---- the ledger ---------------------------------------------------------------------------- */
+
+enum { LINE_KIND = 7, LINE_VERIFIED = 8, LINE_PROVED = 16, LINE_B = 32, LINE_UNDOES = 64, LINE_IDENTIFIER = 7, LINE_MEMO = 1 << 11, LINE_UNDONE = 1 << 12, LINE_REASON = 13 };
+
+/* What an identifier is looked for by comes first. Most lines have one node, undo nothing and keep nothing. */
+static void visit_link(struct codec *c, struct link *v)
+{
+    bool writes = !codec_reads(c);
+    u16 head = 0;
+    if (writes) {
+        assert(v->kind <= LINE_KIND && v->reason <= 7 && v->identifier.kind <= 15);
+        head = (u16)(v->kind | (v->verified ? LINE_VERIFIED : 0) | (v->identifier.verified ? LINE_PROVED : 0) | (v->b ? LINE_B : 0)
+                     | (v->undoes ? LINE_UNDOES : 0) | v->identifier.kind << LINE_IDENTIFIER | (v->memo.len ? LINE_MEMO : 0)
+                     | (v->undone ? LINE_UNDONE : 0) | v->reason << LINE_REASON);
+    }
+    codec_u16(c, &head);
+    codec_str(c, &v->identifier.value);
+    codec_u32(c, &v->a);
+    codec_u32(c, &v->id);
+    if (head & LINE_B) codec_u32(c, &v->b);
+    if (head & LINE_UNDOES) codec_u32(c, &v->undoes);
+    codec_u64(c, &v->ref);
+    codec_i64(c, &v->at_ms);
+    codec_str(c, &v->source);
+    if (head & LINE_MEMO) codec_str(c, &v->memo);
+    if (writes) return;
+    v->kind = head & LINE_KIND;
+    v->verified = (head & LINE_VERIFIED) != 0;
+    v->undone = (head & LINE_UNDONE) != 0;
+    v->reason = (u8)(head >> LINE_REASON);
+    v->identifier.kind = head >> LINE_IDENTIFIER & 15;
+    v->identifier.verified = (head & LINE_PROVED) != 0;
+}
+
+void link_encode(const struct link *link, struct buf *out)
+{
+    struct codec c = codec_writer(out);
+    struct link copy = *link;
+    visit_link(&c, &copy);
+}
+
+static struct link line_at(const struct identity *identity, u32 id)
+{
+    struct codec c = codec_reader(rows_get(identity->links, id), NULL);
+    struct link link = { 0 };
+    visit_link(&c, &link);
+    assert(!c.failed);
+    return link;
+}
+
+/* The line as it is from now on: a new one, or one that there is. */
+static void line_put(struct identity *identity, const struct link *link)
+{
+    bool made = link->id == rows_n(identity->links) + 1;
+    identity->work.len = 0;
+    link_encode(link, &identity->work);
+    if (!made) hash128_sum(&identity->digest, hash128(rows_get(identity->links, link->id), 0), false);
+    hash128_sum(&identity->digest, hash128(buf_str(&identity->work), 0), true);
+    if (made) (void)rows_add(identity->links, buf_str(&identity->work));
+    else rows_set(identity->links, link->id, buf_str(&identity->work));
+    if (made && link->kind == LINK_REFUSED && link->b == 0) vec_push(&identity->loose, link->id);
+}
+
+static void line_replace(struct identity *identity, const struct link *with)
+{
+    line_put(identity, with);
+    vec_push(&identity->dirty, with->id);
+}
+
+/* ---- finding ------------------------------------------------------------------------------- */
+
+/* The line that attached it; 0: none did, or it is erased. */
+static u32 line_find(const struct identity *identity, struct identifier v, u32 *node)
+{
+    struct hash128 key = identifier_hash(identity, v);
+    u32 id;
+    for (struct finder_at at = { 0 }; (id = finder_next(identity->by_identifier, key, &at));) {
+        struct codec c = codec_reader(rows_get(identity->links, id), NULL);
+        u16 head = 0;
+        str value = { 0 };
+        codec_u16(&c, &head);
+        codec_str(&c, &value);
+        codec_u32(&c, node);
+        struct identifier is = { head >> LINE_IDENTIFIER & 15, (head & LINE_PROVED) != 0, value };
+        if ((head & LINE_KIND) == LINK_ATTACH && is.kind == v.kind && identifier_may_speak(is) == identifier_may_speak(v) && str_eq(is.value, v.value)) return id;
+    }
+    *node = 0;
+    return 0;
+}
+
 static u32 node_find(const struct identity *identity, struct identifier v)
 {
-    return (u32)map_get(identity->nodes_by_identifier, identifier_hash(identity, v), 0);
+    u32 node;
+    (void)line_find(identity, v, &node);
+    return node;
 }
 
 /* For who may ask about anybody: the proved person, else what was only ever claimed under that name. */
@@ -111,72 +277,7 @@ person_id identity_person(const struct identity *identity, u32 node)
     return (person_id){ made ? person_of(identity, node) : 0 };
 }
 
-/* ---- the ledger ---------------------------------------------------------------------------- */
-
-static void visit_link(struct codec *c, struct link *v)
-{
-    codec_u32(c, &v->id);
-    codec_u8(c, &v->kind);
-    codec_u8(c, &v->reason);
-    codec_bool(c, &v->verified);
-    codec_bool(c, &v->undone);
-    codec_u32(c, &v->a);
-    codec_u32(c, &v->b);
-    codec_u32(c, &v->undoes);
-    codec_u64(c, &v->ref);
-    codec_i64(c, &v->at_ms);
-    codec_u8(c, &v->identifier.kind);
-    codec_bool(c, &v->identifier.verified);
-    codec_str(c, &v->identifier.value);
-    codec_str(c, &v->source);
-    codec_str(c, &v->memo);
-}
-
-void link_encode(const struct link *link, struct buf *out)
-{
-    struct codec c = codec_writer(out);
-    struct link copy = *link;
-    visit_link(&c, &copy);
-}
-
-static struct hash128 link_hash(const struct link *link)
-{
-    struct buf bytes = { 0 };
-    link_encode(link, &bytes);
-    struct hash128 h = hash128(buf_str(&bytes), 0);
-    buf_fini(&bytes);
-    return h;
-}
-
-/* A copy with its strings behind it, in one block. */
-static struct link *link_copy(const struct link *from)
-{
-    struct link *link = mem_new((isize)sizeof *from + from->identifier.value.len + from->source.len + from->memo.len);
-    *link = *from;
-    str *const strings[] = { &link->identifier.value, &link->source, &link->memo };
-    char *text = (char *)(link + 1);
-    for (isize i = 0; i < countof(strings); i++) {
-        if (strings[i]->len) memcpy(text, strings[i]->ptr, (size_t)strings[i]->len);
-        strings[i]->ptr = text;
-        text += strings[i]->len;
-    }
-    return link;
-}
-
-static struct link *link_keep(struct identity *identity, const struct link *from)
-{
-    struct link *link = link_copy(from);
-    vec_push(&identity->links, link);
-    assert(link->id == (u32)identity->links.n);
-    hash128_sum(&identity->digest, link_hash(link), true);
-    if (link->kind == LINK_REFUSED && link->b == 0) vec_push(&identity->loose, link->id);
-    return link;
-}
-
-static void on_node(struct identity *identity, u32 node, u32 link)
-{
-    if (node) vec_push(&node_at(identity, node)->links, link);
-}
+/* ---- adding to the ledger ------------------------------------------------------------------ */
 
 static u32 node_new(struct identity *identity);
 
@@ -184,33 +285,31 @@ static u32 node_new(struct identity *identity);
 static void burn_line(struct identity *identity, struct burnt burnt, u64 ref)
 {
     struct link blank = { .id = burnt.link, .kind = LINK_ERASED, .a = burnt.node, .ref = ref };
-    assert(burnt.link == (u32)identity->links.n + 1);
+    assert(burnt.link == rows_n(identity->links) + 1);
     if (burnt.node) {
         u32 node = node_new(identity);
         assert(node == burnt.node);
         atomic_store_explicit(&node_at(identity, node)->person, 0, memory_order_release);
     }
-    link_keep(identity, &blank);
-    vec_push(&identity->dirty, blank.id);
+    line_replace(identity, &blank);
 }
 
 static void burn_due(struct identity *identity, bool all)
 {
-    while (identity->burn_n && (all || identity->burn->link == (u32)identity->links.n + 1)) {
+    while (identity->burn_n && (all || identity->burn->link == rows_n(identity->links) + 1)) {
         burn_line(identity, *identity->burn++, identity->burn_ref);
         identity->burn_n--;
     }
 }
 
-static struct link *ledger_add(struct identity *identity, struct link link)
+static u32 ledger_add(struct identity *identity, struct link link)
 {
     burn_due(identity, false);
-    link.id = (u32)identity->links.n + 1;
-    struct link *kept = link_keep(identity, &link);
+    link.id = rows_n(identity->links) + 1;
+    line_replace(identity, &link);
     on_node(identity, link.a, link.id);
     if (link.b != link.a) on_node(identity, link.b, link.id);
-    vec_push(&identity->dirty, link.id);
-    return kept;
+    return link.id;
 }
 
 static u32 node_new(struct identity *identity)
@@ -222,7 +321,7 @@ static u32 node_new(struct identity *identity)
         atomic_store_explicit(&identity->chunks[id / CHUNK], chunk, memory_order_release);
     }
     struct node *node = node_at(identity, id);
-    node->next = id;
+    atomic_store_explicit(&node->next, id, memory_order_relaxed);
     atomic_store_explicit(&node->person, id, memory_order_release);
     return id;
 }
@@ -256,46 +355,55 @@ isize identity_nodes(const struct identity *identity, person_id person, u32 *out
     return n;
 }
 
-static isize links_of(const struct identity *identity, person_id person, int kind, const struct link **out, isize max)
+/* kind below 0: all, of which a merge stands on both its nodes and counts once. */
+static isize links_of(const struct identity *identity, person_id person, int kind, struct link *out, isize max)
 {
     u32 nodes[NODES_PER_PERSON_MAX];
     isize nodes_n = identity_nodes(identity, person, nodes, NODES_PER_PERSON_MAX);
     isize n = 0;
     for (isize i = 0; i < nodes_n; i++) {
-        const struct node *node = node_at(identity, nodes[i]);
-        for (isize j = 0; j < node->links.n && n < max; j++) {
-            const struct link *link = identity->links.at[node->links.at[j] - 1];
-            bool first_mention = link->a == nodes[i];   /* a merge stands on both its nodes */
-            if (kind >= 0 ? link->kind == kind : first_mention) out[n++] = link;
+        u32 few[64], *lines = few;
+        arena a = { 0 };
+        isize lines_n = lines_of(identity, nodes[i], few, countof(few));
+        if (lines_n > countof(few)) {
+            lines = arena_room(&a, u32, lines_n);
+            lines_n = min_isize(lines_n, lines_of(identity, nodes[i], lines, lines_n));
         }
+        for (isize j = 0; j < lines_n && n < max; j++) {
+            struct link link = line_at(identity, lines[j]);
+            if (kind >= 0 ? link.kind == kind : link.a == nodes[i]) out[n++] = link;
+        }
+        arena_fini(&a);
     }
     return n;
 }
 
-isize identity_identifiers(const struct identity *identity, person_id person, const struct link **out, isize max)
+isize identity_identifiers(const struct identity *identity, person_id person, struct link *out, isize max)
 {
     return links_of(identity, person, LINK_ATTACH, out, max);
 }
 
-isize identity_links(const struct identity *identity, person_id person, const struct link **out, isize max)
+isize identity_links(const struct identity *identity, person_id person, struct link *out, isize max)
 {
     return links_of(identity, person, -1, out, max);
 }
 
 isize identity_people(const struct identity *identity) { return identity->nodes; }
-isize identity_links_n(const struct identity *identity) { return identity->links.n; }
+isize identity_links_n(const struct identity *identity) { return rows_n(identity->links); }
 
-const struct link *identity_link(const struct identity *identity, u32 id)
+bool identity_link(const struct identity *identity, u32 id, struct link *out)
 {
-    return id > 0 && id <= (u32)identity->links.n ? identity->links.at[id - 1] : NULL;
+    if (id == 0 || id > rows_n(identity->links)) return false;
+    *out = line_at(identity, id);
+    return true;
 }
 
 static isize kind_count(const struct identity *identity, person_id person, u8 kind, isize *all)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(identity, person, links, countof(links));
     isize same = 0;
-    for (isize i = 0; i < n; i++) same += links[i]->identifier.kind == kind;
+    for (isize i = 0; i < n; i++) same += links[i].identifier.kind == kind;
     if (all) *all = n;
     return same;
 }
@@ -306,23 +414,23 @@ struct cause { u64 ref; i64 at_ms; str source; };
 
 static void refuse(struct identity *identity, u32 node, u32 other, struct identifier v, u8 reason, struct cause cause)
 {
-    const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+    struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = links_of(identity, (person_id){ person_of(identity, node) }, LINK_REFUSED, links, countof(links));
     for (isize i = 0; i < n; i++) {
-        const struct link *old = links[i];
+        const struct link *old = &links[i];
         bool same = old->reason == reason && old->identifier.kind == v.kind && str_eq(old->identifier.value, v.value);
         if (same) return;                               /* said once, it is known */
     }
     if (n == countof(links)) return;
-    ledger_add(identity, (struct link){ .kind = LINK_REFUSED, .reason = reason, .a = node, .b = other, .ref = cause.ref,
+    (void)ledger_add(identity, (struct link){ .kind = LINK_REFUSED, .reason = reason, .a = node, .b = other, .ref = cause.ref,
                                         .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
 }
 
 static void attach_anyway(struct identity *identity, u32 node, struct identifier v, struct cause cause)
 {
-    map_put(identity->nodes_by_identifier, identifier_hash(identity, v), node);
-    ledger_add(identity, (struct link){ .kind = LINK_ATTACH, .a = node, .verified = v.verified, .ref = cause.ref,
-                                        .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+    u32 line = ledger_add(identity, (struct link){ .kind = LINK_ATTACH, .a = node, .verified = v.verified, .ref = cause.ref,
+                                                   .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+    finder_add(identity->by_identifier, identifier_hash(identity, v), line);
 }
 
 static bool attach(struct identity *identity, u32 node, struct identifier v, struct cause cause)
@@ -446,9 +554,8 @@ static void merge_into(struct identity *identity, struct resolved *r, u32 other,
         refuse(identity, r->node, other, v, (u8)refused, cause);
         return;
     }
-    ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = why, .a = r->node, .b = other, .verified = true,
-                                        .ref = cause.ref, .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
-    r->links[r->merged_n] = (u32)identity->links.n;
+    r->links[r->merged_n] = ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = why, .a = r->node, .b = other, .verified = true,
+                                                                .ref = cause.ref, .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
     r->merged[r->merged_n++] = (person_id){ join(identity, r->node, other) };
 }
 
@@ -504,23 +611,19 @@ enum err identity_merge(struct identity *identity, person_id a, person_id b, u64
     if (pa.v == pb.v) return ERR_OK;
     int refused = may_join(identity, pa, pb);
     if (refused == LINK_TOO_MANY) return ERR_REFUSED;   /* a person's order may join two user ids, never too many nodes */
-    ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = LINK_ORDERED, .a = pa.v, .b = pb.v, .verified = true,
-                                        .ref = ref, .at_ms = at_ms, .source = who });
-    out->links[out->merged_n] = (u32)identity->links.n;
+    out->links[out->merged_n] = ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = LINK_ORDERED, .a = pa.v, .b = pb.v, .verified = true,
+                                                                    .ref = ref, .at_ms = at_ms, .source = who });
     out->merged[out->merged_n++] = (person_id){ join(identity, pa.v, pb.v) };
     out->person = identity_person(identity, pa.v);
     return ERR_OK;
 }
 
-static void link_replace(struct identity *identity, u32 id, const struct link *with);
-
 void identity_memo(struct identity *identity, u32 link, str memo)
 {
-    const struct link *old = identity->links.at[link - 1];
-    struct link with = *old;
-    assert(old->kind == LINK_MERGE);
+    struct link with = line_at(identity, link);
+    assert(with.kind == LINK_MERGE);
     with.memo = memo;
-    link_replace(identity, link, &with);
+    line_replace(identity, &with);
 }
 
 /* ---- splitting ------------------------------------------------------------------------------ */
@@ -535,19 +638,23 @@ static isize index_of(const u32 *at, isize n, u32 v)
 /* Parts of `nodes` that the merges still standing hold together; part[i] is the lowest index of node i's part. */
 static void draw_parts(const struct identity *identity, const u32 *nodes, isize n, isize *part)
 {
+    arena work = { 0 };
     for (isize i = 0; i < n; i++) part[i] = i;
     for (isize i = 0; i < n; i++) {
-        const struct node *node = node_at(identity, nodes[i]);
-        for (isize j = 0; j < node->links.n; j++) {
-            const struct link *link = identity->links.at[node->links.at[j] - 1];
-            if (link->kind != LINK_MERGE || link->undone) continue;
-            isize a = index_of(nodes, n, link->a), b = index_of(nodes, n, link->b);
+        isize lines_n = lines_of(identity, nodes[i], NULL, 0);
+        u32 *lines = arena_room(&work, u32, lines_n);
+        (void)lines_of(identity, nodes[i], lines, lines_n);
+        for (isize j = 0; j < lines_n; j++) {
+            struct link link = line_at(identity, lines[j]);
+            if (link.kind != LINK_MERGE || link.undone) continue;
+            isize a = index_of(nodes, n, link.a), b = index_of(nodes, n, link.b);
             if (a < 0 || b < 0 || part[a] == part[b]) continue;
             isize low = min_isize(part[a], part[b]), high = max_isize(part[a], part[b]);
             for (isize k = 0; k < n; k++)
                 if (part[k] == high) part[k] = low;
         }
     }
+    arena_fini(&work);
 }
 
 static void redraw(struct identity *identity, const u32 *nodes, isize n, struct parting *out)
@@ -572,47 +679,31 @@ static void redraw(struct identity *identity, const u32 *nodes, isize n, struct 
 enum err identity_split(struct identity *identity, u32 link_id, u64 ref, i64 at_ms, str who, struct parting *out)
 {
     *out = (struct parting){ 0 };
-    if (link_id == 0 || link_id > (u32)identity->links.n) return ERR_NOT_FOUND;
-    struct link *link = identity->links.at[link_id - 1];
-    if (link->kind != LINK_MERGE) return ERR_NOT_FOUND;
-    if (link->undone) return ERR_CONFLICT;
+    struct link link;
+    if (!identity_link(identity, link_id, &link) || link.kind != LINK_MERGE) return ERR_NOT_FOUND;
+    if (link.undone) return ERR_CONFLICT;
     u32 nodes[NODES_PER_PERSON_MAX];
-    isize n = identity_nodes(identity, (person_id){ person_of(identity, link->a) }, nodes, countof(nodes));
-    hash128_sum(&identity->digest, link_hash(link), false);
-    link->undone = true;
-    hash128_sum(&identity->digest, link_hash(link), true);
-    vec_push(&identity->dirty, link_id);
+    isize n = identity_nodes(identity, (person_id){ person_of(identity, link.a) }, nodes, countof(nodes));
+    link.undone = true;
+    line_replace(identity, &link);
     redraw(identity, nodes, n, out);
-    ledger_add(identity, (struct link){ .kind = LINK_SPLIT, .reason = LINK_ORDERED, .a = link->a, .b = link->b,
+    (void)ledger_add(identity, (struct link){ .kind = LINK_SPLIT, .reason = LINK_ORDERED, .a = link.a, .b = link.b,
                                         .undoes = link_id, .ref = ref, .at_ms = at_ms, .source = who });
     return ERR_OK;
 }
 
 /* ---- erasing --------------------------------------------------------------------------------- */
 
-static void link_replace(struct identity *identity, u32 id, const struct link *with)
-{
-    struct link *old = identity->links.at[id - 1];
-    hash128_sum(&identity->digest, link_hash(old), false);
-    identity->links.at[id - 1] = link_copy(with);
-    hash128_sum(&identity->digest, link_hash(identity->links.at[id - 1]), true);
-    vec_push(&identity->dirty, id);
-    mem_free(old);
-}
-
 void identity_erase_link(struct identity *identity, u32 id)
 {
-    if (id == 0 || id > (u32)identity->links.n) return;
-    const struct link *old = identity->links.at[id - 1];
-    if (old->kind == LINK_ERASED) return;
-    struct link blank = { .id = id, .kind = LINK_ERASED, .ref = old->ref };
-    if (old->kind == LINK_ATTACH) {
-        const struct node *node = node_at(identity, old->a);
-        if (node->links.n && node->links.at[0] == id) blank.a = old->a;         /* a node's first line is the one that made it */
-        if (node_find(identity, old->identifier) == old->a)
-            map_remove(identity->nodes_by_identifier, identifier_hash(identity, old->identifier));
+    struct link old;
+    if (!identity_link(identity, id, &old) || old.kind == LINK_ERASED) return;
+    struct link blank = { .id = id, .kind = LINK_ERASED, .ref = old.ref };
+    if (old.kind == LINK_ATTACH) {
+        if (first_line(identity, old.a) == id) blank.a = old.a;     /* a node's first line is the one that made it */
+        (void)finder_remove(identity->by_identifier, identifier_hash(identity, old.identifier), id);
     }
-    link_replace(identity, id, &blank);
+    line_replace(identity, &blank);
 }
 
 void identity_erase_node(struct identity *identity, u32 id)
@@ -620,8 +711,8 @@ void identity_erase_node(struct identity *identity, u32 id)
     if (id == 0 || id > identity->nodes) return;
     struct node *node = node_at(identity, id);
     atomic_store_explicit(&node->person, 0, memory_order_release);
-    node->next = id;
-    vec_fini(&node->links);
+    atomic_store_explicit(&node->next, id, memory_order_relaxed);
+    off_node(node);
 }
 
 void identity_burn(struct identity *identity, const struct burnt *list, isize n, u64 ref)
@@ -636,10 +727,7 @@ void identity_burnt(struct identity *identity) { burn_due(identity, true); }
 
 isize identity_lines(const struct identity *identity, u32 id, u32 *out, isize max)
 {
-    const struct node *node = node_at(identity, id);
-    isize n = min_isize(node->links.n, max);
-    if (n) memcpy(out, node->links.at, (size_t)n * sizeof *out);
-    return n;
+    return min_isize(lines_of(identity, id, out, max), max);
 }
 
 isize identity_loose(const struct identity *identity, const u32 **out)
@@ -650,14 +738,8 @@ isize identity_loose(const struct identity *identity, const u32 **out)
 
 u64 identity_attached(const struct identity *identity, struct identifier v)
 {
-    u32 at = node_find(identity, v);
-    const struct node *node = at ? node_at(identity, at) : NULL;
-    for (isize i = 0; node && i < node->links.n; i++) {
-        const struct link *link = identity->links.at[node->links.at[i] - 1];
-        bool same = link->kind == LINK_ATTACH && link->identifier.kind == v.kind && str_eq(link->identifier.value, v.value);
-        if (same && identifier_may_speak(link->identifier) == identifier_may_speak(v)) return link->ref;
-    }
-    return 0;
+    u32 node, id = line_find(identity, v, &node);
+    return id ? line_at(identity, id).ref : 0;
 }
 
 struct then { u64 ref, (*attached)(void *ctx, struct identifier v); void *ctx; };
@@ -681,21 +763,21 @@ enum err identity_load(struct identity *identity, str link_bytes)
     struct codec c = codec_reader(link_bytes, NULL);
     struct link link = { 0 };
     visit_link(&c, &link);
-    if (c.failed || c.in.len || link.id != (u32)identity->links.n + 1) return ERR_DAMAGED;
+    if (c.failed || c.in.len || link.id != rows_n(identity->links) + 1) return ERR_DAMAGED;
     u32 highest = link.a > link.b ? link.a : link.b;
     bool makes = (link.kind == LINK_ATTACH || link.kind == LINK_ERASED) && highest == identity->nodes + 1;
     if (makes) node_new(identity);
     if (makes && link.kind == LINK_ERASED) {
         atomic_store_explicit(&node_at(identity, highest)->person, 0, memory_order_release);
-        link_keep(identity, &link);
+        line_put(identity, &link);
         return ERR_OK;
     }
     if (highest > identity->nodes) return ERR_DAMAGED;
-    link_keep(identity, &link);
+    line_put(identity, &link);
     on_node(identity, link.a, link.id);
     if (link.b != link.a) on_node(identity, link.b, link.id);
     if (link.kind == LINK_ATTACH)
-        map_put(identity->nodes_by_identifier, identifier_hash(identity, link.identifier), link.a);
+        finder_add(identity->by_identifier, identifier_hash(identity, link.identifier), link.id);
     bool joins = link.kind == LINK_MERGE && !link.undone && person_of(identity, link.a) != person_of(identity, link.b);
     if (joins) join(identity, link.a, link.b);
     return ERR_OK;

@@ -13,7 +13,7 @@
  *
  *   reads    base/, event/
  *   feeds    consent/, profile/, fold/
- *   threads  the fold writes; identity_find from any thread inside rcu_read_begin/end; the rest fold only
+ *   threads  the fold writes; what says so from any thread inside rcu_read_begin/end; the rest fold only
  *   memory   own tables, for the process
  */
 #ifndef IDENTITY_IDENTITY_H
@@ -80,13 +80,14 @@ void identity_memo(struct identity *identity, u32 link, str memo);
 struct parting { person_id people[NODES_PER_PERSON_MAX]; isize n; };
 MUST_USE enum err identity_split(struct identity *identity, u32 link, u64 ref, i64 at_ms, str who, struct parting *out);
 
-/* Fold only, for showing: a person's nodes, ascending; its identifiers; its ledger lines. Counts returned. */
+/* Fold only, for showing: a person's nodes, ascending; its identifiers; its ledger lines. Counts returned. Their texts stay where they are
+ * kept: inside rcu brackets until they close, for the fold until it goes on. */
 isize identity_nodes(const struct identity *identity, person_id person, u32 *out, isize max);
-isize identity_identifiers(const struct identity *identity, person_id person, const struct link **out, isize max);
-isize identity_links(const struct identity *identity, person_id person, const struct link **out, isize max);
+isize identity_identifiers(const struct identity *identity, person_id person, struct link *out, isize max);     /* any thread */
+isize identity_links(const struct identity *identity, person_id person, struct link *out, isize max);
 isize identity_people(const struct identity *identity);        /* nodes ever made: ids 1 .. n */
 isize identity_links_n(const struct identity *identity);
-const struct link *identity_link(const struct identity *identity, u32 id);
+bool identity_link(const struct identity *identity, u32 id, struct link *out);     /* false: there is none */
 
 /* ---- erasing: numbers stay taken, so that nobody else's change -------------------------------------- */
 /* Fold only. A line says nothing any more; its identifier leads nowhere. Lines first, then the nodes that were theirs. */

@@ -7,7 +7,8 @@
  * as bytes. Old blocks are given back after a grace period.
  *
  * The digest is the sum of each person's hash; a changed person is marked, and the sum
- * is brought up to date when somebody asks, so ten events of one visit cost one hash.
+ * is brought up to date when somebody asks, so ten events of one visit cost two hashes. It is kept as two sums, of what came and of what went: a
+ * version goes when it is replaced, by the fold, and comes when it is encoded, on the flush thread.
  */
 
 #include <stdatomic.h>
@@ -21,9 +22,10 @@ enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 32, CALLED_FOR = 5
 
 struct packed { u32 n; char bytes[]; };
 
-/* `types` and `newest_ms` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
- * out of it stays), and the time of its last entry. Questions to everybody pass over most people by it. */
-struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; _Atomic i64 newest_ms; i64 due_ms; struct hash128 digest; bool known; };
+/* `types` and `newest_s` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
+ * out of it stays), and the time of its last entry, in whole seconds and never too early. Questions to everybody pass over most people by it. */
+struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; i64 due_ms; _Atomic u32 newest_s; bool known; };
+static_assert(sizeof(struct slot) == 32, "two to a cache line");
 
 struct people {
     _Atomic(struct slot *) chunks[CHUNKS_MAX];
@@ -32,7 +34,7 @@ struct people {
     struct bitset *dirty, *stale;                       /* not taken since they changed; and not in the digest yet, which is some of those */
     isize page_at;
     struct { struct history_page *at; isize n, cap; } pages;
-    struct hash128 digest;
+    struct hash128 came, went, went_taken;              /* the digest is what came without what went; went_taken: when people were taken */
     struct buf work;                                    /* the version being made */
 };
 
@@ -121,11 +123,18 @@ void people_call_for(const struct people *people, person_id id)
     for (int i = 0; packed && i < CALLED_FOR; i += CACHE_LINE) __builtin_prefetch(packed + i);
 }
 
+static u32 seconds_of(i64 at_ms)
+{
+    if (at_ms <= 0) return 0;
+    return at_ms / SECOND_MS >= UINT32_MAX ? UINT32_MAX : (u32)((at_ms + SECOND_MS - 1) / SECOND_MS);
+}
+
 bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms)
 {
     const struct slot *slot = slot_at(people, id);
-    return slot && atomic_load_explicit(&slot->types, memory_order_relaxed) & types
-        && atomic_load_explicit(&slot->newest_ms, memory_order_relaxed) > since_ms;
+    if (!slot || !(atomic_load_explicit(&slot->types, memory_order_relaxed) & types)) return false;
+    u32 newest_s = atomic_load_explicit(&slot->newest_s, memory_order_relaxed);
+    return newest_s == UINT32_MAX || newest_s * (i64)SECOND_MS > since_ms;
 }
 
 isize people_most(const struct people *people) { return atomic_load(&people->most); }
@@ -407,6 +416,14 @@ static struct slot *slot_need(struct people *people, person_id id)
     return slot_at(people, id);
 }
 
+/* Before it is another version. */
+static void mark(struct people *people, person_id id, const struct slot *slot)
+{
+    const struct packed *counted = atomic_load_explicit(&slot->packed, memory_order_relaxed);
+    (void)bitset_set(people->dirty, id.v);
+    if (bitset_set(people->stale, id.v) && counted) hash128_sum(&people->went, hash128(packed_str(counted), 0), true);
+}
+
 const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max)
 {
     history_settle(people, edit, history_max);
@@ -445,7 +462,7 @@ static void skim(struct slot *slot, const struct profile_edit *edit)
     u64 types = whole ? 0 : atomic_load_explicit(&slot->types, memory_order_relaxed) | edit->followed;
     for (isize i = 0; i < (whole ? edit->made_n : edit->added.n); i++) types |= rule_type_bit(at[i].type);
     atomic_store_explicit(&slot->types, types, memory_order_relaxed);
-    atomic_store_explicit(&slot->newest_ms, edit->made_n ? edit->made[edit->made_n - 1].at_ms : INT64_MIN, memory_order_relaxed);
+    atomic_store_explicit(&slot->newest_s, edit->made_n ? seconds_of(edit->made[edit->made_n - 1].at_ms) : 0, memory_order_relaxed);
 }
 
 static void put(struct people *people, person_id id, struct slot *slot, str bytes, const struct profile *p)
@@ -457,9 +474,8 @@ static void put(struct people *people, person_id id, struct slot *slot, str byte
         packed->n = (u32)bytes.len;
         memcpy(packed->bytes, bytes.ptr, (size_t)bytes.len);
     }
+    mark(people, id, slot);
     atomic_store_explicit(&slot->packed, packed, memory_order_release);
-    (void)bitset_set(people->dirty, id.v);
-    (void)bitset_set(people->stale, id.v);
     people->count += (packed ? 1 : 0) - (before ? 1 : 0);
     people->known += (p && p->known ? 1 : 0) - (slot->known ? 1 : 0);
     slot->known = p && p->known;
@@ -533,12 +549,10 @@ void scores_visit(struct codec *c, struct scores *v)
     }
 }
 
-/* What a changed person counts for in the sum; zero: nothing any more. */
-static void count_digest(struct people *people, struct slot *slot, struct hash128 now)
+/* Of a version that counts from now on; empty: nothing does. */
+static void count_digest(struct people *people, str bytes)
 {
-    people->digest.hi += now.hi - slot->digest.hi;
-    people->digest.lo += now.lo - slot->digest.lo;
-    slot->digest = now;
+    if (bytes.len) hash128_sum(&people->came, hash128(bytes, 0), true);
 }
 
 enum err people_load(struct people *people, str bytes, arena *scratch)
@@ -553,7 +567,7 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     struct slot *slot = slot_need(people, p->id);
     skim(slot, &edit);
     put(people, p->id, slot, bytes, p);
-    count_digest(people, slot, hash128(bytes, 0));
+    count_digest(people, bytes);
     (void)bitset_clear(people->stale, p->id.v);
     return ERR_OK;
 }
@@ -568,10 +582,12 @@ isize people_take(struct people *people, arena *a, struct person_change **out)
     for (isize w = 0; w < bitset_words(people->dirty); w++)
         for (u64 left = bitset_word(people->dirty, w); left; left &= left - 1) {
             person_id id = { (u32)(w * 64 + __builtin_ctzll(left)) };
-            at[n++] = (struct person_change){ id, atomic_load_explicit(&slot_at(people, id)->packed, memory_order_relaxed) };
+            bool counted = !bitset_test(people->stale, id.v);
+            at[n++] = (struct person_change){ id, atomic_load_explicit(&slot_at(people, id)->packed, memory_order_relaxed), counted };
         }
     bitset_none(people->dirty);
     bitset_none(people->stale);
+    people->went_taken = people->went;
     *out = at;
     return n;
 }
@@ -589,19 +605,25 @@ bool people_page_next(struct people *people, struct history_page *out)
 str people_encode(struct people *people, const struct person_change *change)
 {
     str bytes = change->packed ? packed_str(change->packed) : S("");
-    count_digest(people, slot_at(people, change->id), bytes.len ? hash128(bytes, 0) : (struct hash128){ 0 });
+    if (!change->counted) count_digest(people, bytes);
     return bytes;
 }
 
-struct hash128 people_digest_taken(const struct people *people) { return people->digest; }
+static struct hash128 difference(struct hash128 came, struct hash128 went)
+{
+    hash128_sum(&came, went, false);
+    return came;
+}
+
+struct hash128 people_digest_taken(const struct people *people) { return difference(people->came, people->went_taken); }
 
 struct hash128 people_digest(struct people *people)
 {
     for (i64 id = bitset_next(people->stale, 0); id >= 0; id = bitset_next(people->stale, (u32)id + 1)) {
         struct slot *slot = slot_at(people, (person_id){ (u32)id });
         const struct packed *packed = atomic_load(&slot->packed);
-        count_digest(people, slot, packed ? hash128(packed_str(packed), 0) : (struct hash128){ 0 });
+        if (packed) count_digest(people, packed_str(packed));
     }
     bitset_none(people->stale);
-    return people->digest;
+    return difference(people->came, people->went);
 }

@@ -252,7 +252,7 @@ isize people_dirty(const struct people *people);        /* how many people_take 
 /* Who changed since it was last asked, each as the version they are now (none: removed), by rising id; in `a`. Fold only, but one other thread may then
  * encode them while the fold goes on: until it has encoded all of them nobody settles what waits (rcu_settle), and nobody asks for the digest. */
 struct packed;
-struct person_change { person_id id; const struct packed *packed; };
+struct person_change { person_id id; const struct packed *packed; bool counted; };     /* counted: the digest has them already */
 isize people_take(struct people *people, arena *a, struct person_change **out);
 /* The bytes for the store, where they stand: none for who was removed. The digest takes note on the way. */
 str people_encode(struct people *people, const struct person_change *change);

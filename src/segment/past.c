@@ -23,15 +23,15 @@ struct past_identity past_of(const struct identity *identity, i64 at_ms, arena *
     isize n = 0, cap = 64;
     struct join *joins = arena_new(a, struct join, cap);
     for (u32 id = (u32)identity_links_n(identity); id >= 1; id--) {
-        const struct link *later = identity_link(identity, id);
-        if (later->at_ms <= at_ms) break;               /* the ledger is in the order of the log, whose time never runs back */
+        struct link line, made, *later = &line;
+        if (!identity_link(identity, id, later) || later->at_ms <= at_ms) break;               /* the ledger is in the order of the log, whose time never runs back */
         /* A split undoes a join that held then if it was made by then; one made later and undone is as if it never was. */
-        if (later->kind == LINK_SPLIT && later->undoes && identity_link(identity, later->undoes)->at_ms <= at_ms) past.undone_since++;
+        if (later->kind == LINK_SPLIT && identity_link(identity, later->undoes, &made) && made.at_ms <= at_ms) past.undone_since++;
         if (later->kind != LINK_MERGE || later->undone) continue;
         past.joined_since++;
         u32 person = identity_person(identity, later->a).v;
         if (!map_put(people, (struct hash128){ person, 1 }, 1)) continue;
-        const struct link *links[IDENTIFIERS_PER_PERSON_MAX];
+        struct link links[IDENTIFIERS_PER_PERSON_MAX];
         isize links_n = identity_links(identity, (person_id){ person }, links, countof(links));
         if (n + links_n + 1 > cap) {
             struct join *more = arena_new(a, struct join, 2 * (n + links_n + 1));
@@ -41,8 +41,8 @@ struct past_identity past_of(const struct identity *identity, i64 at_ms, arena *
         }
         joins[n++] = (struct join){ person, 0, 0 };
         for (isize i = 0; i < links_n; i++)
-            if (links[i]->kind == LINK_MERGE && !links[i]->undone && links[i]->at_ms <= at_ms)
-                joins[n++] = (struct join){ person, links[i]->a, links[i]->b };
+            if (links[i].kind == LINK_MERGE && !links[i].undone && links[i].at_ms <= at_ms)
+                joins[n++] = (struct join){ person, links[i].a, links[i].b };
     }
     map_free(people);
     qsort(joins, (size_t)n, sizeof *joins, join_cmp);
