@@ -617,12 +617,8 @@ static bool has_verified_strong(const struct event *e)
 /* What experiments assign by: the identifier that made the person's first node. */
 static str bucketing_id(const struct fold *fold, person_id person)
 {
-    struct link links[IDENTIFIERS_PER_PERSON_MAX];
-    const struct link *first = NULL;
-    isize n = identity_identifiers(fold->live.identity, person, links, countof(links));
-    for (isize i = 0; i < n; i++)
-        if (links[i].a == person.v && (!first || links[i].id < first->id)) first = &links[i];
-    return first ? first->identifier.value : S("");
+    struct link first;
+    return identity_began(fold->live.identity, person.v, &first) ? first.identifier.value : S("");
 }
 
 static void event_of_person(struct fold *fold, const struct event *e, const struct resolved *who, const u32 *items,

@@ -67,27 +67,13 @@ static struct node *node_at(const struct identity *identity, u32 id)
 
 static struct lines *lines_of_word(u64 word) { return word & 1 ? NULL : (struct lines *)(uintptr_t)word; }
 
-/* At most `max` of them; how many there are. */
-static isize lines_of(const struct identity *identity, u32 node, u32 *out, isize max)
+/* The ith from 0; 0 ends. */
+static u32 line_on(const struct identity *identity, u32 node, isize i)
 {
     u64 word = atomic_load_explicit(&node_at(identity, node)->lines, memory_order_acquire);
     const struct lines *many = lines_of_word(word);
-    if (!many) {
-        const u32 two[] = { (u32)(word >> 1) & INT32_MAX, (u32)(word >> 33) };
-        isize n = (two[0] > 0) + (two[1] > 0);
-        for (isize i = 0; i < n && i < max; i++) out[i] = two[i];
-        return n;
-    }
-    isize n = atomic_load_explicit(&many->n, memory_order_acquire);
-    if (n && max > 0) memcpy(out, many->at, (size_t)min_isize(n, max) * sizeof *out);
-    return n;
-}
-
-static u32 first_line(const struct identity *identity, u32 node)
-{
-    u32 first = 0;
-    (void)lines_of(identity, node, &first, 1);
-    return first;
+    if (!many) return i == 0 ? (u32)(word >> 1) & INT32_MAX : i == 1 ? (u32)(word >> 33) : 0;
+    return i < (isize)atomic_load_explicit(&many->n, memory_order_acquire) ? many->at[i] : 0;
 }
 
 static struct lines *lines_wider(const u32 *at, isize n)
@@ -222,18 +208,29 @@ static void line_replace(struct identity *identity, const struct link *with)
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
+/* As codec_u32, of bytes that are whole. */
+static inline u32 get(const u8 **at)
+{
+    u32 v = 0;
+    for (int shift = 0;; shift += 7) {
+        u8 byte = *(*at)++;
+        v |= (u32)(byte & 0x7f) << shift;
+        if (byte < 0x80) return v;
+    }
+}
+
 /* The line that attached it; 0: none did, or it is erased. */
 static u32 line_find(const struct identity *identity, struct identifier v, u32 *node)
 {
     struct hash128 key = identifier_hash(identity, v);
     u32 id;
     for (struct finder_at at = { 0 }; (id = finder_next(identity->by_identifier, key, &at));) {
-        struct codec c = codec_reader(rows_get(identity->links, id), NULL);
-        u16 head = 0;
-        str value = { 0 };
-        codec_u16(&c, &head);
-        codec_str(&c, &value);
-        codec_u32(&c, node);
+        const u8 *line = (const u8 *)rows_get(identity->links, id).ptr;
+        u32 head = get(&line);
+        isize n = get(&line);
+        str value = { (const char *)line, n };
+        line += n;
+        *node = get(&line);
         struct identifier is = { head >> LINE_IDENTIFIER & 15, (head & LINE_PROVED) != 0, value };
         if ((head & LINE_KIND) == LINK_ATTACH && is.kind == v.kind && identifier_may_speak(is) == identifier_may_speak(v) && str_eq(is.value, v.value)) return id;
     }
@@ -358,24 +355,34 @@ isize identity_nodes(const struct identity *identity, person_id person, u32 *out
 /* kind below 0: all, of which a merge stands on both its nodes and counts once. */
 static isize links_of(const struct identity *identity, person_id person, int kind, struct link *out, isize max)
 {
-    u32 nodes[NODES_PER_PERSON_MAX];
-    isize nodes_n = identity_nodes(identity, person, nodes, NODES_PER_PERSON_MAX);
-    isize n = 0;
-    for (isize i = 0; i < nodes_n; i++) {
-        u32 few[64], *lines = few;
-        arena a = { 0 };
-        isize lines_n = lines_of(identity, nodes[i], few, countof(few));
-        if (lines_n > countof(few)) {
-            lines = arena_room(&a, u32, lines_n);
-            lines_n = min_isize(lines_n, lines_of(identity, nodes[i], lines, lines_n));
+    u32 nodes[NODES_PER_PERSON_MAX], line;
+    isize nodes_n = identity_nodes(identity, person, nodes, NODES_PER_PERSON_MAX), n = 0;
+    for (isize i = 0; i < nodes_n; i++)
+        for (isize j = 0; n < max && (line = line_on(identity, nodes[i], j)); j++) {
+            out[n] = line_at(identity, line);
+            n += kind >= 0 ? out[n].kind == kind : out[n].a == nodes[i];
         }
-        for (isize j = 0; j < lines_n && n < max; j++) {
-            struct link link = line_at(identity, lines[j]);
-            if (kind >= 0 ? link.kind == kind : link.a == nodes[i]) out[n++] = link;
-        }
-        arena_fini(&a);
-    }
     return n;
+}
+
+/* The same one by one and in no order: start with { 0 }; false ends. */
+struct walk { u32 node; isize at; };
+
+static bool walk_next(const struct identity *identity, person_id person, struct walk *w, int kind, struct link *out)
+{
+    if (person.v == 0 || person.v > identity->nodes) return false;
+    if (w->node == 0) w->node = person.v;
+    for (;;) {
+        u32 line = line_on(identity, w->node, w->at++);
+        if (line) {
+            *out = line_at(identity, line);
+            if (out->kind == kind) return true;
+            continue;
+        }
+        u32 next = node_at(identity, w->node)->next;
+        if (next == person.v) return false;
+        *w = (struct walk){ next, 0 };
+    }
 }
 
 isize identity_identifiers(const struct identity *identity, person_id person, struct link *out, isize max)
@@ -398,12 +405,21 @@ bool identity_link(const struct identity *identity, u32 id, struct link *out)
     return true;
 }
 
+bool identity_began(const struct identity *identity, u32 node, struct link *out)
+{
+    u32 line;
+    for (isize i = 0; (line = line_on(identity, node, i)); i++) {
+        *out = line_at(identity, line);
+        if (out->kind == LINK_ATTACH && out->a == node) return true;
+    }
+    return false;
+}
+
 static isize kind_count(const struct identity *identity, person_id person, u8 kind, isize *all)
 {
-    struct link links[IDENTIFIERS_PER_PERSON_MAX];
-    isize n = identity_identifiers(identity, person, links, countof(links));
-    isize same = 0;
-    for (isize i = 0; i < n; i++) same += links[i].identifier.kind == kind;
+    isize same = 0, n = 0;
+    struct link link;
+    for (struct walk w = { 0 }; walk_next(identity, person, &w, LINK_ATTACH, &link); n++) same += link.identifier.kind == kind;
     if (all) *all = n;
     return same;
 }
@@ -414,14 +430,14 @@ struct cause { u64 ref; i64 at_ms; str source; };
 
 static void refuse(struct identity *identity, u32 node, u32 other, struct identifier v, u8 reason, struct cause cause)
 {
-    struct link links[IDENTIFIERS_PER_PERSON_MAX];
-    isize n = links_of(identity, (person_id){ person_of(identity, node) }, LINK_REFUSED, links, countof(links));
-    for (isize i = 0; i < n; i++) {
-        const struct link *old = &links[i];
-        bool same = old->reason == reason && old->identifier.kind == v.kind && str_eq(old->identifier.value, v.value);
+    struct link old;
+    isize n = 0;
+    person_id person = { person_of(identity, node) };
+    for (struct walk w = { 0 }; walk_next(identity, person, &w, LINK_REFUSED, &old); n++) {
+        bool same = old.reason == reason && old.identifier.kind == v.kind && str_eq(old.identifier.value, v.value);
         if (same) return;                               /* said once, it is known */
     }
-    if (n == countof(links)) return;
+    if (n >= IDENTIFIERS_PER_PERSON_MAX) return;
     (void)ledger_add(identity, (struct link){ .kind = LINK_REFUSED, .reason = reason, .a = node, .b = other, .ref = cause.ref,
                                         .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
 }
@@ -638,14 +654,11 @@ static isize index_of(const u32 *at, isize n, u32 v)
 /* Parts of `nodes` that the merges still standing hold together; part[i] is the lowest index of node i's part. */
 static void draw_parts(const struct identity *identity, const u32 *nodes, isize n, isize *part)
 {
-    arena work = { 0 };
+    u32 line;
     for (isize i = 0; i < n; i++) part[i] = i;
-    for (isize i = 0; i < n; i++) {
-        isize lines_n = lines_of(identity, nodes[i], NULL, 0);
-        u32 *lines = arena_room(&work, u32, lines_n);
-        (void)lines_of(identity, nodes[i], lines, lines_n);
-        for (isize j = 0; j < lines_n; j++) {
-            struct link link = line_at(identity, lines[j]);
+    for (isize i = 0; i < n; i++)
+        for (isize j = 0; (line = line_on(identity, nodes[i], j)); j++) {
+            struct link link = line_at(identity, line);
             if (link.kind != LINK_MERGE || link.undone) continue;
             isize a = index_of(nodes, n, link.a), b = index_of(nodes, n, link.b);
             if (a < 0 || b < 0 || part[a] == part[b]) continue;
@@ -653,8 +666,6 @@ static void draw_parts(const struct identity *identity, const u32 *nodes, isize 
             for (isize k = 0; k < n; k++)
                 if (part[k] == high) part[k] = low;
         }
-    }
-    arena_fini(&work);
 }
 
 static void redraw(struct identity *identity, const u32 *nodes, isize n, struct parting *out)
@@ -700,7 +711,7 @@ void identity_erase_link(struct identity *identity, u32 id)
     if (!identity_link(identity, id, &old) || old.kind == LINK_ERASED) return;
     struct link blank = { .id = id, .kind = LINK_ERASED, .ref = old.ref };
     if (old.kind == LINK_ATTACH) {
-        if (first_line(identity, old.a) == id) blank.a = old.a;     /* a node's first line is the one that made it */
+        if (line_on(identity, old.a, 0) == id) blank.a = old.a;     /* a node's first line is the one that made it */
         (void)finder_remove(identity->by_identifier, identifier_hash(identity, old.identifier), id);
     }
     line_replace(identity, &blank);
@@ -727,7 +738,9 @@ void identity_burnt(struct identity *identity) { burn_due(identity, true); }
 
 isize identity_lines(const struct identity *identity, u32 id, u32 *out, isize max)
 {
-    return min_isize(lines_of(identity, id, out, max), max);
+    isize n = 0;
+    while (n < max && (out[n] = line_on(identity, id, n))) n++;
+    return n;
 }
 
 isize identity_loose(const struct identity *identity, const u32 **out)

@@ -87,6 +87,7 @@ isize identity_identifiers(const struct identity *identity, person_id person, st
 isize identity_links(const struct identity *identity, person_id person, struct link *out, isize max);
 isize identity_people(const struct identity *identity);        /* nodes ever made: ids 1 .. n */
 isize identity_links_n(const struct identity *identity);
+bool identity_began(const struct identity *identity, u32 node, struct link *out);       /* the first line that attached an identifier to a node; false: none does */
 bool identity_link(const struct identity *identity, u32 id, struct link *out);     /* false: there is none */
 
 /* ---- erasing: numbers stay taken, so that nobody else's change -------------------------------------- */
