@@ -268,7 +268,7 @@ void recognise(struct call *call)
         call->who = known->secret ? WHO_ADMIN : WHO_WRITE;
         call->secret = known->secret;
         call->source_key = arena_str(call->a, known->source->key);
-        call->author = arena_printf(call->a, "key %.*s", STR_FMT(known->prefix));
+        call->author = arena_str(call->a, known->author);
         key_use(call->api, known);
     }
     rcu_read_end();

@@ -129,14 +129,19 @@ void log_decisions(struct call *call, const struct decision *decisions, isize n)
     err_ignore(fold_submit(call->api->fold, &append), "a decision is not refused because its record is");
 }
 
-static void print_person(struct call *call, const struct decide_world *world, const struct asked *asked)
+/* `found` is who was decided for, already read; they may not be the one whom the first identifier leads to. */
+static void print_person(struct call *call, const struct decide_world *world, const struct asked *asked, const struct profile *found)
 {
+    if (!call->secret) return;
     person_id person = { 0 };
     for (isize i = 0; i < asked->request.identifiers_n && !person.v; i++)
         person = identity_find(world->identity, asked->request.identifiers[i]);
-    const struct profile *p = call->secret ? people_get(world->people, person, call->a) : NULL;
+    const struct profile *p = found && found->id.v == person.v ? found : people_get(world->people, person, call->a);
     if (!p) return;
-    jsonw_key_str(&call->w, "person_id", arena_printf(call->a, "p_%u", person.v));
+    struct buf name = { .arena = call->a };
+    buf_add(&name, S("p_"));
+    buf_int(&name, person.v);
+    jsonw_key_str(&call->w, "person_id", buf_str(&name));
     jsonw_key_begin(&call->w, "segments", '[');
     const struct segment_set *set = world->book->segments;
     bool in[SEGMENTS_MAX] = { false };
@@ -144,9 +149,10 @@ static void print_person(struct call *call, const struct decide_world *world, co
         struct rule_facts then = decide_facts(world, &asked->request, call->a);
         for (isize i = 0; i < set->n; i++) in[set->at[i].id.v] = then.in_segment(then.segment_ctx, set->at[i].id) == TRI_TRUE;
     } else {
+        people_read_on(p, call->a);
         for (isize i = 0; i < p->memberships_n; i++) {
-            segment_id id = { p->memberships[i].segment };
-            if (id.v < SEGMENTS_MAX) in[id.v] = segment_member(set, world->catalog, p, id, asked->request.now_ms);
+            const struct membership *m = &p->memberships[i];
+            if (m->segment < SEGMENTS_MAX) in[m->segment] = segment_stands(set, world->catalog, p, m, asked->request.now_ms);
         }
     }
     for (isize i = 0; i < set->n; i++)
@@ -164,13 +170,13 @@ static void decide_answer(struct call *call)
     struct decide_world world = live_world(call->api->live);
     asked->request.identifiers_n = 0;
     ask_bind(call, asked, world.book);
-    decide(&world, &asked->request, call->a, decisions);
+    const struct profile *found = decide(&world, &asked->request, call->a, decisions);
     jsonw_begin(&call->w, '{');
     jsonw_key(&call->w, S("decisions"));
     decide_print(&world, &asked->request, decisions, n, call->a, &call->w);
     const struct json *flags = json_get(call->body, S("flags"));
     if (flags) print_decide_flags(call, &world, &asked->request, flags);
-    print_person(call, &world, asked);
+    print_person(call, &world, asked, found);
     jsonw_end(&call->w, '}');
     rcu_read_end();
     log_decisions(call, decisions, n);

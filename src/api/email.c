@@ -83,7 +83,7 @@ static bool write_block(struct call *call, struct letter *l)
     bool known = book_placement(world.book, l->placement) != NULL;
     if (known) {
         ask_bind(call, &l->asked, world.book);
-        decide(&world, &l->asked.request, call->a, &d);
+        (void)decide(&world, &l->asked.request, call->a, &d);
         str headline = json_str(json_get(d.content, S("headline")), S(""));
         const struct json *texts = json_get(d.content, S("headline"));
         if (json_is(texts, JSON_OBJ)) headline = json_str(json_get(texts, l->asked.request.locale), json_str(json_get(texts, S("en")), S("")));

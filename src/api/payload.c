@@ -315,8 +315,8 @@ bool path_key(struct call *call, str key)
         call->who = known->secret ? WHO_ADMIN : WHO_WRITE;
         call->secret = known->secret;
         call->source_key = arena_str(call->a, known->source->key);
+        call->author = arena_str(call->a, known->author);
         key_use(call->api, known);
-        call->author = arena_printf(call->a, "key %.*s", STR_FMT(known->prefix));
     }
     rcu_read_end();
     if (!known) reply_problem(call, ERR_UNAUTHORISED, "the key in the path is not known");

@@ -144,10 +144,9 @@ str mem_str(str s)
     return (str){ copy, s.len };
 }
 
-void buf_reserve(struct buf *b, isize more)
+void buf_grow(struct buf *b, isize more)
 {
     assert(more >= 0);
-    if (b->cap - b->len >= more) return;
     isize cap = max_isize(b->cap * 2, max_isize(256, b->len + more));
     if (b->arena) {
         char *moved = arena_room(b->arena, char, cap);
@@ -159,11 +158,13 @@ void buf_reserve(struct buf *b, isize more)
     b->cap = cap;
 }
 
-void buf_add(struct buf *b, str s)
+void buf_int(struct buf *b, i64 v)
 {
-    buf_reserve(b, s.len);
-    if (s.len) memcpy(b->ptr + b->len, s.ptr, (size_t)s.len);
-    b->len += s.len;
+    char text[24], *end = text + sizeof text, *at = end;
+    u64 left = v < 0 ? -(u64)v : (u64)v;
+    do *--at = (char)('0' + left % 10); while (left /= 10);
+    if (v < 0) *--at = '-';
+    buf_add(b, (str){ at, end - at });
 }
 
 void buf_printf(struct buf *b, const char *format, ...)

@@ -51,8 +51,18 @@ static inline void mem_free_str(str s) { mem_free((void *)(uintptr_t)s.ptr); }
 /* A growing run of bytes. With an arena it grows there; without one it owns its memory. */
 struct buf { char *ptr; isize len, cap; arena *arena; };
 
-void buf_reserve(struct buf *b, isize more);
-void buf_add(struct buf *b, str s);
+void buf_grow(struct buf *b, isize more);                /* what buf_reserve does when there is no room */
+static inline void buf_reserve(struct buf *b, isize more)
+{
+    if (__builtin_expect((size_t)(b->cap - b->len) < (size_t)more, 0)) buf_grow(b, more);
+}
+static inline void buf_add(struct buf *b, str s)
+{
+    buf_reserve(b, s.len);
+    if (s.len) memcpy(b->ptr + b->len, s.ptr, (size_t)s.len);
+    b->len += s.len;
+}
+void buf_int(struct buf *b, i64 v);                      /* its digits */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 static inline void buf_byte(struct buf *b, char c)
 {

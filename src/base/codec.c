@@ -1,60 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/codec.h"
 
-enum { U64_BYTES_MAX = 10 };                            /* seven bits a byte */
-
-void codec_u64(struct codec *c, u64 *v)
+u64 codec_get_long(struct codec *c)
 {
-    if (c->out) {
-        u64 left = *v;
-        if (c->out->cap - c->out->len < U64_BYTES_MAX) buf_reserve(c->out, U64_BYTES_MAX);
-        char *at = c->out->ptr + c->out->len;
-        for (; left >= 0x80; left >>= 7) *at++ = (char)(left | 0x80);
-        *at++ = (char)left;
-        c->out->len = at - c->out->ptr;
-        return;
-    }
     u64 sum = 0;
-    isize most = c->in.len < U64_BYTES_MAX ? c->in.len : U64_BYTES_MAX;
+    isize most = min_isize(c->in.len, CODEC_U64_BYTES_MAX);
     for (isize i = 0; i < most; i++) {
         u8 byte = (u8)c->in.ptr[i];
         sum |= (u64)(byte & 0x7f) << 7 * i;
         if (byte >= 0x80) continue;
         c->in = str_from(c->in, i + 1);
-        *v = sum;
-        return;
+        return sum;
     }
-    *v = 0;
     c->in = str_from(c->in, most);
     c->failed = true;
-}
-
-static u64 bounded(struct codec *c, u64 v, u64 most)
-{
-    codec_u64(c, &v);
-    if (v <= most) return v;
-    c->failed = true;
     return 0;
-}
-
-/* What is written may be read by others at this moment, so writing stores nothing: not even the same value. */
-#define CODEC_SMALL(name, T, most)                                                          \
-    void name(struct codec *c, T *v)                                                        \
-    {                                                                                       \
-        u64 wide = bounded(c, codec_reads(c) ? 0 : *v, most);                               \
-        if (codec_reads(c)) *v = (T)wide;                                                   \
-    }
-CODEC_SMALL(codec_u8, u8, UINT8_MAX)
-CODEC_SMALL(codec_u16, u16, UINT16_MAX)
-CODEC_SMALL(codec_u32, u32, UINT32_MAX)
-CODEC_SMALL(codec_bool, bool, 1)
-
-void codec_i64(struct codec *c, i64 *v)
-{
-    i64 from = codec_reads(c) ? 0 : *v;
-    u64 zigzag = ((u64)from << 1) ^ (u64)(from >> 63);
-    codec_u64(c, &zigzag);
-    if (codec_reads(c)) *v = (i64)(zigzag >> 1) ^ -(i64)(zigzag & 1);
 }
 
 void codec_i32(struct codec *c, i32 *v)

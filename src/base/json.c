@@ -128,6 +128,33 @@ isize json_len(const struct json *v)
     return json_is(v, JSON_ARR) || json_is(v, JSON_OBJ) ? v->list.n : 0;
 }
 
+enum { DECIMALS_MAX = 6, DECIMAL_BYTES_MAX = 24 };
+
+static char *put_pair(char *to, u32 n)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+                                "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+                                "9899";
+    memcpy(to, pairs + 2 * n, 2);
+    return to + 2;
+}
+
+/* whole.millionths, without zeros behind it. Returns where it ends. */
+static char *put_decimal(char *to, u64 whole, u32 millionths)
+{
+    char digits[DECIMAL_BYTES_MAX], *end = digits + sizeof digits, *at = end;
+    for (; whole >= 10; whole /= 10) *--at = (char)('0' + whole % 10);
+    *to++ = (char)('0' + whole);
+    while (at < end) *to++ = *at++;
+    if (millionths == 0) return to;
+    *to++ = '.';
+    to = put_pair(to, millionths / 10000);
+    to = put_pair(to, millionths / 100 % 100);
+    to = put_pair(to, millionths % 100);
+    while (to[-1] == '0') to--;
+    return to;
+}
+
 /* A number of up to six decimals, which most are: n / 10^6 is rounded correctly when both are exact, so if
  * that is v, the decimal reads back as v; below 10^8 no other one of six decimals does. 0 when it is not one of those. */
 static isize print_decimal(char *text, f64 v)
@@ -136,15 +163,9 @@ static isize print_decimal(char *text, f64 v)
     if (size < 1e-4 || size >= 1e8) return 0;
     u64 left = (u64)(size * 1e6 + .5);
     if ((f64)left / 1e6 != size) return 0;
-    int decimals = 6;
-    for (; decimals > 0 && left % 10 == 0; decimals--) left /= 10;
-    char digits[24], *end = digits + sizeof digits, *at = end;
-    for (int i = 0; i < decimals; i++, left /= 10) *--at = (char)('0' + left % 10);
-    if (decimals > 0) *--at = '.';
-    do *--at = (char)('0' + left % 10); while (left /= 10);
-    if (v < 0) *--at = '-';
-    memcpy(text, at, (size_t)(end - at));
-    return end - at;
+    char *to = text;
+    if (v < 0) *to++ = '-';
+    return put_decimal(to, left / 1000000, (u32)(left % 1000000)) - text;
 }
 
 static isize print_num(char *text, isize cap, f64 v)
@@ -243,16 +264,12 @@ static char *put_plain(char *to, str s)
     return to + s.len + 1;
 }
 
-static void quoted(struct buf *out, str s)
+/* The inside of a quoted text. */
+static void escape(struct buf *out, str s)
 {
-    if (is_plain(s)) {
-        buf_reserve(out, s.len + 2);
-        out->len = put_plain(out->ptr + out->len, s) - out->ptr;
-        return;
-    }
+    if (is_plain(s)) { buf_add(out, s); return; }
     bool valid = str_is_utf8(s);
-    buf_reserve(out, s.len + 2);
-    buf_byte(out, '"');
+    buf_reserve(out, s.len);
     isize run = 0;
     for (isize i = 0; i < s.len; i++) {
         while (s.len - i >= 8 && eight_plain(s.ptr + i)) i += 8;
@@ -266,6 +283,17 @@ static void quoted(struct buf *out, str s)
         run = i + 1;
     }
     if (s.len > run) buf_add(out, str_from(s, run));
+}
+
+static void quoted(struct buf *out, str s)
+{
+    if (is_plain(s)) {
+        buf_reserve(out, s.len + 2);
+        out->len = put_plain(out->ptr + out->len, s) - out->ptr;
+        return;
+    }
+    buf_byte(out, '"');
+    escape(out, s);
     buf_byte(out, '"');
 }
 
@@ -293,15 +321,18 @@ void jsonw_str(struct jsonw *w, str s)
     quoted(w->out, s);
 }
 
+void jsonw_strs(struct jsonw *w, const str *parts, isize n)
+{
+    before_value(w);
+    buf_byte(w->out, '"');
+    for (isize i = 0; i < n; i++) escape(w->out, parts[i]);
+    buf_byte(w->out, '"');
+}
+
 void jsonw_int(struct jsonw *w, i64 v)
 {
     before_value(w);
-    char text[24];
-    char *at = text + sizeof text;
-    u64 left = v < 0 ? -(u64)v : (u64)v;
-    do *--at = (char)('0' + left % 10); while (left /= 10);
-    if (v < 0) *--at = '-';
-    buf_add(w->out, (str){ at, text + sizeof text - at });
+    buf_int(w->out, v);
 }
 
 void jsonw_num(struct jsonw *w, f64 v)
@@ -311,6 +342,25 @@ void jsonw_num(struct jsonw *w, f64 v)
     before_value(w);
     char text[40];
     buf_add(w->out, (str){ text, print_num(text, countof(text), v) });
+}
+
+/* As round() does it, a half away from zero, but in the few instructions that printing the rest takes as well. */
+void jsonw_decimal(struct jsonw *w, f64 v, int decimals)
+{
+    static const u32 powers[DECIMALS_MAX + 1] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
+    assert(decimals >= 0 && decimals <= DECIMALS_MAX);
+    u32 power = powers[decimals];
+    f64 size = fabs(v) * power;
+    if (!(size < 1e14)) { jsonw_num(w, round(v * power) / power); return; }
+    i64 parts = (i64)size;
+    parts += size - (f64)parts >= .5;
+    if (parts > 0 && (f64)parts < power * 1e-4) { jsonw_num(w, round(v * power) / power); return; }
+    before_value(w);
+    buf_reserve(w->out, DECIMAL_BYTES_MAX);
+    char *to = w->out->ptr + w->out->len;
+    if (v < 0 && parts) *to++ = '-';
+    u64 whole = parts < power ? 0 : (u64)parts / power;
+    w->out->len = put_decimal(to, whole, ((u32)((u64)parts - whole * power)) * powers[DECIMALS_MAX - decimals]) - w->out->ptr;
 }
 
 void jsonw_bool(struct jsonw *w, bool v)

@@ -49,7 +49,9 @@ void jsonw_begin(struct jsonw *w, char bracket);        /* '{' or '[' */
 void jsonw_end(struct jsonw *w, char bracket);          /* '}' or ']' */
 void jsonw_key(struct jsonw *w, str key);
 void jsonw_str(struct jsonw *w, str s);                 /* bytes that are no UTF-8 become U+FFFD */
+void jsonw_strs(struct jsonw *w, const str *parts, isize n);      /* one text of several */
 void jsonw_int(struct jsonw *w, i64 v);
+void jsonw_decimal(struct jsonw *w, f64 v, int decimals);         /* rounded to so many at most, 0 to 6; otherwise as jsonw_num */
 void jsonw_num(struct jsonw *w, f64 v);                 /* shortest that reads back; null if not finite */
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
@@ -59,12 +61,33 @@ void json_pretty(const struct json *v, struct buf *out);          /* over lines,
 str json_print(arena *a, const struct json *v);         /* the text of a value, in `a` */
 void jsonw_time(struct jsonw *w, i64 at_ms);            /* RFC 3339; null for TIME_NEVER and 0 */
 
-/* key and value in one call; inline, so that a key's length is known when compiled. */
-static inline void jsonw_key_str(struct jsonw *w, const char *key, str v) { jsonw_key(w, str_of(key)); jsonw_str(w, v); }
-static inline void jsonw_key_int(struct jsonw *w, const char *key, i64 v) { jsonw_key(w, str_of(key)); jsonw_int(w, v); }
-static inline void jsonw_key_num(struct jsonw *w, const char *key, f64 v) { jsonw_key(w, str_of(key)); jsonw_num(w, v); }
-static inline void jsonw_key_bool(struct jsonw *w, const char *key, bool v) { jsonw_key(w, str_of(key)); jsonw_bool(w, v); }
-static inline void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms) { jsonw_key(w, str_of(key)); jsonw_time(w, at_ms); }
-static inline void jsonw_key_begin(struct jsonw *w, const char *key, char bracket) { jsonw_key(w, str_of(key)); jsonw_begin(w, bracket); }
+/* A key that the program says itself, in which nothing needs escaping. */
+static inline void jsonw_name(struct jsonw *w, str name)
+{
+    struct buf *out = w->out;
+    buf_reserve(out, name.len + 4);
+    char *to = out->ptr + out->len;
+    if (w->comma) *to++ = ',';
+    *to++ = '"';
+    memcpy(to, name.ptr, (size_t)name.len);
+    to[name.len] = '"';
+    to[name.len + 1] = ':';
+    out->len = to + name.len + 2 - out->ptr;
+    w->comma = false;
+}
+
+/* Key and value in one call; inline, so that a key's length is known when compiled, and that it is one of the program's own. */
+static inline void jsonw_key_z(struct jsonw *w, const char *key)
+{
+    if (__builtin_constant_p(strlen(key))) jsonw_name(w, str_of(key));
+    else jsonw_key(w, str_of(key));
+}
+static inline void jsonw_key_str(struct jsonw *w, const char *key, str v) { jsonw_key_z(w, key); jsonw_str(w, v); }
+static inline void jsonw_key_int(struct jsonw *w, const char *key, i64 v) { jsonw_key_z(w, key); jsonw_int(w, v); }
+static inline void jsonw_key_num(struct jsonw *w, const char *key, f64 v) { jsonw_key_z(w, key); jsonw_num(w, v); }
+static inline void jsonw_key_bool(struct jsonw *w, const char *key, bool v) { jsonw_key_z(w, key); jsonw_bool(w, v); }
+static inline void jsonw_key_decimal(struct jsonw *w, const char *key, f64 v, int decimals) { jsonw_key_z(w, key); jsonw_decimal(w, v, decimals); }
+static inline void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms) { jsonw_key_z(w, key); jsonw_time(w, at_ms); }
+static inline void jsonw_key_begin(struct jsonw *w, const char *key, char bracket) { jsonw_key_z(w, key); jsonw_begin(w, bracket); }
 
 #endif

@@ -282,6 +282,37 @@ static void random_trees_come_back_the_same(void **state)
     }
 }
 
+/* Rounding and printing at once gives the text of the rounded number, whatever its size and sign. */
+static void a_decimal_is_the_rounded_number(void **state)
+{
+    (void)state;
+    static const f64 fixed[] = { 0, -0.0, 1, -1, .5, .05, 1e-4, 9.9e-5, 5e-7, 4e-7, 99999999.9999996, 1e8, 1e14, 1e300, -.000001, 123456.654321, INFINITY, NAN };
+    struct rng rng = rng_seed(12);
+    for (isize i = 0; i < 200000; i++) {
+        f64 v = i < countof(fixed) ? fixed[i] : (rng_unit(&rng) - .2) * pow(10, rng_unit(&rng) * 20 - 8);
+        int decimals = (int)(rng_below(&rng, 7));
+        f64 power = pow(10, decimals);
+        struct buf x = { .arena = &a }, y = { .arena = &a };
+        struct jsonw one = { &x, i % 2 == 0 }, two = { &y, i % 2 == 0 };
+        jsonw_decimal(&one, v, decimals);
+        jsonw_num(&two, round(v * power) / power);
+        if (!str_eq(buf_str(&x), buf_str(&y))) print_error("%.17g to %d: %.*s, %.*s\n", v, decimals, STR_FMT(buf_str(&x)), STR_FMT(buf_str(&y)));
+        assert_true(str_eq(buf_str(&x), buf_str(&y)));
+        arena_clear(&a);
+    }
+}
+
+static void a_text_in_parts_is_the_text(void **state)
+{
+    (void)state;
+    const str whole = S("Goes with \"Côte\" \\ d'azur\n, and you like blue"), parts[] = { str_slice(whole, 0, 10), str_slice(whole, 10, 20), S(""), str_from(whole, 20) };
+    struct buf x = { .arena = &a }, y = { .arena = &a };
+    struct jsonw one = { &x, true }, two = { &y, true };
+    jsonw_strs(&one, parts, countof(parts));
+    jsonw_str(&two, whole);
+    assert_true(str_eq(buf_str(&x), buf_str(&y)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +326,8 @@ int main(void)
         cmocka_unit_test_teardown(bytes_that_are_no_text_become_a_mark, empty),
         cmocka_unit_test_teardown(every_byte_at_every_place_reads_back, empty),
         cmocka_unit_test_teardown(random_trees_come_back_the_same, empty),
+        cmocka_unit_test_teardown(a_decimal_is_the_rounded_number, empty),
+        cmocka_unit_test_teardown(a_text_in_parts_is_the_text, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -347,9 +347,11 @@ void item_prices_settle(struct item_state *state, i64 at_ms, arena *a)
 i32 item_stock(const struct item *item, str store)
 {
     if (item->stock_n == 0) return INT32_MAX;
-    if (store.len == 0) store = S("web");
-    for (isize i = 0; i < item->stock_n; i++)
-        if (str_eq(item->stock[i].store, store)) return item->stock[i].quantity;
+    bool web = store.len == 0;
+    for (isize i = 0; i < item->stock_n; i++) {
+        str at = item->stock[i].store;
+        if (web ? str_eq(at, S("web")) : str_eq(at, store)) return item->stock[i].quantity;
+    }
     return 0;
 }
 
@@ -374,6 +376,7 @@ static const struct text *text_of(const struct text *texts, isize n, str locale)
 str item_text(const struct text *texts, isize n, str locale)
 {
     if (n == 0) return S("");
+    if (n == 1) return texts[0].value;
     isize dash = str_find_char(locale, '-');
     if (dash < 0) dash = str_find_char(locale, '_');
     const struct text *found = locale.len ? text_of(texts, n, locale) : NULL;

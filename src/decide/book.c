@@ -87,6 +87,7 @@ enum err book_build(const struct definitions *definitions, const struct definiti
     *out = book;
     book->version = version;
     memcpy(book->secret, secret, sizeof book->secret);
+    book->ticket_key = ticket_key(secret);
     if (segment_set_build(&book->arena, definitions, candidate, names, &book->segments, errors)) return ERR_REFUSED;
     if (search_rules_build(&book->arena, definitions, candidate, names, &book->search, errors)) return ERR_REFUSED;
     b.known = map_new(64);

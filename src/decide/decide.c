@@ -28,6 +28,7 @@ struct asker {
     const struct decide_world *world;
     const struct decide_request *request;
     struct profile_world facts;     /* first use: profile null for strangers, impersonal without consent */
+    const struct profile *found;    /* as it was read, whoever may speak; its memberships are read when the first is asked for */
     struct profile restricted;      /* what the browser's own node knows, when no more may speak */
     person_id person;
     str bucketing_id;
@@ -104,8 +105,9 @@ static void ask_who(struct asker *q)
     u32 node = best ? identity_node(q->world->identity, *best) : 0;
     if (best) {
         q->person = identity_find(q->world->identity, *best);
-        p = people_get(q->world->people, q->person, q->a);
+        p = people_read(q->world->people, q->person, PEOPLE_HISTORY, q->a);
     }
+    q->found = p;
     q->bucketing_id = p ? p->bucketing_id : any ? any->value : S("");
     q->facts = (struct profile_world){ .profile = p, .catalog = q->world->catalog, .context = r->context, .market = r->market,
                                        .now_ms = r->now_ms, .intent = intent_of_person, .intent_model = q->world->intent };
@@ -126,8 +128,10 @@ static enum tri in_segment(const void *ctx, segment_id id)
     const struct segment_set *set = q->world->book->segments;
     const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
     if (!segment || q->facts.impersonal || q->depth > 16) return TRI_FALSE;
-    if (q->stored && q->facts.profile)
+    if (q->stored && q->facts.profile) {
+        people_read_on(q->found, q->a);
         return segment_member(set, q->world->catalog, q->facts.profile, id, q->request->now_ms) ? TRI_TRUE : TRI_FALSE;
+    }
     struct asker deeper = *q;
     deeper.depth++;
     struct rule_facts facts = profile_facts(&deeper.facts);
@@ -272,12 +276,13 @@ static bool has(const u32 *list, isize n, u32 v)
 /* Bought so lately that it is not due again: its own repurchase interval, the one orders show, or the shop's. */
 static bool just_bought(const struct picking *p, const struct item *item)
 {
-    i64 now = p->q->request->now_ms;
     const struct decide_world *world = p->q->world;
-    f64 days = item->repurchase_days > 0 ? item->repurchase_days : model_repurchase_days(world->model, item->id.v);
-    i64 quiet = (i64)((days > 0 ? days : (f64)world->book->settings.repurchase_days) * (f64)DAY_MS);
-    for (isize i = 0; i < p->bought_n; i++)
-        if (p->bought[i] == item->id.v && now - p->bought_at[i] < quiet) return true;
+    for (isize i = 0; i < p->bought_n; i++) {
+        if (p->bought[i] != item->id.v) continue;
+        f64 days = item->repurchase_days > 0 ? item->repurchase_days : model_repurchase_days(world->model, item->id.v);
+        i64 quiet = (i64)((days > 0 ? days : (f64)world->book->settings.repurchase_days) * (f64)DAY_MS);
+        if (p->q->request->now_ms - p->bought_at[i] < quiet) return true;
+    }
     return false;
 }
 
@@ -833,8 +838,9 @@ static void decide_one(struct asker *q, struct decision *d)
     d->content = d->placed->content;
 }
 
-static void give_tickets(struct asker *q, const struct ticket_key *key, struct decision *d)
+static void give_tickets(struct asker *q, struct decision *d)
 {
+    const struct ticket_key *key = &q->world->book->ticket_key;
     if (d->preview || !q->request->record || !d->placed) return;
     struct ticket t = { .decision_key = d->key, .campaign = d->campaign, .placement = d->placement, .experience = d->experience,
                         .variation = d->variation, .reason = d->reason, .programme_holdout = d->programme_holdout, .at_ms = d->at_ms };
@@ -852,13 +858,12 @@ static void asker_init(struct asker *q, const struct decide_world *world, const 
     ask_who(q);
 }
 
-void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out)
+const struct profile *decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out)
 {
     struct asker q;
     asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, request->placements_n * (limit_of(request) + 1));
     bool held_out = q.personal && holdout_contains(q.bucketing_id, world->book->settings.holdout);
-    struct ticket_key key = ticket_key(world->book->secret);
     for (isize i = 0; i < request->placements_n; i++) {
         struct decision *d = &out[i];
         u64 seed[2] = { request->decision_seed, (u64)i };
@@ -869,8 +874,9 @@ void decide(const struct decide_world *world, const struct decide_request *reque
         };
         decide_one(&q, d);
         d->recorded &= !d->preview;
-        give_tickets(&q, &key, d);
+        give_tickets(&q, d);
     }
+    return q.found;
 }
 
 isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,

@@ -57,7 +57,7 @@ struct source {
 };
 /* Kind "key": {"hash":"<hex BLAKE2b-256 of the key>","prefix":"om_live_ab12","kind":"write|secret","source":"web","scopes":["collect",…]}; the key
  * itself is shown once and never stored. Definition key: the prefix. */
-struct api_key { struct hash128 hash; bool secret, paused; const struct source *source; str prefix, owner; };
+struct api_key { struct hash128 hash; bool secret, paused; const struct source *source; str prefix, owner, author; };     /* author: "key om_live_ab12", for the audit */
 
 /* Kind "mapping": what a file's columns mean, saved under a name; the document is ingest's map. Kind "feed": a file to fetch:
  * {"url", "of": "products", "source", "map", "mode", "every": "6 hours"}. */
@@ -223,6 +223,8 @@ struct book_flag {
 /* Kind "flag_file": {"dialect": "growthbook|optimizely", "file": {…}}: another product's flags, answered as that product would. */
 struct book_flag_file { str key; enum flag_dialect dialect; const struct flag_file *file; const struct json *json; };
 
+struct ticket_key { u8 bytes[16]; };
+
 struct book {
     u64 version;                    /* of the log entry that made it: "one version number" on every decision */
     const struct segment_set *segments;
@@ -244,6 +246,7 @@ struct book {
     str *event_names; isize event_names_n;              /* ours by type, then a shop's own by theirs: for SDKs that report only what they were told of */
     struct settings settings;
     u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
+    struct ticket_key ticket_key;   /* of the same */
     arena arena;
 };
 
@@ -387,8 +390,9 @@ str adaptive_fact(str name, const struct decide_request *request, const struct p
  * prediction call as well: nothing but its arguments is read. */
 isize adaptive_choose(const struct experience *x, struct bucket_key key, const str *texts, i32 *share, i32 *leaf);
 
-/* One decision for each placement asked, in order; items are never repeated between them. */
-void decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);
+/* One decision for each placement asked, in order; items are never repeated between them. Returns who was found to be asking, whether or not they
+ * may speak: read on (people_read_on) for their memberships; null for a stranger. */
+const struct profile *decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);
 /* {"home_hero": {...}, …}: api.md's answer, tickets and explain included. {{name|otherwise}} shows verified facts only.
  * Content is text, escaped for JSON and nothing else: whoever makes HTML of it escapes it there (print.c). */
 void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
@@ -424,6 +428,9 @@ enum phrase {
 };
 u8 because_language(str locale);
 str because_phrase(enum phrase phrase, u8 language, str name, arena *a);
+/* The same in parts, without putting them together: what stands before the name, the name, what stands behind it. How many there are. */
+enum { BECAUSE_PARTS = 3 };
+isize because_parts(enum phrase phrase, u8 language, str name, str parts[BECAUSE_PARTS]);
 /* An explained rule as a tree: text, result, value, the events that made it so with their items' keys and titles, children. A shop names events of its own. */
 struct trace_names { const struct catalog *catalog; const void *ctx; str (*event)(const void *ctx, u16 type); };
 void decide_print_why(const struct trace_names *names, const struct rule_trace *trace, struct jsonw *w);
@@ -485,8 +492,7 @@ struct ticket {
     bool programme_holdout;
     i64 at_ms;
 };
-struct ticket_key { u8 bytes[16]; };
-struct ticket_key ticket_key(const u8 secret[32]);      /* made once for all tickets of an answer */
+struct ticket_key ticket_key(const u8 secret[32]);      /* made once for many tickets; a book has it */
 str ticket_make(arena *a, const struct ticket_key *key, const struct ticket *ticket);
 bool ticket_read(const u8 secret[32], str text, struct ticket *out);
 

@@ -51,7 +51,8 @@ void keys_build(struct building *b)
         struct api_key *k = &book->keys[book->keys_n++];
         *k = (struct api_key){ .secret = str_eq(json_get_str(doc, "kind"), S("secret")), .prefix = b->def->key,
                                .owner = json_get_str(doc, "owner"), .paused = b->def->paused,
-                               .source = book_source(book, json_get_str(doc, "source")) };
+                               .source = book_source(book, json_get_str(doc, "source")),
+                               .author = arena_printf(b->a, "key %.*s", STR_FMT(b->def->key)) };
         if (!hash_parse(json_get_str(doc, "hash"), &k->hash)) building_refuse(b, "hash", 0, "expected 32 hexadecimal digits");
         if (!k->source) building_refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(json_get_str(doc, "source")));
     }

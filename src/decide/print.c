@@ -6,12 +6,8 @@
  * A content field is text, and a fact goes into it as it is: it is escaped once, by JSON here, and by whoever puts it into
  * a page there. The tag sets text as text, so "Anna & <b>" arrives on the page as that; escaping for HTML here as well
  * would show the shopper "&amp;". Who builds HTML from an answer escapes the fields as any other text. */
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "decide/decide.h"
-
-#include <math.h>
 
 struct printing { const struct decide_world *world; const struct decide_request *request; struct jsonw *w; arena *a; };
 
@@ -138,30 +134,33 @@ static enum phrase phrase_of(const struct decided_item *it)
 }
 
 /* What brought it, and, when the person's liking lifted it, that as well. */
-static str because_text(const struct printing *p, const struct decided_item *it)
+static void print_because_text(const struct printing *p, const struct decided_item *it)
 {
     u8 language = because_language(p->request->locale);
-    str liked = it->liked_as < TASTE_GENDER ? it->liked : S("");
+    str parts[2 * BECAUSE_PARTS], liked = it->liked_as < TASTE_GENDER ? it->liked : S("");
     if (it->liked_as == TASTE_CATEGORY)
         for (isize at; (at = str_find(liked, S(" > "))) >= 0;) liked = str_from(liked, at + 3);
-    if (liked.len && it->chosen) return because_phrase(PHRASE_CHOSE, language, liked, p->a);
-    str text = because_phrase(phrase_of(it), language, it->answer.len ? it->answer : it->because_n ? title_of(p, it->because[0]) : S(""), p->a);
-    if (liked.len == 0) return text;
-    struct buf both = { .arena = p->a };
-    buf_add(&both, text);
-    buf_add(&both, because_phrase(PHRASE_AND_LIKES, language, liked, p->a));
-    return buf_str(&both);
+    isize n = 0;
+    if (liked.len && it->chosen) {
+        n = because_parts(PHRASE_CHOSE, language, liked, parts);
+    } else {
+        n = because_parts(phrase_of(it), language, it->answer.len ? it->answer : it->because_n ? title_of(p, it->because[0]) : S(""), parts);
+        if (liked.len) n += because_parts(PHRASE_AND_LIKES, language, liked, parts + n);
+    }
+    jsonw_name(p->w, S("text"));
+    jsonw_strs(p->w, parts, n);
 }
 
+/* Most of an answer is these: what of an item is the same for everybody is kept as it is sent (item_print), the rest is written once, where it goes. */
 static void print_item(const struct printing *p, const struct decided_item *it)
 {
     struct jsonw *w = p->w;
     const struct item *item = catalog_item(p->world->catalog, it->item);
     if (!item) return;
     item_print(item, p->request->market, p->request->locale, w);
-    jsonw_key_num(w, "score", round(it->score * 1e6) / 1e6);
+    jsonw_key_decimal(w, "score", it->score, 6);
     jsonw_key_begin(w, "because", '{');
-    jsonw_key_str(w, "text", because_text(p, it));
+    print_because_text(p, it);
     jsonw_key_begin(w, "products", '[');
     for (isize i = 0; i < it->because_n; i++) {
         const struct item *why = catalog_item(p->world->catalog, (item_id){ it->because[i] });
@@ -179,8 +178,11 @@ static void print_item(const struct printing *p, const struct decided_item *it)
         jsonw_end(w, '}');
     }
     jsonw_key_begin(w, "weights", '{');
-    for (u8 r = 0; r < RECOMMENDERS; r++)
-        if (it->parts[r] > 0) jsonw_key_num(w, recommender_name(r), round(it->parts[r] * 1e4) / 1e4);
+    for (u8 r = 0; r < RECOMMENDERS; r++) {
+        if (!(it->parts[r] > 0)) continue;
+        jsonw_name(w, str_of(recommender_name(r)));
+        jsonw_decimal(w, it->parts[r], 4);
+    }
     jsonw_end(w, '}');
     jsonw_end(w, '}');
     if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);

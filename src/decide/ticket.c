@@ -98,7 +98,8 @@ static void visit_ticket(struct codec *c, struct ticket *v)
 
 str ticket_make(arena *a, const struct ticket_key *key, const struct ticket *ticket)
 {
-    struct buf body = { .arena = a };
+    char room[TOKEN_BYTES_MAX];
+    struct buf body = { .ptr = room, .cap = sizeof room, .arena = a };
     struct codec c = codec_writer(&body);
     struct ticket copy = *ticket;
     u8 mac[MAC_BYTES];

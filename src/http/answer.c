@@ -183,17 +183,6 @@ static str reason_of(i32 status)
     }
 }
 
-static void add_number(struct buf *out, isize n)
-{
-    char digits[24];
-    isize at = countof(digits);
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    buf_add(out, (str){ digits + at, countof(digits) - at });
-}
-
 static bool header_is_safe(str s)
 {
     for (isize i = 0; i < s.len; i++) {
@@ -222,7 +211,7 @@ static void add_status(struct buf *out, const struct http_loop *loop, i32 status
     assert(status >= 200 && status <= 599);
     buf_reserve(out, 512);
     buf_add(out, S("HTTP/1.1 "));
-    add_number(out, status);
+    buf_int(out, status);
     buf_byte(out, ' ');
     buf_add(out, reason_of(status));
     buf_add(out, S("\r\nDate: "));
@@ -259,7 +248,7 @@ void http_reply(struct http_request *req, i32 status, str type, str body,
         add_status(out, req->loop, status, type);
         if (status != 204 && status != 304) {
             buf_add(out, S("Content-Length: "));
-            add_number(out, body.len);
+            buf_int(out, body.len);
             buf_add(out, S("\r\n"));
         }
         add_connection(out, c, req->keep_alive);
@@ -316,7 +305,7 @@ void answer_refusal(struct conn *c, enum http_refusal refusal)
     struct buf *out = conn_out(c);
     add_status(out, loop, status, S("application/problem+json"));
     buf_add(out, S("Content-Length: "));
-    add_number(out, body.len);
+    buf_int(out, body.len);
     buf_add(out, S("\r\nConnection: close\r\n"));
     if (status == 503) buf_add(out, S("Retry-After: 1\r\n"));
     buf_add(out, S("\r\n"));

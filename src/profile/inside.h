@@ -20,12 +20,13 @@ struct history_coder {
 };
 
 /* A person unpacked, and the bytes that may stay as they are in the next version. */
-struct unpacked { struct profile profile; str memberships, history; struct history_coder coder; };
+struct unpacked { struct profile profile; str memberships, history; struct history_coder coder; bool whole; };
 
 /* Adds the person to out. `old`: null, or the version before, whose first `kept` entries of history are those of p too. */
 void profile_pack(const struct profile *p, const struct unpacked *old, isize kept, struct buf *out);
 /* False when they are not such bytes. Strings stay in them, lists go to the arena; behind the history there is room for `spare` entries. */
 bool profile_unpack(str bytes, enum people_depth depth, isize spare, arena *a, struct unpacked *out);
+bool profile_unpack_rest(struct unpacked *u, arena *a);         /* the memberships, when they were passed over */
 void history_pack(struct history_coder *c, const struct history_entry *entries, isize n, struct buf *out);
 
 #endif

@@ -446,17 +446,25 @@ void profile_pack(const struct profile *p, const struct unpacked *old, isize kep
     history_pack(&coder, p->history + kept, p->history_n - kept, out);
 }
 
+bool profile_unpack_rest(struct unpacked *u, arena *a)
+{
+    if (u->whole) return true;
+    u->whole = true;
+    return memberships_unpack(u->memberships, a, &u->profile);
+}
+
 bool profile_unpack(str bytes, enum people_depth depth, isize spare, arena *a, struct unpacked *out)
 {
     struct codec c = codec_reader(bytes, a);
     struct profile *p = &out->profile;
     *p = (struct profile){ .next_change_at_ms = TIME_NEVER };
+    out->whole = false;
     visit_head(&c, p);
     if (depth == PEOPLE_CONSENTS || c.failed) return !c.failed;
     visit_facts(&c, p);
     codec_str(&c, &out->memberships);
     if (depth == PEOPLE_FACTS || c.failed) return !c.failed;
-    if (depth == PEOPLE_WHOLE && !memberships_unpack(out->memberships, a, p)) return false;
+    if (depth == PEOPLE_WHOLE && !profile_unpack_rest(out, a)) return false;
     p->history_n = codec_count(&c, 0, HISTORY_MAX);
     if (c.failed) return false;
     out->history = c.in;

@@ -117,6 +117,12 @@ static void packed_as_it_was_made(void **state)
         for (u32 k = rng_below(&r, 3); k > 0; k--) people_follow(&e, any_entry(&r, now_ms, ref));
         const struct profile *made = people_commit(people, &e, HISTORY_MOST), *got = people_get(people, id, &a);
         same_person(made, got);
+        const struct profile *part = people_read(people, id, PEOPLE_HISTORY, &a);
+        assert_true(part->memberships_n == 0 && part->next_change_at_ms == TIME_NEVER);
+        people_read_on(part, &a);
+        same_person(part, got);
+        people_read_on(part, &a);
+        same_person(part, got);
         whole.len = 0;
         profile_encode(got, &whole);
         if (rng_below(&r, 2)) people_digest(people);

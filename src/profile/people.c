@@ -99,6 +99,13 @@ const struct profile *people_read(const struct people *people, person_id id, enu
     return u ? &u->profile : NULL;
 }
 
+void people_read_on(const struct profile *p, arena *a)
+{
+    struct unpacked *u = (struct unpacked *)(uintptr_t)p;                  /* the profile is the first of it */
+    bool whole = profile_unpack_rest(u, a);
+    assert(whole);
+}
+
 const struct profile *people_get(const struct people *people, person_id id, arena *a) { return people_read(people, id, PEOPLE_WHOLE, a); }
 bool people_has(const struct people *people, person_id id) { return packed_at(people, id) != NULL; }
 

@@ -188,6 +188,9 @@ struct people *people_new(void);
 void people_free(struct people *people);
 const struct profile *people_get(const struct people *people, person_id id, arena *a);      /* whole; null if there is none */
 const struct profile *people_read(const struct people *people, person_id id, enum people_depth depth, arena *a);
+/* Makes one of PEOPLE_HISTORY whole, where it stands: for who finds out on the way that memberships are asked for. Such a one as people_read gave,
+ * no copy of it, in the same bracket. */
+void people_read_on(const struct profile *p, arena *a);
 /* As profile_consent; unknown of nobody. */
 enum consent_state people_consent(const struct people *people, person_id id, int purpose);
 bool people_has(const struct people *people, person_id id);

@@ -387,16 +387,20 @@ bool segment_leaves(const struct segment_set *set, const struct catalog *catalog
     return rule_holds(r) == (m && m->member) && r.next_change_at_ms == (m ? m->next_change_at_ms : TIME_NEVER);
 }
 
-bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)
+bool segment_stands(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, const struct membership *m, i64 now_ms)
 {
-    const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
-    if (!segment || !p) return false;
-    const struct membership *m = profile_membership(p, id);
-    if (!m) return false;
+    const struct segment *segment = m->segment < SEGMENTS_MAX ? set->by_id[m->segment] : NULL;
+    if (!segment) return false;
     if (now_ms < m->next_change_at_ms) return m->member;
     struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms, .zone = set->zone };
     struct rule_facts facts = profile_facts(&world);
     return rule_holds(rule_run(segment->rule, &facts));
+}
+
+bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)
+{
+    const struct membership *m = p ? profile_membership(p, id) : NULL;
+    return m && segment_stands(set, catalog, p, m, now_ms);
 }
 
 /* ---- all people ------------------------------------------------------------------------------------- */

@@ -79,6 +79,8 @@ bool segment_leaves(const struct segment_set *set, const struct catalog *catalog
 
 /* Whether a person is a member at now_ms, asking the rule again when the stored answer's instant has passed. */
 bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms);
+/* The same of one of their memberships. */
+bool segment_stands(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, const struct membership *m, i64 now_ms);
 
 /* The facts of a person at another instant (world.now_ms): segments a rule names are worked out too. Stays put while the facts are
  * used. */
