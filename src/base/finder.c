@@ -98,3 +98,9 @@ u32 finder_next(const struct finder *f, struct hash128 key, struct finder_at *at
         if (in_use(word) && (u32)(word >> 32) == sign_of(key)) return (u32)word;
     }
 }
+
+void finder_call_for(const struct finder *f, struct hash128 key)
+{
+    const struct slots *s = atomic_load_explicit(&f->parts[part_of(key)], memory_order_acquire);
+    if (s) __builtin_prefetch((const void *)&s->at[place_of(sign_of(key), s->cap)]);
+}

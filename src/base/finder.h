@@ -21,5 +21,6 @@ bool finder_remove(struct finder *f, struct hash128 key, u32 number);   /* false
  * rcu_read_begin/end, from the first to the last. */
 struct finder_at { const void *slots; u32 at; };
 u32 finder_next(const struct finder *f, struct hash128 key, struct finder_at *at);
+void finder_call_for(const struct finder *f, struct hash128 key);       /* into the cache: it is asked for soon */
 
 #endif

@@ -692,16 +692,26 @@ static struct resolved decided_for(struct fold *fold, const struct event *e)
     return (struct resolved){ .person = person, .node = d->decision.person.v };
 }
 
-void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+/* An event that was read ahead of its turn. */
+struct coming { bool is, damaged; struct event e; struct hash128 key; person_id person; };
+
+static void come(struct coming *c, str bytes, arena *a)
 {
-    struct event e;
-    if (event_decode(bytes, &fold->scratch, &e)) {
+    *c = (struct coming){ .is = true };
+    c->damaged = event_decode(bytes, a, &c->e) != ERR_OK;
+    if (!c->damaged && c->e.key.len) c->key = seen_key(c->e.source, c->e.key);
+}
+
+static void apply_coming(struct fold *fold, const struct coming *coming, u64 ref, i64 now_ms)
+{
+    struct event e = coming->e;
+    if (coming->damaged) {
         log_error("fold.undecodable ref=%llu", (unsigned long long)ref);
         return;
     }
     struct source_count *source = source_slot(fold, e.source);
     source->last_at_ms = now_ms;
-    if (e.key.len && !seen_put(fold, seen_key(e.source, e.key), now_ms)) {
+    if (e.key.len && !seen_put(fold, coming->key, now_ms)) {
         source->duplicates++;
         fold->totals.duplicates++;
         fold->rest_dirty = true;
@@ -734,6 +744,13 @@ void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     if (!effect.changed) return;
     order_moves(fold, &effect, NULL, now_ms);
     count_order(fold, &effect);
+}
+
+void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
+{
+    struct coming one;
+    come(&one, bytes, &fold->scratch);
+    apply_coming(fold, &one, ref, now_ms);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------- */
@@ -1198,7 +1215,31 @@ static void apply_catalog(struct fold *fold, str bytes, i64 now_ms)
     (void)catalog_apply(fold->live.catalog, &change, now_ms);
 }
 
-void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_ms)
+/* Events come from people in no order, and people lie all over the memory: what an event is folded into is called for some events ahead, step
+ * by step, as each place is known only from the one before it. */
+enum { READ_AHEAD = 16 };
+
+static void read_ahead(struct fold *fold, const struct entry *entries, isize n, struct coming *out)
+{
+    arena_clear(&fold->ahead);
+    for (isize i = 0; i < n; i++) {
+        out[i] = (struct coming){ 0 };
+        if (entries[i].kind != ENTRY_EVENT) continue;
+        come(&out[i], entries[i].bytes, &fold->ahead);
+        if (out[i].damaged) continue;
+        if (out[i].e.key.len) seen_call_for(&fold->seen, out[i].key);
+        if (out[i].e.identifiers_n) identity_call_for(fold->live.identity, out[i].e.identifiers[0]);
+    }
+    for (isize i = 0; i < n; i++) {
+        if (!out[i].is || out[i].damaged || !out[i].e.identifiers_n) continue;
+        out[i].person = identity_find(fold->live.identity, out[i].e.identifiers[0]);
+        people_call(fold->live.people, out[i].person);
+    }
+    for (isize i = 0; i < n; i++)
+        if (out[i].person.v) people_call_for(fold->live.people, out[i].person);
+}
+
+static void fold_entry(struct fold *fold, const struct entry *entry, const struct coming *coming, u64 ref, i64 now_ms)
 {
     struct arena_mark mark = arena_mark(&fold->scratch);
     assert(ref == fold->ref + 1);
@@ -1206,7 +1247,7 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     fold->now_ms = now_ms;
     if (fold->marker) atomic_store_explicit(fold->marker, ref, memory_order_relaxed);
     switch ((enum entry_kind)entry->kind) {
-    case ENTRY_EVENT: apply_event(fold, entry->bytes, ref, now_ms); break;
+    case ENTRY_EVENT: apply_coming(fold, coming, ref, now_ms); break;
     case ENTRY_TICK: break;                             /* below: any entry moves time */
     case ENTRY_DEFINITION: apply_definition(fold, entry->bytes, now_ms); break;
     case ENTRY_CATALOG: apply_catalog(fold, entry->bytes, now_ms); break;
@@ -1221,15 +1262,20 @@ void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_m
     case ENTRY_ERASED: apply_stub(fold, entry->bytes, ref, now_ms); break;
     case ENTRY_SKIP: case ENTRY_DIGEST: case ENTRY_KINDS: break;
     }
-    arena_reset(&fold->scratch, mark);
+    if (mark.used) arena_reset(&fold->scratch, mark);
+    else arena_clear(&fold->scratch);                   /* keeps a block for the next */
     if (fold->marker) atomic_store_explicit(fold->marker, 0, memory_order_relaxed);
 }
 
 void fold_apply(struct fold *fold, const struct record *record)
 {
     if (timers_next(&fold->timers) <= record->at_ms) apply_tick(fold, record->at_ms);
-    for (isize i = 0; i < record->entries_n; i++)
-        fold_entry(fold, &record->entries[i], record->first + (u64)i, record->at_ms);
+    for (isize from = 0; from < record->entries_n; from += READ_AHEAD) {
+        struct coming coming[READ_AHEAD];
+        isize n = min_isize(READ_AHEAD, record->entries_n - from);
+        read_ahead(fold, record->entries + from, n, coming);
+        for (isize i = 0; i < n; i++) fold_entry(fold, &record->entries[from + i], &coming[i], record->first + (u64)(from + i), record->at_ms);
+    }
     fold->totals.records++;
     atomic_store_explicit(&fold->live.folded, fold->ref, memory_order_release);
     if (fold->scratch.used == 0) arena_clear(&fold->scratch);

@@ -261,6 +261,7 @@ static void state_free(struct fold *fold)
     map_free(fold->decided_by_key);
     vec_fini(&fold->decided_touched);
     arena_fini(&fold->scratch);
+    arena_fini(&fold->ahead);
     arena_fini(&fold->batch);
     mem_free(fold);
 }

@@ -120,6 +120,7 @@ struct fold {
     i64 flushed_at_us;
     _Atomic u64 *marker;                                /* the entry being folded, for whoever survives us; null: nobody does */
     arena scratch;                                      /* one entry */
+    arena ahead;                                        /* events that are read before their turn */
     arena batch;                                        /* one flush */
     struct flush *flush;
     struct queue *queue;
@@ -144,7 +145,6 @@ struct fold {
 
 /* apply.c */
 void fold_apply(struct fold *fold, const struct record *record);
-void fold_entry(struct fold *fold, const struct entry *entry, u64 ref, i64 now_ms);
 void fold_rebuild_book(struct fold *fold);
 void fold_drain(struct fold *fold);         /* on the fold's thread: what waits for it now */
 void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms);
@@ -213,6 +213,7 @@ void seen_init(struct seen *seen);
 void seen_fini(struct seen *seen);
 isize seen_count(const struct seen *seen);              /* goes through all of them */
 struct hash128 seen_key(str source, str key);
+void seen_call_for(const struct seen *seen, struct hash128 key);        /* into the cache: it is put soon */
 bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms);       /* false: it was seen within dedup_days */
 void seen_day(struct fold *fold, i64 now_ms);           /* what seen_put does when a day begins */
 void seen_load(struct seen *seen, struct hash128 key, i32 day);

@@ -152,6 +152,12 @@ void seen_day(struct fold *fold, i64 now_ms)
     sweep(seen, before, day - (i32)fold->config->dedup_days);
 }
 
+void seen_call_for(const struct seen *seen, struct hash128 key)
+{
+    const struct seen_part *part = &seen->parts[key.hi >> (64 - PART_BITS)];
+    if (part->cap) __builtin_prefetch(&part->at[place_of(slot_of(key, 0), part->cap)]);
+}
+
 bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms)
 {
     struct seen *seen = &fold->seen;

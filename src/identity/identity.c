@@ -259,6 +259,11 @@ static u32 person_of(const struct identity *identity, u32 node)
     return atomic_load_explicit(&node_at(identity, node)->person, memory_order_acquire);
 }
 
+void identity_call_for(const struct identity *identity, struct identifier identifier)
+{
+    finder_call_for(identity->by_identifier, identifier_hash(identity, identifier));
+}
+
 person_id identity_find(const struct identity *identity, struct identifier identifier)
 {
     u32 node = node_look_up(identity, identifier);

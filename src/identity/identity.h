@@ -50,6 +50,7 @@ void identity_free(struct identity *identity);
 
 /* The person an identifier leads to; 0 when unknown. A verified one that nobody has proved finds what was claimed under it. Any thread. */
 person_id identity_find(const struct identity *identity, struct identifier identifier);
+void identity_call_for(const struct identity *identity, struct identifier identifier);       /* into the cache: it is looked for soon */
 u32 identity_node(const struct identity *identity, struct identifier identifier);       /* the node itself; 0 when unknown */
 /* The person that a node (or a merged-away person's id) now belongs to. Any thread. */
 person_id identity_person(const struct identity *identity, u32 node);

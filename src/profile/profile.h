@@ -195,7 +195,8 @@ void people_read_on(const struct profile *p, arena *a);
 enum consent_state people_consent(const struct people *people, person_id id, int purpose);
 bool people_has(const struct people *people, person_id id);
 i64 people_due(const struct people *people, person_id id);     /* their next_change_at_ms; TIME_NEVER of nobody. Fold only */
-void people_call_for(const struct people *people, person_id id);     /* into the cache: they are read soon */
+void people_call(const struct people *people, person_id id);         /* into the cache: people_call_for soon, and then they are read */
+void people_call_for(const struct people *people, person_id id);
 /* Whether somebody's history may hold an entry of one of these types (rule_type_bit) later than since_ms: never a wrong no. */
 bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms);
 isize people_most(const struct people *people);         /* highest id that ever had a profile */
