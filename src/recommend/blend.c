@@ -361,7 +361,7 @@ static struct feed table_feed(struct kitchen *k, u8 recommender)
             if (contents && model_is_content(k->m, p->item) != content) continue;
             pool_add(&adding, p->item, by * p->score, gift_from(recommender, i));
         }
-        pool_added(&k->pool, f.column, &adding);
+        pool_added(&k->pool, adding);
     }
     column_end(k, &f);
     if (completes(recommender)) keep_completing(k, &f);
@@ -693,8 +693,8 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
         feeds[i].weight = weight_of(k->q, r, i);
         k->total_weight += feeds[i].weight;
     }
-    /* Twice as many as are wanted are a list. Half as many again are enough most times, and then it is known that they are. */
-    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit), want = k->q->boost ? whole : min_isize(whole, FIRST_SPARE + k->q->limit * 3 / 2);
+    /* Twice as many as are wanted are a list. Where columns fill it a few are enough most times, and then it is known that they are. */
+    isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit), want = k->q->boost || n == 1 ? whole : FIRST_SPARE;
     for (;; want = want < whole ? whole : 4 * want) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
@@ -768,16 +768,17 @@ static void factors_gave(const struct kitchen *k, const struct recommended *r, f
     }
 }
 
-/* What each item of the session gave, then each item heard; same: where in the session that stands, -1: nowhere. */
-struct reasons { u32 *item; isize *same; f64 *gave, *now; };
+/* What each reason gave: items of the session first, then what else was heard; as: the reason that an item heard is. */
+struct reasons { isize n; u32 *item; isize *as; f64 *gave, *now; };
 
-/* Gifts of one recommender are scaled to the part it has in the item. */
-static void take_gifts(struct reasons *reasons, isize first, isize n, f64 part)
+/* What one recommender's gifts were, by item of the session or by item heard: scaled to the part it has in the item. */
+static void take_gifts(struct reasons *reasons, const isize *as, isize n, f64 part)
 {
     f64 all = 0;
     for (isize i = 0; i < n; i++) all += reasons->now[i];
+    f64 by = all > 0 ? part / all : 0;
     for (isize i = 0; i < n; i++) {
-        if (all > 0) reasons->gave[first + i] += reasons->now[i] / all * part;
+        reasons->gave[as ? as[i] : i] += reasons->now[i] * by;
         reasons->now[i] = 0;
     }
 }
@@ -794,54 +795,52 @@ static void walk_gifts(const struct kitchen *k, const struct recommended *r, str
             const struct gift *g = &p->gift[at - 1];
             if (g->much > 0) reasons->now[g->from & UINT16_MAX] += (f64)g->much;
         }
-        if (by == RECOMMENDER_SESSION) take_gifts(reasons, 0, c->session_n, r->parts[by]);
-        else take_gifts(reasons, c->session_n, c->heard_n, r->parts[by]);
+        if (by == RECOMMENDER_SESSION) take_gifts(reasons, NULL, c->session_n, r->parts[by]);
+        else take_gifts(reasons, reasons->as, c->heard_n, r->parts[by]);
     }
 }
 
 /* The two that gave most. */
 static void name_reasons(const struct kitchen *k, struct recommended *r, struct reasons *reasons)
 {
-    const struct context *c = &k->context;
-    isize session_n = c->session_n, n = session_n + c->heard_n;
-    memset(reasons->gave, 0, (size_t)n * sizeof *reasons->gave);
+    isize heard_n = k->context.heard_n;
+    f64 *gave = reasons->gave;
+    memset(gave, 0, (size_t)reasons->n * sizeof *gave);
     walk_gifts(k, r, reasons);
     if (r->parts[RECOMMENDER_ALS] > 0) {
         factors_gave(k, r, reasons->now);
-        take_gifts(reasons, session_n, c->heard_n, r->parts[RECOMMENDER_ALS]);
+        take_gifts(reasons, reasons->as, heard_n, r->parts[RECOMMENDER_ALS]);
     }
     for (u32 dense = k->tables_dense; dense; dense &= dense - 1) {
         u8 by = (u8)__builtin_ctz(dense);
         if (!(r->parts[by] > 0)) continue;
         table_gave(k, r, by, reasons->now);
-        take_gifts(reasons, session_n, c->heard_n, r->parts[by]);
-    }
-    for (isize i = session_n; i < n; i++) {             /* what is in the session too is named once */
-        isize same = reasons->same[i - session_n];
-        if (same < 0) continue;
-        reasons->gave[same] += reasons->gave[i];
-        reasons->gave[i] = 0;
+        take_gifts(reasons, reasons->as, heard_n, r->parts[by]);
     }
     while (r->because_n < countof(r->because)) {
-        isize most = -1;
-        for (isize i = 0; i < n; i++)
-            if (reasons->gave[i] > 0 && (most < 0 || reasons->gave[i] > reasons->gave[most]) && reasons->item[i] != r->item) most = i;
-        if (most < 0) break;
+        isize most = 0;
+        for (isize i = 0; i < reasons->n; i++) {
+            if (reasons->item[i] == r->item) gave[i] = 0;
+            most = gave[i] > gave[most] ? i : most;
+        }
+        if (reasons->n == 0 || gave[most] <= 0) break;
         r->because[r->because_n++] = reasons->item[most];
-        reasons->gave[most] = 0;
+        gave[most] = 0;
     }
 }
 
 static void explain(struct kitchen *k)
 {
     const struct context *c = &k->context;
-    isize n = c->session_n + c->heard_n;
-    struct reasons reasons = { arena_room(k->a, u32, n), arena_room(k->a, isize, c->heard_n), arena_room(k->a, f64, n), arena_new(k->a, f64, n) };
+    isize most = c->session_n + c->heard_n;
+    struct reasons reasons = { c->session_n, arena_room(k->a, u32, most), arena_room(k->a, isize, c->heard_n), arena_room(k->a, f64, most),
+                               arena_new(k->a, f64, most) };
     for (isize i = 0; i < c->session_n; i++) reasons.item[i] = c->session[i];
     for (isize i = 0; i < c->heard_n; i++) {
-        reasons.item[c->session_n + i] = c->heard[i].item;
-        reasons.same[i] = c->session_n - 1;
-        while (reasons.same[i] >= 0 && c->session[reasons.same[i]] != c->heard[i].item) reasons.same[i]--;
+        isize as = 0;
+        while (as < c->session_n && c->session[as] != c->heard[i].item) as++;
+        if (as == c->session_n) reasons.item[as = reasons.n++] = c->heard[i].item;
+        reasons.as[i] = as;
     }
     for (isize i = 0; i < k->listed; i++) {
         if (k->list[i].parts[RECOMMENDER_QUIZ] > 0)

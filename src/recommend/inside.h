@@ -218,7 +218,7 @@ struct gift { f32 much; u32 before, from; };
 static inline u32 gift_from(u8 by, isize who) { return (u32)by << 16 | (u32)who; }
 
 /* The rows of a table: an item each, found by item, and a column of scores for each recommender that adds up what it finds. Arrays have
- * room for whole blocks. */
+ * room for whole blocks; past the last row they are zero. */
 enum { POOL_BLOCK = 32 };
 enum row_state { ROW_ASKED = 1, ROW_ELIGIBLE = 2, ROW_PLACED = 4, ROW_NAMED = 8 };
 struct pool {
@@ -237,29 +237,31 @@ isize pool_open(struct pool *p);                        /* one more column, of z
 void pool_room(struct pool *p, isize rows);             /* for so many more rows and gifts */
 isize pool_row(struct pool *p, u32 item);               /* makes it where it is not there */
 isize pool_find(const struct pool *p, u32 item);        /* -1: not there */
-
-/* What adding takes, where the compiler sees that nothing else writes it. Between pool_adding and pool_added. */
-struct adding { u32 *slots, *item, *gifts; f32 *score; struct gift *gift; u32 mask, n, gift_n; };
-struct adding pool_adding(const struct pool *p, isize column);
-void pool_added(struct pool *p, isize column, const struct adding *adding);
 static inline u32 item_hash(u32 item) { return (item * 2654435761U) >> 7; }
+
+/* What adding to a column takes, by value: so the compiler sees that nothing else writes it. There is room for what will be added. */
+struct adding { u32 *slots, *item, *gifts; f32 *score; struct gift *gift; u32 mask, n, gift_n; };
+static inline struct adding pool_adding(const struct pool *p, isize column)
+{
+    return (struct adding){ p->slots, p->item, p->gifts, p->column[column], p->silent ? NULL : p->gift, (u32)p->mask, (u32)p->n, (u32)p->gift_n };
+}
+static inline void pool_added(struct pool *p, struct adding adding)
+{
+    p->n = adding.n;
+    p->gift_n = adding.gift_n;
+}
+/* Whether an item is new nobody can guess, so nothing branches on it. */
 static inline void pool_add(struct adding *to, u32 item, f32 much, u32 from)
 {
     u32 i = item_hash(item) & to->mask, row;
     while ((row = to->slots[i]) && to->item[row - 1] != item) i = (i + 1) & to->mask;
-    f32 was = 0;
-    u32 before = 0;
-    if (row) {
-        was = to->score[row - 1];
-        before = to->gifts[row - 1];
-    } else {
-        to->slots[i] = row = ++to->n;
-        to->item[row - 1] = item;
-    }
-    to->score[row - 1] = was + much;
-    to->gifts[row - 1] = before;
+    to->n += row == 0;
+    row = row ? row : to->n;
+    to->slots[i] = row;
+    to->item[row - 1] = item;
+    to->score[row - 1] += much;
     if (!to->gift) return;
-    to->gift[to->gift_n] = (struct gift){ much, before, from };
+    to->gift[to->gift_n] = (struct gift){ much, to->gifts[row - 1], from };
     to->gifts[row - 1] = ++to->gift_n;
 }
 

@@ -12,30 +12,26 @@
 
 enum { ROWS_LEAST = 256 };
 
-static f32 *column_room(struct pool *p) { return arena_room(p->a, f32, p->cap + POOL_BLOCK); }
+/* A copy of the first n with room for cap and a block, zero from there. */
+static void *widened(struct pool *p, const void *at, isize n, isize cap, isize size)
+{
+    u8 *wide = arena_take(p->a, size, 16, cap + POOL_BLOCK);
+    if (n) memcpy(wide, at, (size_t)(n * size));
+    memset(wide + n * size, 0, (size_t)((cap + POOL_BLOCK - n) * size));
+    return wide;
+}
 
 static void pool_sized(struct pool *p, isize cap)
 {
-    u32 *item = arena_room(p->a, u32, cap), *gifts = arena_room(p->a, u32, cap);
-    u8 *state = arena_new(p->a, u8, cap);
     p->cap = cap;
-    for (isize c = 0; c < p->columns; c++) {
-        f32 *column = column_room(p);
-        memcpy(column, p->column[c], (size_t)p->n * sizeof *column);
-        p->column[c] = column;
-    }
-    if (p->n) {
-        memcpy(item, p->item, (size_t)p->n * sizeof *item);
-        memcpy(gifts, p->gifts, (size_t)p->n * sizeof *gifts);
-        memcpy(state, p->state, (size_t)p->n);
-    }
-    p->item = item;
-    p->gifts = gifts;
-    p->state = state;
+    p->item = widened(p, p->item, p->n, cap, (isize)sizeof *p->item);
+    p->gifts = widened(p, p->gifts, p->n, cap, (isize)sizeof *p->gifts);
+    p->state = widened(p, p->state, p->n, cap, (isize)sizeof *p->state);
+    for (isize c = 0; c < p->columns; c++) p->column[c] = widened(p, p->column[c], p->n, cap, (isize)sizeof **p->column);
     p->slots = arena_new(p->a, u32, 2 * cap);
     p->mask = 2 * cap - 1;
     for (isize row = 0; row < p->n; row++) {
-        isize i = (isize)item_hash(item[row]) & p->mask;
+        isize i = (isize)item_hash(p->item[row]) & p->mask;
         while (p->slots[i]) i = (i + 1) & p->mask;
         p->slots[i] = (u32)row + 1;
     }
@@ -59,9 +55,7 @@ void pool_forget(struct pool *p)
 isize pool_open(struct pool *p)
 {
     assert(p->columns < RECOMMENDERS);
-    f32 *column = column_room(p);
-    memset(column, 0, (size_t)p->n * sizeof *column);
-    p->column[p->columns] = column;
+    p->column[p->columns] = widened(p, NULL, 0, p->cap, (isize)sizeof **p->column);
     return p->columns++;
 }
 
@@ -92,25 +86,9 @@ isize pool_row(struct pool *p, u32 item)
     pool_room(p, 1);
     isize i = (isize)item_hash(item) & p->mask;
     while (p->slots[i]) i = (i + 1) & p->mask;
-    row = p->n++;
-    p->slots[i] = (u32)p->n;
-    p->item[row] = item;
-    p->gifts[row] = p->state[row] = 0;
-    for (isize c = 0; c < p->columns; c++) p->column[c][row] = 0;
-    return row;
-}
-
-struct adding pool_adding(const struct pool *p, isize column)
-{
-    return (struct adding){ p->slots, p->item, p->gifts, p->column[column], p->silent ? NULL : p->gift, (u32)p->mask, (u32)p->n, (u32)p->gift_n };
-}
-
-void pool_added(struct pool *p, isize column, const struct adding *adding)
-{
-    for (isize c = 0; c < p->columns; c++)
-        if (c != column) memset(p->column[c] + p->n, 0, (size_t)(adding->n - p->n) * sizeof **p->column);
-    p->n = adding->n;
-    p->gift_n = adding->gift_n;
+    p->item[p->n] = item;
+    p->slots[i] = (u32)++p->n;
+    return p->n - 1;
 }
 
 /* ---- highest first ----------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ struct tally tally_grown(struct tally t)
     return bigger;
 }
 
+enum { LINES_AHEAD = 4, LINE_POSTINGS = 64 / (int)sizeof(u32) };
+
 /* Posting lists by the place of their item, each ascending: newest first. */
 struct lists_met { struct { const u32 *next, *end; } at[CONTEXT_MAX]; isize n; };
 
@@ -121,11 +123,15 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
 {
     struct lists_met lists = { .n = min_isize(n, m->options.session_items) };
     isize longest = 0;
+    /* Lists and sessions lie all over the memory: what will be read is sent for before, so that the waits are one wait. */
     for (isize p = 0; p < lists.n; p++) {
         bool known = items[p] < m->items;
-        lists.at[p].next = m->postings + (known ? m->posting_from[items[p]] : 0);
-        lists.at[p].end = m->postings + (known ? m->posting_from[items[p] + 1] : 0);
-        longest += lists.at[p].end - lists.at[p].next;
+        isize from = known ? m->posting_from[items[p]] : 0, end = known ? m->posting_from[items[p] + 1] : 0;
+        lists.at[p].next = m->postings + from;
+        lists.at[p].end = m->postings + end;
+        longest += end - from;
+        __builtin_prefetch(m->posting_place + from);
+        for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++) __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
     }
     isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0, slots = 64;
     while (slots < 2 * most) slots *= 2;
@@ -151,7 +157,11 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     assert(met_n <= most);
     for (isize i = 0; i < met_n; i++) met[i].similarity *= m->sessions[met[i].session].weight;
     struct neighbours out = { m, met, likest(met, met_n, wanted, a) };
-    for (isize i = 0; i < out.n; i++) __builtin_prefetch(&m->session_items[m->sessions[met[i].session].from]);
+    for (isize i = 0; i < out.n; i++) {
+        const u32 *held = m->session_items + m->sessions[met[i].session].from;
+        __builtin_prefetch(held);
+        __builtin_prefetch(held + LINE_POSTINGS / 2);
+    }
     for (isize i = 0; i < out.n; i++) {                 /* a posting names only sessions that hold its item */
         const u32 *held = m->session_items + m->sessions[met[i].session].from;
         while (met[i].anchor >= PLACE_FAR && held[met[i].anchor] != items[met[i].ago]) met[i].anchor++;
@@ -197,5 +207,5 @@ void sknn_score(const struct model *m, const struct neighbours *near, bool conte
             pool_add(&to, item, s.weight * s.distance[j] * idf[item], by);
         }
     }
-    pool_added(pool, column, &to);
+    pool_added(pool, to);
 }
