@@ -331,6 +331,19 @@ static void keep_completing(struct kitchen *k, const struct feed *f)
     }
 }
 
+/* Sends for the rows that will be read, while others work. */
+static void table_expect(const struct kitchen *k, u8 recommender)
+{
+    enum { ROWS = 8, LINES = 12, LINE_PAIRS = 64 / (int)sizeof(struct pair) };
+    const struct table *t = &k->m->tables[table_of[recommender] - 1];
+    const struct context *c = &k->context;
+    for (isize i = 0; t->from && i < min_isize(c->heard_n, ROWS); i++) {
+        if (c->heard[i].item >= k->m->items) continue;
+        u32 from = t->from[c->heard[i].item], to = t->from[c->heard[i].item + 1];
+        for (isize line = 0; line < LINES && from + line * LINE_PAIRS < to; line++) __builtin_prefetch(t->pairs + from + line * LINE_PAIRS);
+    }
+}
+
 static struct feed table_feed(struct kitchen *k, u8 recommender)
 {
     const struct table *t = &k->m->tables[table_of[recommender] - 1];
@@ -687,6 +700,8 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
     assert(n <= RECOMMENDERS);
     k->total_weight = 0;
     k->pool.columns = 0;                                /* those of the tier above have served */
+    for (isize i = 0; i < n; i++)
+        if (table_of[recommenders[i]]) table_expect(k, recommenders[i]);
     for (isize i = 0; i < n; i++) {
         u8 r = recommenders[i];
         feeds[i] = feed_open(k, r);

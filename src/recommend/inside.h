@@ -225,7 +225,7 @@ struct pool {
     arena *a;
     u32 *slots; isize mask;                             /* row + 1 */
     isize n, cap;
-    u32 *item, *gifts;                                  /* by row; gifts: the last one, counted from 1; 0: none */
+    u32 *item, *gifts;                                  /* by row, item[-1] is nobody's; gifts: the last one, counted from 1; 0: none */
     u8 *state;
     f32 *column[RECOMMENDERS]; isize columns;
     struct gift *gift; isize gift_n, gift_cap;
@@ -250,11 +250,12 @@ static inline void pool_added(struct pool *p, struct adding adding)
     p->n = adding.n;
     p->gift_n = adding.gift_n;
 }
-/* Whether an item is new nobody can guess, so nothing branches on it. */
+/* Whether an item is new nobody can guess, so nothing branches on it: the row before the first, which is where no row leads, has it. */
 static inline void pool_add(struct adding *to, u32 item, f32 much, u32 from)
 {
-    u32 i = item_hash(item) & to->mask, row;
-    while ((row = to->slots[i]) && to->item[row - 1] != item) i = (i + 1) & to->mask;
+    u32 i = item_hash(item) & to->mask, row = to->slots[i];
+    to->item[-1] = item;
+    while (to->item[(isize)row - 1] != item) row = to->slots[i = (i + 1) & to->mask];
     to->n += row == 0;
     row = row ? row : to->n;
     to->slots[i] = row;
@@ -274,15 +275,14 @@ void heights_drop(struct heights *h, isize place);
 
 /* ---- sessions like this one (sknn.c) ----------------------------------------------------------- */
 
-/* `anchor` is where in the session the latest item it shares with the one asked about stands, `ago` how many items ago that was. */
-struct neighbour { u32 session; f32 similarity; u16 anchor; u8 ago; };
-struct neighbours { const struct model *of; struct neighbour *at; isize n; };
+/* The part of a like session that is read: up to DISTANCE_MAX items either side of where it meets us, and how far each is from there.
+ * A basket of a hundred lines is not a hundred times as telling, and would cost so. ago: how many items ago of ours it meets. */
+struct stretch { const u32 *items; const f32 *distance; f32 weight; u8 n, ago; };
+struct neighbours { const struct model *of; struct stretch *at; isize n, items; };      /* items: of all of them */
 
 /* `items`: what the session asked about holds, latest first, distinct. The `wanted` likest, or as many as there are. */
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a);
 /* Adds to the column what the neighbours give each of their items. m says what is content. */
 void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column);
-/* How many that is at most. */
-isize sknn_most(const struct neighbours *near);
 
 #endif

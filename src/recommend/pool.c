@@ -12,10 +12,12 @@
 
 enum { ROWS_LEAST = 256 };
 
-/* A copy of the first n with room for cap and a block, zero from there. */
+/* A copy of the first n with room for cap and a block, zero from there, and a few zeros before it. */
 static void *widened(struct pool *p, const void *at, isize n, isize cap, isize size)
 {
-    u8 *wide = arena_take(p->a, size, 16, cap + POOL_BLOCK);
+    enum { BEFORE = 16 };
+    u8 *wide = (u8 *)arena_take(p->a, 1, BEFORE, (cap + POOL_BLOCK) * size + BEFORE) + BEFORE;
+    memset(wide - BEFORE, 0, BEFORE);
     if (n) memcpy(wide, at, (size_t)(n * size));
     memset(wide + n * size, 0, (size_t)((cap + POOL_BLOCK - n) * size));
     return wide;

@@ -93,6 +93,10 @@ static i32 bar_of(i32 *at, isize n, isize k, isize *reach)
     }
 }
 
+/* A session that was met. `anchor` is where in it the latest item it shares with the one asked about stands, `ago` how many items ago
+ * that was. */
+struct neighbour { u32 session; f32 similarity; u8 anchor, ago; };
+
 /* Keeps the `wanted` likest where they stand, of the equally like the newest. Floats not below zero are ordered as their bits are. */
 static isize likest(struct neighbour *met, isize n, isize wanted, arena *a)
 {
@@ -117,6 +121,18 @@ static isize likest(struct neighbour *met, isize n, isize wanted, arena *a)
         kept += is.similarity > least || (is.similarity >= least && is.session <= oldest);
     }
     return kept;
+}
+
+static struct stretch stretch_of(const struct model *m, const struct neighbour *near, const u32 *items)
+{
+    const struct session *s = &m->sessions[near->session];
+    const u32 *held = m->session_items + s->from;
+    isize held_n = (isize)(s[1].from - s->from), at = near->anchor;
+    if (at == PLACE_FAR)                                /* a posting names only sessions that hold its item */
+        while (held[at] != items[near->ago]) at++;
+    isize from = max_isize(0, at - DISTANCE_MAX), to = min_isize(held_n, at + DISTANCE_MAX + 1);
+    return (struct stretch){ held + from, m->distance_weight + DISTANCE_MAX - at + from, near->similarity * m->position_weight[near->ago],
+                             (u8)(to - from), near->ago };
 }
 
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
@@ -156,38 +172,18 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     }
     assert(met_n <= most);
     for (isize i = 0; i < met_n; i++) met[i].similarity *= m->sessions[met[i].session].weight;
-    struct neighbours out = { m, met, likest(met, met_n, wanted, a) };
-    for (isize i = 0; i < out.n; i++) {
-        const u32 *held = m->session_items + m->sessions[met[i].session].from;
-        __builtin_prefetch(held);
-        __builtin_prefetch(held + LINE_POSTINGS / 2);
+    met_n = likest(met, met_n, wanted, a);
+    for (isize i = 0; i < met_n; i++) {
+        const struct session *s = &m->sessions[met[i].session];
+        __builtin_prefetch(m->session_items + s->from);
+        __builtin_prefetch(m->session_items + min_isize(s[1].from, s->from + 2 * DISTANCE_MAX) - 1);
     }
-    for (isize i = 0; i < out.n; i++) {                 /* a posting names only sessions that hold its item */
-        const u32 *held = m->session_items + m->sessions[met[i].session].from;
-        while (met[i].anchor >= PLACE_FAR && held[met[i].anchor] != items[met[i].ago]) met[i].anchor++;
+    struct neighbours out = { .of = m, .at = arena_room(a, struct stretch, met_n), .n = met_n };
+    for (isize i = 0; i < met_n; i++) {
+        out.at[i] = stretch_of(m, &met[i], items);
+        out.items += out.at[i].n;
     }
     return out;
-}
-
-/* The part of a neighbour that is read: up to DISTANCE_MAX items either side of where it meets us.
- * A basket of a hundred lines is not a hundred times as telling, and would cost so. */
-struct stretch { const u32 *items; const f32 *distance; isize n; f32 weight; };
-
-static struct stretch stretch_of(const struct model *m, const struct neighbour *near)
-{
-    const struct session *s = &m->sessions[near->session];
-    isize held = (isize)(s[1].from - s->from), at = (isize)near->anchor, from = max_isize(0, at - DISTANCE_MAX);
-    return (struct stretch){
-        m->session_items + s->from + from, m->distance_weight + DISTANCE_MAX - at + from, min_isize(held, at + DISTANCE_MAX + 1) - from,
-        near->similarity * m->position_weight[near->ago],
-    };
-}
-
-isize sknn_most(const struct neighbours *near)
-{
-    isize most = 0;
-    for (isize i = 0; i < near->n; i++) most += stretch_of(near->of, &near->at[i]).n;
-    return most;
 }
 
 void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column)
@@ -196,11 +192,11 @@ void sknn_score(const struct model *m, const struct neighbours *near, bool conte
     const f32 *idf = of->idf;
     const bool contents = m->contents > 0;              /* most shops have none: nobody looks */
     if (content && !contents) return;
-    pool_room(pool, sknn_most(near));
+    pool_room(pool, near->items);
     struct adding to = pool_adding(pool, column);
     for (isize i = 0; i < near->n; i++) {
-        struct stretch s = stretch_of(of, &near->at[i]);
-        u32 by = gift_from(RECOMMENDER_SESSION, near->at[i].ago);
+        struct stretch s = near->at[i];
+        u32 by = gift_from(RECOMMENDER_SESSION, s.ago);
         for (isize j = 0; j < s.n; j++) {
             u32 item = s.items[j];
             if (contents && model_is_content(m, item) != content) continue;
