@@ -12,6 +12,7 @@
 
 #include "api/flags.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 
 struct route { enum http_method method; str path; handler *run; enum who who; const char *text; };
 
@@ -195,7 +196,7 @@ struct jobs { struct queue *queue; pthread_t thread; };
 
 static void *jobs_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "jobs");
+    thread_is("jobs", THREAD_BEHIND);
     struct jobs *jobs = ctx;
     void *call;
     rcu_thread_start();

@@ -12,6 +12,7 @@
 
 #include "api/admin.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 
 enum {
     JOBS_MAX = 64,
@@ -384,7 +385,7 @@ static void pull_feeds(struct imports *imports)
 
 static void *imports_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "imports");
+    thread_is("imports", THREAD_BEHIND);
     struct imports *imports = ctx;
     void *job;
     isize n;

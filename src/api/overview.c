@@ -12,6 +12,8 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "base/thread.h"
+
 enum { STREAMS_MAX = 64, LATEST = 20 };
 
 /* ---- the object ----------------------------------------------------------------------------- */
@@ -211,7 +213,7 @@ static isize watchers(struct streams *streams)
 
 static void *streams_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "overview");
+    thread_is("overview", THREAD_BEHIND);
     struct streams *streams = ctx;
     void *nothing;
     while (queue_take(streams->wake, &nothing, 1, watchers(streams) ? SECOND_MS : -1) >= 0)

@@ -17,6 +17,7 @@
 
 #include "base/hash.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 
 enum { LOOK_US = 10000, BEAT_LOOKS = 1500, RAMP_LOOKS = 100, STREAMS_PER_LOOP_MAX = 20000, LOOPS_MAX = 64, KEYS_EXPORTED_MAX = 1024 };
 
@@ -219,7 +220,7 @@ static void tell_change(struct flag_service *s, const struct flag_payload *p)
 
 static void *watch(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "flags");
+    thread_is("flags", THREAD_ANSWERS);
     struct flag_service *s = ctx;
     u64 digest = 0, version = 0;
     rcu_thread_start();

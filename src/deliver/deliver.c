@@ -18,6 +18,7 @@
 
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -428,7 +429,7 @@ static void read_connectors(struct deliver *d)
 
 static void *deliver_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "deliver");
+    thread_is("deliver", THREAD_BEHIND);
     struct deliver *d = ctx;
     rcu_thread_start();
     while (!atomic_load(&d->stopping)) {

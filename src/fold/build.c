@@ -10,14 +10,12 @@
  * Between two builds the visits that went on since the last are read by themselves and appended to it: they are found by looking at
  * everybody's latest lines, which is cheap, and again as a whole, so what is appended is always what profiles hold now.
  */
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, PLACES_MAX = 4096, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, LOWEST_PRIORITY = 19, LOOK_MS = 1000 };
+enum { PEOPLE_PER_BRACKET = 2000, PLACES_MAX = 4096, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, LOOK_MS = 1000 };
 
 /* Nothing is ever queued; closing it ends the wait. `stopping` ends a build that goes on. */
 struct builder { pthread_t thread; struct queue *stop; atomic_bool stopping; };
@@ -314,11 +312,10 @@ static bool lacks(const struct fold *fold)
 
 static void *builder_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "builder");
+    thread_is("builder", THREAD_ASIDE);
     struct fold *fold = ctx;
     struct builder *b = fold->builder;
     rcu_thread_start();
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWEST_PRIORITY);   /* of this thread alone, as Linux has it */
     outlook_start(fold);
     i64 wait_ms = 0, due_us = 0, fresh_us = 0;
     u64 known_ref = 0;                                  /* to the model and what was appended to it */

@@ -12,6 +12,7 @@
 
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 
 enum { QUEUE = 4096, WAITING_MAX = 2048, WAITING_MOST = 200000, SETTLE_LEAST = 256 };
 
@@ -465,7 +466,7 @@ void fold_drain(struct fold *fold) { take_work(fold, 1); }
 
 static void *fold_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "fold");
+    thread_is("fold", THREAD_ANSWERS);
     struct fold *fold = ctx;
     rcu_thread_start();                                 /* it asks for grace periods */
     fold->told_to_stop = false;

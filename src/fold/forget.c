@@ -27,6 +27,7 @@
 
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 #include "fold/inside.h"
 #include "store/store.h"
 
@@ -736,7 +737,7 @@ enum err fold_erase(struct fold *fold, const struct erase_request *requests, isi
 
 static void *eraser_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "eraser");
+    thread_is("eraser", THREAD_BEHIND);
     struct fold *fold = ctx;
     void *words[64];
     i64 wait_ms = 0;

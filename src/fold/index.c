@@ -11,6 +11,7 @@
  */
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 #include "fold/inside.h"
 
 enum { POPULARITY_MS = 5 * MINUTE_MS };
@@ -77,7 +78,7 @@ static void keep_up(struct fold *fold, struct indexer *x)
 
 static void *indexer_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "indexer");
+    thread_is("indexer", THREAD_BEHIND);
     struct fold *fold = ctx;
     struct indexer *x = fold->indexer;
     rcu_thread_start();

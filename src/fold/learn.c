@@ -16,6 +16,7 @@
 
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 #include "fold/inside.h"
 
 enum { PEOPLE_PER_BRACKET = 2000, PEOPLE_LEAST = 100, MOVED_LEAST = 50, ROWS_MAX = 20000, BANDITS_MAX = 256, LEAVES_MAX = 12 };
@@ -294,7 +295,7 @@ isize fold_learn(struct fold *fold)
 
 static void *learner_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "learner");
+    thread_is("learner", THREAD_ASIDE);
     struct fold *fold = ctx;
     void *nothing;
     i64 wait_ms = fold->config->learn_ms;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/logline.h"
+#include "base/thread.h"
 #include "fold/inside.h"
 #include "store/store.h"
 
@@ -571,7 +572,7 @@ static bool batch_write(struct flush *flush, struct batch *b)
 
 static void *flush_thread(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "flush");
+    thread_is("flush", THREAD_BEHIND);
     struct flush *flush = ctx;
     void *batch;
     while (queue_take(flush->queue, &batch, 1, -1) >= 0) {

@@ -25,6 +25,7 @@
 
 #include "base/logline.h"
 #include "base/rcu.h"
+#include "base/thread.h"
 
 enum {
     BACKLOG = 4096, ACCEPTS_A_WAKE = 32, LINGER_MS = 1000, LOOPS_MAX = 64,
@@ -335,7 +336,7 @@ static void *loop_run(void *arg)
     const struct http_options *options = loop->options;
     char name[16];
     (void)snprintf(name, sizeof name, "http%d", (int)loop->number);
-    (void)pthread_setname_np(pthread_self(), name);
+    thread_is(name, THREAD_ANSWERS);
     loop->self = pthread_self();
     rcu_thread_start();
     if (options->loop_start) loop->state = options->loop_start(options->ctx, loop);

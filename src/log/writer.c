@@ -28,6 +28,7 @@
 #include <time.h>
 
 #include "base/logline.h"
+#include "base/thread.h"
 #include "log/log.h"
 
 enum {
@@ -298,7 +299,7 @@ static struct group *commit(struct log_writer *w, struct group *groups)
 
 static void *run(void *writer)
 {
-    (void)pthread_setname_np(pthread_self(), "log");
+    thread_is("log", THREAD_ANSWERS);
     struct log_writer *w = writer;
     i64 look_us = clock_monotonic_us() + LOOK_US;
     for (bool done = false; !done;) {

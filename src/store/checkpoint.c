@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/logline.h"
+#include "base/thread.h"
 #include "store/connection.h"
 
 enum { EVERY_MS = 100, QUIET_ROUNDS = 12, RESTART_BUSY_MS = 50 };
@@ -48,7 +49,7 @@ static bool pause_a_while(struct checkpointer *c)
 
 static void *run(void *ctx)
 {
-    (void)pthread_setname_np(pthread_self(), "checkpoint");
+    thread_is("checkpoint", THREAD_BEHIND);
     struct store *store = ctx;
     struct checkpointer *c = store->checkpointer;
     i64 done_for = -1, last = -1;
