@@ -109,10 +109,12 @@ static void add_heard(struct context *c, struct heard heard)
     if (c->heard_n < c->heard_most) c->heard[c->heard_n++] = heard;
 }
 
+/* Into one that is empty. */
 static void context_read(struct context *c, const struct model *m, const struct recommend_query *q, arena *a)
 {
     isize most = min_isize(m->options.heard, q->history_n + q->cart_n + 1);
-    *c = (struct context){ .heard = arena_new(a, struct heard, most), .heard_most = most };
+    c->heard = arena_room(a, struct heard, most);
+    c->heard_most = most;
     bool pointed = q->product != 0 || q->cart_n > 0;
     if (q->product) {
         add_session(c, q->product);
@@ -344,6 +346,17 @@ __attribute__((always_inline)) static inline void table_expect(const struct kitc
     }
 }
 
+/* Adds a row of a table; `contents` as in sknn.c. */
+__attribute__((always_inline)) static inline void add_row(const struct kitchen *k, const struct pair *row, isize n, f32 by, bool contents, u32 from,
+                                                          struct adding *to)
+{
+    const bool content = k->q->content;
+    for (isize i = 0; i < n; i++) {
+        if (contents && model_is_content(k->m, row[i].item) != content) continue;
+        pool_add(to, row[i].item, by * row[i].score, from);
+    }
+}
+
 static struct feed table_feed(struct kitchen *k, u8 recommender)
 {
     const struct table *t = &k->m->tables[table_of[recommender] - 1];
@@ -363,17 +376,15 @@ static struct feed table_feed(struct kitchen *k, u8 recommender)
         return all_feed(k, recommender, dense);
     }
     struct feed f = column_feed(k, recommender);
-    const bool contents = k->m->contents > 0, content = k->q->content;
-    for (isize i = 0; i < c->heard_n && (contents || !content); i++) {
+    const bool contents = k->m->contents > 0;
+    for (isize i = 0; i < c->heard_n && (contents || !k->q->content); i++) {
         if (weight[i] <= 0) continue;
         u32 from = t->from[c->heard[i].item], to = t->from[c->heard[i].item + 1];
         f32 by = (f32)weight[i];
         pool_room(&k->pool, (isize)(to - from));
         struct adding adding = pool_adding(&k->pool, f.column);
-        for (const struct pair *p = t->pairs + from, *end = t->pairs + to; p < end; p++) {
-            if (contents && model_is_content(k->m, p->item) != content) continue;
-            pool_add(&adding, p->item, by * p->score, gift_from(recommender, i));
-        }
+        if (contents) add_row(k, t->pairs + from, (isize)(to - from), by, true, gift_from(recommender, i), &adding);
+        else add_row(k, t->pairs + from, (isize)(to - from), by, false, gift_from(recommender, i), &adding);
         pool_added(&k->pool, adding);
     }
     column_end(k, &f);
@@ -884,7 +895,7 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     query = &bounded;
     assert(query->mix_n <= RECOMMENDERS && query->fallback_n <= RECOMMENDERS);
     struct kitchen k = { .m = model, .q = query, .near_most = model ? model->options.neighbours : 0, .a = a };
-    k.list = arena_new(a, struct recommended, query->limit + 1);
+    k.list = arena_room(a, struct recommended, query->limit + 1);
     *out = k.list;
     if (!model || query->limit == 0) return 0;
     k.pool = pool_new(a, LIKELY_FOUND, query->unexplained);

@@ -218,7 +218,7 @@ struct gift { f32 much; u32 before, from; };
 static inline u32 gift_from(u8 by, isize who) { return (u32)by << 16 | (u32)who; }
 
 /* The rows of a table: an item each, found by item, and a column of scores for each recommender that adds up what it finds. Arrays have
- * room for whole blocks; past the last row they are zero. */
+ * room for whole blocks; past the last row they are zero, but for the items. */
 enum { POOL_BLOCK = 32 };
 enum row_state { ROW_ASKED = 1, ROW_ELIGIBLE = 2, ROW_PLACED = 4, ROW_NAMED = 8 };
 struct pool {

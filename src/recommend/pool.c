@@ -12,12 +12,10 @@
 
 enum { ROWS_LEAST = 256 };
 
-/* A copy of the first n with room for cap and a block, zero from there, and a few zeros before it. */
+/* A copy of the first n with room for cap and a block, zero from there. */
 static void *widened(struct pool *p, const void *at, isize n, isize cap, isize size)
 {
-    enum { BEFORE = 16 };
-    u8 *wide = (u8 *)arena_take(p->a, 1, BEFORE, (cap + POOL_BLOCK) * size + BEFORE) + BEFORE;
-    memset(wide - BEFORE, 0, BEFORE);
+    u8 *wide = arena_take(p->a, size, 16, cap + POOL_BLOCK);
     if (n) memcpy(wide, at, (size_t)(n * size));
     memset(wide + n * size, 0, (size_t)((cap + POOL_BLOCK - n) * size));
     return wide;
@@ -26,7 +24,9 @@ static void *widened(struct pool *p, const void *at, isize n, isize cap, isize s
 static void pool_sized(struct pool *p, isize cap)
 {
     p->cap = cap;
-    p->item = widened(p, p->item, p->n, cap, (isize)sizeof *p->item);
+    u32 *item = arena_room(p->a, u32, 1 + cap + POOL_BLOCK);
+    if (p->n) memcpy(item + 1, p->item, (size_t)p->n * sizeof *item);
+    p->item = item + 1;
     p->gifts = widened(p, p->gifts, p->n, cap, (isize)sizeof *p->gifts);
     p->state = widened(p, p->state, p->n, cap, (isize)sizeof *p->state);
     for (isize c = 0; c < p->columns; c++) p->column[c] = widened(p, p->column[c], p->n, cap, (isize)sizeof **p->column);

@@ -62,32 +62,29 @@ static u32 met_until(const struct lists_met *lists, isize left)
     return until;
 }
 
-/* A number that k of n reach and no more; where many stand at the k-th, that, and `reach` says how many there are. None is below zero. They
- * are counted by where between the least and the most they stand, then those where the k-th is, until it is known; they are moved about. */
+/* The k-th largest of n; `reach`: how many are no less. They are moved about. What runs through counts and copies and never jumps: which side
+ * of the middle one is on nobody can guess. */
 static i32 bar_of(i32 *at, isize n, isize k, isize *reach)
 {
-    enum { PARTS = 256 };
-    for (isize above = 0;;) {
-        i32 low = INT32_MAX, most = 0;
-        for (isize i = 0; i < n; i++) {
-            low = at[i] < low ? at[i] : low;
-            most = at[i] > most ? at[i] : most;
+    for (*reach = 0;;) {
+        i32 a = at[0], b = at[n / 2], c = at[n - 1], low = a < b ? a : b, high = a < b ? b : a;
+        i32 middle = c < low ? low : c > high ? high : c, above = 0, below = 0;
+        for (isize i = 0; i < n; i++) above += at[i] > middle;
+        for (isize i = 0; i < n; i++) below += at[i] < middle;
+        bool up = above >= k;
+        if (!up && n - below >= k) {
+            *reach += n - below;
+            return middle;
         }
-        int shift = 0;
-        while ((most - low) >> shift >= PARTS) shift++;
-        u32 count[PARTS] = { 0 };
-        for (isize i = 0; i < n; i++) count[(at[i] - low) >> shift]++;
-        isize part = PARTS, here = 0, kept = 0;
-        while (here < k) here += count[--part];
-        i32 bar = low + (i32)(part << shift);
-        *reach = above + here;
-        if (here == k || shift == 0) return bar;
-        above += here - count[part];
-        k -= here - count[part];
+        isize kept = 0;
+        if (!up) {
+            *reach += n - below;
+            k -= n - below;
+        }
         for (isize i = 0; i < n; i++) {
             i32 is = at[i];
             at[kept] = is;
-            kept += (is - low) >> shift == part;
+            kept += up ? is > middle : is < middle;
         }
         n = kept;
     }
@@ -186,22 +183,28 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     return out;
 }
 
-void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column)
+/* `contents` is known where it is called: most shops have none, and then nobody looks. */
+__attribute__((always_inline)) static inline void score(const struct model *m, const struct neighbours *near, bool contents, bool content,
+                                                        struct adding *to)
 {
-    const struct model *of = near->of;
-    const f32 *idf = of->idf;
-    const bool contents = m->contents > 0;              /* most shops have none: nobody looks */
-    if (content && !contents) return;
-    pool_room(pool, near->items);
-    struct adding to = pool_adding(pool, column);
+    const f32 *idf = near->of->idf;
     for (isize i = 0; i < near->n; i++) {
         struct stretch s = near->at[i];
         u32 by = gift_from(RECOMMENDER_SESSION, s.ago);
         for (isize j = 0; j < s.n; j++) {
             u32 item = s.items[j];
             if (contents && model_is_content(m, item) != content) continue;
-            pool_add(&to, item, s.weight * s.distance[j] * idf[item], by);
+            pool_add(to, item, s.weight * s.distance[j] * idf[item], by);
         }
     }
+}
+
+void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column)
+{
+    if (content && m->contents == 0) return;
+    pool_room(pool, near->items);
+    struct adding to = pool_adding(pool, column);
+    if (m->contents > 0) score(m, near, true, content, &to);
+    else score(m, near, false, content, &to);
     pool_added(pool, to);
 }
