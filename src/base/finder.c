@@ -102,5 +102,5 @@ u32 finder_next(const struct finder *f, struct hash128 key, struct finder_at *at
 void finder_call_for(const struct finder *f, struct hash128 key)
 {
     const struct slots *s = atomic_load_explicit(&f->parts[part_of(key)], memory_order_acquire);
-    if (s) __builtin_prefetch((const void *)&s->at[place_of(sign_of(key), s->cap)]);
+    if (s) __builtin_prefetch((const void *)(uintptr_t)&s->at[place_of(sign_of(key), s->cap)]);
 }

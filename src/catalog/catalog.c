@@ -30,7 +30,7 @@ enum {
 };
 
 struct slot { _Atomic(struct held *) held; bool dirty; };
-struct category { category_id parent; str name, slug, path; u32 name_sign, slug_sign; };
+struct category { category_id parent; str name, slug, path; u32 name_sign, slug_sign; _Atomic(struct item_names *) names; };
 
 /* Differs for most names that differ, however their letters are cased: asked before the names are compared. */
 static u32 sign_of(str name)
@@ -74,7 +74,11 @@ void catalog_free(struct catalog *c)
     }
     for (isize i = 0; i < CATEGORY_CHUNKS; i++) {
         _Atomic(struct category *) *chunk = atomic_load(&c->categories[i]);
-        for (isize k = 0; chunk && k < CATEGORY_CHUNK; k++) mem_free(atomic_load(&chunk[k]));
+        for (isize k = 0; chunk && k < CATEGORY_CHUNK; k++) {
+            struct category *one = atomic_load(&chunk[k]);
+            if (one) mem_free(atomic_load(&one->names));
+            mem_free(one);
+        }
         mem_free(chunk);
     }
     map_free(c->keys);
@@ -261,15 +265,29 @@ static void name_add(struct item_names *names, u32 sign, str text)
     names->at[names->n++].text = text;
 }
 
-void item_names(const struct catalog *c, const struct item *item, struct item_names *out)
+static struct item_names *names_new(const struct catalog *c, const struct category *at)
 {
     static_assert(ITEM_NAMES_MAX >= 2 * CATEGORY_DEPTH_MAX, "a name and a slug of each level");
-    out->n = 0;
-    const struct category *at = category_of(c, item->category_id);
+    struct item_names *names = mem_new((isize)sizeof *names + ITEM_NAMES_MAX * (isize)sizeof *names->at);
     for (isize depth = 0; at && depth < CATEGORY_DEPTH_MAX; depth++, at = category_of(c, at->parent)) {
-        name_add(out, at->name_sign, at->name);
-        name_add(out, at->slug_sign, at->slug);
+        name_add(names, at->name_sign, at->name);
+        name_add(names, at->slug_sign, at->slug);
     }
+    return mem_grow(names, (isize)sizeof *names + names->n * (isize)sizeof *names->at);
+}
+
+/* Of a category they never change; made when first asked for, by whoever asks. */
+const struct item_names *item_names(const struct catalog *c, const struct item *item)
+{
+    static const struct item_names none = { 0 };
+    struct category *at = (struct category *)(uintptr_t)category_of(c, item->category_id);
+    if (!at) return &none;
+    struct item_names *names = atomic_load_explicit(&at->names, memory_order_acquire);
+    if (names) return names;
+    struct item_names *made = names_new(c, at);
+    if (atomic_compare_exchange_strong(&at->names, &names, made)) return made;
+    mem_free(made);
+    return names;
 }
 
 bool item_under(const struct catalog *c, const struct item *item, str category)

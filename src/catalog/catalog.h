@@ -112,8 +112,8 @@ bool item_within(const struct catalog *catalog, const struct item *item, const s
 /* What an item is within, its own category first: names and slugs, each once. For asking about many names; paths are asked apart. */
 enum { ITEM_NAMES_MAX = 32, CATEGORY_HEADS = 64 };
 static inline isize category_head(u32 sign) { return (sign * 0x9e3779b1u) >> 26; }      /* for a table of CATEGORY_HEADS chains of names */
-struct item_names { struct { u32 sign; str text; } at[ITEM_NAMES_MAX]; isize n; };
-void item_names(const struct catalog *catalog, const struct item *item, struct item_names *out);
+struct item_names { isize n; struct { u32 sign; str text; } at[]; };
+const struct item_names *item_names(const struct catalog *catalog, const struct item *item);
 bool item_named(const struct item_names *names, const struct category_name *name);
 /* A field by name, for rules: price, list_price, brand, colour, gender, category, in_stock, stock (key = store), margin, age_days, title, kind, product, any attribute. */
 struct item_field { enum fact_kind kind; f64 n; bool b; str text; struct money money; bool is_money; };

@@ -188,7 +188,8 @@ void people_edit(struct people *people, person_id id, arena *a, struct profile_e
     edit_list(out->nodes, u32, p->nodes, p->nodes_n, a);
     edit_list(out->traits, struct trait, p->traits, p->traits_n, a);
     edit_list(out->consents, struct consent_entry, p->consents, p->consents_n, a);
-    edit_list(out->memberships, struct membership, p->memberships, p->memberships_n, a);
+    out->memberships.at = (struct membership *)(uintptr_t)p->memberships;      /* segments make another list */
+    out->memberships.n = out->memberships.cap = p->memberships_n;
     edit_list(out->exposures, struct exposure, p->exposures, p->exposures_n, a);
 }
 

@@ -188,11 +188,10 @@ const struct liked_names *likings_names(const struct likings *l, const struct ca
     *names = (struct liked_names){ 0 };
     for (isize i = 0; i < CATEGORY_HEADS; i++) names->heads[i] = -1;
     for (isize i = 0; i < l->categories_n; i++) {
-        struct item_names of;
-        item_names(catalog, l->categories[i].item, &of);
+        const struct item_names *of = item_names(catalog, l->categories[i].item);
         names->all += l->categories[i].weight;
-        for (isize k = 0; k < of.n; k++) {
-            struct liked_name *name = liked_name(names, of.at[k].sign, of.at[k].text);
+        for (isize k = 0; k < of->n; k++) {
+            struct liked_name *name = liked_name(names, of->at[k].sign, of->at[k].text);
             if (name) { name->weight += l->categories[i].weight; continue; }
             if (names->n == room) {
                 room = room ? room * 2 : 32;
@@ -200,8 +199,8 @@ const struct liked_names *likings_names(const struct likings *l, const struct ca
                 if (names->n) memcpy(wide, names->at, (size_t)names->n * sizeof *wide);
                 names->at = wide;
             }
-            i32 *head = &names->heads[category_head(of.at[k].sign)];
-            names->at[names->n] = (struct liked_name){ of.at[k].sign, *head, of.at[k].text, l->categories[i].weight };
+            i32 *head = &names->heads[category_head(of->at[k].sign)];
+            names->at[names->n] = (struct liked_name){ of->at[k].sign, *head, of->at[k].text, l->categories[i].weight };
             *head = (i32)names->n++;
         }
     }

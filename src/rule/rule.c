@@ -102,6 +102,25 @@ isize rule_categories(const struct rule *rule, str *out, isize max)
     return n;
 }
 
+/* affinity(category, "…") > x, for an x that nothing does not reach. */
+static bool must_like(const struct node *n, str *category)
+{
+    if (n->kind != NODE_TEST || (n->op != OP_GT && n->op != OP_GE)) return false;
+    const struct node *left = n->kids[0], *right = n->kids[1];
+    bool number = right->kind == NODE_LITERAL && right->literal.kind == VALUE_NUMBER;
+    if (left->kind != NODE_AFFINITY || !str_eq(left->name, S("category")) || !number) return false;
+    *category = left->key;
+    return n->op == OP_GT ? right->literal.n >= 0 : right->literal.n > 0;
+}
+
+bool rule_must_like(const struct rule *rule, str *category)
+{
+    const struct node *n = rule->root;
+    for (isize i = 0; n->kind == NODE_AND && i < n->kids_n; i++)
+        if (must_like(n->kids[i], category)) return true;
+    return must_like(n, category);
+}
+
 u64 rule_types(const struct rule *rule) { return rule->any_type ? UINT64_MAX : rule->types; }
 
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,

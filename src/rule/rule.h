@@ -123,6 +123,8 @@ bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,
 /* When only entries of items under certain categories may touch the rule (and those of no item at all): their names as the rule
  * spells them, at most `max`. 0: others may too, or there are more. */
 isize rule_categories(const struct rule *rule, str *out, isize max);
+/* Whether it holds for nobody who likes nothing of a category, and did not choose it; its name. */
+bool rule_must_like(const struct rule *rule, str *category);
 /* The segments it refers to, for ordering and cycle checks; count returned. */
 isize rule_segments(const struct rule *rule, segment_id *out, isize max);
 

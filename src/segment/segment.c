@@ -112,15 +112,29 @@ static bool ask_by_category(struct segment_set *set, struct category_ask *asks, 
     return names_n > 0;
 }
 
+/* The same of a segment for which somebody must like a category. */
+static bool ask_by_liking(struct segment_set *set, struct category_ask *likes, isize *n, isize i)
+{
+    str category;
+    if (!rule_must_like(set->at[i].rule, &category) || str_find_char(category, '>') >= 0) return false;
+    struct category_name name = catalog_name(NULL, category);
+    i32 *head = &set->like_heads[category_head(name.sign)];
+    likes[*n] = (struct category_ask){ name, (u16)i, *head };
+    *head = (i32)(*n)++;
+    return true;
+}
+
 /* The set by what may move its segments. */
 static void index_set(arena *a, struct segment_set *set)
 {
     enum { TYPES = countof(set->on_type) };
-    isize words = set->words = (set->n + 63) / 64, asks_n = 0;
-    u64 *rows = arena_new(a, u64, words * (2 * TYPES + 2)), *bare = rows + words * TYPES, *facts = bare + words * TYPES, *likings = facts + words;
+    isize words = set->words = (set->n + 63) / 64, asks_n = 0, likes_n = 0;
+    u64 *rows = arena_new(a, u64, words * (2 * TYPES + 3)), *bare = rows + words * TYPES, *facts = bare + words * TYPES, *likings = facts + words, *must_like = likings + words;
     struct category_ask *asks = arena_new(a, struct category_ask, set->n * CATEGORIES_A_RULE);
-    for (isize h = 0; h < countof(set->ask_heads); h++) set->ask_heads[h] = -1;
+    struct category_ask *likes = arena_new(a, struct category_ask, set->n);
+    for (isize h = 0; h < countof(set->ask_heads); h++) set->ask_heads[h] = set->like_heads[h] = -1;
     set->asks = asks;
+    set->likes = likes;
     u64 **named_by = arena_new(a, u64 *, set->n + 1);
     for (isize i = 0; i < set->n; i++) {
         const struct segment *segment = &set->at[i];
@@ -133,6 +147,7 @@ static void index_set(arena *a, struct segment_set *set)
         }
         if (segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) bit_set(facts, i);
         if (segment->depends & RULE_ON_AFFINITY) bit_set(likings, i);
+        if (segment->depends & RULE_ON_AFFINITY && ask_by_liking(set, likes, &likes_n, i)) bit_set(must_like, i);
         for (isize k = 0; k < min_isize(named_n, countof(named)); k++) {
             const struct segment *of = named[k].v < SEGMENTS_MAX ? set->by_id[named[k].v] : NULL;
             if (!of) continue;
@@ -147,6 +162,7 @@ static void index_set(arena *a, struct segment_set *set)
     }
     set->on_facts = facts;
     set->on_likings = likings;
+    set->on_named_likings = must_like;
     set->named_by = (const u64 *const *)named_by;
 }
 
@@ -199,7 +215,7 @@ struct state {
     struct membership *rows; isize n;
     u16 *row;                       /* of each segment, from 1; 0: it has none */
     u64 *must, *may;                /* to be asked; to be asked if an entry touches it */
-    bool added;
+    bool added, liked;              /* liked: an entry changes what they like */
 };
 
 static isize position(const struct segment_set *set, u16 id)
@@ -234,11 +250,10 @@ static void add_touched(struct state *s, const struct history_entry *e)
     const struct item *item = e->item ? catalog_item(s->ask->catalog, (item_id){ e->item }) : NULL;
     bits_add(s->may, item ? set->on_bare_type[e->type & 63] : set->on_type[e->type & 63], set->words);
     if (!item) return;
-    struct item_names names;
-    item_names(s->ask->catalog, item, &names);
-    for (isize k = 0; k < names.n; k++)
-        for (i32 i = set->ask_heads[category_head(names.at[k].sign)]; i >= 0; i = set->asks[i].next)
-            if (item_named(&names, &set->asks[i].name)) bit_set(s->may, set->asks[i].segment);
+    const struct item_names *names = item_names(s->ask->catalog, item);
+    for (isize k = 0; k < names->n; k++)
+        for (i32 i = set->ask_heads[category_head(names->at[k].sign)]; i >= 0; i = set->asks[i].next)
+            if (item_named(names, &set->asks[i].name)) bit_set(s->may, set->asks[i].segment);
 }
 
 /* What there was, without segments that are gone, and who is to be asked. */
@@ -247,7 +262,6 @@ static struct state state_begin(const struct segment_ask *ask, const struct prof
     const struct segment_set *set = ask->set;
     struct state s = { .ask = ask, .rows = arena_room(a, struct membership, edit->memberships.n + set->n), .row = arena_new(a, u16, set->n),
                        .must = arena_new(a, u64, 2 * set->words) };
-    bool liked = false;
     s.may = s.must + set->words;
     for (isize i = 0; i < edit->memberships.n; i++) {
         isize at = position(set, edit->memberships.at[i].segment);
@@ -259,12 +273,27 @@ static struct state state_begin(const struct segment_ask *ask, const struct prof
     for (isize i = 0; ask->all && i < set->n; i++) bit_set(s.must, i);
     for (isize i = 0; i < ask->touched_n; i++) {
         add_touched(&s, &ask->touched[i]);
-        liked |= profile_is_liking(&ask->touched[i]);
+        s.liked |= profile_is_liking(&ask->touched[i]);
     }
     if (position(set, ask->only.v) >= 0) bit_set(s.must, position(set, ask->only.v));
     if (ask->facts) bits_add(s.must, set->on_facts, set->words);
-    if (liked) bits_add(s.must, set->on_likings, set->words);
     return s;
+}
+
+/* Rules that read likings. One that holds for nobody who likes nothing of a category stays as it is for who is not in it and likes nothing of
+ * that, as long as they chose none and nothing of later on (`later`) stands in the history. */
+static void add_liked(struct state *s, const struct liked_names *names, bool later)
+{
+    const struct segment_set *set = s->ask->set;
+    bool all = later || profile_trait(s->ask->profile, S(PREFERENCE_TRAIT "category"));
+    for (isize w = 0; w < set->words; w++) s->must[w] |= all ? set->on_likings[w] : set->on_likings[w] & ~set->on_named_likings[w];
+    for (isize i = 0; i < s->n; i++) {
+        isize at = position(set, s->rows[i].segment);
+        if (bit_get(set->on_named_likings, at)) bit_set(s->must, at);
+    }
+    for (isize k = 0; k < names->n; k++)
+        for (i32 i = set->like_heads[category_head(names->at[k].sign)]; i >= 0; i = set->likes[i].next)
+            if (set->likes[i].name.sign == names->at[k].sign && str_eq_nocase(set->likes[i].name.text, names->at[k].text)) bit_set(s->must, set->likes[i].segment);
 }
 
 /* The next segment that may have to be asked, from i on; set->n: none. */
@@ -335,12 +364,13 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms, .zone = set->zone };
     struct likings likings;
     struct rule_index index;
-    if (bits_meet(s.must, set->on_likings, set->words)) {
+    if (s.liked || bits_meet(s.must, set->on_likings, set->words)) {
         likings = profile_likings(ask->profile, ask->catalog, ask->now_ms, a);
         likings.names = likings_names(&likings, ask->catalog, a);
         world.likings = &likings;
     }
     struct rule_facts facts = profile_facts(&world);
+    if (s.liked) add_liked(&s, likings.names, !facts.affinity_lasts);
     rule_index_build(facts.history, facts.history_n, a, &index);
     facts.index = &index;
     facts.segment_ctx = &s;

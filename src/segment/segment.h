@@ -36,6 +36,9 @@ struct segment_set {
     const struct category_ask { struct category_name name; u16 segment; i32 next; } *asks;     /* those, by category */
     i32 ask_heads[CATEGORY_HEADS];                      /* by category_head of the name; -1: none */
     const u64 *on_facts, *on_likings;                   /* rules that read facts of the person, likings among them; likings alone */
+    const u64 *on_named_likings;                        /* of those: rules that hold for nobody who likes nothing of a category; they stand among `likes` by it */
+    const struct category_ask *likes;
+    i32 like_heads[CATEGORY_HEADS];
     const u64 *const *named_by;                         /* of each segment: those whose rules name it; null: none does */
 };
 
