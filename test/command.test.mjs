@@ -223,3 +223,15 @@ test('a folder that is not there is said to be so, and is not made', async () =>
     assert.ok(!existsSync(nowhere));
     assert.equal((await opmaat(['key', 'list', '--url', server.url], { ok: false })).code, 1);
 });
+
+test('bench measures this machine, and leaves nothing behind', async () => {
+    const disk = newFolder();
+    const told = JSON.parse((await opmaat(['bench', '--disk', disk, '--seconds', '1', '--json'])).stdout);
+    assert.equal(told.measures.length, 5);
+    for (const one of told.measures) {
+        assert.ok(one.rate > 0 && one.p99_ms >= one.p50_ms && one.server_cpu_us > 0, JSON.stringify(one));
+        assert.equal(one.refused, 0, one.name);
+    }
+    assert.ok(told.syncs_per_second > 0);
+    assert.deepEqual(readdirSync(disk), []);
+});
