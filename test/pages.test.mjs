@@ -21,7 +21,7 @@ const PAGES = [
     'overview', 'sources', 'sources/shop', 'dead-letters', 'connectors', 'connectors/new', 'people', 'people/PERSON', 'segments', 'segments/new', 'segments/review', 'segments/loyal',
     'predictions', 'campaigns', 'campaigns/new', 'campaigns/jeans', 'campaigns/jeans/preview', 'campaigns/jeans/json', 'campaigns/jeans/revisions', 'campaigns/jeans/results',
     'flags', 'flags/new', 'flags/lint', 'flags/front', 'flags/front/results', 'placements', 'placements/new', 'placements/enough', 'placements/home_recs', 'quizzes', 'quizzes/new',
-    'quizzes/style', 'strategies', 'strategies/new', 'strategies/for_you', 'search', 'plan', 'coverage', 'results', 'privacy', 'privacy/PERSON', 'audit', 'nowhere',
+    'quizzes/style', 'strategies', 'strategies/new', 'strategies/for_you', 'search', 'metrics', 'metrics/new', 'plan', 'coverage', 'results', 'keys', 'accounts', 'privacy', 'privacy/PERSON', 'audit', 'nowhere',
 ];
 
 /* In the page: what a person who cannot see it, or sees little, or has a phone would stumble over. */

@@ -145,18 +145,21 @@ void census_settle(struct census *t)
 
 /* ---- what a person adds ---------------------------------------------------------------------------------- */
 
-static f64 in_shop_currency(struct census *t, i64 minor, u16 of)
+/* In what a person adds is counted: the shop's settings, and how much money had no rate. */
+struct counting { const struct settings *settings; i64 *unconverted; };
+
+static f64 in_shop_currency(const struct counting *in, i64 minor, u16 of)
 {
-    const struct settings *s = t->ask.settings;
+    const struct settings *s = in->settings;
     if (of == s->currency.v || of == 0 || minor == 0) return (f64)minor;
     for (isize i = 0; i < s->rates_n; i++)
         if (s->rates[i].of.v == of) return (f64)minor * s->rates[i].rate;
-    t->unconverted++;
+    ++*in->unconverted;
     return 0;
 }
 
 /* Of one part between two instants; orders' refunds are entries of their own with a value below 0. */
-static f64 part_value(struct census *t, const struct metric_part *part, const struct profile *p, i64 from_ms, i64 to_ms)
+static f64 part_value(const struct counting *in, const struct metric_part *part, const struct profile *p, i64 from_ms, i64 to_ms)
 {
     f64 value = 0;
     bool has = false, other = false;
@@ -166,7 +169,7 @@ static f64 part_value(struct census *t, const struct metric_part *part, const st
         if (e->at_ms > to_ms || e->flags & HISTORY_BOT) continue;
         bool own = e->type == part->type, back = part->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED;
         other |= part->of == PART_WITHOUT && e->type == part->without;
-        if (part->of == PART_VALUE && (own || back)) value += in_shop_currency(t, e->value_minor, e->currency);
+        if (part->of == PART_VALUE && (own || back)) value += in_shop_currency(in, e->value_minor, e->currency);
         else if (own && part->of == PART_QUANTITY) value += e->quantity;
         else if (own && part->of == PART_COUNT) value++;
         has |= own;
@@ -176,15 +179,31 @@ static f64 part_value(struct census *t, const struct metric_part *part, const st
     return value;
 }
 
+static f64 rule_value(const struct metric_part *part, const struct catalog *catalog, const struct segment_set *set, const struct profile *p, i64 at_ms)
+{
+    struct as_of at = { .world = { .profile = p, .catalog = catalog, .now_ms = at_ms }, .set = set };
+    struct rule_facts facts = facts_as_of(&at);
+    return rule_holds(rule_run(part->rule, &facts));
+}
+
+struct metric_share metric_share(const struct metric *m, const struct metric_world *world, const struct profile *p, i64 from_ms, i64 to_ms, i64 *unconverted)
+{
+    struct counting in = { world->settings, unconverted };
+    struct metric_share share = { 0 };
+    if (m->top.of == PART_RULE) share.top = rule_value(&m->top, world->catalog, world->set, p, to_ms);
+    else if (m->top.of != PART_CLICKED) share.top = part_value(&in, &m->top, p, from_ms, to_ms);
+    if (m->kind == STATS_RATIO) share.bottom = part_value(&in, &m->bottom, p, from_ms, to_ms);
+    return share;
+}
+
 static f64 value_of(struct census *t, const struct metric *m, const struct metric_part *part, const struct profile *p,
                     const struct exposure *x)
 {
+    struct counting in = { t->ask.settings, &t->unconverted };
     i64 to_ms = x->first_at_ms + (m->window_ms ? m->window_ms : t->ask.window_ms);
     if (part->of == PART_CLICKED) return x->clicks > 0;
-    if (part->of != PART_RULE) return part_value(t, part, p, x->first_at_ms, to_ms);
-    struct as_of at = { .world = { .profile = p, .catalog = t->ask.catalog, .now_ms = min_i64(to_ms, t->ask.now_ms) }, .set = t->ask.set };
-    struct rule_facts facts = facts_as_of(&at);
-    return rule_holds(rule_run(part->rule, &facts));
+    if (part->of != PART_RULE) return part_value(&in, part, p, x->first_at_ms, to_ms);
+    return rule_value(part, t->ask.catalog, t->ask.set, p, min_i64(to_ms, t->ask.now_ms));
 }
 
 static struct stats_sums *sums_at(const struct census *t, isize arm, isize group, isize metric)
@@ -231,7 +250,8 @@ void census_sum(struct census *t, const struct profile *p)
         f64 y = value_of(t, metric, &metric->top, p, &x), d = 0, before = 0;
         if (metric->kind == STATS_RATIO) d = value_of(t, metric, &metric->bottom, p, &x);
         bool past = metric->before_ms > 0 && metric->top.of != PART_CLICKED && metric->top.of != PART_RULE;
-        if (past) before = part_value(t, &metric->top, p, x.first_at_ms - metric->before_ms, x.first_at_ms - 1);
+        struct counting in = { t->ask.settings, &t->unconverted };
+        if (past) before = part_value(&in, &metric->top, p, x.first_at_ms - metric->before_ms, x.first_at_ms - 1);
         if (keeps_values(metric)) {
             vec_push(&t->values[m], (struct kept){ .arm = (u16)arm, .stratum = (u16)stratum, .y = y, .x = before, .groups = groups });
             continue;

@@ -127,6 +127,54 @@ void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds)
     arena_fini(&a);
 }
 
+/* The mesh carries the density under "no effect". With a drift (the expected z at the end) a path that is at s at t is exp(drift s -
+ * drift^2 t / 2) times as likely, whatever way it took (Girsanov), so the same mesh serves. */
+f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 drift, f64 *expected)
+{
+    arena a = { 0 };
+    const f64 *t = looks->information;
+    f64 power = 0, at = 0;
+    struct mesh m = { 0 };
+    for (isize k = 0; k < looks->n; k++) {
+        f64 before = k ? t[k - 1] : 0, sd = sqrt(t[k] - before), bound = bounds[k] * sqrt(t[k]), leaves = 0;
+        for (isize i = 0; i < (k ? m.n : 1); i++) {
+            f64 s = k ? m.at[i] : 0, mass = k ? m.mass[i] * exp(drift * s - drift * drift * before / 2) : 1, mean = s + drift * (t[k] - before);
+            leaves += mass * normal_sf((bound - mean) / sd);
+            if (!looks->one_sided) leaves += mass * normal_sf((bound + mean) / sd);
+        }
+        power += leaves;
+        at += leaves * t[k];
+        if (k + 1 == looks->n) break;
+        f64 high = fmin(bound, reach * sqrt(t[k])), low = looks->one_sided ? -reach * sqrt(t[k]) : -high;
+        struct mesh next = mesh_new(&a, low, high, fmin(sd, sqrt(t[k + 1] - t[k])));
+        if (k) {
+            convolve(&m, &next, sd);
+        } else {
+            for (isize i = 0; i < next.n; i++) next.mass[i] *= normal_pdf(next.at[i] / sd) / sd;
+        }
+        m = next;
+    }
+    *expected = at + (1 - power) * t[looks->n - 1];
+    arena_fini(&a);
+    return power;
+}
+
+f64 stats_group_size(const struct stats_looks *looks, f64 effect, f64 variance, f64 alpha, f64 power, f64 *expected)
+{
+    arena a = { 0 };
+    f64 *bounds = arena_new(&a, f64, looks->n), low = 0, high = 20, share = 1;
+    stats_bounds(looks, alpha, bounds);
+    for (int i = 0; i < 60; i++) {
+        f64 drift = (low + high) / 2;
+        if (stats_looks_power(looks, bounds, drift, &share) < power) low = drift;
+        else high = drift;
+    }
+    arena_fini(&a);
+    f64 n = high * high * variance / (effect * effect);
+    *expected = n * share;
+    return n;
+}
+
 /* The last bound when all of alpha = 2 Phi(-x) may be spent, less the z reached. In x it is nearly a
  * straight line, so that halving with the false position (Illinois) ends in a few steps. */
 static f64 short_of(const struct stats_looks *looks, f64 x, f64 z, f64 *bounds)

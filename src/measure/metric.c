@@ -162,6 +162,16 @@ enum err metrics_build(const struct definitions *definitions, const struct defin
     return b.failed ? ERR_REFUSED : ERR_OK;
 }
 
+enum err metric_read(arena *a, str key, const struct json *doc, const struct rule_names *names, struct metric *out,
+                     struct definition_errors *errors)
+{
+    struct building b = { .a = a, .names = names, .errors = errors, .key = key };
+    *out = (struct metric){ .key = key };
+    if (!json_is(doc, JSON_OBJ)) refuse(&b, "", "expected a JSON object");
+    else read_metric(&b, doc, out);
+    return b.failed ? ERR_REFUSED : ERR_OK;
+}
+
 void metrics_free(struct metrics *metrics)
 {
     if (!metrics) return;

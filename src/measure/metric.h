@@ -40,6 +40,16 @@ MUST_USE enum err metrics_build(const struct definitions *definitions, const str
 void metrics_free(struct metrics *metrics);
 const struct metric *metric_find(const struct metrics *metrics, str key);
 
+/* One document by itself, in `a`; ERR_REFUSED with reasons. */
+MUST_USE enum err metric_read(arena *a, str key, const struct json *doc, const struct rule_names *names, struct metric *out,
+                              struct definition_errors *errors);
+/* What one person adds to it between two instants, whatever they were shown; of a rule whether it held at the second. A click belongs to a
+ * campaign: of clicks nothing. *unconverted counts money without a rate. */
+struct metric_world { const struct settings *settings; const struct catalog *catalog; const struct segment_set *set; };
+struct metric_share { f64 top, bottom; };
+struct metric_share metric_share(const struct metric *m, const struct metric_world *world, const struct profile *p, i64 from_ms, i64 to_ms,
+                                 i64 *unconverted);
+
 /* ---- census ------------------------------------------------------------------------------------------ */
 struct census_epoch { i64 at_ms; i32 shares[EXPERIENCE_VARIATIONS_MAX]; };
 struct census_ask {

@@ -123,6 +123,11 @@ struct stats_looks { const f64 *information; isize n; enum stats_spending spendi
 f64 stats_spent(const struct stats_looks *looks, f64 alpha, f64 t);
 /* |z| (one-sided: z) at which each look stops; infinite where there is nothing to spend. */
 void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds);
+/* The chance to stop at one of the looks when z at the end is expected to be `drift`; *expected: the information there will be on the average
+ * when it ends, stopped or not (Jennison, Turnbull 2000, chapter 19). */
+f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 drift, f64 *expected);
+/* People an arm at the last look, for that power at this effect; `variance` as in stats_sample_size. *expected: on the average. */
+f64 stats_group_size(const struct stats_looks *looks, f64 effect, f64 variance, f64 alpha, f64 power, f64 *expected);
 /* The least alpha at which the last look would have stopped at z: the repeated p-value. */
 f64 stats_bounds_p(const struct stats_looks *looks, f64 z);
 /* The repeated confidence interval at the last of `looks` (Jennison, Turnbull 1989): valid at every

@@ -234,6 +234,7 @@ export interface Incremental {
 export interface Plan {
     fixed: { people_per_arm: number; people: number; days: number | null };
     sequential: { people_per_arm: number; people: number; days: number | null };
+    group_sequential: { people_per_arm: number; people: number; days: number | null; looks: number; people_expected: number };
     by_day: { day: number; fixed: number; sequential: number }[];
 }
 export interface Arm {

@@ -454,3 +454,59 @@ test("privacy: somebody is found, a copy of them downloaded, and their erasure c
         [],
     );
 });
+
+test("a key is made, shown once, and revoked; last uses and revoked ones are told", async (t) => {
+    const page = await open(t, "#/keys");
+    await page.waitForSelector("text=om_write_ab12cd34");
+    assert.equal(await page.locator("text=om_write_old11111").count(), 0);
+    await page.check("text=Revoked ones, too");
+    await page.waitForSelector("text=om_write_old11111");
+    await page.selectOption("label:has-text('Kind') + select", "secret");
+    await page.selectOption("label:has-text('Source') + select", "till");
+    await page.click("text=Make it");
+    await page.waitForSelector("text=It is shown this once");
+    page.on("dialog", (d) => d.accept());
+    await page.click("[aria-label='Revoke om_write_ab12cd34']");
+    await page.waitForSelector("tr:has-text('om_write_ab12cd34') >> text=Revoked");
+    assert.deepEqual(page.wrong, []);
+});
+
+test("an account is added, given another role and password, and removed; one's own is not", async (t) => {
+    const page = await open(t, "#/overview");
+    await page.click("nav >> text=Accounts");
+    await page.waitForSelector("text=ola@demo.shop");
+    assert.ok(await page.locator("[aria-label='Remove kari@demo.shop']").isDisabled());
+    await page.selectOption("[aria-label='Role of ola@demo.shop']", "viewer");
+    await page.waitForSelector("text=ola@demo.shop is now viewer");
+    await page.click("[aria-label='New password for ola@demo.shop']");
+    await page.fill("[aria-label='New password of ola@demo.shop']", "battery staple");
+    await page.click("text=Set it");
+    await page.waitForSelector("text=The password is changed");
+    await page.fill("label:has-text('E-mail address') + input", "per@demo.shop");
+    await page.fill("label:has-text('First password') + input", "correct horse");
+    await page.click("button:has-text('Add')");
+    await page.waitForSelector("tr:has-text('per@demo.shop')");
+    page.on("dialog", (d) => d.accept());
+    await page.click("[aria-label='Remove per@demo.shop']");
+    await page.waitForSelector("tr:has-text('per@demo.shop')", { state: "detached" });
+    assert.deepEqual(page.wrong, []);
+});
+
+test("a metric is looked at over the last days while it is written; what is wrong with it is said", async (t) => {
+    const page = await open(t, "#/metrics");
+    await page.click("text=Wishes");
+    await page.waitForSelector("dl.stat >> text=3.41 %");
+    await page.selectOption("label:has-text('How a person counts') + select", "mean");
+    await page.selectOption("label:has-text('What is counted') + select", "value");
+    await page.waitForSelector("dl.stat >> text=12.40");
+    await page.fill("label:has-text('Event of what is counted') + input", "product_viewd");
+    await page.waitForSelector('text=no event is called "product_viewd"');
+    const wrong = page.wrong.filter((one) => !/422/.test(one));
+    assert.deepEqual(wrong, []);
+});
+
+test("a plan has a row for looks by plan", async (t) => {
+    const page = await open(t, "#/plan");
+    await page.waitForSelector("text=Judged at 5 looks by plan");
+    assert.deepEqual(page.wrong, []);
+});

@@ -6,6 +6,7 @@ import { ComponentChild, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import "./style.css";
 import { Problem, Session, get, post, setCsrf, whenSignedOut } from "./api";
+import { Accounts, KeysPage } from "./access";
 import { Campaign, Campaigns } from "./campaigns";
 import { ConnectorPage, Connectors } from "./connectors";
 import { Coverage } from "./coverage";
@@ -14,6 +15,7 @@ import { Enough } from "./enough";
 import { FlagPage, Flags, LintPage } from "./flags";
 import { DeadLetters } from "./letters";
 import { SourcePage, Sources } from "./sources";
+import { MetricPage, Metrics } from "./metrics";
 import { Overview } from "./overview";
 import { People } from "./people";
 import { Person } from "./person";
@@ -78,6 +80,9 @@ const icons: Record<string, string> = {
     quizzes: "M9 9a3 3 0 1 1 4.500 2.600c-1 .600-1.500 1.200-1.500 2.400M12 17.500h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
     connectors: "M4 12h11M11 7l5 5-5 5M20 5v14",
     privacy: "M12 3l8 3v6c0 4.500-3.400 7.800-8 9-4.600-1.200-8-4.500-8-9V6zM9 12l2 2 4-4",
+    metrics: "M4 18a8 8 0 1 1 16 0M12 18l4-6M4 18h2M18 18h2",
+    keys: "M8 19a4 4 0 1 0 0-8 4 4 0 0 0 0 8M11 12l9-9M16 7l3 3",
+    accounts: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M5 20a7 7 0 0 1 14 0",
     audit: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
 };
 const Icon = ({ name }: { name: string }) => (
@@ -129,6 +134,7 @@ const places: [string, [string, string][]][] = [
     [
         "Test",
         [
+            ["metrics", "Metrics"],
             ["plan", "Plan a test"],
             ["coverage", "Test coverage"],
         ],
@@ -138,6 +144,8 @@ const places: [string, [string, string][]][] = [
         "Run",
         [
             ["privacy", "Privacy"],
+            ["keys", "Keys"],
+            ["accounts", "Accounts"],
             ["audit", "Audit"],
         ],
     ],
@@ -234,6 +242,12 @@ function page({ path, query }: Route): ComponentChild {
             return <DeadLetters query={query} />;
         case "privacy":
             return <Privacy key={key} id={key} />;
+        case "metrics":
+            return key ? <MetricPage key={key} id={key} /> : <Metrics />;
+        case "keys":
+            return <KeysPage />;
+        case "accounts":
+            return <Accounts />;
         case "audit":
             return <Audit />;
         default:

@@ -8,7 +8,7 @@ import { Legend } from "./chart";
 import { Card, Empty, Field, Page, Table, Wrong } from "./ui";
 import { count, percent, plural } from "./words";
 
-const first = { base: 3, lift: 10, arms: 2, people_per_day: 2000, power: 80, alpha: 5 };
+const first = { base: 3, lift: 10, arms: 2, people_per_day: 2000, power: 80, alpha: 5, looks: 5 };
 
 /* The least lift that can be seen after so many days, for both ways of looking. */
 function Curve({ of, lift }: { of: Plan; lift: number }) {
@@ -44,6 +44,11 @@ function Curve({ of, lift }: { of: Plan; lift: number }) {
 function Answer({ of, lift }: { of: Plan; lift: number }) {
     const rows = [
         { name: "Watched every day", how: "always valid: stop whenever it is clear", ...of.sequential },
+        {
+            name: `Judged at ${plural(of.group_sequential.looks, "look")} by plan`,
+            how: `group sequential: ${count(of.group_sequential.people_expected)} people on the average when that lift is there`,
+            ...of.group_sequential,
+        },
         { name: "Looked at once", how: "at the size planned, not before and not again", ...of.fixed },
     ];
     return (
@@ -89,6 +94,7 @@ export function PlanPage({ query }: { query: URLSearchParams }) {
                 people_per_day: form.people_per_day,
                 power: form.power / 100,
                 alpha: form.alpha / 100,
+                looks: form.looks,
             }).then(
                 (p) => {
                     setPlan(p);
@@ -123,6 +129,7 @@ export function PlanPage({ query }: { query: URLSearchParams }) {
                     {number("arms", "Variations", "the control among them")}
                     {number("people_per_day", "People a day", "who would see the placement for the first time")}
                     {number("power", "Power, %", "the chance to see that lift if it is there")}
+                    {number("looks", "Looks by plan", "how often a group sequential test is judged")}
                     {number("alpha", "Level, %", "the chance to see one that is not there")}
                 </div>
             </Card>

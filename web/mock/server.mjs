@@ -288,6 +288,12 @@ export function mock() {
         owner: "kari@demo.shop",
     });
 
+    put("metric", "wish_rate", {
+        kind: "metric", key: "wish_rate", title: "Wishes", owner: "kari@demo.shop", text: "people who put something on a wish list, of the people exposed",
+        type: "proportion", direction: "up", numerator: { event: "product_added_to_wishlist", of: "any" },
+    });
+    put("source", "shop", { kind: "source", key: "shop", title: "Web shop" });
+    put("source", "till", { kind: "source", key: "till", title: "Tills" });
     put("quiz", "skin", {
         kind: "quiz",
         key: "skin",
@@ -635,6 +641,15 @@ export function mock() {
         regulations = [...regulations, one];
         return [202, { id: one.id, state: "running" }];
     };
+    const accounts = [
+        { email: "kari@demo.shop", role: "admin", paused: false, updated_at: before(86400 * 40) },
+        { email: "ola@demo.shop", role: "editor", paused: false, updated_at: before(86400 * 9) },
+    ];
+    const keys = [
+        { id: "om_write_ab12cd34", kind: "write", source: "shop", owner: "kari@demo.shop", created_at: before(86400 * 40), used_at: before(2), paused: false, revoked: false },
+        { id: "om_secret_ef56gh78", kind: "secret", source: "till", owner: "command line", created_at: before(86400 * 12), used_at: null, paused: false, revoked: false },
+        { id: "om_write_old11111", kind: "write", source: "shop", owner: "kari@demo.shop", created_at: before(86400 * 90), used_at: null, paused: false, revoked: true },
+    ];
     const session = { email: "kari@demo.shop", role: "admin", csrf: "c5rf" };
     const routes = [
         ["GET", /^\/v1\/session$/, () => (signedIn ? session : [401, { title: "Not signed in" }])],
@@ -894,13 +909,84 @@ export function mock() {
                 segments_covered: 0.8333,
             }),
         ],
+        ["GET", /^\/v1\/accounts$/, () => ({ accounts })],
+        [
+            "POST",
+            /^\/v1\/accounts$/,
+            (_, b) => {
+                const known = accounts.find((a) => a.email === b.email);
+                if (known) Object.assign(known, { role: b.role ?? known.role, updated_at: before(0) });
+                else accounts.push({ email: b.email, role: b.role, paused: false, updated_at: before(0) });
+                return { email: b.email, role: b.role };
+            },
+        ],
+        [
+            "DELETE",
+            /^\/v1\/accounts\/(.+)$/,
+            ([, email]) => {
+                accounts.splice(accounts.findIndex((a) => a.email === decodeURIComponent(email)), 1);
+                return {};
+            },
+        ],
+        ["GET", /^\/v1\/keys$/, (_, _b, q) => ({ keys: keys.filter((k) => !k.revoked || q.get("revoked") === "true"), since: before(86400) })],
+        [
+            "POST",
+            /^\/v1\/keys$/,
+            (_, b) => {
+                const id = `om_${b.kind}_${String(keys.length).repeat(8).slice(0, 8)}`;
+                keys.push({ id, kind: b.kind, source: b.source, owner: session.email, created_at: before(0), used_at: null, paused: false, revoked: false });
+                return { id, key: `${id}_n3ver5hownagain7whatk3pt1sah4sh22`, kind: b.kind, source: b.source };
+            },
+        ],
+        [
+            "DELETE",
+            /^\/v1\/keys\/(\w+)$/,
+            ([, id]) => {
+                keys.find((k) => k.id === id).revoked = true;
+                return {};
+            },
+        ],
+        [
+            "GET",
+            /^\/v1\/metrics$/,
+            () => ({
+                metrics: [
+                    { metric: "order_rate", title: "Order rate", definition: "people who ordered inside the exposure window, of the people exposed", type: "proportion", direction: "up", money: false, core: true },
+                    { metric: "revenue_per_person", title: "Revenue a person", definition: "revenue inside the exposure window, in minor units, by the people exposed", type: "mean", direction: "up", money: true, currency: "EUR", core: true },
+                    { metric: "cart_abandonment", title: "Cart abandonment", definition: "people with a cart and no order, of the people with a cart", type: "ratio", direction: "down", money: false, core: true },
+                    ...[...definitions.values()]
+                        .filter((d) => d.kind === "metric")
+                        .map((d) => ({ metric: d.key, title: d.title, definition: d.document.text ?? "", type: d.document.type, direction: d.document.direction ?? "up", money: false, core: false })),
+                ],
+            }),
+        ],
+        [
+            "POST",
+            /^\/v1\/metrics\/preview$/,
+            (_, b) =>
+                b.document.numerator?.event === "product_viewd"
+                    ? [422, { title: "It was refused", detail: 'numerator: no event is called "product_viewd"' }]
+                    : {
+                          metric: b.document.key,
+                          title: b.document.title,
+                          type: b.document.type,
+                          direction: b.document.direction ?? "up",
+                          money: b.document.numerator?.of === "value",
+                          currency: "EUR",
+                          people: 18204,
+                          value: b.document.numerator?.of === "value" ? 1240 : 0.0341,
+                          unconverted: 0,
+                          days: Array.from({ length: b.days }, (_, i) => ({ at: before((b.days - i) * 86400), people: 900 + i, value: 0.03 + 0.004 * Math.sin(i) })),
+                      },
+        ],
         [
             "POST",
             /^\/v1\/plan$/,
             () => ({
                 fixed: { people_per_arm: 14700, people: 29400, days: 15 },
                 sequential: { people_per_arm: 19800, people: 39600, days: 20 },
-                by_day: [10, 20, 30].map((day) => ({ day, fixed: 0.3 / Math.sqrt(day), sequential: 0.36 / Math.sqrt(day) })),
+                group_sequential: { people_per_arm: 15100, people: 30200, days: 15.1, looks: 5, people_expected: 24100 },
+                by_day: Array.from({ length: 90 }, (_, i) => i + 1).map((day) => ({ day, fixed: 0.3 / Math.sqrt(day), sequential: 0.36 / Math.sqrt(day) })),
             }),
         ],
         ["POST", /^\/v1\/recommend$/, () => ({ strategy: "for_you", items: [{ product_key: "p-1", title: "Straight jeans", score: 0.8, because: { text: "visits like this one", source: "session", products: [], weights: { session: 0.8 } }, algorithm_position: 1, effects: [] }], algorithm: [{ product_key: "p-1", title: "Straight jeans" }] })],
