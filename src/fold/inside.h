@@ -14,10 +14,11 @@
 /* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
  * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made; 4: what events made
  * knows the entry that made it, and time moves people on their own; 5: a person is packed (profile/pack.c); 6: an order tells its
- * node first, and keeps 64 bits of what was said; 7: a line of the ledger begins with its identifier. */
-enum { STATE_FORM = 7 };
+ * node first, and keeps 64 bits of what was said; 7: a line of the ledger begins with its identifier; 8: times of
+ * memberships are told in days. */
+enum { STATE_FORM = 8 };
 /* What golden_test.c's log folds to in this form. Never changed without the form: that test says how. */
-#define STATE_GOLDEN "0f85ac98b75b3a8b5aac16c9dcbe9217"
+#define STATE_GOLDEN "7892f09189a82d10c8098421a812d8a6"
 
 enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
 

@@ -15,6 +15,8 @@ struct history_coder {
     u64 ref[2];                     /* the log's number of an event; the order's of an order */
     u32 item;
     bool timed;                     /* moves are of no ref */
+    u16 move_type, move_segment;    /* of the entry before, when that was a move; type 0: it was none */
+    u32 move_item;
     int shapes_n;
     struct entry_shape shapes[HISTORY_SHAPES];
 };

@@ -18,16 +18,16 @@
  * told here), at the instant and of the ref before (t), with an item (i), with a value (v). An instant alone is followed by moves; with v they
  * are time's own and name no ref. What t, i and v ask for follows, and times and
  * refs as differences. 1liinnnn nnnnnnnn: came into segment n or left it (l), at the instant and of the ref before, because of no item (ii 0),
- * the item before (1), or the item that follows (2).
+ * the item before (1), or the item that follows (2). 1n11nnnn: the same as the move before, of the segment n + 1 after that one's.
  *
- * A membership is how far its segment is from the one before, whether they are in, and two times. Times in memberships lie whole hours
- * and days from what somebody did, so a time is the number of its place within an hour, by the order those first came, and the hours since
- * the first time of all. */
+ * A membership is how far its segment is from the one before, what kind of row it is (enum row), and its times. They lie whole hours and days from
+ * what somebody did, so a time is the number of its place within an hour, by the order those first came (that of the change before goes without
+ * saying), and the hours or days since the first time in that place. */
 #include "profile/inside.h"
 
-enum { FORMAT = 4, VARINT_MAX = 10, ENTRY_BYTES_MAX = 64 };
+enum { FORMAT = 5, VARINT_MAX = 10, ENTRY_BYTES_MAX = 64 };
 enum { TAG_MOVE = 0x80, MOVE_LEFT = 0x40, MOVE_ITEM = 4, TAG_SHAPE = 3, TAG_SAME = 4, TAG_ITEM = 2, TAG_VALUE = 1, TAG_TIMED = 1, SHAPE_INSTANT = 14, SHAPE_TOLD = 15 };
-enum { MOVE_ITEM_NONE, MOVE_ITEM_SAME, MOVE_ITEM_TOLD };
+enum { MOVE_ITEM_NONE, MOVE_ITEM_SAME, MOVE_ITEM_TOLD, MOVE_AGAIN, MOVE_STEP_MAX = 32, MOVE_SEGMENTS = 1 << 12 };
 static_assert((int)HISTORY_SHAPES == (int)SHAPE_INSTANT, "numbers that are left for shapes");
 
 /* ---- numbers --------------------------------------------------------------------------------------------- */
@@ -92,7 +92,7 @@ static int shape_of(const struct history_coder *c, const struct entry_shape *sha
 
 static bool is_plain_move(const struct history_entry *e)
 {
-    return history_is_move(e) && e->quantity >= 0 && e->quantity < 1 << 12 && !e->value_minor && !e->currency && !e->channel && !e->node && !e->flags;
+    return history_is_move(e) && e->quantity >= 0 && e->quantity < MOVE_SEGMENTS && !e->value_minor && !e->currency && !e->channel && !e->node && !e->flags;
 }
 
 static char *put_instant(struct history_coder *c, char *at, const struct history_entry *e, int order)
@@ -105,9 +105,24 @@ static char *put_instant(struct history_coder *c, char *at, const struct history
     return at;
 }
 
+static void note_move(struct history_coder *c, const struct history_entry *e)
+{
+    c->move_type = e->type;
+    c->move_segment = (u16)e->quantity;
+    c->move_item = e->item;
+}
+
 static char *put_move(struct history_coder *c, char *at, const struct history_entry *e)
 {
     bool timed = e->ref == 0;
+    int step = e->quantity - c->move_segment - 1;
+    if (e->type == c->move_type && e->item == c->move_item && step >= 0 && step < MOVE_STEP_MAX && e->at_ms == c->at_ms && timed == c->timed
+        && (timed || e->ref == c->ref[0])) {
+        *at++ = (char)(TAG_MOVE | (step & 16 ? MOVE_LEFT : 0) | MOVE_AGAIN << MOVE_ITEM | (step & 15));
+        c->move_segment = (u16)e->quantity;
+        return at;
+    }
+    note_move(c, e);
     if (timed && (!c->timed || e->at_ms != c->at_ms)) {
         *at++ = (char)(SHAPE_INSTANT << TAG_SHAPE | TAG_TIMED);
         at = put(at, (u64)e->at_ms - (u64)c->at_ms);
@@ -127,6 +142,7 @@ static char *put_move(struct history_coder *c, char *at, const struct history_en
 static char *put_entry(struct history_coder *c, char *at, const struct history_entry *e)
 {
     if (is_plain_move(e)) return put_move(c, at, e);
+    c->move_type = 0;
     struct entry_shape shape = { e->quantity, e->type, e->currency, e->flags, e->channel, e->node };
     int number = shape_of(c, &shape), order = (e->flags & HISTORY_ORDER) != 0;
     bool same = e->at_ms == c->at_ms && e->ref == c->ref[order];
@@ -179,6 +195,13 @@ static void get_moment(struct reader *r, struct history_coder *c, u8 tag)
 
 static void get_move(struct reader *r, struct history_coder *c, u8 tag, struct history_entry *out)
 {
+    if ((tag >> MOVE_ITEM & 3) == MOVE_AGAIN) {
+        int segment = c->move_segment + 1 + (tag & 15) + (tag & MOVE_LEFT ? 16 : 0);
+        r->failed |= c->move_type == 0 || segment >= MOVE_SEGMENTS;
+        c->move_segment = (u16)segment;
+        *out = (struct history_entry){ .at_ms = c->at_ms, .ref = c->timed ? 0 : c->ref[0], .quantity = segment, .item = c->move_item, .type = c->move_type };
+        return;
+    }
     r->failed |= r->at == r->end;
     u8 low = r->at < r->end ? *r->at++ : 0;
     int item = tag >> MOVE_ITEM & 3;
@@ -186,12 +209,14 @@ static void get_move(struct reader *r, struct history_coder *c, u8 tag, struct h
                                    .type = tag & MOVE_LEFT ? EVENT_SEGMENT_LEFT : EVENT_SEGMENT_ENTERED };
     if (item == MOVE_ITEM_TOLD) c->item = (u32)get_most(r, UINT32_MAX);
     if (item != MOVE_ITEM_NONE) out->item = c->item;
+    note_move(c, out);
 }
 
 static void get_entry(struct reader *r, struct history_coder *c, u8 tag, struct history_entry *out)
 {
     int number = tag >> TAG_SHAPE;
     struct entry_shape s = { 0 };
+    c->move_type = 0;
     if (number < c->shapes_n) {
         s = c->shapes[number];
     } else if (number == SHAPE_TOLD) {
@@ -224,55 +249,94 @@ static bool history_unpack(str bytes, struct history_coder *c, struct history_en
 
 /* ---- memberships --------------------------------------------------------------------------------------------- */
 
-enum { PLACES_MAX = 64, ROW_BYTES_MAX = 64, ROW_MEMBER = 1, ROW_ENTERED = 2, ROW_CHANGES = 4, ROW_SEGMENT = 3 };
-struct places { u32 at[PLACES_MAX + 1]; int n; bool begun; i64 first_hour; };   /* within an hour, in ms */
+enum { PLACES_MAX = 64, ROW_BYTES_MAX = 64 };
+/* A row's head: 8 times the step to its segment, and 3 times whether they are in (since a time at the place of the last change), and the next change.
+ * Any other row has a byte more: whether they are in, twice since when, 8 times the change. Changes come first. */
+enum row { ROW_IN = 3, ROW_OTHER = 6, ROW_STEP = 3, ROW_SINCE = 1, ROW_CHANGE = 3 };
+enum at { AT_NO_TIME, AT_SAME, AT_TOLD, ATS };          /* a time's place: that of the last change, or told */
+struct places { i64 first[PLACES_MAX + 1], began_hour; u32 ms[PLACES_MAX + 1]; int n, last; };   /* first: time there; last: of the change before; -1: none */
 enum { HOURS_MAX = 1 << 30 };
 
 static i64 hour_of(i64 at_ms) { return at_ms / HOUR_MS - (at_ms % HOUR_MS < 0); }
+static u32 place_of(i64 at_ms) { return (u32)(at_ms % HOUR_MS + (at_ms % HOUR_MS < 0 ? HOUR_MS : 0)); }
 
-static char *put_time(struct places *p, char *at, i64 at_ms)
+static int place_find(const struct places *p, u32 ms)
 {
-    i64 hour = hour_of(at_ms);
-    u32 place = (u32)(at_ms - hour * HOUR_MS);
     int i = 0;
-    while (i < p->n && p->at[i] != place) i++;
-    at = put(at, (u64)i);
-    if (i == p->n) at = put(at, place);
-    if (i == p->n && p->n < PLACES_MAX) p->at[p->n++] = place;
-    assert(hour >= -HOURS_MAX / 2 && hour <= HOURS_MAX / 2);
-    at = put(at, zigzag(hour - p->first_hour));
-    if (!p->begun) p->first_hour = hour;
-    p->begun = true;
-    return at;
+    while (i < p->n && p->ms[i] != ms) i++;
+    return i;
 }
 
-static inline i64 get_time(struct reader *r, struct places *p)
+static char *put_span(char *at, i64 ms)
 {
-    int i = (int)get_most(r, (u64)p->n);
-    if (i == p->n) {
-        u32 place = (u32)get_most(r, HOUR_MS - 1);
-        p->at[i < PLACES_MAX ? p->n++ : i] = place;
-    }
-    i64 hour = p->first_hour + unzigzag(get_most(r, 2 * (u64)HOURS_MAX));
-    if (!p->begun) p->first_hour = hour;
-    p->begun = true;
-    return hour * HOUR_MS + p->at[i];
+    return put(at, ms % DAY_MS == 0 ? zigzag(ms / DAY_MS) << 1 | 1 : zigzag(ms / HOUR_MS) << 1);
 }
+
+/* At place i, which may be one that was not met yet; `tells` says which. */
+static char *put_time(struct places *p, char *at, i64 at_ms, int i, bool tells)
+{
+    if (tells) at = put(at, (u64)i);
+    if (i < p->n) return put_span(at, at_ms - p->first[i]);
+    assert(at_ms > -(i64)HOURS_MAX / 2 * HOUR_MS && at_ms < (i64)HOURS_MAX / 2 * HOUR_MS);
+    u32 ms = place_of(at_ms);
+    p->ms[i] = ms;
+    p->first[i] = at_ms;
+    p->n += i < PLACES_MAX;
+    return put_span(put(at, ms), at_ms - (i64)ms - p->began_hour * HOUR_MS);
+}
+
+static inline i64 get_span(struct reader *r)
+{
+    u64 told = get_most(r, (u64)HOURS_MAX * 4);
+    return unzigzag(told >> 1) * (told & 1 ? DAY_MS : HOUR_MS);
+}
+
+static i64 get_new(struct reader *r, struct places *p)
+{
+    u32 ms = (u32)get_most(r, HOUR_MS - 1);
+    i64 at_ms = p->began_hour * HOUR_MS + ms + get_span(r);
+    p->ms[p->n] = ms;
+    p->first[p->n] = at_ms;
+    p->n += p->n < PLACES_MAX;
+    return at_ms;
+}
+
+static inline i64 get_time(struct reader *r, struct places *p, int i)
+{
+    return i < p->n ? p->first[i] + get_span(r) : get_new(r, p);
+}
+
+static enum at at_of(const struct places *p, int place) { return place == p->last && place < p->n ? AT_SAME : AT_TOLD; }
 
 /* Behind their length, which is known last. */
-static void memberships_pack(const struct membership *rows, isize n, struct buf *out)
+static void memberships_pack(const struct profile *p, struct buf *out)
 {
-    struct places places = { 0 };
+    const struct membership *rows = p->memberships;
+    isize n = p->memberships_n;
+    struct places places;
+    places.n = 0;
+    places.last = -1;
+    places.began_hour = hour_of(p->created_at_ms);
     u16 before = 0;
     buf_reserve(out, 2 * VARINT_MAX + n * ROW_BYTES_MAX);
     char *length = out->ptr + out->len, *from = length + VARINT_MAX, *at = put(from, (u64)n);
     for (isize i = 0; i < n; i++) {
         const struct membership *m = &rows[i];
         bool changes = m->next_change_at_ms != TIME_NEVER;
-        at = put(at, (u64)(u16)(m->segment - before) << ROW_SEGMENT | (changes ? ROW_CHANGES : 0) | (m->entered_at_ms ? ROW_ENTERED : 0)
-                         | (m->member ? ROW_MEMBER : 0));
-        if (m->entered_at_ms) at = put_time(&places, at, m->entered_at_ms);
-        if (changes) at = put_time(&places, at, m->next_change_at_ms);
+        u32 ms = changes ? place_of(m->next_change_at_ms) : 0, since_ms = 0;
+        int place = !changes ? places.last : places.last >= 0 && places.ms[places.last] == ms ? places.last : place_find(&places, ms);
+        int change = changes ? (int)at_of(&places, place) : AT_NO_TIME, since = AT_NO_TIME;
+        if (m->entered_at_ms) {                         /* as if the change were written, so that its place is met */
+            since_ms = place_of(m->entered_at_ms);
+            if (changes) since = since_ms == ms && place < PLACES_MAX ? AT_SAME : AT_TOLD;
+            else since = (int)at_of(&places, place_find(&places, since_ms));
+        }
+        bool usual = since == (m->member ? AT_SAME : AT_NO_TIME);
+        at = put(at, (u64)(u16)(m->segment - before) << ROW_STEP | (u64)(usual ? (m->member ? ROW_IN : 0) + change : ROW_OTHER));
+        if (!usual) *at++ = (char)((m->member ? 1 : 0) | since << ROW_SINCE | change << ROW_CHANGE);
+        if (changes) at = put_time(&places, at, m->next_change_at_ms, place, change == AT_TOLD);
+        places.last = place;
+        if (since) at = put_time(&places, at, m->entered_at_ms, since == AT_SAME ? place : place_find(&places, since_ms), since == AT_TOLD);
         before = m->segment;
     }
     char *to = put(length, (u64)(at - from));
@@ -280,35 +344,54 @@ static void memberships_pack(const struct membership *rows, isize n, struct buf 
     out->len = to + (at - from) - out->ptr;
 }
 
+static inline i64 get_told(struct reader *r, struct places *p, int *place)
+{
+    *place = (int)get_most(r, (u64)p->n);
+    return get_time(r, p, *place);
+}
+
 static bool memberships_unpack(str bytes, arena *a, struct profile *out)
 {
     struct reader whole = { (const u8 *)bytes.ptr, (const u8 *)bytes.ptr + bytes.len, false }, *r = &whole;
     struct places places;
     places.n = 0;
-    places.begun = false;
-    places.first_hour = 0;
+    places.last = -1;
+    places.began_hour = hour_of(out->created_at_ms);
     u16 before = 0;
-    isize n = (isize)get_most(r, (u64)bytes.len);
+    isize n = (isize)get_most(r, min_isize(bytes.len, UINT16_MAX));
     struct membership *rows = arena_room(a, struct membership, n);
     for (isize i = 0; i < n; i++) {
-        u64 head = get_most(r, (UINT64_C(1) << (16 + ROW_SEGMENT)) - 1);
-        struct membership m = { .segment = (u16)(before + (head >> ROW_SEGMENT)), .member = (head & ROW_MEMBER) != 0, .next_change_at_ms = TIME_NEVER };
-        if (head & ROW_ENTERED) m.entered_at_ms = get_time(r, &places);
-        if (head & ROW_CHANGES) m.next_change_at_ms = get_time(r, &places);
+        u64 head = get_most(r, (UINT64_C(1) << (16 + ROW_STEP)) - 1);
+        int kind = head & 7, told, change = kind % ROW_IN, since = kind >= ROW_IN ? AT_SAME : AT_NO_TIME;
+        struct membership m = { .segment = (u16)(before + (head >> ROW_STEP)), .member = kind >= ROW_IN, .next_change_at_ms = TIME_NEVER };
+        if (kind >= ROW_OTHER) {
+            u64 more = get_most(r, UINT8_MAX);
+            m.member = more & 1;
+            since = more >> ROW_SINCE & 3;
+            change = more >> ROW_CHANGE & 3;
+            r->failed |= kind > ROW_OTHER || since >= ATS || change >= ATS;
+        }
+        r->failed |= (change == AT_SAME || (since == AT_SAME && change == AT_NO_TIME)) && places.last < 0;
+        if (r->failed) break;
+        if (change == AT_SAME) m.next_change_at_ms = get_time(r, &places, places.last);
+        if (change == AT_TOLD) m.next_change_at_ms = get_told(r, &places, &places.last);
+        if (since == AT_SAME) m.entered_at_ms = get_time(r, &places, places.last);
+        if (since == AT_TOLD) m.entered_at_ms = get_told(r, &places, &told);
         before = m.segment;
         out->next_change_at_ms = min_i64(out->next_change_at_ms, m.next_change_at_ms);
         rows[i] = m;
     }
+    if (r->failed || r->at != r->end) return false;
     out->memberships = rows;
     out->memberships_n = n;
-    return !r->failed && r->at == r->end;
+    return true;
 }
 
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 
 enum { TRAIT_KIND = 7, TRAIT_ORIGIN = 3, TRAIT_B = 1 << 5, TRAIT_N = 1 << 6, TRAIT_TEXT = 1 << 7, TRAIT_SAME_SOURCE = 1 << 8, TRAIT_SAME_NODE = 1 << 9 };
 
-/* A fact beside the one before it, of which there mostly is one source and one node. */
+/* A fact beside the one before it, of which there mostly is one source and one node: the first beside nobody, at the first node. */
 static void visit_trait(struct codec *c, struct trait *v, const struct trait *before, i64 since_ms)
 {
     bool writes = !codec_reads(c);
@@ -317,8 +400,8 @@ static void visit_trait(struct codec *c, struct trait *v, const struct trait *be
         assert(v->fact.kind <= TRAIT_KIND);
         assert(v->origin <= 3);
         head = (u16)(v->fact.kind | v->origin << TRAIT_ORIGIN | (v->fact.b ? TRAIT_B : 0) | (memcmp(&v->fact.n, &(f64){ 0 }, sizeof v->fact.n) ? TRAIT_N : 0)
-                     | (v->fact.text.len ? TRAIT_TEXT : 0) | (before && str_eq(before->source, v->source) ? TRAIT_SAME_SOURCE : 0)
-                     | (before && before->node == v->node ? TRAIT_SAME_NODE : 0));
+                     | (v->fact.text.len ? TRAIT_TEXT : 0) | (str_eq(before->source, v->source) ? TRAIT_SAME_SOURCE : 0)
+                     | (before->node == v->node ? TRAIT_SAME_NODE : 0));
     }
     codec_u16(c, &head);
     codec_str(c, &v->fact.name);
@@ -329,9 +412,8 @@ static void visit_trait(struct codec *c, struct trait *v, const struct trait *be
     if (!(head & TRAIT_SAME_SOURCE)) codec_str(c, &v->source);
     if (!(head & TRAIT_SAME_NODE)) codec_u32(c, &v->node);
     if (writes) return;
-    if (!before && head & (TRAIT_SAME_SOURCE | TRAIT_SAME_NODE)) c->failed = true;
-    if (before && head & TRAIT_SAME_SOURCE) v->source = before->source;
-    if (before && head & TRAIT_SAME_NODE) v->node = before->node;
+    if (head & TRAIT_SAME_SOURCE) v->source = before->source;
+    if (head & TRAIT_SAME_NODE) v->node = before->node;
     v->fact.kind = head & TRAIT_KIND;
     v->origin = head >> TRAIT_ORIGIN & 3;
     v->fact.b = (head & TRAIT_B) != 0;
@@ -340,19 +422,60 @@ static void visit_trait(struct codec *c, struct trait *v, const struct trait *be
 
 static void visit_traits(struct codec *c, struct profile *v)
 {
+    const struct trait first = { .node = v->nodes_n ? v->nodes[0] : 0 };
     struct trait *traits = (struct trait *)(uintptr_t)v->traits;
     v->traits_n = codec_count(c, v->traits_n, 1 << 16);
     if (codec_reads(c)) v->traits = traits = v->traits_n ? arena_new(c->arena, struct trait, v->traits_n) : NULL;
-    for (isize i = 0; i < v->traits_n; i++) visit_trait(c, &traits[i], i ? &traits[i - 1] : NULL, v->created_at_ms);
+    for (isize i = 0; i < v->traits_n; i++) visit_trait(c, &traits[i], i ? &traits[i - 1] : &first, v->created_at_ms);
 }
 
-static void visit_consent(struct codec *c, struct consent_entry *v)
+enum { CONSENT_STATE = 4, CONSENT_SAME_SOURCE = 1 << 6, CONSENT_SAME_NODE = 1 << 7, CONSENT_SAME_TIME = 1 << 8 };
+
+/* As a fact: they mostly come together. */
+static void visit_consent(struct codec *c, struct consent_entry *v, const struct consent_entry *before)
 {
-    codec_u8(c, &v->purpose);
-    codec_u8(c, &v->state);
-    codec_u32(c, &v->node);
-    codec_i64(c, &v->at_ms);
-    codec_str(c, &v->source);
+    bool writes = !codec_reads(c);
+    u16 head = 0;
+    if (writes) {
+        assert(v->purpose <= 15 && v->state <= 3);
+        head = (u16)(v->purpose | v->state << CONSENT_STATE | (str_eq(before->source, v->source) ? CONSENT_SAME_SOURCE : 0)
+                     | (before->node == v->node ? CONSENT_SAME_NODE : 0) | (before->at_ms == v->at_ms ? CONSENT_SAME_TIME : 0));
+    }
+    codec_u16(c, &head);
+    i64 at_ms = writes ? (i64)((u64)v->at_ms - (u64)before->at_ms) : 0;
+    if (!(head & CONSENT_SAME_NODE)) codec_u32(c, &v->node);
+    if (!(head & CONSENT_SAME_TIME)) codec_i64(c, &at_ms);
+    if (!(head & CONSENT_SAME_SOURCE)) codec_str(c, &v->source);
+    if (writes) return;
+    if (head & CONSENT_SAME_SOURCE) v->source = before->source;
+    if (head & CONSENT_SAME_NODE) v->node = before->node;
+    v->purpose = head & 15;
+    v->state = head >> CONSENT_STATE & 3;
+    v->at_ms = (i64)((u64)at_ms + (u64)before->at_ms);
+}
+
+static void visit_consents(struct codec *c, struct profile *v)
+{
+    const struct consent_entry first = { .node = v->nodes_n ? v->nodes[0] : 0, .at_ms = v->created_at_ms };
+    struct consent_entry *consents = (struct consent_entry *)(uintptr_t)v->consents;
+    v->consents_n = codec_count(c, v->consents_n, 1 << 16);
+    if (codec_reads(c)) v->consents = consents = v->consents_n ? arena_new(c->arena, struct consent_entry, v->consents_n) : NULL;
+    for (isize i = 0; i < v->consents_n; i++) visit_consent(c, &consents[i], i ? &consents[i - 1] : &first);
+}
+
+/* They rise; the first mostly is the person's own number. */
+static void visit_nodes(struct codec *c, struct profile *v)
+{
+    u32 *nodes = (u32 *)(uintptr_t)v->nodes;
+    i64 before = v->id.v;
+    v->nodes_n = codec_count(c, v->nodes_n, NODES_PER_PERSON_MAX);
+    if (codec_reads(c)) v->nodes = nodes = v->nodes_n ? arena_new(c->arena, u32, v->nodes_n) : NULL;
+    for (isize i = 0; i < v->nodes_n; i++) {
+        i64 step = codec_reads(c) ? 0 : nodes[i] - before;
+        codec_i64(c, &step);
+        if (codec_reads(c)) nodes[i] = (u32)((u64)before + (u64)step);
+        before = nodes[i];
+    }
 }
 
 static void visit_exposure(struct codec *c, struct exposure *v)
@@ -376,8 +499,6 @@ static void visit_head(struct codec *c, struct profile *v)
 {
     u8 format = FORMAT;
     i64 lasted_ms = codec_reads(c) ? 0 : (i64)((u64)v->last_at_ms - (u64)v->created_at_ms);
-    u32 *nodes = (u32 *)(uintptr_t)v->nodes;
-    struct consent_entry *consents = (struct consent_entry *)(uintptr_t)v->consents;
     codec_u8(c, &format);
     if (format != FORMAT) c->failed = true;
     codec_u32(c, &v->id.v);
@@ -387,10 +508,8 @@ static void visit_head(struct codec *c, struct profile *v)
     codec_i64(c, &v->older_events);
     codec_bool(c, &v->known);
     codec_str(c, &v->bucketing_id);
-    codec_list(c, u32, nodes, v->nodes_n, NODES_PER_PERSON_MAX, codec_u32);
-    codec_list(c, struct consent_entry, consents, v->consents_n, 1 << 16, visit_consent);
-    v->nodes = nodes;
-    v->consents = consents;
+    visit_nodes(c, v);
+    visit_consents(c, v);
 }
 
 static void visit_facts(struct codec *c, struct profile *v)
@@ -424,7 +543,7 @@ void profile_pack(const struct profile *p, const struct unpacked *old, isize kep
     struct codec c = codec_writer(out);
     visit_head(&c, &copy);
     visit_facts(&c, &copy);
-    bool same = old && p->memberships_n == old->profile.memberships_n;
+    bool same = old && p->memberships_n == old->profile.memberships_n && p->created_at_ms == old->profile.created_at_ms;     /* what times are told from */
     for (isize i = 0; same && i < p->memberships_n; i++) {
         const struct membership *m = &p->memberships[i], *o = &old->profile.memberships[i];
         same = m->segment == o->segment && m->member == o->member && m->entered_at_ms == o->entered_at_ms && m->next_change_at_ms == o->next_change_at_ms;
@@ -433,7 +552,7 @@ void profile_pack(const struct profile *p, const struct unpacked *old, isize kep
         str memberships = old->memberships;
         codec_str(&c, &memberships);
     } else {
-        memberships_pack(p->memberships, p->memberships_n, out);
+        memberships_pack(p, out);
     }
     (void)codec_count(&c, p->history_n, HISTORY_MAX);
     struct history_coder coder = { 0 };

@@ -54,6 +54,8 @@ static void any_facts(struct rng *r, struct profile_edit *e, arena *a, i64 now_m
     for (isize i = 0; i < n; i++) {
         rows[i] = (struct membership){ (u16)(1 + 3 * i), rng_below(r, 2), 0, TIME_NEVER };
         if (rows[i].member) rows[i].entered_at_ms = now_ms - (i64)rng_below(r, 9) * DAY_MS;
+        struct history_entry move = { .at_ms = rows[i].entered_at_ms - (rng_below(r, 9) == 0), .type = EVENT_SEGMENT_ENTERED, .quantity = rows[i].segment };
+        if (rows[i].member && rng_below(r, 2)) edit_entry(e, a, move);
         if (rng_below(r, 3)) rows[i].next_change_at_ms = rng_below(r, 9) ? now_ms + (i64)rng_below(r, 365) * DAY_MS : (i64)rng_below(r, 1000000) - 500000;
     }
     e->memberships.at = rows;
@@ -109,6 +111,7 @@ static void packed_as_it_was_made(void **state)
         people_edit(people, id, &a, &e);
         (void)edit_node(&e, 4 + rng_below(&r, 3), &a);
         if (!e.created_at_ms) { e.created_at_ms = now_ms; e.bucketing_id = S("cookie"); }
+        if (rng_below(&r, 20) == 0) e.created_at_ms -= (i64)rng_below(&r, 9) * HOUR_MS;       /* as when people are joined */
         e.known |= rng_below(&r, 20) == 0;
         for (u32 k = rng_below(&r, 6); k > 0; k--) edit_entry(&e, &a, any_entry(&r, now_ms, ref++));
         if (rng_below(&r, 2)) any_facts(&r, &e, &a, now_ms);
