@@ -140,7 +140,14 @@ test('the socket is its owner\'s alone', async () => {
     assert.doesNotMatch(got, /keys/);
 });
 
-test('a worker that is killed takes its commands on again', async () => {
+test('a worker that is killed, or started anew, takes its commands on again, and no command keeps it out', async () => {
+    for (let i = 0; i < 3; i++) {
+        const asked = Array.from({ length: 4 }, () => on('segment', 'count', 'jeans'));
+        server.child.kill('SIGHUP');
+        for (const { stdout } of await Promise.all(asked)) assert.equal(stdout, '2\n');
+        await sleep(200);
+    }
+    await eventually('it answers', async () => (await fetch(`${server.url}/readyz`)).ok);
     const worker = Number(execFileSync('pgrep', ['-P', String(server.child.pid)]).toString().trim());
     process.kill(worker, 'SIGKILL');
     assert.equal((await on('segment', 'count', 'jeans')).stdout, '2\n');

@@ -210,7 +210,7 @@ static bool files_of(arena *a, str dir, struct files *out)
     out->at = arena_new(a, struct file, outer.n + inner.n);
     for (isize i = 0; i < outer.n + inner.n; i++) {
         const struct file *f = i < outer.n ? &outer.at[i] : &inner.at[i - outer.n];
-        if (str_eq(f->name, S(MANIFEST)) || str_eq(f->name, S("lock"))) continue;
+        if (str_eq(f->name, S(MANIFEST)) || str_eq(f->name, S("lock"))) continue;      /* made by looking into it */
         struct file *one = &out->at[out->n++];
         *one = *f;
         if (i >= outer.n) one->name = arena_printf(a, "log/%.*s", STR_FMT(f->name));

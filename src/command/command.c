@@ -211,7 +211,7 @@ struct fold_options folder_options(struct args *args, str path)
 }
 
 /* A new folder is only there for good once its name is on disk. */
-static bool folder_make(const char *path)
+bool folder_make(const char *path)
 {
     if (mkdir(path, 0700) != 0) return errno == EEXIST;
     int made = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -222,10 +222,20 @@ static bool folder_make(const char *path)
     return synced;
 }
 
+/* Somebody holds the folder for a server's sake, be it that its worker is just being started again. */
+bool folder_served(str path, arena *a)
+{
+    int fd = open(arena_printf(a, "%.*s/serving", STR_FMT(path)).ptr, O_RDONLY | O_CLOEXEC);
+    bool served = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd >= 0) (void)close(fd);
+    return served;
+}
+
 bool folder_try_lock(str path, arena *a, int *fd, bool *taken)
 {
     const char *file = arena_printf(a, "%.*s/lock", STR_FMT(path)).ptr;
-    *taken = false;
+    *taken = !is_worker() && folder_served(path, a);
+    if (*taken) return false;
     if (!folder_make(arena_z(a, path))) {
         (void)command_fail(FAILED, "the folder %.*s cannot be made", STR_FMT(path));
         return false;

@@ -341,14 +341,14 @@ static enum err set_up(struct demo *d, i64 now_ms)
 
 int command_demo(struct args *args)
 {
-    int code = supervise(args);
-    if (code >= 0) return code;
-    struct folder folder;
-    struct demo d = { .args = args, .folder = &folder };
     if (option(args, "data", "").len == 0) {
         args->options[args->options_n].name = S("data");
         args->options[args->options_n++].value = S("demo-data");
     }
+    int code = supervise(args);
+    if (code >= 0) return code;
+    struct folder folder;
+    struct demo d = { .args = args, .folder = &folder };
     i64 now_ms = clock_now(clock_system());
     if (!folder_open(args, &folder)) return FAILED;
     d.catalogue = demo_catalogue_new(&d.perm, SEED, now_ms / DAY_MS * DAY_MS);

@@ -38,6 +38,8 @@ bool folder_none(struct args *args, struct folder *out);
 void folder_close(struct folder *folder);
 /* "file:DATA/log" and "DATA/opmaat.db" of a folder. */
 struct fold_options folder_options(struct args *args, str path);
+bool folder_make(const char *path);
+bool folder_served(str path, arena *a);
 bool folder_lock(str path, arena *a, int *fd);
 /* One try. *taken: another process has it; else false is said. */
 bool folder_try_lock(str path, arena *a, int *fd, bool *taken);
@@ -109,5 +111,6 @@ int serve_until_stopped(const struct serving *serving);
 void watch(struct fold_options *options);
 /* Holds the listening socket and keeps one worker running behind it: returns -1 in a worker (go on), else the exit code. */
 int supervise(struct args *args);
+bool is_worker(void);
 
 #endif

@@ -4,7 +4,7 @@
  *
  * The parent opens the listening socket and does nothing but start a worker behind it, again whenever one ends
  * that was not told to. While none runs, connections wait in the socket's queue: neither a kill -9 nor an
- * upgrade refuses one. SIGHUP ends the worker in good order and starts the next from the file on disk, which
+ * upgrade refuses one. It also holds DATA/serving, which tells commands to ask the server and not to take the folder. SIGHUP ends the worker in good order and starts the next from the file on disk, which
  * may be a newer program; SIGTERM ends both.
  */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -149,15 +150,27 @@ static int hold(struct args *args, int fd)
     }
 }
 
+bool is_worker(void) { return getenv(LISTEN_ENV) != NULL; }
+
+/* DATA/serving is locked for as long as this process lives, so that no command takes the folder while one worker has ended and the next has not
+ * begun. When somebody else has it, the worker will say so. */
+static void hold_folder(struct args *args)
+{
+    str path = option(args, "data", "data");
+    int fd = folder_make(arena_z(args->a, path)) ? open(arena_printf(args->a, "%.*s/serving", STR_FMT(path)).ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    for (int i = 0; fd >= 0 && i < 50 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) (void)usleep(20000);     /* a command looks at it for a moment */
+}
+
 int supervise(struct args *args)
 {
-    if (getenv(LISTEN_ENV)) return -1;
+    if (is_worker()) return -1;
     struct diag diag = { .arena = args->a };
     str host;
     i32 port;
     int fd;
     if (!listen_address(args, &host, &port)) return command_fail(USAGE, "--listen takes ADDRESS:PORT, such as 127.0.0.1:8080");
     if (http_listen(host, port, &fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    hold_folder(args);
     return hold(args, fd);
 }
 

@@ -4,7 +4,8 @@
  *
  * A folder has one process that works on it. While a server runs that is the server, and beside its port it listens on DIR/control, a socket
  * that is a file: mode 0600 in a folder of mode 0700, and whoever connects is asked for their user id. Whoever may write the folder owns
- * the shop anyway, so what comes in there may do all. A command takes the folder's lock; when it gets it, no server runs, and the command
+ * the shop anyway, so what comes in there may do all. The process that starts workers holds DIR/serving meanwhile, so that no command slips in between
+ * two of them. A command takes the folder's lock; when it gets it, no server runs, and the command
  * becomes one for its own moment: the same routes, on a socket of its own, with nothing happening of its own accord (no ticks, no models, no
  * feeds). When it does not get it, it asks the server that has it. So a command is written once, against the API, and with --url and --key it
  * is the same command for a server far away.
@@ -21,7 +22,7 @@
 #include "command/inside.h"
 
 enum {
-    TRIES_MAX = 250, TRY_US = 20000,                    /* a worker that was killed may be letting go, the next one reading the log */
+    TRIES_MAX = 250, SERVED_TRIES_MAX = 3000, TRY_US = 20000,      /* a worker that was killed may be letting go, the next one reading the log */
     ANSWER_BYTES_MAX = 2047 << 20, BODY_BYTES_MAX = 1 << 30, ASK_MS = 24 * 3600 * 1000, LEAVE_MS = 2000,
 };
 
@@ -115,7 +116,7 @@ bool server_reach(struct args *args, struct server *out, int how)
         return false;
     }
     out->folder = (struct folder){ .path = path, .lock_fd = -1, .a = args->a };
-    for (int i = 0; i < TRIES_MAX; i++) {
+    for (int i = 0; i < TRIES_MAX || (i < SERVED_TRIES_MAX && folder_served(path, args->a)); i++) {
         bool taken;
         if (folder_try_lock(path, args->a, &out->folder.lock_fd, &taken)) {
             out->dir_fd = folder_fd(args->a, path);
