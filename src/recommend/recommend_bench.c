@@ -227,8 +227,10 @@ static void training(void)
 
 int main(int argc, char **argv)
 {
+    i64 asked = 20000;
     algebra_start();
-    rows(argc > 2 ? atoi(argv[2]) : 20000);
+    if (argc > 2 && (!str_to_i64(str_of(argv[2]), &asked) || asked < 1)) return 1;
+    rows((isize)asked);
     if (argc > 1) return 0;
     session_knn("session_knn", TOY_SESSIONS);
     session_knn("session_knn_10x", 10 * TOY_SESSIONS);
