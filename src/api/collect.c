@@ -40,7 +40,7 @@ static void meet(struct api *api, const struct event *e, arena *a, struct met *m
     bool any_denial = denials_count(api->live->denials) > 0;
     met->n = e->identifiers_n;
     for (isize i = 0; i < e->identifiers_n; i++) {
-        met->profile[i] = people_read(api->live->people, identity_find(api->live->identity, e->identifiers[i]), PEOPLE_CONSENTS, a);
+        met->profile[i] = people_consented(api->live->people, identity_find(api->live->identity, e->identifiers[i]), a);
         met->denied[i] = any_denial ? denials_get(api->live->denials, denial_hash(api->live->denial_key, e->identifiers[i])) : 0;
     }
 }

@@ -27,6 +27,8 @@ struct unpacked { struct profile profile; str memberships, history; struct histo
 /* Adds the person to out. `old`: null, or the version before, whose first `kept` entries of history are those of p too. */
 void profile_pack(const struct profile *p, const struct unpacked *old, isize kept, struct buf *out);
 /* False when they are not such bytes. Strings stay in them, lists go to the arena; behind the history there is room for `spare` entries. */
+/* Whether there is a consent or a refusal among such bytes; most people are never asked. */
+bool profile_consented(str bytes);
 bool profile_unpack(str bytes, enum people_depth depth, isize spare, arena *a, struct unpacked *out);
 bool profile_unpack_rest(struct unpacked *u, arena *a);         /* the memberships, when they were passed over */
 void history_pack(struct history_coder *c, const struct history_entry *entries, isize n, struct buf *out);

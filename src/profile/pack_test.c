@@ -126,6 +126,8 @@ static void packed_as_it_was_made(void **state)
         same_person(part, got);
         people_read_on(part, &a);
         same_person(part, got);
+        const struct profile *said = people_consented(people, id, &a);
+        assert_true(said ? said->consents_n == got->consents_n : got->consents_n == 0);
         whole.len = 0;
         profile_encode(got, &whole);
         if (rng_below(&r, 2)) people_digest(people);

@@ -109,11 +109,17 @@ void people_read_on(const struct profile *p, arena *a)
 const struct profile *people_get(const struct people *people, person_id id, arena *a) { return people_read(people, id, PEOPLE_WHOLE, a); }
 bool people_has(const struct people *people, person_id id) { return packed_at(people, id) != NULL; }
 
+const struct profile *people_consented(const struct people *people, person_id id, arena *a)
+{
+    const struct packed *packed = packed_at(people, id);
+    return packed && profile_consented(packed_str(packed)) ? people_read(people, id, PEOPLE_CONSENTS, a) : NULL;
+}
+
 enum consent_state people_consent(const struct people *people, person_id id, int purpose)
 {
     arena a = { 0 };
-    const struct profile *p = people_read(people, id, PEOPLE_CONSENTS, &a);
-    enum consent_state said = p && p->consents_n ? profile_consent(p, purpose) : CONSENT_UNKNOWN;
+    const struct profile *p = people_consented(people, id, &a);
+    enum consent_state said = p ? profile_consent(p, purpose) : CONSENT_UNKNOWN;
     arena_fini(&a);
     return said;
 }

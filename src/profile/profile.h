@@ -191,6 +191,8 @@ const struct profile *people_read(const struct people *people, person_id id, enu
 /* Makes one of PEOPLE_HISTORY whole, where it stands: for who finds out on the way that memberships are asked for. Such a one as people_read gave,
  * no copy of it, in the same bracket. */
 void people_read_on(const struct profile *p, arena *a);
+/* To PEOPLE_CONSENTS; null also for who never said anything of any consent, which is most people and told at a glance. */
+const struct profile *people_consented(const struct people *people, person_id id, arena *a);
 /* As profile_consent; unknown of nobody. */
 enum consent_state people_consent(const struct people *people, person_id id, int purpose);
 bool people_has(const struct people *people, person_id id);
