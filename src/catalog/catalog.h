@@ -128,5 +128,6 @@ void item_remark_set(const struct item *item, u64 remark);
 void item_print_named(const struct catalog *catalog, item_id item, struct jsonw *w);
 /* The item object of api.md (product_key, title, url, image, price …) without score and because; opens no brace: caller does. */
 void item_print(const struct item *item, str market, str locale, struct jsonw *w);
+void item_print_expect(const struct item *item);        /* it is printed soon: sends for what is kept of that */
 
 #endif

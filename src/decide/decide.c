@@ -663,6 +663,19 @@ static isize put_chosen(struct asker *q, struct picking *p, struct decided_item 
     return at - items;
 }
 
+/* What is printed of them and of the items that are reasons is sent for while there is still something else to do. */
+static void expect_printing(const struct asker *q, const struct decided_item *items, isize n)
+{
+    u32 *why = arena_room(q->a, u32, n * countof(items->because));
+    isize why_n = 0;
+    for (isize i = 0; i < n; i++) {
+        const struct item *item = catalog_item(q->world->catalog, items[i].item);
+        if (item) item_print_expect(item);
+        for (isize k = 0; k < items[i].because_n; k++) why[why_n++] = items[i].because[k];
+    }
+    catalog_expect(q->world->catalog, why, why_n);
+}
+
 static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter, bool hide_seen,
                         isize limit, struct decided_item **out)
 {
@@ -681,6 +694,7 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
     isize n = find_items(q, &p, most, items);
     n = put_chosen(q, &p, items, n, most);
     n = rows ? rows_arrange(q->world->catalog, strategy, items, n, limit, q->a) : put_pins(q, &p, items, n, limit);
+    expect_printing(q, items, n);
     for (isize i = 0; i < n; i++) say_why(q, &p, &items[i]);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
     *out = items;
