@@ -81,6 +81,7 @@ test('questions are answered the same with a server and without', async () => {
         ['segment', 'count', 'did(product_viewed)', '--at', '2020-01-01'],
         ['rule', 'check', 'did(order_completed, last 14 days)'], ['rule', 'check', 'did(ordr_completed)'],
         ['rule', 'explain', 'gender = "female"', '--person', 'user_id:ana'],
+        ['rule', 'explain', 'gender = "female"', '--person', 'p_1'], ['decide', '--person', 'p_1', '--placement', 'home_recs'],
         ['person', 'show', 'email:ana@shop.test'], ['person', 'export', 'user_id:ana'], ['consent', 'show', 'user_id:ana'],
         ['export', 'people'], ['export', 'definitions'], ['export', 'erasures'], ['flag', 'lint'], ['user', 'list'],
         ['log', 'cat', '--from', '3', '--count', '4'],

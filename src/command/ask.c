@@ -150,6 +150,7 @@ int command_decide(struct args *args)
     i64 at_ms;
     str who = option(args, "person", ""), placement = option(args, "placement", ""), at = option(args, "at", "");
     if (who.len == 0 || placement.len == 0) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (person_numbered(who)) return command_fail(USAGE, "decide asks as a shop would: --person takes an identifier, such as email:ana@shop.example");
     if (!time_option(args, &at_ms)) return USAGE;
     struct buf out = { .arena = args->a };
     struct jsonw w = { .out = &out };

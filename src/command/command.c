@@ -151,7 +151,7 @@ static void help_of(const struct command *command)
         (void)puts("\n--at TIME is one instant: RFC 3339 (2011-12-10T00:00:00Z) or epoch seconds or milliseconds. A bare date\n"
                    "is the instant at which that day begins in UTC. (Inside a rule a date is a whole day in the market's zone.)");
     if (among(S("person"), str_of(command->options), &none))
-        (void)puts("\n--person KIND:VALUE names somebody, as email:ana@shop.example; without KIND: it is a user id.");
+        (void)puts("\n--person KIND:VALUE names somebody, as email:ana@shop.example; without KIND: it is a user id, or p_12 of a list.");
     (void)printf("\nexample:\n  %s\n", command->example);
 }
 

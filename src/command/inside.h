@@ -79,7 +79,8 @@ str escaped(const struct args *args, str text);         /* for a path or a query
 bool control_open(struct folder *folder, struct api *api, struct http_server **out, struct diag *diag);
 void control_close(struct folder *folder, struct http_server *http);
 
-/* "email:ana@shop.example" as {"email": "ana@shop.example"}, within an object; a bare value is a user id. */
+bool person_numbered(str text);
+/* "email:ana@shop.example" as {"email": "ana@shop.example"}, within an object; p_12 is a person's number, any other bare value a user id. */
 void person_json(struct jsonw *w, str text);
 bool time_option(const struct args *args, i64 *at_ms);
 

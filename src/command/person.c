@@ -8,11 +8,22 @@
 
 enum { POLL_US = 100000 };
 
+/* "p_12", as lists of members name somebody. */
+bool person_numbered(str text)
+{
+    i64 n;
+    return str_starts(text, S("p_")) && str_to_i64(str_from(text, 2), &n);
+}
+
 /* "email:ana@shop.example" -> {"email": "ana@shop.example"}, in an object that is open. */
 void person_json(struct jsonw *w, str text)
 {
     struct str_cut cut = str_cut(text, ':');
     u8 kind = IDENTIFIER_USER_ID;
+    if (person_numbered(text)) {
+        jsonw_key_str(w, "person_id", text);
+        return;
+    }
     if (cut.found && identifier_kind_of(cut.head, &kind)) text = cut.tail;
     jsonw_key_str(w, identifier_name(kind), text);
 }
