@@ -1215,16 +1215,23 @@ static void apply_catalog(struct fold *fold, str bytes, i64 now_ms)
     (void)catalog_apply(fold->live.catalog, &change, now_ms);
 }
 
+/* What is being folded, for whoever survives us. */
+static void folding(const struct fold *fold, u64 ref)
+{
+    if (fold->marker) atomic_store_explicit(fold->marker, ref, memory_order_relaxed);
+}
+
 /* Events come from people in no order, and people lie all over the memory: what an event is folded into is called for some events ahead, step
  * by step, as each place is known only from the one before it. */
 enum { READ_AHEAD = 16 };
 
-static void read_ahead(struct fold *fold, const struct entry *entries, isize n, struct coming *out)
+static void read_ahead(struct fold *fold, const struct entry *entries, isize n, u64 first, struct coming *out)
 {
     arena_clear(&fold->ahead);
     for (isize i = 0; i < n; i++) {
         out[i] = (struct coming){ 0 };
         if (entries[i].kind != ENTRY_EVENT) continue;
+        folding(fold, first + (u64)i);                     /* it may be died of here, too */
         come(&out[i], entries[i].bytes, &fold->ahead);
         if (out[i].damaged) continue;
         if (out[i].e.key.len) seen_call_for(&fold->seen, out[i].key);
@@ -1235,6 +1242,7 @@ static void read_ahead(struct fold *fold, const struct entry *entries, isize n, 
         out[i].person = identity_find(fold->live.identity, out[i].e.identifiers[0]);
         people_call(fold->live.people, out[i].person);
     }
+    folding(fold, 0);
     for (isize i = 0; i < n; i++)
         if (out[i].person.v) people_call_for(fold->live.people, out[i].person);
 }
@@ -1245,7 +1253,7 @@ static void fold_entry(struct fold *fold, const struct entry *entry, const struc
     assert(ref == fold->ref + 1);
     fold->ref = ref;
     fold->now_ms = now_ms;
-    if (fold->marker) atomic_store_explicit(fold->marker, ref, memory_order_relaxed);
+    folding(fold, ref);
     switch ((enum entry_kind)entry->kind) {
     case ENTRY_EVENT: apply_coming(fold, coming, ref, now_ms); break;
     case ENTRY_TICK: break;                             /* below: any entry moves time */
@@ -1264,7 +1272,7 @@ static void fold_entry(struct fold *fold, const struct entry *entry, const struc
     }
     if (mark.used) arena_reset(&fold->scratch, mark);
     else arena_clear(&fold->scratch);                   /* keeps a block for the next */
-    if (fold->marker) atomic_store_explicit(fold->marker, 0, memory_order_relaxed);
+    folding(fold, 0);
 }
 
 void fold_apply(struct fold *fold, const struct record *record)
@@ -1273,7 +1281,7 @@ void fold_apply(struct fold *fold, const struct record *record)
     for (isize from = 0; from < record->entries_n; from += READ_AHEAD) {
         struct coming coming[READ_AHEAD];
         isize n = min_isize(READ_AHEAD, record->entries_n - from);
-        read_ahead(fold, record->entries + from, n, coming);
+        read_ahead(fold, record->entries + from, n, record->first + (u64)from, coming);
         for (isize i = 0; i < n; i++) fold_entry(fold, &record->entries[from + i], &coming[i], record->first + (u64)(from + i), record->at_ms);
     }
     fold->totals.records++;
