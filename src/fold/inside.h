@@ -41,7 +41,7 @@ struct cells {
 
 /* Event keys seen, each with the day it came: de-duplication for dedup_days. Keys for the store wait in `added`, whole. */
 enum { SEEN_PARTS = 1 << 13 };
-struct seen_part { u64 *at; u32 n, cap; };
+struct seen_part { u64 *at; u32 n, sorted, cap; };      /* sorted: so many of them, from the first; the rest came since */
 struct seen_day { i32 day; struct hash128 sum; };
 struct seen_key { struct hash128 key; i32 day; };
 struct seen {

@@ -7,14 +7,17 @@
  * there are 69 bits of it and the day in 8 bytes: 13 bits choose one of the parts, 56 stand in it. A new event is taken
  * for another of a hundred million with a chance below 2 in 10^13, and nobody who sends events can raise that.
  *
- * A part is an array of its own with open addressing, where a slot lies in the order of its bits, so that it may be of any
- * size: it grows by a fifth when it is seven eighths full, each at its own time, and nothing ever doubles at once. What is older than
- * dedup_days is passed over from the moment a day begins, and put away when its part grows or its turn comes: each day an eighth
+ * A part is an array without gaps: most of it in the order of its bits, which are as good as random, so that a key is near the place its bits
+ * say; behind that, in no order, what came since. When there is no room for one more the two are made one anew, with room for some, and
+ * without what is too old: each part at its own time, and nothing ever doubles at once. What is older than dedup_days is passed over from the moment a day
+ * begins, and put away when its part is made anew or its turn comes: each day an eighth
  * of the parts is gone through. Of the digest there is a sum a day, so that a day goes out whole.
  */
+#include <stdlib.h>
+
 #include "fold/inside.h"
 
-enum { PARTS_PER_DAY = SEEN_PARTS / 8, DAYS_TOLD = 255, PART_LEAST = 8, PART_BITS = 13 };
+enum { PARTS_PER_DAY = SEEN_PARTS / 8, DAYS_TOLD = 255, ROOM_LEAST = 16, ROOM_SHARE = 32, PART_BITS = 13 };
 static_assert(1 << PART_BITS == SEEN_PARTS, "the bits that choose a part");
 
 void seen_init(struct seen *seen)
@@ -64,36 +67,69 @@ static i32 day_of(const struct seen *seen, u64 slot)
     return seen->today - (today - told + DAYS_TOLD) % DAYS_TOLD;
 }
 
-static u32 place_of(u64 slot, u32 cap) { return (u32)((slot >> 32) * cap >> 32); }
+static u64 bits_of(u64 slot) { return slot >> 8; }
 
-static void slot_put(struct seen_part *part, u64 slot)
+static u32 place_of(u64 bits, u32 n) { return (u32)((bits >> 24) * n >> 32); }
+
+static int by_bits(const void *x, const void *y)
 {
-    u32 i = place_of(slot, part->cap);
-    while (part->at[i]) i = i + 1 == part->cap ? 0 : i + 1;
-    part->at[i] = slot;
-    part->n++;
-    assert(part->n < part->cap);
+    u64 a = bits_of(*(const u64 *)x), b = bits_of(*(const u64 *)y);
+    return (a > b) - (a < b);
 }
 
-/* Anew, with room for more, and without what is too old. */
+/* As day_of() for many. */
+static u32 live_ones(const struct seen *seen, u64 *at, u32 n)
+{
+    i32 today = (i32)(slot_of((struct hash128){ 0 }, seen->today) & 0xff);
+    i64 most = (i64)seen->today - seen->oldest;
+    u32 kept = 0;
+    for (u32 i = 0; i < n; i++) {
+        i32 age = today - (i32)(at[i] & 0xff);
+        at[kept] = at[i];
+        kept += (age < 0 ? age + DAYS_TOLD : age) <= most;
+    }
+    return kept;
+}
+
+/* Anew: in order, with room for more, and without what is too old. */
 static void part_renew(const struct seen *seen, struct seen_part *part)
 {
-    struct seen_part old = *part;
-    u32 live = 0;
-    for (u32 i = 0; i < old.cap; i++) live += old.at[i] && day_of(seen, old.at[i]) >= seen->oldest;
-    *part = (struct seen_part){ .cap = live + live / 5 + PART_LEAST };
-    part->at = mem_new((isize)part->cap * (isize)sizeof *part->at);
-    for (u32 i = 0; i < old.cap; i++)
-        if (old.at[i] && day_of(seen, old.at[i]) >= seen->oldest) slot_put(part, old.at[i]);
-    mem_free(old.at);
+    u64 *old = part->at, *late = old + part->sorted;
+    u32 late_n = live_ones(seen, late, part->n - part->sorted), old_n = live_ones(seen, old, part->sorted), live = old_n + late_n;
+    if (late_n) qsort(late, late_n, sizeof *late, by_bits);
+    *part = (struct seen_part){ .n = live, .sorted = live, .cap = live + live / ROOM_SHARE + ROOM_LEAST };
+    part->at = mem_grow(NULL, (isize)part->cap * (isize)sizeof *part->at);
+    for (u32 i = 0, j = 0, to = 0; to < live; to++)
+        part->at[to] = j == late_n || (i < old_n && bits_of(old[i]) < bits_of(late[j])) ? old[i++] : late[j++];
+    mem_free(old);
+}
+
+/* The first in order that is not below: from where it should be, by steps that double, then by halves. */
+static u32 sorted_find(const struct seen_part *part, u64 bits)
+{
+    u32 n = part->sorted, low = place_of(bits, n), high = low, step = 8;
+    if (n == 0) return 0;
+    if (bits_of(part->at[low]) < bits) {
+        for (; high < n && bits_of(part->at[high]) < bits; step *= 2) { low = high; high += step; }
+        if (high > n) high = n;
+    } else {
+        for (; low > 0 && bits_of(part->at[low]) >= bits; step *= 2) { high = low; low = low > step ? low - step : 0; }
+    }
+    while (low < high) {
+        u32 mid = low + (high - low) / 2;
+        if (bits_of(part->at[mid]) < bits) low = mid + 1;
+        else high = mid;
+    }
+    return low;
 }
 
 /* The slot of the key, of whatever day; null when it has none. */
 static u64 *part_find(const struct seen_part *part, u64 slot)
 {
-    if (part->cap == 0) return NULL;
-    for (u32 i = place_of(slot, part->cap); part->at[i]; i = i + 1 == part->cap ? 0 : i + 1)
-        if ((part->at[i] ^ slot) >> 8 == 0) return &part->at[i];
+    u32 i = sorted_find(part, bits_of(slot));
+    if (i < part->sorted && bits_of(part->at[i]) == bits_of(slot)) return &part->at[i];
+    for (i = part->sorted; i < part->n; i++)
+        if (bits_of(part->at[i]) == bits_of(slot)) return &part->at[i];
     return NULL;
 }
 
@@ -103,8 +139,8 @@ static bool key_put(struct seen *seen, struct hash128 key, i32 day)
     u64 slot = slot_of(key, day), *known = part_find(part, slot);
     if (known && day_of(seen, *known) >= seen->oldest) return false;
     if (known) { *known = slot; return true; }
-    if (part->n + 1 >= part->cap - part->cap / 8) part_renew(seen, part);       /* one is empty at least: a search ends there */
-    slot_put(part, slot);
+    if (part->n == part->cap) part_renew(seen, part);
+    part->at[part->n++] = slot;
     return true;
 }
 
@@ -112,7 +148,7 @@ isize seen_count(const struct seen *seen)
 {
     isize n = 0;
     for (isize i = 0; i < SEEN_PARTS; i++)
-        for (u32 k = 0; k < seen->parts[i].cap; k++) n += seen->parts[i].at[k] && day_of(seen, seen->parts[i].at[k]) >= seen->oldest;
+        for (u32 k = 0; k < seen->parts[i].n; k++) n += day_of(seen, seen->parts[i].at[k]) >= seen->oldest;
     return n;
 }
 
@@ -155,7 +191,7 @@ void seen_day(struct fold *fold, i64 now_ms)
 void seen_call_for(const struct seen *seen, struct hash128 key)
 {
     const struct seen_part *part = &seen->parts[key.hi >> (64 - PART_BITS)];
-    if (part->cap) __builtin_prefetch(&part->at[place_of(slot_of(key, 0), part->cap)]);
+    if (part->cap) __builtin_prefetch(&part->at[place_of(bits_of(slot_of(key, 0)), part->sorted)]);
 }
 
 bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms)
