@@ -44,7 +44,7 @@ struct api *api_new(const struct api_options *options)
     api->jobs = jobs_new();
     api->sessions = sessions_new();
     api->admin = admin_new(api);
-    api->flags = flag_service_new(api);
+    (void)flag_service_new(api);
     return api;
 }
 

@@ -248,6 +248,7 @@ struct flag_service *flag_service_new(struct api *api)
     struct flag_service *s = mem_new(sizeof *s);
     s->api = api;
     for (isize i = 0; i < LOOPS_MAX; i++) s->seats[i].service = s;
+    api->flags = s;                                     /* the thread asks for it, and may be there before we have answered */
     pthread_create(&s->thread, NULL, watch, s);
     return s;
 }
