@@ -39,7 +39,22 @@ struct factors { isize d; f64 alpha; f32 *items, *gram; };
 struct facets { isize n; u64 *hash; u32 *from, *items; };
 
 enum { PLACE_FAR = 255 };
-struct session { u32 from; f32 weight; };
+/* A weight of 0 to 1 to a thousandth, however small it is: the upper bits of its float, rounded, but those that no such number has. So it
+ * stands beside each posting, and no session is looked at that is not read. */
+enum { WEIGHT_BITS_OFF = 14 };
+static inline u16 weight_packed(f32 weight)
+{
+    u32 bits;
+    memcpy(&bits, &weight, sizeof bits);
+    return (u16)((bits + (1U << (WEIGHT_BITS_OFF - 1))) >> WEIGHT_BITS_OFF);
+}
+static inline f32 weight_unpacked(u16 packed)
+{
+    u32 bits = (u32)packed << WEIGHT_BITS_OFF;
+    f32 weight;
+    memcpy(&weight, &bits, sizeof weight);
+    return weight;
+}
 
 /* Sessions are numbered anew, newest first, so that an ascending posting list is newest first. */
 struct model {
@@ -50,10 +65,10 @@ struct model {
     _Atomic(const struct model *) fresh;        /* sessions since (fresh.c): what session kNN asks of it, no more; null: none */
     u32 *session_from;              /* sessions + 1: where a session's items start */
     u32 *session_items;             /* distinct, in the order of their last appearance */
-    struct session *sessions;       /* the same, and what age and length leave of it: where it is asked, both are read at once */
     u32 *posting_from;              /* items + 1 */
     u32 *postings;                  /* sessions that hold the item, newest first, capped */
     u8 *posting_place;              /* where in that session it stands; PLACE_FAR: there or further on */
+    u16 *posting_weight;            /* what age and length leave of that session: weight_packed */
     f32 *idf;
     f32 *again;                     /* by item: how often it is looked at twice running, 1 for as often as any; null: nothing ever is */
     struct table tables[TABLES];
@@ -102,6 +117,7 @@ struct build {
     u32 *full_from, *full;          /* item -> all its sessions, newest first */
     struct counts counts;           /* of everybody */
     f64 *fresh;                     /* by session: what age leaves of it, baskets counting double */
+    u16 *weight;                    /* by session: what age and length leave of it for those like it, packed */
 };
 static inline bool told_to_stop(const struct build *b) { return b->m->options.stop && atomic_load(b->m->options.stop); }
 static inline bool builds(const struct build *b, enum recommender r)

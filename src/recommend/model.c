@@ -107,7 +107,7 @@ static void build_sessions(struct build *b, i64 now_ms)
     u32 *seen_in = arena_new(&b->scratch, u32, (isize)m->items + 1);
     u32 *kept = arena_new(&b->scratch, u32, b->n + 1);
     m->session_from = arena_new(&m->arena, u32, b->sessions + 1);
-    m->sessions = arena_new(&m->arena, struct session, b->sessions + 1);
+    b->weight = arena_new(&b->scratch, u16, b->sessions + 1);
     b->fresh = arena_new(&b->scratch, f64, b->sessions + 1);
     isize used = 0;
     for (isize s = 0; s < b->sessions; s++) {
@@ -116,8 +116,7 @@ static void build_sessions(struct build *b, i64 now_ms)
         i64 age_ms = now_ms - span.last_ms;
         used += n;
         m->session_from[s + 1] = (u32)used;
-        m->sessions[s].weight = (f32)(faded(age_ms, m->options.session_decay_days) / pow((f64)n, m->options.session_length));
-        m->sessions[s + 1].from = (u32)used;
+        b->weight[s] = weight_packed((f32)(faded(age_ms, m->options.session_decay_days) / pow((f64)n, m->options.session_length)));
         b->fresh[s] = faded(age_ms, m->options.cooc_decay_days) * (span.basket ? basket_weight : 1);
     }
     m->session_items = arena_new(&m->arena, u32, used + 1);
@@ -152,10 +151,12 @@ static void build_postings(struct build *b)
     }
     m->postings = arena_new(&m->arena, u32, (isize)m->posting_from[items] + 1);
     m->posting_place = arena_new(&m->arena, u8, (isize)m->posting_from[items] + 1);
+    m->posting_weight = arena_new(&m->arena, u16, (isize)m->posting_from[items] + 1);
     for (isize i = 0; i < items; i++) {
         size_t n = m->posting_from[i + 1] - m->posting_from[i];
         memcpy(m->postings + m->posting_from[i], b->full + b->full_from[i], n * sizeof *m->postings);
         memcpy(m->posting_place + m->posting_from[i], place + b->full_from[i], n);
+        for (u32 k = m->posting_from[i]; k < m->posting_from[i + 1]; k++) m->posting_weight[k] = b->weight[m->postings[k]];
     }
 }
 

@@ -156,14 +156,14 @@ static void like_sessions_are_those_of_the_definition(void **state)
         for (u32 s = 0; s < SESSIONS && like_n < met; s++) {
             struct like l = { s, 0, -1, -1 };
             for (isize p = 0; p < n; p++) {
-                bool named = false;
-                for (u32 at = m->posting_from[items[p]]; at < m->posting_from[items[p] + 1]; at++) named |= m->postings[at] == s;
-                if (!named) continue;
-                l.similarity += m->position_weight[p];
+                f32 left = -1;
+                for (u32 at = m->posting_from[items[p]]; at < m->posting_from[items[p] + 1]; at++)
+                    if (m->postings[at] == s) left = weight_unpacked(m->posting_weight[at]);
+                if (left < 0) continue;
+                l.similarity += m->position_weight[p] * left;
                 if (l.ago < 0) { l.ago = p; l.anchor = held_at(m, s, items[p]); }
             }
             if (l.ago < 0) continue;
-            l.similarity *= m->sessions[s].weight;
             like[like_n++] = l;
         }
         qsort(like, (size_t)like_n, sizeof *like, likest_first);
@@ -193,11 +193,20 @@ static void like_sessions_are_those_of_the_definition(void **state)
     arena_fini(&a);
 }
 
+static void a_weight_is_kept_to_a_thousandth(void **state)
+{
+    (void)state;
+    for (f64 w = 1; w > 1e-30; w *= .97) assert_true(fabs((f64)weight_unpacked(weight_packed((f32)w)) - w) <= w / 1000);
+    assert_true(weight_unpacked(weight_packed(1)) >= 1 && weight_unpacked(weight_packed(1)) <= 1);
+    assert_true(weight_unpacked(weight_packed(0)) <= 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_those_of_a_plain_array),
         cmocka_unit_test(heights_come_highest_first),
+        cmocka_unit_test(a_weight_is_kept_to_a_thousandth),
         cmocka_unit_test(like_sessions_are_those_of_the_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

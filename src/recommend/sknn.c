@@ -122,9 +122,8 @@ static isize likest(struct neighbour *met, isize n, isize wanted, arena *a)
 
 static struct stretch stretch_of(const struct model *m, const struct neighbour *near, const u32 *items)
 {
-    const struct session *s = &m->sessions[near->session];
-    const u32 *held = m->session_items + s->from;
-    isize held_n = (isize)(s[1].from - s->from), at = near->anchor;
+    const u32 *bounds = &m->session_from[near->session], *held = m->session_items + bounds[0];
+    isize held_n = (isize)(bounds[1] - bounds[0]), at = near->anchor;
     if (at == PLACE_FAR)                                /* a posting names only sessions that hold its item */
         while (held[at] != items[near->ago]) at++;
     isize from = max_isize(0, at - DISTANCE_MAX), to = min_isize(held_n, at + DISTANCE_MAX + 1);
@@ -144,6 +143,8 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         lists.at[p].end = m->postings + end;
         longest += end - from;
         __builtin_prefetch(m->posting_place + from);
+        __builtin_prefetch(m->posting_weight + from);
+        __builtin_prefetch(m->posting_weight + from + LINE_POSTINGS);
         for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++) __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
     }
     isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0, slots = 64;
@@ -155,25 +156,26 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         for (isize p = 0; p < lists.n; p++) {
             const u32 *next = lists.at[p].next, *end = lists.at[p].end;
             const u8 *place = m->posting_place + (next - m->postings);
+            const u16 *left = m->posting_weight + (next - m->postings);
             f32 weight = m->position_weight[p];
-            for (; next < end && *next < until; next++, place++) {
+            for (; next < end && *next < until; next++, place++, left++) {
                 u32 session = *next, i = item_hash(session) & mask, at;
                 while ((at = slot[i]) && met[at - 1].session != session) i = (i + 1) & mask;
-                if (at) { met[at - 1].similarity += weight; continue; }
-                __builtin_prefetch(&m->sessions[session]);
-                met[met_n++] = (struct neighbour){ session, weight, *place, (u8)p };
+                f32 alike = weight * weight_unpacked(*left);
+                if (at) { met[at - 1].similarity += alike; continue; }
+                met[met_n++] = (struct neighbour){ session, alike, *place, (u8)p };
                 slot[i] = (u32)met_n;
             }
             lists.at[p].next = next;
         }
     }
     assert(met_n <= most);
-    for (isize i = 0; i < met_n; i++) met[i].similarity *= m->sessions[met[i].session].weight;
     met_n = likest(met, met_n, wanted, a);
+    for (isize i = 0; i < met_n; i++) __builtin_prefetch(&m->session_from[met[i].session]);
     for (isize i = 0; i < met_n; i++) {
-        const struct session *s = &m->sessions[met[i].session];
-        __builtin_prefetch(m->session_items + s->from);
-        __builtin_prefetch(m->session_items + min_isize(s[1].from, s->from + 2 * DISTANCE_MAX) - 1);
+        const u32 *from = &m->session_from[met[i].session];
+        __builtin_prefetch(m->session_items + from[0]);
+        __builtin_prefetch(m->session_items + min_isize(from[1], from[0] + 2 * DISTANCE_MAX) - 1);
     }
     struct neighbours out = { .of = m, .at = arena_room(a, struct stretch, met_n), .n = met_n };
     for (isize i = 0; i < met_n; i++) {
