@@ -6,6 +6,7 @@
  * SLIST what its residues leave. */
 #include "recommend/inside.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -283,6 +284,38 @@ static void threads_change_nothing(void **state)
     model_free(four);
 }
 
+/* Products of threads that ask the library at once, beside the same product of one: it must not give two of them one working buffer. */
+enum { SIDE = 16, PRODUCTS = 200000 };
+struct products { const f32 *symmetric, *by, *expected; atomic_int wrong; };
+
+static void multiply(void *ctx, isize from, isize to)
+{
+    struct products *p = ctx;
+    _Alignas(64) f32 out[SIDE * SIDE];
+    for (isize i = from; i < to; i++) {
+        cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, SIDE, SIDE, 1, p->symmetric, SIDE, p->by, SIDE, 0, out, SIDE);
+        if (memcmp(out, p->expected, sizeof out) != 0) atomic_fetch_add(&p->wrong, 1);
+    }
+}
+
+static void each_thread_has_a_buffer_of_its_own(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seed(13);
+    arena a = { 0 };
+    f32 *symmetric = dense_new(&a, SIDE * SIDE), *by = dense_new(&a, SIDE * SIDE), *expected = dense_new(&a, SIDE * SIDE);
+    for (isize i = 0; i < SIDE * SIDE; i++) {
+        symmetric[i] = (f32)rng_unit(&rng);
+        by[i] = (f32)rng_unit(&rng);
+    }
+    algebra_start();
+    cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, SIDE, SIDE, 1, symmetric, SIDE, by, SIDE, 0, expected, SIDE);
+    struct products p = { symmetric, by, expected, 0 };
+    share(PRODUCTS, 4, multiply, &p);
+    assert_int_equal(atomic_load(&p.wrong), 0);
+    arena_fini(&a);
+}
+
 static void the_same_data_gives_the_same_model(void **state)
 {
     (void)state;
@@ -310,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_taste_solves_its_equations),
         cmocka_unit_test(the_spectral_filter_is_the_projection_on_the_first_singular_vectors),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(each_thread_has_a_buffer_of_its_own),
         cmocka_unit_test(the_same_data_gives_the_same_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
