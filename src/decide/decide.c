@@ -42,19 +42,23 @@ struct asker {
     str store, country;             /* where the person is */
 };
 
-/* The strongest identifier that may open a profile and leads to one; and the strongest of all, to bucket strangers by. */
+/* The strongest identifier that may open a profile and leads to one, with the node it leads to; and the strongest of all, to bucket strangers by. */
 static const struct identifier *best_identifier(const struct decide_request *r, const struct identity *identity,
-                                                const struct identifier **any)
+                                                const struct identifier **any, u32 *node)
 {
     const struct identifier *best = NULL, *opening = NULL;
     *any = NULL;
+    *node = 0;
     for (isize i = 0; i < r->identifiers_n; i++) {
         const struct identifier *v = &r->identifiers[i];
         if (!*any || identifier_strength(v->kind) > identifier_strength((*any)->kind)) *any = v;
         if (!identifier_may_speak(*v)) continue;
         if (!opening || identifier_strength(v->kind) > identifier_strength(opening->kind)) opening = v;
-        if (!identity_find(identity, *v).v) continue;
-        if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
+        if (best && identifier_strength(v->kind) <= identifier_strength(best->kind)) continue;
+        u32 found = identity_node(identity, *v);
+        if (!identity_person(identity, found).v) continue;
+        best = v;
+        *node = found;
     }
     if (opening) *any = opening;
     return best;
@@ -100,11 +104,11 @@ static void ask_who(struct asker *q)
 {
     const struct decide_request *r = q->request;
     const struct identifier *any;
-    const struct identifier *best = best_identifier(r, q->world->identity, &any);
     const struct profile *p = NULL;
-    u32 node = best ? identity_node(q->world->identity, *best) : 0;
+    u32 node;
+    const struct identifier *best = best_identifier(r, q->world->identity, &any, &node);
     if (best) {
-        q->person = identity_find(q->world->identity, *best);
+        q->person = identity_person(q->world->identity, node);
         p = people_read(q->world->people, q->person, PEOPLE_HISTORY, q->a);
     }
     q->found = p;
