@@ -59,8 +59,11 @@ test('shoppers who click what is bought together make its weight rise, by bounde
     const was = await weights('row_clicked');
     assert.deepEqual([was.weights, was.learns, was.learnt, was.in_force.cooc], ['defaults', true, undefined, 0.25]);
     await shoppers('row_clicked', 'a', (item, seen) => random.unit() < (item.product_key === partner(Number(seen.slice(2))) ? 0.9 : 0.01));
-    await eventually('the weight has risen by some steps', async () => (await weights('row_clicked')).in_force.cooc > 0.4, 20_000);
-    const now = await weights('row_clicked');
+    const now = await eventually('the weight has risen by some steps', async () => {
+        const row = await weights('row_clicked');
+        assert.ok(row.in_force.cooc > 0.4, JSON.stringify(row));
+        return row;
+    }, 20_000);
     assert.equal(now.weights, 'learnt');
     assert.ok(now.learnt.version >= 2, 'no step is a leap');
     assert.ok(now.learnt.impressions >= 2000 && now.learnt.clicks >= 50 && now.learnt.from <= now.learnt.to);
