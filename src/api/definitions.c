@@ -333,30 +333,11 @@ void definition_diff(struct call *call) { ask_fold(call, print_diff); }
 
 /* ---- beside files: what stands, and what they say -------------------------------------------- */
 
-/* Kind and key first, then the rest, as a file has it. */
-static const struct json *as_file(arena *a, str kind, str key, const struct json *doc)
-{
-    struct buf out = { .arena = a };
-    struct jsonw w = { .out = &out };
-    const struct json *parsed = NULL;
-    jsonw_begin(&w, '{');
-    jsonw_key_str(&w, "kind", kind);
-    jsonw_key_str(&w, "key", key);
-    json_each(field, doc) {
-        if (str_eq(field->key, S("kind")) || str_eq(field->key, S("key"))) continue;
-        jsonw_key(&w, field->key);
-        jsonw_value(&w, field);
-    }
-    jsonw_end(&w, '}');
-    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
-    return parsed;
-}
-
 static const struct json *standing(arena *a, const struct definition *def)
 {
     const struct json *doc = NULL;
     if (!def || definition_published(def).len == 0 || json_parse(a, definition_published(def), &doc, NULL)) return NULL;
-    return as_file(a, def->kind, def->key, doc);
+    return definition_as_file(a, def->kind, def->key, doc);
 }
 
 /* What the file would publish: secrets that it keeps stand in it. */
@@ -365,7 +346,7 @@ static const struct json *meant(arena *a, str kind, str key, const struct json *
     struct buf out = { .arena = a };
     struct jsonw w = { .out = &out };
     const struct json *parsed = NULL;
-    definition_print_kept(as_file(a, kind, key, doc), before, &w);
+    definition_print_kept(definition_as_file(a, kind, key, doc), before, &w);
     err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
     return parsed;
 }

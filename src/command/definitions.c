@@ -170,26 +170,6 @@ static bool write_file(arena *a, str path, str text)
     return ok;
 }
 
-/* Kind and key first, then the rest. */
-static str as_file(arena *a, str kind, str key, const struct json *doc)
-{
-    struct buf out = { .arena = a }, text = { .arena = a };
-    struct jsonw w = { .out = &out };
-    const struct json *parsed = NULL;
-    jsonw_begin(&w, '{');
-    jsonw_key_str(&w, "kind", kind);
-    jsonw_key_str(&w, "key", key);
-    json_each(field, doc) {
-        if (str_eq(field->key, S("kind")) || str_eq(field->key, S("key"))) continue;
-        jsonw_key(&w, field->key);
-        jsonw_value(&w, field);
-    }
-    jsonw_end(&w, '}');
-    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
-    json_pretty(parsed, &text);
-    return buf_str(&text);
-}
-
 static int write_all(struct args *args, const struct json *list, struct documents *files)
 {
     isize count = 0;
@@ -199,7 +179,9 @@ static int write_all(struct args *args, const struct json *list, struct document
         struct document *file = find(files, kind, key);
         str path = file ? file->path : arena_printf(args->a, "%.*s/%.*s.%.*s.json", STR_FMT(args->words[0]), STR_FMT(kind), STR_FMT(key));
         if (file) file->done = true;
-        if (!write_file(args->a, path, as_file(args->a, kind, key, json_get(one, S("document")))))
+        struct buf text = { .arena = args->a };
+        json_pretty(definition_as_file(args->a, kind, key, json_get(one, S("document"))), &text);
+        if (!write_file(args->a, path, buf_str(&text)))
             return command_fail(FAILED, "%.*s cannot be written: %s", STR_FMT(path), strerror(errno));
         count++;
     }

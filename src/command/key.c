@@ -7,6 +7,22 @@
 
 #include "command/inside.h"
 
+struct deed { const char *word; isize words; bool (*run)(struct server *server); };
+
+/* The one that the first word names; the first of them makes a folder where there is none. */
+static int do_one(struct args *args, const struct deed *deeds, isize n)
+{
+    struct server server;
+    for (isize i = 0; i < n; i++) {
+        if (args->words_n != deeds[i].words || !str_eq(args->words[0], str_of(deeds[i].word))) continue;
+        if (!server_reach(args, &server, i == 0 ? REACH_MAKES : 0)) return FAILED;
+        bool done = deeds[i].run(&server);
+        server_leave(&server);
+        return done ? DONE : FAILED;
+    }
+    return command_fail(USAGE, "usage: opmaat %s", args->usage);
+}
+
 /* ---- keys ---------------------------------------------------------------------------------------- */
 
 /* "analytics=contract,personalisation=consent" -> a source's document. */
@@ -94,20 +110,12 @@ static bool key_revoke(struct server *server)
 
 int command_key(struct args *args)
 {
-    static const struct { const char *word; isize words; bool (*run)(struct server *server); } deeds[] = {
+    static const struct deed deeds[] = {
         { "create", 1, key_create }, { "list", 1, key_list }, { "revoke", 2, key_revoke },
     };
-    struct server server;
     str kind = option(args, "kind", "write");
     if (!str_eq(kind, S("write")) && !str_eq(kind, S("secret"))) return command_fail(USAGE, "--kind is write or secret");
-    for (isize i = 0; i < countof(deeds); i++) {
-        if (args->words_n != deeds[i].words || !str_eq(args->words[0], str_of(deeds[i].word))) continue;
-        if (!server_reach(args, &server, i == 0 ? REACH_MAKES : 0)) return FAILED;
-        bool done = deeds[i].run(&server);
-        server_leave(&server);
-        return done ? DONE : FAILED;
-    }
-    return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    return do_one(args, deeds, countof(deeds));
 }
 
 /* ---- accounts ------------------------------------------------------------------------------------ */
@@ -182,16 +190,8 @@ static bool user_list(struct server *server)
 
 int command_user(struct args *args)
 {
-    static const struct { const char *word; isize words; bool (*run)(struct server *server); } deeds[] = {
+    static const struct deed deeds[] = {
         { "add", 2, user_add }, { "list", 1, user_list }, { "role", 3, user_role }, { "passwd", 2, user_passwd }, { "remove", 2, user_remove },
     };
-    struct server server;
-    for (isize i = 0; i < countof(deeds); i++) {
-        if (args->words_n != deeds[i].words || !str_eq(args->words[0], str_of(deeds[i].word))) continue;
-        if (!server_reach(args, &server, i == 0 ? REACH_MAKES : 0)) return FAILED;
-        bool done = deeds[i].run(&server);
-        server_leave(&server);
-        return done ? DONE : FAILED;
-    }
-    return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    return do_one(args, deeds, countof(deeds));
 }

@@ -75,6 +75,7 @@ const struct definition *definition_by_id(const struct definitions *d, u32 id);
 bool definition_is_hidden(str kind, str key);
 bool definition_is_secret(str field);
 void definition_print(const struct json *document, struct jsonw *w);                                            /* an object, without secrets */
+const struct json *definition_as_file(arena *a, str kind, str key, const struct json *document);                  /* kind and key first, then the rest */
 void definition_print_kept(const struct json *document, const struct json *before, struct jsonw *w);            /* with the secrets of before */
 /* What changes from one document to another (null: none), as lines of them without secrets, at most 3,000 of each. op: ' ' both have it, '-', '+'. */
 struct diff_line { char op; str text; };

@@ -55,6 +55,24 @@ void definition_print_kept(const struct json *document, const struct json *befor
     jsonw_end(w, '}');
 }
 
+const struct json *definition_as_file(arena *a, str kind, str key, const struct json *document)
+{
+    struct buf out = { .arena = a };
+    struct jsonw w = { .out = &out };
+    const struct json *parsed = NULL;
+    jsonw_begin(&w, '{');
+    jsonw_key_str(&w, "kind", kind);
+    jsonw_key_str(&w, "key", key);
+    json_each(field, document) {
+        if (str_eq(field->key, S("kind")) || str_eq(field->key, S("key"))) continue;
+        jsonw_key(&w, field->key);
+        jsonw_value(&w, field);
+    }
+    jsonw_end(&w, '}');
+    err_ignore(json_parse(a, buf_str(&out), &parsed, NULL), "what was just printed parses");
+    return parsed;
+}
+
 /* ---- differences ------------------------------------------------------------------------------ */
 
 static isize lines_of(arena *a, const struct json *document, str **out)

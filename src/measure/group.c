@@ -98,6 +98,20 @@ static void convolve(const struct mesh *from, struct mesh *to, f64 sd)
     }
 }
 
+/* Whoever stayed within the bound at look k, where the path came to since the look before; nothing is known before the first. */
+static struct mesh go_on(const struct stats_looks *looks, isize k, const struct mesh *before, f64 bound, f64 sd, arena *a)
+{
+    const f64 *t = looks->information;
+    f64 high = fmin(bound, reach * sqrt(t[k])), low = looks->one_sided ? -reach * sqrt(t[k]) : -high;
+    struct mesh next = mesh_new(a, low, high, fmin(sd, sqrt(t[k + 1] - t[k])));
+    if (k) {
+        convolve(before, &next, sd);
+    } else {
+        for (isize i = 0; i < next.n; i++) next.mass[i] *= normal_pdf(next.at[i] / sd) / sd;
+    }
+    return next;
+}
+
 void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds)
 {
     arena a = { 0 };
@@ -115,14 +129,7 @@ void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds)
         }
         bounds[k] = bound / sqrt(t[k]);
         if (k + 1 == looks->n) break;
-        f64 high = fmin(bound, reach * sqrt(t[k])), low = looks->one_sided ? -reach * sqrt(t[k]) : -high;
-        struct mesh next = mesh_new(&a, low, high, fmin(sd, sqrt(t[k + 1] - t[k])));
-        if (k) {
-            convolve(&m, &next, sd);
-        } else {
-            for (isize i = 0; i < next.n; i++) next.mass[i] *= normal_pdf(next.at[i] / sd) / sd;
-        }
-        m = next;
+        m = go_on(looks, k, &m, bound, sd, &a);
     }
     arena_fini(&a);
 }
@@ -145,14 +152,7 @@ f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 dr
         power += leaves;
         at += leaves * t[k];
         if (k + 1 == looks->n) break;
-        f64 high = fmin(bound, reach * sqrt(t[k])), low = looks->one_sided ? -reach * sqrt(t[k]) : -high;
-        struct mesh next = mesh_new(&a, low, high, fmin(sd, sqrt(t[k + 1] - t[k])));
-        if (k) {
-            convolve(&m, &next, sd);
-        } else {
-            for (isize i = 0; i < next.n; i++) next.mass[i] *= normal_pdf(next.at[i] / sd) / sd;
-        }
-        m = next;
+        m = go_on(looks, k, &m, bound, sd, &a);
     }
     *expected = at + (1 - power) * t[looks->n - 1];
     arena_fini(&a);
