@@ -436,10 +436,12 @@ test("privacy: somebody is found, a copy of them downloaded, and their erasure c
     const [, name] = (await form.locator("label").textContent()).match(/^Type (.*) to confirm$/);
     await page.keyboard.type(name);
     /* the server is away after the first answer: that is said, and is not the end of the erasure */
-    let answers = 0;
-    await page.route("**/v1/regulations/e_900", (route) => (answers++ ? route.abort() : route.continue()));
+    let answers = 0, shown;
+    const bar = new Promise((done) => (shown = done));
+    await page.route("**/v1/regulations/e_900", async (route) => (answers++ ? (await bar, route.abort()) : route.continue()));
     await page.keyboard.press("Enter");
     await page.waitForSelector("role=progressbar");
+    shown();
     await page.waitForSelector("text=This could not be fetched");
     assert.equal(await page.locator("text=They are out of the log too.").count(), 0);
     await page.unroute("**/v1/regulations/e_900");
