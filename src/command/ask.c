@@ -91,15 +91,10 @@ static int explain(struct server *server)
 {
     struct args *args = server->args;
     struct answer answer;
-    struct buf out = { .arena = args->a };
-    struct jsonw w = { .out = &out };
-    str who = option(args, "person", ""), at = option(args, "at", "");
+    str who = option(args, "person", ""), at = option(args, "at", ""), id;
     if (who.len == 0) return command_fail(USAGE, "explain needs --person KIND:VALUE");
-    jsonw_begin(&w, '{');
-    person_json(&w, who);
-    jsonw_end(&w, '}');
-    if (!server_post(server, S("/v1/people/lookup"), buf_str(&out), &answer)) return FAILED;
-    str path = arena_printf(args->a, "/v1/people/%.*s/explain?rule=%.*s%s%.*s", STR_FMT(json_get_str(answer.json, "person_id")),
+    if (!person_look_up(server, who, &id)) return FAILED;
+    str path = arena_printf(args->a, "/v1/people/%.*s/explain?rule=%.*s%s%.*s", STR_FMT(id),
                             STR_FMT(escaped(args, args->words[1])), at.len ? "&at=" : "", STR_FMT(escaped(args, at)));
     if (!server_get(server, path, &answer)) return FAILED;
     if (flag(args, "json")) (void)printf("%.*s\n", STR_FMT(answer.body));

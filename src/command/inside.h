@@ -82,6 +82,7 @@ void control_close(struct folder *folder, struct http_server *http);
 bool person_numbered(str text);
 /* "email:ana@shop.example" as {"email": "ana@shop.example"}, within an object; p_12 is a person's number, any other bare value a user id. */
 void person_json(struct jsonw *w, str text);
+MUST_USE bool person_look_up(struct server *server, str who, str *id);        /* "p_12" of "email:ana@example.com"; said when there is nobody */
 bool time_option(const struct args *args, i64 *at_ms);
 
 #define COMMAND(name, run, usage, text, options, example) int run(struct args *args);

@@ -83,19 +83,28 @@ static bool export(struct server *server)
     return whole && fflush(stdout) == 0 ? true : command_fail(false, "the output could not be written");
 }
 
+bool person_look_up(struct server *server, str who, str *id)
+{
+    struct answer answer;
+    struct buf out = { .arena = server->args->a };
+    struct jsonw w = { .out = &out };
+    jsonw_begin(&w, '{');
+    person_json(&w, who);
+    jsonw_end(&w, '}');
+    if (!server_post(server, S("/v1/people/lookup"), buf_str(&out), &answer)) return false;
+    *id = json_get_str(answer.json, "person_id");
+    return true;
+}
+
 /* ---- consent ------------------------------------------------------------------------------------- */
 
 static bool consent_show(struct server *server)
 {
     struct args *args = server->args;
     struct answer answer;
-    struct buf out = { .arena = args->a };
-    struct jsonw w = { .out = &out };
-    jsonw_begin(&w, '{');
-    person_json(&w, args->words[1]);
-    jsonw_end(&w, '}');
-    if (!server_post(server, S("/v1/people/lookup"), buf_str(&out), &answer)) return false;
-    if (!server_get(server, arena_printf(args->a, "/v1/people/%.*s", STR_FMT(json_get_str(answer.json, "person_id"))), &answer)) return false;
+    str id;
+    if (!person_look_up(server, args->words[1], &id)) return false;
+    if (!server_get(server, arena_printf(args->a, "/v1/people/%.*s", STR_FMT(id)), &answer)) return false;
     const struct json *list = json_get(answer.json, S("consent"));
     if (flag(args, "json")) return printf("%.*s\n", STR_FMT(json_print(args->a, list))) > 0;
     json_each(one, list)
