@@ -29,7 +29,7 @@ int PRINTF_LIKE(2, 3) command_fail(int code, const char *format, ...);
 str read_file(arena *a, const char *path, bool *found);
 
 /* A data folder, locked against a second process. */
-struct folder { str path; int lock_fd, control_fd; struct fold *fold; struct fold_options options; arena *a; };
+struct folder { str path; int lock_fd; struct fold *fold; struct fold_options options; arena *a; };
 /* Makes the folder when it is not there. Says why and returns false when it cannot be had. */
 bool folder_open(struct args *args, struct folder *out);
 /* Whether --data names a folder that is there; and an empty one in memory, for what needs no data. */
@@ -75,9 +75,10 @@ bool server_said(const struct answer *answer);          /* says the problem, if 
 /* Draft and publish; says what is wrong with it. */
 bool server_publish(struct server *server, str kind, str key, str document);
 str escaped(const struct args *args, str text);         /* for a path or a query */
-/* Where a running server listens for commands. */
-bool control_open(struct folder *folder, struct api *api, struct http_server **out, struct diag *diag);
-void control_close(struct folder *folder, struct http_server *http);
+/* DIR/control, where a running server listens for commands: made before its first worker, given to each, removed after the last. */
+MUST_USE enum err control_open(arena *a, str path, int *fd, struct diag *diag);
+void control_remove(arena *a, str path);
+bool control_serve(struct config *config, int fd, struct api *api, struct http_server **out, struct diag *diag);
 
 bool person_numbered(str text);
 /* "email:ana@shop.example" as {"email": "ana@shop.example"}, within an object; p_12 is a person's number, any other bare value a user id. */

@@ -2,10 +2,10 @@
  *
  * serve.c - the server as two processes: one holds the socket, one works.
  *
- * The parent opens the listening socket and does nothing but start a worker behind it, again whenever one ends
- * that was not told to. While none runs, connections wait in the socket's queue: neither a kill -9 nor an
- * upgrade refuses one. It also holds DATA/serving, which tells commands to ask the server and not to take the folder. SIGHUP ends the worker in good order and starts the next from the file on disk, which
- * may be a newer program; SIGTERM ends both.
+ * The parent opens the listening sockets, the port and DATA/control for commands, and does nothing but start a worker behind them, again
+ * whenever one ends that was not told to. While none runs, connections wait in the sockets' queues: neither a kill -9 nor an
+ * upgrade refuses one. It also holds DATA/serving, which tells commands to ask the server and not to take the folder. SIGHUP ends the
+ * worker in good order and starts the next from the file on disk, which may be a newer program; SIGTERM ends both.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 
 enum { DRAIN_MS = 5000, CRASHES_IN_A_MINUTE_MAX = 30 };
 #define LISTEN_ENV "_OPMAAT_LISTEN_FD"
+#define CONTROL_ENV "_OPMAAT_CONTROL_FD"
 #define MARKER_ENV "_OPMAAT_MARKER_FD"
 #define SKIP_ENV "_OPMAAT_SKIP"
 
@@ -87,7 +88,16 @@ static void tell(const char *name, i64 number)
     (void)setenv(name, text, 1);
 }
 
-static pid_t start_worker(struct args *args, int fd, const struct marker *marker)
+/* What every worker is given: the port's socket and the folder's, on which whoever connects between two of them waits for the next. */
+struct given { int listen_fd, control_fd; struct marker marker; };
+
+static void give(const char *name, int fd)
+{
+    tell(name, fd);
+    (void)fcntl(fd, F_SETFD, 0);
+}
+
+static pid_t start_worker(struct args *args, const struct given *given)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -97,16 +107,16 @@ static pid_t start_worker(struct args *args, int fd, const struct marker *marker
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);             /* a worker without its parent would keep the folder locked */
     if (getppid() != parent) _exit(1);
-    tell(LISTEN_ENV, fd);
-    if (marker->at) tell(MARKER_ENV, marker->fd);
-    if (marker->skip) tell(SKIP_ENV, (i64)marker->skip);
-    (void)fcntl(fd, F_SETFD, 0);
+    give(LISTEN_ENV, given->listen_fd);
+    if (given->control_fd >= 0) give(CONTROL_ENV, given->control_fd);
+    if (given->marker.at) tell(MARKER_ENV, given->marker.fd);
+    if (given->marker.skip) tell(SKIP_ENV, (i64)given->marker.skip);
     execv("/proc/self/exe", args->raw);
     execvp(args->program, args->raw);
     _exit(127);
 }
 
-static int hold(struct args *args, int fd)
+static int hold(struct args *args, struct given *given)
 {
     sigset_t watched;
     sigemptyset(&watched);
@@ -115,9 +125,8 @@ static int hold(struct args *args, int fd)
     (void)sigprocmask(SIG_BLOCK, &watched, NULL);
     int sfd = signalfd(-1, &watched, SFD_CLOEXEC);
     if (sfd < 0) return command_fail(FAILED, "signals cannot be watched");
-    struct marker marker;
-    marker_open(&marker);
-    pid_t worker = start_worker(args, fd, &marker);
+    marker_open(&given->marker);
+    pid_t worker = start_worker(args, given);
     bool stopping = false, restarting = false;
     i64 crashes[CRASHES_IN_A_MINUTE_MAX] = { 0 };
     isize crashed = 0;
@@ -139,13 +148,13 @@ static int hold(struct args *args, int fd)
         if (!restarting) {
             i64 now = clock_monotonic_us();
             log_error("worker.died signal=%d", WTERMSIG(status));
-            marker_read(&marker, WTERMSIG(status));
+            marker_read(&given->marker, WTERMSIG(status));
             i64 *slot = &crashes[crashed++ % CRASHES_IN_A_MINUTE_MAX];
             if (*slot && now - *slot < 60000000) return command_fail(FAILED, "the worker died %d times in a minute", CRASHES_IN_A_MINUTE_MAX);
             *slot = now;
         }
         restarting = false;
-        worker = start_worker(args, fd, &marker);
+        worker = start_worker(args, given);
         if (worker < 0) return command_fail(FAILED, "no worker could be started");
     }
 }
@@ -154,11 +163,14 @@ bool is_worker(void) { return getenv(LISTEN_ENV) != NULL; }
 
 /* DATA/serving is locked for as long as this process lives, so that no command takes the folder while one worker has ended and the next has not
  * begun. When somebody else has it, the worker will say so. */
-static void hold_folder(struct args *args)
+static bool hold_folder(struct args *args, str path)
 {
-    str path = option(args, "data", "data");
     int fd = folder_make(arena_z(args->a, path)) ? open(arena_printf(args->a, "%.*s/serving", STR_FMT(path)).ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-    for (int i = 0; fd >= 0 && i < 50 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) (void)usleep(20000);     /* a command looks at it for a moment */
+    for (int i = 0; fd >= 0 && i < 50; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+        (void)usleep(20000);                            /* a command looks at it for a moment */
+    }
+    return false;
 }
 
 int supervise(struct args *args)
@@ -167,11 +179,15 @@ int supervise(struct args *args)
     struct diag diag = { .arena = args->a };
     str host;
     i32 port;
-    int fd;
+    struct given given = { .control_fd = -1 };
+    str path = option(args, "data", "data");
     if (!listen_address(args, &host, &port)) return command_fail(USAGE, "--listen takes ADDRESS:PORT, such as 127.0.0.1:8080");
-    if (http_listen(host, port, &fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
-    hold_folder(args);
-    return hold(args, fd);
+    if (http_listen(host, port, &given.listen_fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    if (!hold_folder(args, path)) return hold(args, &given);
+    if (control_open(args->a, path, &given.control_fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    int code = hold(args, &given);
+    control_remove(args->a, path);
+    return code;
 }
 
 /* ---- the worker ------------------------------------------------------------------------------------------ */
@@ -244,6 +260,16 @@ static enum err start_delivering(const struct serving *serving, struct deliver *
     return err;
 }
 
+/* A socket that we were given; -1: there is none. */
+static int taken(const char *name)
+{
+    const char *number = getenv(name);
+    i64 fd;
+    if (!number || !str_to_i64(str_of(number), &fd)) return -1;
+    (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    return (int)fd;
+}
+
 int serve_until_stopped(const struct serving *serving)
 {
     struct args *args = serving->args;
@@ -253,10 +279,8 @@ int serve_until_stopped(const struct serving *serving)
     sigaddset(&watched, SIGTERM);
     sigaddset(&watched, SIGINT);
     (void)sigprocmask(SIG_BLOCK, &watched, NULL);       /* before any thread: all inherit it, sigwait takes them */
-    const char *number = getenv(LISTEN_ENV);
-    i64 fd = -1;
-    if (!number || !str_to_i64(str_of(number), &fd)) return command_fail(FAILED, "there is no socket to listen on");
-    (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    int fd = taken(LISTEN_ENV), control_fd = taken(CONTROL_ENV);
+    if (fd < 0 || control_fd < 0) return command_fail(FAILED, "there is no socket to listen on");
     fold_start(serving->folder->fold);
     struct deliver *deliver = NULL;
     if (start_delivering(serving, &deliver, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
@@ -264,21 +288,21 @@ int serve_until_stopped(const struct serving *serving)
                                        .other = other, .ctx = (void *)(uintptr_t)serving };
     struct api *api = api_new(&api_options);
     struct http_options http = http_options(&args->config);
-    http.listen_fd = (int)fd;
+    http.listen_fd = fd;
     http.ctx = api;
     http.handle = api_handle;
     struct http_server *server;
     if (http_server_start(&http, &server, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     struct http_server *control;
-    if (!control_open(serving->folder, api, &control, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    if (!control_serve(&args->config, control_fd, api, &control, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     api_server(api, server);
     api_ready(api, true);
-    log_note("serve.listening port=%d data=%.*s", http_port((int)fd), STR_FMT(serving->folder->path));
+    log_note("serve.listening port=%d data=%.*s", http_port(fd), STR_FMT(serving->folder->path));
     if (serving->started) serving->started(serving->ctx, api);
     wait_for_the_word();
     api_ready(api, false);
     if (serving->stopping) serving->stopping(serving->ctx);
-    control_close(serving->folder, control);
+    http_server_stop(control, DRAIN_MS);
     http_server_stop(server, DRAIN_MS);
     api_stop(api);
     deliver_stop(deliver);                              /* while the fold still answers it */

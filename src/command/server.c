@@ -4,11 +4,11 @@
  *
  * A folder has one process that works on it. While a server runs that is the server, and beside its port it listens on DIR/control, a socket
  * that is a file: mode 0600 in a folder of mode 0700, and whoever connects is asked for their user id. Whoever may write the folder owns
- * the shop anyway, so what comes in there may do all. The process that starts workers holds DIR/serving meanwhile, so that no command slips in between
- * two of them. A command takes the folder's lock; when it gets it, no server runs, and the command
- * becomes one for its own moment: the same routes, on a socket of its own, with nothing happening of its own accord (no ticks, no models, no
- * feeds). When it does not get it, it asks the server that has it. So a command is written once, against the API, and with --url and --key it
- * is the same command for a server far away.
+ * the shop anyway, so what comes in there may do all. The process that starts workers makes that socket, and holds DIR/serving meanwhile: a
+ * command that comes between two workers waits for the next. A command takes the folder's lock; when it gets it, no server runs, and the
+ * command becomes one for its own moment: the same routes, on a socket of its own, with nothing happening of its own accord (no ticks, no
+ * models, no feeds). When it does not get it, it asks the server that has it. So a command is written once, against the API, and with --url
+ * and --key it is the same command for a server far away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,11 +44,10 @@ static bool answers(str file)
     return there;
 }
 
-static bool listen_at(const struct folder *folder, struct api *api, str file, int *fd, struct http_server **out, struct diag *diag)
+bool control_serve(struct config *config, int fd, struct api *api, struct http_server **out, struct diag *diag)
 {
-    struct http_options http = http_options(folder->options.config);
-    if (http_listen_file(file.ptr, fd, diag)) return false;
-    http.listen_fd = *fd;
+    struct http_options http = http_options(config);
+    http.listen_fd = fd;
     http.loops = 1;
     http.body_bytes_max = BODY_BYTES_MAX;               /* whole files: the folder's owner knows what they do */
     http.memory_bytes_max = (isize)4 * BODY_BYTES_MAX;
@@ -58,22 +57,16 @@ static bool listen_at(const struct folder *folder, struct api *api, str file, in
     return http_server_start(&http, out, diag) == ERR_OK;
 }
 
-bool control_open(struct folder *folder, struct api *api, struct http_server **out, struct diag *diag)
+enum err control_open(arena *a, str path, int *fd, struct diag *diag)
 {
-    int dir = folder_fd(folder->a, folder->path), fd = -1;
-    bool ok = dir >= 0 ? listen_at(folder, api, socket_at(folder->a, dir, "control"), &fd, out, diag)
-                       : diag_set(diag, ERR_DISK, "the folder %.*s cannot be opened", STR_FMT(folder->path)) == ERR_OK;
-    if (dir >= 0) (void)close(dir);
-    folder->control_fd = fd;
-    return ok;
+    int dir = folder_fd(a, path);
+    if (dir < 0) return diag_set(diag, ERR_DISK, "the folder %.*s cannot be opened", STR_FMT(path));
+    enum err err = http_listen_file(socket_at(a, dir, "control").ptr, fd, diag);
+    (void)close(dir);
+    return err;
 }
 
-void control_close(struct folder *folder, struct http_server *http)
-{
-    (void)unlink(arena_printf(folder->a, "%.*s/control", STR_FMT(folder->path)).ptr);
-    http_server_stop(http, LEAVE_MS);
-    (void)close(folder->control_fd);
-}
+void control_remove(arena *a, str path) { (void)unlink(arena_printf(a, "%.*s/control", STR_FMT(path)).ptr); }
 
 /* ---- reaching ------------------------------------------------------------------------------------ */
 
@@ -90,7 +83,8 @@ static bool become(struct server *s, int how)
     s->api = api_new(&(struct api_options){ .config = &s->args->config, .clock = clock_system(), .fold = s->folder.fold });
     s->file = socket_at(s->args->a, s->dir_fd, "command");
     s->own = true;
-    if (listen_at(&s->folder, s->api, s->file, &s->listen_fd, &s->http, &diag)) return true;
+    if (http_listen_file(s->file.ptr, &s->listen_fd, &diag) == ERR_OK
+        && control_serve(&s->args->config, s->listen_fd, s->api, &s->http, &diag)) return true;
     (void)command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     return false;
 }

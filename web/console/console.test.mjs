@@ -435,6 +435,7 @@ test("privacy: somebody is found, a copy of them downloaded, and their erasure c
     await page.keyboard.press("Enter");
     const [, name] = (await form.locator("label").textContent()).match(/^Type (.*) to confirm$/);
     await page.keyboard.type(name);
+    await page.waitForSelector("role=button[name='Erase for good'][disabled=false]");
     /* the server is away after the first answer: that is said, and is not the end of the erasure */
     let answers = 0, shown;
     const bar = new Promise((done) => (shown = done));

@@ -4,7 +4,7 @@
  * before. The address holds a person's number or a receipt's (#/privacy/p_12, #/privacy/e_7), never what somebody is called.
  */
 import { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Person, Problem, part, post } from "./api";
 import { Asked, Asking, Badge, Bones, Card, Empty, Field, Listing, Page, When, Wrong, attempt, go, say, useGet, useIsAdmin } from "./ui";
 import { Lookup } from "./who";
@@ -129,7 +129,7 @@ function Confirm({ of: p, counts, onKeep }: { of: Person; counts: Counts; onKeep
     const [typed, set] = useState("");
     const [busy, setBusy] = useState(false);
     const form = useRef<HTMLFormElement>(null);
-    useEffect(() => form.current?.querySelector("input")?.focus(), []);
+    useLayoutEffect(() => form.current?.querySelector("input")?.focus(), []); /* before it is seen, so that no key goes elsewhere */
     const name = called(p);
     const sure = typed.trim() === name;
     async function erase(e: Event) {
