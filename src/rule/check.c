@@ -622,6 +622,33 @@ static void order_kids(struct checker *c, struct node *n)
     }
 }
 
+/* Of one type, of anything, in a window that ends now. */
+static bool is_plain(const struct scan *s)
+{
+    bool ends_now = s->window.kind == WINDOW_ALL || s->window.kind == WINDOW_LAST;
+    return ends_now && !s->any && !s->candidate && !s->open && !s->where && !s->nets_returns;
+}
+
+static void note_recent(struct node *n)
+{
+    const struct scan *s = n->kind == NODE_DID ? n->scans : n->kind == NODE_TEST && n->kids[0]->kind == NODE_TALLY ? n->kids[0]->scans : NULL;
+    if (n->kind == NODE_NOT && n->kids[0]->recent) {
+        const struct node *kid = n->kids[0];
+        n->recent = kid->recent == RECENT_AT_LEAST ? RECENT_FEWER : RECENT_AT_LEAST;
+        n->recent_type = kid->recent_type;
+        n->recent_least = kid->recent_least;
+        n->recent_ms = kid->recent_ms;
+        return;
+    }
+    if (!s || !is_plain(s)) return;
+    bool negated = false;
+    n->recent_least = 1;
+    if (n->kind == NODE_TEST && (s->tally != TALLY_COUNT || !rule_is_at_least(n, &n->recent_least, &negated))) return;
+    n->recent = negated ? RECENT_FEWER : RECENT_AT_LEAST;
+    n->recent_type = s->type;
+    n->recent_ms = s->window.kind == WINDOW_LAST ? s->window.far * rule_unit_ms(s->window.unit) : AGE_MAX;
+}
+
 static void check_node(struct checker *c, struct node *n)
 {
     switch ((enum node_kind)n->kind) {
@@ -660,6 +687,7 @@ static void check_node(struct checker *c, struct node *n)
     case NODE_FIELD: case NODE_LITERAL: case NODE_ERROR: break;
     }
     n->cost = cost_of(n);
+    note_recent(n);
 }
 
 void rule_check(arena *a, struct rule *rule, const struct rule_names *names, struct rule_errors *errors)

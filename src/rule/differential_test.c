@@ -1122,6 +1122,16 @@ static void untouched_is_the_same(struct rng *r, const struct rule *rule, const 
     if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms) wrong("touched after all", text, x, facts->now_ms, is.is);
 }
 
+/* What a rule is said to count whatever it is, touches it. */
+static void counted_is_touching(const struct rule *rule, const struct rule_facts *facts, str text, const struct at *x)
+{
+    for (isize i = 0; i < x->n; i++) {
+        const struct history_entry *e = &x->h[i];
+        bool counted = e->type < 64 && !(e->flags & HISTORY_BOT) && rule_counts(rule, e->type);
+        if (counted && !rule_touched_by(rule, e, facts)) wrong("counted and not touched", text, x, facts->now_ms, TRI_UNKNOWN);
+    }
+}
+
 /* What lies under none of the categories that a rule is said to hear of does not touch it. */
 static void elsewhere_is_untouched(const struct rule *rule, const struct rule_facts *facts, str text, const struct at *x)
 {
@@ -1183,6 +1193,7 @@ static bool one_triple(struct rng *r)
     if (answer(&x, o) != got.is) wrong("not what the page says", buf_str(&text), &x, now, got.is);
     indexed_is_the_same(rule, &facts, got, buf_str(&text), &x);
     needed_is_there(rule, now, got, buf_str(&text), &x);
+    counted_is_touching(rule, &facts, buf_str(&text), &x);
     elsewhere_is_untouched(rule, &facts, buf_str(&text), &x);
     facts.no_timer = true;
     struct rule_result bare = rule_run(rule, &facts);

@@ -88,6 +88,10 @@ enum field rule_field_of(str name);
 
 struct node;
 
+/* The commonest of all questions: whether there were so many of one type lately, whatever they were of. Known when checked, so that an
+ * event which is asked of many rules costs a few steps along its type's entries for each. */
+enum recent { RECENT_NO, RECENT_AT_LEAST, RECENT_FEWER };
+
 /* Things still lying in the cart or on the wish list: what put them there, when nothing took them out since. */
 enum open { OPEN_NO, OPEN_CART, OPEN_WISHLIST };
 
@@ -141,6 +145,8 @@ struct node {
     str name;                       /* trait, context, item field, segment key, affinity's dimension, question */
     str key;                        /* value of an affinity */
     struct node *index;             /* item.stock[index] */
+    u8 recent; u16 recent_type;     /* enum recent, of a condition: at least, or fewer than, so many in the last recent_ms */
+    i64 recent_least, recent_ms;
     segment_id segment;
     struct value literal;
     struct regex *regex;
@@ -180,6 +186,7 @@ isize rule_form_levels(const struct node *node);
 /* ---- running ------------------------------------------------------------------------------- */
 
 enum { SESSION_GAP_MS = 30 * MINUTE_MS };
+#define AGE_MAX (INT64_MAX / 4)                         /* a window without a far end */
 
 struct run {
     const struct rule_facts *facts;
@@ -189,6 +196,8 @@ struct run {
 struct run rule_run_begin(const struct rule_facts *facts);
 /* What holds for the history as given: an entry dated after now is a change to come. */
 i64 rule_run_later(const struct run *run, i64 next_ms);
+/* count(…) >= x and kin, with an x that is written: how many it asks at least for; negated: or fewer than that. */
+bool rule_is_at_least(const struct node *test, i64 *least, bool *negated);
 struct rule_result rule_run_node(const struct run *run, const struct node *node);
 struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct rule_result one);
 static inline struct rule_result rule_join_start(enum node_kind kind)

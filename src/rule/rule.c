@@ -135,6 +135,16 @@ bool rule_touched_by(const struct rule *rule, const struct history_entry *entry,
     return false;
 }
 
+bool rule_counts(const struct rule *rule, u16 type)
+{
+    assert(type < 64);
+    for (isize i = 0; i < rule->scans_n; i++) {
+        const struct scan *s = rule->scans[i];
+        if (s->type == type && !s->any && (s->open || !s->where || s->open_where)) return true;
+    }
+    return rule->any_type;
+}
+
 /* ---- what must be there ------------------------------------------------------------------------ */
 
 static struct rule_need scan_needs(const struct scan *s, i64 now_ms)

@@ -120,6 +120,8 @@ struct rule_need rule_needs(const struct rule *rule, i64 now_ms);
 /* False only when adding (or taking away) this entry cannot change the rule's answer for anyone: no leaf over the history
  * counts its type, or every such leaf's `where` on the item refuses it. Cheap: called for each event and segment. */
 bool rule_touched_by(const struct rule *rule, const struct history_entry *entry, const struct rule_facts *facts);
+/* Whether any entry of exactly that type touches it, but for bots': then nobody need ask. Types below 64. */
+bool rule_counts(const struct rule *rule, u16 type);
 /* When only entries of items under certain categories may touch the rule (and those of no item at all): their names as the rule
  * spells them, at most `max`. 0: others may too, or there are more. */
 isize rule_categories(const struct rule *rule, str *out, isize max);

@@ -33,8 +33,6 @@
 
 __extension__ typedef __int128 i128;
 
-#define AGE_MAX (INT64_MAX / 4)                         /* a window without a far end */
-
 /* ---- comparing ----------------------------------------------------------------------------- */
 
 static enum tri tri_of(bool b) { return b ? TRI_TRUE : TRI_FALSE; }
@@ -892,6 +890,23 @@ static struct rule_result run_moving(const struct leaf *l, const struct node *co
     return (struct rule_result){ is, sums_next(l, condition, r, in, s, is) };
 }
 
+/* at_least, and its opposite, of a question that is known to be so plain. */
+static struct rule_result run_recent(const struct run *run, const struct node *n)
+{
+    const struct history_entry *h = run->history;
+    const struct rule_index *index = run->facts->index;
+    enum tri yes = tri_of(n->recent == RECENT_AT_LEAST);
+    i64 left = n->recent_least, since_ms = run->facts->now_ms - n->recent_ms + 1;
+    if (left <= 0) return lasting(yes);
+    for (isize i = index ? index->newest[n->recent_type & 63] : run->seen - 1; i >= 0; i = index ? index->at[i].before : i - 1) {
+        if (i >= run->seen) continue;
+        if (h[i].at_ms < since_ms) break;
+        if (h[i].type != n->recent_type || h[i].flags & HISTORY_BOT || is_return(&h[i]) || --left > 0) continue;
+        return (struct rule_result){ yes, n->recent_ms == AGE_MAX ? TIME_NEVER : h[i].at_ms + n->recent_ms };
+    }
+    return lasting(tri_not(yes));
+}
+
 static struct rule_result run_happened(const struct run *run, const struct node *n)
 {
     if (n->scans->candidate && !run->facts->candidate.v) return lasting(TRI_UNKNOWN);
@@ -900,16 +915,18 @@ static struct rule_result run_happened(const struct run *run, const struct node 
     return r.near == 0 ? at_least(&l, r, 1) : run_moving(&l, n, r);
 }
 
-/* count(…) >= x and kin, with what x asks at least for. */
-static bool as_at_least(const struct run *run, const struct node *t, i64 *k, bool *negated)
+static bool is_at_least(u8 op, struct value v, i64 *k, bool *negated)
 {
-    if (t->op < OP_LT || t->op > OP_GE) return false;
-    struct value v = right_value(run, t->kids[1]);
-    if (v.kind != VALUE_NUMBER || !(fabs(v.n) < 1e9)) return false;
-    bool beyond = t->op == OP_GT || t->op == OP_LE;
+    if (op < OP_LT || op > OP_GE || v.kind != VALUE_NUMBER || !(fabs(v.n) < 1e9)) return false;
+    bool beyond = op == OP_GT || op == OP_LE;
     *k = (i64)(beyond ? floor(v.n) + 1 : ceil(v.n));
-    *negated = t->op == OP_LT || t->op == OP_LE;
+    *negated = op == OP_LT || op == OP_LE;
     return true;
+}
+
+bool rule_is_at_least(const struct node *t, i64 *least, bool *negated)
+{
+    return t->kids_n == 2 && t->kids[1]->kind == NODE_LITERAL && is_at_least(t->op, t->kids[1]->literal, least, negated);
 }
 
 /* Money is counted in the currency it is compared in. */
@@ -939,7 +956,7 @@ static struct rule_result run_tally(const struct run *run, const struct node *t)
         l.currency = currency_asked(run, t);
         if (!l.currency) return lasting(TRI_UNKNOWN);
     }
-    if (l.scan->tally == TALLY_COUNT && r.near == 0 && as_at_least(run, t, &k, &negated)) {
+    if (l.scan->tally == TALLY_COUNT && r.near == 0 && is_at_least(t->op, right_value(run, t->kids[1]), &k, &negated)) {
         struct rule_result is = at_least(&l, r, k);
         return negated ? (struct rule_result){ tri_not(is.is), is.next_change_at_ms } : is;
     }
@@ -1112,25 +1129,31 @@ static struct rule_result run_joined(const struct run *run, const struct node *n
     return sum;
 }
 
-struct rule_result rule_run_node(const struct run *run, const struct node *n)
+/* Apart from the tree's own steps, which then need no room for what a leaf keeps. */
+__attribute__((noinline)) static struct rule_result run_leaf(const struct run *run, const struct node *n)
 {
-    struct rule_result r;
     switch ((enum node_kind)n->kind) {
-    case NODE_AND: case NODE_OR: return run_joined(run, n);
-    case NODE_NOT:
-        r = rule_run_node(run, n->kids[0]);
-        r.is = tri_not(r.is);
-        return r;
     case NODE_TEST: return run_test(run, n);
     case NODE_DID: case NODE_SEQUENCE: return run_happened(run, n);
-    case NODE_SEGMENT:
-        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->segment_ctx, n->segment)
-                                              : TRI_UNKNOWN);
+    case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_SEGMENT:
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
     case NODE_AFFINITY: case NODE_QUIZ: case NODE_PREDICTED: case NODE_TALLY: case NODE_SINCE: case NODE_AT: case NODE_DISTANCE: case NODE_LADDER: break;
     }
     assert(false);                                      /* the checker lets only conditions stand here */
     return lasting(TRI_UNKNOWN);
+}
+
+struct rule_result rule_run_node(const struct run *run, const struct node *n)
+{
+    struct rule_result r;
+    if (n->recent) return run_recent(run, n);
+    if (n->kind == NODE_AND || n->kind == NODE_OR) return run_joined(run, n);
+    if (n->kind == NODE_SEGMENT)
+        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->segment_ctx, n->segment) : TRI_UNKNOWN);
+    if (n->kind != NODE_NOT) return run_leaf(run, n);
+    r = rule_run_node(run, n->kids[0]);
+    r.is = tri_not(r.is);
+    return r;
 }
 
 struct run rule_run_begin(const struct rule_facts *facts)

@@ -3,8 +3,8 @@
  * segment.c - compiling the set, and moving one person in and out.
  *
  * After an event only segments that it can have moved are asked again: the set knows them by the
- * type of the entry, and rule_touched_by refuses most of those by its item, which is what makes
- * 200 segments cost little more than 20.
+ * type of the entry; those that count whatever is of that type are asked at once, and rule_touched_by
+ * refuses most others by the item, which is what makes 200 segments cost little more than 20.
  * The order of the set makes one pass enough: a segment that refers to others comes after them.
  */
 #include "segment/segment.h"
@@ -129,7 +129,8 @@ static void index_set(arena *a, struct segment_set *set)
 {
     enum { TYPES = countof(set->on_type) };
     isize words = set->words = (set->n + 63) / 64, asks_n = 0, likes_n = 0;
-    u64 *rows = arena_new(a, u64, words * (2 * TYPES + 3)), *bare = rows + words * TYPES, *facts = bare + words * TYPES, *likings = facts + words, *must_like = likings + words;
+    u64 *rows = arena_new(a, u64, words * (3 * TYPES + 3)), *bare = rows + words * TYPES, *any = bare + words * TYPES, *facts = any + words * TYPES;
+    u64 *likings = facts + words, *must_like = likings + words;
     struct category_ask *asks = arena_new(a, struct category_ask, set->n * CATEGORIES_A_RULE);
     struct category_ask *likes = arena_new(a, struct category_ask, set->n);
     for (isize h = 0; h < countof(set->ask_heads); h++) set->ask_heads[h] = set->like_heads[h] = -1;
@@ -144,6 +145,7 @@ static void index_set(arena *a, struct segment_set *set)
         for (isize t = 0; t < TYPES; t++) {
             if (segment->types >> t & 1) bit_set(rows + words * t, i);
             if (segment->types >> t & 1 && !by_category) bit_set(bare + words * t, i);
+            if (rule_counts(segment->rule, (u16)t)) bit_set(any + words * t, i);
         }
         if (segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) bit_set(facts, i);
         if (segment->depends & RULE_ON_AFFINITY) bit_set(likings, i);
@@ -159,6 +161,7 @@ static void index_set(arena *a, struct segment_set *set)
     for (isize t = 0; t < TYPES; t++) {
         set->on_type[t] = rows + words * t;
         set->on_bare_type[t] = bare + words * t;
+        set->on_any[t] = any + words * t;
     }
     set->on_facts = facts;
     set->on_likings = likings;
@@ -248,6 +251,8 @@ static void add_touched(struct state *s, const struct history_entry *e)
 {
     const struct segment_set *set = s->ask->set;
     const struct item *item = e->item ? catalog_item(s->ask->catalog, (item_id){ e->item }) : NULL;
+    if (e->flags & HISTORY_BOT) return;
+    if (e->type < countof(set->on_any)) bits_add(s->must, set->on_any[e->type], set->words);
     bits_add(s->may, item ? set->on_bare_type[e->type & 63] : set->on_type[e->type & 63], set->words);
     if (!item) return;
     const struct item_names *names = item_names(s->ask->catalog, item);
@@ -379,8 +384,10 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     for (isize i = next_asked(&s, 0); i < set->n; i = next_asked(&s, i + 1)) {
         if (!must_ask(&s, i, &facts)) continue;
         struct rule_result r = rule_run(set->at[i].rule, &facts);
-        bool was = s.row[i] && s.rows[s.row[i] - 1].member, member = rule_holds(r);
-        struct membership m = { set->at[i].id.v, member, was ? s.rows[s.row[i] - 1].entered_at_ms : 0, max_i64(r.next_change_at_ms, ask->now_ms + 1) };
+        const struct membership *row = s.row[i] ? &s.rows[s.row[i] - 1] : NULL;
+        bool was = row && row->member, member = rule_holds(r);
+        if (!row && !member && r.next_change_at_ms == TIME_NEVER) continue;             /* as most are */
+        struct membership m = { set->at[i].id.v, member, was ? row->entered_at_ms : 0, max_i64(r.next_change_at_ms, ask->now_ms + 1) };
         if (member != was) {
             m.entered_at_ms = member ? ask->now_ms : 0;
             bits_add(s.must, set->named_by[i], set->words);

@@ -33,6 +33,7 @@ struct segment_set {
     isize words;
     const u64 *on_type[64];                             /* rules that an entry of that type (& 63) may touch */
     const u64 *on_bare_type[64];                        /* the same, without those that only entries under certain categories touch */
+    const u64 *on_any[64];                              /* rules that every entry of exactly that type touches */
     const struct category_ask { struct category_name name; u16 segment; i32 next; } *asks;     /* those, by category */
     i32 ask_heads[CATEGORY_HEADS];                      /* by category_head of the name; -1: none */
     const u64 *on_facts, *on_likings;                   /* rules that read facts of the person, likings among them; likings alone */
