@@ -31,6 +31,9 @@ function faults() {
     const say = (what, node) => found.push(`${what}: ${node.outerHTML.slice(0, 120)}`);
     const scrolled = document.documentElement.scrollWidth - document.documentElement.clientWidth;
     if (scrolled > 0) found.push(`${scrolled} px wider than the window`);
+    /* A menu that stands on top is as high as its lines are, however short the page. */
+    const side = document.querySelector('.side'), menu = side?.querySelector('nav');
+    if (side && side.offsetWidth === innerWidth && side.offsetHeight > menu.offsetHeight + 100) found.push(`the menu takes ${side.offsetHeight} px`);
     for (const node of document.querySelectorAll('input, select, textarea, button, a[href], [role="slider"], [role="tab"]')) {
         const labelled = (node.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '').join(' ');
         const name = node.getAttribute('aria-label') || labelled.trim() || [...(node.labels ?? [])].map((l) => l.textContent).join('') || node.textContent || node.title;
@@ -110,7 +113,8 @@ after(async () => {
     await server?.stop({ remove: true });
 });
 
-for (const [name, how] of [['on a phone', { width: 390 }], ['on a desk, dark', { width: 1440, dark: true }]])
+for (const [name, how] of [['on a phone', { width: 390 }], ['on a phone, dark', { width: 390, dark: true }], ['on a tablet', { width: 768 }],
+    ['on a desk, dark', { width: 1440, dark: true }]])
     test(`every page ${name}: no errors, no faults`, { timeout: 120_000 }, async (t) => {
         const page = await open(t, how), all = [];
         for (const hash of PAGES) {

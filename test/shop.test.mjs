@@ -383,6 +383,29 @@ test('a category page has rows of the visitor\'s shop, of brands and of guides; 
     await page.close();
 });
 
+test('what stands over a row says what is in it, and a guide does not lead to itself', async () => {
+    const over = (page, placement) => page.textContent(`.shelf:has([data-opmaat-placement=${placement}]) h2`);
+    const treated = await visitor(await newcomer());
+    await accept(treated);
+    await open(treated, '/shop/guide/a-1');
+    await treated.waitForSelector('[data-opmaat-placement=guide_more] .opmaat-card');
+    const more = await row(treated, 'guide_more');
+    assert.ok(more.length >= 3 && !more.includes('a-1'), `${more}`);
+    assert.equal(await over(treated, 'guide_recs'), 'Picked for you');
+    await open(treated, '/shop/');
+    assert.equal(await over(treated, 'home_recs'), 'Picked for you');
+    await treated.context().close();
+    const heldOut = await visitor(await newcomer(true));
+    await accept(heldOut);
+    await open(heldOut, '/shop/');
+    assert.equal(await over(heldOut, 'home_recs'), 'Liked by many');
+    await heldOut.waitForFunction(() => /held out/.test(document.querySelector('.why').textContent));
+    await open(heldOut, '/shop/guide/a-1');
+    assert.equal(await over(heldOut, 'guide_recs'), 'From this guide');
+    assert.deepEqual([...treated.wrong, ...heldOut.wrong], []);
+    await heldOut.context().close();
+});
+
 test('R61: rendered by the shop\'s server, the first paint is personal and nothing is swapped or moved', async () => {
     const shop = createServer(async (req, res) => {
         const id = /opmaat_id=([^;]+)/.exec(req.headers.cookie ?? '')?.[1];

@@ -208,6 +208,11 @@ static void add_facet(struct view *v, const struct json *answer, const char *nam
     html(&v->out, "</ul>");
 }
 
+static str whole_money(const struct view *v, i64 whole)
+{
+    return v->currency == DEMO_NOK ? view_money(v, whole * 100) : arena_printf(v->scratch, "€%lld", (long long)whole);
+}
+
 static void add_prices(struct view *v, const struct json *answer)
 {
     static const char *const names[] = { "from", "to" };
@@ -219,7 +224,7 @@ static void add_prices(struct view *v, const struct json *answer)
         str range[] = { arena_printf(v->scratch, "%lld", (long long)from), arena_printf(v->scratch, "%lld", (long long)to) };
         if (to == 0) continue;
         html(&v->out, "<li><a href=\"{}\"><span>{} – {}</span><small>{}</small></a></li>", address(v, names, range, 2),
-             view_money(v, from * 100), view_money(v, to * 100),
+             whole_money(v, from), whole_money(v, to),
              html_number(v->scratch, (isize)json_int(json_get(one, S("count")), 0)));
     }
     str none[] = { S(""), S("") };
@@ -284,10 +289,9 @@ str page_found(struct view *v)
     str corrected = json_str(json_get(answer, S("corrected")), S(""));
     if (corrected.len) html(&v->out, "<p>{} “{}”.</p>", say(v, "We looked for", "Vi lette etter"), corrected);
     if (total == 0) {
-        html(&v->out, "<p>{}</p><section class=\"shelf\"><h2>{}</h2>", say(v, "Nothing was found.", "Vi fant ingenting."), say(v, "Liked by many", "Mange liker"));
+        html(&v->out, "<p>{}</p><section class=\"shelf\"><h2>{}</h2>", say(v, "Nothing was found.", "Vi fant ingenting."), say(v, "Perhaps one of these", "Kanskje noe av dette"));
         add_cards(v, json_get(answer, S("fallback")));
         html(&v->out, "</section>");
-        page_row(v, "search_recs", say(v, "Perhaps this", "Kanskje dette"));
         return say(v, "Search", "Søk");
     }
     html(&v->out, "<p class=\"count\">{} {}</p>", html_number(v->scratch, (isize)total), say(v, "products", "varer"));

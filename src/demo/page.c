@@ -53,11 +53,32 @@ void page_card(struct view *v, const struct demo_product *p, const char *loading
     html(&v->out, "</span></a></li>");
 }
 
-/* A row of cards in a box that keeps its height whatever is put into it. */
-static void add_row(struct view *v, const char *placement, str heading, const struct demo_product *const *items, isize n)
+/* What stands over a box says what is in it: what everybody sees, and another thing once it was filled for this visitor. */
+struct heading { str text, yours; };
+
+static void add_shelf(struct view *v, struct heading heading)
 {
-    html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"row-box\" data-opmaat-placement=\"{}\">"
-        "<ul class=\"opmaat-row\" role=\"list\">", heading, str_of(placement));
+    html(&v->out, "<section class=\"shelf\"><h2");
+    if (heading.yours.len) html(&v->out, " data-yours=\"{}\"", heading.yours);
+    html(&v->out, ">{}</h2>", heading.text);
+}
+
+/* "Picked for you" is never said to who did not ask to be known. */
+static struct heading heading_of(const struct view *v, str text, str yours)
+{
+    return (struct heading){ text, v->consent == CHOICE_YES ? yours : S("") };
+}
+
+static struct heading liked_or_picked(const struct view *v)
+{
+    return heading_of(v, say(v, "Liked by many", "Mange liker"), say(v, "Picked for you", "Plukket ut til deg"));
+}
+
+/* A row of cards in a box that keeps its height whatever is put into it. */
+static void add_row(struct view *v, const char *placement, struct heading heading, const struct demo_product *const *items, isize n)
+{
+    add_shelf(v, heading);
+    html(&v->out, "<div class=\"row-box\" data-opmaat-placement=\"{}\"><ul class=\"opmaat-row\" role=\"list\">", str_of(placement));
     for (isize i = 0; i < n; i++) page_card(v, items[i], i < 4 ? "eager" : "lazy");
     html(&v->out, "</ul></div></section>");
 }
@@ -137,17 +158,20 @@ static struct found best_liked(const struct view *v, isize kind, const struct de
     return best;
 }
 
-void page_row(struct view *v, const char *placement, str heading)
+static void add_liked(struct view *v, const char *placement, struct heading heading)
 {
     struct found best = best_liked(v, -1, NULL);
     add_row(v, placement, heading, best.at, best.n);
 }
 
+void page_row(struct view *v, const char *placement, str heading) { add_liked(v, placement, (struct heading){ heading, S("") }); }
+
 /* Rows of kinds, each under its name, until the visitor's own come: as many as the tag puts there. */
-static void add_rows(struct view *v, const char *placement, str heading, const isize *of, isize n)
+static void add_rows(struct view *v, const char *placement, struct heading heading, const isize *of, isize n)
 {
     enum { IN_ROW = 5 };                                /* as the strategies of rows have it (setup.c) */
-    html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"rows-box\" data-opmaat-placement=\"{}\">", heading, str_of(placement));
+    add_shelf(v, heading);
+    html(&v->out, "<div class=\"rows-box\" data-opmaat-placement=\"{}\">", str_of(placement));
     for (isize i = 0; i < n; i++) {
         struct found best = best_liked(v, of[i], NULL);
         html(&v->out, "<strong class=\"opmaat-headline\">{}</strong><ul class=\"opmaat-row\" role=\"list\">", say_phrase(v, kinds[of[i]].path[1]));
@@ -173,8 +197,8 @@ static void add_store(struct view *v)
 {
     page_row(v, "store_recs", v->store ? arena_printf(v->scratch, v->language == DEMO_NB ? "Populært i %s" : "Popular in %s", place_names[v->store][v->language])
                                        : say(v, "Popular in our shops", "Populært i butikkene våre"));
-    html(&v->out, "<form method=\"post\" action=\"/shop/store\" class=\"chips\" aria-label=\"{}\"><input type=\"hidden\" name=\"back\" value=\"{}\">",
-        say(v, "Your shop", "Din butikk"), v->request->path);
+    html(&v->out, "<form method=\"post\" action=\"/shop/store\" class=\"chips\" aria-label=\"{}\"><input type=\"hidden\" name=\"back\" value=\"{}\"><span class=\"hint\">{}</span>",
+        say(v, "Your shop", "Din butikk"), v->request->path, say(v, "The one you go to:", "Den du går til:"));
     for (isize place = DEMO_OSLO; place < DEMO_PLACES; place++)
         html(&v->out, "<button class=\"chip\" name=\"store\" value=\"{}\" aria-pressed=\"{}\">{}</button>", str_of(demo_place_keys[place]),
             v->store == place ? S("true") : S("false"), str_of(place_names[place][v->language]));
@@ -202,7 +226,9 @@ static void add_start_over(struct view *v)
 /* Whoever said yes is told that this page is theirs, why, and how to have it otherwise. */
 static void add_why(struct view *v)
 {
-    html(&v->out, "<div class=\"why\"><p><strong>{}</strong> {} <a href=\"/shop/choices\">{}</a></p>",
+    html(&v->out, "<div class=\"why\"><p data-held=\"{}\"><strong>{}</strong> {} <a href=\"/shop/choices\">{}</a></p>",
+         say(v, "You see the shop as it is for everybody: one visitor in ten is held out, so that the shop can tell what choosing for the others is worth.",
+                "Du ser butikken slik den er for alle: én av ti besøkende holdes utenfor, så butikken kan se hva det er verdt å velge for de andre."),
          v->person ? say(v, "This page is made for you.", "Denne siden er laget til deg.")
                    : say(v, "This page follows what you look at.", "Denne siden følger det du ser på."),
          say(v, "Under each thing stands why it is here.", "Under hver ting står hvorfor den er her."), say(v, "What I like", "Det jeg liker"));
@@ -214,9 +240,7 @@ str page_home(struct view *v)
 {
     add_hero(v);
     if (v->consent == CHOICE_YES) add_why(v);
-    struct found best = best_liked(v, -1, NULL);
-    add_row(v, "home_recs", v->consent == CHOICE_YES ? say(v, "Picked for you", "Plukket ut til deg") : say(v, "Liked by many", "Mange liker"),
-        best.at, best.n);
+    add_liked(v, "home_recs", liked_or_picked(v));
     html(&v->out, "<section class=\"shelf\"><h2>{}</h2><ul class=\"tiles\" role=\"list\">", say(v, "Departments", "Avdelinger"));
     for (isize k = 0; k < KINDS; k++) {
         html(&v->out, "<li><a href=\"/shop/c/{}\"><img src=\"/shop/img/p-{}.svg\" alt=\"\" width=\"360\" height=\"480\" loading=\"lazy\"><span>{}</span>"
@@ -225,7 +249,7 @@ str page_home(struct view *v)
     }
     html(&v->out, "</ul></section>");
     static const isize departments[] = { 0, 18 };
-    add_rows(v, "home_rows", say(v, "Your departments", "Dine avdelinger"), departments, countof(departments));
+    add_rows(v, "home_rows", heading_of(v, say(v, "From our departments", "Fra avdelingene våre"), say(v, "Your departments", "Dine avdelinger")), departments, countof(departments));
     add_guides(v, "home_guides");
     return say(v, "Things that last", "Ting som varer");
 }
@@ -361,10 +385,10 @@ str page_category(struct view *v, str slug)
     if (colour.len && f.n) buf_printf(&link, "colour=%.*s&", STR_FMT(colour));
     if (order.len && order_of(order) != BY_APPEAL) buf_printf(&link, "sort=%.*s&", STR_FMT(order));
     add_grid(v, f, buf_str(&link));
-    page_row(v, "category_recs", say(v, "Picked for you", "Plukket ut til deg"));
+    add_liked(v, "category_recs", liked_or_picked(v));
     add_store(v);
     isize kind = k - kinds;
-    add_rows(v, "brand_rows", say(v, "Your brands", "Dine merker"), &kind, 1);
+    add_rows(v, "brand_rows", heading_of(v, say(v, "More of this", "Mer av dette"), say(v, "Your brands", "Dine merker")), &kind, 1);
     add_guides(v, "category_guides");
     page_event(v, "Product List Viewed", "category", path);
     return title;
@@ -465,7 +489,7 @@ str page_product(struct view *v, str key)
     add_stock(v, p);
     html(&v->out, "</div></article>");
     struct found best = best_liked(v, p->kind, p);
-    add_row(v, "product_recs", say(v, "You may also like", "Du liker kanskje også"), best.at, best.n);
+    add_row(v, "product_recs", (struct heading){ say(v, "You may also like", "Du liker kanskje også"), S("") }, best.at, best.n);
     return p->title[v->language];
 }
 
@@ -511,8 +535,8 @@ str page_cart(struct view *v)
         add_lines(v, true);
         html(&v->out, "<p><a class=\"button big\" href=\"/shop/checkout\">{}</a></p>", say(v, "To checkout", "Til kassen"));
     }
-    struct found best = best_liked(v, -1, NULL);
-    add_row(v, "cart_recs", say(v, "Goes well with it", "Passer godt til"), best.at, best.n);
+    /* What goes with a cart is known without knowing whose it is. */
+    add_liked(v, "cart_recs", (struct heading){ say(v, "Liked by many", "Mange liker"), v->cart.n ? say(v, "Goes well with it", "Passer godt til") : S("") });
     return say(v, "Cart", "Handlekurv");
 }
 
@@ -539,7 +563,7 @@ str page_thanks(struct view *v)
     html(&v->out, "<h1>{}</h1><p>{}: <strong>{}</strong></p><p>{}</p>", say(v, "Thank you!", "Tusen takk!"), say(v, "Your order number", "Ordrenummeret ditt"),
         page_query(v, "order"), say(v, "We have started packing.", "Vi har begynt å pakke."));
     struct found best = best_liked(v, -1, NULL);
-    add_row(v, "thanks_recs", say(v, "For next time", "Til neste gang"), best.at, best.n);
+    add_row(v, "thanks_recs", (struct heading){ say(v, "For next time", "Til neste gang"), S("") }, best.at, best.n);
     return say(v, "Thank you", "Takk");
 }
 
@@ -621,12 +645,12 @@ str page_guide(struct view *v, str key)
     if (!str_starts(key, S("a-")) || !str_to_i64(str_from(key, 2), &number) || number < 1 || number > CONTENTS) return page_missing(v);
     const struct article *a = &articles[number - 1];
     const struct kind *k = &kinds[a->kind];
-    html(&v->out, "<article class=\"prose\"><p class=\"brand\">{}</p><h1>{}</h1><p class=\"lead\">{}</p>", say_phrase(v, k->path[1]), say_phrase(v, a->title), say_phrase(v, a->teaser));
+    html(&v->out, "<article class=\"prose\" data-opmaat-content=\"{}\"><p class=\"brand\">{}</p><h1>{}</h1><p class=\"lead\">{}</p>", key, say_phrase(v, k->path[1]), say_phrase(v, a->title), say_phrase(v, a->teaser));
     for (isize i = 0; i < SENTENCES; i++) html(&v->out, "<p>{}</p>", say_phrase(v, k->openers[(i + number) % SENTENCES]));
     html(&v->out, "<p>{}</p><p><a class=\"button\" href=\"/shop/c/{}\">{}</a></p></article>", say_phrase(v, care_sentences[k->care][number % CARE_SENTENCES]),
         str_of(k->slug), say_phrase(v, k->path[1]));
     struct found best = best_liked(v, a->kind, NULL);
-    add_row(v, "guide_recs", say(v, "From this guide", "Fra denne guiden"), best.at, best.n);
+    add_row(v, "guide_recs", heading_of(v, say(v, "From this guide", "Fra denne guiden"), say(v, "Picked for you", "Plukket ut til deg")), best.at, best.n);
     html(&v->out, "<section class=\"shelf\"><h2>{}</h2><div class=\"guide-box\" data-opmaat-placement=\"guide_more\"><ul class=\"guides\" role=\"list\">",
          say(v, "More to read", "Mer å lese"));
     for (isize i = 1; i <= 4; i++) {
@@ -635,7 +659,6 @@ str page_guide(struct view *v, str key)
              say_phrase(v, articles[other].title), say_phrase(v, articles[other].teaser));
     }
     html(&v->out, "</ul></div></section>");
-    page_event(v, "Content Viewed", "content_id", key);
     return say_phrase(v, a->title);
 }
 
@@ -664,6 +687,9 @@ const char page_script[] =
     "d.events.forEach(function(e){o.push(e)});"
     "document.addEventListener('submit',function(e){var b=e.submitter;"
     "if(b&&b.name==='choice'){if(b.value==='new'){window.opmaat.push(['reset']);delete s.ff_person}else window.opmaat.push(['consent',{analytics:b.value==='yes',personalisation:b.value==='yes',model_training:b.value==='yes'}])}});"
+    /* Headings say what stands under them; whoever is held out is told so. */
+    "document.addEventListener('opmaat:decision',function(e){var d=e.detail,s=e.target.closest('.shelf'),h=s&&s.querySelector('[data-yours]'),w=document.querySelector('[data-held]');"
+    "if(h&&d.items&&d.items.length)h.textContent=h.dataset.yours;if(w&&d.reason==='holdout')w.textContent=w.dataset.held});"
     /* As one types: the first few products under the box. Only the last question's answer is shown. */
     "addEventListener('DOMContentLoaded',function(){var q=document.getElementById('q'),l=document.getElementById('found'),n=0,w;"
     "if(!q||!l||!d.key)return;q.addEventListener('input',function(){clearTimeout(w);w=setTimeout(function(){var t=q.value.trim(),i=++n;"

@@ -35,9 +35,9 @@ const struct demo_definition demo_setup[] = {
     { "strategy", "in_store", "{\"kind\":\"strategy\",\"key\":\"in_store\",\"title\":\"Rising in the store\",\"mix\":[\"trending_here\",\"bestsellers_here\"],"
       "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_category\":3}}" },
     { "strategy", "departments", "{\"kind\":\"strategy\",\"key\":\"departments\",\"title\":\"Departments for you\",\"mix\":[\"session\",\"cooc\",\"trending\"],"
-      "\"filter\":\"item.in_stock\",\"rows\":{\"by\":\"category\",\"items\":5}}" },
+      "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_category\":5},\"rows\":{\"by\":\"category\",\"items\":5}}" },
     { "strategy", "brands", "{\"kind\":\"strategy\",\"key\":\"brands\",\"title\":\"Brands for you\",\"mix\":[\"session\",\"cooc\",\"trending\"],"
-      "\"filter\":\"item.in_stock\",\"rows\":{\"by\":\"brand\",\"items\":5}}" },
+      "\"filter\":\"item.in_stock\",\"diversity\":{\"max_per_brand\":5},\"rows\":{\"by\":\"brand\",\"items\":5}}" },
 
     { "search", "shop", "{\"kind\":\"search\",\"key\":\"shop\",\"title\":\"Search\",\"owner\":\"kari@demo.shop\",\"dial\":60,"
       "\"synonyms\":[[\"sweater\",\"jumper\",\"pullover\"],[\"trousers\",\"pants\"],[\"sneakers\",\"trainers\"],[\"bukse\",\"bukser\",\"jeans\"]],"

@@ -392,7 +392,7 @@ static const struct phrase not_sold[] = {
     { { "umbrella", "paraply" } }, { { "gift card", "gavekort" } }, { { "sunglasses", "solbriller" } }, { { "toaster", "brødrister" } },
     { { "ski goggles", "skibriller" } },
 };
-enum { IN_VAIN_EVERY = 29 };
+enum { IN_VAIN_EVERY = 29, READS_EVERY = 11 };
 
 /* A kind and style by its name, and how many the shop has of them; now and then something it does not sell. Which is told by
  * the clock, so that the shopper's own chances stay what they are. */
@@ -409,6 +409,20 @@ static void say_search(struct moment *m, u32 style)
     jsonw_key_str(&w, "query", str_of(words ? words->in[p->norwegian] : kinds[p->intent].styles[style].in[p->norwegian]));
     jsonw_key_int(&w, "results", found);
     event_end(&w);
+}
+
+/* Some of those who look through a list read the guide beside it first. Told by the clock, too. */
+static void say_guide(struct moment *m)
+{
+    i64 second = m->at_ms / 1000;
+    isize first = second / READS_EVERY % CONTENTS;
+    if (second % READS_EVERY) return;
+    for (isize i = 0; i < CONTENTS; i++) {
+        isize at = (first + i) % CONTENTS;
+        if (articles[at].kind != m->p->intent) continue;
+        say_text(m, "Content Viewed", "content_id", arena_printf(m->scratch, "a-%td", at + 1));
+        return;
+    }
 }
 
 static void say_page(struct moment *m)
@@ -738,6 +752,7 @@ static void arrive(struct moment *m)
     case PAGE_LIST:
         say_page(m);
         say_text(m, "Product List Viewed", "category", arena_printf(m->scratch, "%s > %s", kinds[p->intent].path[0].in[0], kinds[p->intent].path[1].in[0]));
+        say_guide(m);
         return;
     case PAGE_SEARCH: {
         u32 style = rng_below(&p->rng, STYLES_MAX);

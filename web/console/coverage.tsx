@@ -47,6 +47,7 @@ export function Coverage() {
                 <Listing
                     of={asked}
                     rows={({ rules }) => [...rules].sort((a, b) => Number(a.tested) - Number(b.tested))}
+                    wordy
                     head={["Rule", "Of", "Compared by"]}
                     row={(r) => (
                         <tr key={`${r.kind}/${r.key}/${r.rule}`}>

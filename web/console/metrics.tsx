@@ -59,6 +59,7 @@ export function Metrics() {
                     of={asked}
                     n={7}
                     rows={({ metrics }) => metrics}
+                    wordy
                     head={["Metric", "Counts", "Better is"]}
                     row={(m) => (
                         <MetricRow key={m.metric} of={m} />

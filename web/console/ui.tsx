@@ -322,12 +322,13 @@ export function Tabs({
     );
 }
 
-/** A table. On a phone, where more than three columns do not fit, a row stands as lines that begin with the head of their column. */
-export function Table({ children }: Kids) {
+/** A table. On a phone, where more than three columns do not fit, nor three of which one holds sentences (`wordy`), a row stands as
+ * lines that begin with the head of their column. */
+export function Table({ children, wordy }: Kids & { wordy?: boolean }) {
     const table = useRef<HTMLTableElement>(null);
     useLayoutEffect(() => {
         const heads = [...table.current!.querySelectorAll("thead th")].map((th) => (th.firstElementChild?.className === "hidden" ? "" : th.textContent!.trim()));
-        table.current!.classList.toggle("cards", heads.length > 3);
+        table.current!.classList.toggle("cards", !!wordy || heads.length > 3);
         for (const row of table.current!.tBodies[0]?.rows ?? [])
             [...row.cells].forEach((cell, i) => {
                 if (cell.colSpan === 1) cell.dataset.head = heads[i] ?? "";
@@ -361,6 +362,7 @@ export function Listing<T, R>({
     row,
     empty,
     n,
+    wordy,
 }: {
     of: Asked<T>;
     rows: (data: T) => R[];
@@ -368,6 +370,7 @@ export function Listing<T, R>({
     row: (one: R) => ComponentChildren;
     empty: ComponentChildren;
     n?: number;
+    wordy?: boolean;
 }) {
     return (
         <Asking of={of} n={n}>
@@ -375,7 +378,7 @@ export function Listing<T, R>({
                 const all = rows(data);
                 if (!all.length) return empty;
                 return (
-                    <Table>
+                    <Table wordy={wordy}>
                         <thead>
                             <tr>
                                 {head.map((name) => (

@@ -15,6 +15,7 @@
  * In the page:            data-opmaat-placement="KEY"   a box we may fill
  *                         data-opmaat-product="ID"      what this page shows (on a link: what it leads to);
  *                                                       -name -price -currency -category beside it
+ *                         data-opmaat-content="ID"      the article this page is
  *                         data-opmaat-track="Event"     a click here is that event, of the product around it
  *                         data-opmaat-cart="ID,ID"      what the cart holds
  *                         data-opmaat-quiz="KEY"        a box that becomes this quiz
@@ -34,6 +35,7 @@ const options = script.dataset;
 const collects = options.collect !== "none";
 const timeout = +options.timeout! || 400;
 const product = "data-opmaat-product";
+const article = "[data-opmaat-content]";
 
 const done = new WeakSet<Element>(); /* placements asked for, products seen */
 let identified = false; /* an identifier is held */
@@ -59,6 +61,11 @@ function viewProducts(): void {
         if (done.has(e) || e.hasAttribute("data-opmaat-track")) return;
         done.add(e);
         track("Product Viewed", productOf(e));
+    });
+    document.querySelectorAll<HTMLElement>(article).forEach((e) => {
+        if (done.has(e)) return;
+        done.add(e);
+        track("Content Viewed", { content_id: e.dataset.opmaatContent });
     });
 }
 
@@ -105,7 +112,9 @@ function boxes(names?: string[]): HTMLElement[] {
 
 function context(): object {
     const { href, origin, pathname } = location;
-    const at = document.querySelector(`[${product}]:not(a):not([data-opmaat-track])`);
+    const at = document.querySelector<HTMLElement>(
+        `[${product}]:not(a):not([data-opmaat-track]),${article}`,
+    );
     const cart = document.querySelector("[data-opmaat-cart]");
     const preview = new URLSearchParams(location.search).get("opmaat_preview");
     return {
@@ -116,7 +125,7 @@ function context(): object {
         market: options.market,
         store: options.store || undefined,
         country: options.country || undefined,
-        product: at ? at.getAttribute(product) : undefined,
+        product: at ? at.getAttribute(product) || at.dataset.opmaatContent : undefined,
         cart: cart ? cart.getAttribute("data-opmaat-cart")!.split(",").filter(Boolean) : undefined,
         preview: preview || undefined,
         consent: { categoryPreferences: consent.purposes() },
