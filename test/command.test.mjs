@@ -208,7 +208,7 @@ test('whoever was erased after a backup is erased again by the list, and nobody 
     await on('backup', to);
     assert.match((await on('person', 'erase', 'email:bea@shop.test')).stdout, /^receipt +e_\d+\n/);
     writeFileSync(list, (await on('export', 'erasures')).stdout);
-    assert.doesNotMatch(readFileSync(list, 'utf8'), /bea|shop\.test/);
+    assert.doesNotMatch(readFileSync(list, 'utf8'), /\bbea\b|shop\.test/);
     const plain = join(newFolder(), 'plain'), clean = join(newFolder(), 'clean');
     await opmaat(['restore', to, '--data', plain]);
     assert.match((await opmaat(['export', 'people', '--data', plain])).stdout, /bea@shop\.test/);
