@@ -18,9 +18,9 @@ let server, browser, person;
 
 /* Every page there is, and each tab that has an address. */
 const PAGES = [
-    'overview', 'sources', 'sources/shop', 'dead-letters', 'connectors', 'connectors/new', 'people', 'people/PERSON', 'segments', 'segments/new', 'segments/review', 'segments/loyal',
+    'overview', 'sources', 'sources/shop', 'dead-letters', 'connectors', 'connectors/new', 'connectors/warehouse', 'people', 'people/PERSON', 'segments', 'segments/new', 'segments/review', 'segments/loyal',
     'predictions', 'campaigns', 'campaigns/new', 'campaigns/jeans', 'campaigns/jeans/preview', 'campaigns/jeans/json', 'campaigns/jeans/revisions', 'campaigns/jeans/results',
-    'flags', 'flags/new', 'flags/lint', 'flags/front', 'flags/front/results', 'placements', 'placements/new', 'placements/enough', 'placements/home_recs', 'quizzes', 'quizzes/new',
+    'flags', 'flags/new', 'flags/lint', 'flags/front', 'flags/front/results', 'flags/way_out/results', 'flags/delivery_line', 'placements', 'placements/new', 'placements/enough', 'placements/home_recs', 'quizzes', 'quizzes/new',
     'quizzes/style', 'strategies', 'strategies/new', 'strategies/for_you', 'search', 'metrics', 'metrics/new', 'plan', 'coverage', 'results', 'keys', 'accounts', 'privacy', 'privacy/PERSON', 'audit', 'nowhere',
 ];
 

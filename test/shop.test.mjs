@@ -406,6 +406,38 @@ test('what stands over a row says what is in it, and a guide does not lead to it
     await heldOut.context().close();
 });
 
+test('the shop asks its flags: the cart is as the test has it, is counted by its ticket, and a connector waits for its reader', async () => {
+    const id = await newcomer();
+    const page = await visitor(id);
+    await accept(page);
+    await page.goto(`${demo.url}/shop/c/women-jeans`);
+    await page.click('main .opmaat-card a');
+    await page.click('role=button[name="Add to cart"]');
+    await page.waitForURL(/cart/);
+    const { flags } = await demo.post('/v1/decide', { person: { anonymous_id: id }, flags: ['way_out', 'delivery_line'], context: { ...YES, market: 'eu' }, record: false });
+    const { button, promise } = flags.way_out.value;
+    assert.equal(flags.way_out.variation, `${button}_${promise}`);
+    assert.equal(flags.way_out.ticket, undefined, 'a question without a trace has nothing to be counted by');
+    assert.equal((await page.textContent('a.button.big')).trim(), button === 'buy' ? 'Buy now' : 'To checkout');
+    assert.equal((await page.textContent('main')).includes('Thirty days to change your mind'), promise === 'returns');
+    assert.equal(await page.locator('.delivery').count(), flags.delivery_line.value ? 1 : 0);
+    const told = JSON.parse(await page.textContent('#shop')).events.find((e) => e[1] === 'Decision Viewed');
+    assert.ok(told[2].ticket.length > 20);
+    const person = await eventually('the visitor is known', () => lookup({ anonymous_id: id }));
+    await eventually('the ticket is told', async () => (await demo.get(`/v1/people/${person}/history?limit=200`)).events.some((e) => e.type === 'decision_viewed'));
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+
+    const { arms } = await demo.get('/v1/results/way_out');
+    assert.equal(arms.length, 4);
+    assert.ok(arms.reduce((sum, arm) => sum + arm.exposed, 0) > 20, 'the simulated shoppers are in it, too');
+    assert.deepEqual((await demo.get('/v1/flags/way_out/factors')).factors[0].effects.map((e) => e.kind), ['main', 'main', 'interaction']);
+    const [warehouse] = (await demo.get('/v1/connectors')).connectors;
+    assert.deepEqual([warehouse.key, warehouse.state, warehouse.dead], ['warehouse', 'green', 0]);
+    const { page: fetched } = await demo.get('/v1/connectors/warehouse/poll?after=0');
+    assert.ok(fetched.deliveries.some((d) => d.event?.type === 'order_completed'));
+});
+
 test('R61: rendered by the shop\'s server, the first paint is personal and nothing is swapped or moved', async () => {
     const shop = createServer(async (req, res) => {
         const id = /opmaat_id=([^;]+)/.exec(req.headers.cookie ?? '')?.[1];

@@ -44,7 +44,7 @@ MUST_USE enum err api_account_document(arena *a, str email, str role, str passwo
 str api_key_make(arena *a, bool secret, str *prefix);   /* a new random key, and the part of it that names it */
 /* The same paths a request takes, for callers inside the process (the demo's shoppers, imports): a body in Segment's shape through the
  * consent gate into the log, waiting for the fold; and /v1/decide's body to its answer, at `at_ms` (0: now), recorded like any other.
- * Not on an HTTP thread. */
+ * What carries events is not for an HTTP thread; a decision without any waits for nothing. */
 struct api_inside { struct fold *fold; const struct config *config; struct clock clock; str source; bool verified, imported; };
 struct api_taken { isize accepted, refused, no_consent; str first_reason; };
 MUST_USE enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a, struct api_taken *out, struct diag *diag);

@@ -46,12 +46,23 @@ static bool told_before(struct hash128 what)
     return atomic_exchange_explicit(&seen[what.lo % EXPOSURES_REMEMBERED], what.hi, memory_order_relaxed) == what.hi;
 }
 
-static void print_exposure(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id, str key, i64 now_ms,
-                           struct buf *out)
+/* False: nothing was chosen by chance for somebody, so there is nothing to be counted. */
+static bool is_counted(const struct flag_answer *answer, str id)
+{
+    return answer->variation_index >= 0 && answer->reason != FLAG_BY_PREVIEW && id.len > 0;
+}
+
+static str flag_ticket(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, i64 now_ms)
 {
     struct ticket ticket = { .decision_key = next_seed(call->api), .campaign = flag->id, .experience = (u8)answer->rule_index,
                              .variation = (u8)answer->variation_index, .reason = REASON_EXPERIMENT, .at_ms = now_ms };
     struct ticket_key sign = ticket_key(call->api->live->secret);
+    return ticket_make(call->a, &sign, &ticket);
+}
+
+static void print_exposure(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id, str key, i64 now_ms,
+                           struct buf *out)
+{
     struct jsonw w = { .out = out };
     jsonw_begin(&w, '[');
     jsonw_begin(&w, '{');
@@ -60,7 +71,7 @@ static void print_exposure(struct call *call, const struct book_flag *flag, cons
     jsonw_key_str(&w, "messageId", key);
     jsonw_key_str(&w, call->secret ? "userId" : "anonymousId", id);
     jsonw_key_begin(&w, "properties", '{');
-    jsonw_key_str(&w, "ticket", ticket_make(call->a, &sign, &ticket));
+    jsonw_key_str(&w, "ticket", flag_ticket(call, flag, answer, now_ms));
     jsonw_end(&w, '}');
     jsonw_end(&w, '}');
     jsonw_end(&w, ']');
@@ -68,7 +79,7 @@ static void print_exposure(struct call *call, const struct book_flag *flag, cons
 
 void flag_exposed(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id)
 {
-    if (answer->variation_index < 0 || answer->reason == FLAG_BY_PREVIEW || id.len == 0 || call->source_key.len == 0) return;
+    if (!is_counted(answer, id) || call->source_key.len == 0) return;
     i64 now_ms = clock_now(call->api->clock);
     struct hash128 what = exposure_hash(call->a, flag, answer, id, now_ms);
     if (told_before(what)) return;
@@ -85,7 +96,8 @@ void flag_exposed(struct call *call, const struct book_flag *flag, const struct 
 
 /* ---- /v1/decide ----------------------------------------------------------------------------------------------------- */
 
-static void decided_flag(struct call *call, const struct book_flag *flag, const struct flag_answer *answer)
+/* With a ticket for whom it is not counted yet: it comes back with Decision Viewed, like a placement's. */
+static void decided_flag(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str ticket)
 {
     struct jsonw *w = &call->w;
     jsonw_key(w, flag->key);
@@ -95,6 +107,7 @@ static void decided_flag(struct call *call, const struct book_flag *flag, const 
     if (answer->variation.len) jsonw_key_str(w, "variation", answer->variation);
     if (answer->rule.len) jsonw_key_str(w, "rule", answer->rule);
     jsonw_key_str(w, "reason", flag_reason_name(answer->reason));
+    if (ticket.len) jsonw_key_str(w, "ticket", ticket);
     jsonw_end(w, '}');
 }
 
@@ -109,8 +122,9 @@ void print_decide_flags(struct call *call, const struct decide_world *world, con
         const struct book_flag *flag = book_flag(world->book, json_str(key, S("")));
         if (!flag) continue;
         struct flag_answer answer = decide_flag(&asking, flag);
-        decided_flag(call, flag, &answer);
-        if (request->exposed && request->record) flag_exposed(call, flag, &answer, id);
+        bool counts = request->record && is_counted(&answer, id);
+        decided_flag(call, flag, &answer, counts && !request->exposed ? flag_ticket(call, flag, &answer, request->now_ms) : S(""));
+        if (counts && request->exposed) flag_exposed(call, flag, &answer, id);
     }
     jsonw_end(&call->w, '}');
 }

@@ -12,7 +12,7 @@ struct flag_call { struct flag_asking asking; struct decide_world world; struct 
 void flag_call_init(struct call *call, str id, const struct json *context, struct flag_call *out);
 /* Hands an exposure to the log, without waiting; the same one again within the hour is not told twice. */
 void flag_exposed(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id);
-/* "flags": {"key": {"value", "variation", "reason", …}} of POST /v1/decide. */
+/* "flags": {"key": {"value", "variation", "reason", "ticket", …}} of POST /v1/decide. */
 void print_decide_flags(struct call *call, const struct decide_world *world, const struct decide_request *request, const struct json *keys);
 
 /* ---- payloads (payload.c) ---- */

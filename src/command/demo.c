@@ -213,6 +213,13 @@ static bool asked_by_page(void *ctx, str request, arena *scratch, str *answer,
 }
 
 static bool search_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, api_search); }
+
+static enum err decide_flags(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+{
+    return api_decide(inside, body, 0, a, out, diag);
+}
+
+static bool flags_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, decide_flags); }
 static bool menu_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, api_navigation); }
 
 static void shoppers_until(struct demo *d, i64 until_ms, bool decide, isize batch)
@@ -359,7 +366,7 @@ int command_demo(struct args *args)
     if (!known && set_up(&d, now_ms)) return FAILED;
     d.shop = (struct demo_shop){ .catalogue = &d.catalogue, .write_key = d.notes.write_key, .identity_secret = d.notes.identity_secret,
                                  .console_hint = arena_printf(&d.perm, "kari@demo.shop / %.*s", STR_FMT(d.notes.password)),
-                                 .search = search_for, .menu = menu_for, .search_ctx = &d };
+                                 .search = search_for, .menu = menu_for, .flags = flags_for, .search_ctx = &d };
     code = serve_until_stopped(&(struct serving){ .args = args, .folder = &folder, .other = shop_page, .ctx = &d, .started = started, .stopping = stopping });
     folder_close(&folder);
     arena_fini(&d.perm);

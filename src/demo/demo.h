@@ -64,7 +64,11 @@ void demo_content_write(arena *scratch, struct buf *out);
 
 /* ---- what a shop's people would author ------------------------------------------------------- */
 
-/* Definitions in an order in which each finds what it refers to: settings, segments, strategies, placements, campaigns. */
+/* Flags that the shop's own pages ask, of setup.c. */
+#define DEMO_FLAG_DELIVERY "delivery_line"
+#define DEMO_FLAG_WAY_OUT "way_out"
+
+/* Definitions in an order in which each finds what it refers to: settings, segments, strategies, placements, campaigns, flags, connectors. */
 struct demo_definition { const char *kind, *key, *document; };
 extern const struct demo_definition demo_setup[];
 extern const isize demo_setup_n;
@@ -101,6 +105,8 @@ struct demo_shop {
     bool (*search)(void *ctx, str request, arena *scratch, str *answer);
     /* The same for POST /v1/navigation. Null: departments stand in the shop's own order. */
     bool (*menu)(void *ctx, str request, arena *scratch, str *answer);
+    /* The same for POST /v1/decide, of flags. Null: every flag is as its default has it. */
+    bool (*flags)(void *ctx, str request, arena *scratch, str *answer);
     void *search_ctx;
 };
 

@@ -75,7 +75,7 @@ static i64 page_number(const struct view *v)
 }
 
 /* Who asks and where, as far as they allow it to be said. */
-static void add_asker(const struct view *v, struct jsonw *w)
+void page_asker(const struct view *v, struct jsonw *w)
 {
     str anonymous = anonymous_of(v);
     jsonw_key_begin(w, "person", '{');
@@ -117,7 +117,7 @@ static str request_of(const struct view *v, str query)
     for (isize i = 0; i < countof(sorts); i++)
         if (str_eq(sort, str_of(sorts[i][0]))) jsonw_key_str(&w, "sort", str_of(sorts[i][1]));
     if (page_query(v, "all").len) jsonw_key_bool(&w, "personalise", false);
-    add_asker(v, &w);
+    page_asker(v, &w);
     jsonw_end(&w, '}');
     return buf_str(&out);
 }
@@ -136,7 +136,7 @@ isize page_ranked(struct view *v, str category, const struct demo_product **at, 
     jsonw_key_str(&w, "q", S(""));
     jsonw_key_str(&w, "category", category);
     jsonw_key_int(&w, "limit", max);
-    add_asker(v, &w);
+    page_asker(v, &w);
     jsonw_end(&w, '}');
     if (!v->shop->search(v->shop->search_ctx, buf_str(&out), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return 0;
     json_each(item, json_get(answer, S("items"))) {
@@ -155,7 +155,7 @@ bool page_departments(struct view *v, isize *kind, isize n)
     isize found = 0;
     if (!v->shop->menu || v->consent != CHOICE_YES) return false;
     jsonw_begin(&w, '{');
-    add_asker(v, &w);
+    page_asker(v, &w);
     jsonw_end(&w, '}');
     if (!v->shop->menu(v->shop->search_ctx, buf_str(&out), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return false;
     json_each(one, json_get(answer, S("categories")))

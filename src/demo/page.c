@@ -526,14 +526,53 @@ static void add_lines(struct view *v, bool editable)
     html(&v->out, "</ul><p class=\"total\">{} <strong>{}</strong></p>", say(v, "Total", "Sum"), view_money(v, cart_total(v)));
 }
 
+/* What the shop's own code asks: two flags (setup.c). The tag tells that the test was seen, with the ticket. */
+static const struct json *cart_flags(struct view *v)
+{
+    static const char *const keys[] = { DEMO_FLAG_DELIVERY, DEMO_FLAG_WAY_OUT };
+    struct buf body = { .arena = v->scratch };
+    struct jsonw w = { .out = &body };
+    const struct json *answer = NULL;
+    str text;
+    if (!v->shop->flags) return NULL;
+    jsonw_begin(&w, '{');
+    page_asker(v, &w);
+    jsonw_key_begin(&w, "flags", '[');
+    for (isize i = 0; i < countof(keys); i++) jsonw_str(&w, str_of(keys[i]));
+    jsonw_end(&w, ']');
+    jsonw_end(&w, '}');
+    if (!v->shop->flags(v->shop->search_ctx, buf_str(&body), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return NULL;
+    return json_get(answer, S("flags"));
+}
+
+static void add_delivery(struct view *v)
+{
+    i64 missing = (v->currency == DEMO_NOK ? 50000 : 5000) - cart_total(v);
+    if (missing > 0) html(&v->out, "<p class=\"delivery\">{} {}</p>", view_money(v, missing), say(v, "more, and delivery is free.", "til, så er frakten gratis."));
+    else html(&v->out, "<p class=\"delivery\">{}</p>", say(v, "Delivery is free.", "Frakten er gratis."));
+}
+
+/* The way to the order: what it says, and what is promised under it, are what the test tries (setup.c). */
+static void add_way_out(struct view *v, const struct json *flags)
+{
+    const struct json *flag = json_get(flags, S(DEMO_FLAG_WAY_OUT)), *value = json_get(flag, S("value"));
+    bool buy = str_eq(json_get_str(value, "button"), S("buy")), returns = str_eq(json_get_str(value, "promise"), S("returns"));
+    html(&v->out, "<p><a class=\"button big\" href=\"/shop/checkout\">{}</a></p>", buy ? say(v, "Buy now", "Kjøp nå") : say(v, "To checkout", "Til kassen"));
+    if (returns) html(&v->out, "<p class=\"hint\">{}</p>", say(v, "Thirty days to change your mind.", "Tretti dagers åpent kjøp."));
+    str ticket = json_get_str(flag, "ticket");
+    if (ticket.len) page_event(v, "Decision Viewed", "ticket", ticket);
+}
+
 str page_cart(struct view *v)
 {
     html(&v->out, "<h1>{}</h1>", say(v, "Cart", "Handlekurv"));
     if (v->cart.n == 0) {
         html(&v->out, "<p>{} <a href=\"/shop/\">{}</a></p>", say(v, "There is nothing in it yet.", "Den er tom ennå."), say(v, "Have a look around", "Se deg rundt"));
     } else {
+        const struct json *flags = cart_flags(v);
         add_lines(v, true);
-        html(&v->out, "<p><a class=\"button big\" href=\"/shop/checkout\">{}</a></p>", say(v, "To checkout", "Til kassen"));
+        if (json_bool(json_path(flags, DEMO_FLAG_DELIVERY ".value"), false)) add_delivery(v);
+        add_way_out(v, flags);
     }
     /* What goes with a cart is known without knowing whose it is. */
     add_liked(v, "cart_recs", (struct heading){ say(v, "Liked by many", "Mange liker"), v->cart.n ? say(v, "Goes well with it", "Passer godt til") : S("") });

@@ -69,6 +69,8 @@ str page_missing(struct view *v);
 void page_card(struct view *v, const struct demo_product *p, const char *loading);
 str page_query(const struct view *v, const char *name); /* a parameter of the address */
 void page_event(struct view *v, const char *name, const char *property, str value);      /* for the tag to track */
+/* found.c: "person" and "context" of a request, as far as the visitor allows them to be said. */
+void page_asker(const struct view *v, struct jsonw *w);
 /* found.c: what the shop's search answers, with facets beside it. */
 str page_found(struct view *v);
 

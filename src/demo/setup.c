@@ -104,5 +104,21 @@ const struct demo_definition demo_setup[] = {
       "{\"key\":\"ten_percent\",\"share\":\"50%\",\"content\":{\"headline\":{\"en\":\"10 % off your first order\",\"nb-NO\":\"10 % på første ordre\"},"
       "\"text\":{\"en\":\"Take your time. The offer waits a week.\",\"nb-NO\":\"Ta deg tid. Tilbudet venter en uke.\"},"
       "\"button\":{\"en\":\"Have a look\",\"nb-NO\":\"Se deg om\"},\"image\":\"/shop/img/hero-fjord.svg\",\"link\":\"/shop/c/women-knitwear\"}}]}]}" },
+    { "flag", DEMO_FLAG_DELIVERY, "{\"kind\":\"flag\",\"key\":\"" DEMO_FLAG_DELIVERY "\",\"title\":\"What is missing to free delivery, in the cart\","
+      "\"owner\":\"kari@demo.shop\",\"type\":\"bool\",\"default\":false,\"rules\":["
+      "{\"key\":\"norway\",\"kind\":\"force\",\"target\":\"context.market = \\\"no\\\"\",\"value\":true},"
+      "{\"key\":\"elsewhere\",\"kind\":\"rollout\",\"share\":\"50%\",\"value\":true}]}" },
+    { "flag", DEMO_FLAG_WAY_OUT, "{\"kind\":\"flag\",\"key\":\"" DEMO_FLAG_WAY_OUT "\",\"title\":\"The way out of the cart\",\"owner\":\"kari@demo.shop\","
+      "\"type\":\"json\",\"default\":{\"button\":\"checkout\",\"promise\":\"none\"},\"rules\":["
+      "{\"key\":\"words\",\"kind\":\"experiment\",\"metric\":\"order_rate\","
+      "\"factors\":{\"button\":[\"checkout\",\"buy\"],\"promise\":[\"none\",\"returns\"]},\"variations\":["
+      "{\"key\":\"checkout_none\",\"share\":\"25%\",\"value\":{\"button\":\"checkout\",\"promise\":\"none\"},\"levels\":{\"button\":\"checkout\",\"promise\":\"none\"}},"
+      "{\"key\":\"checkout_returns\",\"share\":\"25%\",\"value\":{\"button\":\"checkout\",\"promise\":\"returns\"},\"levels\":{\"button\":\"checkout\",\"promise\":\"returns\"}},"
+      "{\"key\":\"buy_none\",\"share\":\"25%\",\"value\":{\"button\":\"buy\",\"promise\":\"none\"},\"levels\":{\"button\":\"buy\",\"promise\":\"none\"}},"
+      "{\"key\":\"buy_returns\",\"share\":\"25%\",\"value\":{\"button\":\"buy\",\"promise\":\"returns\"},\"levels\":{\"button\":\"buy\",\"promise\":\"returns\"}}]}]}" },
+
+    /* Waits for a reader that fetches (docs/guide/connectors.md), so it needs nobody at the other end. */
+    { "connector", "warehouse", "{\"kind\":\"connector\",\"key\":\"warehouse\",\"title\":\"Data warehouse\",\"owner\":\"kari@demo.shop\",\"type\":\"poll\","
+      "\"events\":[\"Order Completed\"],\"segments\":[\"loyal\"],\"purpose\":\"analytics\"}" },
 };
 const isize demo_setup_n = countof(demo_setup);

@@ -49,6 +49,7 @@ struct shopper {
     enum page page;
     i32 device, pages, intent, product;                 /* intent is a kind; product -1: none */
     f64 inspired;                                       /* 1, up to 2 when what is shown is to their taste */
+    bool assured;                                       /* the cart said that things may be sent back */
     struct piece basket[BASKET_MAX];
     i32 basket_n;
 
@@ -493,7 +494,7 @@ static void say_order(struct moment *m)
 /* ---- being shown something ---------------------------------------------------------------- */
 
 struct shown_items { i32 products[ITEMS_SHOWN_MAX]; str tickets[ITEMS_SHOWN_MAX]; isize n; str ticket; };
-struct shown { struct shown_items row; str banner_ticket; i32 banner_kind; bool has_banner; };
+struct shown { struct shown_items row; str banner_ticket, way_out_ticket; i32 banner_kind; bool has_banner, promised; };
 
 static const char *const row_placements[] = { [PAGE_HOME] = "home_recs", [PAGE_PRODUCT] = "product_recs", [PAGE_CART] = "cart_recs" };
 
@@ -534,6 +535,11 @@ static str decide_request(struct moment *m)
     jsonw_key(&w, S("events"));
     jsonw_raw(&w, arena_printf(m->scratch, "[%.*s]", STR_FMT(buf_str(&m->events))));
     jsonw_key_int(&w, "limit", 8);
+    if (p->page == PAGE_CART) {
+        jsonw_key_begin(&w, "flags", '[');
+        jsonw_str(&w, S(DEMO_FLAG_WAY_OUT));
+        jsonw_end(&w, ']');
+    }
     jsonw_end(&w, '}');
     return buf_str(&out);
 }
@@ -573,6 +579,8 @@ static void read_shown(struct moment *m, str answer, struct shown *shown)
     shown->banner_ticket = json_str(json_get(banner, S("ticket")), S(""));
     shown->has_banner = json_is(content, JSON_OBJ);
     shown->banner_kind = banner_kind(m->p, json_str(json_get(content, S("link")), S("")), json_str(json_get(content, S("headline")), S("")));
+    shown->way_out_ticket = json_str(json_path(root, "flags." DEMO_FLAG_WAY_OUT ".ticket"), S(""));
+    shown->promised = str_eq(json_str(json_path(root, "flags." DEMO_FLAG_WAY_OUT ".value.promise"), S("")), S("returns"));
     shown->row.ticket = json_str(json_get(row, S("ticket")), S(""));
     json_each(item, json_get(row, S("items"))) {
         const struct demo_product *product = demo_product_by_key(m->s->catalogue, json_str(json_get(item, S("product_key")), S("")));
@@ -623,6 +631,8 @@ static enum page react(struct moment *m, const struct shown *shown)
         }
         if (!null_effect && mine) p->inspired = 1.4;
     }
+    report(m, "Decision Viewed", shown->way_out_ticket, -1);
+    p->assured = !null_effect && shown->promised;
     if (sees_row >= 0.8) return next;
     report(m, "Decision Viewed", shown->row.ticket, -1);
     if (shown->row.n == 0) {                            /* the shop's own row: the tag reports clicks on that too */
@@ -704,7 +714,7 @@ static enum page go_on(struct moment *m)
     }
     case PAGE_CART:
         if (p->basket_n == 0) return u < 0.5 ? PAGE_LIST : PAGE_AWAY;
-        return u < 0.58 ? PAGE_CHECKOUT : u < 0.72 ? PAGE_LIST : u < 0.78 ? PAGE_HOME : PAGE_AWAY;
+        return u < (p->assured ? 0.66 : 0.58) ? PAGE_CHECKOUT : u < 0.72 ? PAGE_LIST : u < 0.78 ? PAGE_HOME : PAGE_AWAY;
     case PAGE_CHECKOUT: return u < 0.82 ? PAGE_THANKS : PAGE_AWAY;
     case PAGE_THANKS: case PAGE_STORE: case PAGE_AWAY: return PAGE_AWAY;
     }
