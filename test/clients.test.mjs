@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 
-import { eventually, opmaat, newFolder, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, opmaat, newFolder, startServer } from './lib/server.mjs';
 
 const require = createRequire(import.meta.url);
 const { PostHog } = require('posthog-node');
@@ -106,7 +106,7 @@ const client = async (key) => {
         projectConfigManager: optimizely.createStaticProjectConfigManager({ datafile: datafile(key) }),
         odpManager: optimizely.createOdpManager(), logger: optimizely.createLogger({ level: optimizely.ERROR }),
     });
-    await made.onReady({ timeout: 5000 });
+    await made.onReady({ timeout: PATIENCE_MS });
     return made;
 };
 

@@ -56,7 +56,7 @@ after(async () => {
     await server?.stop({ remove: true });
 });
 
-const open = (t, hash, as) => openConsole(t, browser, server, hash, { height: 1600, timeout_ms: 15_000, as });
+const open = (t, hash, as) => openConsole(t, browser, server, hash, { height: 1600, as });
 
 const titles = (page, nth) => page.locator('.goods').nth(nth).locator('strong').allTextContents();
 

@@ -76,11 +76,11 @@ function small_disk(megabytes) {
     return folder;
 }
 
-test('a disk that fills: 429 while there is no room, nothing acknowledged is lost, and it goes on by itself', { timeout: 120_000 }, async (t) => {
+test('a disk that fills: 429 while there is no room, nothing acknowledged is lost, and it goes on by itself', { timeout: 300_000 }, async (t) => {
     const data = join(small_disk(96), 'data');
     const server = await start({ data, config: { ...config, disk_free_bytes: 4 << 20, log_file_bytes: 8 << 20 } });
     const sender = new Sender(server, 'd', { properties: { padding: 'x'.repeat(28_000) } });
-    await eventually('it says that there is no room', () => sender.statuses.get(429) > 10, 20_000);
+    await eventually('it says that there is no room', () => sender.statuses.get(429) > 10);
     assert.ok(sender.retry_after > 0, 'with Retry-After');
     assert.equal((await server.request('GET', '/healthz')).status, 200);
     // And now somebody else takes the last of it: what is known cannot be flushed, and nothing more can be.
@@ -104,7 +104,7 @@ test('a disk that fills: 429 while there is no room, nothing acknowledged is los
     await server.stop({ remove: true });
 });
 
-test('SIGTERM under load: all that was acknowledged is there, and a start finds it clean', { timeout: 60_000 }, async () => {
+test('SIGTERM under load: all that was acknowledged is there, and a start finds it clean', { timeout: 300_000 }, async () => {
     const server = await start();
     const acknowledged = new Set();
     for (let round = 0; round < (long ? 20 : 3); round++) {
@@ -188,7 +188,7 @@ test('a bit that turns anywhere in the log is found, with the file and the recor
     await server.stop({ remove: true });
 });
 
-test('a torn last record is cut, with the bytes said, and nothing before it is touched', { timeout: 60_000 }, async () => {
+test('a torn last record is cut, with the bytes said, and nothing before it is touched', { timeout: 300_000 }, async () => {
     const { server, acknowledged, log } = await filled();
     const last = join(log, files_of(log).at(-1)), bytes = readFileSync(last);
     let end = bytes.length;
@@ -208,7 +208,7 @@ test('a torn last record is cut, with the bytes said, and nothing before it is t
     await server.stop({ remove: true });
 });
 
-test('lost files are named: one of the log, and the store behind it; a lost store is made anew', { timeout: 60_000 }, async () => {
+test('lost files are named: one of the log, and the store behind it; a lost store is made anew', { timeout: 300_000 }, async () => {
     const { server, acknowledged, log } = await filled();
     const middle = join(log, files_of(log)[1]), aside = `${server.data}.aside`;
     renameSync(middle, aside);
@@ -221,7 +221,7 @@ test('lost files are named: one of the log, and the store behind it; a lost stor
     await server.stop({ remove: true });
 });
 
-test('a bit that turns in the store is found at the next start, and the store can be made anew', { timeout: 120_000 }, async (t) => {
+test('a bit that turns in the store is found at the next start, and the store can be made anew', { timeout: 300_000 }, async (t) => {
     const { server, acknowledged } = await filled();
     const path = join(server.data, 'opmaat.db');
     execFileSync('sqlite3', [path, 'PRAGMA wal_checkpoint(TRUNCATE)']);
@@ -248,7 +248,7 @@ test('a bit that turns in the store is found at the next start, and the store ca
     await server.stop({ remove: true });
 });
 
-test('an event the server dies of is set aside after the second time, and everybody else\'s is taken', { timeout: 60_000 }, async () => {
+test('an event the server dies of is set aside after the second time, and everybody else\'s is taken', { timeout: 300_000 }, async () => {
     const poison = join(dirname(binary), 'test', 'shim', 'poison.so');
     assert.ok(existsSync(poison), `the shim is built beside ${binary}`);
     const server = await start({ env: { LD_PRELOAD: poison } });
@@ -258,7 +258,7 @@ test('an event the server dies of is set aside after the second time, and everyb
     const letter = await eventually('it lies with the dead letters', async () => {
         const { dead_letters } = await server.get('/v1/dead-letters');
         return dead_letters.find((one) => /died twice/.test(one.reason));
-    }, 20_000);
+    });
     assert.match(JSON.stringify(letter.event), /Poison Pill/, 'whole');
     assert.match(server.output, /fold\.skipped ref=\d+/, 'aloud');
     const seen = sender.acknowledged.size;
@@ -286,7 +286,7 @@ const raw = (server, bytes, ms = 3000) => new Promise((done) => {
     socket.write(bytes);
 });
 
-test('slow and half-open clients are shown the door, and nobody else waits for them', { timeout: 60_000 }, async () => {
+test('slow and half-open clients are shown the door, and nobody else waits for them', { timeout: 300_000 }, async () => {
     const server = await start({ config: { ...config, http_request_ms: 1500 } });
     const head = `POST /v1/track HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer ${server.write}\r\nContent-Length: 500\r\n\r\n`;
     const halves = ['', 'POST /v1/tr', 'POST /v1/track HTTP/1.1\r\nHost: s\r\n', head, `${head}{"event":`];
@@ -297,17 +297,17 @@ test('slow and half-open clients are shown the door, and nobody else waits for t
     });
     const dripping = setInterval(() => { for (const one of sockets) if (!one.destroyed && one !== sockets[0]) one.write(' '); }, 300);
     const sender = new Sender(server, 's');
-    await eventually('others are served meanwhile', () => sender.acknowledged.size > 200, 20_000);
+    await eventually('others are served meanwhile', () => sender.acknowledged.size > 200);
     await sender.stop();
     assert.deepEqual([...sender.statuses.keys()], [200]);
     const begun = sockets.filter((_, i) => i % halves.length >= 1);
-    await eventually('those who began a request and did not end it are gone', () => begun.every((one) => one.destroyed || one.readableEnded || one.closed), 15_000);
+    await eventually('those who began a request and did not end it are gone', () => begun.every((one) => one.destroyed || one.readableEnded || one.closed));
     clearInterval(dripping);
     for (const one of sockets) one.destroy();
     await server.stop({ remove: true });
 });
 
-test('too big, too many, too deep, too compressed: a clear no, nothing lost beside it, and the server lives', { timeout: 60_000 }, async () => {
+test('too big, too many, too deep, too compressed: a clear no, nothing lost beside it, and the server lives', { timeout: 300_000 }, async () => {
     const server = await start();
     const post = async (path, body, headers = {}) => {
         const answer = await server.request('POST', path, { key: server.secret, body, headers: { 'content-type': 'application/json', ...headers } });
@@ -344,7 +344,7 @@ test('too big, too many, too deep, too compressed: a clear no, nothing lost besi
     await server.stop({ remove: true });
 });
 
-test('every framing trick is refused, and what it tried to smuggle is not heard', { timeout: 60_000 }, async () => {
+test('every framing trick is refused, and what it tried to smuggle is not heard', { timeout: 300_000 }, async () => {
     const server = await start();
     const smuggled = (n) => `POST /v1/track HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer ${server.secret}\r\nContent-Length: ${n}\r\n\r\n`;
     const body = (id) => JSON.stringify({ userId: 'eve', event: 'Product Viewed', messageId: id });

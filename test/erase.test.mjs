@@ -10,7 +10,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { eventually, long, opmaat, sleep, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, long, opmaat, sleep, startServer } from './lib/server.mjs';
 
 // Words that stand nowhere else: what is looked for, in every file as it lies there and in what the log and the tables say.
 const ANA = ['ana-erase-77', 'ana.erase@example.com', '+4791234567', 'browser-of-ana', 'phone-of-ana', 'Anastasia', 'SECRET-WISH', 'order-of-ana'];
@@ -75,7 +75,7 @@ async function crowd(server) {
 const settled = (server, id) => eventually('the erasure is done', async () => {
     const receipt = await server.get(`/v1/regulations/${id}`);
     return receipt.state === 'done' && receipt;
-}, 30_000, 50);
+}, PATIENCE_MS, 50);
 
 const others = async (server) => {
     const of = [];
@@ -256,7 +256,7 @@ test('killed in the middle of it, the next start does the rest', async () => {
         await server.kill9();
         if (round % 2) await opmaat(['verify', '--data', server.data]);
         await server.start();
-        await eventually('all erasures are done', async () => (await server.get('/v1/regulations')).regulations.every((one) => one.state === 'done'), 30_000, 50);
+        await eventually('all erasures are done', async () => (await server.get('/v1/regulations')).regulations.every((one) => one.state === 'done'), PATIENCE_MS, 50);
         assert.deepEqual(await others(server), before);
         await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' }, { status: 404 });
         await server.stop();

@@ -32,7 +32,7 @@ after(async () => {
     await server?.stop({ remove: true });
 });
 
-const open = (t, hash) => openConsole(t, browser, server, hash, { height: 2400, timeout_ms: 6000 });
+const open = (t, hash) => openConsole(t, browser, server, hash, { height: 2400 });
 
 /** The variation of each of the people, as a shop's server asks for it. */
 async function assignments(flag = 'checkout', context = { country: 'NO' }) {

@@ -162,7 +162,7 @@ test('a shop that has only orders gets recommendations that say why, without wha
         const { decisions: { home_recs: row }, person_id, segments } = await eventually('the recommenders are built', async () => {
             const answer = await ask('2010-12-01T09:26:00Z');
             return answer.decisions.home_recs.items.some((item) => item.because.source === 'cooc') && answer;
-        }, 20_000);
+        });
         assert.equal(row.items.length, 20);
         assert.match(person_id, /^p_\d+$/);
         assert.ok(segments.includes('regulars'));

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 
 import { createBatchEventProcessor, createInstance, createPollingProjectConfigManager } from '@optimizely/optimizely-sdk';
 
-import { eventually, opmaat, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, opmaat, startServer } from './lib/server.mjs';
 import { rng } from './lib/random.mjs';
 
 let server;
@@ -121,7 +121,7 @@ test('an unmodified Optimizely SDK asks a contextual bandit, and the bandit lear
         eventProcessor: createBatchEventProcessor({ batchSize: 1, flushInterval: 20, eventDispatcher: {
             dispatchEvent: (event) => server.request('POST', '/optimizely/v1/events', { body: event.params }).then((r) => ({ statusCode: r.status })) } }),
     });
-    await sdk.onReady({ timeout: 10_000 });
+    await sdk.onReady({ timeout: PATIENCE_MS });
     const given = { a: 0, b: 0 };
     for (let i = 0; i < 40; i++) {
         const person = sdk.createUserContext(`cmab-${i}`, { device: i % 2 ? 'mobile' : 'desktop' });

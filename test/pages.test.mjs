@@ -10,10 +10,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { startServer } from './lib/server.mjs';
+import { PATIENCE_MS, startServer } from './lib/server.mjs';
 
 const { chromium } = createRequire(import.meta.url)('playwright-core');
-const TIMEOUT_MS = 15_000;
 let server, browser, person;
 
 /* Every page there is, and each tab that has an address. */
@@ -78,7 +77,7 @@ async function open(t, { width, dark }) {
     const context = await browser.newContext({ viewport: { width, height: 844 }, colorScheme: dark ? 'dark' : 'light' });
     t.after(() => context.close());
     const page = await context.newPage();
-    page.setDefaultTimeout(TIMEOUT_MS);
+    page.setDefaultTimeout(PATIENCE_MS);
     page.wrong = [];
     const notes = JSON.parse(readFileSync(join(server.data, 'demo.json')));
     await page.goto(server.url);
@@ -98,7 +97,7 @@ const go = async (page, hash) => {
 
 before(async () => {
     [server, browser] = await Promise.all([
-        startServer({ command: 'demo', keys: false, args: ['--days', '2'], wait_ms: 90_000 }),
+        startServer({ command: 'demo', keys: false, args: ['--days', '2'], wait_ms: 2 * PATIENCE_MS }),
         chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
             '--disable-component-update', '--disable-sync', '--no-first-run'] }),
     ]);
@@ -115,7 +114,7 @@ after(async () => {
 
 for (const [name, how] of [['on a phone', { width: 390 }], ['on a phone, dark', { width: 390, dark: true }], ['on a tablet', { width: 768 }],
     ['on a desk, dark', { width: 1440, dark: true }]])
-    test(`every page ${name}: no errors, no faults`, { timeout: 120_000 }, async (t) => {
+    test(`every page ${name}: no errors, no faults`, { timeout: 300_000 }, async (t) => {
         const page = await open(t, how), all = [];
         for (const hash of PAGES) {
             page.wrong.length = 0;

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
-import { eventually, opmaat, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, opmaat, startServer } from './lib/server.mjs';
 
 const PRODUCTS = Array.from({ length: 12 }, (_, i) => ({
     product_key: `p-${i}`, title: `Thing ${i}`, category: i % 2 ? 'Odd' : 'Even', price: '20', currency: 'EUR', stock: { web: 9, 'oslo-1': 9, 'bergen-2': 9, 'lund-3': 9, 'new-9': 9 },
@@ -107,7 +107,7 @@ test('a replay knows where each order was made, and the same log makes the same 
                 all[`${name} for ${person}`] = answer.items;
             }
         return all;
-    }, 20_000, 200);
+    }, PATIENCE_MS, 200);
     const before = await lists();
     await server.stop();
     await opmaat(['verify', '--data', server.data]);

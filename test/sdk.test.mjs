@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 
-import { eventually, opmaat, newFolder, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, opmaat, newFolder, startServer } from './lib/server.mjs';
 
 const require = createRequire(import.meta.url);
 const { Analytics } = require('@segment/analytics-node');
@@ -85,7 +85,7 @@ test('analytics-node: all six call types arrive by changing only its host', asyn
     const failures = [];
     sdk.on('error', (error) => failures.push(error));
     await Promise.all(day('seg').map(([type, message]) => call(sdk, type, message)));
-    await sdk.closeAndFlush({ timeout: 5000 });
+    await sdk.closeAndFlush({ timeout: PATIENCE_MS });
     assert.deepEqual(failures, []);
     await assertDay('seg');
 });
@@ -104,7 +104,7 @@ test('both clients say the same thing to the log', async () => {
     const rudder = new RudderAnalytics(other.secret, { dataPlaneUrl: other.url, flushAt: 1, flushInterval: 50 });
     for (const [type, message] of day('one')) await call(segment, type, message);
     for (const [type, message] of day('one')) await call(rudder, type, message);
-    await segment.closeAndFlush({ timeout: 5000 });
+    await segment.closeAndFlush({ timeout: PATIENCE_MS });
     await other.stop();
     const all = (await logged(other.data)).filter((entry) => entry.kind === 'event').map((entry) => entry.event);
     assert.equal(all.length, 16);
@@ -182,7 +182,7 @@ test('the same messageId twice is one event, also over both clients', async () =
     await server.post('/v1/track', once);
     const segment = new Analytics({ writeKey: server.secret, host: server.url, flushAt: 1 });
     await call(segment, 'track', { userId: 'twin', event: 'Product Viewed', messageId: 'twin-1' });
-    await segment.closeAndFlush({ timeout: 5000 });
+    await segment.closeAndFlush({ timeout: PATIENCE_MS });
     const rudder = new RudderAnalytics(server.secret, { dataPlaneUrl: server.url, flushAt: 1 });
     await call(rudder, 'track', { userId: 'twin', event: 'Product Viewed', messageId: 'twin-1' });
     const twin = await person({ user_id: 'twin' });
@@ -258,7 +258,7 @@ test('a key comes by Basic, Bearer, header, query or body; an unknown one is ans
     const sdk = new Analytics({ writeKey: 'unknown', host: server.url, flushAt: 1, maxRetries: 0 });
     sdk.on('error', (error) => failures.push(error));
     await call(sdk, 'track', { userId: 'x', event: 'y' }).catch(() => {});
-    await sdk.closeAndFlush({ timeout: 2000 });
+    await sdk.closeAndFlush({ timeout: PATIENCE_MS });
     assert.equal(failures.length, 1, 'the SDK hears of it, and its host lives');
 });
 

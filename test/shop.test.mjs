@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 
-import { createKey, eventually, newFolder, opmaat, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, createKey, eventually, newFolder, opmaat, startServer } from './lib/server.mjs';
 
 const { chromium } = createRequire(import.meta.url)('playwright-core');
 
@@ -31,7 +31,7 @@ const PERSON = 'amir-4';
 let demo, notes, browser;
 
 const startDemo = async (...args) => {
-    const server = await startServer({ command: 'demo', keys: false, args: ['--days', `${DAYS}`, ...args], wait_ms: 90_000 });
+    const server = await startServer({ command: 'demo', keys: false, args: ['--days', `${DAYS}`, ...args], wait_ms: 2 * PATIENCE_MS });
     const made = JSON.parse(readFileSync(join(server.data, 'demo.json'), 'utf8'));
     server.secret = made.secret_key;
     server.write = made.write_key;
@@ -92,7 +92,7 @@ async function visitor(id, options = {}) {
 /** Opens a page of the shop and waits for what was decided; the tag gives up after a while by design, so a busy
  * machine gets another go. */
 async function open(page, path) {
-    for (let tries = 0; tries < 5; tries++) {
+    for (let tries = 0; tries < 15; tries++) {
         await page.goto(demo.url + path);
         const decided = await page.waitForFunction(() => window.decided, null, { timeout: 2000 }).catch(() => null);
         if (!decided) continue;
@@ -367,7 +367,7 @@ test('a category page has rows of the visitor\'s shop, of brands and of guides; 
         await page.reload();
         await page.waitForSelector('[data-opmaat-placement=store_recs] .opmaat-because', { timeout: 2000 });
         return (await because(page, 'store_recs')).some((text) => /in your store$/.test(text));
-    }, 30_000, 500);
+    }, PATIENCE_MS, 500);
     const heads = (placement) => page.$$eval(`[data-opmaat-placement=${placement}] .opmaat-headline`, (all) => all.map((e) => e.textContent));
     await page.waitForSelector('[data-opmaat-placement=brand_rows] .opmaat-because');
     const brands = await heads('brand_rows');

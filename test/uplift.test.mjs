@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { rng } from './lib/random.mjs';
-import { eventually, opmaat, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, opmaat, startServer } from './lib/server.mjs';
 
 const DAY = 86_400_000, N = 3000;
 const next = rng(41), random = () => next.unit();
@@ -51,7 +51,7 @@ test('what a campaign changes for each is learnt from its experiment, told with 
         await server.post('/v1/batch', { batch });
     }
     await server.publish(campaign('spring', { uplift: { outcome: 'order', days: 3 } }));
-    const got = await eventually('the card', async () => { const c = await card(); return c?.enough && c; }, 30_000, 200);
+    const got = await eventually('the card', async () => { const c = await card(); return c?.enough && c; }, PATIENCE_MS, 200);
     assert.equal(got.learnt_from.treated + got.learnt_from.control, N);
     assert.ok(['two_model', 'response'].includes(got.model));
     assert.ok(got.measures[`qini_${got.model}`].low > 0, 'better than at random, with its interval');
@@ -65,7 +65,7 @@ test('what a campaign changes for each is learnt from its experiment, told with 
     await server.publish({ kind: 'segment', key: 'women', title: 'Women', rule: 'gender = "female" and not did(order_completed, last 365 days)' });
     await server.publish({ kind: 'segment', key: 'both', title: 'Both', rule: 'in segment "worth_it" and in segment "women"' });
     const count = async (key) => (await server.get(`/v1/segments/${key}`)).count;
-    await eventually('scores of many', async () => (await count('both')) > 0.5 * await count('women'), 20_000, 200);
+    await eventually('scores of many', async () => (await count('both')) > 0.5 * await count('women'), PATIENCE_MS, 200);
     assert.ok(await count('both') > 0.8 * await count('worth_it'), 'those moved are women');
 
     const { person_id: id } = await server.post('/v1/people/lookup', { user_id: 'ana-1' });

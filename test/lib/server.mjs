@@ -25,10 +25,13 @@ export const shared = process.env.OPMAAT_SHARED ?? join(root, '..', 'shared');
 /** True in `script/test long`: do more rounds. */
 export const long = process.env.TEST_LONG === '1';
 
+/** How long a test waits for what should come at once: on a machine with better things to do, models are made in what time is left over. */
+export const PATIENCE_MS = 60_000;
+
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Calls `probe` until it returns something truthy; fails with `what` after `ms`. */
-export async function eventually(what, probe, ms = 10_000, every = 20) {
+export async function eventually(what, probe, ms = PATIENCE_MS, every = 20) {
     const until = Date.now() + ms;
     for (let last; ;) {
         try {
@@ -141,7 +144,7 @@ class Server {
     async stop({ remove = false } = {}) {
         if (running.has(this.child)) {
             this.child.kill('SIGTERM');
-            const late = setTimeout(() => this.signalAll('SIGKILL'), 20_000);
+            const late = setTimeout(() => this.signalAll('SIGKILL'), PATIENCE_MS);
             const how = await this.ended;
             clearTimeout(late);
             assert.notEqual(how.signal, 'SIGKILL', `the server did not stop by itself:\n${this.output}`);
@@ -202,7 +205,7 @@ class Server {
  */
 export async function startServer({
     data = newFolder(), config = {}, args = [], env = {}, source = 'shop', port, keys = true,
-    command = 'serve', wait_ms = 60_000, basis,
+    command = 'serve', wait_ms = PATIENCE_MS, basis,
 } = {}) {
     const made = keys ? {
         secret: await createKey(data, 'secret', source, basis),

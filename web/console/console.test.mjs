@@ -36,6 +36,7 @@ async function open(t, hash = "", options = {}) {
     const context = await browser.newContext({ viewport: { width: 1300, height: 900 }, ...options });
     t.after(() => context.close());
     const page = await context.newPage();
+    page.setDefaultTimeout(60e3);
     page.wrong = [];
     page.on("pageerror", (e) => page.wrong.push(e.message));
     page.on("console", (m) => {
@@ -68,6 +69,7 @@ test("a wrong password is said, a right one opens the page asked for", async (t)
     const context = await browser.newContext();
     t.after(() => context.close());
     const page = await context.newPage();
+    page.setDefaultTimeout(60e3);
     await page.goto(`${url}#/segments`);
     await page.fill("[name=email]", "kari@demo.shop");
     await page.fill("[name=password]", "wrong");

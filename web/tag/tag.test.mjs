@@ -113,6 +113,7 @@ async function visit(t, path = "/", options = {}) {
     if (options.init) await context.addInitScript(options.init);
     if (options.cookies) await context.addCookies(options.cookies.map((c) => ({ ...c, url: shopUrl })));
     const page = await context.newPage();
+    page.setDefaultTimeout(60e3);
     await page.addInitScript(() => {
         window.shift = 0;
         new PerformanceObserver((list) => {
@@ -527,6 +528,7 @@ test("a server that is gone leaves the page as it was, and what happened is told
     const context = await browser.newContext();
     t.after(() => context.close());
     const page = await context.newPage();
+    page.setDefaultTimeout(60e3);
     await page.route("**/v1/**", (route) => route.abort());
     await page.goto(shopUrl);
     const before = await page.content();
