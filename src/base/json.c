@@ -20,6 +20,7 @@ static void *face_list(void *ctx, void *at, int is_object, ptrdiff_t n)
     struct json *children = n ? arena_room(r->a, struct json, n) : NULL;
     for (ptrdiff_t i = 0; !is_object && i < n; i++) children[i].key = (str){ 0 };
     node->kind = is_object ? JSON_OBJ : JSON_ARR;
+    node->lacks = ~(u32)0;
     node->list.at = children;
     node->list.n = n;
     return children;
@@ -34,7 +35,12 @@ static str kept(struct reader *r, const char *ptr, ptrdiff_t len)
     return copy;
 }
 
-static void face_key(void *ctx, void *at, const char *ptr, ptrdiff_t len) { ((struct json *)at)->key = kept(ctx, ptr, len); }
+static void face_key(void *ctx, void *of, void *at, const char *ptr, ptrdiff_t len)
+{
+    struct json *node = at;
+    node->key = kept(ctx, ptr, len);
+    ((struct json *)of)->lacks &= ~json_key_bit(node->key);
+}
 
 static void face_text(void *ctx, void *at, const char *ptr, ptrdiff_t len)
 {
@@ -83,10 +89,9 @@ enum err json_parse(arena *a, str text, const struct json **out, struct diag *di
     return ERR_OK;
 }
 
-/* Asked some sixty times an event, mostly for what is not there: a key is compared only where its length and first letter agree. */
-const struct json *json_get(const struct json *obj, str key)
+/* A key is compared only where its length and first letter agree. */
+const struct json *json_find(const struct json *obj, str key)
 {
-    if (!obj || obj->kind != JSON_OBJ) return NULL;
     for (const struct json *v = obj->list.at, *end = v + obj->list.n; v < end; v++) {
         if (v->key.len != key.len) continue;
         if (key.len == 0 || (*v->key.ptr == *key.ptr && memcmp(v->key.ptr, key.ptr, (size_t)key.len) == 0)) return v;

@@ -11,7 +11,7 @@ struct json_face {
     void *ctx;
     ptrdiff_t node_bytes;
     void *(*list)(void *ctx, void *at, int is_object, ptrdiff_t n);     /* the children's memory */
-    void (*key)(void *ctx, void *at, const char *ptr, ptrdiff_t len);
+    void (*key)(void *ctx, void *of, void *at, const char *ptr, ptrdiff_t len);      /* of: the object */
     void (*text)(void *ctx, void *at, const char *ptr, ptrdiff_t len);
     void (*integer)(void *at, int64_t v);
     void (*number)(void *at, double v);

@@ -34,7 +34,7 @@ void build_object(const struct json_face *face, dom::object from, void *at)
     ptrdiff_t i = 0;
     for (auto field : from) {
         void *child = children + face->node_bytes * i++;
-        face->key(face->ctx, child, field.key.data(), static_cast<ptrdiff_t>(field.key.size()));
+        face->key(face->ctx, at, child, field.key.data(), static_cast<ptrdiff_t>(field.key.size()));
         build(face, field.value, child);
     }
 }

@@ -136,6 +136,33 @@ static void depth_has_a_limit_and_up_to_it_all_is_well(void **state)
     assert_false(taken(buf_str(&b), &v));
 }
 
+/* Whatever a key begins with and however long it is; what is not there is not found. */
+static void every_key_is_found(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seed(8);
+    for (int round = 0; round < 300; round++) {
+        struct buf b = { .arena = &a };
+        struct jsonw w = { &b, false };
+        str keys[40];
+        isize n = rng_below(&rng, countof(keys));
+        jsonw_begin(&w, '{');
+        for (isize i = 0; i < n; i++) {
+            keys[i] = arena_printf(&a, "%.*s%d", (int)rng_below(&rng, 9), "\xc3\xa6" "Zzz_-9" + 2 * rng_below(&rng, 3), (int)i);
+            jsonw_key(&w, keys[i]);
+            jsonw_int(&w, i);
+        }
+        jsonw_end(&w, '}');
+        const struct json *v;
+        assert_true(taken(buf_str(&b), &v));
+        for (isize i = 0; i < n; i++) {
+            assert_int_equal(json_int(json_get(v, keys[i]), -1), i);
+            assert_null(json_get(v, arena_printf(&a, "%.*sx", STR_FMT(keys[i]))));
+        }
+        arena_clear(&a);
+    }
+}
+
 /* What comes in is no longer needed once the tree stands. */
 static void a_tree_outlives_its_text(void **state)
 {
@@ -322,6 +349,7 @@ int main(void)
         cmocka_unit_test_teardown(numbers_keep_all_their_digits, empty),
         cmocka_unit_test_teardown(depth_has_a_limit_and_up_to_it_all_is_well, empty),
         cmocka_unit_test_teardown(a_tree_outlives_its_text, empty),
+        cmocka_unit_test_teardown(every_key_is_found, empty),
         cmocka_unit_test_teardown(writing_makes_the_commas_and_escapes, empty),
         cmocka_unit_test_teardown(bytes_that_are_no_text_become_a_mark, empty),
         cmocka_unit_test_teardown(every_byte_at_every_place_reads_back, empty),

@@ -80,6 +80,14 @@ static bool same_name(const char *known, str squeezed)
 
 u16 event_type_of(str name)
 {
+    static const str exactly[][2] = {
+        { S_INIT(""), S_INIT("") },
+#define TYPE(id, name, spelled) { S_INIT(spelled), S_INIT(name) },
+#include "event/event.def"
+#undef TYPE
+    };
+    for (u16 i = 1; i < EVENT_TYPES; i++)               /* as nearly everybody writes it */
+        if (str_eq(name, exactly[i][0]) || str_eq(name, exactly[i][1])) return i;
     char text[64];
     str squeezed = { text, squeeze(name, text, countof(text)) };
     if (squeezed.len == 0) return EVENT_NONE;

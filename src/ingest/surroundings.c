@@ -109,6 +109,7 @@ static void read_place(struct reading *r)
     };
     struct event *e = r->out;
     struct fact *wide = NULL;
+    if (!context_get(r, "location")) return;
     for (isize i = 0; i < countof(places) && e->traits_n < EVENT_TRAITS_MAX; i++) {
         const struct json *v = context_get(r, places[i].path);
         struct fact fact = { .name = str_of(places[i].name), .kind = places[i].number ? FACT_NUMBER : FACT_TEXT };

@@ -165,12 +165,13 @@ struct likings profile_likings(const struct profile *p, const struct catalog *ca
     for (isize i = 0; i < p->history_n; i++) {
         const struct history_entry *e = &p->history[i];
         if (!profile_is_liking(e) || e->at_ms > now_ms) continue;
-        struct liking *one = &l.each[l.each_n];
-        *one = (struct liking){ catalog_item(catalog, (item_id){ e->item }), decay(type_weight(e->type), last_ms - e->at_ms, AFFINITY_HALF_LIFE_MS) };
-        if (!one->item) continue;
-        l.each_n++;
-        if (one->item->category.len) add_to_category(&l, one);
+        const struct item *item = catalog_item(catalog, (item_id){ e->item });
+        if (!item) continue;
+        __builtin_prefetch(&item->category);            /* items lie all over the memory: the waits are one, and weights are worked out meanwhile */
+        l.each[l.each_n++] = (struct liking){ item, decay(type_weight(e->type), last_ms - e->at_ms, AFFINITY_HALF_LIFE_MS) };
     }
+    for (isize i = 0; i < l.each_n; i++)
+        if (l.each[i].item->category.len) add_to_category(&l, &l.each[i]);
     return l;
 }
 
