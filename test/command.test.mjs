@@ -221,6 +221,56 @@ test('whoever was erased after a backup is erased again by the list, and nobody 
     assert.match((await opmaat(['verify', '--data', clean])).stdout, /gives the same state/);
 });
 
+test('a no that was said after a backup is said again by the list: of people, of the suppressed and of strangers', async () => {
+    const to = join(newFolder(), 'copy'), list = join(newFolder(), 'erasures.ndjson'), kinds = ['analytics', 'personalisation', 'marketing_email'];
+    const agrees = (name, at) => ({ ...who(name), timestamp: at, context: { consent: { categoryPreferences: Object.fromEntries(kinds.map((k) => [k, true])) } } });
+    const consents = async (name, folder) => Object.fromEntries((await opmaat(['consent', 'show', `user_id:${name}`, '--data', folder])).stdout.trim().split('\n')
+        .map((line) => line.split(/ +/).slice(0, 2)));
+    for (const name of ['dan', 'eli', 'fay', 'ida']) await server.post('/v1/identify', agrees(name));
+    await on('consent', 'deny', 'user_id:fay', 'analytics');
+    writeFileSync(list, (await on('export', 'erasures')).stdout);               // an older list, of before she came back
+    await server.post('/v1/identify', agrees('fay'));
+    await on('backup', to);
+    const early = join(newFolder(), 'early');
+    await opmaat(['restore', to, '--data', early, '--erasures', list]);
+    assert.equal((await consents('fay', early)).analytics, 'granted', 'who consented later than the list says no stays');
+
+    await on('consent', 'deny', 'user_id:dan', 'marketing_email');
+    await server.post('/v1/regulations', { regulation: 'suppress', email: 'eli@shop.test' });
+    await server.post('/v1/regulations', { regulation: 'suppress', user_id: 'hal' });
+    await server.post('/v1/identify', agrees('gus'));
+    await on('consent', 'deny', 'user_id:gus', 'analytics');
+    writeFileSync(list, (await on('export', 'erasures')).stdout);
+    const lines = readFileSync(list, 'utf8');
+    assert.doesNotMatch(lines, /shop\.test|dan|eli|hal|gus/);
+    const said = (await on('consent', 'show', 'user_id:dan')).stdout.split('\n').find((line) => line.startsWith('marketing_email')).split(/ +/)[2];
+
+    const plain = join(newFolder(), 'plain'), clean = join(newFolder(), 'clean');
+    assert.match((await opmaat(['restore', to, '--data', plain])).stderr, /a no that was said after it is forgotten/);
+    assert.equal((await consents('dan', plain)).marketing_email, 'granted');
+    assert.match((await opmaat(['restore', to, '--data', clean, '--erasures', list])).stdout, /^refused again: by [2-9] people, and under [1-9]\d* identifiers that nobody has$/m);
+    const dan = await consents('dan', clean), eli = await consents('eli', clean);
+    assert.deepEqual(kinds.map((k) => dan[k]), ['granted', 'granted', 'denied']);
+    assert.deepEqual(kinds.map((k) => eli[k]), ['denied', 'denied', 'denied']);
+    assert.equal((await consents('ida', clean)).marketing_email, 'granted', 'and nobody else');
+    assert.ok((await opmaat(['consent', 'show', 'user_id:dan', '--data', clean])).stdout.includes(said), 'at the time at which it was said');
+    assert.match((await opmaat(['verify', '--data', clean])).stdout, /gives the same state/);
+
+    const again = await startServer({ data: clean });
+    try {
+        for (const name of ['hal', 'gus', 'jon']) await again.post('/v1/identify', who(name));
+        const found = (name) => again.request('POST', '/v1/people/lookup', { key: again.secret, body: { user_id: name } }).then((r) => r.status);
+        assert.deepEqual([await found('hal'), await found('gus'), await found('jon')], [404, 404, 200]);
+        const refusals = lines.trim().split('\n').map((line) => JSON.parse(line)).filter((row) => row.regulation === 'refuse');
+        const counts = await again.post('/v1/regulations', { regulation: 'refuse', refusals });
+        assert.deepEqual(counts, { people: 0, identifiers: 0 }, 'a second time it changes nothing');
+        await again.post('/v1/regulations', { regulation: 'refuse', refusals: [{ whom: 'x', purposes: ['analytics'], asked_at: said }] }, { status: 400 });
+        await again.post('/v1/regulations', { regulation: 'refuse', refusals: [] }, { status: 400 });
+    } finally {
+        await again.stop();
+    }
+});
+
 test('a folder that is not there is said to be so, and is not made', async () => {
     const nowhere = join(newFolder(), 'nowhere');
     for (const args of [['segment', 'count', 'true'], ['export', 'people'], ['key', 'list'], ['log', 'stat'], ['verify'], ['backup', `${nowhere}.copy`]]) {

@@ -59,6 +59,13 @@ void print_held(struct call *call, const struct identifier *who);
 bool erase_now(struct call *call, const struct erase_request *request);
 /* Every receipt, a line each. On the fold's thread. */
 void print_receipts(struct call *call, const struct fold *fold);
+bool receipt_hash(str text, struct hash128 *out);       /* the 32 letters of a receipt's "whom" */
+
+/* ---- refusals.c: what people refused, a line an identifier; on the fold's thread. How many lines were printed. ---- */
+enum { DENIAL_PARTS = 256 };
+isize print_refusals_of(struct call *call, const struct live *live, person_id id, arena *a);  /* a: for the while */
+isize print_denials(struct call *call, const struct live *live, isize part);    /* of strangers, 0 <= part < DENIAL_PARTS */
+void refuse_again(struct call *call);                   /* from a job: such lines, taken again */
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);

@@ -11,13 +11,15 @@
 
 enum { EXPORT_AT_ONCE = 500, EXPORT_ROWS_MAX = 100000, EXPORT_BYTES_MAX = 256 << 20, EXPORT_PAGE_BYTES = 1 << 20 };
 
+static const isize DENIALS_FROM = (isize)1 << 40;       /* above every person's number */
+
 struct exporting {
     const struct kind *kind;
     isize next, left;               /* of state: the last id printed; of the log: the last entry read */
     isize through;                  /* of the log: nothing after this entry; 0: all */
     i64 since_ms;                   /* of the log: records of that instant or later */
     bool more;
-    arena a;                        /* one record */
+    arena a;                        /* one record, or one person */
 };
 
 static void row_end(struct call *call, struct exporting *x)
@@ -198,11 +200,21 @@ static void export_definitions(struct call *call, struct fold *fold, struct expo
     x->more = definition_by_id(fold_definitions(fold), (u32)x->next + 1) != NULL;
 }
 
-/* Receipts of erasures and suppressions: whom by a keyed hash alone, so that the list can lie outside of the folder and its copies. */
+/* Receipts of erasures and suppressions, then every refusal that stands: whom by a keyed hash alone, so that the list can lie outside of the
+ * folder and its copies. First by person, then, from DENIALS_FROM on, strangers' in parts. */
 static void export_erasures(struct call *call, struct fold *fold, struct exporting *x)
 {
-    print_receipts(call, fold);
-    x->more = false;
+    const struct live *live = fold_live(fold);
+    isize n = EXPORT_AT_ONCE, most = people_most(live->people);
+    if (x->next == 0) print_receipts(call, fold);
+    for (; n > 0 && x->left > 0 && x->next < most; n--) {
+        arena_clear(&x->a);
+        x->left -= print_refusals_of(call, live, (person_id){ (u32)++x->next }, &x->a);
+    }
+    if (x->next >= most && x->next < DENIALS_FROM) x->next = DENIALS_FROM;
+    for (; n > 0 && x->left > 0 && x->next >= DENIALS_FROM && x->next < DENIALS_FROM + DENIAL_PARTS; n--)
+        x->left -= print_denials(call, live, x->next++ - DENIALS_FROM);
+    x->more = x->next < DENIALS_FROM + DENIAL_PARTS;
 }
 
 /* ---- from the log ----------------------------------------------------------------------------- */

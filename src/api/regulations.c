@@ -138,7 +138,7 @@ static void name_person(struct call *call, struct fold *fold)
     r->who[r->who_n++] = (struct identifier){ links[0].identifier.kind, links[0].identifier.verified, arena_str(call->a, links[0].identifier.value) };
 }
 
-static bool read_hash(str text, struct hash128 *out)
+bool receipt_hash(str text, struct hash128 *out)
 {
     u64 half[2] = { 0 };
     if (text.len != 32) return false;
@@ -161,7 +161,7 @@ static void name_by_hash(struct call *call, struct fold *fold)
     struct hash128 whom;
     i64 asked_ms = 0;
     bool suppresses = str_eq(body_text(call, "regulation"), S("suppress"));
-    if (!read_hash(body_text(call, "whom"), &whom)) { call_fail(call, ERR_BAD_INPUT, "whom: expected a receipt's 32 letters"); return; }
+    if (!receipt_hash(body_text(call, "whom"), &whom)) { call_fail(call, ERR_BAD_INPUT, "whom: expected a receipt's 32 letters"); return; }
     (void)time_parse(body_text(call, "asked_at"), &asked_ms);
     for (isize i = 0; i < n; i++) {
         if (!hash128_eq(list[i]->whom, whom) || list[i]->at_ms != asked_ms) continue;
@@ -377,12 +377,13 @@ static void suppress(struct call *call)
     vec_fini(&s.entries);
 }
 
-/* {"regulation": "erase" | "suppress" | "export", "email": …, "dry_run": true} */
+/* {"regulation": "erase" | "suppress" | "export", "email": …, "dry_run": true}; "refuse" with a list: refusals.c */
 void regulations_post(struct call *call)
 {
     str regulation = json_str(json_get(call->body, S("regulation")), S(""));
     if (str_eq(regulation, S("erase"))) ask_jobs(call, erase);
     else if (str_eq(regulation, S("suppress"))) ask_jobs(call, suppress);
     else if (str_eq(regulation, S("export"))) ask_jobs(call, tell);
+    else if (str_eq(regulation, S("refuse"))) ask_jobs(call, refuse_again);
     else reply_problem(call, ERR_BAD_INPUT, "regulation: expected \"erase\", \"suppress\" or \"export\"");
 }

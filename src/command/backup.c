@@ -11,8 +11,8 @@
  * was broken off leaves NAME.part, which the next one removes.
  *
  * backup.json says of each file how long it is and its hash, so that `restore` knows what it was given. A copy holds whoever was in it
- * then, and somebody may have been erased since: --erasures takes the list of erasures (`opmaat export erasures`, kept elsewhere), which
- * names nobody, and has those that the copy does not know carried out again.
+ * then, and somebody may have been erased since, or have taken a consent back: --erasures takes the list of both (`opmaat export erasures`,
+ * kept elsewhere), which names nobody, and has those that the copy does not know carried out again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include "command/inside.h"
 #include "store/store.h"
 
-enum { FILES_MAX = 100000, COPY_BYTES = 1 << 20, TRIES_MAX = 10 };
+enum { FILES_MAX = 100000, COPY_BYTES = 1 << 20, TRIES_MAX = 10, REFUSALS_AT_ONCE = 5000 };
 #define MANIFEST "backup.json"
 
 struct file { str name; u64 inode; i64 bytes; struct hash128 hash; };
@@ -315,7 +315,35 @@ int command_backup(struct args *args)
     return DONE;
 }
 
-static bool again(struct server *server, const struct json *receipt, isize *done, isize *known)
+/* Of a list: what was done, what was known here or concerns nobody, and whose no was taken. */
+struct listed { isize done, known, people, identifiers; struct buf refusals; isize refusals_n; };
+
+static bool send_refusals(struct server *server, struct listed *l)
+{
+    struct answer answer;
+    arena own = { 0 }, *whole = server->args->a;
+    if (l->refusals_n == 0) return true;
+    server->args->a = &own;                             /* a list may be long */
+    str body = arena_printf(&own, "{\"regulation\":\"refuse\",\"refusals\":[%.*s]}", STR_FMT(buf_str(&l->refusals)));
+    bool ok = server_post(server, S("/v1/regulations"), body, &answer);
+    if (ok) {
+        l->people += json_int(json_get(answer.json, S("people")), 0);
+        l->identifiers += json_int(json_get(answer.json, S("identifiers")), 0);
+    }
+    server->args->a = whole;
+    arena_fini(&own);
+    l->refusals.len = l->refusals_n = 0;
+    return ok;
+}
+
+static bool refused(struct server *server, str line, struct listed *l)
+{
+    if (l->refusals_n++) buf_byte(&l->refusals, ',');
+    buf_add(&l->refusals, line);
+    return l->refusals_n < REFUSALS_AT_ONCE || send_refusals(server, l);
+}
+
+static bool again(struct server *server, const struct json *receipt, struct listed *l)
 {
     struct answer answer;
     struct buf out = { .arena = server->args->a };
@@ -326,16 +354,17 @@ static bool again(struct server *server, const struct json *receipt, isize *done
     jsonw_key_str(&w, "asked_at", json_get_str(receipt, "asked_at"));
     jsonw_end(&w, '}');
     if (!server_ask(server, METHOD_POST, S("/v1/regulations"), buf_str(&out), &answer)) return false;
-    *known += answer.status == 404;
-    *done += answer.status < 300;
+    l->known += answer.status == 404;
+    l->done += answer.status < 300;
     return answer.status == 404 || !server_said(&answer);
 }
 
 static bool erase_again(struct args *args, str list_path)
 {
     struct server server;
+    struct listed l = { 0 };
+    arena one = { 0 };                                  /* line */
     bool found;
-    isize done = 0, known = 0;
     str text = read_file(args->a, arena_z(args->a, list_path), &found);
     if (!found) return command_fail(false, "%.*s cannot be read", STR_FMT(list_path));
     if (!server_reach(args, &server, 0)) return false;
@@ -345,11 +374,20 @@ static bool erase_again(struct args *args, str list_path)
         const struct json *receipt = NULL;
         rest = line.tail;
         if (str_trim(line.head).len == 0) continue;
-        ok = json_parse(args->a, str_trim(line.head), &receipt, NULL) == ERR_OK && again(&server, receipt, &done, &known);
-        if (!receipt) (void)command_fail(false, "%.*s is no list of erasures, which `opmaat export erasures` writes", STR_FMT(list_path));
+        arena_clear(&one);
+        ok = json_parse(&one, str_trim(line.head), &receipt, NULL) == ERR_OK;
+        if (!ok) (void)command_fail(false, "%.*s is no list of erasures, which `opmaat export erasures` writes", STR_FMT(list_path));
+        str regulation = ok ? json_get_str(receipt, "regulation") : S("");
+        /* What a suppression came to stands in the list as refusals, unless they have consented since. */
+        if (str_eq(regulation, S("refuse"))) ok = refused(&server, str_trim(line.head), &l);
+        else if (ok && !str_eq(regulation, S("suppress"))) ok = again(&server, receipt, &l);
     }
+    arena_fini(&one);
+    ok = ok && send_refusals(&server, &l);
     server_leave(&server);
-    if (ok) (void)printf("%td erased again; %td of the list were known, or nobody has them\n", done, known);
+    buf_fini(&l.refusals);
+    if (ok) (void)printf("%td erased again; %td of the list were known, or nobody has them\n", l.done, l.known);
+    if (ok && l.people + l.identifiers > 0) (void)printf("refused again: by %td people, and under %td identifiers that nobody has\n", l.people, l.identifiers);
     return ok;
 }
 
@@ -373,7 +411,8 @@ int command_restore(struct args *args)
     if (!ok) { backup_remove(args, part); return FAILED; }
     (void)printf("%.*s is as it was at %.*s\n", STR_FMT(to), STR_FMT(made_at));
     if (erasures.len) return erase_again(args, erasures) ? DONE : FAILED;
-    (void)fprintf(stderr, "opmaat: whoever was erased after that is in it again, and no list of erasures was given to see who: --erasures FILE takes what\n"
-                  "`opmaat export erasures` wrote. Without one, ask the people's requests you keep elsewhere, before a server runs on it.\n");
+    (void)fprintf(stderr, "opmaat: whoever was erased after that is in it again, and a no that was said after it is forgotten; no list was given to see who:\n"
+                  "--erasures FILE takes what `opmaat export erasures` wrote. Without one, ask the people's requests you keep elsewhere, before a\n"
+                  "server runs on it.\n");
     return DONE;
 }
