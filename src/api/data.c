@@ -284,6 +284,8 @@ static void answer_metrics(struct call *call, struct fold *fold)
     metric(out, "orders_total", "counter", "Orders known", t->orders);
     metric(out, "people", "gauge", "Profiles", people_count(live->people));
     metric(out, "people_known", "gauge", "Profiles of known people", people_known(live->people));
+    metric(out, "people_plain_bytes", "gauge", "What profiles take that are as they are read", people_bytes(live->people).plain);
+    metric(out, "people_cold_bytes", "gauge", "What profiles take that are compressed", people_bytes(live->people).cold);
     metric(out, "items", "gauge", "Items of the catalogue", catalog_count(live->catalog));
     metric(out, "fold_ref", "counter", "The last entry folded", (i64)fold_ref(fold));
     metric(out, "uptime_seconds", "gauge", "Seconds since the start",

@@ -110,6 +110,7 @@ static void ask_who(struct asker *q)
     if (best) {
         q->person = identity_person(q->world->identity, node);
         p = people_read(q->world->people, q->person, PEOPLE_HISTORY, q->a);
+        people_want(q->world->people, q->person);
     }
     q->found = p;
     q->bucketing_id = p ? p->bucketing_id : any ? any->value : S("");

@@ -321,6 +321,7 @@ static void *builder_thread(void *ctx)
     u64 known_ref = 0;                                  /* to the model and what was appended to it */
     void *nothing;
     while (queue_take(b->stop, &nothing, 1, wait_ms) >= 0) {
+        people_learn(fold->live.people);
         i64 began = clock_monotonic_us();
         u64 seen = atomic_load(&fold->live.folded);
         bool due = began >= due_us, asked = lacks(fold);

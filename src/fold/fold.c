@@ -14,7 +14,7 @@
 #include "base/rcu.h"
 #include "base/thread.h"
 
-enum { QUEUE = 4096, WAITING_MAX = 2048, WAITING_MOST = 200000, SETTLE_LEAST = 256 };
+enum { QUEUE = 4096, WAITING_MAX = 2048, WAITING_MOST = 200000, SETTLE_LEAST = 256, COOLED_AT_ONCE = 16 };
 
 /* What the queue carries. */
 enum work_kind { WORK_GROUP, WORK_ASK, WORK_STOP };
@@ -464,15 +464,21 @@ static void take_work(struct fold *fold, i64 wait_ms)
 
 void fold_drain(struct fold *fold) { take_work(fold, 1); }
 
+/* A few at a time, since events wait for it; while the flush reads what was replaced, nothing more is. */
+static bool cool_some(struct fold *fold)
+{
+    return !save_reads(fold) && people_cool(fold->live.people, fold->now_ms, fold->config->people_plain_mb << 20, COOLED_AT_ONCE);
+}
+
 static void *fold_thread(void *ctx)
 {
     thread_is("fold", THREAD_ANSWERS);
     struct fold *fold = ctx;
     rcu_thread_start();                                 /* it asks for grace periods */
     fold->told_to_stop = false;
-    while (!fold->told_to_stop) {
+    for (bool more = false; !fold->told_to_stop; more = cool_some(fold)) {
         tick_when_due(fold);
-        take_work(fold, wait_for(fold));
+        take_work(fold, more ? 0 : wait_for(fold));
         save_tick(fold, false);
     }
     rcu_thread_stop();

@@ -4,7 +4,7 @@
  * Why it matters: one thread folds, so its time an event is the server's ceiling; and all people live in RAM.
  *
  *   fold_fold_bench [people] [events] [segments]     events: a person, before those that are timed
- *   fold_fold_bench memory [people]
+ *   fold_fold_bench memory [people] [anonymous|known]    when all of them rest: an hour after their last event
  *
  * The calls and the segments are those of the whole-server bench (bench/shop.c). Events come from people at random, which
  * is harder on caches than visits are. No socket and no log on a disk takes part. */
@@ -287,6 +287,17 @@ static void bench_parts(const struct fold *fold, u32 people)
     arena_fini(&a);
 }
 
+/* As many plain as a million of them would leave each, the rest cold. */
+static void rest(struct bench *b)
+{
+    struct people *people = b->fold->live.people;
+    i64 later_ms = b->now_ms + HOUR_MS, plain_most = (config.people_plain_mb << 20) * b->people / 1000000;
+    while (people_cool(people, later_ms, plain_most, A_FLUSH)) {}
+    people_learn(people);
+    while (people_cool(people, later_ms, plain_most, A_FLUSH)) rcu_settle();
+    rcu_settle();
+}
+
 static int bench_memory(const char *name, u32 people, i64 events, bool anonymous, int segments, i64 budget)
 {
     struct bench b = { .people = people, .anonymous = anonymous };
@@ -297,6 +308,11 @@ static int bench_memory(const char *name, u32 people, i64 events, bool anonymous
     happen(&b, people * events, 50, true);
     arena_fini(&b.a);
     arena_fini(&b.fold->scratch);
+    i64 awake = allocated() - before;
+    rest(&b);
+    struct people_bytes held = people_bytes(b.fold->live.people);
+    (void)printf("# %.0f bytes a person before they rest; then %.0f of people who are plain and %.0f of those who are cold, with what heads them\n", (f64)awake / people,
+                 (f64)held.plain / people, (f64)held.cold / people);
     (void)printf("memory_%s_million %.0f MB a million, of %u with %lld events each in %d segments; budget %lld\n", name, (f64)(allocated() - before) / people,
            people, (long long)events, segments, (long long)budget);
     bench_parts(b.fold, people);
@@ -312,7 +328,9 @@ int main(int argc, char **argv)
     int failed;
     if (argc > 1 && str_eq(str_of(argv[1]), S("memory"))) {
         u32 people = argc > 2 ? (u32)strtoul(argv[2], NULL, 10) : 20000;
-        failed = bench_memory("anonymous", people, 10, true, 200, 400) | bench_memory("known", people, 100, false, 200, 1500);
+        str only = argc > 3 ? str_of(argv[3]) : S("");
+        failed = str_eq(only, S("known")) ? 0 : bench_memory("anonymous", people, 10, true, 200, 400);
+        failed |= str_eq(only, S("anonymous")) ? 0 : bench_memory("known", people, 100, false, 200, 1500);
     } else {
         failed = bench_speed(argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 5000, argc > 2 ? strtoll(argv[2], NULL, 10) : 20,
                              argc > 3 ? (int)strtol(argv[3], NULL, 10) : 200);

@@ -592,15 +592,4 @@ bool profile_unpack(str bytes, enum people_depth depth, isize spare, arena *a, s
     return history_unpack(c.in, &out->coder, entries, p->history_n);
 }
 
-/* Over visit_head to its last list. What cannot be read is for profile_unpack to refuse. */
-bool profile_consented(str bytes)
-{
-    enum { BEFORE_THE_TEXT = 6 };                       /* format, id, created, lasted, older, known */
-    struct reader r = { (const u8 *)bytes.ptr, (const u8 *)bytes.ptr + bytes.len, false };
-    for (int i = 0; i < BEFORE_THE_TEXT; i++) (void)get(&r);
-    r.at += get_most(&r, (u64)(r.end - r.at));
-    for (u64 nodes = get_most(&r, NODES_PER_PERSON_MAX); nodes > 0; nodes--) (void)get(&r);
-    return get(&r) > 0 || r.failed;
-}
-
 void profile_encode(const struct profile *p, struct buf *out) { profile_pack(p, NULL, 0, out); }

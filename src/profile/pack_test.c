@@ -158,9 +158,79 @@ static void packed_as_it_was_made(void **state)
     people_free(loaded);
 }
 
+/* Two tables of the same people, of whom one lets who rests go cold: nobody can tell, and neither can the digest. */
+static void cold_is_told_as_warm(void **state)
+{
+    (void)state;
+    enum { MANY = 1500, TURNS = 6000, A_TURN = 40 };
+    struct rng r = rng_seed(11);
+    struct people *plain = people_new(), *cools = people_new(), *both[] = { plain, cools };
+    arena a = { 0 };
+    i64 colder = 0;
+    isize wanted = 0;
+    for (int i = 0; i < TURNS; i++) {
+        i64 now_ms = T0 + i * (i64)MINUTE_MS / 20;
+        person_id id = { i < MANY ? 1 + (u32)i : 1 + rng_below(&r, MANY) };
+        struct rng same = r;
+        for (isize k = 0; k < countof(both); k++) {
+            r = same;
+            if (i > MANY && rng_below(&r, 40) == 0) { people_remove(both[k], id); continue; }
+            struct profile_edit e;
+            people_edit(both[k], id, &a, &e);
+            (void)edit_node(&e, id.v, &a);
+            if (!e.created_at_ms) { e.created_at_ms = now_ms; e.bucketing_id = S("cookie"); }
+            for (u32 n = rng_below(&r, 6); n > 0; n--) edit_entry(&e, &a, any_entry(&r, now_ms, (u64)i));
+            any_facts(&r, &e, &a, now_ms);
+            (void)people_commit(both[k], &e, HISTORY_MOST);
+        }
+        if (i % A_TURN == 0) {
+            struct person_change *changed;
+            for (isize n = people_take(cools, &a, &changed); n-- > 0;) (void)people_encode(cools, &changed[n]);
+            (void)people_cool(cools, now_ms, 20000, 4 * A_TURN);
+            people_learn(cools);
+            person_id other = { 1 + rng_below(&r, MANY) };
+            i64 before = people_bytes(cools).plain;
+            people_want(cools, other);
+            (void)people_cool(cools, now_ms, INT64_MAX, 0);
+            wanted += people_bytes(cools).plain > before;
+            const struct profile *x = people_get(plain, other, &a), *y = people_get(cools, other, &a);
+            assert_true(!x == !y);
+            if (x) same_person(x, y);
+            assert_true(!people_consented(plain, other, &a) == !people_consented(cools, other, &a));
+        }
+        for (isize k = 0; k < countof(both); k++)
+            for (struct history_page page; people_page_next(both[k], &page);) mem_free(page.entries);
+        colder = people_bytes(cools).cold > colder ? people_bytes(cools).cold : colder;
+        if (i % 1000 == 0) assert_true(hash128_eq(people_digest(plain), people_digest(cools)));
+        arena_clear(&a);
+        rcu_settle();
+    }
+    assert_true(wanted > 10);                           /* some were cold, and came back */
+    assert_true(people_bytes(plain).cold == 0 && people_bytes(plain).plain > colder);
+    struct person_change *changed;
+    for (isize n = people_take(cools, &a, &changed); n-- > 0;) (void)people_encode(cools, &changed[n]);
+    while (people_cool(cools, T0 + 90 * DAY_MS, 0, MANY)) {}
+    assert_true(people_bytes(cools).plain < people_bytes(cools).cold);
+    for (u32 id = 1; id <= MANY; id++) {
+        const struct profile *x = people_get(plain, (person_id){ id }, &a), *y = people_get(cools, (person_id){ id }, &a);
+        assert_true(!x == !y);
+        if (x) same_person(x, y);
+        people_remove(plain, (person_id){ id });
+        people_remove(cools, (person_id){ id });
+        arena_clear(&a);
+    }
+    assert_true(hash128_eq(people_digest(plain), people_digest(cools)));
+    assert_int_equal(people_bytes(plain).plain, 0);
+    assert_int_equal(people_bytes(cools).plain + people_bytes(cools).cold, 0);
+    rcu_settle();
+    arena_fini(&a);
+    people_free(plain);
+    people_free(cools);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(packed_as_it_was_made) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(packed_as_it_was_made), cmocka_unit_test(cold_is_told_as_warm) };
     rcu_thread_start();
     int failed = cmocka_run_group_tests_name("pack", tests, NULL, NULL);
     rcu_thread_stop();

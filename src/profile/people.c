@@ -6,6 +6,11 @@
  * unpacks it into an edit, and the next version is a new block, in which what did not change is copied
  * as bytes. Old blocks are given back after a grace period.
  *
+ * Who was not written to for half an hour may be kept cold (cold.c): as soon as those who are not cold take more than they are to, whoever is not
+ * stands in a queue, and is made cold when their turn comes and they rest; who does not rest, or waits for the flush, goes to its end. So each
+ * visit costs one packing at most and one unpacking. The fold makes somebody warm again before it writes to them, and when whoever decides asks
+ * for it (people_want), so that one request of a visit pays, and not all of them.
+ *
  * The digest is the sum of each person's hash; a changed person is marked, and the sum
  * is brought up to date when somebody asks, so ten events of one visit cost two hashes. It is kept as two sums, of what came and of what went: a
  * version goes when it is replaced, by the fold, and comes when it is encoded, on the flush thread.
@@ -19,12 +24,14 @@
 #include "profile/inside.h"
 
 enum { CHUNK = 1 << 14, CHUNKS_MAX = 1 << 15, HISTORY_SPARE = 32, CALLED_FOR = 512, CACHE_LINE = 64 };
+enum { RESTS_MINUTES = 30, WANTED = 64, LEARN_PEOPLE = 1000, LEARN_BYTES = 1 << 20, LEARN_AGAIN = 8 };
 
-struct packed { u32 n; char bytes[]; };
+struct packed { u32 n : 31, cold : 1; char bytes[]; };
 
 /* `types` and `newest_s` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
  * out of it stays), and the time of its last entry, in whole seconds and never too early. Questions to everybody pass over most people by it. */
-struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; i64 due_ms; _Atomic u32 newest_s; bool known; };
+/* `touched`: the minute of the last commit, its low bits. `queued`: among those who may be made cold. */
+struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; i64 due_ms; _Atomic u32 newest_s; u16 touched; bool known : 1, queued : 1; _Atomic bool consented; };
 static_assert(sizeof(struct slot) == 32, "two to a cache line");
 
 struct people {
@@ -36,13 +43,25 @@ struct people {
     struct { struct history_page *at; isize n, cap; } pages;
     struct hash128 came, went, went_taken;              /* the digest is what came without what went; went_taken: when people were taken */
     struct buf work;                                    /* the version being made */
+    struct cold *cold;
+    struct { u32 *at; isize first, n, cap; } queue;     /* a ring of who is not cold, in the order they came */
+    u16 minute;                                         /* of the latest people_cool */
+    _Atomic i64 plain_bytes, cold_bytes;
+    isize learnt_of;                                    /* people there were when the last dictionary was made */
+    _Atomic bool learns;                                /* a dictionary is wanted */
+    struct wanted *wanted;
 };
+
+/* Whom somebody would have warm, written by any thread; who is overwritten is asked for again. */
+struct wanted { _Atomic bool any; _Atomic u32 at[WANTED]; };
 
 struct people *people_new(void)
 {
     struct people *people = mem_new(sizeof *people);
     people->dirty = bitset_new(CHUNK);
     people->stale = bitset_new(CHUNK);
+    people->cold = cold_new();
+    people->wanted = mem_new(sizeof *people->wanted);
     return people;
 }
 
@@ -66,6 +85,9 @@ void people_free(struct people *people)
     bitset_free(people->stale);
     vec_fini(&people->pages);
     buf_fini(&people->work);
+    cold_free(people->cold);
+    mem_free(people->queue.at);
+    mem_free(people->wanted);
     mem_free(people);
 }
 
@@ -75,14 +97,31 @@ static const struct packed *packed_at(const struct people *people, person_id id)
     return slot ? atomic_load_explicit(&slot->packed, memory_order_acquire) : NULL;
 }
 
-static str packed_str(const struct packed *packed) { return (str){ packed->bytes, packed->n }; }
+/* Of one that is not cold: as whoever waits for the flush or the digest is. */
+static str packed_str(const struct packed *packed)
+{
+    assert(!packed->cold);
+    return (str){ packed->bytes, packed->n };
+}
+
+static str frame_of(const struct packed *packed) { return (str){ packed->bytes, packed->n }; }
+
+static str plain_bytes(const struct people *people, const struct packed *packed, arena *a)
+{
+    if (!packed->cold) return packed_str(packed);
+    str frame = frame_of(packed);
+    isize n = cold_len(frame);
+    char *to = arena_room(a, char, n);
+    cold_unpack(people->cold, frame, to);
+    return (str){ to, n };
+}
 
 static const struct unpacked *unpack(const struct people *people, person_id id, enum people_depth depth, isize spare, arena *a)
 {
     const struct packed *packed = packed_at(people, id);
     if (!packed) return NULL;
     struct unpacked *out = arena_room(a, struct unpacked, 1);
-    bool whole = profile_unpack(packed_str(packed), depth, spare, a, out);
+    bool whole = profile_unpack(plain_bytes(people, packed, a), depth, spare, a, out);
     assert(whole);
     return out;
 }
@@ -111,8 +150,8 @@ bool people_has(const struct people *people, person_id id) { return packed_at(pe
 
 const struct profile *people_consented(const struct people *people, person_id id, arena *a)
 {
-    const struct packed *packed = packed_at(people, id);
-    return packed && profile_consented(packed_str(packed)) ? people_read(people, id, PEOPLE_CONSENTS, a) : NULL;
+    const struct slot *slot = slot_at(people, id);
+    return slot && atomic_load_explicit(&slot->consented, memory_order_acquire) ? people_read(people, id, PEOPLE_CONSENTS, a) : NULL;
 }
 
 enum consent_state people_consent(const struct people *people, person_id id, int purpose)
@@ -156,6 +195,160 @@ isize people_most(const struct people *people) { return atomic_load(&people->mos
 isize people_count(const struct people *people) { return atomic_load(&people->count); }
 isize people_known(const struct people *people) { return atomic_load(&people->known); }
 
+/* ---- warm and cold -------------------------------------------------------------------------- */
+
+static struct packed *packed_new(isize bytes)
+{
+    struct packed *packed = mem_grow(NULL, (isize)sizeof *packed + bytes);
+    assert(bytes <= INT32_MAX);
+    packed->n = (u32)bytes & INT32_MAX;
+    packed->cold = 0;
+    return packed;
+}
+
+static void count_bytes(struct people *people, const struct packed *packed, int sign)
+{
+    if (packed) *(packed->cold ? &people->cold_bytes : &people->plain_bytes) += sign * (isize)(sizeof *packed + packed->n);
+}
+
+/* The same person in another form: no new version. */
+static void put_form(struct people *people, struct slot *slot, const struct packed *packed)
+{
+    const struct packed *before = atomic_load_explicit(&slot->packed, memory_order_relaxed);
+    atomic_store_explicit(&slot->packed, packed, memory_order_release);
+    count_bytes(people, before, -1);
+    count_bytes(people, packed, 1);
+    rcu_defer_free((void *)(uintptr_t)before);
+}
+
+static void queue_put(struct people *people, u32 id)
+{
+    if (people->queue.n == people->queue.cap) {
+        isize cap = people->queue.cap ? 2 * people->queue.cap : CHUNK, whole = people->queue.cap - people->queue.first;
+        u32 *at = mem_grow(NULL, cap * (isize)sizeof *at);
+        if (whole) memcpy(at, people->queue.at + people->queue.first, (size_t)whole * sizeof *at);
+        if (people->queue.first) memcpy(at + whole, people->queue.at, (size_t)people->queue.first * sizeof *at);
+        mem_free(people->queue.at);
+        people->queue.at = at;
+        people->queue.cap = cap;
+        people->queue.first = 0;
+    }
+    people->queue.at[(people->queue.first + people->queue.n++) % people->queue.cap] = id;
+}
+
+static u32 queue_take_first(struct people *people)
+{
+    u32 id = people->queue.at[people->queue.first];
+    people->queue.first = (people->queue.first + 1) % people->queue.cap;
+    people->queue.n--;
+    return id;
+}
+
+static void queue_once(struct people *people, person_id id, struct slot *slot)
+{
+    if (!slot->queued) queue_put(people, id.v);
+    slot->queued = true;
+}
+
+static void make_warm(struct people *people, person_id id)
+{
+    struct slot *slot = slot_at(people, id);
+    const struct packed *packed = slot ? atomic_load_explicit(&slot->packed, memory_order_relaxed) : NULL;
+    if (!packed || !packed->cold) return;
+    struct packed *warm = packed_new(cold_len(frame_of(packed)));
+    cold_unpack(people->cold, frame_of(packed), warm->bytes);
+    put_form(people, slot, warm);
+    slot->touched = people->minute;
+    queue_once(people, id, slot);
+}
+
+static bool make_cold(struct people *people, struct slot *slot)
+{
+    const struct packed *packed = atomic_load_explicit(&slot->packed, memory_order_relaxed);
+    people->work.len = 0;
+    if (!cold_pack(people->cold, packed_str(packed), &people->work)) return false;
+    struct packed *cold = packed_new(people->work.len);
+    cold->cold = 1;
+    memcpy(cold->bytes, people->work.ptr, (size_t)people->work.len);
+    put_form(people, slot, cold);
+    return true;
+}
+
+void people_want(const struct people *people, person_id id)
+{
+    const struct packed *packed = packed_at(people, id);
+    if (!packed || !packed->cold) return;
+    atomic_store_explicit(&people->wanted->at[id.v % WANTED], id.v, memory_order_relaxed);
+    atomic_store_explicit(&people->wanted->any, true, memory_order_release);
+}
+
+static void warm_wanted(struct people *people)
+{
+    if (!atomic_load_explicit(&people->wanted->any, memory_order_relaxed)) return;
+    atomic_store(&people->wanted->any, false);
+    for (isize i = 0; i < WANTED; i++) {
+        u32 id = atomic_exchange_explicit(&people->wanted->at[i], 0, memory_order_relaxed);
+        if (id) make_warm(people, (person_id){ id });
+    }
+}
+
+/* Waits for a dictionary where there is none yet, and asks for a better one when there are many more people. */
+static bool can_cool(struct people *people)
+{
+    isize count = atomic_load(&people->count);
+    if (count >= LEARN_PEOPLE && count / LEARN_AGAIN >= people->learnt_of) {
+        people->learnt_of = count;
+        atomic_store(&people->learns, true);
+    }
+    return cold_dictionaries(people->cold) > 0;
+}
+
+bool people_cool(struct people *people, i64 now_ms, i64 plain_most, isize looks)
+{
+    people->minute = (u16)(now_ms / MINUTE_MS);
+    warm_wanted(people);
+    if (people->plain_bytes <= plain_most || !can_cool(people)) return false;
+    bool any = false;
+    for (looks = min_isize(looks, people->queue.n); looks > 0 && people->plain_bytes > plain_most; looks--) {
+        person_id id = { queue_take_first(people) };
+        struct slot *slot = slot_at(people, id);
+        const struct packed *packed = atomic_load_explicit(&slot->packed, memory_order_relaxed);
+        slot->queued = false;
+        if (!packed || packed->cold) continue;
+        bool rests = (u16)(people->minute - slot->touched) >= RESTS_MINUTES && !bitset_test(people->dirty, id.v);
+        if (rests && make_cold(people, slot)) { any = true; continue; }
+        if (rests) slot->touched = people->minute;      /* it gained nothing: not soon again */
+        queue_once(people, id, slot);
+    }
+    return any && people->plain_bytes > plain_most;
+}
+
+void people_learn(struct people *people)
+{
+    if (!atomic_exchange(&people->learns, false)) return;
+    struct buf samples = { 0 };
+    struct { size_t *at; isize n, cap; } sizes = { 0 };
+    arena a = { 0 };
+    u32 most = atomic_load(&people->most), step = most / LEARN_PEOPLE / 2 + 1;
+    for (u32 id = 1; id <= most && samples.len < LEARN_BYTES; id += step) {
+        rcu_read_begin();
+        const struct packed *packed = packed_at(people, (person_id){ id });
+        if (packed) {
+            str bytes = plain_bytes(people, packed, &a);
+            buf_add(&samples, bytes);
+            vec_push(&sizes, (size_t)bytes.len);
+        }
+        rcu_read_end();
+        arena_clear(&a);
+    }
+    if (sizes.n) (void)cold_learn(people->cold, samples.ptr, sizes.at, sizes.n);
+    arena_fini(&a);
+    vec_fini(&sizes);
+    buf_fini(&samples);
+}
+
+struct people_bytes people_bytes(const struct people *people) { return (struct people_bytes){ people->plain_bytes, people->cold_bytes }; }
+
 /* ---- editing -------------------------------------------------------------------------------- */
 
 #define edit_list(list, T, from, from_n, a)                                                 \
@@ -181,6 +374,7 @@ isize people_known(const struct people *people) { return atomic_load(&people->kn
 void people_edit(struct people *people, person_id id, arena *a, struct profile_edit *out)
 {
     assert(id.v > 0);
+    make_warm(people, id);
     const struct unpacked *u = unpack(people, id, PEOPLE_WHOLE, HISTORY_SPARE, a);
     *out = (struct profile_edit){ .id = id, .arena = a, .unpacked = u, .before = u ? &u->profile : NULL };
     if (!u) return;
@@ -483,20 +677,18 @@ static void skim(struct slot *slot, const struct profile_edit *edit)
 
 static void put(struct people *people, person_id id, struct slot *slot, str bytes, const struct profile *p)
 {
-    struct packed *packed = bytes.len ? mem_grow(NULL, (isize)sizeof *packed + bytes.len) : NULL;
+    struct packed *packed = bytes.len ? packed_new(bytes.len) : NULL;
     const struct packed *before = atomic_load(&slot->packed);
-    if (packed) {
-        assert(bytes.len <= UINT32_MAX);
-        packed->n = (u32)bytes.len;
-        memcpy(packed->bytes, bytes.ptr, (size_t)bytes.len);
-    }
+    if (packed) memcpy(packed->bytes, bytes.ptr, (size_t)bytes.len);
     mark(people, id, slot);
-    atomic_store_explicit(&slot->packed, packed, memory_order_release);
+    put_form(people, slot, packed);
+    atomic_store_explicit(&slot->consented, p && p->consents_n > 0, memory_order_release);
+    if (packed) queue_once(people, id, slot);
+    slot->touched = people->minute;
     people->count += (packed ? 1 : 0) - (before ? 1 : 0);
     people->known += (p && p->known ? 1 : 0) - (slot->known ? 1 : 0);
     slot->known = p && p->known;
     slot->due_ms = p ? p->next_change_at_ms : TIME_NEVER;
-    rcu_defer_free((void *)(uintptr_t)before);
 }
 
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max)
@@ -512,6 +704,7 @@ const struct profile *people_commit(struct people *people, struct profile_edit *
 
 void people_remove(struct people *people, person_id id)
 {
+    make_warm(people, id);
     if (people_has(people, id)) put(people, id, slot_at(people, id), S(""), NULL);
 }
 
@@ -583,6 +776,7 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     struct slot *slot = slot_need(people, p->id);
     skim(slot, &edit);
     put(people, p->id, slot, bytes, p);
+    slot->touched = (u16)(p->last_at_ms / MINUTE_MS);
     count_digest(people, bytes);
     (void)bitset_clear(people->stale, p->id.v);
     return ERR_OK;

@@ -201,6 +201,11 @@ void people_call(const struct people *people, person_id id);         /* into the
 void people_call_for(const struct people *people, person_id id);
 /* Whether somebody's history may hold an entry of one of these types (rule_type_bit) later than since_ms: never a wrong no. */
 bool people_may(const struct people *people, person_id id, u64 types, i64 since_ms);
+/* Somebody is decided for: who was made cold is warm again soon. Any thread, inside a bracket. */
+void people_want(const struct people *people, person_id id);
+/* What all of them take that are as they are read, and as they are when nothing was heard of them for a while. */
+struct people_bytes { i64 plain, cold; };
+struct people_bytes people_bytes(const struct people *people);
 isize people_most(const struct people *people);         /* highest id that ever had a profile */
 isize people_count(const struct people *people);        /* profiles now */
 isize people_known(const struct people *people);
@@ -244,6 +249,11 @@ const struct profile *people_draft(struct people *people, struct profile_edit *e
 void people_follow(struct profile_edit *edit, struct history_entry entry);
 const struct profile *people_commit(struct people *people, struct profile_edit *edit, isize history_max);
 void people_remove(struct people *people, person_id id);
+/* Makes people cold who rest, while those who are not take more than plain_most bytes; looks at so many at most. now_ms is the log's. True: there
+ * are more. Fold only; the digest does not know. */
+bool people_cool(struct people *people, i64 now_ms, i64 plain_most, isize looks);
+/* Learns what cold people are told by, when people_cool found that to be due: some hundred milliseconds, on one thread aside that is known to rcu. */
+void people_learn(struct people *people);
 /* Joins b's facts into a's edit; and the reverse: leaves in the edit only what belongs to these nodes. */
 void edit_absorb(struct profile_edit *into, const struct profile *other, arena *a);
 void edit_keep_nodes(struct profile_edit *edit, const u32 *nodes, isize nodes_n, arena *a);
