@@ -44,7 +44,7 @@ static i64 things_to_show(const struct covering *c, const struct placement *p, i
         const struct item *item = catalog_item(c->catalog, (item_id){ id });
         bool content = strategy && strategy->query.content;
         if (!item || !item_showable(c->catalog, item) || (item->kind == ITEM_CONTENT) != content) continue;
-        if (!content && item_stock(item, S("")) <= 0) continue;
+        if (!content && !item_in_stock(item)) continue;
         facts.candidate = item->id;
         n += !strategy || !strategy->filter || rule_holds(rule_run(strategy->filter, &facts));
     }

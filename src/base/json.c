@@ -202,19 +202,6 @@ static void before_value(struct jsonw *w)
     w->comma = true;
 }
 
-void jsonw_begin(struct jsonw *w, char bracket)
-{
-    before_value(w);
-    buf_byte(w->out, bracket);
-    w->comma = false;
-}
-
-void jsonw_end(struct jsonw *w, char bracket)
-{
-    buf_byte(w->out, bracket);
-    w->comma = true;
-}
-
 static const char hex[] = "0123456789abcdef";
 
 static void escaped(struct buf *out, char c)
@@ -245,7 +232,7 @@ static bool eight_plain(const char *p) { return plain(load_u64le(p)); }
 
 /* Most texts are keys, names and addresses: nothing in them needs looking at twice. What is no multiple of eight has its
  * last bytes looked at with some before them. */
-static bool is_plain(str s)
+static inline bool is_plain(str s)
 {
     isize i = 0;
     for (; s.len - i >= 8; i += 8)
@@ -328,7 +315,10 @@ void jsonw_str(struct jsonw *w, str s)
 
 void jsonw_strs(struct jsonw *w, const str *parts, isize n)
 {
+    isize bytes = 2;
     before_value(w);
+    for (isize i = 0; i < n; i++) bytes += parts[i].len;
+    buf_reserve(w->out, bytes);
     buf_byte(w->out, '"');
     for (isize i = 0; i < n; i++) escape(w->out, parts[i]);
     buf_byte(w->out, '"');

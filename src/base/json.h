@@ -52,8 +52,19 @@ str json_text(arena *a, const struct json *v);
 
 struct jsonw { struct buf *out; bool comma; };
 
-void jsonw_begin(struct jsonw *w, char bracket);        /* '{' or '[' */
-void jsonw_end(struct jsonw *w, char bracket);          /* '}' or ']' */
+static inline void jsonw_begin(struct jsonw *w, char bracket)      /* '{' or '[' */
+{
+    struct buf *out = w->out;
+    buf_reserve(out, 2);
+    if (w->comma) out->ptr[out->len++] = ',';
+    out->ptr[out->len++] = bracket;
+    w->comma = false;
+}
+static inline void jsonw_end(struct jsonw *w, char bracket)        /* '}' or ']' */
+{
+    buf_byte(w->out, bracket);
+    w->comma = true;
+}
 void jsonw_key(struct jsonw *w, str key);
 void jsonw_str(struct jsonw *w, str s);                 /* bytes that are no UTF-8 become U+FFFD */
 void jsonw_strs(struct jsonw *w, const str *parts, isize n);      /* one text of several */

@@ -324,12 +324,7 @@ void catalog_expect(const struct catalog *c, const u32 *ids, isize n)
         const struct held *held = held_of(c, (item_id){ ids[i] });
         if (!held) continue;
         __builtin_prefetch(held);
-        __builtin_prefetch(&held->state.item.stock);
-        __builtin_prefetch(&held->remark);
-    }
-    for (isize i = 0; i < n; i++) {
-        const struct item *item = catalog_item(c, (item_id){ ids[i] });
-        if (item && item->stock_n) __builtin_prefetch(item->stock);
+        __builtin_prefetch(&held->state.item.category_id);      /* on the next line where blocks do not begin with one */
     }
 }
 

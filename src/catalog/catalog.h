@@ -36,11 +36,11 @@ struct item {
     item_id id;
     u8 kind;                                            /* enum item_kind */
     bool hidden, removed;
+    category_id category_id;
     str key, url, image, brand, colour, gender;
     struct text *titles; isize titles_n;
     struct text *descriptions; isize descriptions_n;
     str category;                                       /* "Women > Jeans", leaf last; empty: none */
-    category_id category_id;
     struct price *prices; isize prices_n;
     struct stock *stock; isize stock_n;                 /* of the item and, summed, its variants; none: not tracked */
     struct variant *variants; isize variants_n;
@@ -96,6 +96,7 @@ str catalog_lacks(const struct catalog *catalog, const struct event *e);
 bool item_showable(const struct catalog *catalog, const struct item *item);
 /* Web stock, or that of `store`; INT32_MAX when stock is not tracked. */
 i32 item_stock(const struct item *item, str store);
+bool item_in_stock(const struct item *item);            /* the web shop has it; only of one that catalog_item gave */
 const struct price *item_price(const struct item *item, str market);           /* the market's, else the general one, else null */
 str item_text(const struct text *texts, isize n, str locale);      /* "nb-NO" -> "nb-NO", "nb", "", "en", the first */
 category_id catalog_category(const struct catalog *catalog, str path);         /* 0 if unknown */

@@ -221,6 +221,7 @@ struct held *item_hold(const struct item_state *state)
     room = (struct room){ (u8 *)held, (isize)sizeof *held };
     move_state(&room, &held->state);
     assert(room.used == size);
+    held->in_stock = item_stock(&held->state.item, S("")) > 0;
     return held;
 }
 
@@ -468,10 +469,10 @@ bool item_field_is_fixed(str name) { return !is_price_field(name) && !str_eq(nam
 /* Of an item in its block, at whose head it stands. */
 static struct held *held_with(const struct item *item)
 {
-    static_assert(offsetof(struct held, state.item) == 0, "an item is found by its block's address");
-    return (struct held *)(uintptr_t)item;
+    return (struct held *)((uintptr_t)item - offsetof(struct held, state.item));
 }
 
+bool item_in_stock(const struct item *item) { return held_with(item)->in_stock; }
 u64 item_remark(const struct item *item) { return atomic_load_explicit(&held_with(item)->remark, memory_order_relaxed); }
 
 void item_remark_set(const struct item *item, u64 remark)
@@ -561,7 +562,7 @@ static void print_fields(const struct item *item, str market, str locale, struct
     print_text(w, "category", item->category);
     print_text(w, "colour", item->colour);
     print_text(w, "gender", item->gender);
-    if (item->kind != ITEM_CONTENT) jsonw_key_bool(w, "in_stock", item_stock(item, S("")) > 0);
+    if (item->kind != ITEM_CONTENT) jsonw_key_bool(w, "in_stock", item_in_stock(item));
     const struct price *p = item_price(item, market);
     if (!p) return;
     jsonw_key_begin(w, "price", '{');

@@ -31,9 +31,15 @@ struct item_state {
 };
 
 /* The block: the state, then everything it points to. The remark and what was printed of it are no part of the state: each block begins
- * without. */
+ * without. What candidates for a row are asked, by the dozen a request, stands together: this, and the first fields of the item. */
 struct printed;
-struct held { struct item_state state; struct hash128 digest; _Atomic u64 remark; _Atomic(struct printed *) printed; };
+struct held {
+    _Atomic u64 remark;
+    _Atomic(struct printed *) printed;
+    bool in_stock;                  /* item_stock of the web shop is above 0 */
+    struct item_state state;
+    struct hash128 digest;
+};
 
 void item_state_visit(struct codec *c, struct item_state *state);
 struct held *item_hold(const struct item_state *state);

@@ -24,13 +24,13 @@ u32 arrange_group(const struct catalog *catalog, u32 id, isize grouping)
 
 bool arrange_in_store(const struct item *item, str store)
 {
-    if (store.len == 0) return item_stock(item, S("")) > 0;
+    if (store.len == 0) return item_in_stock(item);
     bool by_store = false;
     for (isize i = 0; i < item->stock_n; i++) {
         if (str_eq(item->stock[i].store, store)) return item->stock[i].quantity > 0;
         by_store |= !str_eq(item->stock[i].store, S("web"));
     }
-    return !by_store && item_stock(item, S("")) > 0;    /* the feed knows no stores */
+    return !by_store && item_in_stock(item);    /* the feed knows no stores */
 }
 
 static str value_of(const struct item *item, isize taste)

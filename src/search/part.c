@@ -172,7 +172,7 @@ static u32 code_of(struct building *b, struct map *codes, str value, bool brand)
 
 u8 doc_flags(const struct catalog *catalog, const struct item *item)
 {
-    return (u8)((item_showable(catalog, item) ? DOC_SHOWABLE : 0) | (item_stock(item, S("")) > 0 ? DOC_IN_STOCK : 0));
+    return (u8)((item_showable(catalog, item) ? DOC_SHOWABLE : 0) | (item_in_stock(item) ? DOC_IN_STOCK : 0));
 }
 
 static void add_item(struct building *b, const struct item *item)

@@ -537,7 +537,7 @@ static void apply_rules(const struct search_request *r, arena *a, struct search_
         bool meant = folded.len ? same_question(a, folded, pin->query) : pin->category.len && str_eq_nocase(pin->category, r->category);
         const struct item *item = meant ? catalog_item(r->catalog, catalog_find(r->catalog, pin->item)) : NULL;
         bool may = item && item_showable(r->catalog, item) && item->kind != ITEM_CONTENT
-                && (!r->in_stock_only || item_stock(item, S("")) > 0) && (!r->eligible || r->eligible(r->ctx, item->id.v));
+                && (!r->in_stock_only || item_in_stock(item)) && (!r->eligible || r->eligible(r->ctx, item->id.v));
         if (may) put_pin(out, r, item->id.v, pin->position);
     }
 }
