@@ -1241,6 +1241,9 @@ static void read_ahead(struct fold *fold, const struct entry *entries, isize n, 
         if (!out[i].is || out[i].damaged || !out[i].e.identifiers_n) continue;
         out[i].person = identity_find(fold->live.identity, out[i].e.identifiers[0]);
         people_call(fold->live.people, out[i].person);
+        if (!out[i].e.items_n) continue;
+        u32 item = catalog_find(fold->live.catalog, out[i].e.items[0].product_key).v;
+        catalog_expect(fold->live.catalog, &item, 1);
     }
     folding(fold, 0);
     for (isize i = 0; i < n; i++)

@@ -1103,7 +1103,7 @@ static struct rule_result run_test(const struct run *run, const struct node *t)
 
 /* ---- the tree ------------------------------------------------------------------------------ */
 
-struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct rule_result one)
+static inline struct rule_result join_results(enum node_kind kind, struct rule_result sum, struct rule_result one)
 {
     enum tri ends = kind == NODE_AND ? TRI_FALSE : TRI_TRUE;
     i64 a = sum.next_change_at_ms, b = one.next_change_at_ms;
@@ -1115,6 +1115,8 @@ struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct
     return r;
 }
 
+struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct rule_result one) { return join_results(kind, sum, one); }
+
 /* Stops where nothing can change the answer any more; a part that decides only for a time is followed by
  * the others, because one of them may decide for longer and spare a timer. */
 static struct rule_result run_joined(const struct run *run, const struct node *n)
@@ -1123,7 +1125,7 @@ static struct rule_result run_joined(const struct run *run, const struct node *n
     struct rule_result sum = rule_join_start(kind);
     enum tri ends = kind == NODE_AND ? TRI_FALSE : TRI_TRUE;
     for (isize i = 0; i < n->kids_n; i++) {
-        sum = rule_join(kind, sum, rule_run_node(run, n->order[i]));
+        sum = join_results(kind, sum, rule_run_node(run, n->order[i]));
         if (sum.is == ends && (sum.next_change_at_ms == TIME_NEVER || run->facts->no_timer)) break;
     }
     return sum;
@@ -1156,13 +1158,15 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
     return r;
 }
 
-struct run rule_run_begin(const struct rule_facts *facts)
+static inline struct run run_begin(const struct rule_facts *facts)
 {
     struct run run = { .facts = facts, .history = facts->history, .seen = facts->history_n };
     if (run.seen && facts->history[run.seen - 1].at_ms > facts->now_ms)
         run.seen = first_from(&run, facts->now_ms + 1);
     return run;
 }
+
+struct run rule_run_begin(const struct rule_facts *facts) { return run_begin(facts); }
 
 i64 rule_run_later(const struct run *run, i64 next_ms)
 {
@@ -1171,7 +1175,7 @@ i64 rule_run_later(const struct run *run, i64 next_ms)
 
 struct rule_result rule_run(const struct rule *rule, const struct rule_facts *facts)
 {
-    struct run run = rule_run_begin(facts);
+    struct run run = run_begin(facts);
     struct rule_result r = rule_run_node(&run, rule->root);
     if (facts->no_timer) r.next_change_at_ms = TIME_NEVER;
     else if (rule->depends & RULE_ON_HISTORY) r.next_change_at_ms = rule_run_later(&run, r.next_change_at_ms);
