@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 
-import { eventually, newFolder, opmaat, shared, startServer } from './lib/server.mjs';
+import { PATIENCE_MS, eventually, newFolder, opmaat, shared, startServer } from './lib/server.mjs';
 
 const DAY = 86_400_000;
 const folder = newFolder();
@@ -66,11 +66,11 @@ test('R36: each score has a calibration chart and the date it was made', async (
     const all = await eventually('cards of all scores', async () => {
         const got = await cards();
         return got.some((c) => c.score === 'churn' && c.enough) && got.some((c) => c.score === 'intent' && c.enough) && got;
-    }, 90_000);
+    }, 3 * PATIENCE_MS);
     for (const name of ['churn', 'alive', 'orders_365', 'next_order_days', 'clv_365', 'intent']) {
         const card = all.find((c) => c.score === name);
         assert.ok(card, `there is a card of ${name}`);
-        assert.ok(Math.abs(Date.now() - Date.parse(card.made_at)) < 60_000, `${name} says when it was made`);
+        assert.ok(Math.abs(Date.now() - Date.parse(card.made_at)) < 10 * PATIENCE_MS, `${name} says when it was made`);
         assert.ok(card.version > 0);
         assert.ok(card.calibration.length >= 5, `${name} has a chart`);
         for (const bin of card.calibration) assert.ok(bin.n > 0 && bin.low <= bin.observed && bin.observed <= bin.high);
@@ -89,7 +89,7 @@ test('a person\'s scores carry version, date and reasons, and more silence is mo
     for (const name of ['churn', 'alive', 'orders_365', 'clv_365', 'recency', 'frequency', 'monetary']) {
         const s = score(one, name);
         assert.ok(s, name);
-        assert.ok(s.version >= 1 && Date.parse(s.at) > Date.now() - 60_000);
+        assert.ok(s.version >= 1 && Date.parse(s.at) > Date.now() - 10 * PATIENCE_MS);
     }
     assert.ok(score(one, 'churn').reasons.length > 0 && score(one, 'churn').reasons[0].text.length > 0);
     assert.equal(score(one, 'clv_365').value.currency, 'EUR');
