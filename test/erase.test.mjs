@@ -40,6 +40,10 @@ function found(places, words = ANA) {
     return where;
 }
 
+/** The store's decisions: ref and person of each. */
+const decisions = (places) => places.map(([place, bytes]) => (place === 'table' ? bytes.toString() : '')).filter((line) => line.startsWith('decision '))
+    .map((line) => line.split(' ')).map(([, ref, , person]) => ({ ref, person }));
+
 const letters = (server) => server.get('/v1/dead-letters');
 
 /** A crowd, and Ana among them: two browsers, a merge, orders, a refusal at a shared browser, a dead letter, a decision, a connector's row. */
@@ -95,8 +99,11 @@ test('who is erased is nowhere, nobody else changes, and a replay comes to the s
     const before = await others(server), overview = await server.get('/v1/overview');
     const { total } = await letters(server);
     const buyers = (await server.get('/v1/segments/buyers')).count, wishers = (await server.get('/v1/segments/wishers')).count;
+    const her = (await server.post('/v1/people/lookup', { email: 'ana.erase@example.com' })).person_id.slice(2);
     await server.stop();
-    const there = found(await everything(server.data));
+    const held_before = await everything(server.data), there = found(held_before);
+    const theirs = decisions(held_before).filter((one) => one.person !== her).map((one) => one.ref);
+    assert.ok(theirs.length >= 1 && decisions(held_before).length > theirs.length, 'decisions of hers and of others are in the store');
     for (const word of ANA) assert.ok(there[word]?.some((place) => place.startsWith('log')), `${word} is in the log before`);
     for (const word of ['ana-erase-77', 'ana.erase@example.com', 'Anastasia']) assert.ok(there[word].includes('table'), `${word} is in the tables before`);
     assert.ok(total >= 1 && there['SECRET-WISH'].some((place) => place.endsWith('dead')), 'a dead letter names her');
@@ -133,7 +140,9 @@ test('who is erased is nowhere, nobody else changes, and a replay comes to the s
     await server.post('/v1/people/lookup', { user_id: 'ana-erase-77' }, { status: 404 });
     await sleep(1300);
     await server.stop();
-    assert.deepEqual(found(await everything(server.data)), {});
+    const after = await everything(server.data), kept = new Set(decisions(after).map((one) => one.ref));
+    assert.deepEqual(found(after), {});
+    assert.ok(!decisions(after).some((one) => one.person === her) && theirs.every((ref) => kept.has(ref)), 'her decisions alone are gone');
     await opmaat(['verify', '--data', server.data]);
 
     await server.start();

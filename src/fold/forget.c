@@ -552,7 +552,7 @@ static enum err drop_rows(struct store *store, struct statement *delete, const s
 
 static enum err purge_tables(struct purge *purge, struct store *store)
 {
-    struct keys letters = { 0 }, rows = { 0 };
+    struct keys letters = { 0 }, rows = { 0 }, decisions = { 0 };
     arena a = { 0 };
     bool row;
     struct statement *s = store_statement(store, "SELECT ref, reason, raw FROM dead_letter");
@@ -568,13 +568,20 @@ static enum err purge_tables(struct purge *purge, struct store *store)
             arena_clear(&a);
         }
     }
+    if (!err) {
+        s = store_statement(store, "SELECT ref, person FROM decision WHERE person > 0");
+        while (!(err = statement_step(s, &row)) && row)
+            if (map_get(purge->nodes, number((u64)column_i64(s, 1)), 0)) vec_push(&decisions, column_i64(s, 0));
+    }
     if (!err) err = store_begin(store);
+    if (!err) err = drop_rows(store, store_statement(store, "DELETE FROM decision WHERE ref = ?1"), &decisions);
     if (!err) err = drop_rows(store, store_statement(store, "DELETE FROM dead_letter WHERE ref = ?1"), &letters);
     if (!err) err = drop_rows(store, store_statement(store, "DELETE FROM outbox WHERE seq = ?1"), &rows);
     if (!err) err = store_commit(store);
     if (err) store_abort(store);
     vec_fini(&letters);
     vec_fini(&rows);
+    vec_fini(&decisions);
     arena_fini(&a);
     return err;
 }
