@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -200,6 +201,38 @@ test('an export tells all that is held, however long ago, and nothing of anybody
     for (const part of ['identifiers', 'traits', 'consent']) assert.deepEqual(offline.person[part], held.person[part]);
     assert.notEqual((await opmaat(['person', 'export', 'user_id:nobody-at-all', '--data', server.data], { ok: false })).code, 0);
     await server.start();
+    await server.stop({ remove: true });
+});
+
+test('what a connector could not deliver of them is gone, with what its receiver said to it, and nobody else\'s', async (t) => {
+    const receiver = createServer((req, res) => {
+        let body = '';
+        req.on('data', (some) => { body += some; }).on('end', () => {
+            const [, name] = /"user_id":"([^"]+)"|$/.exec(body);
+            res.writeHead(422).end(`no contact by the name of ${name ?? 'that'}: ${/ana-erase-77/.test(body) ? 'ana.erase@example.com' : ''}`);
+        });
+    });
+    t.after(() => { receiver.closeAllConnections(); receiver.close(); });
+    await new Promise((done) => receiver.listen(0, '127.0.0.1', done));
+    const server = await startServer({ config: { flush_ms: 50 } });
+    await server.publish({ kind: 'connector', key: 'crm', title: 'CRM', owner: 'Kari', type: 'webhook', url: `http://127.0.0.1:${receiver.address().port}/hook`,
+        purpose: 'analytics', basis: 'contract', events: ['Product Viewed'] });
+    await server.post('/v1/identify', { userId: 'ana-erase-77', messageId: randomUUID(), traits: { email: 'ana.erase@example.com' } });
+    for (const userId of ['ana-erase-77', 'other-1', 'ana-erase-77', 'other-2'])
+        await server.post('/v1/track', { userId, event: 'Product Viewed', messageId: randomUUID(), properties: { product_id: 'p-1' } });
+    const dead = async () => (await server.get('/v1/connectors/crm/dead-letters')).dead_letters;
+    await eventually('all four are given up', async () => (await dead()).length === 4, PATIENCE_MS, 50);
+    await server.stop();
+    assert.ok(found(await everything(server.data), ['ana-erase-77'])['ana-erase-77'].some((place) => place.includes('deliver.db')), 'they are in there');
+    await server.start();
+    const { id } = await server.post('/v1/regulations', { regulation: 'erase', user_id: 'ana-erase-77' }, { status: 202 });
+    await settled(server, id);
+    assert.equal((await dead()).length, 2);
+    await eventually('they are counted no more', async () => (await server.get('/v1/connectors')).connectors[0].dead === 2, PATIENCE_MS, 50);
+    const lying = files(server.data).filter((name) => name.includes('deliver.db')).map((name) => [name, readFileSync(name)]);
+    assert.deepEqual(found(lying, ['ana-erase-77', 'ana.erase@example.com']), {}, 'not in its write-ahead log either, while it runs');
+    await server.stop();
+    assert.deepEqual(found(await everything(server.data), ['ana-erase-77', 'ana.erase@example.com']), {});
     await server.stop({ remove: true });
 });
 

@@ -207,6 +207,7 @@ struct fold_options folder_options(struct args *args, str path)
         .config = &args->config, .clock = clock_system(),
         .log_uri = arena_printf(args->a, "file:%.*s/log", STR_FMT(path)).ptr,
         .store_path = arena_printf(args->a, "%.*s/opmaat.db", STR_FMT(path)).ptr,
+        .deliver_path = arena_printf(args->a, "%.*s/deliver.db", STR_FMT(path)).ptr,
     };
 }
 

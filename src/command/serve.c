@@ -252,7 +252,7 @@ static enum err start_delivering(const struct serving *serving, struct deliver *
     const struct folder *folder = serving->folder;
     struct deliver_options options = {
         .clock = clock_system(), .store_path = folder->options.store_path,
-        .path = arena_printf(serving->args->a, "%.*s/deliver.db", STR_FMT(folder->path)).ptr,
+        .path = folder->options.deliver_path,
         .book = &fold_live(folder->fold)->book, .ask = ask_state, .ctx = folder->fold,
     };
     enum err err = deliver_open(&options, out, diag);

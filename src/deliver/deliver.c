@@ -149,9 +149,16 @@ static void lane_save(struct lane *lane)
     (void)kept(statement_run(s), "save");
 }
 
+/* Whoever was erased meanwhile has no row any more. */
+static bool is_waiting(struct lane *lane, const struct outbox_row *row)
+{
+    return number_of(lane->deliver->outbox, "SELECT count(*) FROM outbox WHERE seq = ?1 AND connector = ?2", (i64)row->seq, row->connector) > 0;
+}
+
 static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, str reason)
 {
     struct store *store = lane->deliver->store;
+    if (!is_waiting(lane, row)) { lane->state.withheld++; return true; }
     struct statement *s = store_statement(store,
         "INSERT INTO dead_letter(connector, seq, kind, at, ref, person, segment, body, died_at, reason)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
@@ -167,6 +174,11 @@ static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, st
     bind_i64(s, 2, DEAD_MOST);
     (void)kept(statement_run(s), "bury");
     lane->state.dead++;
+    if (is_waiting(lane, row)) return true;             /* asked again: deliver_forget looks after it has emptied the outbox */
+    s = store_statement(store, "DELETE FROM dead_letter WHERE connector = ?1 AND seq = ?2");
+    bind_i64(s, 1, row->connector);
+    bind_i64(s, 2, (i64)row->seq);
+    (void)kept(statement_run(s), "bury");
     return true;
 }
 
@@ -360,9 +372,11 @@ static void lane_count(struct lane *lane, i64 now_ms)
     i64 waiting = number_of(d->outbox, "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE connector = ?1 AND seq > ?2 LIMIT 100000)",
                             lane->state.connector, after);
     i64 oldest = number_of(d->outbox, "SELECT at FROM outbox WHERE connector = ?1 AND seq > ?2 ORDER BY seq LIMIT 1", lane->state.connector, after);
+    i64 dead = lane->state.dead ? number_of(d->store, "SELECT count(*) FROM dead_letter WHERE connector = ?1 AND id > ?2", lane->state.connector, 0) : 0;
     pthread_mutex_lock(&d->lock);
     lane->state.waiting = waiting;
     lane->state.oldest_at_ms = waiting ? oldest : 0;
+    lane->state.dead = dead;                            /* fewer, when somebody was erased */
     pthread_mutex_unlock(&d->lock);
     lane->counted_at_ms = now_ms;
 }
@@ -547,6 +561,52 @@ isize deliver_dead(struct deliver *d, u16 connector, isize limit, arena *a, cons
                                           column_i64(s, 8) != 0 };
     store_close(store);
     return n;
+}
+
+/* ---- forgetting ----------------------------------------------------------------------------------------------------- */
+
+struct forgetting { bool (*theirs)(void *ctx, const struct outbox_row *row, str reason); void *ctx; struct { i64 *at; isize n, cap; } ids; };
+
+static enum err find_theirs(struct store *store, struct forgetting *f)
+{
+    struct statement *s = store_statement(store, "SELECT seq, connector, kind, at, ref, person, segment, body, id, reason FROM dead_letter");
+    arena a = { 0 };
+    bool row;
+    enum err err;
+    while (!(err = statement_step(s, &row)) && row) {
+        struct outbox_row letter;
+        arena_clear(&a);
+        row_read(s, &a, &letter);
+        if (f->theirs(f->ctx, &letter, column_str(s, 9))) vec_push(&f->ids, column_i64(s, 8));
+    }
+    arena_fini(&a);
+    return err;
+}
+
+enum err deliver_forget(const char *path, bool (*theirs)(void *ctx, const struct outbox_row *row, str reason), void *ctx, struct diag *diag)
+{
+    struct forgetting f = { theirs, ctx, { 0 } };
+    struct store *store;
+    enum err err = store_open(path, STORE_READER, &store, diag);
+    if (err == ERR_NOT_FOUND) return ERR_OK;
+    if (err) return err;
+    store_close(store);
+    err = store_open(path, STORE_WRITER, &store, diag);
+    if (err) return err;
+    err = store_migrate(store, schema, countof(schema), diag);
+    if (!err) err = store_begin(store);
+    if (!err) err = find_theirs(store, &f);
+    for (isize i = 0; !err && i < f.ids.n; i++) {
+        struct statement *s = store_statement(store, "DELETE FROM dead_letter WHERE id = ?1");
+        bind_i64(s, 1, f.ids.at[i]);
+        err = statement_run(s);
+    }
+    if (!err) err = store_commit(store);
+    if (err) store_abort(store);
+    if (!err && f.ids.n) err = store_wal_truncate(store, diag);
+    store_close(store);
+    vec_fini(&f.ids);
+    return err;
 }
 
 struct polling { const struct connector *c; struct outbox_row *rows; isize n; arena *a; struct buf *out; };

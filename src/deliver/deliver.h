@@ -92,6 +92,11 @@ struct undelivered { i64 id; u64 seq; u8 kind; i64 at_ms, died_at_ms; person_id 
 isize deliver_dead(struct deliver *deliver, u16 connector, isize limit, arena *a, const struct undelivered **out);
 MUST_USE enum err deliver_dead_again(struct deliver *deliver, u16 connector, i64 id);
 
+/* The dead letters in the file at `path` that `theirs` says yes to are gone, from its write-ahead log, too; no file is no letters. Beside a thread
+ * that sends, and without one: what it has under way for somebody whose rows the outbox has no more becomes no dead letter. ERR_OVERLOADED:
+ * somebody reads the file; try again. */
+MUST_USE enum err deliver_forget(const char *path, bool (*theirs)(void *ctx, const struct outbox_row *row, str reason), void *ctx, struct diag *diag);
+
 /* For a poll connector: the rows after a sequence number, rendered; *next is where to go on. */
 MUST_USE enum err deliver_poll(struct deliver *deliver, const struct connector *c, u64 after, isize limit, arena *a, struct buf *out, u64 *next);
 

@@ -219,6 +219,7 @@ static struct fold *state_new(const struct fold_options *options)
     fold->names_by_text = map_new(64);
     fold->warnings_by_key = map_new(64);
     fold->store_path = options->store_path;
+    fold->deliver_path = options->deliver_path;
     orders_init(&fold->orders);
     cells_init(&fold->cells);
     seen_init(&fold->seen);

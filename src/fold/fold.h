@@ -162,6 +162,7 @@ struct fold_options {
     struct clock clock;
     const char *log_uri;            /* "file:DATA/log" */
     const char *store_path;         /* "DATA/opmaat.db"; null: keep nothing (verify, simulation) */
+    const char *deliver_path;       /* "DATA/deliver.db", whose dead letters an erasure looks through; null: there is none */
     _Atomic u64 *marker;            /* holds the number of the entry being folded, 0 between two; null: not wanted */
     u64 skip;                       /* an entry that was died of: set aside before anything is replayed; 0: none */
 };

@@ -18,7 +18,7 @@
  * one of their identifiers, however cased; that may take a letter too many.
  *
  * The store goes first: the batch that has them gone is written, the tables that hold texts are searched, and the write-ahead log is emptied,
- * before the log is touched. So a start after a crash in between finds the erasure in the store and does the rest, and a replay never begins
+ * before the log is touched; then what connectors could not deliver, which lies in a file of its own. So a start after a crash in between finds the erasure in the store and does the rest, and a replay never begins
  * in a log of which half was rewritten. Files are replaced one by one; doing it again does no harm.
  */
 #include <pthread.h>
@@ -32,7 +32,7 @@
 #include "store/store.h"
 
 enum { STUB_FORMAT = 1, STUB_KEYED = 1, STUB_HASHED = 2, STUB_DECISION = 4, STUB_EVENT = 8 };
-enum { BURNT_MAX = 100000, OTHERS_MAX = 1 << 20, AGAIN_MS = 60 * 1000, RESTS_MAX = 3000 };
+enum { BURNT_MAX = 100000, OTHERS_MAX = 1 << 20, AGAIN_MS = 60 * 1000, RESTS_MAX = 3000, LETTER_TRIES = 100 };
 
 /* ---- stubs -------------------------------------------------------------------------------------- */
 
@@ -646,6 +646,31 @@ static enum err purge_store(struct pass *p)
     return atomic_compare_exchange_strong(&fold->purge, &mine, NULL) ? ERR_OVERLOADED : ERR_DISK;
 }
 
+/* What could not be delivered, with what its receiver said to it. */
+static bool is_their_letter(void *ctx, const struct outbox_row *row, str reason)
+{
+    const struct purge *purge = ctx;
+    arena a = { 0 };
+    bool theirs = map_get(purge->nodes, number(row->person.v), 0) || words_of(purge->fold, purge->words, reason) || names_them(purge, row->body, &a);
+    arena_fini(&a);
+    return theirs;
+}
+
+static enum err purge_letters(struct pass *p, struct diag *diag)
+{
+    struct fold *fold = p->fold;
+    struct purge purge = { fold, p->theirs, p->words, p->nodes, false };
+    enum err err = ERR_OK;
+    if (!fold->store || !fold->deliver_path) return ERR_OK;
+    for (int i = 0; i < LETTER_TRIES; i++) {
+        struct timespec pause = { 0, 10000000 };
+        err = deliver_forget(fold->deliver_path, is_their_letter, &purge, diag);
+        if (err != ERR_OVERLOADED) return err;
+        (void)nanosleep(&pause, NULL);
+    }
+    return err;
+}
+
 static enum err say_done(struct pass *p)
 {
     struct fold *fold = p->fold;
@@ -673,6 +698,7 @@ enum err erase_finish(struct fold *fold, struct diag *diag)
         err = purge_store(p);
         if (err == ERR_DISK) return diag_set(diag, err, "the store could not be written");      /* what it may look into stays */
         if (err) err = diag_set(diag, err, "the store could not be emptied of who was erased");
+        if (!err) err = purge_letters(p, diag);
         if (!err) err = go_through(p, &erased, diag);
         if (!err) err = say_done(p);
         log_note("erase.done people=%td entries=%lld ms=%lld err=%s", p->n, (long long)erased, (long long)(clock_monotonic_us() - began) / 1000, err_name(err));

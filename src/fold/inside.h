@@ -106,6 +106,7 @@ struct fold {
     struct map *warnings_by_key;
     bool warnings_dirty;
     const char *store_path;                             /* null: nothing is kept */
+    const char *deliver_path;                           /* null: nothing is sent */
     struct decided *decided;                            /* ring of DECIDED_MAX, allocated when first used */
     isize decided_n, decided_flushed;                   /* ever */
     struct map *decided_by_key;
