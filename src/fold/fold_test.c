@@ -991,6 +991,62 @@ static void what_was_flushed_is_read_back_to_the_same_digest(void **state)
     }
 }
 
+/* Stubs in the log, and how many of them still hold the hash of a key: the second byte of one has flags, of which 2 says so (forget.c). */
+static isize stubs(isize *hashed)
+{
+    isize n = 0;
+    bool found = true;
+    struct diag diag = { .arena = &all };
+    *hashed = 0;
+    for (u64 at = 1; found;) {
+        struct record record;
+        assert_int_equal(fold_read(fold, at, &all, &record, &found, &diag), ERR_OK);
+        for (isize i = 0; found && i < record.entries_n; i++) {
+            if (record.entries[i].kind != ENTRY_ERASED) continue;
+            n++;
+            *hashed += record.entries[i].bytes.len > 1 && record.entries[i].bytes.ptr[1] & 2;
+        }
+        if (found) at = record.first + (u64)record.entries_n;
+    }
+    return n;
+}
+
+static void erase_one(struct identifier who)
+{
+    u64 ref;
+    struct diag diag = { .arena = &all };
+    const struct erase_request request = { .who = { who }, .who_n = 1, .by = S("kari"), .because = S("test") };
+    assert_int_equal(fold_erase(fold, &request, 1, &ref, &diag), ERR_OK);
+}
+
+/* A stub tells a repeat from something new for as long as one may come; the first pass after that leaves nothing of the key. */
+static void a_stub_keeps_the_hash_of_its_key_while_repeats_may_come(void **state)
+{
+    (void)state;
+    isize hashed;
+    set_scene();
+    struct identifier ana = proved(IDENTIFIER_USER_ID, "ana"), ben = proved(IDENTIFIER_USER_ID, "ben"), cid = proved(IDENTIFIER_USER_ID, "cid");
+    for (int i = 0; i < 3; i++) happens(EVENT_PRODUCT_VIEWED, ana);
+    erase_one(ana);
+    isize hers = stubs(&hashed);
+    assert_true(hers >= 3 && hashed == hers);
+    (void)wait_until(T0 + (config.dedup_days - 1) * DAY_MS);
+    happens(EVENT_PRODUCT_VIEWED, ben);
+    erase_one(ben);
+    isize both = stubs(&hashed);
+    assert_true(both > hers && hashed == both);
+    (void)wait_until(T0 + (config.dedup_days + 2) * DAY_MS);
+    happens(EVENT_PRODUCT_VIEWED, cid);
+    erase_one(cid);
+    isize three = stubs(&hashed);
+    assert_true(three > both);
+    assert_int_equal(hashed, three - hers);             /* of ben and cid repeats may come still */
+    struct fold_digest live = fold_digest(fold);
+    fold_close(fold);
+    assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
+    assert_true(same_digest(live, fold_digest(fold)));
+}
+
 static void a_crash_between_append_and_flush_replays_to_the_same_digest(void **state)
 {
     (void)state;
@@ -1127,6 +1183,7 @@ int main(void)
         on_log(learning_goes_with_analytics_where_the_source_says_nothing_of_it),
         on_log(a_key_is_remembered_for_the_window_and_then_forgotten),
         on_disk(what_was_flushed_is_read_back_to_the_same_digest),
+        on_disk(a_stub_keeps_the_hash_of_its_key_while_repeats_may_come),
         on_disk(a_crash_between_append_and_flush_replays_to_the_same_digest),
         on_disk(state_of_an_older_form_is_folded_anew),
         on_disk(the_threads_take_keep_and_tick_by_themselves),
