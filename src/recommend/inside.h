@@ -39,8 +39,7 @@ struct factors { isize d; f64 alpha; f32 *items, *gram; };
 struct facets { isize n; u64 *hash; u32 *from, *items; };
 
 enum { PLACE_FAR = 255 };
-/* A weight of 0 to 1 to a thousandth, however small it is: the upper bits of its float, rounded, but those that no such number has. So it
- * stands beside each posting, and no session is looked at that is not read. */
+/* A weight of 0 to 1 to a thousandth, however small it is: the upper bits of its float, rounded, but those that no such number has. */
 enum { WEIGHT_BITS_OFF = 14 };
 static inline u16 weight_packed(f32 weight)
 {
@@ -56,6 +55,11 @@ static inline f32 weight_unpacked(u16 packed)
     return weight;
 }
 
+/* A session that holds an item, and all that is asked before it is read: so no session is looked at that is not read. `from`: where in
+ * session_items it starts, which tells it from the others; it stands `place` further on (PLACE_FAR: there or beyond), and behind it as
+ * many as `after`, or DISTANCE_MAX. weight: what age and length leave of the session. */
+struct posting { u32 from; u16 weight; u8 place, after; };
+
 /* Sessions are numbered anew, newest first, so that an ascending posting list is newest first. */
 struct model {
     arena arena;
@@ -66,9 +70,7 @@ struct model {
     u32 *session_from;              /* sessions + 1: where a session's items start */
     u32 *session_items;             /* distinct, in the order of their last appearance */
     u32 *posting_from;              /* items + 1 */
-    u32 *postings;                  /* sessions that hold the item, newest first, capped */
-    u8 *posting_place;              /* where in that session it stands; PLACE_FAR: there or further on */
-    u16 *posting_weight;            /* what age and length leave of that session: weight_packed */
+    struct posting *postings;       /* of the item, newest first, capped */
     f32 *idf;
     f32 *again;                     /* by item: how often it is looked at twice running, 1 for as often as any; null: nothing ever is */
     struct table tables[TABLES];

@@ -130,15 +130,15 @@ static void build_postings(struct build *b)
     isize items = (isize)m->items, entries = (isize)m->session_from[b->sessions];
     b->full_from = arena_new(&b->scratch, u32, items + 2);
     b->full = arena_new(&b->scratch, u32, entries + 1);
-    u8 *place = arena_new(&b->scratch, u8, entries + 1);
+    struct posting *postings = arena_new(&b->scratch, struct posting, entries + 1);
     for (isize i = 0; i < entries; i++) b->full_from[m->session_items[i] + 1]++;
     for (isize i = 0; i < items; i++) b->full_from[i + 1] += b->full_from[i];
     u32 *at = arena_new(&b->scratch, u32, items + 1);
     for (isize s = 0; s < b->sessions; s++)
         for (u32 i = m->session_from[s]; i < m->session_from[s + 1]; i++) {
-            u32 item = m->session_items[i];
-            place[b->full_from[item] + at[item]] = (u8)min_isize(i - m->session_from[s], PLACE_FAR);
-            b->full[b->full_from[item] + at[item]++] = (u32)s;
+            u32 item = m->session_items[i], from = m->session_from[s], after = m->session_from[s + 1] - i - 1, to = b->full_from[item] + at[item]++;
+            b->full[to] = (u32)s;
+            postings[to] = (struct posting){ from, b->weight[s], (u8)min_isize(i - from, PLACE_FAR), (u8)min_isize(after, DISTANCE_MAX) };
         }
 
     m->posting_from = arena_new(&m->arena, u32, items + 1);
@@ -149,14 +149,10 @@ static void build_postings(struct build *b)
         if (in > 0) m->idf[i] = (f32)pow(1 + log((f64)b->sessions / (f64)in), m->options.idf);
         m->card.items += in > 0;
     }
-    m->postings = arena_new(&m->arena, u32, (isize)m->posting_from[items] + 1);
-    m->posting_place = arena_new(&m->arena, u8, (isize)m->posting_from[items] + 1);
-    m->posting_weight = arena_new(&m->arena, u16, (isize)m->posting_from[items] + 1);
+    m->postings = arena_new(&m->arena, struct posting, (isize)m->posting_from[items] + 1);
     for (isize i = 0; i < items; i++) {
         size_t n = m->posting_from[i + 1] - m->posting_from[i];
-        memcpy(m->postings + m->posting_from[i], b->full + b->full_from[i], n * sizeof *m->postings);
-        memcpy(m->posting_place + m->posting_from[i], place + b->full_from[i], n);
-        for (u32 k = m->posting_from[i]; k < m->posting_from[i + 1]; k++) m->posting_weight[k] = b->weight[m->postings[k]];
+        memcpy(m->postings + m->posting_from[i], postings + b->full_from[i], n * sizeof *m->postings);
     }
 }
 
@@ -295,7 +291,7 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
         if (it.kind == INTERACTION_CONTENT) bitset_set(m->content, it.item);
         b.all[b.n++] = it;
     }
-    assert(b.n < (isize)UINT32_MAX);
+    assert(b.n < INT32_MAX);
     m->contents = bitset_count(m->content);
     qsort(b.all, (size_t)b.n, sizeof *b.all, by_session);
 

@@ -158,7 +158,7 @@ static void like_sessions_are_those_of_the_definition(void **state)
             for (isize p = 0; p < n; p++) {
                 f32 left = -1;
                 for (u32 at = m->posting_from[items[p]]; at < m->posting_from[items[p] + 1]; at++)
-                    if (m->postings[at] == s) left = weight_unpacked(m->posting_weight[at]);
+                    if (m->postings[at].from == m->session_from[s]) left = weight_unpacked(m->postings[at].weight);
                 if (left < 0) continue;
                 l.similarity += m->position_weight[p] * left;
                 if (l.ago < 0) { l.ago = p; l.anchor = held_at(m, s, items[p]); }

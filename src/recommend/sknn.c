@@ -37,12 +37,12 @@ struct tally tally_grown(struct tally t)
     return bigger;
 }
 
-enum { LINES_AHEAD = 4, LINE_POSTINGS = 64 / (int)sizeof(u32) };
+enum { LINES_AHEAD = 6, LINE_POSTINGS = 64 / (int)sizeof(struct posting) };
 
 /* Posting lists by the place of their item, each ascending: newest first. */
-struct lists_met { struct { const u32 *next, *end; } at[CONTEXT_MAX]; isize n; };
+struct lists_met { struct { const struct posting *next, *end; } at[CONTEXT_MAX]; isize n; };
 
-/* Sessions below the number given back are at most `left`: the newest of all. Where more are ahead, each list is read no further than its
+/* Sessions that start below what is given back are at most `left`: the newest of all. Where more are ahead, each list is read no further than its
  * share of them, so some are left for the next time; at least one session is below. */
 static u32 met_until(const struct lists_met *lists, isize left)
 {
@@ -56,8 +56,8 @@ static u32 met_until(const struct lists_met *lists, isize left)
     u32 until = UINT32_MAX;
     for (isize p = 0; p < lists->n; p++) {
         if (lists->at[p].end - lists->at[p].next <= each) continue;
-        u32 session = lists->at[p].next[each] + (each == 0);
-        until = session < until ? session : until;
+        u32 from = lists->at[p].next[each].from + (each == 0);
+        until = from < until ? from : until;
     }
     return until;
 }
@@ -90,45 +90,41 @@ static i32 bar_of(i32 *at, isize n, isize k, isize *reach)
     }
 }
 
-/* A session that was met. `anchor` is where in it the latest item it shares with the one asked about stands, `ago` how many items ago
- * that was. */
-struct neighbour { u32 session; f32 similarity; u8 anchor, ago; };
-
-/* Keeps the `wanted` likest where they stand, of the equally like the newest. Floats not below zero are ordered as their bits are. */
-static isize likest(struct neighbour *met, isize n, isize wanted, arena *a)
+/* The `wanted` of n that are most alike, by place, in order; of the equally alike the first, which are the newest of a list. Floats not below
+ * zero are ordered as their bits are. */
+static isize likest(const f32 *alike, isize n, isize wanted, u32 *out, arena *a)
 {
-    if (n <= wanted) return n;
-    i32 *some = arena_room(a, i32, n);
-    isize reach, kept = 0, equal = 0;
-    for (isize i = 0; i < n; i++) memcpy(&some[i], &met[i].similarity, sizeof *some);
-    i32 bar = bar_of(some, n, wanted, &reach);
-    f32 least;
-    memcpy(&least, &bar, sizeof least);
-    u32 oldest = UINT32_MAX;
-    if (reach > wanted) {                               /* many stand at the bar: the newest of them */
-        for (isize i = 0; i < n; i++) {
-            some[equal] = INT32_MAX - (i32)met[i].session;
-            equal += met[i].similarity <= least && met[i].similarity >= least;
-        }
-        oldest = (u32)(INT32_MAX - bar_of(some, equal, wanted - (reach - equal), &reach));
+    isize to = min_isize(n, wanted), spare = 0;         /* spare: so many more are no less alike than the last that is wanted */
+    f32 least = 0;
+    if (n > wanted) {
+        i32 *some = arena_room(a, i32, n);
+        memcpy(some, alike, (size_t)n * sizeof *some);
+        i32 bar = bar_of(some, n, wanted, &spare);
+        memcpy(&least, &bar, sizeof least);
+        spare -= wanted;
     }
-    for (isize i = 0; i < n; i++) {
-        struct neighbour is = met[i];
-        met[kept] = is;
-        kept += is.similarity > least || (is.similarity >= least && is.session <= oldest);
+    for (isize i = n; to > 0;) {
+        out[to - 1] = (u32)--i;
+        bool reaches = alike[i] >= least, drop = reaches & (alike[i] <= least) & (spare > 0);
+        spare -= drop;
+        to -= reaches & !drop;
     }
-    return kept;
+    return min_isize(n, wanted);
 }
 
-static struct stretch stretch_of(const struct model *m, const struct neighbour *near, const u32 *items)
+/* Where in a session that was met the latest item it shares with the one asked about stands, as its posting says, and how many items ago
+ * that was. */
+struct meeting { u8 place, after, ago; };
+
+static struct stretch stretch_of(const struct model *m, u32 from, f32 alike, struct meeting met, const u32 *items)
 {
-    const u32 *bounds = &m->session_from[near->session], *held = m->session_items + bounds[0];
-    isize held_n = (isize)(bounds[1] - bounds[0]), at = near->anchor;
+    const u32 *held = m->session_items + from;
+    isize at = met.place;
     if (at == PLACE_FAR)                                /* a posting names only sessions that hold its item */
-        while (held[at] != items[near->ago]) at++;
-    isize from = max_isize(0, at - DISTANCE_MAX), to = min_isize(held_n, at + DISTANCE_MAX + 1);
-    return (struct stretch){ held + from, m->distance_weight + DISTANCE_MAX - at + from, near->similarity * m->position_weight[near->ago],
-                             (u8)(to - from), near->ago };
+        while (held[at] != items[met.ago]) at++;
+    isize before = min_isize(at, DISTANCE_MAX);
+    return (struct stretch){ held + at - before, m->distance_weight + DISTANCE_MAX - before, alike * m->position_weight[met.ago],
+                             (u8)(before + 1 + met.after), met.ago };
 }
 
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
@@ -142,45 +138,35 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
         lists.at[p].next = m->postings + from;
         lists.at[p].end = m->postings + end;
         longest += end - from;
-        __builtin_prefetch(m->posting_place + from);
-        __builtin_prefetch(m->posting_weight + from);
-        __builtin_prefetch(m->posting_weight + from + LINE_POSTINGS);
         for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++) __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
     }
-    isize most = min_isize(longest, m->options.sessions_per_item), met_n = 0, slots = 64;
-    while (slots < 2 * most) slots *= 2;
-    u32 *slot = arena_new(a, u32, slots), mask = (u32)slots - 1;
-    struct neighbour *met = arena_room(a, struct neighbour, most + 1);
-    for (u32 until = 0; met_n < most && until < UINT32_MAX;) {
-        until = met_until(&lists, most - met_n);
+    isize most = min_isize(longest, m->options.sessions_per_item);
+    struct pool met = pool_new(a, most, true);          /* a row each, and how alike it is */
+    struct meeting *meeting = arena_room(a, struct meeting, most + 1);
+    isize column = pool_open(&met);
+    struct adding to = pool_adding(&met, column);
+    for (u32 until = 0; (isize)to.n < most && until < UINT32_MAX;) {
+        until = met_until(&lists, most - to.n);
         for (isize p = 0; p < lists.n; p++) {
-            const u32 *next = lists.at[p].next, *end = lists.at[p].end;
-            const u8 *place = m->posting_place + (next - m->postings);
-            const u16 *left = m->posting_weight + (next - m->postings);
+            const struct posting *next = lists.at[p].next, *end = lists.at[p].end;
             f32 weight = m->position_weight[p];
-            for (; next < end && *next < until; next++, place++, left++) {
-                u32 session = *next, i = item_hash(session) & mask, at;
-                while ((at = slot[i]) && met[at - 1].session != session) i = (i + 1) & mask;
-                f32 alike = weight * weight_unpacked(*left);
-                if (at) { met[at - 1].similarity += alike; continue; }
-                met[met_n++] = (struct neighbour){ session, alike, *place, (u8)p };
-                slot[i] = (u32)met_n;
+            for (; next < end && next->from < until; next++) {
+                meeting[to.n] = (struct meeting){ next->place, next->after, (u8)p };        /* of the next row: stays if it is one */
+                pool_add(&to, next->from, weight * weight_unpacked(next->weight), 0);
             }
             lists.at[p].next = next;
         }
     }
-    assert(met_n <= most);
-    met_n = likest(met, met_n, wanted, a);
-    for (isize i = 0; i < met_n; i++) __builtin_prefetch(&m->session_from[met[i].session]);
-    for (isize i = 0; i < met_n; i++) {
-        const u32 *from = &m->session_from[met[i].session];
-        __builtin_prefetch(m->session_items + from[0]);
-        __builtin_prefetch(m->session_items + min_isize(from[1], from[0] + 2 * DISTANCE_MAX) - 1);
-    }
-    struct neighbours out = { .of = m, .at = arena_room(a, struct stretch, met_n), .n = met_n };
-    for (isize i = 0; i < met_n; i++) {
-        out.at[i] = stretch_of(m, &met[i], items);
-        out.items += out.at[i].n;
+    pool_added(&met, to);
+    assert(met.n <= most);
+    u32 *row = arena_room(a, u32, min_isize(met.n, wanted));
+    struct neighbours out = { .of = m, .n = likest(met.column[column], met.n, wanted, row, a) };
+    out.at = arena_room(a, struct stretch, out.n);
+    for (isize i = 0; i < out.n; i++) {
+        struct stretch s = out.at[i] = stretch_of(m, met.item[row[i]], met.column[column][row[i]], meeting[row[i]], items);
+        __builtin_prefetch(s.items);
+        __builtin_prefetch(s.items + s.n - 1);
+        out.items += s.n;
     }
     return out;
 }
