@@ -41,7 +41,8 @@ struct cells {
 
 /* Event keys seen, each with the day it came: de-duplication for dedup_days. Keys for the store wait in `added`, whole. */
 enum { SEEN_PARTS = 1 << 13 };
-struct seen_part { u64 *at; u32 n, sorted, cap; };      /* sorted: so many of them, from the first; the rest came since */
+/* late: what came since the others were packed, in whose block those are too. packed_on: the day from which their ages count. */
+struct seen_part { u64 *late; u32 late_n, cap, packed; i32 packed_on; u8 group_bits, age_bits; };
 struct seen_day { i32 day; struct hash128 sum; };
 struct seen_key { struct hash128 key; i32 day; };
 struct seen {
@@ -49,6 +50,7 @@ struct seen {
     struct { struct seen_key *at; isize n, cap; } added;
     struct { struct seen_day *at; isize n, cap; } days; /* the digest, by day */
     i32 today, oldest;                                  /* what is older than the oldest counts as not there */
+    struct { u64 *at; isize n, cap; } work;             /* a part that is made anew */
     isize next_part;                                    /* whose turn it is to be rid of that */
     struct hash128 digest;
 };

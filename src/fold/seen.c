@@ -4,20 +4,28 @@
  *
  * The key is source and messageId, as 128 bits, with the day it came. It is part of the fold's
  * state, so there is no gap between writing an event and knowing it was written. The store keeps all of a key; in RAM
- * there are 69 bits of it and the day in 8 bytes: 13 bits choose one of the parts, 56 stand in it. A new event is taken
- * for another of a hundred million with a chance below 2 in 10^13, and nobody who sends events can raise that.
+ * there are 64 bits of it: 13 choose one of the parts, 51 tell it there. A new event is taken
+ * for another of a hundred million with a chance below 6 in 10^12, and nobody who sends events can raise that.
  *
- * A part is an array without gaps: most of it in the order of its bits, which are as good as random, so that a key is near the place its bits
- * say; behind that, in no order, what came since. When there is no room for one more the two are made one anew, with room for some, and
- * without what is too old: each part at its own time, and nothing ever doubles at once. What is older than dedup_days is passed over from the moment a day
- * begins, and put away when its part is made anew or its turn comes: each day an eighth
- * of the parts is gone through. Of the digest there is a sum a day, so that a day goes out whole.
+ * A part is most of its keys in the order of their bits, packed. As those are as good as random,
+ * the first of them only say which of its groups of some twenty a key is in; what is left of it
+ * stands in so many bits, with so many for its age on the day they were packed. With twelve
+ * thousand keys to a part and a week's ages that is 45 bits a key. Beside them, in no order and
+ * eight bytes each, is what came since. When there is no room for one more all are packed anew,
+ * with room for some, and without what is too old: each part at its own time, and nothing ever
+ * doubles at once.
+ *
+ * What is older than dedup_days is passed over from the moment a day begins, and put away when its
+ * part is made anew or its turn comes: each day an eighth of the parts is gone through. A key that
+ * comes again after its days is among what came since, whatever is packed. Of the digest there is
+ * a sum a day, so that a day goes out whole.
  */
 #include <stdlib.h>
 
 #include "fold/inside.h"
 
-enum { PARTS_PER_DAY = SEEN_PARTS / 8, DAYS_TOLD = 255, ROOM_LEAST = 16, ROOM_SHARE = 32, PART_BITS = 13 };
+enum { PARTS_PER_DAY = SEEN_PARTS / 8, DAYS_TOLD = 255, ROOM_LEAST = 8, ROOM_SHARE = 32, PART_BITS = 13 };
+enum { KEY_BITS = 51, DAY_BITS = 8, GROUP_LEAST = 16, GROUP_BITS_LEAST = 3, READ_BYTES = 8 };
 static_assert(1 << PART_BITS == SEEN_PARTS, "the bits that choose a part");
 
 void seen_init(struct seen *seen)
@@ -28,8 +36,9 @@ void seen_init(struct seen *seen)
 
 void seen_fini(struct seen *seen)
 {
-    for (isize i = 0; i < SEEN_PARTS; i++) mem_free(seen->parts[i].at);
+    for (isize i = 0; i < SEEN_PARTS; i++) mem_free(seen->parts[i].late);
     mem_free(seen->parts);
+    vec_fini(&seen->work);
     vec_fini(&seen->days);
     vec_fini(&seen->added);
 }
@@ -58,8 +67,8 @@ static void count(struct seen *seen, struct hash128 key, i32 day)
 
 /* ---- a part -------------------------------------------------------------------------------------------- */
 
-/* A slot: 56 bits of the key, and a byte that says the day, never 0. */
-static u64 slot_of(struct hash128 key, i32 day) { return (key.lo & ~(u64)0xff) | (u64)((day % DAYS_TOLD + DAYS_TOLD) % DAYS_TOLD + 1); }
+/* A slot, as what came since is kept: the key's bits, and a byte that says the day, never 0. */
+static u64 slot_of(struct hash128 key, i32 day) { return key.lo >> (64 - KEY_BITS) << DAY_BITS | (u64)((day % DAYS_TOLD + DAYS_TOLD) % DAYS_TOLD + 1); }
 
 static i32 day_of(const struct seen *seen, u64 slot)
 {
@@ -67,9 +76,14 @@ static i32 day_of(const struct seen *seen, u64 slot)
     return seen->today - (today - told + DAYS_TOLD) % DAYS_TOLD;
 }
 
-static u64 bits_of(u64 slot) { return slot >> 8; }
+/* today: a slot's byte of it. */
+static u32 age_of(u64 slot, u32 today)
+{
+    u32 told = (u32)(slot & 0xff);
+    return today >= told ? today - told : today + DAYS_TOLD - told;
+}
 
-static u32 place_of(u64 bits, u32 n) { return (u32)((bits >> 24) * n >> 32); }
+static u64 bits_of(u64 slot) { return slot >> DAY_BITS; }
 
 static int by_bits(const void *x, const void *y)
 {
@@ -77,78 +91,128 @@ static int by_bits(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-/* As day_of() for many. */
-static u32 live_ones(const struct seen *seen, u64 *at, u32 n)
+/* A part's block: room for what came since, where each group begins and the last ends, the packed ones, and bytes that
+ * may be read behind them. */
+static u32 *groups_of(const struct seen_part *part) { return (u32 *)(void *)(part->late + part->cap); }
+static u8 *packed_of(const struct seen_part *part) { return (u8 *)(groups_of(part) + (1u << part->group_bits) + 1); }
+static int rest_bits(const struct seen_part *part) { return KEY_BITS - part->group_bits; }
+static int width_of(const struct seen_part *part) { return rest_bits(part) + part->age_bits; }      /* 56 at most: with a byte's 7 one word */
+
+static u64 packed_get(const struct seen_part *part, u32 i)
 {
-    i32 today = (i32)(slot_of((struct hash128){ 0 }, seen->today) & 0xff);
-    i64 most = (i64)seen->today - seen->oldest;
-    u32 kept = 0;
-    for (u32 i = 0; i < n; i++) {
-        i32 age = today - (i32)(at[i] & 0xff);
-        at[kept] = at[i];
-        kept += (age < 0 ? age + DAYS_TOLD : age) <= most;
-    }
-    return kept;
+    u64 at = (u64)i * (u64)width_of(part), word;
+    memcpy(&word, packed_of(part) + at / 8, sizeof word);
+    return word >> at % 8 & ((UINT64_C(1) << width_of(part)) - 1);
 }
+
+static i32 packed_day(const struct seen_part *part, u64 v) { return part->packed_on - (i32)(v & ((1u << part->age_bits) - 1)); }
+
+static bool lives(const struct seen *seen, i32 day) { return day >= seen->oldest; }
+
+/* The packed ones that still count, as slots and in their order. */
+static void unpack(struct seen *seen, struct seen_part part)
+{
+    u64 days[1 << DAY_BITS];                            /* a slot's day, by the age; 0: too old */
+    for (i32 age = 0; age < 1 << part.age_bits; age++)
+        days[age] = lives(seen, part.packed_on - age) ? slot_of((struct hash128){ 0 }, part.packed_on - age) : 0;
+    if (seen->work.cap < part.packed + part.late_n) {
+        seen->work.cap = part.packed + part.late_n;
+        seen->work.at = mem_grow(seen->work.at, seen->work.cap * (isize)sizeof *seen->work.at);
+    }
+    u64 *to = seen->work.at;
+    for (u32 group = 0, i = 0; i < part.packed; group++)
+        for (u32 end = groups_of(&part)[group + 1]; i < end; i++) {
+            u64 v = packed_get(&part, i), day = days[v & ((1u << part.age_bits) - 1)];
+            *to = ((u64)group << rest_bits(&part) | v >> part.age_bits) << DAY_BITS | day;
+            to += day != 0;
+        }
+    seen->work.n = to - seen->work.at;
+}
+
+/* What came since, in order, among the others. */
+static void merge(struct seen *seen, u64 *late, u32 n)
+{
+    u32 live = 0;
+    for (u32 i = 0; i < n; i++)
+        if (lives(seen, day_of(seen, late[i]))) late[live++] = late[i];
+    if (live) qsort(late, live, sizeof *late, by_bits);
+    isize i = seen->work.n - 1, j = (isize)live - 1, to = i + j + 1;
+    seen->work.n = to + 1;                              /* there is room: unpack() saw to it */
+    for (; j >= 0; to--) {
+        bool old = i >= 0 && bits_of(seen->work.at[i]) > bits_of(late[j]);
+        seen->work.at[to] = old ? seen->work.at[i--] : late[j--];
+    }
+}
+
+static int bits_for(u32 v) { return v ? 32 - __builtin_clz(v) : 0; }
 
 /* Anew: in order, with room for more, and without what is too old. */
-static void part_renew(const struct seen *seen, struct seen_part *part)
+static void part_renew(struct seen *seen, struct seen_part *part)
 {
-    u64 *old = part->at, *late = old + part->sorted;
-    u32 late_n = live_ones(seen, late, part->n - part->sorted), old_n = live_ones(seen, old, part->sorted), live = old_n + late_n;
-    if (late_n) qsort(late, late_n, sizeof *late, by_bits);
-    *part = (struct seen_part){ .n = live, .sorted = live, .cap = live + live / ROOM_SHARE + ROOM_LEAST };
-    part->at = mem_grow(NULL, (isize)part->cap * (isize)sizeof *part->at);
-    for (u32 i = 0, j = 0, to = 0; to < live; to++)
-        part->at[to] = j == late_n || (i < old_n && bits_of(old[i]) < bits_of(late[j])) ? old[i++] : late[j++];
-    mem_free(old);
+    unpack(seen, *part);
+    merge(seen, part->late, part->late_n);
+    u32 n = (u32)seen->work.n, oldest = 0, today = (u32)slot_of((struct hash128){ 0 }, seen->today);
+    for (u32 i = 0; i < n; i++) oldest = age_of(seen->work.at[i], today) > oldest ? age_of(seen->work.at[i], today) : oldest;
+    mem_free(part->late);
+    struct seen_part made = { .packed = n, .cap = n / ROOM_SHARE + ROOM_LEAST, .packed_on = seen->today, .age_bits = (u8)bits_for(oldest),
+                              .group_bits = (u8)(n / GROUP_LEAST >> GROUP_BITS_LEAST ? bits_for(n / GROUP_LEAST) - 1 : GROUP_BITS_LEAST) };
+    isize groups = ((isize)1 << made.group_bits) + 1, bits = (isize)n * width_of(&made);
+    made.late = mem_grow(NULL, (isize)made.cap * (isize)sizeof *made.late + groups * (isize)sizeof(u32) + bits / 8 + READ_BYTES + 1);
+    memset(groups_of(&made), 0, (size_t)groups * sizeof(u32));
+    u8 *to = packed_of(&made);
+    u64 word = 0;
+    for (u32 i = 0, held = 0; i < n; i++) {             /* of a byte that is not full the rest comes with the next */
+        u64 slot = seen->work.at[i], rest = bits_of(slot) & ((UINT64_C(1) << rest_bits(&made)) - 1);
+        groups_of(&made)[(bits_of(slot) >> rest_bits(&made)) + 1] = i + 1;
+        word |= (rest << made.age_bits | age_of(slot, today)) << held;
+        memcpy(to, &word, sizeof word);                 /* low bytes first, on all that we run on */
+        held += (u32)width_of(&made);
+        to += held / 8;
+        word >>= held / 8 * 8;
+        held %= 8;
+    }
+    for (isize g = 1; g < groups; g++)
+        if (groups_of(&made)[g] == 0) groups_of(&made)[g] = groups_of(&made)[g - 1];
+    *part = made;
 }
 
-/* The first in order that is not below: from where it should be, by steps that double, then by halves. */
-static u32 sorted_find(const struct seen_part *part, u64 bits)
+/* Whether it counts among the packed ones. */
+static bool packed_has(const struct seen *seen, const struct seen_part *part, u64 bits)
 {
-    u32 n = part->sorted, low = place_of(bits, n), high = low, step = 8;
-    if (n == 0) return 0;
-    if (bits_of(part->at[low]) < bits) {
-        for (; high < n && bits_of(part->at[high]) < bits; step *= 2) { low = high; high += step; }
-        if (high > n) high = n;
-    } else {
-        for (; low > 0 && bits_of(part->at[low]) >= bits; step *= 2) { high = low; low = low > step ? low - step : 0; }
+    if (part->packed == 0) return false;
+    u64 group = bits >> rest_bits(part), rest = bits & ((UINT64_C(1) << rest_bits(part)) - 1);
+    for (u32 i = groups_of(part)[group]; i < groups_of(part)[group + 1]; i++) {
+        u64 v = packed_get(part, i);
+        if (v >> part->age_bits < rest) continue;
+        return v >> part->age_bits == rest && lives(seen, packed_day(part, v));
     }
-    while (low < high) {
-        u32 mid = low + (high - low) / 2;
-        if (bits_of(part->at[mid]) < bits) low = mid + 1;
-        else high = mid;
-    }
-    return low;
-}
-
-/* The slot of the key, of whatever day; null when it has none. */
-static u64 *part_find(const struct seen_part *part, u64 slot)
-{
-    u32 i = sorted_find(part, bits_of(slot));
-    if (i < part->sorted && bits_of(part->at[i]) == bits_of(slot)) return &part->at[i];
-    for (i = part->sorted; i < part->n; i++)
-        if (bits_of(part->at[i]) == bits_of(slot)) return &part->at[i];
-    return NULL;
+    return false;
 }
 
 static bool key_put(struct seen *seen, struct hash128 key, i32 day)
 {
     struct seen_part *part = &seen->parts[key.hi >> (64 - PART_BITS)];
-    u64 slot = slot_of(key, day), *known = part_find(part, slot);
-    if (known && day_of(seen, *known) >= seen->oldest) return false;
-    if (known) { *known = slot; return true; }
-    if (part->n == part->cap) part_renew(seen, part);
-    part->at[part->n++] = slot;
+    u64 slot = slot_of(key, day);
+    if (packed_has(seen, part, bits_of(slot))) return false;
+    for (u32 i = 0; i < part->late_n; i++) {
+        if (bits_of(part->late[i]) != bits_of(slot)) continue;
+        bool lived = lives(seen, day_of(seen, part->late[i]));
+        if (!lived) part->late[i] = slot;
+        return !lived;
+    }
+    if (part->late_n == part->cap) part_renew(seen, part);
+    part->late[part->late_n++] = slot;
     return true;
 }
 
 isize seen_count(const struct seen *seen)
 {
     isize n = 0;
-    for (isize i = 0; i < SEEN_PARTS; i++)
-        for (u32 k = 0; k < seen->parts[i].n; k++) n += day_of(seen, seen->parts[i].at[k]) >= seen->oldest;
+    for (isize i = 0; i < SEEN_PARTS; i++) {
+        const struct seen_part *part = &seen->parts[i];
+        for (u32 k = 0; k < part->packed; k++) n += lives(seen, packed_day(part, packed_get(part, k)));
+        for (u32 k = 0; k < part->late_n; k++) n += lives(seen, day_of(seen, part->late[k]));
+    }
     return n;
 }
 
@@ -168,8 +232,8 @@ static void sweep(struct seen *seen, i32 before, i32 oldest)
     for (; turns > 0; turns--) {
         struct seen_part *part = &seen->parts[seen->next_part];
         seen->next_part = (seen->next_part + 1) % SEEN_PARTS;
-        if (all) { mem_free(part->at); *part = (struct seen_part){ 0 }; }
-        else if (part->n) part_renew(seen, part);
+        if (all) { mem_free(part->late); *part = (struct seen_part){ 0 }; }
+        else if (part->packed + part->late_n) part_renew(seen, part);
     }
 }
 
@@ -191,7 +255,10 @@ void seen_day(struct fold *fold, i64 now_ms)
 void seen_call_for(const struct seen *seen, struct hash128 key)
 {
     const struct seen_part *part = &seen->parts[key.hi >> (64 - PART_BITS)];
-    if (part->cap) __builtin_prefetch(&part->at[place_of(bits_of(slot_of(key, 0)), part->sorted)]);
+    if (part->packed == 0) return;
+    u64 bits = bits_of(slot_of(key, 0)), about = (bits >> (KEY_BITS - 32)) * part->packed >> 32;
+    __builtin_prefetch(&groups_of(part)[bits >> rest_bits(part)]);
+    __builtin_prefetch(packed_of(part) + about * (u64)width_of(part) / 8);
 }
 
 bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms)
