@@ -35,7 +35,8 @@ struct trace_names trace_names(const struct call *call, const struct fold *fold)
 bool query_instant(struct call *call, const char *name, i64 otherwise, i64 *at_ms);
 /* "facts_from": how far back facts that were said again since are known; facts may be null. */
 void print_facts_from(struct jsonw *w, const struct past_facts *facts, i64 from_ms);
-/* On the jobs thread: counts of all segments, or of the one the path names, ?at=; and of several, with their overlap. */
+/* On the jobs thread: counts of all segments, or of the one the path names, ?at=; and of several,
+ * with their overlap. */
 void segments_then(struct call *call);
 void overlap_then(struct call *call, const str *keys, isize n);
 
@@ -46,12 +47,12 @@ bool define(struct call *call, const struct definition_change *changes, isize n)
 str definition_state(const struct definition *def);
 void print_definition(struct call *call, const struct definition *def);         /* without its secrets */
 
-/* ---- exports.c: as GET /v1/export/orders gives it. On the fold's thread. ---------------------- */
+/* ---- exports.c: as GET /v1/export/orders gives it. On the fold's thread. --------------------- */
 void print_order(struct call *call, const struct order *order);
 
 /* ---- held.c ---------------------------------------------------------------------------------- */
-/* On a jobs thread, or where the fold is not started: all that is held of one person, as a JSON object. call_fail() when there is no such
- * person, or too much for one answer. */
+/* On a jobs thread, or where the fold is not started: all that is held of one person, as a JSON
+ * object. call_fail() when there is no such person, or too much for one answer. */
 void print_held(struct call *call, const struct identifier *who);
 
 /* ---- regulations.c -------------------------------------------------------------------------- */
@@ -63,15 +64,18 @@ bool receipt_hash(str text, struct hash128 *out);       /* the 32 letters of a r
 
 /* ---- refusals.c: what people refused, a line an identifier; on the fold's thread. How many lines were printed. ---- */
 enum { DENIAL_PARTS = 256 };
-isize print_refusals_of(struct call *call, const struct live *live, person_id id, arena *a);  /* a: for the while */
-isize print_denials(struct call *call, const struct live *live, isize part);    /* of strangers, 0 <= part < DENIAL_PARTS */
+/* a: for the while */
+isize print_refusals_of(struct call *call, const struct live *live, person_id id, arena *a);
+/* of strangers, 0 <= part < DENIAL_PARTS */
+isize print_denials(struct call *call, const struct live *live, isize part);
 void refuse_again(struct call *call);                   /* from a job: such lines, taken again */
 
 /* ---- people.c: the whole person, as GET /v1/people/{id} answers. On the fold's thread. ------ */
 void print_person(struct call *call, const struct fold *fold, const struct profile *p);
 /* What was decided, with its items; whether it was seen is told by the history. */
 void print_decision_whole(struct call *call, const struct fold *fold, const struct decision *d);
-void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms, struct jsonw *w);
+void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms,
+                   struct jsonw *w);
 
 /* ---- predictions.c: "predictions": […] of a person. ---------------------------------------- */
 void print_predictions(struct call *call, const struct profile *p);
@@ -81,8 +85,10 @@ struct imports;
 struct imports *imports_new(struct api *api);
 void imports_stop(struct imports *imports);
 void imports_free(struct imports *imports);
-/* One row of a refused line again, as NDJSON under our names; from a job. The reason it is refused for once more is in diag. */
-MUST_USE enum err import_again(struct api *api, str source, str kind, str row, str author, i64 *accepted, struct diag *diag);
+/* One row of a refused line again, as NDJSON under our names; from a job. The reason it is refused
+ * for once more is in diag. */
+MUST_USE enum err import_again(struct api *api, str source, str kind, str row, str author,
+                               i64 *accepted, struct diag *diag);
 
 /* ---- overview.c ----------------------------------------------------------------------------- */
 struct streams;

@@ -2,9 +2,10 @@
  *
  * api.c - from a request to its handler and back.
  *
- * route.def is the whole surface. A route says who may call it: anyone, a holder of a write key (public: it collects, and decides for the
- * caller's own browser), or console accounts by role; a secret key may do all. A path that a caller may not use looks like any
- * other path that is not there.
+ * route.def is the whole surface. A route says who may call it: anyone, a holder of a write key
+ * (public: it collects, and decides for the caller's own browser), or console accounts by role; a
+ * secret key may do all. A path that a caller may not use looks like any other path that is not
+ * there.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -71,7 +72,7 @@ void api_ready(struct api *api, bool ready) { atomic_store(&api->ready, ready); 
 void api_server(struct api *api, struct http_server *server) { api->server = server; }
 u64 next_seed(struct api *api) { return atomic_fetch_add(&api->seed, 0x9e3779b97f4a7c15u); }
 
-/* ---- answering --------------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 enum { EXTRA_MAX = 10 };
 
@@ -93,7 +94,8 @@ static void preflight(struct call *call)
     struct http_header extra[EXTRA_MAX];
     isize n = cors(call, extra);
     str asked = http_header(call->req, S("access-control-request-headers"));
-    extra[n++] = (struct http_header){ S("Access-Control-Allow-Methods"), S("GET, HEAD, POST, PUT, DELETE, OPTIONS") };
+    extra[n++] = (struct http_header){ S("Access-Control-Allow-Methods"),
+                                       S("GET, HEAD, POST, PUT, DELETE, OPTIONS") };
     extra[n++] = (struct http_header){ S("Access-Control-Allow-Headers"), asked.len ? asked :
         S("authorization, content-type, x-retry-count, anonymousid, sentat, x-api-key") };
     extra[n++] = (struct http_header){ S("Access-Control-Max-Age"), S("7200") };
@@ -153,7 +155,8 @@ static void answered(void *arg)
 static void run_then(void *arg)
 {
     struct call *call = arg;
-    if (call->err == ERR_DISK) problem(call, ERR_OVERLOADED, S("the disk has no room; nothing was taken"));   /* senders try again */
+    /* senders try again */
+    if (call->err == ERR_DISK) problem(call, ERR_OVERLOADED, S("the disk has no room; nothing was taken"));
     else if (call->err) problem(call, call->err, S("the log could not take it"));
     else call->then(call);
 }
@@ -173,7 +176,10 @@ void submit_then(struct call *call, const struct entry *entries, isize n, void (
     call->append = (struct append){ .entries = entries, .entries_n = n, .done = folded, .ctx = call };
     http_hold(call->req);
     enum err err = fold_submit(call->api->fold, &call->append);
-    if (err) problem(call, err, err == ERR_OVERLOADED ? S("the queue or the disk is full; nothing was taken") : S("the server is stopping"));
+    if (err)
+        problem(call, err,
+                err == ERR_OVERLOADED ? S("the queue or the disk is full; nothing was taken")
+                                      : S("the server is stopping"));
 }
 
 static void run_answer(void *ctx, struct fold *fold)
@@ -187,10 +193,11 @@ void ask_fold(struct call *call, void (*answer)(struct call *call, struct fold *
 {
     call->answer = answer;
     http_hold(call->req);
-    if (!fold_ask(call->api->fold, run_answer, call)) reply_problem(call, ERR_NOT_READY, "the server is stopping");
+    if (!fold_ask(call->api->fold, run_answer, call))
+        reply_problem(call, ERR_NOT_READY, "the server is stopping");
 }
 
-/* ---- jobs: what is slow on purpose or by size ------------------------------------------------------- */
+/* ---- jobs: what is slow on purpose or by size ------------------------------------------------ */
 
 struct jobs { struct queue *queue; pthread_t thread; };
 
@@ -229,10 +236,11 @@ void ask_jobs(struct call *call, void (*work)(struct call *call))
 {
     call->work = work;
     http_hold(call->req);
-    if (!queue_push(call->api->jobs->queue, call)) reply_problem(call, ERR_OVERLOADED, "256 jobs wait already");
+    if (!queue_push(call->api->jobs->queue, call))
+        reply_problem(call, ERR_OVERLOADED, "256 jobs wait already");
 }
 
-/* ---- who calls ----------------------------------------------------------------------------------------- */
+/* ---- who calls ------------------------------------------------------------------------------- */
 
 static str key_of(struct call *call)
 {
@@ -248,7 +256,8 @@ static str key_of(struct call *call)
     token = http_query(call->req, S("writeKey"), S(""));
     if (token.len) return token;
     token = http_query(call->req, S("write_key"), S(""));
-    if (token.len == 0) token = http_query(call->req, S("api_secret"), S(""));      /* as Google's Measurement Protocol calls it */
+    /* as Google's Measurement Protocol calls it */
+    if (token.len == 0) token = http_query(call->req, S("api_secret"), S(""));
     return token.len || !call->body ? token : ingest_write_key(call->body);
 }
 
@@ -277,7 +286,7 @@ void recognise(struct call *call)
     if (session_of(call->api, call->req, &call->who, &email)) call->author = arena_str(call->a, email);
 }
 
-/* ---- dispatch -------------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 static bool path_matches(str pattern, str path, struct call *call)
 {
@@ -301,15 +310,15 @@ static bool path_matches(str pattern, str path, struct call *call)
 
 static bool collects(handler *run)
 {
-    static handler *const all[] = { collect_batch, collect_track, collect_identify, collect_page, collect_screen, collect_group,
-                                    collect_alias, ga4_collect };
+    static handler *const all[] = { collect_batch,  collect_track, collect_identify, collect_page,
+                                    collect_screen, collect_group, collect_alias,    ga4_collect };
     for (isize i = 0; i < countof(all); i++)
         if (run == all[i]) return true;
     return false;
 }
 
-/* Files and webhooks are read as they are, and so is what clients of PostHog, ODP and OFREP send: packed in ways of their own,
- * no JSON, or with errors that have a form of their own. */
+/* Files and webhooks are read as they are, and so is what clients of PostHog, ODP and OFREP send:
+ * packed in ways of their own, no JSON, or with errors that have a form of their own. */
 static bool reads_itself(str path)
 {
     static const str own[] = { S_INIT("/v1/import/"), S_INIT("/hooks/"), S_INIT("/posthog/"), S_INIT("/v3/"), S_INIT("/optimizely/v3/"),
@@ -331,29 +340,35 @@ static void handle(struct api *api, struct http_request *req, bool owner)
         const struct route *route = &routes[i];
         if (!path_matches(route->path, path, call)) continue;
         path_known = true;
-        bool same = route->method == req->method || (route->method == METHOD_GET && req->method == METHOD_HEAD);
+        bool same = route->method == req->method
+                    || (route->method == METHOD_GET && req->method == METHOD_HEAD);
         if (!same) continue;
         bool takes_body = route->method == METHOD_POST || route->method == METHOD_PUT;
         if (takes_body && req->body.len && !reads_itself(path) && !need_body(call)) return;
         if (route->who != WHO_PUBLIC) recognise(call);
         if (call->who < route->who && collects(route->run)) { collect_no_key(call); return; }
         if (call->who < route->who) {
-            reply_problem(call, call->who >= WHO_VIEWER ? ERR_FORBIDDEN : ERR_UNAUTHORISED, route->who <= WHO_WRITE ? "this call needs a write key or a secret key"
-                                                  : "this call needs a secret key, or a console account with the right role");
+            reply_problem(
+                call, call->who >= WHO_VIEWER ? ERR_FORBIDDEN : ERR_UNAUTHORISED,
+                route->who <= WHO_WRITE
+                    ? "this call needs a write key or a secret key"
+                    : "this call needs a secret key, or a console account with the right role");
             return;
         }
         route->run(call);
         return;
     }
     if (api->options.other && api->options.other(api->options.ctx, req)) return;
-    if (path_known) reply_problem(call, ERR_BAD_METHOD, "%.*s does not take %.*s", STR_FMT(path), STR_FMT(http_method_name(req->method)));
+    if (path_known)
+        reply_problem(call, ERR_BAD_METHOD, "%.*s does not take %.*s", STR_FMT(path),
+                      STR_FMT(http_method_name(req->method)));
     else reply_problem(call, ERR_NOT_FOUND, "there is no %.*s", STR_FMT(path));
 }
 
 void api_handle(void *api, struct http_request *req) { handle(api, req, false); }
 void api_handle_owner(void *api, struct http_request *req) { handle(api, req, true); }
 
-/* ---- the small ones ------------------------------------------------------------------------------------------ */
+/* ---- the small ones -------------------------------------------------------------------------- */
 
 void health_get(struct call *call)
 {
@@ -363,7 +378,10 @@ void health_get(struct call *call)
 
 void ready_get(struct call *call)
 {
-    if (!atomic_load(&call->api->ready)) { reply_problem(call, ERR_NOT_READY, "state is being loaded"); return; }
+    if (!atomic_load(&call->api->ready)) {
+        reply_problem(call, ERR_NOT_READY, "state is being loaded");
+        return;
+    }
     buf_add(&call->out, S("{\"status\":\"ready\"}"));
     reply_json(call);
 }
@@ -378,8 +396,8 @@ void api_print_routes(struct buf *out)
 {
     static const char *const who[] = { "anyone", "write key", "viewer", "editor", "admin" };
     for (isize i = 0; i < countof(routes); i++)
-        buf_printf(out, "%-7.*s %-48.*s %-10s %s\n", STR_FMT(http_method_name(routes[i].method)), STR_FMT(routes[i].path),
-                   who[routes[i].who], routes[i].text);
+        buf_printf(out, "%-7.*s %-48.*s %-10s %s\n", STR_FMT(http_method_name(routes[i].method)),
+                   STR_FMT(routes[i].path), who[routes[i].who], routes[i].text);
 }
 
 static void openapi_operation(struct jsonw *w, const struct route *route)
@@ -417,7 +435,9 @@ static void openapi_operation(struct jsonw *w, const struct route *route)
         jsonw_end(w, ']');
     }
     jsonw_key(w, S("responses"));
-    jsonw_raw(w, S("{\"200\":{\"description\":\"done\"},\"default\":{\"description\":\"a problem document (RFC 9457)\"}}"));
+    jsonw_raw(
+        w,
+        S("{\"200\":{\"description\":\"done\"},\"default\":{\"description\":\"a problem document (RFC 9457)\"}}"));
     jsonw_end(w, '}');
     arena_fini(&a);
 }
@@ -430,7 +450,9 @@ void api_print_openapi(struct buf *out)
     jsonw_key(&w, S("info"));
     jsonw_raw(&w, S("{\"title\":\"Opmaat\",\"version\":\"0.1.0\"}"));
     jsonw_key(&w, S("components"));
-    jsonw_raw(&w, S("{\"securitySchemes\":{\"write_key\":{\"type\":\"http\",\"scheme\":\"basic\"},\"secret_key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}}"));
+    jsonw_raw(
+        &w,
+        S("{\"securitySchemes\":{\"write_key\":{\"type\":\"http\",\"scheme\":\"basic\"},\"secret_key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}}"));
     jsonw_key_begin(&w, "paths", '{');
     bool done[countof(routes)] = { false };
     for (isize i = 0; i < countof(routes); i++) {

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/rcu.h"
 
-/* ---- RudderStack's browser client ---------------------------------------------------------------- */
+/* ---- RudderStack's browser client ------------------------------------------------------------ */
 
 /* It sends nothing until this answers. Like the settings for Segment's client it answers whatever the key. */
 void source_config_get(struct call *call)
@@ -39,12 +39,14 @@ void source_config_get(struct call *call)
     reply_json(call);
 }
 
-/* ---- pixels -------------------------------------------------------------------------------------- */
+/* ---- pixels ---------------------------------------------------------------------------------- */
 
 void reply_gif(struct call *call)
 {
-    static const char gif[] = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
-                              "\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02" "D\x01\x00;";
+    static const char gif[] =
+        "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
+        "\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02"
+        "D\x01\x00;";
     reply_bytes(call, 200, S("image/gif"), (str){ gif, sizeof gif - 1 });
 }
 
@@ -58,13 +60,14 @@ void pixel_get(struct call *call)
         if (call->source_key.len == 0) atomic_fetch_add(&call->api->unknown_keys, 1);
         else if (collect_events(call, call->params[0], call->body, &c, &diag) == ERR_OK && c.entries_n) {
             struct append append = { .entries = c.entries, .entries_n = c.entries_n };
-            err_ignore(fold_submit(call->api->fold, &append), "a pixel is answered whatever becomes of its record");
+            err_ignore(fold_submit(call->api->fold, &append),
+                       "a pixel is answered whatever becomes of its record");
         }
     }
     reply_gif(call);
 }
 
-/* ---- PostHog ------------------------------------------------------------------------------------- */
+/* ---- PostHog --------------------------------------------------------------------------------- */
 
 /* Browsers pack the body and do not say so, or put base64 into a form's field `data`. */
 static enum err unpack(struct call *call, str *body, struct diag *diag)
@@ -76,7 +79,10 @@ static enum err unpack(struct call *call, str *body, struct diag *diag)
         isize got = 1, most = (isize)call->api->config->http_body_bytes;
         enum err err = ERR_OK;
         while (!err && got > 0) {
-            if (out.len > most) { err = diag_set(diag, ERR_TOO_BIG, "the body is over %td bytes once unpacked", most); break; }
+            if (out.len > most) {
+                err = diag_set(diag, ERR_TOO_BIG, "the body is over %td bytes once unpacked", most);
+                break;
+            }
             buf_reserve(&out, 64 << 10);
             err = gz_read(gz, out.ptr + out.len, 64 << 10, &got, diag);
             if (!err) out.len += got;
@@ -114,7 +120,8 @@ void posthog_capture(struct call *call)
     if (read_posthog(call)) collect_by(call, ingest_posthog, S(""), posthog_taken);
 }
 
-/* No flag of ours is told in PostHog's words yet; a client that asks hears that there is none, and goes by its own defaults. */
+/* No flag of ours is told in PostHog's words yet; a client that asks hears that there is none, and
+ * goes by its own defaults. */
 void posthog_flags(struct call *call)
 {
     struct jsonw *w = &call->w;
@@ -130,18 +137,20 @@ void posthog_flags(struct call *call)
     jsonw_key(w, S("featureFlagPayloads"));
     jsonw_raw(w, S("{}"));
     jsonw_key_bool(w, "errorsWhileComputingFlags", false);
-    jsonw_key_str(w, "requestId", arena_printf(call->a, "%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]));
+    jsonw_key_str(w, "requestId",
+                  arena_printf(call->a, "%016llx%016llx", (unsigned long long)id[0],
+                               (unsigned long long)id[1]));
     jsonw_end(w, '}');
     reply_json(call);
 }
 
-/* ---- Google's Measurement Protocol ---------------------------------------------------------------- */
+/* ---- Google's Measurement Protocol ----------------------------------------------------------- */
 
 static void ga4_taken(struct call *call) { reply_bytes(call, 204, S(""), S("")); }
 
 void ga4_collect(struct call *call) { collect_by(call, ingest_ga4, S(""), ga4_taken); }
 
-/* ---- Optimizely Data Platform --------------------------------------------------------------------- */
+/* ---- Optimizely Data Platform ---------------------------------------------------------------- */
 
 static bool odp_forbidden(struct call *call)
 {
@@ -198,7 +207,10 @@ void odp_events(struct call *call)
 
 static bool odp_kind(str name, u8 *kind)
 {
-    if (str_eq(name, S("fs_user_id")) || str_eq(name, S("customer_id"))) { *kind = IDENTIFIER_USER_ID; return true; }
+    if (str_eq(name, S("fs_user_id")) || str_eq(name, S("customer_id"))) {
+        *kind = IDENTIFIER_USER_ID;
+        return true;
+    }
     if (str_eq(name, S("vuid"))) { *kind = IDENTIFIER_ANONYMOUS_ID; return true; }
     return identifier_kind_of(name, kind);
 }
@@ -213,19 +225,23 @@ static void odp_edge(struct jsonw *w, str name)
     jsonw_end(w, '}');
 }
 
-/* Which of the segments asked for somebody is in, as a decision would see it: with a public key a claimed name shows
- * what was claimed under it, and where consent is missing nobody is in anything. */
+/* Which of the segments asked for somebody is in, as a decision would see it: with a public key a
+ * claimed name shows what was claimed under it, and where consent is missing nobody is in anything. */
 static void odp_edges(struct call *call, const struct odp_question *q, struct identifier who)
 {
     struct decide_world world = live_world(call->api->live);
     struct decide_request request = {
-        .identifiers = &who, .identifiers_n = 1, .source = book_source(world.book, call->source_key), .secret = call->secret,
+        .identifiers = &who,
+        .identifiers_n = 1,
+        .source = book_source(world.book, call->source_key),
+        .secret = call->secret,
         .now_ms = clock_now(call->api->clock),
     };
     struct rule_facts facts = decide_facts(&world, &request, call->a);
     const struct segment_set *set = world.book->segments;
     for (isize i = 0; q->all && i < set->n; i++)
-        if (facts.in_segment(facts.segment_ctx, set->at[i].id) == TRI_TRUE) odp_edge(&call->w, set->at[i].key);
+        if (facts.in_segment(facts.segment_ctx, set->at[i].id) == TRI_TRUE)
+            odp_edge(&call->w, set->at[i].key);
     for (isize i = 0; !q->all && i < q->subset_n; i++) {
         segment_id id = segment_find(set, q->subset[i]);
         if (id.v && facts.in_segment(facts.segment_ctx, id) == TRI_TRUE) odp_edge(&call->w, q->subset[i]);
@@ -263,12 +279,15 @@ void odp_graphql(struct call *call)
     if (odp_forbidden(call)) return;
     isize n = ingest_odp_question(call->a, call->req->body, q);
     if (n == 0) {
-        odp_error(call, S("expected query {customer(fs_user_id : \"…\") {audiences(subset: [\"…\"]) {edges {node {name state}}}}}"),
-                  S(""));
+        odp_error(
+            call,
+            S("expected query {customer(fs_user_id : \"…\") {audiences(subset: [\"…\"]) {edges {node {name state}}}}}"),
+            S(""));
         return;
     }
     if (!odp_kind(q[0].name, &kind)) {
-        str message = arena_printf(call->a, "there is no identifier \"%.*s\"", (int)min_isize(q[0].name.len, 80), q[0].name.ptr);
+        str message = arena_printf(call->a, "there is no identifier \"%.*s\"",
+                                   (int)min_isize(q[0].name.len, 80), q[0].name.ptr);
         odp_error(call, message, S("INVALID_IDENTIFIER_EXCEPTION"));
         return;
     }

@@ -2,9 +2,9 @@
  *
  * collect.c - events in: parse, gate, append, and 200 once they are on disk and folded.
  *
- * The consent gate stands here, before the log: what it refuses is counted, and of a stranger who said no there
- * remains one keyed hash. What cannot be taken for its form goes to the dead letters with its reason, and its
- * batch is taken all the same; X-Strict-Mode: 1 turns that round.
+ * The consent gate stands here, before the log: what it refuses is counted, and of a stranger who
+ * said no there remains one keyed hash. What cannot be taken for its form goes to the dead letters
+ * with its reason, and its batch is taken all the same; X-Strict-Mode: 1 turns that round.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "api/inside.h"
 #include "base/rcu.h"
 
-/* ---- identity proofs ---------------------------------------------------------------------------------- */
+/* ---- identity proofs ------------------------------------------------------------------------- */
 
 /* user_hash is the lower-case hex HMAC-SHA256 of the user id under the source's identity secret. */
 bool verify_user(const struct source *source, str user_id, str hash)
@@ -21,7 +21,8 @@ bool verify_user(const struct source *source, str user_id, str hash)
     u8 mac[crypto_auth_hmacsha256_BYTES];
     char hex[65];
     crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, (const u8 *)source->identity_secret.ptr, (size_t)source->identity_secret.len);
+    crypto_auth_hmacsha256_init(&state, (const u8 *)source->identity_secret.ptr,
+                                (size_t)source->identity_secret.len);
     crypto_auth_hmacsha256_update(&state, (const u8 *)user_id.ptr, (unsigned long long)user_id.len);
     crypto_auth_hmacsha256_final(&state, mac);
     sodium_bin2hex(hex, sizeof hex, mac, sizeof mac);
@@ -30,18 +31,26 @@ bool verify_user(const struct source *source, str user_id, str hash)
 
 static bool proves(const void *ctx, str user_id, str hash) { return verify_user(ctx, user_id, hash); }
 
-/* ---- the gate --------------------------------------------------------------------------------------------- */
+/* ---- the gate -------------------------------------------------------------------------------- */
 
 /* Whoever an event's identifiers lead to, found once for all that is asked of them. */
-struct met { const struct profile *profile[EVENT_IDENTIFIERS_MAX]; u16 denied[EVENT_IDENTIFIERS_MAX]; isize n; };
+struct met {
+    const struct profile *profile[EVENT_IDENTIFIERS_MAX];
+    u16 denied[EVENT_IDENTIFIERS_MAX];
+    isize n;
+};
 
 static void meet(struct api *api, const struct event *e, arena *a, struct met *met)
 {
     bool any_denial = denials_count(api->live->denials) > 0;
     met->n = e->identifiers_n;
     for (isize i = 0; i < e->identifiers_n; i++) {
-        met->profile[i] = people_consented(api->live->people, identity_find(api->live->identity, e->identifiers[i]), a);
-        met->denied[i] = any_denial ? denials_get(api->live->denials, denial_hash(api->live->denial_key, e->identifiers[i])) : 0;
+        met->profile[i] = people_consented(
+            api->live->people, identity_find(api->live->identity, e->identifiers[i]), a);
+        met->denied[i] = any_denial
+                             ? denials_get(api->live->denials,
+                                           denial_hash(api->live->denial_key, e->identifiers[i]))
+                             : 0;
     }
 }
 
@@ -50,7 +59,8 @@ static enum consent_state met_said(const struct met *met, int purpose)
 {
     enum consent_state state = CONSENT_UNKNOWN;
     for (isize i = 0; i < met->n; i++) {
-        enum consent_state own = met->profile[i] ? profile_consent(met->profile[i], purpose) : CONSENT_UNKNOWN;
+        enum consent_state own =
+            met->profile[i] ? profile_consent(met->profile[i], purpose) : CONSENT_UNKNOWN;
         if (own == CONSENT_UNKNOWN && met->denied[i] >> purpose & 1) own = CONSENT_DENIED;
         if (own == CONSENT_DENIED) return own;
         if (own == CONSENT_GRANTED) state = own;
@@ -87,7 +97,8 @@ static void event_add(struct collected *c, const struct event *e)
     entry_add(c, ENTRY_EVENT, buf_str(&bytes));
 }
 
-/* Somebody said no. Whom we know already, we remember to have said so; of a stranger only the keyed hash is kept. */
+/* Somebody said no. Whom we know already, we remember to have said so; of a stranger only the keyed
+ * hash is kept. */
 static void remember_denial(struct collected *c, const struct event *e)
 {
     struct live *live = c->call->api->live;
@@ -99,9 +110,15 @@ static void remember_denial(struct collected *c, const struct event *e)
         if (people_consent(live->people, person, PURPOSE_ANALYTICS) == CONSENT_DENIED) return;
     }
     if (known) {
-        struct event said = { .type = EVENT_CONSENT_CHANGED, .name = S("Consent Changed"), .at_ms = e->at_ms, .source = e->source,
-                              .channel = e->channel, .identifiers = e->identifiers, .identifiers_n = e->identifiers_n,
-                              .consent_granted = e->consent_granted, .consent_denied = e->consent_denied,
+        struct event said = { .type = EVENT_CONSENT_CHANGED,
+                              .name = S("Consent Changed"),
+                              .at_ms = e->at_ms,
+                              .source = e->source,
+                              .channel = e->channel,
+                              .identifiers = e->identifiers,
+                              .identifiers_n = e->identifiers_n,
+                              .consent_granted = e->consent_granted,
+                              .consent_denied = e->consent_denied,
                               .consent_source = e->consent_source };
         event_add(c, &said);
         return;
@@ -124,13 +141,16 @@ static bool may_share(const struct collected *c, const struct event *e, const st
     return consent_allows(c->source->basis.of[PURPOSE_ADS_SHARING], said);
 }
 
-/* What the fold will find too, and count or quarantine; here so that the sender hears of it, and in strict mode is refused. */
+/* What the fold will find too, and count or quarantine; here so that the sender hears of it, and in
+ * strict mode is refused. */
 static str outside(struct collected *c, const struct event *e)
 {
     str what = plan_check(c->source->plan, e, c->call->a);
     if (what.len || !c->call->strict || !c->source->checks.unknown_products) return what;
     str key = catalog_lacks(c->call->api->live->catalog, e);
-    if (key.len) what = arena_printf(c->call->a, "the catalogue has no product \"%.*s\"", (int)min_isize(key.len, 100), key.ptr);
+    if (key.len)
+        what = arena_printf(c->call->a, "the catalogue has no product \"%.*s\"",
+                            (int)min_isize(key.len, 100), key.ptr);
     return what;
 }
 
@@ -156,7 +176,8 @@ static void take(void *ctx, isize index, const struct event *event)
     if (e.key.len == 0) {
         u64 id[2];
         rng_system(id, sizeof id);
-        e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0], (unsigned long long)id[1]);
+        e.key = arena_printf(c->call->a, "om-%016llx%016llx", (unsigned long long)id[0],
+                             (unsigned long long)id[1]);
     }
     struct met met;
     meet(c->call->api, &e, c->call->a, &met);
@@ -194,7 +215,9 @@ static void refuse(void *ctx, isize index, enum err err, str reason, const struc
     (void)ingest_consent(json_get(event, S("context")), &granted, &denied);
     struct event e = { .consent_granted = granted, .consent_denied = denied };
     bool may_keep = consent_collect(&c->source->basis, &e, CONSENT_UNKNOWN, CONSENT_UNKNOWN) == COLLECT_WHOLE;
-    struct dead_letter letter = { .source = c->source->key, .reason = reason, .raw = may_keep ? buf_str(&raw) : S(""),
+    struct dead_letter letter = { .source = c->source->key,
+                                  .reason = reason,
+                                  .raw = may_keep ? buf_str(&raw) : S(""),
                                   .verified = c->call->secret };
     dead_letter_encode(&letter, &bytes);
     entry_add(c, ENTRY_DEAD, buf_str(&bytes));
@@ -221,8 +244,8 @@ static i64 sent_at(const struct call *call, const struct json *body)
     return at;
 }
 
-enum err collect_read(struct call *call, ingest_reader *reader, str type, const struct json *body, struct collected *out,
-                      struct diag *diag)
+enum err collect_read(struct call *call, ingest_reader *reader, str type, const struct json *body,
+                      struct collected *out, struct diag *diag)
 {
     *out = (struct collected){ .call = call };
     rcu_read_begin();
@@ -230,15 +253,28 @@ enum err collect_read(struct call *call, ingest_reader *reader, str type, const 
     out->source = book_source(book, call->source_key);
     enum err err = ERR_OK;
     if (!out->source) {
-        err = diag_set(diag, ERR_UNAUTHORISED, "the key's source \"%.*s\" is gone", STR_FMT(call->source_key));
+        err = diag_set(diag, ERR_UNAUTHORISED, "the key's source \"%.*s\" is gone",
+                       STR_FMT(call->source_key));
     } else {
         struct ingest_envelope envelope = {
-            .type = type, .context = json_get(body, S("context")), .integrations = json_get(body, S("integrations")),
-            .sent_at_ms = sent_at(call, body), .received_ms = clock_now(call->api->clock), .source = out->source->key,
-            .currency = out->source->currency, .channel = out->source->channel, .verified = call->secret, .test = out->source->test,
-            .sec_gpc = str_eq(header_of(call, S("sec-gpc")), S("1")), .user_agent = header_of(call, S("user-agent")),
-            .event_bytes = call->api->config->event_bytes, .batch_events = call->api->config->batch_events,
-            .proves = proves, .ctx = out->source, .imported = call->imported, .delivery = call->delivery,
+            .type = type,
+            .context = json_get(body, S("context")),
+            .integrations = json_get(body, S("integrations")),
+            .sent_at_ms = sent_at(call, body),
+            .received_ms = clock_now(call->api->clock),
+            .source = out->source->key,
+            .currency = out->source->currency,
+            .channel = out->source->channel,
+            .verified = call->secret,
+            .test = out->source->test,
+            .sec_gpc = str_eq(header_of(call, S("sec-gpc")), S("1")),
+            .user_agent = header_of(call, S("user-agent")),
+            .event_bytes = call->api->config->event_bytes,
+            .batch_events = call->api->config->batch_events,
+            .proves = proves,
+            .ctx = out->source,
+            .imported = call->imported,
+            .delivery = call->delivery,
             .clock_ahead_ms = call->accepts ? 0 : out->source->checks.clock_ahead_ms,
             .clock_behind_ms = call->accepts ? 0 : out->source->checks.clock_behind_ms,
         };
@@ -261,17 +297,26 @@ enum err collect_read(struct call *call, ingest_reader *reader, str type, const 
     return err;
 }
 
-enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag)
+enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out,
+                        struct diag *diag)
 {
     return collect_read(call, ingest_batch, type, body, out, diag);
 }
 
 str header_of(const struct call *call, str name) { return call->req ? http_header(call->req, name) : S(""); }
 
-enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a, struct api_taken *out, struct diag *diag)
+enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a,
+                     struct api_taken *out, struct diag *diag)
 {
-    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
-    struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported };
+    struct api api = { .fold = inside->fold,
+                       .live = fold_live(inside->fold),
+                       .clock = inside->clock,
+                       .config = inside->config };
+    struct call call = { .api = &api,
+                         .a = a,
+                         .source_key = inside->source,
+                         .secret = inside->verified,
+                         .imported = inside->imported };
     struct collected c;
     *out = (struct api_taken){ 0 };
     enum err err = collect_events(&call, S(""), body, &c, diag);
@@ -310,7 +355,9 @@ void api_collect_then(struct api *api, struct http_request *req, str body, str s
     if (!err) err = collect_events(call, S(""), call->body, c, &diag);
     call->req = req;
     if (!err && c->entries_n) {
-        call->append = (struct append){ .entries = c->entries, .entries_n = c->entries_n, .done = collected_after, .ctx = call };
+        call->append = (struct append){
+            .entries = c->entries, .entries_n = c->entries_n, .done = collected_after, .ctx = call
+        };
         http_hold(req);
         err = fold_submit(api->fold, &call->append);
         if (!err) return;
@@ -318,7 +365,7 @@ void api_collect_then(struct api *api, struct http_request *req, str body, str s
     then(ctx, req);
 }
 
-/* ---- the routes ------------------------------------------------------------------------------------------------ */
+/* ---- the routes ------------------------------------------------------------------------------ */
 
 static void answer(struct call *call)
 {
@@ -351,14 +398,19 @@ static void answer(struct call *call)
     reply_json(call);
 }
 
-/* A key nobody knows. Some clients end the process they live in when they are told 401, so a shop may choose that they are not. */
+/* A key nobody knows. Some clients end the process they live in when they are told 401, so a shop
+ * may choose that they are not. */
 void collect_no_key(struct call *call)
 {
     rcu_read_begin();
     bool ignore = ((const struct book *)atomic_load(&call->api->live->book))->settings.ignore_unknown_keys;
     rcu_read_end();
     atomic_fetch_add(&call->api->unknown_keys, 1);
-    if (!ignore) { reply_problem(call, ERR_UNAUTHORISED, "this call needs a write key or a secret key, and this one is not known"); return; }
+    if (!ignore) {
+        reply_problem(call, ERR_UNAUTHORISED,
+                      "this call needs a write key or a secret key, and this one is not known");
+        return;
+    }
     call->own = arena_new(call->a, struct collected, 1);
     answer(call);
 }
@@ -369,10 +421,12 @@ void collect_by(struct call *call, ingest_reader *reader, str type, void (*then)
     struct collected *c = arena_new(call->a, struct collected, 1);
     if (call->source_key.len == 0) { collect_no_key(call); return; }
     if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected a JSON body"); return; }
-    call->strict = str_eq(header_of(call, S("x-strict-mode")), S("1")) || json_bool(json_get(call->body, S("strict")), false);
+    call->strict = str_eq(header_of(call, S("x-strict-mode")), S("1"))
+                   || json_bool(json_get(call->body, S("strict")), false);
     enum err err = collect_read(call, reader, type, call->body, c, &diag);
     if (!err && call->strict && c->refused)
-        err = diag_set(&diag, ERR_BAD_INPUT, "event %lld: %.*s; nothing was taken", (long long)c->reasons[0].index, STR_FMT(c->reasons[0].reason));
+        err = diag_set(&diag, ERR_BAD_INPUT, "event %lld: %.*s; nothing was taken",
+                       (long long)c->reasons[0].index, STR_FMT(c->reasons[0].reason));
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     call->own = c;
     if (c->entries_n == 0) then(call);

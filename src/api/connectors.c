@@ -8,7 +8,8 @@
 
 enum { POLL_MOST = 1000 };
 
-/* The connector named in the path, copied: its texts are good for the call. Fails the call when there is none. */
+/* The connector named in the path, copied: its texts are good for the call. Fails the call when
+ * there is none. */
 static bool connector_here(struct call *call, struct connector *out)
 {
     rcu_read_begin();
@@ -21,11 +22,13 @@ static bool connector_here(struct call *call, struct connector *out)
         out->title = out->owner = out->secret = out->authorization = S("");
     }
     rcu_read_end();
-    if (!c) call_fail(call, ERR_NOT_FOUND, "there is no published connector \"%.*s\"", STR_FMT(call->params[0]));
+    if (!c)
+        call_fail(call, ERR_NOT_FOUND, "there is no published connector \"%.*s\"",
+                  STR_FMT(call->params[0]));
     return c != NULL;
 }
 
-/* ---- how it goes ------------------------------------------------------------------------------------- */
+/* ---- how it goes ----------------------------------------------------------------------------- */
 
 static str standing(const struct connector *c, const struct delivery_state *state)
 {
@@ -79,7 +82,7 @@ static void answer_connectors(struct call *call, struct fold *fold)
 static void list_connectors(struct call *call) { on_fold(call, answer_connectors); }
 void connectors_get(struct call *call) { ask_jobs(call, list_connectors); }
 
-/* ---- what could not be delivered ------------------------------------------------------------------------ */
+/* ---- what could not be delivered ------------------------------------------------------------- */
 
 static void list_dead(struct call *call)
 {
@@ -147,7 +150,9 @@ static void replay(struct call *call)
     }
     enum err err = deliver_replay(call->api->options.deliver, c.number, since_ms);
     if (err == ERR_NOT_FOUND) {
-        call_fail(call, err, "nothing is kept since then; rows are kept for outbox_days = %lld days", (long long)call->api->config->outbox_days);
+        call_fail(call, err,
+                  "nothing is kept since then; rows are kept for outbox_days = %lld days",
+                  (long long)call->api->config->outbox_days);
         return;
     }
     done(call, err, "replay", c.key);
@@ -155,7 +160,7 @@ static void replay(struct call *call)
 
 void connector_replay(struct call *call) { ask_jobs(call, replay); }
 
-/* ---- fetching ----------------------------------------------------------------------------------------------- */
+/* ---- fetching -------------------------------------------------------------------------------- */
 
 static void poll_rows(struct call *call)
 {
@@ -169,7 +174,8 @@ static void poll_rows(struct call *call)
         call_fail(call, ERR_BAD_INPUT, "after is the number `next` of the answer before, from 0");
         return;
     }
-    enum err err = deliver_poll(call->api->options.deliver, &c, (u64)after, query_limit(call, 100, POLL_MOST), call->a, &rows, &next);
+    enum err err = deliver_poll(call->api->options.deliver, &c, (u64)after,
+                                query_limit(call, 100, POLL_MOST), call->a, &rows, &next);
     if (err) { call_fail(call, err, "the outbox cannot be read now"); return; }
     jsonw_begin(&call->w, '{');
     jsonw_key_int(&call->w, "next", (i64)next);
@@ -180,7 +186,7 @@ static void poll_rows(struct call *call)
 
 void connector_poll(struct call *call) { ask_jobs(call, poll_rows); }
 
-/* ---- files for advertising platforms -------------------------------------------------------------------------- */
+/* ---- files for advertising platforms --------------------------------------------------------- */
 
 static void answer_ads(struct call *call, struct fold *fold)
 {
@@ -189,12 +195,26 @@ static void answer_ads(struct call *call, struct fold *fold)
     const struct book *book = atomic_load(&live->book);
     struct deliver_view view = { book, live->identity, live->people, clock_now(call->api->clock) };
     const struct connector *c = book_connector(book, call->params[0]);
-    str key = http_query(call->req, S("segment"), S("")), format = http_query(call->req, S("format"), S("google"));
-    segment_id segment = key.len ? segment_find(book->segments, key) : c && c->segments_n ? c->segments[0] : (segment_id){ 0 };
+    str key = http_query(call->req, S("segment"), S("")),
+        format = http_query(call->req, S("format"), S("google"));
+    segment_id segment = key.len              ? segment_find(book->segments, key)
+                         : c && c->segments_n ? c->segments[0]
+                                              : (segment_id){ 0 };
     bool google = str_eq(format, S("google"));
-    if (!c || c->type != CONNECTOR_ADS) { call_fail(call, ERR_NOT_FOUND, "there is no connector of type ads \"%.*s\"", STR_FMT(call->params[0])); return; }
-    if (!connector_wants_segment(c, segment)) { call_fail(call, ERR_REFUSED, "the connector does not name the segment \"%.*s\"", STR_FMT(key)); return; }
-    if (!google && !str_eq(format, S("meta"))) { call_fail(call, ERR_BAD_INPUT, "format is google or meta"); return; }
+    if (!c || c->type != CONNECTOR_ADS) {
+        call_fail(call, ERR_NOT_FOUND, "there is no connector of type ads \"%.*s\"",
+                  STR_FMT(call->params[0]));
+        return;
+    }
+    if (!connector_wants_segment(c, segment)) {
+        call_fail(call, ERR_REFUSED, "the connector does not name the segment \"%.*s\"",
+                  STR_FMT(key));
+        return;
+    }
+    if (!google && !str_eq(format, S("meta"))) {
+        call_fail(call, ERR_BAD_INPUT, "format is google or meta");
+        return;
+    }
     call->type = S("text/csv; charset=utf-8");
     (void)ads_file(&view, live->roll, segment, google ? ADS_GOOGLE : ADS_META, &call->out);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * contacts.c - how often people hear from the shop, and who is served: contact pressure, and coverage by gender and age.
+ * contacts.c - how often people hear from the shop, and who is served: contact pressure, and
+ * coverage by gender and age.
  *
- * A contact is a campaign's decision that was seen; which channels count is a setting (settings shop, "contacts"). What caps refused is
- * counted from the decisions that are kept. Coverage is of those decisions too: the share that was chosen for the person (a target, an
- * experiment, a bandit or a strategy) of all that were asked for them. Uplift is of the programme: everybody treated against the holdout.
+ * A contact is a campaign's decision that was seen; which channels count is a setting (settings
+ * shop, "contacts"). What caps refused is counted from the decisions that are kept. Coverage is of
+ * those decisions too: the share that was chosen for the person (a target, an experiment, a bandit
+ * or a strategy) of all that were asked for them. Uplift is of the programme: everybody treated
+ * against the holdout.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +26,7 @@ static bool read_days(struct call *call, i64 otherwise, i64 *days)
     return false;
 }
 
-/* ---- contact pressure ----------------------------------------------------------------------------------- */
+/* ---- contact pressure ------------------------------------------------------------------------ */
 
 struct refused { u32 campaign; i64 by_all, by_own; };
 struct pressure {
@@ -58,7 +61,9 @@ static void answer_pressure(struct call *call, struct fold *fold)
         if (decision_decode(d->bytes, &a, &whole) == ERR_OK)
             for (isize i = 0; i < whole.considered_n; i++) {
                 u8 outcome = whole.considered[i].outcome;
-                struct refused *r = outcome == OUTCOME_CONTACTS || outcome == OUTCOME_CAPPED ? refused_of(x, whole.considered[i].campaign) : NULL;
+                struct refused *r = outcome == OUTCOME_CONTACTS || outcome == OUTCOME_CAPPED
+                                        ? refused_of(x, whole.considered[i].campaign)
+                                        : NULL;
                 if (r) { r->by_all += outcome == OUTCOME_CONTACTS; r->by_own += outcome == OUTCOME_CAPPED; }
             }
         arena_clear(&a);
@@ -80,7 +85,8 @@ static void answer_pressure(struct call *call, struct fold *fold)
     jsonw_key_int(w, "people", x->people);
     jsonw_key_int(w, "contacts", x->contacts);
     jsonw_key_num(w, "a_person", x->people ? (f64)x->contacts / (f64)x->people : 0);
-    jsonw_key_begin(w, "people_by_contacts", '[');      /* [i]: people with i contacts; the last: with 20 or more */
+    /* [i]: people with i contacts; the last: with 20 or more */
+    jsonw_key_begin(w, "people_by_contacts", '[');
     for (isize i = 0; i < BARS; i++) jsonw_int(w, x->bars[i]);
     jsonw_end(w, ']');
     jsonw_key_begin(w, "most_contacted", '[');
@@ -129,8 +135,10 @@ static void pressure(struct call *call)
         x->people++;
         x->contacts += n;
         x->bars[n < BARS ? n : BARS - 1]++;
-        x->at_limit += book->settings.contact_times
-                    && contacts_since(book, p, x->now_ms - book->settings.contact_period_ms, x->now_ms) >= book->settings.contact_times;
+        x->at_limit +=
+            book->settings.contact_times
+            && contacts_since(book, p, x->now_ms - book->settings.contact_period_ms, x->now_ms)
+                   >= book->settings.contact_times;
         if (n) topk_add(&x->most, id, (f64)n);
     }
     arena_fini(&a);
@@ -141,11 +149,22 @@ static void pressure(struct call *call)
 
 void contacts_get(struct call *call) { ask_jobs(call, pressure); }
 
-/* ---- coverage by gender and age --------------------------------------------------------------------------- */
+/* ---- coverage by gender and age -------------------------------------------------------------- */
 
 struct served { u32 person; bool personal; };
-struct group { str by, value; i64 people, decisions, personal, treated, treated_buyers, held, held_buyers; f64 p; };
-struct serving { i64 since_ms, days; struct served *rows; isize rows_n; struct group at[16]; isize n; struct group all; };
+struct group {
+    str by, value;
+    i64 people, decisions, personal, treated, treated_buyers, held, held_buyers;
+    f64 p;
+};
+struct serving {
+    i64 since_ms, days;
+    struct served *rows;
+    isize rows_n;
+    struct group at[16];
+    isize n;
+    struct group all;
+};
 
 static void gather_served(struct call *call, struct fold *fold)
 {
@@ -153,10 +172,15 @@ static void gather_served(struct call *call, struct fold *fold)
     const struct decided *d;
     s->rows = arena_new(call->a, struct served, SEEN_ROWS_MAX);
     const struct identity *identity = fold_live(fold)->identity;
-    for (isize back = 0; s->rows_n < SEEN_ROWS_MAX && (d = fold_decided_at(fold, back)) && d->decision.at_ms >= s->since_ms; back++) {
+    for (isize back = 0; s->rows_n < SEEN_ROWS_MAX && (d = fold_decided_at(fold, back))
+                         && d->decision.at_ms >= s->since_ms;
+         back++) {
         u8 why = d->decision.reason;
-        if (!d->decision.person.v || d->decision.programme_holdout || why == REASON_PREVIEW || why == REASON_UNKNOWN_PLACEMENT) continue;
-        bool chosen = why == REASON_TARGET || why == REASON_EXPERIMENT || why == REASON_BANDIT || why == REASON_STRATEGY;
+        if (!d->decision.person.v || d->decision.programme_holdout || why == REASON_PREVIEW
+            || why == REASON_UNKNOWN_PLACEMENT)
+            continue;
+        bool chosen = why == REASON_TARGET || why == REASON_EXPERIMENT || why == REASON_BANDIT
+                      || why == REASON_STRATEGY;
         s->rows[s->rows_n++] = (struct served){ identity_person(identity, d->decision.person.v).v, chosen };
     }
 }
@@ -173,11 +197,14 @@ static struct group *group_of(struct serving *s, str by, str value, arena *a)
 static isize groups_of(struct serving *s, const struct profile *p, arena *a, struct group **out)
 {
     const struct trait *gender = profile_trait(p, S("gender")), *age = profile_trait(p, S("age"));
-    struct value g = gender ? trait_value(gender) : (struct value){ 0 }, y = age ? trait_value(age) : (struct value){ 0 };
+    struct value g = gender ? trait_value(gender) : (struct value){ 0 },
+                 y = age ? trait_value(age) : (struct value){ 0 };
     f64 years = y.kind == VALUE_NUMBER ? y.n : -1;
     if (y.kind == VALUE_TEXT && !str_to_f64(y.s, &years)) years = -1;
     str said = g.kind == VALUE_TEXT && g.s.len ? g.s : S("unknown");
-    if (!str_eq_nocase(said, S("female")) && !str_eq_nocase(said, S("male")) && !str_eq(said, S("unknown"))) said = S("other");
+    if (!str_eq_nocase(said, S("female")) && !str_eq_nocase(said, S("male"))
+        && !str_eq(said, S("unknown")))
+        said = S("other");
     out[0] = group_of(s, S("gender"), said, a);
     out[1] = group_of(s, S("age"), years >= 0 ? age_band(years) : S("unknown"), a);
     out[2] = &s->all;
@@ -197,11 +224,14 @@ static void count_programme(struct group *g, const struct profile *p)
     }
 }
 
-static struct stats_effect effect_of(i64 with, i64 n, i64 other_with, i64 other_n, struct stats_interval *interval)
+static struct stats_effect effect_of(i64 with, i64 n, i64 other_with, i64 other_n,
+                                     struct stats_interval *interval)
 {
     struct stats_settings s = { .kind = STATS_PROPORTION, .relative = true, .alpha = 0.05 };
-    struct stats_sums one = { .n = (f64)n, .sum = (f64)with }, other = { .n = (f64)other_n, .sum = (f64)other_with };
-    struct stats_effect e = stats_effect(&s, (struct stats_arm){ &other, 1 }, (struct stats_arm){ &one, 1 }, NULL, 0);
+    struct stats_sums one = { .n = (f64)n, .sum = (f64)with },
+                      other = { .n = (f64)other_n, .sum = (f64)other_with };
+    struct stats_effect e =
+        stats_effect(&s, (struct stats_arm){ &other, 1 }, (struct stats_arm){ &one, 1 }, NULL, 0);
     *interval = stats_fixed(&s, &e);
     return e;
 }
@@ -213,7 +243,9 @@ static void print_group(struct call *call, const struct serving *s, const struct
     struct stats_effect e = effect_of(g->treated_buyers, g->treated, g->held_buyers, g->held, &uplift);
     i64 others = s->all.decisions - g->decisions, others_personal = s->all.personal - g->personal;
     bool told = g->decisions > 0 && others_personal > 0;
-    f64 against = told ? (f64)g->personal / (f64)g->decisions / ((f64)others_personal / (f64)others) - 1 : (f64)NAN;
+    f64 against =
+        told ? (f64)g->personal / (f64)g->decisions / ((f64)others_personal / (f64)others) - 1
+             : (f64)NAN;
     bool under = told && against <= -0.1 && g->p < 0.05;
     jsonw_begin(w, '{');
     jsonw_key_str(w, "by", g->by);

@@ -28,7 +28,8 @@ static struct key_use *use_of(struct api *api, u64 key)
         struct key_use *use = &api->key_uses[(isize)((key + (u64)i) & (KEY_USES_MAX - 1))];
         u64 there = atomic_load_explicit(&use->key, memory_order_relaxed);
         if (there == key) return use;
-        if (there == 0 && (atomic_compare_exchange_strong(&use->key, &there, key) || there == key)) return use;
+        if (there == 0 && (atomic_compare_exchange_strong(&use->key, &there, key) || there == key))
+            return use;
     }
     return NULL;
 }
@@ -61,7 +62,9 @@ static void answer_keys(struct call *call, struct fold *fold)
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("key"), &at));) {
         const struct json *doc;
         if (def->archived && !revoked) continue;
-        if (def->published == 0 || json_parse(call->a, def->revisions[def->published - 1].document, &doc, NULL)) continue;
+        if (def->published == 0
+            || json_parse(call->a, def->revisions[def->published - 1].document, &doc, NULL))
+            continue;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "id", def->key);
         jsonw_key_bool(w, "revoked", def->archived);
@@ -70,7 +73,8 @@ static void answer_keys(struct call *call, struct fold *fold)
         jsonw_key_str(w, "owner", json_str(json_get(doc, S("owner")), S("")));
         jsonw_key_time(w, "created_at", def->revisions[0].at_ms);
         jsonw_key_bool(w, "paused", def->paused);
-        jsonw_key_time(w, "used_at", used_at(call, def->key));          /* since the start; null: not since then */
+        /* since the start; null: not since then */
+        jsonw_key_time(w, "used_at", used_at(call, def->key));
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
@@ -284,8 +288,10 @@ static void answer_metrics(struct call *call, struct fold *fold)
     metric(out, "orders_total", "counter", "Orders known", t->orders);
     metric(out, "people", "gauge", "Profiles", people_count(live->people));
     metric(out, "people_known", "gauge", "Profiles of known people", people_known(live->people));
-    metric(out, "people_plain_bytes", "gauge", "What profiles take that are as they are read", people_bytes(live->people).plain);
-    metric(out, "people_cold_bytes", "gauge", "What profiles take that are compressed", people_bytes(live->people).cold);
+    metric(out, "people_plain_bytes", "gauge", "What profiles take that are as they are read",
+           people_bytes(live->people).plain);
+    metric(out, "people_cold_bytes", "gauge", "What profiles take that are compressed",
+           people_bytes(live->people).cold);
     metric(out, "items", "gauge", "Items of the catalogue", catalog_count(live->catalog));
     metric(out, "fold_ref", "counter", "The last entry folded", (i64)fold_ref(fold));
     metric(out, "uptime_seconds", "gauge", "Seconds since the start",

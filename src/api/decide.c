@@ -21,14 +21,18 @@ static isize strings(struct call *call, const struct json *list, const str **out
 
 static void add_identifier(struct asked *asked, struct identifier *list, u8 kind, str value, bool verified)
 {
-    if (value.len == 0 || value.len > IDENTIFIER_BYTES_MAX || asked->request.identifiers_n == EVENT_IDENTIFIERS_MAX) return;
+    if (value.len == 0 || value.len > IDENTIFIER_BYTES_MAX
+        || asked->request.identifiers_n == EVENT_IDENTIFIERS_MAX)
+        return;
     list[asked->request.identifiers_n++] = (struct identifier){ kind, verified, value };
 }
 
 static u32 person_number(str id)
 {
     i64 n;
-    return str_starts(id, S("p_")) && str_to_i64(str_from(id, 2), &n) && n > 0 && n <= UINT32_MAX ? (u32)n : 0;
+    return str_starts(id, S("p_")) && str_to_i64(str_from(id, 2), &n) && n > 0 && n <= UINT32_MAX
+               ? (u32)n
+               : 0;
 }
 
 /* A person by our own number: by all that leads to them. */
@@ -37,11 +41,13 @@ static void add_identifiers_of(struct call *call, struct asked *asked, struct id
     struct link links[EVENT_IDENTIFIERS_MAX];
     const struct identity *identity = call->api->live->identity;
     isize n = identity_identifiers(identity, identity_person(identity, id), links, countof(links));
-    for (isize i = 0; i < n; i++) add_identifier(asked, list, links[i].identifier.kind, links[i].identifier.value, true);
+    for (isize i = 0; i < n; i++)
+        add_identifier(asked, list, links[i].identifier.kind, links[i].identifier.value, true);
 }
 
 /* {"user_id", "user_hash", "anonymous_id", "email", …}: with a secret key all are believed. */
-static void read_person(struct call *call, struct asked *asked, const struct json *person, const struct source *source)
+static void read_person(struct call *call, struct asked *asked, const struct json *person,
+                        const struct source *source)
 {
     struct identifier *list = arena_new(call->a, struct identifier, EVENT_IDENTIFIERS_MAX);
     str hash = json_str(json_get(person, S("user_hash")), S(""));
@@ -99,10 +105,13 @@ enum err ask_read(struct call *call, struct asked *asked, struct diag *diag)
     r->decision_seed = next_seed(call->api);
     (void)ingest_consent(r->context, &r->consent_granted, &r->consent_denied);
     if (str_eq(header_of(call, S("sec-gpc")), S("1"))) r->consent_denied |= 1 << PURPOSE_ADS_SHARING;
-    if (read_now(call, r)) return diag_set(diag, ERR_BAD_INPUT, "context.now is no time: use RFC 3339 or epoch milliseconds");
+    if (read_now(call, r))
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "context.now is no time: use RFC 3339 or epoch milliseconds");
     if (r->as_of) r->record = false;                    /* another instant is a question, not a decision */
     if (r->placements_n > PLACEMENTS_PER_CALL_MAX)
-        return diag_set(diag, ERR_TOO_BIG, "at most %d placements in one call, these are %lld", PLACEMENTS_PER_CALL_MAX, (long long)r->placements_n);
+        return diag_set(diag, ERR_TOO_BIG, "at most %d placements in one call, these are %lld",
+                        PLACEMENTS_PER_CALL_MAX, (long long)r->placements_n);
     return ERR_OK;
 }
 
@@ -129,14 +138,17 @@ void log_decisions(struct call *call, const struct decision *decisions, isize n)
     err_ignore(fold_submit(call->api->fold, &append), "a decision is not refused because its record is");
 }
 
-/* `found` is who was decided for, already read; they may not be the one whom the first identifier leads to. */
-static void print_person(struct call *call, const struct decide_world *world, const struct asked *asked, const struct profile *found)
+/* `found` is who was decided for, already read; they may not be the one whom the first identifier
+ * leads to. */
+static void print_person(struct call *call, const struct decide_world *world,
+                         const struct asked *asked, const struct profile *found)
 {
     if (!call->secret) return;
     person_id person = { 0 };
     for (isize i = 0; i < asked->request.identifiers_n && !person.v; i++)
         person = identity_find(world->identity, asked->request.identifiers[i]);
-    const struct profile *p = found && found->id.v == person.v ? found : people_get(world->people, person, call->a);
+    const struct profile *p =
+        found && found->id.v == person.v ? found : people_get(world->people, person, call->a);
     if (!p) return;
     struct buf name = { .arena = call->a };
     buf_add(&name, S("p_"));
@@ -147,12 +159,14 @@ static void print_person(struct call *call, const struct decide_world *world, co
     bool in[SEGMENTS_MAX] = { false };
     if (asked->request.as_of) {                         /* of another instant: worked out from the history */
         struct rule_facts then = decide_facts(world, &asked->request, call->a);
-        for (isize i = 0; i < set->n; i++) in[set->at[i].id.v] = then.in_segment(then.segment_ctx, set->at[i].id) == TRI_TRUE;
+        for (isize i = 0; i < set->n; i++)
+            in[set->at[i].id.v] = then.in_segment(then.segment_ctx, set->at[i].id) == TRI_TRUE;
     } else {
         people_read_on(p, call->a);
         for (isize i = 0; i < p->memberships_n; i++) {
             const struct membership *m = &p->memberships[i];
-            if (m->segment < SEGMENTS_MAX) in[m->segment] = segment_stands(set, world->catalog, p, m, asked->request.now_ms);
+            if (m->segment < SEGMENTS_MAX)
+                in[m->segment] = segment_stands(set, world->catalog, p, m, asked->request.now_ms);
         }
     }
     for (isize i = 0; i < set->n; i++)
@@ -188,10 +202,19 @@ static void decide_now(struct call *call)
     reply_json(call);
 }
 
-enum err api_decide(const struct api_inside *inside, const struct json *body, i64 at_ms, arena *a, struct buf *out, struct diag *diag)
+enum err api_decide(const struct api_inside *inside, const struct json *body, i64 at_ms, arena *a,
+                    struct buf *out, struct diag *diag)
 {
-    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
-    struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported, .body = body };
+    struct api api = { .fold = inside->fold,
+                       .live = fold_live(inside->fold),
+                       .clock = inside->clock,
+                       .config = inside->config };
+    struct call call = { .api = &api,
+                         .a = a,
+                         .source_key = inside->source,
+                         .secret = inside->verified,
+                         .imported = inside->imported,
+                         .body = body };
     struct asked asked = { 0 };
     struct api_taken taken;
     const struct json *events = json_get(body, S("events"));
@@ -219,7 +242,10 @@ void decide_post(struct call *call)
     struct diag diag = { .arena = call->a };
     struct asked *asked = arena_new(call->a, struct asked, 1);
     call->own = asked;
-    if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"placements\": […]}"); return; }
+    if (!call->body) {
+        reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"placements\": […]}");
+        return;
+    }
     enum err err = ask_read(call, asked, &diag);
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     const struct json *events = json_get(call->body, S("events"));
@@ -230,18 +256,24 @@ void decide_post(struct call *call)
     else submit_then(call, asked->collected.entries, asked->collected.entries_n, decide_now);
 }
 
-/* ---- tickets that come back by themselves --------------------------------------------------------------------- */
+/* ---- tickets that come back by themselves ---------------------------------------------------- */
 
-/* A ticket proves that we answered; who opens it is not said: it counts for whoever it was decided for, while that is still known. */
+/* A ticket proves that we answered; who opens it is not said: it counts for whoever it was decided
+ * for, while that is still known. */
 static void ticket_event(struct call *call, u16 type, const struct ticket *t)
 {
     rcu_read_begin();
     const struct decide_world world = live_world(call->api->live);
     str source = world.book->sources_n ? arena_str(call->a, world.book->sources[0].key) : S("ticket");
     rcu_read_end();
-    struct event e = { .type = type, .name = str_of(event_type_name(type)), .source = source, .ticket = call->params[0],
-                       .at_ms = clock_now(call->api->clock), .channel = CHANNEL_EMAIL,
-                       .key = arena_printf(call->a, "ticket-%016llx-%u-%u", (unsigned long long)t->decision_key, type, t->item) };
+    struct event e = { .type = type,
+                       .name = str_of(event_type_name(type)),
+                       .source = source,
+                       .ticket = call->params[0],
+                       .at_ms = clock_now(call->api->clock),
+                       .channel = CHANNEL_EMAIL,
+                       .key = arena_printf(call->a, "ticket-%016llx-%u-%u",
+                                           (unsigned long long)t->decision_key, type, t->item) };
     struct buf bytes = { .arena = call->a };
     event_encode(&e, &bytes);
     struct entry entry = { ENTRY_EVENT, buf_str(&bytes) };
@@ -252,7 +284,8 @@ static void ticket_event(struct call *call, u16 type, const struct ticket *t)
 void ticket_seen(struct call *call)
 {
     struct ticket t;
-    if (ticket_read(call->api->live->secret, call->params[0], &t)) ticket_event(call, EVENT_DECISION_VIEWED, &t);
+    if (ticket_read(call->api->live->secret, call->params[0], &t))
+        ticket_event(call, EVENT_DECISION_VIEWED, &t);
     reply_gif(call);
 }
 
@@ -269,8 +302,12 @@ static str destination(struct call *call, const struct ticket *t)
 void ticket_clicked(struct call *call)
 {
     struct ticket t;
-    if (!ticket_read(call->api->live->secret, call->params[0], &t)) { reply_problem(call, ERR_NOT_FOUND, "this ticket is not one of ours"); return; }
+    if (!ticket_read(call->api->live->secret, call->params[0], &t)) {
+        reply_problem(call, ERR_NOT_FOUND, "this ticket is not one of ours");
+        return;
+    }
     ticket_event(call, EVENT_DECISION_CLICKED, &t);
-    struct http_header extra[] = { { S("Location"), destination(call, &t) }, { S("Cache-Control"), S("private, no-store") } };
+    struct http_header extra[] = { { S("Location"), destination(call, &t) },
+                                   { S("Cache-Control"), S("private, no-store") } };
     http_reply(call->req, 302, S(""), S(""), extra, countof(extra));
 }

@@ -246,7 +246,8 @@ static void print_all(struct call *call, struct fold *fold)
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "definitions", '[');
     for (isize at = 0; (def = definition_next(fold_definitions(fold), kind, &at));)
-        if (!definition_is_hidden(def->kind, def->key) && (archived || !def->archived)) print_definition(call, def);
+        if (!definition_is_hidden(def->kind, def->key) && (archived || !def->archived))
+            print_definition(call, def);
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
 }
@@ -312,7 +313,8 @@ static void print_diff(struct call *call, struct fold *fold)
     }
     const struct json *before = NULL, *after = NULL;
     struct diff_line *lines;
-    err_ignore(json_parse(call->a, def->revisions[from - 1].document, &before, NULL), "what does not parse has no lines");
+    err_ignore(json_parse(call->a, def->revisions[from - 1].document, &before, NULL),
+               "what does not parse has no lines");
     err_ignore(json_parse(call->a, def->revisions[to - 1].document, &after, NULL), "likewise");
     isize n = definition_lines(call->a, before, after, &lines);
     jsonw_begin(&call->w, '{');
@@ -336,12 +338,15 @@ void definition_diff(struct call *call) { ask_fold(call, print_diff); }
 static const struct json *standing(arena *a, const struct definition *def)
 {
     const struct json *doc = NULL;
-    if (!def || definition_published(def).len == 0 || json_parse(a, definition_published(def), &doc, NULL)) return NULL;
+    if (!def || definition_published(def).len == 0
+        || json_parse(a, definition_published(def), &doc, NULL))
+        return NULL;
     return definition_as_file(a, def->kind, def->key, doc);
 }
 
 /* What the file would publish: secrets that it keeps stand in it. */
-static const struct json *meant(arena *a, str kind, str key, const struct json *doc, const struct json *before)
+static const struct json *meant(arena *a, str kind, str key, const struct json *doc,
+                                const struct json *before)
 {
     struct buf out = { .arena = a };
     struct jsonw w = { .out = &out };
@@ -358,7 +363,8 @@ static str pretty(arena *a, const struct json *doc)
     return buf_str(&out);
 }
 
-static void print_compared(struct call *call, str kind, str key, const struct json *before, const struct json *after)
+static void print_compared(struct call *call, str kind, str key, const struct json *before,
+                           const struct json *after)
 {
     struct jsonw *w = &call->w;
     arena *a = call->a;
@@ -384,7 +390,9 @@ static void print_compared(struct call *call, str kind, str key, const struct js
 static bool among_sent(const struct json *list, const struct definition *def)
 {
     json_each(doc, list)
-        if (str_eq(json_get_str(doc, "kind"), def->kind) && str_eq(json_get_str(doc, "key"), def->key)) return true;
+        if (str_eq(json_get_str(doc, "kind"), def->kind)
+            && str_eq(json_get_str(doc, "key"), def->key))
+            return true;
     return false;
 }
 
@@ -401,7 +409,9 @@ static void print_comparison(struct call *call, struct fold *fold)
         print_compared(call, kind, key, before, meant(call->a, kind, key, doc, before));
     }
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S(""), &at));) {
-        if (definition_published(def).len == 0 || definition_is_hidden(def->kind, def->key) || among_sent(list, def)) continue;
+        if (definition_published(def).len == 0 || definition_is_hidden(def->kind, def->key)
+            || among_sent(list, def))
+            continue;
         print_compared(call, def->kind, def->key, standing(call->a, def), NULL);
     }
     jsonw_end(w, ']');
@@ -413,7 +423,8 @@ void definitions_compare(struct call *call)
 {
     bool whole = json_is(json_get(call->body, S("definitions")), JSON_ARR);
     json_each(doc, json_get(call->body, S("definitions")))
-        whole &= json_is(doc, JSON_OBJ) && !definition_is_hidden(json_get_str(doc, "kind"), json_get_str(doc, "key"));
+        whole &= json_is(doc, JSON_OBJ)
+                 && !definition_is_hidden(json_get_str(doc, "kind"), json_get_str(doc, "key"));
     if (whole) ask_fold(call, print_comparison);
     else reply_problem(call, ERR_BAD_INPUT, "expected {\"definitions\": [{\"kind\", \"key\", …}]}");
 }
@@ -423,7 +434,8 @@ void definitions_compare(struct call *call)
 /* Sources and settings say what may be kept of people, connectors what leaves: an admin's. */
 static bool may_change(struct call *call)
 {
-    bool guarded = str_eq(call->params[0], S("source")) || str_eq(call->params[0], S("settings")) || str_eq(call->params[0], S("connector"));
+    bool guarded = str_eq(call->params[0], S("source")) || str_eq(call->params[0], S("settings"))
+                   || str_eq(call->params[0], S("connector"));
     if (definition_is_hidden(call->params[0], call->params[1])) {
         reply_problem(call, ERR_NOT_FOUND, "there is no kind \"%.*s\" to write here",
                       STR_FMT(call->params[0]));

@@ -9,7 +9,12 @@
 #include "api/admin.h"
 #include "base/rcu.h"
 
-enum { EXPORT_AT_ONCE = 500, EXPORT_ROWS_MAX = 100000, EXPORT_BYTES_MAX = 256 << 20, EXPORT_PAGE_BYTES = 1 << 20 };
+enum {
+    EXPORT_AT_ONCE = 500,
+    EXPORT_ROWS_MAX = 100000,
+    EXPORT_BYTES_MAX = 256 << 20,
+    EXPORT_PAGE_BYTES = 1 << 20
+};
 
 static const isize DENIALS_FROM = (isize)1 << 40;       /* above every person's number */
 
@@ -200,8 +205,9 @@ static void export_definitions(struct call *call, struct fold *fold, struct expo
     x->more = definition_by_id(fold_definitions(fold), (u32)x->next + 1) != NULL;
 }
 
-/* Receipts of erasures and suppressions, then every refusal that stands: whom by a keyed hash alone, so that the list can lie outside of the
- * folder and its copies. First by person, then, from DENIALS_FROM on, strangers' in parts. */
+/* Receipts of erasures and suppressions, then every refusal that stands: whom by a keyed hash
+ * alone, so that the list can lie outside of the folder and its copies. First by person, then, from
+ * DENIALS_FROM on, strangers' in parts. */
 static void export_erasures(struct call *call, struct fold *fold, struct exporting *x)
 {
     const struct live *live = fold_live(fold);
@@ -217,7 +223,7 @@ static void export_erasures(struct call *call, struct fold *fold, struct exporti
     x->more = x->next < DENIALS_FROM + DENIAL_PARTS;
 }
 
-/* ---- from the log ----------------------------------------------------------------------------- */
+/* ---- from the log ---------------------------------------------------------------------------- */
 
 static void export_events(struct call *call, const struct record *record, struct exporting *x)
 {
@@ -236,11 +242,12 @@ static void export_log(struct call *call, const struct record *record, struct ex
     x->left -= record->entries_n;
 }
 
-/* ---- the kinds -------------------------------------------------------------------------------- */
+/* ---- the kinds ------------------------------------------------------------------------------- */
 
 static const struct kind {
     str name;
-    void (*page)(struct call *call, struct fold *fold, struct exporting *x);            /* of state, on the fold's thread */
+    /* of state, on the fold's thread */
+    void (*page)(struct call *call, struct fold *fold, struct exporting *x);
     void (*records)(struct call *call, const struct record *record, struct exporting *x);    /* of the log */
 } kinds[] = {
     { S_INIT("products"), export_products, NULL }, { S_INIT("people"), export_people, NULL },
@@ -297,7 +304,8 @@ static void export(struct call *call)
     struct diag diag = { .arena = call->a };
     enum err err;
     call->type = S("application/x-ndjson");
-    do err = export_page(call, x, &diag); while (!err && x->more && x->left > 0 && call->out.len < EXPORT_BYTES_MAX);
+    do err = export_page(call, x, &diag);
+    while (!err && x->more && x->left > 0 && call->out.len < EXPORT_BYTES_MAX);
     arena_fini(&x->a);
     if (err) { call_fail(call, err, "%.*s", STR_FMT(diag.what)); return; }
     if (x->more) buf_printf(&call->out, "{\"next\":\"%lld\"}\n", (long long)x->next);
@@ -310,16 +318,22 @@ void export_get(struct call *call)
     i64 after;
     x->kind = kind_named(call->params[0]);
     if (!x->kind) {
-        reply_problem(call, ERR_NOT_FOUND, "products, people, orders, definitions, events, log and erasures can be exported");
+        reply_problem(
+            call, ERR_NOT_FOUND,
+            "products, people, orders, definitions, events, log and erasures can be exported");
         return;
     }
     str since = http_query(call->req, S("since"), S(""));
-    if (since.len && !time_parse(since, &x->since_ms)) { reply_problem(call, ERR_BAD_INPUT, "since is no time"); return; }
+    if (since.len && !time_parse(since, &x->since_ms)) {
+        reply_problem(call, ERR_BAD_INPUT, "since is no time");
+        return;
+    }
     x->left = query_limit(call, EXPORT_ROWS_MAX, EXPORT_ROWS_MAX);
     if (str_to_i64(http_query(call->req, S("after"), S("")), &after))
         x->next = (isize)max_i64(min_i64(after, INT64_MAX - 1), 0);
     i64 through;
-    if (str_to_i64(http_query(call->req, S("through"), S("")), &through)) x->through = (isize)max_i64(min_i64(through, INT64_MAX - 1), 0);
+    if (str_to_i64(http_query(call->req, S("through"), S("")), &through))
+        x->through = (isize)max_i64(min_i64(through, INT64_MAX - 1), 0);
     call->own = x;
     ask_jobs(call, export);
 }

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * feedback.c - GET /v1/feedback: what people say, by what they were shown, by segment and by the stage they stood on.
+ * feedback.c - GET /v1/feedback: what people say, by what they were shown, by segment and by the
+ * stage they stood on.
  *
- * Read from the log on the jobs thread: Feedback Given (rating, comment, and the ticket of what it is about) and Product
- * Reviewed, the last FEEDBACK_DAYS days unless ?days= says otherwise; and answers of surveys that are numbers, each on the stage of the
- * journey its person stood on when they gave it. Segments are those the person is in now. What was said without a person
- * counts in the whole and in its experience.
+ * Read from the log on the jobs thread: Feedback Given (rating, comment, and the ticket of what it
+ * is about) and Product Reviewed, the last FEEDBACK_DAYS days unless ?days= says otherwise; and
+ * answers of surveys that are numbers, each on the stage of the journey its person stood on when
+ * they gave it. Segments are those the person is in now. What was said without a person counts in
+ * the whole and in its experience.
  */
 #include <stdlib.h>
 
 #include "api/admin.h"
 #include "base/rcu.h"
 
-enum { FEEDBACK_DAYS = 90, FEEDBACK_ENTRIES = 2000000, GROUPS_MAX = 20000, COMMENTS_KEPT = 5, COMMENT_BYTES_MAX = 1000, PARTS = 4 };
+enum {
+    FEEDBACK_DAYS = 90,
+    FEEDBACK_ENTRIES = 2000000,
+    GROUPS_MAX = 20000,
+    COMMENTS_KEPT = 5,
+    COMMENT_BYTES_MAX = 1000,
+    PARTS = 4
+};
 
 struct comment { f64 rating; i64 at_ms; person_id person; str text; };
 /* One line of the report: what it is called, in up to four parts, and the answers in it. */
@@ -84,7 +93,8 @@ static const struct profile *who_said(const struct reading *r, const struct even
 {
     const struct profile *p = NULL;
     for (isize i = 0; i < e->identifiers_n && !p; i++)
-        if (identifier_may_speak(e->identifiers[i])) p = people_get(r->live->people, identity_find(r->live->identity, e->identifiers[i]), a);
+        if (identifier_may_speak(e->identifiers[i]))
+            p = people_get(r->live->people, identity_find(r->live->identity, e->identifiers[i]), a);
     return p;
 }
 
@@ -99,7 +109,9 @@ static void take_feedback(struct reading *r, const struct event *e, arena *a)
 {
     const struct json *doc;
     struct comment c = { .at_ms = e->at_ms };
-    if (e->flags & (EVENT_BOT | EVENT_TEST) || json_parse(a, e->properties.len ? e->properties : S("{}"), &doc, NULL)) return;
+    if (e->flags & (EVENT_BOT | EVENT_TEST)
+        || json_parse(a, e->properties.len ? e->properties : S("{}"), &doc, NULL))
+        return;
     bool survey = e->type == EVENT_QUIZ_ANSWERED;
     if (!number_of(json_get(doc, survey ? S("answer") : S("rating")), &c.rating)) return;
     str text = json_str(json_get(doc, S("comment")), json_str(json_get(doc, S("review_body")), S("")));
@@ -108,7 +120,8 @@ static void take_feedback(struct reading *r, const struct event *e, arena *a)
     if (p) c.person = p->id;
     str stage = p ? stage_then(r, p, e->at_ms, a) : S("unknown");
     if (survey) {
-        const str name[] = { stage, json_str(json_get(doc, S("quiz")), S("")), json_str(json_get(doc, S("question")), S("")) };
+        const str name[] = { stage, json_str(json_get(doc, S("quiz")), S("")),
+                             json_str(json_get(doc, S("question")), S("")) };
         count(group_of(r, &r->questions, name, countof(name)), &c);
         return;
     }
@@ -117,7 +130,8 @@ static void take_feedback(struct reading *r, const struct event *e, arena *a)
     count_experience(r, e, &c);
     const struct book *book = atomic_load(&r->live->book);
     for (isize i = 0; p && i < p->memberships_n; i++) {
-        const struct segment *s = p->memberships[i].member ? book->segments->by_id[p->memberships[i].segment] : NULL;
+        const struct segment *s =
+            p->memberships[i].member ? book->segments->by_id[p->memberships[i].segment] : NULL;
         if (s) count(group_of(r, &r->segments, &s->key, 1), &c);
     }
 }
@@ -128,12 +142,16 @@ static void read_log(struct reading *r)
     struct record record;
     bool found = true;
     u64 tail = atomic_load(&r->live->folded) + 1, at = tail > FEEDBACK_ENTRIES ? tail - FEEDBACK_ENTRIES : 1;
-    while (at < tail && found && fold_read(r->call->api->fold, at, &a, &record, &found, NULL) == ERR_OK && found) {
+    while (at < tail && found
+           && fold_read(r->call->api->fold, at, &a, &record, &found, NULL) == ERR_OK && found) {
         rcu_read_begin();
         for (isize i = 0; i < record.entries_n; i++) {
             struct event e;
-            if (record.entries[i].kind != ENTRY_EVENT || event_decode(record.entries[i].bytes, &a, &e) || e.at_ms < r->from_ms) continue;
-            bool said = e.type == EVENT_FEEDBACK_GIVEN || e.type == EVENT_PRODUCT_REVIEWED || e.type == EVENT_QUIZ_ANSWERED;
+            if (record.entries[i].kind != ENTRY_EVENT
+                || event_decode(record.entries[i].bytes, &a, &e) || e.at_ms < r->from_ms)
+                continue;
+            bool said = e.type == EVENT_FEEDBACK_GIVEN || e.type == EVENT_PRODUCT_REVIEWED
+                        || e.type == EVENT_QUIZ_ANSWERED;
             if (said) take_feedback(r, &e, &a);
         }
         rcu_read_end();
@@ -143,7 +161,7 @@ static void read_log(struct reading *r)
     arena_fini(&a);
 }
 
-/* ---- the report ----------------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static void print_group(struct jsonw *w, const struct group *g, const char *const *names)
 {
@@ -187,8 +205,10 @@ static void print_groups(struct jsonw *w, const char *name, struct groups *group
 
 static void report(struct call *call)
 {
-    static const char *const experience[PARTS] = { "campaign", "experience", "variation" }, *const segment[PARTS] = { "segment" },
-                      *const stage[PARTS] = { "stage" }, *const question[PARTS] = { "stage", "survey", "question" };
+    static const char *const experience[PARTS] = { "campaign", "experience", "variation" },
+                             *const segment[PARTS] = { "segment" },
+                             *const stage[PARTS] = { "stage" },
+                             *const question[PARTS] = { "stage", "survey", "question" };
     struct reading r = { .call = call, .live = call->api->live };
     struct groups *const lists[] = { &r.experiences, &r.segments, &r.stages, &r.questions };
     for (isize i = 0; i < countof(lists); i++) lists[i]->by_name = map_new(64);

@@ -2,10 +2,11 @@
  *
  * findings.c - what a campaign was worth, from people's histories.
  *
- * Runs as a job: epochs are asked of the fold, people are walked twice in one rcu bracket, and what comes out is printed from copies.
- * The tiers: the campaign's own "metric" is primary; "guardrails" share a correction; "metrics" and the other core metrics are
- * secondary. Segments ("segments" of the campaign, or ?segments=) are asked as of each person's first exposure, for the primary metric and
- * the guardrails.
+ * Runs as a job: epochs are asked of the fold, people are walked twice in one rcu bracket, and what
+ * comes out is printed from copies. The tiers: the campaign's own "metric" is primary; "guardrails"
+ * share a correction; "metrics" and the other core metrics are secondary. Segments ("segments" of
+ * the campaign, or ?segments=) are asked as of each person's first exposure, for the primary metric
+ * and the guardrails.
  */
 #include "api/findings.h"
 
@@ -17,7 +18,7 @@
 
 #define POWER 0.8
 
-/* ---- what is asked: on the fold's thread ------------------------------------------------------------ */
+/* ---- what is asked: on the fold's thread ----------------------------------------------------- */
 
 struct preparing { struct findings *found; const struct json *doc; str kind; };
 
@@ -45,7 +46,7 @@ static void prepare(struct call *call, struct fold *fold)
     }
 }
 
-/* ---- inside the bracket ------------------------------------------------------------------------------- */
+/* ---- inside the bracket ---------------------------------------------------------------------- */
 
 static void want(struct findings *w, arena *a, const struct metric *m, u8 tier)
 {
@@ -61,9 +62,12 @@ static void want(struct findings *w, arena *a, const struct metric *m, u8 tier)
     w->tiers[w->metrics_n++] = tier;
 }
 
-static void want_all(struct call *call, struct findings *w, const struct metrics *metrics, const struct json *doc)
+static void want_all(struct call *call, struct findings *w, const struct metrics *metrics,
+                     const struct json *doc)
 {
-    const struct metric *primary = metric_find(metrics, json_str(json_get(doc, S("metric")), S("order_rate"))), *m;
+    const struct metric *primary = metric_find(
+                            metrics, json_str(json_get(doc, S("metric")), S("order_rate"))),
+                        *m;
     want(w, call->a, primary ? primary : &metrics->at[0], TIER_PRIMARY);
     json_each(name, json_get(doc, S("guardrails")))
         if ((m = metric_find(metrics, json_str(name, S(""))))) want(w, call->a, m, TIER_GUARDRAIL);
@@ -85,13 +89,18 @@ static void name_arms(struct call *call, struct findings *w, const struct campai
     const struct census_arm *arms;
     isize n = census_arms(w->census, &arms);
     for (isize i = 0; i < n; i++) {
-        const struct experience *x = c && arms[i].experience < c->experiences_n ? &c->experiences[arms[i].experience] : NULL;
+        const struct experience *x =
+            c && arms[i].experience < c->experiences_n ? &c->experiences[arms[i].experience] : NULL;
         bool known = x && arms[i].variation < x->variations_n;
-        w->experience_keys[i] = x ? arena_str(call->a, x->key) : arena_printf(call->a, "#%d", arms[i].experience + 1);
-        w->arm_keys[i] = known ? arena_str(call->a, x->variations[arms[i].variation].key) : arena_printf(call->a, "#%d", arms[i].variation + 1);
+        w->experience_keys[i] =
+            x ? arena_str(call->a, x->key) : arena_printf(call->a, "#%d", arms[i].experience + 1);
+        w->arm_keys[i] = known ? arena_str(call->a, x->variations[arms[i].variation].key)
+                               : arena_printf(call->a, "#%d", arms[i].variation + 1);
         w->controls[i] = -1;
         for (isize k = 0; k < n; k++) {
-            bool control = x && arms[k].variation < x->variations_n ? x->variations[arms[k].variation].control : arms[k].variation == 0;
+            bool control = x && arms[k].variation < x->variations_n
+                               ? x->variations[arms[k].variation].control
+                               : arms[k].variation == 0;
             if (arms[k].experience == arms[i].experience && control) w->controls[i] = k;
         }
     }
@@ -101,7 +110,9 @@ static void check_split(struct findings *w, const struct campaign *c)
 {
     w->srm_p = w->srm_sequential = 1;
     for (isize i = 0; c && i < c->experiences_n; i++) {
-        if (c->experiences[i].choose == CHOOSE_FIXED || c->experiences[i].variations_n < 2 || w->epochs_n[i] == 0) continue;
+        if (c->experiences[i].choose == CHOOSE_FIXED || c->experiences[i].variations_n < 2
+            || w->epochs_n[i] == 0)
+            continue;
         struct stats_srm srm = census_srm(w->census, (u8)i, &c->experiences[i]);
         w->srm_p = fmin(w->srm_p, srm.p);
         w->srm_sequential = fmin(w->srm_sequential, srm.p_sequential);
@@ -111,7 +122,8 @@ static void check_split(struct findings *w, const struct campaign *c)
     w->srm_sequential = fmin(1, w->srm_sequential * (f64)w->srm_n);
 }
 
-static void walk(const struct live *live, struct census *t, void (*each)(struct census *t, const struct profile *p))
+static void walk(const struct live *live, struct census *t,
+                 void (*each)(struct census *t, const struct profile *p))
 {
     u32 most = (u32)people_most(live->people);
     arena a = { 0 };
@@ -123,21 +135,24 @@ static void walk(const struct live *live, struct census *t, void (*each)(struct 
     arena_fini(&a);
 }
 
-/* The primary metric's rows as the last look left them: significant by the bound and by nothing else, so that whoever looks in
- * between is told nothing that the plan has not paid for. */
+/* The primary metric's rows as the last look left them: significant by the bound and by nothing
+ * else, so that whoever looks in between is told nothing that the plan has not paid for. */
 static void judge_by_plan(struct call *call, struct findings *w, const struct looks_plan *plan)
 {
     if (w->metrics[0]->kind == STATS_QUANTILE) return;   /* kept as it stands now, not by the day */
     isize tried = 0;
     for (isize i = 0; i < w->rows_n; i++) tried += w->rows[i].metric == 0 && w->rows[i].group == 0;
-    w->looks = (struct look_plan){ (f64)plan->people, plan->times, plan->pocock ? STATS_POCOCK : STATS_OBRIEN_FLEMING, RESULT_ALPHA / (f64)max_isize(1, tried) };
+    w->looks = (struct look_plan){ (f64)plan->people, plan->times,
+                                   plan->pocock ? STATS_POCOCK : STATS_OBRIEN_FLEMING,
+                                   RESULT_ALPHA / (f64)max_isize(1, tried) };
     w->planned = arena_new(call->a, struct planned, tried + 1);
     for (isize i = 0; i < w->rows_n; i++) {
         struct judged *row = &w->rows[i];
         if (row->metric != 0 || row->group != 0) continue;
         struct planned *p = &w->planned[w->planned_n++];
         p->row = i;
-        p->held_n = judge_looks(&w->judging, row, &w->looks, (i32)(clock_now(call->api->clock) / DAY_MS), p->held);
+        p->held_n = judge_looks(&w->judging, row, &w->looks,
+                                (i32)(clock_now(call->api->clock) / DAY_MS), p->held);
         const struct held_look *last = p->held_n ? &p->held[p->held_n - 1] : NULL;
         const struct stats_interval none = { -(f64)INFINITY, (f64)INFINITY, 1 };
         row->absolute = row->absolute_adjusted = last ? last->absolute : none;
@@ -166,13 +181,23 @@ bool findings_of(struct call *call, struct findings *w)
     const struct definition of = { .kind = p.kind, .key = w->key };
     const struct campaign *c = results_compiled(book, &of, call->a);
     want_all(call, w, atomic_load(&live->metrics), p.doc);
-    json_each(name, json_get(p.doc, S("segments"))) want_segment(call, w, book->segments, json_str(name, S("")));
-    for (struct str_cut cut = str_cut(http_query(call->req, S("segments"), S("")), ','); cut.head.len; cut = str_cut(cut.tail, ','))
+    json_each (name, json_get(p.doc, S("segments")))
+        want_segment(call, w, book->segments, json_str(name, S("")));
+    for (struct str_cut cut = str_cut(http_query(call->req, S("segments"), S("")), ',');
+         cut.head.len; cut = str_cut(cut.tail, ','))
         want_segment(call, w, book->segments, cut.head);
-    struct census_ask ask = { .campaign = w->campaign, .metrics = w->metrics, .metrics_n = w->metrics_n, .segments = w->segment_ids,
-                             .segments_n = w->segments_n, .set = book->segments, .catalog = live->catalog, .settings = &book->settings,
-                             .window_ms = call->api->config->exposure_days * DAY_MS, .now_ms = clock_now(call->api->clock) };
-    for (isize k = 0; k < EXPERIENCES_MAX; k++) ask.epochs[k] = w->epochs[k], ask.epochs_n[k] = w->epochs_n[k];
+    struct census_ask ask = { .campaign = w->campaign,
+                              .metrics = w->metrics,
+                              .metrics_n = w->metrics_n,
+                              .segments = w->segment_ids,
+                              .segments_n = w->segments_n,
+                              .set = book->segments,
+                              .catalog = live->catalog,
+                              .settings = &book->settings,
+                              .window_ms = call->api->config->exposure_days * DAY_MS,
+                              .now_ms = clock_now(call->api->clock) };
+    for (isize k = 0; k < EXPERIENCES_MAX; k++)
+        ask.epochs[k] = w->epochs[k], ask.epochs_n[k] = w->epochs_n[k];
     w->census = census_new(&ask);
     walk(live, w->census, census_count);
     census_settle(w->census);
@@ -181,9 +206,17 @@ bool findings_of(struct call *call, struct findings *w)
     name_arms(call, w, c);
     check_split(w, c);
     w->currency = book->settings.currency;
-    w->judging = (struct judging){ .census = w->census, .metrics = w->metrics, .metrics_n = w->metrics_n, .tiers = w->tiers, .controls = w->controls,
-                                   .segments_n = w->segments_n, .correction = STATS_BH, .alpha = RESULT_ALPHA, .tuning_n = RESULT_TUNING_N,
-                                   .power = POWER, .mde = w->mde > 0 ? w->mde : 0.05 };
+    w->judging = (struct judging){ .census = w->census,
+                                   .metrics = w->metrics,
+                                   .metrics_n = w->metrics_n,
+                                   .tiers = w->tiers,
+                                   .controls = w->controls,
+                                   .segments_n = w->segments_n,
+                                   .correction = STATS_BH,
+                                   .alpha = RESULT_ALPHA,
+                                   .tuning_n = RESULT_TUNING_N,
+                                   .power = POWER,
+                                   .mde = w->mde > 0 ? w->mde : 0.05 };
     w->rows_n = judge(&w->judging, call->a, &w->rows);
     if (c && c->looks.times) judge_by_plan(call, w, &c->looks);
     rcu_read_end();
@@ -192,7 +225,7 @@ bool findings_of(struct call *call, struct findings *w)
 
 void findings_free(struct findings *w) { census_free(w->census); }
 
-/* ---- printing ------------------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static const char *const tier_names[] = { "primary", "guardrail", "secondary", "segment" };
 static const char *const kind_names[] = { "mean", "proportion", "ratio", "quantile" };
@@ -233,7 +266,9 @@ static void print_row(struct jsonw *out, const struct findings *w, const struct 
     jsonw_key_num(out, "p_adjusted", r->p_adjusted);
     jsonw_key_bool(out, "significant", r->significant);
     jsonw_key_str(out, "verdict", str_of(verdict_of(w, r)));
-    jsonw_key_num(out, "chance_to_win", w->metrics[r->metric]->down ? 1 - r->belief.chance_to_win : r->belief.chance_to_win);
+    jsonw_key_num(out, "chance_to_win",
+                  w->metrics[r->metric]->down ? 1 - r->belief.chance_to_win
+                                              : r->belief.chance_to_win);
     jsonw_key_num(out, "least_lift", r->least_lift);
     jsonw_key_num(out, "people_per_arm", r->people_per_arm);
     jsonw_key_num(out, "days_left", r->days);
@@ -325,7 +360,8 @@ static void print_epochs(struct jsonw *out, const struct findings *w)
             jsonw_key_time(out, "at", w->epochs[x][e].at_ms);
             jsonw_key_begin(out, "shares", '[');
             for (isize v = 0; v < EXPERIENCE_VARIATIONS_MAX; v++)
-                if (w->epochs[x][e].shares[v] || v < 2) jsonw_num(out, (f64)w->epochs[x][e].shares[v] / BUCKETS);
+                if (w->epochs[x][e].shares[v] || v < 2)
+                    jsonw_num(out, (f64)w->epochs[x][e].shares[v] / BUCKETS);
             jsonw_end(out, ']');
             jsonw_end(out, '}');
         }
@@ -452,16 +488,21 @@ void findings_print(struct call *call, const struct findings *w)
 
 void findings_csv(const struct findings *w, struct buf *out)
 {
-    buf_add(out, S("segment,metric,tier,experience,variation,against,estimate,low,high,relative,relative_low,relative_high,p,p_adjusted,"
-                   "significant\n"));
+    buf_add(
+        out,
+        S("segment,metric,tier,experience,variation,against,estimate,low,high,relative,relative_low,relative_high,p,p_adjusted,"
+          "significant\n"));
     for (isize i = 0; i < w->rows_n; i++) {
         const struct judged *r = &w->rows[i];
         if (r->effect.problem) continue;
         str segment = r->group ? w->segments[r->group - 1] : S("");
-        buf_printf(out, "%.*s,%.*s,%s,%.*s,%.*s,%.*s", STR_FMT(segment), STR_FMT(w->metrics[r->metric]->key), tier_names[r->tier],
-                   STR_FMT(w->experience_keys[r->arm]), STR_FMT(w->arm_keys[r->arm]), STR_FMT(w->arm_keys[r->control]));
-        const f64 numbers[] = { r->effect.effect, r->absolute.low, r->absolute.high, r->lift.effect, r->relative.low, r->relative.high,
-                                r->absolute.p, r->p_adjusted };
+        buf_printf(out, "%.*s,%.*s,%s,%.*s,%.*s,%.*s", STR_FMT(segment),
+                   STR_FMT(w->metrics[r->metric]->key), tier_names[r->tier],
+                   STR_FMT(w->experience_keys[r->arm]), STR_FMT(w->arm_keys[r->arm]),
+                   STR_FMT(w->arm_keys[r->control]));
+        const f64 numbers[] = { r->effect.effect, r->absolute.low, r->absolute.high,
+                                r->lift.effect,   r->relative.low, r->relative.high,
+                                r->absolute.p,    r->p_adjusted };
         for (isize k = 0; k < countof(numbers); k++) {
             struct jsonw num = { .out = out };
             buf_byte(out, ',');
@@ -471,7 +512,7 @@ void findings_csv(const struct findings *w, struct buf *out)
     }
 }
 
-/* ---- one metric over everything -------------------------------------------------------------------------- */
+/* ---- one metric over everything -------------------------------------------------------------- */
 
 enum { CAMPAIGNS_ASKED_MAX = 200 };
 struct listed { struct { u32 id; str key; } at[CAMPAIGNS_ASKED_MAX]; isize n; };
@@ -481,7 +522,8 @@ static void list_campaigns(struct call *call, struct fold *fold)
     struct listed *listed = call->own;
     const struct definition *def;
     listed->n = 1;                                       /* the programme */
-    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("campaign"), &at)) && listed->n < CAMPAIGNS_ASKED_MAX;) {
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("campaign"), &at))
+                       && listed->n < CAMPAIGNS_ASKED_MAX;) {
         if (!definition_published(def).len) continue;
         listed->at[listed->n].id = def->id;
         listed->at[listed->n++].key = arena_str(call->a, def->key);
@@ -492,10 +534,17 @@ static void print_of_campaign(struct call *call, const struct metric *metric, u3
 {
     const struct live *live = call->api->live;
     const struct book *book = atomic_load(&live->book);
-    struct census_ask ask = { .campaign = campaign, .metrics = &metric, .metrics_n = 1, .set = book->segments, .catalog = live->catalog,
-                              .settings = &book->settings, .window_ms = call->api->config->exposure_days * DAY_MS,
+    struct census_ask ask = { .campaign = campaign,
+                              .metrics = &metric,
+                              .metrics_n = 1,
+                              .set = book->segments,
+                              .catalog = live->catalog,
+                              .settings = &book->settings,
+                              .window_ms = call->api->config->exposure_days * DAY_MS,
                               .now_ms = clock_now(call->api->clock) };
-    struct findings w = { .campaign = campaign, .census = census_new(&ask), .metrics = { metric }, .metrics_n = 1 };
+    struct findings w = {
+        .campaign = campaign, .census = census_new(&ask), .metrics = { metric }, .metrics_n = 1
+    };
     const struct census_arm *arms;
     walk(live, w.census, census_count);
     census_settle(w.census);
@@ -508,7 +557,10 @@ static void print_of_campaign(struct call *call, const struct metric *metric, u3
         jsonw_begin(&call->w, '{');
         if (campaign) jsonw_key_str(&call->w, "campaign", key);
         jsonw_key_str(&call->w, "experience", campaign ? w.experience_keys[k] : S("programme"));
-        jsonw_key_str(&call->w, "variation", campaign ? w.arm_keys[k] : arms[k].variation ? S("holdout") : S("treated"));
+        jsonw_key_str(&call->w, "variation",
+                      campaign            ? w.arm_keys[k]
+                      : arms[k].variation ? S("holdout")
+                                          : S("treated"));
         jsonw_key_num(&call->w, "people", sums.n);
         jsonw_key_num(&call->w, "value", value_of(metric, &sums));
         jsonw_end(&call->w, '}');
@@ -532,13 +584,16 @@ void findings_metric(struct call *call)
         jsonw_key_str(&call->w, "type", str_of(kind_names[metric->kind]));
         jsonw_key_str(&call->w, "direction", metric->down ? S("down") : S("up"));
         jsonw_key_begin(&call->w, "values", '[');
-        for (isize i = 0; i < listed.n; i++) print_of_campaign(call, metric, listed.at[i].id, listed.at[i].key);
+        for (isize i = 0; i < listed.n; i++)
+            print_of_campaign(call, metric, listed.at[i].id, listed.at[i].key);
         jsonw_end(&call->w, ']');
         jsonw_end(&call->w, '}');
     } else {
         struct buf names = { .arena = call->a };
-        for (isize i = 0; i < metrics->n; i++) buf_printf(&names, "%s%.*s", i ? ", " : "", STR_FMT(metrics->at[i].key));
-        call_fail(call, ERR_NOT_FOUND, "there is no metric \"%.*s\"; there are %.*s", STR_FMT(call->params[0]), STR_FMT(buf_str(&names)));
+        for (isize i = 0; i < metrics->n; i++)
+            buf_printf(&names, "%s%.*s", i ? ", " : "", STR_FMT(metrics->at[i].key));
+        call_fail(call, ERR_NOT_FOUND, "there is no metric \"%.*s\"; there are %.*s",
+                  STR_FMT(call->params[0]), STR_FMT(buf_str(&names)));
     }
     rcu_read_end();
 }

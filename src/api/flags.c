@@ -12,38 +12,54 @@
 
 enum { EXPOSURES_REMEMBERED = 1 << 15 };
 
-/* ---- who asks -------------------------------------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------------------------------- */
 
 void flag_call_init(struct call *call, str id, const struct json *context, struct flag_call *out)
 {
     *out = (struct flag_call){ .world = live_world(call->api->live) };
-    out->request = (struct decide_request){ .identifiers = out->identifiers, .secret = call->secret, .context = context,
-        .market = json_str(json_get(context, S("market")), S("")), .preview = json_str(json_get(context, S("opmaat_preview")), S("")),
-        .now_ms = clock_now(call->api->clock) };
+    out->request =
+        (struct decide_request){ .identifiers = out->identifiers,
+                                 .secret = call->secret,
+                                 .context = context,
+                                 .market = json_str(json_get(context, S("market")), S("")),
+                                 .preview = json_str(json_get(context, S("opmaat_preview")), S("")),
+                                 .now_ms = clock_now(call->api->clock) };
     out->request.source = book_source(out->world.book, call->source_key);
-    if (!out->request.source && out->world.book->sources_n) out->request.source = &out->world.book->sources[0];
+    if (!out->request.source && out->world.book->sources_n)
+        out->request.source = &out->world.book->sources[0];
     if (id.len > 0 && id.len <= IDENTIFIER_BYTES_MAX) {
-        bool proven = call->secret || verify_user(out->request.source, id, json_str(json_get(context, S("user_hash")), S("")));
-        out->identifiers[0] = (struct identifier){ proven ? IDENTIFIER_USER_ID : IDENTIFIER_ANONYMOUS_ID, proven, id };
+        bool proven = call->secret
+                      || verify_user(out->request.source, id,
+                                     json_str(json_get(context, S("user_hash")), S("")));
+        out->identifiers[0] =
+            (struct identifier){ proven ? IDENTIFIER_USER_ID : IDENTIFIER_ANONYMOUS_ID, proven,
+                                 id };
         out->request.identifiers_n = 1;
     }
-    out->asking = (struct flag_asking){ .world = &out->world, .request = &out->request, .id = id, .a = call->a };
+    out->asking = (struct flag_asking){
+        .world = &out->world, .request = &out->request, .id = id, .a = call->a
+    };
 }
 
-/* ---- exposures --------------------------------------------------------------------------------------------------- */
+/* ---- exposures ------------------------------------------------------------------------------- */
 
 /* Of one person, arm and hour; all of it in the bytes that are hashed (hash.h says why not in the seed). */
-static struct hash128 exposure_hash(arena *a, const struct book_flag *flag, const struct flag_answer *answer, str id, i64 now_ms)
+static struct hash128 exposure_hash(arena *a, const struct book_flag *flag,
+                                    const struct flag_answer *answer, str id, i64 now_ms)
 {
-    return hash128(arena_printf(a, "%u/%d/%d/%lld/%.*s", (unsigned)flag->id, (int)answer->rule_index, (int)answer->variation_index,
-                                (long long)(now_ms / HOUR_MS), STR_FMT(id)), 0);
+    return hash128(arena_printf(a, "%u/%d/%d/%lld/%.*s", (unsigned)flag->id,
+                                (int)answer->rule_index, (int)answer->variation_index,
+                                (long long)(now_ms / HOUR_MS), STR_FMT(id)),
+                   0);
 }
 
 /* Lossy on purpose: who falls out is told again, and counted once all the same. */
 static bool told_before(struct hash128 what)
 {
     static _Atomic u64 seen[EXPOSURES_REMEMBERED];
-    return atomic_exchange_explicit(&seen[what.lo % EXPOSURES_REMEMBERED], what.hi, memory_order_relaxed) == what.hi;
+    return atomic_exchange_explicit(&seen[what.lo % EXPOSURES_REMEMBERED], what.hi,
+                                    memory_order_relaxed)
+           == what.hi;
 }
 
 /* False: nothing was chosen by chance for somebody, so there is nothing to be counted. */
@@ -52,15 +68,21 @@ static bool is_counted(const struct flag_answer *answer, str id)
     return answer->variation_index >= 0 && answer->reason != FLAG_BY_PREVIEW && id.len > 0;
 }
 
-static str flag_ticket(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, i64 now_ms)
+static str flag_ticket(struct call *call, const struct book_flag *flag,
+                       const struct flag_answer *answer, i64 now_ms)
 {
-    struct ticket ticket = { .decision_key = next_seed(call->api), .campaign = flag->id, .experience = (u8)answer->rule_index,
-                             .variation = (u8)answer->variation_index, .reason = REASON_EXPERIMENT, .at_ms = now_ms };
+    struct ticket ticket = { .decision_key = next_seed(call->api),
+                             .campaign = flag->id,
+                             .experience = (u8)answer->rule_index,
+                             .variation = (u8)answer->variation_index,
+                             .reason = REASON_EXPERIMENT,
+                             .at_ms = now_ms };
     struct ticket_key sign = ticket_key(call->api->live->secret);
     return ticket_make(call->a, &sign, &ticket);
 }
 
-static void print_exposure(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id, str key, i64 now_ms,
+static void print_exposure(struct call *call, const struct book_flag *flag,
+                           const struct flag_answer *answer, str id, str key, i64 now_ms,
                            struct buf *out)
 {
     struct jsonw w = { .out = out };
@@ -87,17 +109,21 @@ void flag_exposed(struct call *call, const struct book_flag *flag, const struct 
     struct collected collected = { 0 };
     struct diag diag = { .arena = call->a };
     const struct json *events;
-    print_exposure(call, flag, answer, id, arena_printf(call->a, "flag-%016llx%016llx", (unsigned long long)what.hi, (unsigned long long)what.lo), now_ms, &text);
+    print_exposure(call, flag, answer, id,
+                   arena_printf(call->a, "flag-%016llx%016llx", (unsigned long long)what.hi,
+                                (unsigned long long)what.lo),
+                   now_ms, &text);
     if (json_parse(call->a, buf_str(&text), &events, NULL)) return;
     if (collect_events(call, S(""), events, &collected, &diag) || collected.entries_n == 0) return;
     struct append append = { .entries = collected.entries, .entries_n = collected.entries_n };
     err_ignore(fold_submit(call->api->fold, &append), "an answer is not refused because its exposure is");
 }
 
-/* ---- /v1/decide ----------------------------------------------------------------------------------------------------- */
+/* ---- /v1/decide ------------------------------------------------------------------------------ */
 
 /* With a ticket for whom it is not counted yet: it comes back with Decision Viewed, like a placement's. */
-static void decided_flag(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str ticket)
+static void decided_flag(struct call *call, const struct book_flag *flag,
+                         const struct flag_answer *answer, str ticket)
 {
     struct jsonw *w = &call->w;
     jsonw_key(w, flag->key);
@@ -111,7 +137,8 @@ static void decided_flag(struct call *call, const struct book_flag *flag, const 
     jsonw_end(w, '}');
 }
 
-void print_decide_flags(struct call *call, const struct decide_world *world, const struct decide_request *request, const struct json *keys)
+void print_decide_flags(struct call *call, const struct decide_world *world,
+                        const struct decide_request *request, const struct json *keys)
 {
     const struct json *person = json_get(call->body, S("person"));
     str id = json_text(call->a, json_get(person, S("user_id")));
@@ -123,13 +150,16 @@ void print_decide_flags(struct call *call, const struct decide_world *world, con
         if (!flag) continue;
         struct flag_answer answer = decide_flag(&asking, flag);
         bool counts = request->record && is_counted(&answer, id);
-        decided_flag(call, flag, &answer, counts && !request->exposed ? flag_ticket(call, flag, &answer, request->now_ms) : S(""));
+        decided_flag(call, flag, &answer,
+                     counts && !request->exposed ? flag_ticket(call, flag, &answer, request->now_ms)
+                                                 : S(""));
         if (counts && request->exposed) flag_exposed(call, flag, &answer, id);
     }
     jsonw_end(&call->w, '}');
 }
 
-/* A flag's rules are to its results what experiences are to a campaign's: its exposures count under the same three numbers. */
+/* A flag's rules are to its results what experiences are to a campaign's: its exposures count under
+ * the same three numbers. */
 static const struct campaign *flag_as_campaign(arena *a, const struct book_flag *flag)
 {
     if (!flag) return NULL;
@@ -140,12 +170,18 @@ static const struct campaign *flag_as_campaign(arena *a, const struct book_flag 
     for (isize i = 0; i < c->experiences_n; i++) {
         const struct flag_rule *rule = &flag->flag->rules[i];
         struct experience *x = &c->experiences[i];
-        *x = (struct experience){ .key = rule->key, .choose = rule->kind == FLAG_EXPERIMENT ? CHOOSE_EXPERIMENT : CHOOSE_FIXED,
-                                  .experiment_key = rule->id, .holdout = rule->holdout_share, .allocation = rule->allocation };
+        *x = (struct experience){ .key = rule->key,
+                                  .choose = rule->kind == FLAG_EXPERIMENT ? CHOOSE_EXPERIMENT
+                                                                          : CHOOSE_FIXED,
+                                  .experiment_key = rule->id,
+                                  .holdout = rule->holdout_share,
+                                  .allocation = rule->allocation };
         x->variations = arena_new(a, struct variation, rule->variations_n);
         x->variations_n = rule->variations_n;
         for (isize v = 0; v < rule->variations_n; v++)
-            x->variations[v] = (struct variation){ .key = rule->variations[v].key, .share = rule->variations[v].share, .control = v == 0 };
+            x->variations[v] = (struct variation){ .key = rule->variations[v].key,
+                                                   .share = rule->variations[v].share,
+                                                   .control = v == 0 };
     }
     return c;
 }
@@ -162,13 +198,14 @@ const struct campaign *results_compiled(const struct book *book, const struct de
     return flag_as_campaign(a, book_flag(book, def->key));
 }
 
-/* ---- for the editor ---------------------------------------------------------------------------------------------------- */
+/* ---- for the editor -------------------------------------------------------------------------- */
 
 /* What each protocol cannot say of the published flags, or of ?flag=. */
 void flags_lint(struct call *call)
 {
     rcu_read_begin();
-    book_lint(atomic_load(&call->api->live->book), http_query(call->req, S("flag"), S("")), call->a, &call->w);
+    book_lint(atomic_load(&call->api->live->book), http_query(call->req, S("flag"), S("")), call->a,
+              &call->w);
     rcu_read_end();
     reply_json(call);
 }
@@ -204,19 +241,27 @@ void flag_ranges(struct call *call)
 /* {"flag", "rule", "variation"} -> a token that shows the variation for a day, as `opmaat_preview` in the context. */
 void flag_preview(struct call *call)
 {
-    str token = S(""), key = json_str(json_get(call->body, S("flag")), S("")), rule = json_str(json_get(call->body, S("rule")), S(""));
+    str token = S(""), key = json_str(json_get(call->body, S("flag")), S("")),
+        rule = json_str(json_get(call->body, S("rule")), S(""));
     str variation = json_str(json_get(call->body, S("variation")), S(""));
     rcu_read_begin();
     const struct book_flag *flag = book_flag(atomic_load(&call->api->live->book), key);
     for (isize i = 0; flag && i < min_isize(flag->flag->rules_n, 256); i++)
-        for (isize k = 0; str_eq(flag->flag->rules[i].key, rule) && k < flag->flag->rules[i].variations_n; k++)
+        for (isize k = 0;
+             str_eq(flag->flag->rules[i].key, rule) && k < flag->flag->rules[i].variations_n; k++)
             if (str_eq(flag->flag->rules[i].variations[k].key, variation))
-                token = preview_make(call->a, call->api->live->secret, flag->id, (u8)i, (u8)k, clock_now(call->api->clock));
+                token = preview_make(call->a, call->api->live->secret, flag->id, (u8)i, (u8)k,
+                                     clock_now(call->api->clock));
     rcu_read_end();
-    if (token.len == 0) { reply_problem(call, ERR_NOT_FOUND, "no published flag has that rule and variation"); return; }
+    if (token.len == 0) {
+        reply_problem(call, ERR_NOT_FOUND, "no published flag has that rule and variation");
+        return;
+    }
     jsonw_begin(&call->w, '{');
     jsonw_key_str(&call->w, "token", token);
-    jsonw_key_str(&call->w, "query", arena_printf(call->a, "opmaat_preview=%.*s", STR_FMT(percent_encode(call->a, token))));
+    jsonw_key_str(
+        &call->w, "query",
+        arena_printf(call->a, "opmaat_preview=%.*s", STR_FMT(percent_encode(call->a, token))));
     jsonw_end(&call->w, '}');
     reply_json(call);
 }

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * flags.h - what the routes of flags share: who asks, what was shown, what is sent to whom evaluates by themselves. Inside the room. */
+ * flags.h - what the routes of flags share: who asks, what was shown, what is sent to whom
+ * evaluates by themselves. Inside the room. */
 #ifndef API_FLAGS_H
 #define API_FLAGS_H
 
 #include "api/inside.h"
 
 /* ---- asking (flags.c) ---- */
-/* One request's questions, inside rcu brackets. `context` is OFREP's context, GrowthBook's attributes, decide's context. */
-struct flag_call { struct flag_asking asking; struct decide_world world; struct decide_request request; struct identifier identifiers[1]; };
+/* One request's questions, inside rcu brackets. `context` is OFREP's context, GrowthBook's
+ * attributes, decide's context. */
+struct flag_call {
+    struct flag_asking asking;
+    struct decide_world world;
+    struct decide_request request;
+    struct identifier identifiers[1];
+};
 void flag_call_init(struct call *call, str id, const struct json *context, struct flag_call *out);
 /* Hands an exposure to the log, without waiting; the same one again within the hour is not told twice. */
 void flag_exposed(struct call *call, const struct book_flag *flag, const struct flag_answer *answer, str id);
 /* "flags": {"key": {"value", "variation", "reason", "ticket", …}} of POST /v1/decide. */
-void print_decide_flags(struct call *call, const struct decide_world *world, const struct decide_request *request, const struct json *keys);
+void print_decide_flags(struct call *call, const struct decide_world *world,
+                        const struct decide_request *request, const struct json *keys);
 
 /* ---- payloads (payload.c) ---- */
-/* What clients that evaluate by themselves are sent, made once for each change of the book. A payload that comes out the same
- * keeps its date. */
+/* What clients that evaluate by themselves are sent, made once for each change of the book. A
+ * payload that comes out the same keeps its date. */
 struct flag_payload {
     str growthbook;                 /* {"status", "features", "savedGroups", …} */
     str datafile;                   /* with HOST and KEY where those go */

@@ -2,9 +2,11 @@
  *
  * held.c - everything that is held of somebody, to be handed to them.
  *
- * What they did and were shown is read from the log, where it stands whole, however long ago: each event as it was told, each decision with
- * its items. It is what an erasure would take, found the same way (fold_held), so nothing can be held that is not told. Only what was proved to be
- * theirs is: whoever merely claimed their name may be somebody else. Who they are now, their orders and their segments are state.
+ * What they did and were shown is read from the log, where it stands whole, however long ago: each
+ * event as it was told, each decision with its items. It is what an erasure would take, found the
+ * same way (fold_held), so nothing can be held that is not told. Only what was proved to be theirs
+ * is: whoever merely claimed their name may be somebody else. Who they are now, their orders and
+ * their segments are state.
  */
 #include "api/admin.h"
 
@@ -13,7 +15,8 @@ enum { HELD_BYTES_MAX = 256 << 20, DECISIONS_AT_ONCE = 500 };
 struct held {
     const struct identifier *who;
     person_id person;
-    struct { str *at; isize n, cap; } decisions;        /* bytes of each: their names are found on the fold's thread */
+    /* bytes of each: their names are found on the fold's thread */
+    struct { str *at; isize n, cap; } decisions;
     isize next, bytes;
     bool too_much;
 };
@@ -26,7 +29,8 @@ static void print_orders(struct call *call, struct fold *fold)
     jsonw_key_begin(&call->w, "orders", '[');
     for (isize i = 1; i <= n; i++) {
         u32 node = fold_order_node(fold, (order_id){ (u32)i });
-        if (node && identity_person(identity, node).v == held->person.v) print_order(call, fold_order(fold, (order_id){ (u32)i }, call->a));
+        if (node && identity_person(identity, node).v == held->person.v)
+            print_order(call, fold_order(fold, (order_id){ (u32)i }, call->a));
     }
     jsonw_end(&call->w, ']');
 }
@@ -65,7 +69,8 @@ static void print_some_decisions(struct call *call, struct fold *fold)
     struct held *held = call->context;
     for (isize left = DECISIONS_AT_ONCE; left > 0 && held->next < held->decisions.n; left--) {
         struct decision d;
-        if (decision_decode(held->decisions.at[held->next++], call->a, &d) == ERR_OK) print_decision_whole(call, fold, &d);
+        if (decision_decode(held->decisions.at[held->next++], call->a, &d) == ERR_OK)
+            print_decision_whole(call, fold, &d);
     }
 }
 

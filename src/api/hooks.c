@@ -17,8 +17,9 @@
  *                by its topic and the hash of its body. When a webhook is made it sends an unsigned
  *                form, webhook_id=N, and wants exactly 200
  *
- * Compliance. customers/redact erases the person at once (regulations.c). customers/data_request and shop/redact become definitions of the
- * kind "regulation", which wait for somebody (GET /v1/regulations); they hold the shop's customer id and no address.
+ * Compliance. customers/redact erases the person at once (regulations.c). customers/data_request
+ * and shop/redact become definitions of the kind "regulation", which wait for somebody (GET
+ * /v1/regulations); they hold the shop's customer id and no address.
  */
 #include <sodium.h>
 
@@ -34,14 +35,17 @@ static bool is_signed(str secret, str body, str signature)
     u8 mac[crypto_auth_hmacsha256_BYTES];
     char text[64];
     crypto_auth_hmacsha256_state state;
-    static_assert(sizeof text >= sodium_base64_ENCODED_LEN(sizeof mac, sodium_base64_VARIANT_ORIGINAL), "44 letters and NUL");
+    static_assert(sizeof text
+                      >= sodium_base64_ENCODED_LEN(sizeof mac, sodium_base64_VARIANT_ORIGINAL),
+                  "44 letters and NUL");
     if (secret.len == 0) return false;
     crypto_auth_hmacsha256_init(&state, (const u8 *)secret.ptr, (size_t)secret.len);
     crypto_auth_hmacsha256_update(&state, (const u8 *)body.ptr, (unsigned long long)body.len);
     crypto_auth_hmacsha256_final(&state, mac);
     sodium_bin2base64(text, sizeof text, mac, sizeof mac, sodium_base64_VARIANT_ORIGINAL);
     str expected = str_of(text);
-    return signature.len == expected.len && sodium_memcmp(signature.ptr, expected.ptr, (size_t)expected.len) == 0;
+    return signature.len == expected.len
+           && sodium_memcmp(signature.ptr, expected.ptr, (size_t)expected.len) == 0;
 }
 
 /* Both secrets are tried whichever fits, so that the time taken says nothing of them. */
@@ -55,11 +59,14 @@ static bool is_ours(struct call *call, const struct hook *hook)
         fits |= is_signed(source->webhook_secrets[i], call->req->body, hook->signature);
     rcu_read_end();
     if (!found) {
-        reply_problem(call, ERR_NOT_FOUND, "there is no source \"%.*s\" that takes webhooks of %.*s", STR_FMT(call->params[0]),
-                      STR_FMT(hook->kind));
+        reply_problem(call, ERR_NOT_FOUND,
+                      "there is no source \"%.*s\" that takes webhooks of %.*s",
+                      STR_FMT(call->params[0]), STR_FMT(hook->kind));
         return false;
     }
-    if (!fits) reply_problem(call, ERR_UNAUTHORISED, "the signature does not fit the body and the source's webhook_secret");
+    if (!fits)
+        reply_problem(call, ERR_UNAUTHORISED,
+                      "the signature does not fit the body and the source's webhook_secret");
     return fits;
 }
 
@@ -77,7 +84,7 @@ static void taken(struct call *call)
     reply_json(call);
 }
 
-/* ---- requests by law ------------------------------------------------------------------------------- */
+/* ---- requests by law ------------------------------------------------------------------------- */
 
 static str regulation_of(str topic)
 {
@@ -102,9 +109,12 @@ static void note_regulation(struct call *call, const struct hook *hook, str regu
     jsonw_key_time(&w, "due_at", now_ms + 30 * DAY_MS);
     jsonw_end(&w, '}');
     struct definition_change change = {
-        .op = DEFINITION_DRAFT, .kind = S("regulation"), .document = buf_str(&out), .author = call->author,
-        .key = arena_printf(call->a, "%.*s-%016llx", (int)min_isize(call->source_key.len, 40), call->source_key.ptr,
-                            (unsigned long long)(h.hi ^ h.lo)),
+        .op = DEFINITION_DRAFT,
+        .kind = S("regulation"),
+        .document = buf_str(&out),
+        .author = call->author,
+        .key = arena_printf(call->a, "%.*s-%016llx", (int)min_isize(call->source_key.len, 40),
+                            call->source_key.ptr, (unsigned long long)(h.hi ^ h.lo)),
     };
     struct buf bytes = { .arena = call->a };
     definition_change_encode(&change, &bytes);
@@ -124,19 +134,26 @@ static void redact(struct call *call)
         { IDENTIFIER_USER_ID, "customer.id" }, { IDENTIFIER_EMAIL, "customer.email" }, { IDENTIFIER_PHONE, "customer.phone" },
     };
     const struct hook *hook = call->context;
-    struct erase_request request = { .by = call->author, .because = arena_printf(call->a, "%.*s %.*s", STR_FMT(hook->kind), STR_FMT(hook->topic)) };
+    struct erase_request request = {
+        .by = call->author,
+        .because = arena_printf(call->a, "%.*s %.*s", STR_FMT(hook->kind), STR_FMT(hook->topic))
+    };
     for (isize i = 0; i < countof(said); i++) {
-        str value = ingest_identifier(call->a, said[i].kind, json_text(call->a, json_path(call->body, said[i].path)));
+        str value = ingest_identifier(call->a, said[i].kind,
+                                      json_text(call->a, json_path(call->body, said[i].path)));
         if (value.len) request.who[request.who_n++] = (struct identifier){ said[i].kind, true, value };
     }
-    if (request.who_n == 0) { call_fail(call, ERR_BAD_INPUT, "customer: expected an id, an e-mail or a phone number"); return; }
+    if (request.who_n == 0) {
+        call_fail(call, ERR_BAD_INPUT, "customer: expected an id, an e-mail or a phone number");
+        return;
+    }
     jsonw_begin(&call->w, '{');
     jsonw_key_bool(&call->w, "success", true);
     jsonw_key_int(&call->w, "accepted", 1);
     if (erase_now(call, &request)) jsonw_end(&call->w, '}');
 }
 
-/* ---- a delivery ------------------------------------------------------------------------------------- */
+/* ---- a delivery ------------------------------------------------------------------------------ */
 
 static void deliver(struct call *call, struct hook *hook)
 {
@@ -166,8 +183,8 @@ static str shopify_header(const struct call *call, const char *name)
 static str by_body(struct call *call, str topic)
 {
     struct hash128 h = hash128(call->req->body, 9);
-    return arena_printf(call->a, "%.*s-%016llx%016llx", (int)min_isize(topic.len, 60), topic.ptr, (unsigned long long)h.hi,
-                        (unsigned long long)h.lo);
+    return arena_printf(call->a, "%.*s-%016llx%016llx", (int)min_isize(topic.len, 60), topic.ptr,
+                        (unsigned long long)h.hi, (unsigned long long)h.lo);
 }
 
 void hook_shopify(struct call *call)
@@ -175,7 +192,8 @@ void hook_shopify(struct call *call)
     struct hook *hook = arena_new(call->a, struct hook, 1);
     *hook = (struct hook){ ingest_shopify, S("shopify"), shopify_header(call, "topic"), shopify_header(call, "hmac-sha256") };
     str id = shopify_header(call, "webhook-id");
-    call->delivery = id.len && id.len <= 100 ? arena_printf(call->a, "shopify-%.*s", STR_FMT(id)) : by_body(call, hook->topic);
+    call->delivery = id.len && id.len <= 100 ? arena_printf(call->a, "shopify-%.*s", STR_FMT(id))
+                                             : by_body(call, hook->topic);
     deliver(call, hook);
 }
 

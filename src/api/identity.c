@@ -7,7 +7,7 @@
 
 enum { LINKS_LOOKED_AT = 1000000, EXTERNAL_IDS_MAX = 100 };
 
-/* ---- what was refused -------------------------------------------------------------------------- */
+/* ---- what was refused ------------------------------------------------------------------------ */
 
 static const struct { u8 reason; const char *name; } reasons[] = {
     { LINK_CLAIMED, "claimed" }, { LINK_OVER_LIMIT, "over_limit" }, { LINK_OTHER_PERSON, "other_person" }, { LINK_TOO_MANY, "too_many" },
@@ -42,18 +42,28 @@ static void print_refusal(struct call *call, const struct link *link)
 static void answer_refusals(struct call *call, struct fold *fold)
 {
     const struct identity *identity = fold_live(fold)->identity;
-    str reason = http_query(call->req, S("reason"), S("")), source = http_query(call->req, S("source"), S("")), since = http_query(call->req, S("since"), S(""));
+    str reason = http_query(call->req, S("reason"), S("")),
+        source = http_query(call->req, S("source"), S("")),
+        since = http_query(call->req, S("since"), S(""));
     isize left = query_limit(call, 50, 1000);
     i64 since_ms = 0, before = 0;
-    if (since.len && !time_parse(since, &since_ms)) { call_fail(call, ERR_BAD_INPUT, "since is no time"); return; }
+    if (since.len && !time_parse(since, &since_ms)) {
+        call_fail(call, ERR_BAD_INPUT, "since is no time");
+        return;
+    }
     str from = http_query(call->req, S("before"), S(""));
-    if (from.len && (!str_starts(from, S("l_")) || !str_to_i64(str_from(from, 2), &before))) { call_fail(call, ERR_BAD_INPUT, "before is a refusal's id"); return; }
-    u32 id = before > 0 ? (u32)min_i64(before - 1, identity_links_n(identity)) : (u32)identity_links_n(identity);
+    if (from.len && (!str_starts(from, S("l_")) || !str_to_i64(str_from(from, 2), &before))) {
+        call_fail(call, ERR_BAD_INPUT, "before is a refusal's id");
+        return;
+    }
+    u32 id = before > 0 ? (u32)min_i64(before - 1, identity_links_n(identity))
+                        : (u32)identity_links_n(identity);
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "refusals", '[');
     for (isize looked = 0; left > 0 && id > 0 && looked < LINKS_LOOKED_AT; id--, looked++) {
         struct link line, *link = &line;
-        if (!identity_link(identity, id, link) || link->kind != LINK_REFUSED || link->at_ms < since_ms || (source.len && !str_eq(source, link->source))
+        if (!identity_link(identity, id, link) || link->kind != LINK_REFUSED
+            || link->at_ms < since_ms || (source.len && !str_eq(source, link->source))
             || (reason.len && !str_eq(reason, str_of(reason_name(link->reason)))))
             continue;
         print_refusal(call, link);
@@ -68,7 +78,7 @@ static void answer_refusals(struct call *call, struct fold *fold)
 
 void identity_refusals(struct call *call) { ask_fold(call, answer_refusals); }
 
-/* ---- Segment's external ids ---------------------------------------------------------------------- */
+/* ---- Segment's external ids ------------------------------------------------------------------ */
 
 /* "user_id:ana", or our own "p_12". */
 static person_id person_of(struct call *call, str text)
@@ -77,9 +87,13 @@ static person_id person_of(struct call *call, str text)
     struct str_cut cut = str_cut(text, ':');
     u8 kind;
     const struct live *live = call->api->live;
-    if (!cut.found) return person_id_read(text, &id) && (isize)id.v <= identity_people(live->identity) ? identity_person(live->identity, id.v) : (person_id){ 0 };
+    if (!cut.found)
+        return person_id_read(text, &id) && (isize)id.v <= identity_people(live->identity)
+                   ? identity_person(live->identity, id.v)
+                   : (person_id){ 0 };
     if (!identifier_kind_of(cut.head, &kind)) {
-        call_fail(call, ERR_BAD_INPUT, "unsupported_eid_type: there is no identifier kind \"%.*s\"", STR_FMT(cut.head));
+        call_fail(call, ERR_BAD_INPUT, "unsupported_eid_type: there is no identifier kind \"%.*s\"",
+                  STR_FMT(cut.head));
         return id;
     }
     str value = ingest_identifier(call->a, kind, cut.tail);
@@ -93,7 +107,8 @@ static void answer_external_ids(struct call *call, struct fold *fold)
     person_id person = person_of(call, call->params[1]);
     if (call->err) return;
     if (!person.v) { call_fail(call, ERR_NOT_FOUND, "eid_not_found: nobody has that identifier"); return; }
-    isize n = identity_identifiers(fold_live(fold)->identity, person, links, countof(links)), limit = query_limit(call, EXTERNAL_IDS_MAX, EXTERNAL_IDS_MAX);
+    isize n = identity_identifiers(fold_live(fold)->identity, person, links, countof(links)),
+          limit = query_limit(call, EXTERNAL_IDS_MAX, EXTERNAL_IDS_MAX);
     i64 next = 0;
     (void)str_to_i64(http_query(call->req, S("next"), S("0")), &next);
     isize from = (isize)max_i64(0, min_i64(next, n)), to = min_isize(n, from + limit);

@@ -37,7 +37,8 @@ struct job {
     currency currency;
     bool forced;                    /* a replacement may drop as much as it likes */
     bool again;                     /* a dead letter once more: refused, it stays the letter it is */
-    str body, map, url;             /* its own copies, until it has run; url: the body is fetched from there */
+    /* its own copies, until it has run; url: the body is fetched from there */
+    str body, map, url;
     struct import_totals totals;
     struct gz_progress progress;
     i64 no_consent, written, dropped, began_ms, ended_ms;
@@ -53,7 +54,8 @@ struct imports {
     u64 ids;
     isize waiting;
     _Atomic bool stopping;
-    struct { u32 key; i64 tried_ms; } feeds[FEEDS_MAX]; isize feeds_n;      /* by hash of the feed's key; its thread alone */
+    /* by hash of the feed's key; its thread alone */
+    struct { u32 key; i64 tried_ms; } feeds[FEEDS_MAX]; isize feeds_n;
 };
 
 /* What the thread holds of the job it runs. */
@@ -150,7 +152,8 @@ static void take_item(void *ctx, const struct item_change *change)
     struct item_change said = *change;
     if (r->err) return;
     if (str_eq(str_of(r->job->mode), S("delta"))) {
-        if (r->entries.n) commit(r);                    /* a product may stand in the file twice: each adds to what is there */
+        /* a product may stand in the file twice: each adds to what is there */
+        if (r->entries.n) commit(r);
         import_delta(r->imports->api->live->catalog, &said, &r->chunk);
     }
     item_change_encode(&said, &bytes);
@@ -166,9 +169,13 @@ static void take_letter(void *ctx, i64 line, str reason, str raw)
     buf_add(&said, raw);
     buf_add(&said, reason);
     struct hash128 h = hash128(buf_str(&said), 0);
-    struct dead_letter letter = { .source = str_of(r->job->source), .raw = raw, .verified = true,
-                                  .reason = arena_printf(&r->chunk, "line %lld: %.*s", (long long)line, STR_FMT(reason)),
-                                  .key = arena_printf(&r->chunk, "line-%016" PRIx64 "%016" PRIx64, h.hi, h.lo) };
+    struct dead_letter letter = {
+        .source = str_of(r->job->source),
+        .raw = raw,
+        .verified = true,
+        .reason = arena_printf(&r->chunk, "line %lld: %.*s", (long long)line, STR_FMT(reason)),
+        .key = arena_printf(&r->chunk, "line-%016" PRIx64 "%016" PRIx64, h.hi, h.lo)
+    };
     dead_letter_encode(&letter, &bytes);
     add(r, ENTRY_DEAD, buf_str(&bytes));
 }
@@ -223,11 +230,14 @@ static enum err need_source(struct running *r, struct diag *diag)
 /* A feed's body, from where it lies. */
 static enum err fetch(struct job *job, arena *a, struct diag *diag)
 {
-    struct http_fetch ask = { .method = METHOD_GET, .url = job->url, .bytes_max = FEED_BYTES_MAX, .timeout_ms = FEED_MS };
+    struct http_fetch ask = {
+        .method = METHOD_GET, .url = job->url, .bytes_max = FEED_BYTES_MAX, .timeout_ms = FEED_MS
+    };
     struct http_fetched got;
     enum err err = http_fetch(&ask, a, &got, diag);
     if (err) return err;
-    if (got.status != 200) return diag_set(diag, ERR_REFUSED, "%.*s answered %d", STR_FMT(job->url), got.status);
+    if (got.status != 200)
+        return diag_set(diag, ERR_REFUSED, "%.*s answered %d", STR_FMT(job->url), got.status);
     if (got.body.len == 0) return diag_set(diag, ERR_REFUSED, "%.*s is empty", STR_FMT(job->url));
     job->body = keep(got.body);
     job->progress.total = got.body.len;
@@ -235,12 +245,14 @@ static enum err fetch(struct job *job, arena *a, struct diag *diag)
 }
 
 /* What a replacement takes away, once it is known to be little enough. */
-static enum err look_for_dropped(struct running *r, const struct import *import, arena *a, struct replacement *out, struct diag *diag)
+static enum err look_for_dropped(struct running *r, const struct import *import, arena *a,
+                                 struct replacement *out, struct diag *diag)
 {
     *out = (struct replacement){ 0 };
     if (!str_eq(str_of(r->job->mode), S("replace"))) return ERR_OK;
     struct gz *gz = gz_memory(r->job->body);
-    enum err err = import_replacement(gz, import, r->imports->api->live->catalog, r->job->forced, a, out, diag);
+    enum err err = import_replacement(gz, import, r->imports->api->live->catalog, r->job->forced, a,
+                                      out, diag);
     gz_close(gz);
     return err;
 }
@@ -323,7 +335,8 @@ static void ask_last(void *ctx, struct fold *fold)
         if (counts[i].source == last->source) last->at_ms = counts[i].last_at_ms;
 }
 
-/* One that is due, as a job to run; null when none is. After a start a feed counts as fetched when its source last brought something. */
+/* One that is due, as a job to run; null when none is. After a start a feed counts as fetched when
+ * its source last brought something. */
 static struct job *feed_due(struct imports *imports)
 {
     i64 now_ms = clock_now(imports->api->clock);
@@ -336,7 +349,9 @@ static struct job *feed_due(struct imports *imports)
         rcu_read_begin();
         book = atomic_load(&imports->api->live->book);
         const struct feed *feed = i < book->feeds_n ? &book->feeds[i] : NULL;
-        i64 *tried = feed && !feed->paused && feed->every_ms != TIME_NEVER ? feed_tried(imports, feed->key) : NULL;
+        i64 *tried = feed && !feed->paused && feed->every_ms != TIME_NEVER
+                         ? feed_tried(imports, feed->key)
+                         : NULL;
         const struct source *source = tried ? book_source(book, feed->source) : NULL;
         struct last_seen last = { source ? source->number : 0, 0 };
         i64 every_ms = tried ? feed->every_ms : 0;
@@ -392,7 +407,8 @@ static void *imports_thread(void *ctx)
     rcu_thread_start();
     while ((n = queue_take(imports->queue, &job, 1, FEED_LOOK_MS)) >= 0) {
         if (n) run(imports, job);
-        else if (atomic_load(&imports->api->ready)) pull_feeds(imports);        /* not for a command's moment */
+        else if (atomic_load(&imports->api->ready))
+            pull_feeds(imports); /* not for a command's moment */
     }
     rcu_thread_stop();
     return NULL;
@@ -416,7 +432,8 @@ void imports_stop(struct imports *imports)
     pthread_join(imports->thread, NULL);
 }
 
-enum err import_again(struct api *api, str source, str kind, str row, str author, i64 *accepted, struct diag *diag)
+enum err import_again(struct api *api, str source, str kind, str row, str author, i64 *accepted,
+                      struct diag *diag)
 {
     arena a = { 0 };
     struct diag why = { .arena = &a };
@@ -484,13 +501,16 @@ static bool read_map(struct call *call, str said, str *text)
 static void preview(struct call *call)
 {
     struct diag diag = { .arena = call->a };
-    struct import import = { .kind = call->params[0], .source = http_query(call->req, S("source"), S("import")),
-                             .currency = currency_of(http_query(call->req, S("currency"), S(""))), .received_ms = clock_now(call->api->clock) };
+    struct import import = { .kind = call->params[0],
+                             .source = http_query(call->req, S("source"), S("import")),
+                             .currency = currency_of(http_query(call->req, S("currency"), S(""))),
+                             .received_ms = clock_now(call->api->clock) };
     str *map = call->own;
     enum err err = map->len ? json_parse(call->a, *map, &import.map, &diag) : ERR_OK;
     rcu_read_begin();
     const struct source *source = book_source(atomic_load(&call->api->live->book), import.source);
-    if (source && !import.currency.v && !json_get(import.map, S("currency"))) import.currency = source->currency;
+    if (source && !import.currency.v && !json_get(import.map, S("currency")))
+        import.currency = source->currency;
     rcu_read_end();
     struct gz *gz = gz_memory(call->req->body);
     if (!err) err = import_preview(gz, &import, call->a, &call->w, &diag);
@@ -498,8 +518,8 @@ static void preview(struct call *call)
     if (err) call_fail(call, err, "%.*s", STR_FMT(diag.what));
 }
 
-/* ?source=&currency=&map= (a mapping's key, or one as JSON)&mode=upsert|replace|delta&force=true&preview=true; the body is the file, gzipped
- * or not. */
+/* ?source=&currency=&map= (a mapping's key, or one as
+ * JSON)&mode=upsert|replace|delta&force=true&preview=true; the body is the file, gzipped or not. */
 void import_post(struct call *call)
 {
     struct imports *imports = call->api->admin->imports;
@@ -516,8 +536,11 @@ void import_post(struct call *call)
         return;
     }
     bool catalogue = str_eq(kind, S("products")) || str_eq(kind, S("content")) || str_eq(kind, S("stock"));
-    if ((str_eq(mode, S("replace")) && !catalogue) || (str_eq(mode, S("delta")) && !str_eq(kind, S("stock")))) {
-        reply_problem(call, ERR_REFUSED, "mode=replace is for products, content and stock, mode=delta for stock: what happened stays");
+    if ((str_eq(mode, S("replace")) && !catalogue)
+        || (str_eq(mode, S("delta")) && !str_eq(kind, S("stock")))) {
+        reply_problem(
+            call, ERR_REFUSED,
+            "mode=replace is for products, content and stock, mode=delta for stock: what happened stays");
         return;
     }
     if (!read_map(call, map, &map)) return;

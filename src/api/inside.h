@@ -8,7 +8,8 @@
 #include "base/queue.h"
 #include "ingest/ingest.h"
 
-enum who { WHO_PUBLIC, WHO_WRITE, WHO_VIEWER, WHO_EDITOR, WHO_ADMIN };     /* a secret key is WHO_ADMIN; write keys reach WHO_WRITE */
+/* a secret key is WHO_ADMIN; write keys reach WHO_WRITE */
+enum who { WHO_PUBLIC, WHO_WRITE, WHO_VIEWER, WHO_EDITOR, WHO_ADMIN };
 
 struct session;                     /* session.c: a console log-in */
 enum { KEY_USES_MAX = 1024 };       /* a power of two; of more keys the last use is not known */
@@ -23,7 +24,8 @@ struct api {
     _Atomic bool ready;
     _Atomic u64 seed;
     _Atomic i64 unknown_keys;       /* collecting calls with a key nobody knows */
-    struct key_use { _Atomic u64 key; _Atomic i64 at_ms; } key_uses[KEY_USES_MAX];     /* since the start; data.c */
+    /* since the start; data.c */
+    struct key_use { _Atomic u64 key; _Atomic i64 at_ms; } key_uses[KEY_USES_MAX];
     i64 started_at_ms;
     struct jobs *jobs;
     struct sessions *sessions;
@@ -55,7 +57,8 @@ struct call {
     enum err err;
     i64 at_ms;                      /* what is told is told as of then; 0: now */
     void *own, *context;            /* the handler's */
-    bool strict;                    /* what is outside a source's plan or checks is refused, and then all of it */
+    /* what is outside a source's plan or checks is refused, and then all of it */
+    bool strict;
     bool accepts;                   /* the checks of the source are passed over: a person looked */
     bool imported;                  /* events keep their own time however old */
     str delivery;                   /* of a webhook: what tells it from the next one */
@@ -66,7 +69,8 @@ str header_of(const struct call *call, str name);
 typedef void handler(struct call *call);
 
 /* api.c */
-void reply_json(struct call *call);                     /* call->out with call->status (200 when 0) and CORS */
+/* call->out with call->status (200 when 0) and CORS */
+void reply_json(struct call *call);
 void PRINTF_LIKE(3, 4) reply_problem(struct call *call, enum err err, const char *format, ...);
 void reply_bytes(struct call *call, i32 status, str type, str bytes);
 /* Parses the body; on a mistake answers and is false. */
@@ -75,7 +79,8 @@ bool need_body(struct call *call);
 void recognise(struct call *call);
 /* Submits and, once folded, runs `then` on the request's loop. On refusal answers. */
 void submit_then(struct call *call, const struct entry *entries, isize n, void (*then)(struct call *call));
-/* Runs `answer` on the fold's thread, then replies with what it wrote: JSON, or a problem when it set call->err (detail in call->out). */
+/* Runs `answer` on the fold's thread, then replies with what it wrote: JSON, or a problem when it
+ * set call->err (detail in call->out). */
 void ask_fold(struct call *call, void (*answer)(struct call *call, struct fold *fold));
 /* Runs `work` on the jobs thread, then replies the same way. */
 void ask_jobs(struct call *call, void (*work)(struct call *call));
@@ -96,11 +101,13 @@ struct collected {
     struct { isize index; str reason; } reasons[20]; isize reasons_n;
     struct { isize index; str what; } warnings[20]; isize warnings_n;   /* outside the source's plan */
 };
-MUST_USE enum err collect_read(struct call *call, ingest_reader *reader, str type, const struct json *body, struct collected *out,
-                               struct diag *diag);
+MUST_USE enum err collect_read(struct call *call, ingest_reader *reader, str type,
+                               const struct json *body, struct collected *out, struct diag *diag);
 /* The same of a body in Segment's shape. */
-MUST_USE enum err collect_events(struct call *call, str type, const struct json *body, struct collected *out, struct diag *diag);
-/* Takes call->body by `reader` and, once it is folded, runs `then` with call->own the struct collected; or answers with what is wrong. */
+MUST_USE enum err collect_events(struct call *call, str type, const struct json *body,
+                                 struct collected *out, struct diag *diag);
+/* Takes call->body by `reader` and, once it is folded, runs `then` with call->own the struct
+ * collected; or answers with what is wrong. */
 void collect_by(struct call *call, ingest_reader *reader, str type, void (*then)(struct call *call));
 void collect_no_key(struct call *call);                 /* answers a collecting call whose key nobody knows */
 bool verify_user(const struct source *source, str user_id, str hash);
@@ -121,12 +128,14 @@ void ask_bind(struct call *call, struct asked *asked, const struct book *book);
 /* Hands those that are to be recorded to the log, and waits for nothing. */
 void log_decisions(struct call *call, const struct decision *decisions, isize n);
 /* recommend.c: the body's `filter`, compiled; null when there is none. */
-MUST_USE enum err ask_filter(struct call *call, const struct book *book, const struct rule **out, struct rule_errors *errors);
+MUST_USE enum err ask_filter(struct call *call, const struct book *book, const struct rule **out,
+                             struct rule_errors *errors);
 
 /* session.c */
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *sessions);
-/* The log-in a cookie stands for: role and e-mail; false when there is none. For anything but GET the CSRF header must agree. */
+/* The log-in a cookie stands for: role and e-mail; false when there is none. For anything but GET
+ * the CSRF header must agree. */
 bool session_of(struct api *api, struct http_request *req, enum who *role, str *email);
 
 /* admin.c */

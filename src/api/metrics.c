@@ -2,9 +2,11 @@
  *
  * metrics.c - the metrics there are, and what one comes to before any campaign is measured by it.
  *
- * A campaign's number is of the people it was shown to, from their first exposure on. This one is of everybody who did anything in the days that
- * are asked about: it says how large a metric is and how it moves, which is what a test is planned with, and is told as that. A day's
- * value is of whoever did something on it. A mean's extremes are not cut here, and of a click there is no such number.
+ * A campaign's number is of the people it was shown to, from their first exposure on. This one is
+ * of everybody who did anything in the days that are asked about: it says how large a metric is and
+ * how it moves, which is what a test is planned with, and is told as that. A day's value is of
+ * whoever did something on it. A mean's extremes are not cut here, and of a click there is no such
+ * number.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -37,7 +39,8 @@ static void print_metrics(struct call *call, struct fold *fold)
     jsonw_begin(w, '{');
     jsonw_key_begin(w, "metrics", '[');
     for (isize i = 0; i < metrics->n; i++) {
-        const struct definition *own = definition_find(fold_definitions(fold), S("metric"), metrics->at[i].key);
+        const struct definition *own =
+            definition_find(fold_definitions(fold), S("metric"), metrics->at[i].key);
         jsonw_begin(w, '{');
         print_metric(w, &metrics->at[i], currency_code(book->settings.currency, code));
         jsonw_key_bool(w, "core", definition_published(own).len == 0);
@@ -49,7 +52,7 @@ static void print_metrics(struct call *call, struct fold *fold)
 
 void metrics_list(struct call *call) { ask_fold(call, print_metrics); }
 
-/* ---- one over the last days ---------------------------------------------------------------------- */
+/* ---- one over the last days ------------------------------------------------------------------ */
 
 struct values { f64 *at; isize n, cap; };
 struct trying {
@@ -58,7 +61,8 @@ struct trying {
     enum err err;
     i64 from_ms, now_ms, unconverted;
     isize days;
-    struct tally { i64 people; f64 top, bottom; struct values values; } of[DAYS_MAX + 1];    /* the last: of all days */
+    /* the last: of all days */
+    struct tally { i64 people; f64 top, bottom; struct values values; } of[DAYS_MAX + 1];
 };
 
 static void compile(struct call *call, struct fold *fold)
@@ -66,10 +70,12 @@ static void compile(struct call *call, struct fold *fold)
     struct trying *t = call->own;
     struct rule_names names = fold_names(fold);
     const struct json *doc = json_get(call->body, S("document"));
-    t->err = metric_read(call->a, json_str(json_get(doc, S("key")), S("preview")), doc, &names, &t->metric, &t->errors);
+    t->err = metric_read(call->a, json_str(json_get(doc, S("key")), S("preview")), doc, &names,
+                         &t->metric, &t->errors);
 }
 
-static void add(struct trying *t, struct tally *tally, const struct metric_world *world, const struct profile *p, i64 from_ms, i64 to_ms)
+static void add(struct trying *t, struct tally *tally, const struct metric_world *world,
+                const struct profile *p, i64 from_ms, i64 to_ms)
 {
     struct metric_share share = metric_share(&t->metric, world, p, from_ms, to_ms, &t->unconverted);
     tally->people++;
@@ -82,11 +88,15 @@ static void add_person(struct trying *t, const struct metric_world *world, const
 {
     bool on[DAYS_MAX] = { false }, any = false;
     for (isize i = p->history_n - 1; i >= 0 && p->history[i].at_ms >= t->from_ms; i--) {
-        if (p->history[i].flags & HISTORY_BOT || p->history[i].at_ms > t->now_ms || history_is_move(&p->history[i])) continue;
+        if (p->history[i].flags & HISTORY_BOT || p->history[i].at_ms > t->now_ms
+            || history_is_move(&p->history[i]))
+            continue;
         on[min_i64((p->history[i].at_ms - t->from_ms) / DAY_MS, t->days - 1)] = any = true;
     }
     for (isize d = 0; d < t->days; d++)
-        if (on[d]) add(t, &t->of[d], world, p, t->from_ms + d * DAY_MS, min_i64(t->from_ms + (d + 1) * DAY_MS - 1, t->now_ms));
+        if (on[d])
+            add(t, &t->of[d], world, p, t->from_ms + d * DAY_MS,
+                min_i64(t->from_ms + (d + 1) * DAY_MS - 1, t->now_ms));
     if (any) add(t, &t->of[t->days], world, p, t->from_ms, t->now_ms);
 }
 
@@ -110,7 +120,10 @@ static void add_everybody(struct call *call, struct trying *t)
     arena_fini(&a);
 }
 
-static int by_size(const void *x, const void *y) { return (*(const f64 *)x > *(const f64 *)y) - (*(const f64 *)x < *(const f64 *)y); }
+static int by_size(const void *x, const void *y)
+{
+    return (*(const f64 *)x > *(const f64 *)y) - (*(const f64 *)x < *(const f64 *)y);
+}
 
 /* NaN, which prints as null, where nobody did anything or there is nothing to divide by. */
 static f64 value_of(const struct metric *m, struct tally *tally)
@@ -156,7 +169,8 @@ static void preview(struct call *call)
     on_fold(call, compile);
     if (t->err) {
         const struct definition_error *e = &t->errors.at[0];
-        call_fail(call, ERR_REFUSED, "%.*s%s%.*s", STR_FMT(e->path), e->path.len ? ": " : "", STR_FMT(e->message));
+        call_fail(call, ERR_REFUSED, "%.*s%s%.*s", STR_FMT(e->path), e->path.len ? ": " : "",
+                  STR_FMT(e->message));
         return;
     }
     if (t->metric.top.of == PART_CLICKED) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * models.c - /v1/models: the card of what recommends now. What it learnt from, how good it was on what it had not seen, what it
- * costs; how far the next one is; and for each row of a placement what its recommenders count, and why. A reader's glance at
- * published structs: no job, no lock. */
+ * models.c - /v1/models: the card of what recommends now. What it learnt from, how good it was on
+ * what it had not seen, what it costs; how far the next one is; and for each row of a placement
+ * what its recommenders count, and why. A reader's glance at published structs: no job, no lock. */
 #include <math.h>
 
 #include "api/inside.h"
@@ -11,8 +11,10 @@
 static void print_measure(struct jsonw *w, const struct model_card *card)
 {
     jsonw_key_begin(w, "held_out", '{');
-    jsonw_key_str(w, "protocol", S("Every prefix of the latest tenth of sessions and baskets (at most some hundreds of them) predicts its next "
-                                   "item, by a model of the others. Full ranking; ties count against the model."));
+    jsonw_key_str(
+        w, "protocol",
+        S("Every prefix of the latest tenth of sessions and baskets (at most some hundreds of them) predicts its next "
+          "item, by a model of the others. Full ranking; ties count against the model."));
     jsonw_key_int(w, "questions", card->questions);
     jsonw_key_num(w, "hr@20", card->hr20);
     jsonw_key_num(w, "mrr@20", card->mrr20);
@@ -25,15 +27,19 @@ static void print_weights(struct jsonw *w, const char *name, const u8 *mix, isiz
     f64 sum = 0;
     for (isize i = 0; i < n; i++) sum += weight[mix[i]];
     jsonw_key_begin(w, name, '{');
-    for (isize i = 0; i < n; i++) jsonw_key_num(w, recommender_name(mix[i]), round(weight[mix[i]] / sum * 1e4) / 1e4);
+    for (isize i = 0; i < n; i++)
+        jsonw_key_num(w, recommender_name(mix[i]), round(weight[mix[i]] / sum * 1e4) / 1e4);
     jsonw_end(w, '}');
 }
 
-static const struct lesson_of_mix *lesson_of(const struct lessons *lessons, const struct strategy *s, const struct placement *p)
+static const struct lesson_of_mix *lesson_of(const struct lessons *lessons,
+                                             const struct strategy *s, const struct placement *p)
 {
     for (isize i = 0; lessons && i < lessons->n; i++) {
         const struct lesson_of_mix *l = &lessons->at[i];
-        if (l->strategy == strategy_hash(s->key) && l->placement == p->number && l->mix == strategy_mix(s)) return l;
+        if (l->strategy == strategy_hash(s->key) && l->placement == p->number
+            && l->mix == strategy_mix(s))
+            return l;
     }
     return NULL;
 }
@@ -86,19 +92,27 @@ static void print_mixed(struct jsonw *w, const struct mixed *m)
 }
 
 /* What the recommenders of one placement's row count, where from. */
-static void print_row(struct jsonw *w, const struct placement *p, const struct strategy *s, const struct lessons *lessons, const struct model *model)
+static void print_row(struct jsonw *w, const struct placement *p, const struct strategy *s,
+                      const struct lessons *lessons, const struct model *model)
 {
     f64 usual[RECOMMENDERS], now[RECOMMENDERS];
     const struct learnt_mix *m = strategy_learnt(s, p->number);
     const struct lesson_of_mix *lesson = s->learns ? lesson_of(lessons, s, p) : NULL;
     recommend_weights(s->query.mix, s->query.mix_n, s->query.weight, usual);
-    const struct mixed *mixed = s->by_hand || s->query.content ? NULL : model_mixed(model, s->query.mix, s->query.mix_n, s->query.weight);
+    const struct mixed *mixed =
+        s->by_hand || s->query.content
+            ? NULL
+            : model_mixed(model, s->query.mix, s->query.mix_n, s->query.weight);
     bool alone = !m && mixed && mixed->alone;
     for (u8 r = 0; r < RECOMMENDERS; r++) now[r] = m ? m->parts[r] : alone ? r == mixed->lead : usual[r];
     jsonw_begin(w, '{');
     jsonw_key_str(w, "placement", p->key);
     jsonw_key_str(w, "strategy", s->key);
-    jsonw_key_str(w, "weights", m ? S("learnt") : s->by_hand ? S("by_hand") : alone ? S("lead_alone") : S("defaults"));
+    jsonw_key_str(w, "weights",
+                  m            ? S("learnt")
+                  : s->by_hand ? S("by_hand")
+                  : alone      ? S("lead_alone")
+                               : S("defaults"));
     jsonw_key_bool(w, "learns", s->learns);
     print_weights(w, "in_force", s->query.mix, s->query.mix_n, now);
     print_weights(w, "defaults", s->query.mix, s->query.mix_n, usual);
@@ -108,11 +122,14 @@ static void print_row(struct jsonw *w, const struct placement *p, const struct s
     jsonw_end(w, '}');
 }
 
-static void print_rows(struct jsonw *w, const struct book *book, const struct lessons *lessons, const struct model *model)
+static void print_rows(struct jsonw *w, const struct book *book, const struct lessons *lessons,
+                       const struct model *model)
 {
     jsonw_key_begin(w, "weights", '[');
     for (isize i = 0; i < book->placements_n; i++) {
-        const struct strategy *s = book->placements[i].strategy.len ? book_strategy(book, book->placements[i].strategy) : NULL;
+        const struct strategy *s = book->placements[i].strategy.len
+                                       ? book_strategy(book, book->placements[i].strategy)
+                                       : NULL;
         if (s) print_row(w, &book->placements[i], s, lessons, model);
     }
     jsonw_end(w, ']');
@@ -121,12 +138,15 @@ static void print_rows(struct jsonw *w, const struct book *book, const struct le
 /* What the builder is at, how far, and since when. */
 static void print_training(struct jsonw *w, const struct live *live, i64 now_ms)
 {
-    static const char *const stages[] = { "idle", "reading_histories", "quick_model", "whole_model", "measuring" };
+    static const char *const stages[] = { "idle", "reading_histories", "quick_model", "whole_model",
+                                          "measuring" };
     struct training *t = (struct training *)(uintptr_t)&live->training;
     u32 stage = atomic_load(&t->stage);
     isize most = people_most(live->people);
     f64 done = stage == TRAINING_READING ? (most ? (f64)atomic_load(&t->people) / (f64)most : 1)
-             : stage == TRAINING_QUICK || stage == TRAINING_WHOLE ? (f64)atomic_load(&t->steps) / BUILD_STEPS : 0;
+               : stage == TRAINING_QUICK || stage == TRAINING_WHOLE
+                   ? (f64)atomic_load(&t->steps) / BUILD_STEPS
+                   : 0;
     jsonw_key_begin(w, "training", '{');
     jsonw_key_bool(w, "running", stage != TRAINING_IDLE);
     jsonw_key_str(w, "stage", str_of(stages[stage]));
@@ -142,7 +162,10 @@ static void print_built(struct jsonw *w, u32 built, u32 named)
 {
     jsonw_key_begin(w, "recommenders", '{');
     for (u8 r = 0; r < RECOMMENDERS; r++)
-        jsonw_key_str(w, recommender_name(r), built >> r & 1 ? S("built") : named >> r & 1 ? S("not built yet") : S("not asked for"));
+        jsonw_key_str(w, recommender_name(r),
+                      built >> r & 1   ? S("built")
+                      : named >> r & 1 ? S("not built yet")
+                                       : S("not asked for"));
     jsonw_end(w, '}');
 }
 

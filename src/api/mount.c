@@ -37,7 +37,10 @@ static str without(str path, str prefix)
     return under ? str_from(path, prefix.len) : S("");
 }
 
-static str without_slash(str path) { return path.len > 1 && str_ends(path, S("/")) ? str_slice(path, 0, path.len - 1) : path; }
+static str without_slash(str path)
+{
+    return path.len > 1 && str_ends(path, S("/")) ? str_slice(path, 0, path.len - 1) : path;
+}
 
 str mounted(struct call *call, str path)
 {

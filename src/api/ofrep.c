@@ -2,26 +2,37 @@
  *
  * ofrep.c - flags in OpenFeature's words.
  *
- * OFREP 0.3 knows an evaluation and nothing of exposures. One flag asked for by itself is about to be used, so it counts as an
- * exposure; all flags at once are a prefetch and count as none, until the client tells us (GrowthBook's and Optimizely's reports,
- * or a ticket).
+ * OFREP 0.3 knows an evaluation and nothing of exposures. One flag asked for by itself is about to
+ * be used, so it counts as an exposure; all flags at once are a prefetch and count as none, until
+ * the client tells us (GrowthBook's and Optimizely's reports, or a ticket).
  *
- * A client asks for all flags at every page. What can be said of a flag is known when the book is made (a value of each rule
- * and arm, for a reason or two), so all of it is printed then, and an answer is copied together. The ETag covers
- * configuration and context both: while no flag asks about anything but the context, it is a hash of what was asked and
- * of the book, and who has that answer already is told so before any flag is looked at. Else it is a hash of the answer.
+ * A client asks for all flags at every page. What can be said of a flag is known when the book is
+ * made (a value of each rule and arm, for a reason or two), so all of it is printed then, and an
+ * answer is copied together. The ETag covers configuration and context both: while no flag asks
+ * about anything but the context, it is a hash of what was asked and of the book, and who has that
+ * answer already is told so before any flag is looked at. Else it is a hash of the answer.
  */
 #include "api/flags.h"
 
 #include "base/hash.h"
 #include "base/rcu.h"
 
-enum { SAID_BYTES_MAX = 64 << 20, SAID_OF_DEFAULT = 0, SAID_OF_PAUSE, SAID_OF_HOLDOUT, SAID_OF_RULES, SAID_HOLDOUT_RULE = 0, SAID_ANSWER, SAID_ARMS };
+enum {
+    SAID_BYTES_MAX = 64 << 20,
+    SAID_OF_DEFAULT = 0,
+    SAID_OF_PAUSE,
+    SAID_OF_HOLDOUT,
+    SAID_OF_RULES,
+    SAID_HOLDOUT_RULE = 0,
+    SAID_ANSWER,
+    SAID_ARMS
+};
 
-/* Of one flag: what is said without a rule, then of each rule: its holdout, its value, each arm by chance, each arm forced. */
+/* Of one flag: what is said without a rule, then of each rule: its holdout, its value, each arm by
+ * chance, each arm forced. */
 struct ofrep_said { const str *at; const i32 *rules; };
 
-/* ---- printing ---------------------------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static str ofrep_reason(const struct flag_answer *answer)
 {
@@ -34,7 +45,8 @@ static str ofrep_reason(const struct flag_answer *answer)
     return S("UNKNOWN");
 }
 
-/* One of hundreds in an answer: what is fixed is copied as it is. A flag's key needs no escapes (definition_check). */
+/* One of hundreds in an answer: what is fixed is copied as it is. A flag's key needs no escapes
+ * (definition_check). */
 static void ofrep_flag(struct jsonw *w, const struct book_flag *flag, const struct flag_answer *answer)
 {
     struct buf *out = w->out;
@@ -60,9 +72,10 @@ static void ofrep_flag(struct jsonw *w, const struct book_flag *flag, const stru
     w->comma = true;
 }
 
-/* ---- ahead ------------------------------------------------------------------------------------------------------- */
+/* ---- ahead ----------------------------------------------------------------------------------- */
 
-static const str *said_of(const struct ofrep_said *said, const struct flag *flag, const struct flag_answer *answer)
+static const str *said_of(const struct ofrep_said *said, const struct flag *flag,
+                          const struct flag_answer *answer)
 {
     if (!said || !said->at) return NULL;
     if (answer->rule_index < 0) {
@@ -78,7 +91,9 @@ static const str *said_of(const struct ofrep_said *said, const struct flag *flag
     case FLAG_BY_HOLDOUT: return rule + SAID_HOLDOUT_RULE;
     case FLAG_BY_TARGET: case FLAG_BY_ROLLOUT: return rule + SAID_ANSWER;
     case FLAG_BY_EXPERIMENT: return rule + SAID_ARMS + answer->variation_index;
-    case FLAG_BY_FORCE: return rule + SAID_ARMS + flag->rules[answer->rule_index].variations_n + answer->variation_index;
+    case FLAG_BY_FORCE:
+        return rule + SAID_ARMS + flag->rules[answer->rule_index].variations_n
+               + answer->variation_index;
     default: return NULL;                               /* a preview is rare */
     }
 }
@@ -94,7 +109,11 @@ static str print_ahead(arena *a, const struct book_flag *flag, const struct flag
 static void say_rule(arena *a, const struct book_flag *of, isize index, str *out)
 {
     const struct flag_rule *rule = &of->flag->rules[index];
-    struct flag_answer answer = { .value = of->flag->value, .reason = FLAG_BY_HOLDOUT, .rule = rule->key, .rule_index = (i32)index, .variation_index = -1 };
+    struct flag_answer answer = { .value = of->flag->value,
+                                  .reason = FLAG_BY_HOLDOUT,
+                                  .rule = rule->key,
+                                  .rule_index = (i32)index,
+                                  .variation_index = -1 };
     out[SAID_HOLDOUT_RULE] = print_ahead(a, of, &answer);
     answer.value = rule->value;
     answer.reason = rule->kind == FLAG_FORCE ? FLAG_BY_TARGET : FLAG_BY_ROLLOUT;
@@ -112,7 +131,9 @@ static void say_rule(arena *a, const struct book_flag *of, isize index, str *out
 
 static struct ofrep_said say(arena *a, const struct book_flag *of)
 {
-    static const enum flag_reason bare[] = { [SAID_OF_DEFAULT] = FLAG_BY_DEFAULT, [SAID_OF_PAUSE] = FLAG_BY_PAUSE, [SAID_OF_HOLDOUT] = FLAG_BY_HOLDOUT };
+    static const enum flag_reason bare[] = { [SAID_OF_DEFAULT] = FLAG_BY_DEFAULT,
+                                             [SAID_OF_PAUSE] = FLAG_BY_PAUSE,
+                                             [SAID_OF_HOLDOUT] = FLAG_BY_HOLDOUT };
     i32 *rules = arena_new(a, i32, of->flag->rules_n), n = SAID_OF_RULES;
     for (isize i = 0; i < of->flag->rules_n; i++) {
         rules[i] = n;
@@ -120,7 +141,9 @@ static struct ofrep_said say(arena *a, const struct book_flag *of)
     }
     str *at = arena_new(a, str, n);
     for (isize i = 0; i < countof(bare); i++) {
-        struct flag_answer answer = { .value = of->flag->value, .reason = bare[i], .rule_index = -1, .variation_index = -1 };
+        struct flag_answer answer = {
+            .value = of->flag->value, .reason = bare[i], .rule_index = -1, .variation_index = -1
+        };
         at[i] = print_ahead(a, of, &answer);
     }
     for (isize i = 0; i < of->flag->rules_n; i++) say_rule(a, of, i, at + rules[i]);
@@ -149,7 +172,8 @@ void ofrep_prepare(struct flag_payload *p, const struct book *book)
 }
 
 /* `p` is null when it is not of this book. */
-static void print_flag(struct jsonw *w, const struct book *book, const struct flag_payload *p, const struct book_flag *flag, const struct flag_answer *answer)
+static void print_flag(struct jsonw *w, const struct book *book, const struct flag_payload *p,
+                       const struct book_flag *flag, const struct flag_answer *answer)
 {
     const str *ahead = said_of(p ? &p->said[flag - book->flags] : NULL, flag->flag, answer);
     if (!ahead || ahead->len == 0) { ofrep_flag(w, flag, answer); return; }
@@ -166,7 +190,7 @@ static const struct flag_payload *payload_of(struct call *call, const struct boo
     return p->version == book->version ? p : NULL;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static void ofrep_file_flag(struct jsonw *w, const struct file_answer *answer)
 {
@@ -175,7 +199,10 @@ static void ofrep_file_flag(struct jsonw *w, const struct file_answer *answer)
     jsonw_key(w, S("value"));
     if (answer->value) jsonw_value(w, answer->value);
     else jsonw_null(w);
-    jsonw_key_str(w, "reason", answer->variation.len ? S("SPLIT") : answer->rule.len ? S("TARGETING_MATCH") : S("STATIC"));
+    jsonw_key_str(w, "reason",
+                  answer->variation.len ? S("SPLIT")
+                  : answer->rule.len    ? S("TARGETING_MATCH")
+                                        : S("STATIC"));
     if (answer->variation.len) jsonw_key_str(w, "variant", answer->variation);
     jsonw_key_begin(w, "metadata", '{');
     jsonw_key_str(w, "why", answer->reason);
@@ -268,8 +295,12 @@ void ofrep_single(struct call *call)
         ofrep_file_flag(&call->w, &said);
     }
     rcu_read_end();
-    if (lacks_id) ofrep_error(call, 400, key, "TARGETING_KEY_MISSING", S("a rule of this flag divides people, and there is no targetingKey to divide by"));
-    else if (!flag && !file) ofrep_error(call, 404, key, "FLAG_NOT_FOUND", S("there is no published flag by that name"));
+    if (lacks_id)
+        ofrep_error(
+            call, 400, key, "TARGETING_KEY_MISSING",
+            S("a rule of this flag divides people, and there is no targetingKey to divide by"));
+    else if (!flag && !file)
+        ofrep_error(call, 404, key, "FLAG_NOT_FOUND", S("there is no published flag by that name"));
     else reply_bytes(call, 200, S("application/json"), buf_str(&call->out));
 }
 
@@ -282,25 +313,32 @@ static void print_files(struct call *call, const struct flag_call *asked, const 
         isize n = flag_file_flags(book->flag_files[f].file, &flags);
         for (isize i = 0; i < n; i++) {
             if (book_flag(book, flags[i])) continue;
-            struct file_answer said = flag_file_evaluate(book->flag_files[f].file, flags[i], &request, call->a);
+            struct file_answer said =
+                flag_file_evaluate(book->flag_files[f].file, flags[i], &request, call->a);
             ofrep_file_flag(&call->w, &said);
         }
     }
 }
 
-/* Of everything that an answer can depend on when flags ask about the context alone. The clock is in it by the quarter of an
- * hour, which is what hours and weekdays begin with in every zone. */
+/* Of everything that an answer can depend on when flags ask about the context alone. The clock is
+ * in it by the quarter of an hour, which is what hours and weekdays begin with in every zone. */
 static u64 asked_hash(struct call *call, const struct flag_call *asked)
 {
     const struct live *live = call->api->live;
-    const struct profile *known = asked->request.identifiers_n ? people_read(live->people, identity_find(live->identity, asked->identifiers[0]), PEOPLE_CONSENTS, call->a) : NULL;
+    const struct profile *known =
+        asked->request.identifiers_n
+            ? people_read(live->people, identity_find(live->identity, asked->identifiers[0]),
+                          PEOPLE_CONSENTS, call->a)
+            : NULL;
     str parts[] = { call->req->body, call->source_key, own_host(call), known ? known->bucketing_id : S("") };
-    u64 numbers[countof(parts) + 3] = { asked->world.book->version, call->secret, (u64)(asked->request.now_ms / (15 * MINUTE_MS)) };
+    u64 numbers[countof(parts) + 3] = { asked->world.book->version, call->secret,
+                                        (u64)(asked->request.now_ms / (15 * MINUTE_MS)) };
     for (isize i = 0; i < countof(parts); i++) numbers[3 + i] = hash64(parts[i], 0);
     return hash64((str){ (const char *)numbers, sizeof numbers }, 0);
 }
 
-static void print_all(struct call *call, struct flag_call *asked, const struct flag_payload *p, const struct json *context, str id, str configuration)
+static void print_all(struct call *call, struct flag_call *asked, const struct flag_payload *p,
+                      const struct json *context, str id, str configuration)
 {
     struct jsonw *w = &call->w;
     const struct book *book = asked->world.book;
@@ -333,14 +371,17 @@ void ofrep_bulk(struct call *call)
     str id;
     struct flag_call asked;
     if (!ofrep_context(call, S(""), &context, &id)) return;
-    str wanted = http_query(call->req, S("flagConfigEtag"), S("")), had = header_of(call, S("if-none-match")), etag = S("");
+    str wanted = http_query(call->req, S("flagConfigEtag"), S("")),
+        had = header_of(call, S("if-none-match")), etag = S("");
     rcu_read_begin();
     flag_call_init(call, id, context, &asked);
-    const struct flag_payload *payload = flag_payload(call->api), *p = payload->version == asked.world.book->version ? payload : NULL;
+    const struct flag_payload *payload = flag_payload(call->api),
+                              *p = payload->version == asked.world.book->version ? payload : NULL;
     str configuration = arena_str(call->a, payload->etag);
     /* A client that was told of a newer configuration is never sent back to what it has. */
     bool may_have = had.len && (wanted.len == 0 || str_find(configuration, wanted) >= 0);
-    if (p && p->context_only && asked.request.preview.len == 0) etag = arena_printf(call->a, "\"%016llx\"", (unsigned long long)asked_hash(call, &asked));
+    if (p && p->context_only && asked.request.preview.len == 0)
+        etag = arena_printf(call->a, "\"%016llx\"", (unsigned long long)asked_hash(call, &asked));
     bool fresh = etag.len && may_have && str_eq(had, etag);
     if (!fresh) print_all(call, &asked, p, context, id, configuration);
     rcu_read_end();
@@ -350,7 +391,8 @@ void ofrep_bulk(struct call *call)
     }
     const struct http_header extra[] = { { S("ETag"), etag }, { S("Cache-Control"), S("private, no-cache") },
         { S("Access-Control-Allow-Origin"), S("*") }, { S("Access-Control-Expose-Headers"), S("ETag, Retry-After") } };
-    http_reply(call->req, fresh ? 304 : 200, fresh ? S("") : S("application/json"), fresh ? S("") : buf_str(&call->out), extra, countof(extra));
+    http_reply(call->req, fresh ? 304 : 200, fresh ? S("") : S("application/json"),
+               fresh ? S("") : buf_str(&call->out), extra, countof(extra));
 }
 
 void ofrep_stream(struct call *call) { flag_stream(call, STREAM_OFREP); }

@@ -2,32 +2,52 @@
  *
  * overlap.c - people who are in several segments at once: how many, and who speaks to them.
  *
- * Counts are of the roll, exact. For the people who are in all of them each placement's campaigns are asked in the order in which a
- * decision asks them (priority, then age): the first whose target holds wins, the others that would have spoken are said with it. What
- * a request's context would have said is unknown here, and what depends on it does not hold.
+ * Counts are of the roll, exact. For the people who are in all of them each placement's campaigns
+ * are asked in the order in which a decision asks them (priority, then age): the first whose target
+ * holds wins, the others that would have spoken are said with it. What a request's context would
+ * have said is unknown here, and what depends on it does not hold.
  */
 #include "api/admin.h"
 #include "base/rcu.h"
 
 enum { SHARED_MAX = 20000, WINNERS_MAX = 64 };
 
-struct winner { const struct campaign *campaign; isize experience; i64 people; const struct campaign *over; i64 over_people; };
-struct contest { const struct book *book; const struct live *live; i64 now_ms; struct winner at[WINNERS_MAX]; isize n; i64 nobody; };
+struct winner {
+    const struct campaign *campaign;
+    isize experience;
+    i64 people;
+    const struct campaign *over;
+    i64 over_people;
+};
+struct contest {
+    const struct book *book;
+    const struct live *live;
+    i64 now_ms;
+    struct winner at[WINNERS_MAX];
+    isize n;
+    i64 nobody;
+};
 
 static isize experience_for(const struct contest *c, const struct campaign *campaign, const struct profile *p)
 {
-    struct profile_world world = { .profile = p, .catalog = c->live->catalog, .now_ms = c->now_ms, .zone = c->book->segments->zone,
+    struct profile_world world = { .profile = p,
+                                   .catalog = c->live->catalog,
+                                   .now_ms = c->now_ms,
+                                   .zone = c->book->segments->zone,
                                    .market = campaign->market };
     struct rule_facts facts = profile_facts(&world);
     facts.no_timer = true;
     for (isize i = 0; i < campaign->experiences_n; i++)
-        if (!campaign->experiences[i].target || rule_holds(rule_run(campaign->experiences[i].target, &facts))) return i;
+        if (!campaign->experiences[i].target
+            || rule_holds(rule_run(campaign->experiences[i].target, &facts)))
+            return i;
     return -1;
 }
 
 static bool in_force(const struct campaign *c, i64 now_ms)
 {
-    return !c->paused && (c->starts_at_ms == 0 || c->starts_at_ms <= now_ms) && (c->ends_at_ms == 0 || now_ms < c->ends_at_ms);
+    return !c->paused && (c->starts_at_ms == 0 || c->starts_at_ms <= now_ms)
+           && (c->ends_at_ms == 0 || now_ms < c->ends_at_ms);
 }
 
 static void ask_person(struct contest *c, str family, const struct profile *p)
@@ -36,7 +56,9 @@ static void ask_person(struct contest *c, str family, const struct profile *p)
     isize by = 0;
     for (isize i = 0; i < c->book->campaigns_n && !over; i++) {
         const struct campaign *campaign = &c->book->campaigns[i];
-        if (!str_eq(c->book->placements[campaign->placement].family, family) || !in_force(campaign, c->now_ms)) continue;
+        if (!str_eq(c->book->placements[campaign->placement].family, family)
+            || !in_force(campaign, c->now_ms))
+            continue;
         isize x = experience_for(c, campaign, p);
         if (x < 0) continue;
         if (!won) { won = campaign; by = x; }
@@ -59,9 +81,11 @@ static void print_winner(struct call *call, const struct winner *x)
     jsonw_key_int(w, "people", x->people);
     if (x->over) jsonw_key_str(w, "over", x->over->key);
     str why = !x->over ? S("nobody else speaks to them here")
-            : x->campaign->priority != x->over->priority
-                ? arena_printf(call->a, "priority %d goes before %d", x->campaign->priority, x->over->priority)
-                : arena_printf(call->a, "both have priority %d; the older campaign goes first", x->campaign->priority);
+              : x->campaign->priority != x->over->priority
+                  ? arena_printf(call->a, "priority %d goes before %d", x->campaign->priority,
+                                 x->over->priority)
+                  : arena_printf(call->a, "both have priority %d; the older campaign goes first",
+                                 x->campaign->priority);
     jsonw_key_str(w, "why", why);
     jsonw_end(w, '}');
 }
@@ -83,7 +107,8 @@ static void print_winners(struct call *call, const struct book *book, const segm
         struct contest *c = arena_new(call->a, struct contest, 1);
         *c = (struct contest){ .book = book, .live = live, .now_ms = clock_now(call->api->clock) };
         asked = 0;
-        for (i64 at = roll_next(live->roll, ids[0], 1); at > 0 && asked < SHARED_MAX; at = roll_next(live->roll, ids[0], (u32)at + 1)) {
+        for (i64 at = roll_next(live->roll, ids[0], 1); at > 0 && asked < SHARED_MAX;
+             at = roll_next(live->roll, ids[0], (u32)at + 1)) {
             struct arena_mark mark = arena_mark(call->a);
             const struct profile *p = people_get(live->people, (person_id){ (u32)at }, call->a);
             bool all = p != NULL;
@@ -141,7 +166,8 @@ static void overlap(struct call *call)
     str keys[BITSET_AND_MAX];
     segment_id ids[BITSET_AND_MAX];
     isize n = 0;
-    for (struct str_cut cut = str_cut(http_query(call->req, S("keys"), S("")), ',');; cut = str_cut(cut.tail, ',')) {
+    for (struct str_cut cut = str_cut(http_query(call->req, S("keys"), S("")), ',');;
+         cut = str_cut(cut.tail, ',')) {
         if (n == BITSET_AND_MAX) {
             call_fail(call, ERR_BAD_INPUT, "keys: at most %d segments at once", BITSET_AND_MAX);
             return;
@@ -154,7 +180,9 @@ static void overlap(struct call *call)
     const struct book *book = atomic_load(&live->book);
     for (isize i = 0; i < n && !call->err; i++) {
         ids[i] = segment_find(book->segments, keys[i]);
-        if (!ids[i].v) call_fail(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"", STR_FMT(keys[i]));
+        if (!ids[i].v)
+            call_fail(call, ERR_NOT_FOUND, "keys: there is no published segment \"%.*s\"",
+                      STR_FMT(keys[i]));
     }
     if (!call->err) {
         jsonw_begin(&call->w, '{');

@@ -2,9 +2,11 @@
  *
  * past.c - segments as they stood at another instant, how they went since, and who came, who left and why.
  *
- * Today's rules are asked of everybody as they stood: what happened later is not there, a fact that was said again since is read from the
- * log (fold/facts.c; "facts_from" says how far back that reaches), and with identity "then" who was joined since is asked apart. What is older than the hot history is not seen: how many
- * people that may touch is said with each count ("beyond_history"). On the jobs thread, in short rcu brackets (segment/sweep.c) and with rules
+ * Today's rules are asked of everybody as they stood: what happened later is not there, a fact that
+ * was said again since is read from the log (fold/facts.c; "facts_from" says how far back that
+ * reaches), and with identity "then" who was joined since is asked apart. What is older than the
+ * hot history is not seen: how many people that may touch is said with each count
+ * ("beyond_history"). On the jobs thread, in short rcu brackets (segment/sweep.c) and with rules
  * compiled for the question, so that the fold never waits for an answer however long it takes. */
 #include "api/admin.h"
 #include "base/rcu.h"
@@ -25,7 +27,7 @@ bool query_instant(struct call *call, const char *name, i64 otherwise, i64 *at_m
     return false;
 }
 
-/* ---- everybody as they stood -------------------------------------------------------------------------- */
+/* ---- everybody as they stood ----------------------------------------------------------------- */
 
 /* One question's own: the ledger at one or two instants, and the segments, as they are when it begins. */
 struct standing_then {
@@ -33,7 +35,8 @@ struct standing_then {
     bool as_known, two;
     const struct segment_set *set;
     struct past_facts *facts, *facts_before;            /* owned: past_end() */
-    i64 facts_from_ms;                                  /* what was last said before that is not known; 0: all is */
+    /* what was last said before that is not known; 0: all is */
+    i64 facts_from_ms;
 };
 
 /* What everybody lacks of the instant, read from the log. */
@@ -70,7 +73,8 @@ static void read_ledger(struct call *call, struct fold *fold)
     past_owners(&s->past, identity, call->a);
 }
 
-/* ?identity=then (as the ledger had it) or now (as it is known today). `before_ms`: another instant before it, or 0. */
+/* ?identity=then (as the ledger had it) or now (as it is known today). `before_ms`: another instant
+ * before it, or 0. */
 static bool past_begin(struct call *call, struct standing_then *s, i64 at_ms, i64 before_ms)
 {
     str identity = http_query(call->req, S("identity"), S("then"));
@@ -86,7 +90,8 @@ static bool past_begin(struct call *call, struct standing_then *s, i64 at_ms, i6
     return !call->err;
 }
 
-/* Facts as they were, when one of the chosen segments asks for any: reading the log takes its time. Ends with past_end(). */
+/* Facts as they were, when one of the chosen segments asks for any: reading the log takes its time.
+ * Ends with past_end(). */
 static bool read_facts(struct call *call, struct standing_then *s, const isize *chosen, isize n)
 {
     u32 asks = 0;
@@ -119,7 +124,8 @@ static isize chosen_segment(struct call *call, const struct segment_set *set, co
 
 void print_facts_from(struct jsonw *w, const struct past_facts *facts, i64 from_ms)
 {
-    jsonw_key(w, S("facts_from"));                      /* null: what was said before is known whenever it was said */
+    /* null: what was said before is known whenever it was said */
+    jsonw_key(w, S("facts_from"));
     if (from_ms) jsonw_time(w, from_ms);
     else jsonw_null(w);
     if (facts && past_facts_full(facts)) jsonw_key_int(w, "facts_most", PAST_FACTS_MAX);
@@ -136,14 +142,16 @@ static void print_limits(struct jsonw *w, const struct standing_then *s, i64 bey
     print_facts_from(w, s->facts, s->facts_from_ms);
 }
 
-/* ---- counts --------------------------------------------------------------------------------------------- */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 void segments_then(struct call *call)
 {
     i64 at_ms;
     struct standing_then s;
     str only = call->params_n ? call->params[0] : S("");
-    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms, 0)) return;
+    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms)
+        || !past_begin(call, &s, at_ms, 0))
+        return;
     isize n = 0, *chosen = arena_new(call->a, isize, s.set->n + 1);
     if (only.len) chosen[n++] = chosen_segment(call, s.set, "", only);
     for (isize k = 0; only.len == 0 && k < s.set->n; k++) chosen[n++] = s.set->by_number[k];
@@ -174,7 +182,9 @@ void overlap_then(struct call *call, const str *keys, isize n)
 {
     i64 at_ms;
     struct standing_then s;
-    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms) || !past_begin(call, &s, at_ms, 0)) return;
+    if (!query_instant(call, "at", clock_now(call->api->clock), &at_ms)
+        || !past_begin(call, &s, at_ms, 0))
+        return;
     isize *chosen = arena_new(call->a, isize, n);
     for (isize i = 0; i < n && !call->err; i++) chosen[i] = chosen_segment(call, s.set, "keys: ", keys[i]);
     if (call->err || !read_facts(call, &s, chosen, n)) return;
@@ -209,10 +219,11 @@ void overlap_then(struct call *call, const str *keys, isize n)
     past_end(&s);
 }
 
-/* ---- how a segment went ------------------------------------------------------------------------------- */
+/* ---- how a segment went ---------------------------------------------------------------------- */
 
-/* A point a day at the same hour as now, or more often when there are fewer days; the last is now. "entered" and "left" are since
- * the point before: who came and went between two of them is in neither. Identity as it is known today. */
+/* A point a day at the same hour as now, or more often when there are fewer days; the last is now.
+ * "entered" and "left" are since the point before: who came and went between two of them is in
+ * neither. Identity as it is known today. */
 static void trend(struct call *call)
 {
     i64 days = 30, now_ms = clock_now(call->api->clock);
@@ -248,7 +259,7 @@ static void trend(struct call *call)
 
 void segment_trend(struct call *call) { ask_jobs(call, trend); }
 
-/* ---- between two instants ------------------------------------------------------------------------------ */
+/* ---- between two instants -------------------------------------------------------------------- */
 
 struct reason { str rule, was, is; i64 people; };
 struct moved_row { u32 person; bool entered; i64 at_ms; struct reason why[REASONS_A_ROW_MAX]; isize why_n; };
@@ -282,27 +293,32 @@ static i64 noted_at(const struct profile *p, segment_id id, bool entered, i64 fr
 {
     u16 type = entered ? EVENT_SEGMENT_ENTERED : EVENT_SEGMENT_LEFT;
     for (isize i = p->history_n - 1; i >= 0 && p->history[i].at_ms > from_ms; i--)
-        if (p->history[i].type == type && p->history[i].quantity == id.v && p->history[i].at_ms <= to_ms) return p->history[i].at_ms;
+        if (p->history[i].type == type && p->history[i].quantity == id.v
+            && p->history[i].at_ms <= to_ms)
+            return p->history[i].at_ms;
     return 0;
 }
 
-static const struct rule_trace *trace_of(struct call *call, const struct segment_set *set, const struct rule *rule,
-                                         const struct profile *then, i64 at_ms, arena *a)
+static const struct rule_trace *trace_of(struct call *call, const struct segment_set *set,
+                                         const struct rule *rule, const struct profile *then,
+                                         i64 at_ms, arena *a)
 {
     struct as_of at = { { .profile = then, .catalog = call->api->live->catalog, .now_ms = at_ms }, set, 0 };
     struct rule_facts facts = facts_of(&at);
     return then ? rule_explain(a, rule, &facts, 1) : NULL;
 }
 
-static void note_move(struct call *call, struct differing *d, const struct segment *segment, const struct swept *who, bool entered,
-                      const struct rule_trace *was, const struct rule_trace *is, arena *a)
+static void note_move(struct call *call, struct differing *d, const struct segment *segment,
+                      const struct swept *who, bool entered, const struct rule_trace *was,
+                      const struct rule_trace *is, arena *a)
 {
     const struct turn *turns;
     isize n = rule_turns(was, is, a, &turns);
     struct reason *by = entered ? d->entered_by : d->left_by;
     isize *by_n = entered ? &d->entered_by_n : &d->left_by_n;
     if (!was) tally(by, by_n, S("was not there yet"), call->a);
-    for (isize i = 0; was && i < n; i++) tally(by, by_n, turns[i].is ? turns[i].is->text : turns[i].was->text, call->a);
+    for (isize i = 0; was && i < n; i++)
+        tally(by, by_n, turns[i].is ? turns[i].is->text : turns[i].was->text, call->a);
     if (who->id.v <= d->after_id) return;
     if (d->rows_n == d->limit) { d->more = true; return; }
     struct moved_row *row = &d->rows[d->rows_n++];
@@ -360,7 +376,8 @@ static void answer_diff(struct call *call, struct fold *fold)
 }
 
 /* Who moved is asked once more, for the reasons; a bracket each. */
-static void explain_moves(struct call *call, struct differing *d, const struct standing_then *s, const struct segment *segment)
+static void explain_moves(struct call *call, struct differing *d, const struct standing_then *s,
+                          const struct segment *segment)
 {
     const struct catalog *catalog = call->api->live->catalog;
     struct sweep people = everybody(call, s);
@@ -373,7 +390,8 @@ static void explain_moves(struct call *call, struct differing *d, const struct s
             bool was = past_held(&s->before, s->set, catalog, segment->rule, &who, &a, &before);
             bool is = past_held(&s->past, s->set, catalog, segment->rule, &who, &a, &after);
             if (was != is)
-                note_move(call, d, segment, &who, is, trace_of(call, s->set, segment->rule, before, d->from_ms, &a),
+                note_move(call, d, segment, &who, is,
+                          trace_of(call, s->set, segment->rule, before, d->from_ms, &a),
                           trace_of(call, s->set, segment->rule, after, d->to_ms, &a), &a);
         }
         rcu_read_end();
@@ -388,7 +406,9 @@ static void diff(struct call *call)
     struct standing_then s;
     i64 now_ms = clock_now(call->api->clock);
     person_id after;
-    if (!query_instant(call, "from", now_ms - 7 * DAY_MS, &d->from_ms) || !query_instant(call, "to", now_ms, &d->to_ms)) return;
+    if (!query_instant(call, "from", now_ms - 7 * DAY_MS, &d->from_ms)
+        || !query_instant(call, "to", now_ms, &d->to_ms))
+        return;
     if (d->from_ms >= d->to_ms) { call_fail(call, ERR_BAD_INPUT, "from comes before to"); return; }
     if (!past_begin(call, &s, d->to_ms, d->from_ms)) return;
     d->limit = query_limit(call, 100, DIFF_ROWS_MAX);
@@ -398,7 +418,8 @@ static void diff(struct call *call)
     isize at = chosen_segment(call, s.set, "", call->params[0]);
     if (call->err || !read_facts(call, &s, &at, 1)) return;
     struct sweep people = everybody(call, &s);
-    d->moved = past_move(&people, &s.before, &s.past, s.set, call->api->live->catalog, s.set->at[at].rule, call->a);
+    d->moved = past_move(&people, &s.before, &s.past, s.set, call->api->live->catalog,
+                         s.set->at[at].rule, call->a);
     explain_moves(call, d, &s, &s.set->at[at]);
     mem_free(d->moved.ids);
     jsonw_begin(w, '{');

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * payload.c - what clients that evaluate by themselves are sent, and the streams that tell them when it changed.
+ * payload.c - what clients that evaluate by themselves are sent, and the streams that tell them
+ * when it changed.
  *
- * One thread looks at the book's version a hundred times a second. When it has changed, the payloads are made anew, once, and
- * published by one pointer; each loop then writes the same bytes to all of its streams. A request for a payload never
- * waits: it is sent what is published, or makes what it needs for itself in the few milliseconds before.
+ * One thread looks at the book's version a hundred times a second. When it has changed, the
+ * payloads are made anew, once, and published by one pointer; each loop then writes the same bytes
+ * to all of its streams. A request for a payload never waits: it is sent what is published, or
+ * makes what it needs for itself in the few milliseconds before.
  *
- * Optimizely's SDKs know only If-Modified-Since and compare by the second, so the date of a payload is its time of making or a second
- * more than the last one's, whichever is later.
+ * Optimizely's SDKs know only If-Modified-Since and compare by the second, so the date of a payload
+ * is its time of making or a second more than the last one's, whichever is later.
  */
 #include "api/flags.h"
 
@@ -19,7 +21,14 @@
 #include "base/rcu.h"
 #include "base/thread.h"
 
-enum { LOOK_US = 10000, BEAT_LOOKS = 1500, RAMP_LOOKS = 100, STREAMS_PER_LOOP_MAX = 20000, LOOPS_MAX = 64, KEYS_EXPORTED_MAX = 1024 };
+enum {
+    LOOK_US = 10000,
+    BEAT_LOOKS = 1500,
+    RAMP_LOOKS = 100,
+    STREAMS_PER_LOOP_MAX = 20000,
+    LOOPS_MAX = 64,
+    KEYS_EXPORTED_MAX = 1024
+};
 
 struct watcher { struct http_request *req; struct watcher *next, **back; u8 kind; };
 
@@ -34,7 +43,7 @@ struct flag_service {
     struct seat seats[LOOPS_MAX];
 };
 
-/* ---- making ------------------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void free_payload(void *p)
 {
@@ -55,7 +64,8 @@ static void add_name(struct export_where *where, str *names, isize *n, str name)
 static void tree_names(const struct json *tree, struct export_where *where, str *names, isize *n)
 {
     json_each(child, tree) {
-        if (str_eq(child->key, S("context")) || str_eq(child->key, S("trait"))) add_name(where, names, n, json_str(child, S("")));
+        if (str_eq(child->key, S("context")) || str_eq(child->key, S("trait")))
+            add_name(where, names, n, json_str(child, S("")));
         else if (child->kind >= JSON_ARR) tree_names(child, where, names, n);
     }
 }
@@ -70,16 +80,20 @@ static void name_keys(const struct book *book, arena *a, struct export_where *wh
             const struct json *tree;
             if (!book->flags[f].targets[i]) continue;
             rule_to_json(book->flags[f].targets[i], &w);
-            if (json_parse(a, buf_str(&text), &tree, NULL) == ERR_OK) tree_names(tree, where, attributes, &where->attributes_n);
+            if (json_parse(a, buf_str(&text), &tree, NULL) == ERR_OK)
+                tree_names(tree, where, attributes, &where->attributes_n);
         }
     }
     for (isize i = 0; i < book->campaigns_n; i++)
         for (isize k = 0; k < book->campaigns[i].experiences_n; k++) {
             const struct experience *x = &book->campaigns[i].experiences[k];
-            for (isize f = 0; x->adaptive && f < x->adaptive->context_n; f++) add_name(where, attributes, &where->attributes_n, book_cmab_attribute(x, f));
+            for (isize f = 0; x->adaptive && f < x->adaptive->context_n; f++)
+                add_name(where, attributes, &where->attributes_n, book_cmab_attribute(x, f));
         }
-    for (u16 type = 1; type < EVENT_TYPES; type++) add_name(where, events, &where->events_n, str_of(event_type_name(type)));
-    for (isize i = 0; i < book->event_names_n; i++) add_name(where, events, &where->events_n, book->event_names[i]);
+    for (u16 type = 1; type < EVENT_TYPES; type++)
+        add_name(where, events, &where->events_n, str_of(event_type_name(type)));
+    for (isize i = 0; i < book->event_names_n; i++)
+        add_name(where, events, &where->events_n, book->event_names[i]);
     where->attributes = attributes;
     where->events = events;
 }
@@ -114,7 +128,9 @@ static struct flag_payload *make(struct api *api, const struct book *book, const
     struct flag_payload *p = mem_new(sizeof *p);
     arena *a = &p->arena;
     struct export_notes notes = { 0 };
-    struct export_where where = { .host = S(PAYLOAD_HOST), .key = S(PAYLOAD_KEY), .revision = S("@@revision@@") };
+    struct export_where where = { .host = S(PAYLOAD_HOST),
+                                  .key = S(PAYLOAD_KEY),
+                                  .revision = S("@@revision@@") };
     struct buf features = { .arena = a }, datafile = { .arena = a }, growthbook = { .arena = a };
     struct jsonw w = { .out = &features };
     name_keys(book, a, &where);
@@ -122,13 +138,16 @@ static struct flag_payload *make(struct api *api, const struct book *book, const
     w = (struct jsonw){ .out = &datafile };
     book_export_optimizely(book, a, &where, &w, &notes);
     u64 digest = hash64(buf_str(&features), hash64(buf_str(&datafile), 1));
-    for (isize i = 0; i < book->flags_n; i++) {         /* what is left out of both changes what OFREP says, too */
+    /* what is left out of both changes what OFREP says, too */
+    for (isize i = 0; i < book->flags_n; i++) {
         digest = hash64(json_print(a, book->flags[i].document), digest + book->flags[i].paused);
     }
     i64 now_s = clock_now(api->clock) / 1000;
     p->version = book->version;
     p->digest = digest;
-    p->modified_s = before && before->digest == digest ? before->modified_s : before ? max_i64(before->modified_s + 1, now_s) : now_s;
+    p->modified_s = before && before->digest == digest ? before->modified_s
+                    : before                           ? max_i64(before->modified_s + 1, now_s)
+                                                       : now_s;
     p->etag = arena_printf(a, "\"%016llx\"", (unsigned long long)digest);
     str revision = arena_printf(a, "%lld", (long long)p->modified_s), mark = S("@@revision@@");
     isize at = str_find(buf_str(&datafile), mark);
@@ -160,7 +179,7 @@ const struct flag_payload *flag_payload(struct api *api)
     return now;
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 struct push { struct seat *seat; str text[2]; bool end; };
 
@@ -209,7 +228,9 @@ static void send_all(struct flag_service *s, str ofrep, str growthbook, bool end
 static void tell_change(struct flag_service *s, const struct flag_payload *p)
 {
     struct buf ofrep = { 0 }, growthbook = { 0 };
-    buf_printf(&ofrep, "data: {\"type\":\"refetchEvaluation\",\"etag\":%.*s,\"lastModified\":%lld}\n\n", STR_FMT(p->etag), (long long)p->modified_s);
+    buf_printf(&ofrep,
+               "data: {\"type\":\"refetchEvaluation\",\"etag\":%.*s,\"lastModified\":%lld}\n\n",
+               STR_FMT(p->etag), (long long)p->modified_s);
     buf_add(&growthbook, S("event: features\ndata: "));
     buf_add(&growthbook, p->growthbook);
     buf_add(&growthbook, S("\n\n"));
@@ -248,7 +269,8 @@ struct flag_service *flag_service_new(struct api *api)
     struct flag_service *s = mem_new(sizeof *s);
     s->api = api;
     for (isize i = 0; i < LOOPS_MAX; i++) s->seats[i].service = s;
-    api->flags = s;                                     /* the thread asks for it, and may be there before we have answered */
+    /* the thread asks for it, and may be there before we have answered */
+    api->flags = s;
     pthread_create(&s->thread, NULL, watch, s);
     return s;
 }
@@ -274,7 +296,8 @@ void flag_stream(struct call *call, enum flag_stream kind)
     struct seat *seat = &s->seats[number];
     if (call->req->method == METHOD_HEAD) { reply_bytes(call, 200, S("text/event-stream"), S("")); return; }
     if (number >= LOOPS_MAX || seat->n == STREAMS_PER_LOOP_MAX) {
-        reply_problem(call, ERR_OVERLOADED, "%d streams are open on this thread already", STREAMS_PER_LOOP_MAX);
+        reply_problem(call, ERR_OVERLOADED, "%d streams are open on this thread already",
+                      STREAMS_PER_LOOP_MAX);
         return;
     }
     struct watcher *w = mem_new(sizeof *w);
@@ -283,7 +306,8 @@ void flag_stream(struct call *call, enum flag_stream kind)
     seat->first = w;
     seat->n++;
     call->req->own = w;
-    const struct http_header extra[] = { { S("Cache-Control"), S("no-store") }, { S("X-Accel-Buffering"), S("no") },
+    const struct http_header extra[] = { { S("Cache-Control"), S("no-store") },
+                                         { S("X-Accel-Buffering"), S("no") },
                                          { S("Access-Control-Allow-Origin"), S("*") } };
     http_stream_begin(call->req, 200, S("text/event-stream"), extra, countof(extra));
     http_stream_bare(call->req);
@@ -291,22 +315,27 @@ void flag_stream(struct call *call, enum flag_stream kind)
     (void)http_stream_write(call->req, S(": open\n\n"));
 }
 
-/* ---- small words ------------------------------------------------------------------------------------------------- */
+/* ---- small words ----------------------------------------------------------------------------- */
 
 str http_date(arena *a, i64 at_s)
 {
     static const char *const days[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
-    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
     struct civil c = time_civil(at_s * 1000, 0);
-    return arena_printf(a, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[c.weekday - 1], c.day, months[c.month - 1], c.year, c.hour, c.minute, c.second);
+    return arena_printf(a, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[c.weekday - 1], c.day,
+                        months[c.month - 1], c.year, c.hour, c.minute, c.second);
 }
 
 str own_host(struct call *call)
 {
     str forwarded = header_of(call, S("x-forwarded-proto")), host = header_of(call, S("host"));
     bool safe = host.len > 0 && host.len < 256;
-    for (isize i = 0; i < host.len; i++) safe = safe && host.ptr[i] > ' ' && host.ptr[i] < 127 && host.ptr[i] != '"' && host.ptr[i] != '\\';
-    return arena_printf(call->a, "%s://%.*s", str_eq(forwarded, S("https")) ? "https" : "http", STR_FMT(safe ? host : S("127.0.0.1")));
+    for (isize i = 0; i < host.len; i++)
+        safe = safe && host.ptr[i] > ' ' && host.ptr[i] < 127 && host.ptr[i] != '"'
+               && host.ptr[i] != '\\';
+    return arena_printf(call->a, "%s://%.*s", str_eq(forwarded, S("https")) ? "https" : "http",
+                        STR_FMT(safe ? host : S("127.0.0.1")));
 }
 
 bool path_key(struct call *call, str key)

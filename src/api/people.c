@@ -29,7 +29,8 @@ static const struct profile *person_named(struct call *call, struct fold *fold)
 /* Facts as they were, of one person; call->context while the fold is asked. */
 struct facts_then { struct past_facts *facts; i64 from_ms; };
 
-/* A question about a person: ?at= an instant, what was said again since is read from the log first, on the jobs thread. */
+/* A question about a person: ?at= an instant, what was said again since is read from the log first,
+ * on the jobs thread. */
 static void ask_then(struct call *call, void (*answer)(struct call *call, struct fold *fold))
 {
     i64 at_ms;
@@ -40,7 +41,8 @@ static void ask_then(struct call *call, void (*answer)(struct call *call, struct
     if (http_query(call->req, S("at"), S("")).len && person_id_read(call->params[0], &id)) {
         then.facts = past_facts_new(at_ms);
         rcu_read_begin();
-        const struct profile *p = people_get(call->api->live->people, identity_person(call->api->live->identity, id.v), call->a);
+        const struct profile *p = people_get(
+            call->api->live->people, identity_person(call->api->live->identity, id.v), call->a);
         if (p) past_facts_want(then.facts, p);
         rcu_read_end();
         enum err err = fold_past_facts(call->api->fold, then.facts, &then.from_ms, &diag);
@@ -53,7 +55,8 @@ static void ask_then(struct call *call, void (*answer)(struct call *call, struct
 }
 
 /* Of now: on the fold's thread at once. */
-static void ask_as_of(struct call *call, void (*job)(struct call *call), void (*answer)(struct call *call, struct fold *fold))
+static void ask_as_of(struct call *call, void (*job)(struct call *call),
+                      void (*answer)(struct call *call, struct fold *fold))
 {
     if (http_query(call->req, S("at"), S("")).len) ask_jobs(call, job);
     else ask_fold(call, answer);
@@ -77,7 +80,10 @@ static const struct profile *person_then(struct call *call, const struct profile
 }
 
 /* What is told of a person is told as of this instant. */
-static i64 instant(const struct call *call) { return call->at_ms ? call->at_ms : clock_now(call->api->clock); }
+static i64 instant(const struct call *call)
+{
+    return call->at_ms ? call->at_ms : clock_now(call->api->clock);
+}
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
@@ -306,7 +312,8 @@ static void print_affinities(struct call *call, const struct profile *p)
 }
 
 /* What made somebody a member: newest first. */
-void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms, struct jsonw *w)
+void print_matches(const struct live *live, const struct profile *p, segment_id segment, i64 at_ms,
+                   struct jsonw *w)
 {
     struct match matches[MATCHES_PER_SEGMENT_MAX];
     isize n = segment_matches(atomic_load(&live->book)->segments, live->catalog, p, segment, at_ms, matches);
@@ -323,7 +330,8 @@ void print_matches(const struct live *live, const struct profile *p, segment_id 
     jsonw_end(w, ']');
 }
 
-/* Today's rules, asked of the person as they stood. When they came in is only known as far as their history noted it. */
+/* Today's rules, asked of the person as they stood. When they came in is only known as far as their
+ * history noted it. */
 static void print_memberships_then(struct call *call, const struct profile *p, const struct segment_set *set)
 {
     struct jsonw *w = &call->w;
@@ -333,7 +341,9 @@ static void print_memberships_then(struct call *call, const struct profile *p, c
         if (!in[i]) continue;
         i64 entered = 0;
         for (isize k = 0; k < p->history_n; k++)
-            if (p->history[k].type == EVENT_SEGMENT_ENTERED && p->history[k].quantity == set->at[i].id.v) entered = p->history[k].at_ms;
+            if (p->history[k].type == EVENT_SEGMENT_ENTERED
+                && p->history[k].quantity == set->at[i].id.v)
+                entered = p->history[k].at_ms;
         jsonw_begin(w, '{');
         jsonw_key_str(w, "key", set->at[i].key);
         jsonw_key_str(w, "title", set->at[i].title);
@@ -364,10 +374,13 @@ static void print_memberships(struct call *call, const struct profile *p)
 }
 
 /* Each word that rules decide, with the part of the history that decided it. */
-static void print_ladder(struct call *call, const struct fold *fold, const struct profile *p, const char *name)
+static void print_ladder(struct call *call, const struct fold *fold, const struct profile *p,
+                         const char *name)
 {
     struct jsonw *w = &call->w;
-    struct profile_world world = { .profile = p, .catalog = call->api->live->catalog, .now_ms = instant(call) };
+    struct profile_world world = { .profile = p,
+                                   .catalog = call->api->live->catalog,
+                                   .now_ms = instant(call) };
     struct standing s;
     jsonw_key(w, str_of(name));
     if (!profile_standing(&world, str_of(name), call->a, &s)) { jsonw_null(w); return; }
@@ -396,7 +409,8 @@ static void print_worth(struct call *call, const struct profile *p)
         jsonw_key(w, S("lifetime_value"));
         print_money(w, (struct money){ worth.in[i].revenue_minor, worth.in[i].currency });
         jsonw_key(w, S("average_order_value"));
-        if (worth.in[i].orders) print_money(w, (struct money){ worth.in[i].average_minor, worth.in[i].currency });
+        if (worth.in[i].orders)
+            print_money(w, (struct money){ worth.in[i].average_minor, worth.in[i].currency });
         else jsonw_null(w);
         jsonw_end(w, '}');
     }
@@ -470,9 +484,13 @@ static void print_links(struct call *call, const struct profile *p, const char *
 static void print_then(struct call *call, const struct profile *p)
 {
     struct past_identity past = past_of(call->api->live->identity, call->at_ms, call->a);
-    const struct profile *now = people_get(call->api->live->people, p->id, call->a), *parts[NODES_PER_PERSON_MAX];
+    const struct profile *now = people_get(call->api->live->people, p->id, call->a),
+                         *parts[NODES_PER_PERSON_MAX];
     jsonw_key_time(&call->w, "at", call->at_ms);
-    jsonw_key_int(&call->w, "people_then", now ? past_people(&past, &(struct swept){ .id = now->id, .now = now }, call->a, parts, countof(parts)) : 1);
+    jsonw_key_int(&call->w, "people_then",
+                  now ? past_people(&past, &(struct swept){ .id = now->id, .now = now }, call->a,
+                                    parts, countof(parts))
+                      : 1);
     jsonw_key_int(&call->w, "older", p->older_events);
     const struct facts_then *then = call->context;
     if (then) print_facts_from(&call->w, then->facts, then->from_ms);
@@ -544,7 +562,8 @@ static void print_entry(struct call *call, const struct fold *fold, const struct
     jsonw_key_str(w, "channel", str_of(channel_name(e->channel)));
     print_order_of(call, fold, e);
     const struct book *book = atomic_load(&call->api->live->book);
-    const struct segment *of = moved && e->quantity < SEGMENTS_MAX ? book->segments->by_id[e->quantity] : NULL;
+    const struct segment *of =
+        moved && e->quantity < SEGMENTS_MAX ? book->segments->by_id[e->quantity] : NULL;
     if (of) jsonw_key_str(w, "segment", of->key);
     for (isize i = 0; decided && i < book->campaigns_n; i++)
         if (book->campaigns[i].number == e->quantity) jsonw_key_str(w, "campaign", book->campaigns[i].key);
@@ -723,7 +742,8 @@ static void answer_segments(struct call *call, struct fold *fold)
     i64 at_ms;
     const struct profile *p = person_named(call, fold);
     if (!p || !query_instant(call, "at", clock_now(call->api->clock), &at_ms)) return;
-    p = profile_then_by(p, at_ms, NULL, 0, facts_then(call), call->a);    /* null: they were not there yet, and in nothing */
+    /* null: they were not there yet, and in nothing */
+    p = profile_then_by(p, at_ms, NULL, 0, facts_then(call), call->a);
     const struct book *book = atomic_load(&call->api->live->book);
     struct as_of at = { { .profile = p, .catalog = call->api->live->catalog, .now_ms = at_ms },
                         book->segments,
@@ -826,7 +846,8 @@ static void check_split(struct call *call, struct fold *fold)
     bool named = str_starts(text, S("m_")) && str_to_i64(str_from(text, 2), &id) && id > 0
                  && id <= identity_links_n(identity);
     struct link link;
-    bool own = named && identity_link(identity, (u32)id, &link) && link.kind == LINK_MERGE && identity_person(identity, link.a).v == p->id.v;
+    bool own = named && identity_link(identity, (u32)id, &link) && link.kind == LINK_MERGE
+               && identity_person(identity, link.a).v == p->id.v;
     *order = (struct people_order){ .op = PEOPLE_SPLIT, .link = (u32)id, .who = call->author };
     if (!own) call_fail(call, ERR_NOT_FOUND, "merge_id: this person has no such merge");
     else if (link.undone) call_fail(call, ERR_CONFLICT, "that merge was undone already");

@@ -2,9 +2,10 @@
  *
  * portrait.c - what sets a group of people apart: the most valuable, and the persona of a segment.
  *
- * Each attribute's share in the group stands beside its share among the others, with the lift (the one over the other, less one), its
- * interval at 95 % and a p that is corrected for having looked at many (Benjamini and Hochberg). An attribute that nobody else has, has
- * no lift: its counts say it. What people did is of the last 365 days.
+ * Each attribute's share in the group stands beside its share among the others, with the lift (the
+ * one over the other, less one), its interval at 95 % and a p that is corrected for having looked
+ * at many (Benjamini and Hochberg). An attribute that nobody else has, has no lift: its counts say
+ * it. What people did is of the last 365 days.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,10 +15,11 @@
 
 enum { LEAST_PEOPLE = 5, LIFTED_MAX = 20, VALUED_MAX = 50 };
 
-/* ---- worth ---------------------------------------------------------------------------------------------- */
+/* ---- worth ----------------------------------------------------------------------------------- */
 
 /* In the shop's currency by its own rates; what has none is left out and counted. */
-static i64 worth_of(const struct book *book, const struct profile *p, i64 now_ms, i64 *orders, i64 *without_rate)
+static i64 worth_of(const struct book *book, const struct profile *p, i64 now_ms, i64 *orders,
+                    i64 *without_rate)
 {
     struct worth worth = profile_worth(p, now_ms);
     f64 sum = 0;
@@ -32,7 +34,7 @@ static i64 worth_of(const struct book *book, const struct profile *p, i64 now_ms
     return (i64)llround(sum);
 }
 
-/* ---- shares ----------------------------------------------------------------------------------------------- */
+/* ---- shares ---------------------------------------------------------------------------------- */
 
 struct tallied { i64 in, out; };
 struct portrait {
@@ -41,7 +43,8 @@ struct portrait {
     i64 in, out;
 };
 
-static void portrait_add(struct portrait *t, const struct catalog *catalog, const struct profile *p, bool in, i64 now_ms, arena *a)
+static void portrait_add(struct portrait *t, const struct catalog *catalog, const struct profile *p,
+                         bool in, i64 now_ms, arena *a)
 {
     const u32 *of;
     isize n = attributes_of(t->attributes, catalog, p, now_ms - 365 * DAY_MS, now_ms, &of);
@@ -66,13 +69,15 @@ static int by_p(const void *x, const void *y)
 {
     const struct lifted *a = x, *b = y;
     if (a->p != b->p) return a->p < b->p ? -1 : 1;
-    return a->n.in != b->n.in ? (a->n.in > b->n.in ? -1 : 1) : str_cmp(a->attribute.value, b->attribute.value);
+    return a->n.in != b->n.in ? (a->n.in > b->n.in ? -1 : 1)
+                              : str_cmp(a->attribute.value, b->attribute.value);
 }
 
 static int by_share(const void *x, const void *y)
 {
     const struct lifted *a = x, *b = y;
-    return a->n.in != b->n.in ? (a->n.in > b->n.in ? -1 : 1) : str_cmp(a->attribute.value, b->attribute.value);
+    return a->n.in != b->n.in ? (a->n.in > b->n.in ? -1 : 1)
+                              : str_cmp(a->attribute.value, b->attribute.value);
 }
 
 static isize compare(const struct portrait *t, arena *a, struct lifted **out)
@@ -86,7 +91,8 @@ static isize compare(const struct portrait *t, arena *a, struct lifted **out)
         if (!attribute_at(t->attributes, i, &x.attribute) || x.n.in + x.n.out < LEAST_PEOPLE) continue;
         struct stats_sums in = { .n = (f64)t->in, .sum = (f64)x.n.in, .sum_sq = (f64)x.n.in },
                           others = { .n = (f64)t->out, .sum = (f64)x.n.out, .sum_sq = (f64)x.n.out };
-        struct stats_effect e = stats_effect(&s, (struct stats_arm){ &others, 1 }, (struct stats_arm){ &in, 1 }, NULL, 0);
+        struct stats_effect e = stats_effect(&s, (struct stats_arm){ &others, 1 },
+                                             (struct stats_arm){ &in, 1 }, NULL, 0);
         struct stats_interval interval = stats_fixed(&s, &e);
         x.told = e.problem == STATS_FINE;
         x.lift = x.told ? e.effect : (f64)NAN;
@@ -139,7 +145,8 @@ static void print_attributes(struct call *call, const struct portrait *t)
     shown = 0;
     jsonw_key_begin(&call->w, "preferences", '[');
     for (isize i = 0; i < n && shown < LIFTED_MAX; i++) {
-        bool chosen = list[i].attribute.kind == ATTRIBUTE_TRAIT && str_starts(list[i].attribute.name, S(PREFERENCE_TRAIT));
+        bool chosen = list[i].attribute.kind == ATTRIBUTE_TRAIT
+                      && str_starts(list[i].attribute.name, S(PREFERENCE_TRAIT));
         bool dealt = list[i].attribute.kind == ATTRIBUTE_VIEWED || list[i].attribute.kind == ATTRIBUTE_BOUGHT;
         if ((!chosen && !dealt) || list[i].n.in == 0) continue;
         print_lifted(call, &list[i], t);
@@ -148,7 +155,7 @@ static void print_attributes(struct call *call, const struct portrait *t)
     jsonw_end(&call->w, ']');
 }
 
-/* ---- the most valuable ------------------------------------------------------------------------------------- */
+/* ---- the most valuable ----------------------------------------------------------------------- */
 
 struct valued { u32 person; i64 minor, orders; };
 struct valuable { struct valued *at; isize n, shown; currency currency; };
@@ -239,7 +246,7 @@ static void valuable(struct call *call)
 
 void people_valuable(struct call *call) { ask_jobs(call, valuable); }
 
-/* ---- personas ------------------------------------------------------------------------------------------------ */
+/* ---- personas -------------------------------------------------------------------------------- */
 
 struct side { i64 people, buyers, orders, minor; };
 
@@ -271,7 +278,9 @@ static void persona(struct call *call)
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
     segment_id id = segment_find(book->segments, call->params[0]);
-    if (!id.v) call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(call->params[0]));
+    if (!id.v)
+        call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"",
+                  STR_FMT(call->params[0]));
     u32 most = id.v ? (u32)people_most(live->people) : 0;
     for (u32 i = 1; i <= most; i++) {
         const struct profile *p = people_get(live->people, (person_id){ i }, &a);

@@ -2,8 +2,9 @@
  *
  * predictions.c - the cards of what is predicted, and a person's scores with their reasons.
  *
- * A card was written when its models were fitted and stands in the log, so it is answered as it was written. Intent is learnt online and
- * has its card in memory. What there is too little data for says how much is needed. */
+ * A card was written when its models were fitted and stands in the log, so it is answered as it was
+ * written. Intent is learnt online and has its card in memory. What there is too little data for
+ * says how much is needed. */
 #include <math.h>
 #include <stdio.h>
 
@@ -30,8 +31,10 @@ static void print_intent_card(const struct outlook *o, struct jsonw *w)
     jsonw_key_bool(w, "enough", o->intent != NULL);
     if (!o->intent) {
         char why[160];
-        (void)snprintf(why, sizeof why, "not enough data: %td visits of which %td ended in an order; %d and %d are needed", c->visits, c->orders,
-                       INTENT_VISITS_MIN, INTENT_ORDERS_MIN);
+        (void)snprintf(
+            why, sizeof why,
+            "not enough data: %td visits of which %td ended in an order; %d and %d are needed",
+            c->visits, c->orders, INTENT_VISITS_MIN, INTENT_ORDERS_MIN);
         jsonw_key_str(w, "why", str_of(why));
         jsonw_end(w, '}');
         return;
@@ -54,14 +57,19 @@ static void print_intent_card(const struct outlook *o, struct jsonw *w)
     jsonw_key_num(w, "rate", c->goodness.rate);
     jsonw_end(w, '}');
     jsonw_key_begin(w, "choice", '{');
-    jsonw_key_str(w, "by", c->trees_tried ? S("log-loss in the later half of visits, of which the trees saw none and the logistic model each once it was over")
-                                          : S("boosted trees are tried from 2,000 visits on"));
+    jsonw_key_str(
+        w, "by",
+        c->trees_tried ? S(
+            "log-loss in the later half of visits, of which the trees saw none and the logistic model each once it was over")
+                       : S("boosted trees are tried from 2,000 visits on"));
     jsonw_key_begin(w, "of", '[');
     print_choice(w, "ftrl_logistic", &c->logistic, strcmp(c->model, "ftrl_logistic") == 0);
     if (c->trees_tried) print_choice(w, "boosted_trees", &c->trees, strcmp(c->model, "boosted_trees") == 0);
     jsonw_end(w, ']');
     jsonw_end(w, '}');
-    jsonw_key_str(w, "chart_of", S("the chance of an order in the visit, said before it was known, in the later half of visits"));
+    jsonw_key_str(
+        w, "chart_of",
+        S("the chance of an order in the visit, said before it was known, in the later half of visits"));
     jsonw_key_int(w, "judged", c->goodness.n);
     jsonw_key(w, S("calibration"));
     calibration_print(&c->calibration, w);
@@ -92,7 +100,8 @@ static void print_uplifts(struct call *call, const struct card *cards, isize n, 
         for (isize k = 0; o && k < o->missing_n; k++)
             if (str_eq(o->missing[k].key, c->key)) missing = &o->missing[k];
         for (isize k = n - 1; !missing && !card && k >= 0; k--) {
-            bool of_one = str_starts(cards[k].json, S("{")) && json_parse(call->a, cards[k].json, &card, NULL) == ERR_OK;
+            bool of_one = str_starts(cards[k].json, S("{"))
+                          && json_parse(call->a, cards[k].json, &card, NULL) == ERR_OK;
             if (!of_one || !str_eq(json_str(json_get(card, S("score")), S("")), score)) card = NULL;
         }
         if (card) { jsonw_value(w, card); continue; }
@@ -117,7 +126,8 @@ static void answer_predictions(struct call *call, struct fold *fold)
     jsonw_begin(w, '{');
     jsonw_key_begin(w, "predictions", '[');
     for (at = n - 1; at >= 0 && !str_starts(cards[at].json, S("["));) at--;
-    if (at >= 0 && json_parse(call->a, cards[at].json, &latest, NULL) == ERR_OK) json_each(card, latest) jsonw_value(w, card);
+    if (at >= 0 && json_parse(call->a, cards[at].json, &latest, NULL) == ERR_OK)
+        json_each (card, latest) jsonw_value(w, card);
     else print_missing(w, o && o->why.len ? o->why : S("the first run has not ended yet"));
     if (o) print_intent_card(o, w);
     print_uplifts(call, cards, n, o);
@@ -129,7 +139,7 @@ static void answer_predictions(struct call *call, struct fold *fold)
 
 void predictions_get(struct call *call) { ask_fold(call, answer_predictions); }
 
-/* ---- a person's --------------------------------------------------------------------------------------------- */
+/* ---- a person's ------------------------------------------------------------------------------ */
 
 static void print_score(struct call *call, const struct scores *s, u8 score)
 {
@@ -196,7 +206,9 @@ static void print_intent(struct call *call, const struct profile *p)
     rcu_read_begin();
     const struct outlook *o = atomic_load_explicit(&call->api->live->outlook, memory_order_acquire);
     f64 chance = o ? intent_of(o->intent, p->history, p->history_n, now_ms) : -1;
-    isize n = chance < 0 ? 0 : intent_reasons(o->intent, p->history, p->history_n, now_ms, reasons, countof(reasons));
+    isize n = chance < 0 ? 0
+                         : intent_reasons(o->intent, p->history, p->history_n, now_ms, reasons,
+                                          countof(reasons));
     i64 version = o ? o->made_ms : 0;
     rcu_read_end();
     if (chance < 0) return;
@@ -210,7 +222,9 @@ static void print_intent(struct call *call, const struct profile *p)
     for (isize i = 0; i < n; i++) {
         jsonw_begin(w, '{');
         jsonw_key_str(w, "code", S("did"));
-        jsonw_key_str(w, "text", arena_printf(call->a, "%s: %s", reasons[i].name, reasons[i].weight > 0 ? "more likely" : "less likely"));
+        jsonw_key_str(w, "text",
+                      arena_printf(call->a, "%s: %s", reasons[i].name,
+                                   reasons[i].weight > 0 ? "more likely" : "less likely"));
         jsonw_key_num(w, "number", reasons[i].weight);
         jsonw_end(w, '}');
     }

@@ -2,17 +2,23 @@
  *
  * preferences.c - what shoppers say of themselves when asked: quizzes, and a page where they choose.
  *
- * A choice is the trait preferences.NAME, declared, and so before anything inferred. It is sent as an identify event
- * through the consent gate like any other. Of the names, category, brand, colour, gender and price are what items are
- * chosen by; any other is for the shop's own rules: preferences.layout = "calm".
+ * A choice is the trait preferences.NAME, declared, and so before anything inferred. It is sent as
+ * an identify event through the consent gate like any other. Of the names, category, brand, colour,
+ * gender and price are what items are chosen by; any other is for the shop's own rules:
+ * preferences.layout = "calm".
  *
- * Who asks is shown what their own identifiers may speak for, and nobody else's: a public key with a claimed user id
- * sees what this browser chose (decide_who).
+ * Who asks is shown what their own identifiers may speak for, and nobody else's: a public key with
+ * a claimed user id sees what this browser chose (decide_who).
  */
 #include "api/inside.h"
 #include "base/rcu.h"
 
-enum { PREFERENCES_MAX = 32, PREFERENCE_VALUES_MAX = 32, PREFERENCE_NAME_BYTES_MAX = 40, PREFERENCE_TEXT_BYTES_MAX = 200 };
+enum {
+    PREFERENCES_MAX = 32,
+    PREFERENCE_VALUES_MAX = 32,
+    PREFERENCE_NAME_BYTES_MAX = 40,
+    PREFERENCE_TEXT_BYTES_MAX = 200
+};
 
 void quiz_get(struct call *call)
 {
@@ -25,7 +31,7 @@ void quiz_get(struct call *call)
     else reply_problem(call, ERR_NOT_FOUND, "there is no published quiz \"%.*s\"", STR_FMT(call->params[0]));
 }
 
-/* ---- reading a choice ---------------------------------------------------------------------------------- */
+/* ---- reading a choice ------------------------------------------------------------------------ */
 
 static bool is_name(str name)
 {
@@ -36,11 +42,16 @@ static bool is_name(str name)
     return name.len > 0 && name.len <= PREFERENCE_NAME_BYTES_MAX;
 }
 
-static bool is_text(const struct json *v) { return json_is(v, JSON_STR) && v->s.len <= PREFERENCE_TEXT_BYTES_MAX; }
+static bool is_text(const struct json *v)
+{
+    return json_is(v, JSON_STR) && v->s.len <= PREFERENCE_TEXT_BYTES_MAX;
+}
 
 static bool is_value(const struct json *v)
 {
-    if (!json_is(v, JSON_ARR)) return is_text(v) || json_is(v, JSON_BOOL) || json_is(v, JSON_INT) || json_is(v, JSON_NUM) || json_is(v, JSON_NULL);
+    if (!json_is(v, JSON_ARR))
+        return is_text(v) || json_is(v, JSON_BOOL) || json_is(v, JSON_INT) || json_is(v, JSON_NUM)
+               || json_is(v, JSON_NULL);
     json_each(one, v)
         if (!is_text(one)) return false;
     return json_len(v) <= PREFERENCE_VALUES_MAX;
@@ -49,13 +60,18 @@ static bool is_value(const struct json *v)
 static enum err check(const struct json *chosen, struct diag *diag)
 {
     if (!json_is(chosen, JSON_OBJ) || json_len(chosen) < 1 || json_len(chosen) > PREFERENCES_MAX)
-        return diag_set(diag, ERR_BAD_INPUT, "expected {\"preferences\": {\"brand\": [\"Acme\"], …}} with 1 to %d names", PREFERENCES_MAX);
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "expected {\"preferences\": {\"brand\": [\"Acme\"], …}} with 1 to %d names",
+                        PREFERENCES_MAX);
     json_each(v, chosen) {
         if (!is_name(v->key))
-            return diag_set(diag, ERR_BAD_INPUT, "\"%.*s\": a name is 1 to %d of a-z, 0-9 and _", STR_FMT(v->key), PREFERENCE_NAME_BYTES_MAX);
+            return diag_set(diag, ERR_BAD_INPUT, "\"%.*s\": a name is 1 to %d of a-z, 0-9 and _",
+                            STR_FMT(v->key), PREFERENCE_NAME_BYTES_MAX);
         if (!is_value(v))
-            return diag_set(diag, ERR_BAD_INPUT, "%.*s: a choice is a text of at most %d bytes, a number, true or false, null, or at most %d texts",
-                            STR_FMT(v->key), PREFERENCE_TEXT_BYTES_MAX, PREFERENCE_VALUES_MAX);
+            return diag_set(
+                diag, ERR_BAD_INPUT,
+                "%.*s: a choice is a text of at most %d bytes, a number, true or false, null, or at most %d texts",
+                STR_FMT(v->key), PREFERENCE_TEXT_BYTES_MAX, PREFERENCE_VALUES_MAX);
     }
     return ERR_OK;
 }
@@ -64,7 +80,8 @@ static str event_of(struct call *call, const struct json *chosen)
 {
     struct buf out = { .arena = call->a };
     struct jsonw w = { .out = &out };
-    const struct json *person = json_get(call->body, S("person")), *context = json_get(call->body, S("context"));
+    const struct json *person = json_get(call->body, S("person")),
+                      *context = json_get(call->body, S("context"));
     str hash = json_text(call->a, json_get(person, S("user_hash")));
     jsonw_begin(&w, '{');
     jsonw_key_begin(&w, "batch", '[');
@@ -86,7 +103,7 @@ static str event_of(struct call *call, const struct json *chosen)
     return buf_str(&out);
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 static void print_choice(struct call *call, const struct trait *t)
 {

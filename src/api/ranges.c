@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ranges.c - what new shares would do to an experiment that runs: the ranges as they would be, and who would move.
+ * ranges.c - what new shares would do to an experiment that runs: the ranges as they would be, and
+ * who would move.
  *
  *   {"kind": "flag|campaign", "key", "rule": a rule's or an experience's key, "variations": [{"key", "share"}, ...]}
  *
- * The same reallocation that publishing does, on what is in force now, and nothing is changed by asking. A rule that is not in
- * force yet is allocated afresh. Who moves is counted in buckets, so it is of all whom the rule applies to, not of those who
- * happened to come. */
+ * The same reallocation that publishing does, on what is in force now, and nothing is changed by
+ * asking. A rule that is not in force yet is allocated afresh. Who moves is counted in buckets, so
+ * it is of all whom the rule applies to, not of those who happened to come. */
 #include "api/flags.h"
 #include "base/rcu.h"
 
@@ -38,7 +39,8 @@ static bool campaign_stands(const struct campaign *campaign, str key, struct spl
     return false;
 }
 
-/* The shares asked for, and the same arms in the same places as those that stand, perhaps with new ones behind. */
+/* The shares asked for, and the same arms in the same places as those that stand, perhaps with new
+ * ones behind. */
 static enum err wanted(const struct json *variations, struct split *out, i32 *shares, struct diag *diag)
 {
     if (!json_is(variations, JSON_ARR) || json_len(variations) < 1 || json_len(variations) > VARIATIONS_MAX)
@@ -46,7 +48,9 @@ static enum err wanted(const struct json *variations, struct split *out, i32 *sh
     json_each(v, variations) {
         out->keys[out->n] = json_str(json_get(v, S("key")), S(""));
         if (!share_parse(json_str(json_get(v, S("share")), S("")), &shares[out->n]))
-            return diag_set(diag, ERR_BAD_INPUT, "variation %td: share is a percentage in quotes, such as \"33.5%%\"", out->n + 1);
+            return diag_set(diag, ERR_BAD_INPUT,
+                            "variation %td: share is a percentage in quotes, such as \"33.5%%\"",
+                            out->n + 1);
         out->n++;
     }
     return ERR_OK;
@@ -79,7 +83,8 @@ static bool same_arm(const struct split *a, i32 x, const struct split *b, i32 y)
     return str_eq(a->keys[x], b->keys[y]);
 }
 
-/* Stretches of buckets that change hands, each with the arm it leaves and the one it comes to; null: in no arm. */
+/* Stretches of buckets that change hands, each with the arm it leaves and the one it comes to;
+ * null: in no arm. */
 static void print_moves(struct call *call, const struct split *before, const struct split *now)
 {
     i8 *was = arena_new(call->a, i8, BUCKETS), *is = arena_new(call->a, i8, BUCKETS);
@@ -122,13 +127,18 @@ void ranges_tried(struct call *call)
     struct diag diag = { .arena = call->a };
     i32 shares[VARIATIONS_MAX];
     if (!need_body(call)) return;
-    str kind = json_str(json_get(call->body, S("kind")), S("")), key = json_str(json_get(call->body, S("key")), S(""));
+    str kind = json_str(json_get(call->body, S("kind")), S("")),
+        key = json_str(json_get(call->body, S("key")), S(""));
     str rule = json_str(json_get(call->body, S("rule")), S(""));
-    if (!str_eq(kind, S("flag")) && !str_eq(kind, S("campaign"))) { reply_problem(call, ERR_BAD_INPUT, "kind is flag or campaign"); return; }
+    if (!str_eq(kind, S("flag")) && !str_eq(kind, S("campaign"))) {
+        reply_problem(call, ERR_BAD_INPUT, "kind is flag or campaign");
+        return;
+    }
     enum err err = wanted(json_get(call->body, S("variations")), now, shares, &diag);
     rcu_read_begin();
     const struct book *book = atomic_load(&call->api->live->book);
-    bool live = str_eq(kind, S("flag")) ? flag_stands(book_flag(book, key), rule, before) : campaign_stands(book_campaign(book, key), rule, before);
+    bool live = str_eq(kind, S("flag")) ? flag_stands(book_flag(book, key), rule, before)
+                                        : campaign_stands(book_campaign(book, key), rule, before);
     bool grows = live && continues(before, now);
     if (!err && grows) err = experiment_reallocate(call->a, before->at, shares, now->n, &now->at, &diag);
     else if (!err) err = experiment_allocate(call->a, shares, now->n, &now->at, &diag);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * recommend.c - /v1/recommend: a row for a page of one's own making, and the bench on which strategies are tried.
+ * recommend.c - /v1/recommend: a row for a page of one's own making, and the bench on which
+ * strategies are tried.
  *
- * Whoever may look people up may write the strategy into the call instead of naming one, and with "explain" gets the algorithm's
- * own order beside what is shown, with the pins, boosts and buries that made the difference and the notes people wrote.
+ * Whoever may look people up may write the strategy into the call instead of naming one, and with
+ * "explain" gets the algorithm's own order beside what is shown, with the pins, boosts and buries
+ * that made the difference and the notes people wrote.
  */
 #include "api/inside.h"
 #include "base/rcu.h"
@@ -22,19 +24,25 @@ static bool no_names(const void *ctx, enum rule_name sort, isize at, str *out)
     return false;
 }
 
-/* The one named, the placement's, or the one written out in the call by who may try things. ERR_REFUSED with what is wrong with that. */
-static enum err strategy_asked(struct call *call, const struct book *book, const struct strategy **out, struct diag *diag)
+/* The one named, the placement's, or the one written out in the call by who may try things.
+ * ERR_REFUSED with what is wrong with that. */
+static enum err strategy_asked(struct call *call, const struct book *book,
+                               const struct strategy **out, struct diag *diag)
 {
     const struct json *tried = json_get(call->body, S("strategy"));
     if (json_is(tried, JSON_OBJ)) {
         struct definition_errors errors = { 0 };
         struct rule_names names = { book, no_event, book_segment, no_names };
         struct strategy *s = arena_new(call->a, struct strategy, 1);
-        if (!call->secret) return diag_set(diag, ERR_FORBIDDEN, "a strategy written out in the call needs a secret key or a console account");
+        if (!call->secret)
+            return diag_set(
+                diag, ERR_FORBIDDEN,
+                "a strategy written out in the call needs a secret key or a console account");
         const struct strategy *published = book_strategy(book, json_str(json_get(tried, S("key")), S("")));
         *out = s;
         if (strategy_read(call->a, tried, S("(tried)"), &names, s, &errors) == ERR_OK) {
-            if (published) { s->learnt = published->learnt; s->learnt_n = published->learnt_n; }      /* as it would be once published */
+            /* as it would be once published */
+            if (published) { s->learnt = published->learnt; s->learnt_n = published->learnt_n; }
             return ERR_OK;
         }
         const struct definition_error *e = &errors.at[0];
@@ -47,14 +55,15 @@ static enum err strategy_asked(struct call *call, const struct book *book, const
     return ERR_OK;
 }
 
-enum err ask_filter(struct call *call, const struct book *book, const struct rule **out, struct rule_errors *errors)
+enum err ask_filter(struct call *call, const struct book *book, const struct rule **out,
+                    struct rule_errors *errors)
 {
     str text = json_str(json_get(call->body, S("filter")), S(""));
     struct rule_names names = { book, no_event, book_segment, no_names };
     return text.len ? rule_compile(call->a, text, RULE_FILTER, &names, out, errors) : ERR_OK;
 }
 
-/* ---- what the shop's people did to the list ---------------------------------------------------------------- */
+/* ---- what the shop's people did to the list -------------------------------------------------- */
 
 static void print_effects(struct call *call, const struct strategy *s, const struct decided_item *it)
 {
@@ -89,7 +98,8 @@ static isize place_of(const struct decided_item *items, isize n, item_id item)
 }
 
 /* The algorithm's own order beside the one shown: what pins, boosts and buries changed. */
-static void print_algorithm(struct call *call, const struct catalog *catalog, const struct decided_item *alone, isize n)
+static void print_algorithm(struct call *call, const struct catalog *catalog,
+                            const struct decided_item *alone, isize n)
 {
     jsonw_key_begin(&call->w, "algorithm", '[');
     for (isize i = 0; i < n; i++) {
@@ -114,7 +124,8 @@ static void print_notes(struct call *call, const struct strategy *s)
 
 enum { ALONE_MAX = 100 };           /* how far down its own order is looked for what is shown */
 
-static void print_recommended(struct call *call, const struct decide_world *world, struct asked *asked, const struct strategy *strategy,
+static void print_recommended(struct call *call, const struct decide_world *world,
+                              struct asked *asked, const struct strategy *strategy,
                               const struct rule *filter)
 {
     struct decided_item *items, *alone = NULL;
@@ -157,16 +168,20 @@ static void recommend_now(struct call *call)
     struct rule_errors errors = { 0 };
     const struct strategy *strategy = NULL;
     struct diag diag = { .arena = call->a };
-    call->secret |= call->who >= WHO_VIEWER;            /* who may look people up may ask as anybody: nothing is recorded here */
+    /* who may look people up may ask as anybody: nothing is recorded here */
+    call->secret |= call->who >= WHO_VIEWER;
     enum err err = ask_read(call, asked, &diag);
     if (err) { reply_problem(call, err, "%.*s", STR_FMT(diag.what)); return; }
     rcu_read_begin();
     struct decide_world world = live_world(call->api->live);
     err = ask_filter(call, world.book, &filter, &errors);
-    if (err) (void)diag_set(&diag, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
+    if (err)
+        (void)diag_set(&diag, err, "filter, column %lld: %.*s", (long long)errors.at[0].column,
+                       STR_FMT(errors.at[0].message));
     else err = strategy_asked(call, world.book, &strategy, &diag);
     if (!err) {
-        const struct placement *place = book_placement(world.book, json_str(json_get(call->body, S("placement")), S("")));
+        const struct placement *place =
+            book_placement(world.book, json_str(json_get(call->body, S("placement")), S("")));
         asked->request.hide_seen = place && place->hide_seen;
         asked->request.placements = place ? &place->key : NULL;         /* whose learnt weights count */
         asked->request.placements_n = place != NULL;
@@ -180,15 +195,21 @@ static void recommend_now(struct call *call)
 
 void recommend_post(struct call *call)
 {
-    if (!call->body) { reply_problem(call, ERR_BAD_INPUT, "expected {\"person\": …, \"strategy\" or \"placement\": …}"); return; }
+    if (!call->body) {
+        reply_problem(call, ERR_BAD_INPUT,
+                      "expected {\"person\": …, \"strategy\" or \"placement\": …}");
+        return;
+    }
     recommend_now(call);
 }
 
-/* ?strategy=&anonymous_id=&product=&limit=&filter=: the same call with everything in the address but identifiers of known people. */
+/* ?strategy=&anonymous_id=&product=&limit=&filter=: the same call with everything in the address
+ * but identifiers of known people. */
 void recommend_get(struct call *call)
 {
     static const char *const top[] = { "strategy", "placement", "filter" };
-    static const char *const context[] = { "product", "market", "locale", "store", "country", "channel", "weather" };
+    static const char *const context[] = { "product", "market",  "locale", "store",
+                                           "country", "channel", "weather" };
     struct buf out = { .arena = call->a };
     struct jsonw w = { .out = &out };
     jsonw_begin(&w, '{');
@@ -209,6 +230,9 @@ void recommend_get(struct call *call)
     jsonw_end(&w, '}');
     jsonw_end(&w, '}');
     struct diag diag = { .arena = call->a };
-    if (json_parse(call->a, buf_str(&out), &call->body, &diag)) { reply_problem(call, ERR_BAD_INPUT, "%.*s", STR_FMT(diag.what)); return; }
+    if (json_parse(call->a, buf_str(&out), &call->body, &diag)) {
+        reply_problem(call, ERR_BAD_INPUT, "%.*s", STR_FMT(diag.what));
+        return;
+    }
     recommend_now(call);
 }

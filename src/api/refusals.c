@@ -2,15 +2,19 @@
  *
  * refusals.c - every no that stands, as a list that names nobody, and such a list taken again.
  *
- * A folder that comes back from a copy has forgotten who said no since. So what `opmaat export erasures` writes holds, beside the receipts, a
- * row for each identifier whose owner refuses something: its hash under the folder's key, the purposes, and when. Rows of people say when they
- * said so; a stranger's denial keeps no time, so its row says when the list was made. A suppression is both, and needs no row of its own.
+ * A folder that comes back from a copy has forgotten who said no since. So what `opmaat export
+ * erasures` writes holds, beside the receipts, a row for each identifier whose owner refuses
+ * something: its hash under the folder's key, the purposes, and when. Rows of people say when they
+ * said so; a stranger's denial keeps no time, so its row says when the list was made. A suppression
+ * is both, and needs no row of its own.
  *
- * Taken again, a row is a no at that time: of whoever has the identifier, unless they said yes after it, and of nobody yet otherwise. Somebody
- * who merely claimed a name said no for that claim and for nobody who proved it; and a stranger's denial is a person's no only for an anonymous
- * id, which nobody else knows. A list that is taken twice changes nothing the second time.
+ * Taken again, a row is a no at that time: of whoever has the identifier, unless they said yes
+ * after it, and of nobody yet otherwise. Somebody who merely claimed a name said no for that claim
+ * and for nobody who proved it; and a stranger's denial is a person's no only for an anonymous id,
+ * which nobody else knows. A list that is taken twice changes nothing the second time.
  *
- * Whose row it is, is found by going through all identifiers once for each request, on the fold's thread: so a request carries thousands. */
+ * Whose row it is, is found by going through all identifiers once for each request, on the fold's
+ * thread: so a request carries thousands. */
 #include <stdlib.h>
 
 #include "api/admin.h"
@@ -26,7 +30,7 @@ struct refusing {
     struct { struct entry *at; isize n, cap; } entries;
 };
 
-/* ---- out ---------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 static void print_row(struct call *call, const struct row *r)
 {
@@ -34,7 +38,9 @@ static void print_row(struct call *call, const struct row *r)
     w->comma = false;
     jsonw_begin(w, '{');
     jsonw_key_str(w, "regulation", S("refuse"));
-    jsonw_key_str(w, "whom", arena_printf(call->a, "%016llx%016llx", (unsigned long long)r->whom.hi, (unsigned long long)r->whom.lo));
+    jsonw_key_str(w, "whom",
+                  arena_printf(call->a, "%016llx%016llx", (unsigned long long)r->whom.hi,
+                               (unsigned long long)r->whom.lo));
     if (r->claimed) jsonw_key_bool(w, "claimed", true);
     if (r->stranger) jsonw_key_bool(w, "stranger", true);
     jsonw_key_begin(w, "purposes", '[');
@@ -52,7 +58,8 @@ static enum consent_state said_last(const struct profile *p, int purpose, i64 *a
     enum consent_state state = profile_consent(p, purpose);
     *at_ms = 0;
     for (isize i = 0; i < p->consents_n; i++)
-        if (p->consents[i].purpose == purpose && p->consents[i].state == state) *at_ms = max_i64(*at_ms, p->consents[i].at_ms);
+        if (p->consents[i].purpose == purpose && p->consents[i].state == state)
+            *at_ms = max_i64(*at_ms, p->consents[i].at_ms);
     return state;
 }
 
@@ -93,7 +100,7 @@ isize print_denials(struct call *call, const struct live *live, isize part)
     return printed;
 }
 
-/* ---- and in again ------------------------------------------------------------------------------- */
+/* ---- and in again ---------------------------------------------------------------------------- */
 
 static int by_whom(const void *x, const void *y)
 {
@@ -130,7 +137,8 @@ static u16 still_open(const struct profile *p, const struct row *row)
         i64 at_ms;
         if ((row->purposes >> purpose & 1) == 0) continue;
         enum consent_state said = said_last(p, purpose, &at_ms);
-        if (said == CONSENT_UNKNOWN || (said == CONSENT_GRANTED && at_ms <= row->at_ms)) open |= (u16)(1u << purpose);
+        if (said == CONSENT_UNKNOWN || (said == CONSENT_GRANTED && at_ms <= row->at_ms))
+            open |= (u16)(1u << purpose);
     }
     return open;
 }
@@ -138,15 +146,22 @@ static u16 still_open(const struct profile *p, const struct row *row)
 static void say_no(struct call *call, struct refusing *r, struct identifier v, u16 purposes, i64 at_ms)
 {
     struct buf bytes = { .arena = call->a };
-    const struct event said = { .type = EVENT_CONSENT_CHANGED, .name = S("Consent Changed"), .at_ms = at_ms, .source = r->source,
-                                .identifiers = &v, .identifiers_n = 1, .flags = EVENT_CHECKED, .consent_denied = purposes,
+    const struct event said = { .type = EVENT_CONSENT_CHANGED,
+                                .name = S("Consent Changed"),
+                                .at_ms = at_ms,
+                                .source = r->source,
+                                .identifiers = &v,
+                                .identifiers_n = 1,
+                                .flags = EVENT_CHECKED,
+                                .consent_denied = purposes,
                                 .consent_source = S("list of erasures") };
     event_encode(&said, &bytes);
     vec_push(&r->entries, ((struct entry){ ENTRY_EVENT, buf_str(&bytes) }));
     r->people++;
 }
 
-static void refuse_of(struct call *call, struct refusing *r, const struct live *live, person_id id, struct identifier v)
+static void refuse_of(struct call *call, struct refusing *r, const struct live *live, person_id id,
+                      struct identifier v)
 {
     struct hash128 whom = denial_hash(live->denial_key, v);
     struct row *row = rows_of(r, whom);
@@ -178,7 +193,9 @@ static void find_refused(struct call *call, struct fold *fold)
     const struct live *live = fold_live(fold);
     const struct book *book = atomic_load(&live->book);
     isize people = identity_people(live->identity);
-    r->source = call->source_key.len ? call->source_key : book->sources_n ? arena_str(call->a, book->sources[0].key) : S("");
+    r->source = call->source_key.len ? call->source_key
+                : book->sources_n    ? arena_str(call->a, book->sources[0].key)
+                                     : S("");
     for (isize id = 1; id <= people; id++) {
         struct link links[IDENTIFIERS_PER_PERSON_MAX];
         isize n = identity_identifiers(live->identity, (person_id){ (u32)id }, links, countof(links));
@@ -195,8 +212,12 @@ static bool read_row(struct call *call, const struct json *from, struct row *out
         u8 purpose;
         if (purpose_of(json_str(one, S("")), &purpose)) out->purposes |= (u16)(1u << purpose);
     }
-    if (receipt_hash(json_get_str(from, "whom"), &out->whom) && out->purposes && time_parse(json_get_str(from, "asked_at"), &out->at_ms)) return true;
-    call_fail(call, ERR_BAD_INPUT, "refusals: each is {\"whom\": 32 letters, \"purposes\": […], \"asked_at\": …}, as `opmaat export erasures` writes them");
+    if (receipt_hash(json_get_str(from, "whom"), &out->whom) && out->purposes
+        && time_parse(json_get_str(from, "asked_at"), &out->at_ms))
+        return true;
+    call_fail(
+        call, ERR_BAD_INPUT,
+        "refusals: each is {\"whom\": 32 letters, \"purposes\": […], \"asked_at\": …}, as `opmaat export erasures` writes them");
     return false;
 }
 
@@ -224,10 +245,17 @@ void refuse_again(struct call *call)
     on_fold(call, find_refused);
     call->context = NULL;
     for (isize i = 0; !err && i < r.entries.n; i += SUBMIT_AT_ONCE)
-        err = fold_submit_wait(call->api->fold, r.entries.at + i, min_isize(SUBMIT_AT_ONCE, r.entries.n - i), NULL);
+        err = fold_submit_wait(call->api->fold, r.entries.at + i,
+                               min_isize(SUBMIT_AT_ONCE, r.entries.n - i), NULL);
     vec_fini(&r.entries);
-    if (err) { call_fail(call, err, "the log could not be written; what of the list was taken does not hurt to be taken again"); return; }
-    note_deed(call->api->admin, clock_now(call->api->clock), call->author, "refuse", arena_printf(call->a, "%td of a list", r.people + r.denials));
+    if (err) {
+        call_fail(
+            call, err,
+            "the log could not be written; what of the list was taken does not hurt to be taken again");
+        return;
+    }
+    note_deed(call->api->admin, clock_now(call->api->clock), call->author, "refuse",
+              arena_printf(call->a, "%td of a list", r.people + r.denials));
     jsonw_begin(&call->w, '{');
     jsonw_key_int(&call->w, "people", r.people);
     jsonw_key_int(&call->w, "identifiers", r.denials);

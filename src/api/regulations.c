@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * regulations.c - what people may ask for by law: to be forgotten, to be left alone, and to be told what is held.
+ * regulations.c - what people may ask for by law: to be forgotten, to be left alone, and to be told
+ * what is held.
  *
- * Whoever asks, the privacy desk here, a shop system by its webhook, or `opmaat person erase`, it is one way: fold_erase. The answer comes when
- * the live state has them no more; log and store follow, and the receipt says how far. A receipt names nobody: it holds a
- * hash under the folder's key, by which somebody who asks again can be told that it was done.
+ * Whoever asks, the privacy desk here, a shop system by its webhook, or `opmaat person erase`, it
+ * is one way: fold_erase. The answer comes when the live state has them no more; log and store
+ * follow, and the receipt says how far. A receipt names nobody: it holds a hash under the folder's
+ * key, by which somebody who asks again can be told that it was done.
  *
- * Suppressing deletes nothing and needs no state of its own: it is their no to every purpose, said by whoever answers for privacy, and for
- * identifiers that nobody has yet the same keyed hashes that a stranger's no leaves. A consent that comes later ends both. Its receipt stands
- * among the requests that shops pass on, as one that has been seen to.
+ * Suppressing deletes nothing and needs no state of its own: it is their no to every purpose, said
+ * by whoever answers for privacy, and for identifiers that nobody has yet the same keyed hashes
+ * that a stranger's no leaves. A consent that comes later ends both. Its receipt stands among the
+ * requests that shops pass on, as one that has been seen to.
  */
 #include "api/admin.h"
 #include "base/clock.h"
 
 enum { RECEIPTS_MAX = 1000 };
 
-/* ---- receipts ------------------------------------------------------------------------------------ */
+/* ---- receipts -------------------------------------------------------------------------------- */
 
 static void print_counts(struct jsonw *w, const struct erase_counts *counts)
 {
@@ -36,7 +39,9 @@ static void print_erasure(struct call *call, const struct fold *fold, const stru
     jsonw_key_str(w, "state", done ? S("done") : S("running"));
     jsonw_key_str(w, "because", e->because);
     jsonw_key_str(w, "by", e->by);
-    jsonw_key_str(w, "whom", arena_printf(call->a, "%016llx%016llx", (unsigned long long)e->whom.hi, (unsigned long long)e->whom.lo));
+    jsonw_key_str(w, "whom",
+                  arena_printf(call->a, "%016llx%016llx", (unsigned long long)e->whom.hi,
+                               (unsigned long long)e->whom.lo));
     jsonw_key_time(w, "asked_at", e->at_ms);
     if (done) jsonw_key_time(w, "done_at", e->done_ms);
     else jsonw_key_num(w, "progress", (f64)fold_erase_progress(fold) / 1000);
@@ -77,7 +82,9 @@ void print_receipts(struct call *call, const struct fold *fold)
     }
     for (isize at = 0; (def = definition_next(fold_definitions(fold), S("regulation"), &at));) {
         const struct json *doc;
-        if (json_parse(call->a, definition_latest(def), &doc, NULL) || json_get_str(doc, "whom").len == 0) continue;
+        if (json_parse(call->a, definition_latest(def), &doc, NULL)
+            || json_get_str(doc, "whom").len == 0)
+            continue;
         call->w.comma = false;
         print_regulation(call, def);
         buf_byte(&call->out, '\n');
@@ -104,7 +111,8 @@ static void answer_regulations(struct call *call, struct fold *fold)
     const struct definition *def;
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "regulations", '[');
-    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("regulation"), &at));) print_regulation(call, def);
+    for (isize at = 0; (def = definition_next(fold_definitions(fold), S("regulation"), &at));)
+        print_regulation(call, def);
     print_erasures(call, fold);
     jsonw_end(&call->w, ']');
     jsonw_end(&call->w, '}');
@@ -123,7 +131,7 @@ static void finish_regulation(struct call *call)
 /* Somebody has seen to it; who and when stands in the audit. */
 void regulation_done(struct call *call) { ask_jobs(call, finish_regulation); }
 
-/* ---- erasing ------------------------------------------------------------------------------------- */
+/* ---- erasing --------------------------------------------------------------------------------- */
 
 /* On the fold's thread: any one identifier of the person leads to them. */
 static void name_person(struct call *call, struct fold *fold)
@@ -132,10 +140,14 @@ static void name_person(struct call *call, struct fold *fold)
     const struct identity *identity = fold_live(fold)->identity;
     struct link links[IDENTIFIERS_PER_PERSON_MAX];
     person_id id = { 0 };
-    if (person_id_read(body_text(call, "person_id"), &id) && (isize)id.v <= identity_people(identity)) id = identity_person(identity, id.v);
+    if (person_id_read(body_text(call, "person_id"), &id)
+        && (isize)id.v <= identity_people(identity))
+        id = identity_person(identity, id.v);
     isize n = identity_identifiers(identity, id, links, countof(links));
     if (n == 0) { call_fail(call, ERR_NOT_FOUND, "there is no such person"); return; }
-    r->who[r->who_n++] = (struct identifier){ links[0].identifier.kind, links[0].identifier.verified, arena_str(call->a, links[0].identifier.value) };
+    r->who[r->who_n++] =
+        (struct identifier){ links[0].identifier.kind, links[0].identifier.verified,
+                             arena_str(call->a, links[0].identifier.value) };
 }
 
 bool receipt_hash(str text, struct hash128 *out)
@@ -151,7 +163,8 @@ bool receipt_hash(str text, struct hash128 *out)
     return true;
 }
 
-/* Of a receipt from this folder's later days: whom its hash is of. A receipt that is known here was carried out here. */
+/* Of a receipt from this folder's later days: whom its hash is of. A receipt that is known here was
+ * carried out here. */
 static void name_by_hash(struct call *call, struct fold *fold)
 {
     struct erase_request *r = call->own;
@@ -161,7 +174,10 @@ static void name_by_hash(struct call *call, struct fold *fold)
     struct hash128 whom;
     i64 asked_ms = 0;
     bool suppresses = str_eq(body_text(call, "regulation"), S("suppress"));
-    if (!receipt_hash(body_text(call, "whom"), &whom)) { call_fail(call, ERR_BAD_INPUT, "whom: expected a receipt's 32 letters"); return; }
+    if (!receipt_hash(body_text(call, "whom"), &whom)) {
+        call_fail(call, ERR_BAD_INPUT, "whom: expected a receipt's 32 letters");
+        return;
+    }
     (void)time_parse(body_text(call, "asked_at"), &asked_ms);
     for (isize i = 0; i < n; i++) {
         if (!hash128_eq(list[i]->whom, whom) || list[i]->at_ms != asked_ms) continue;
@@ -173,7 +189,8 @@ static void name_by_hash(struct call *call, struct fold *fold)
         isize links_n = identity_identifiers(live->identity, (person_id){ (u32)id }, links, countof(links));
         for (isize i = 0; i < links_n && r->who_n < ERASE_WHO_MAX; i++) {
             struct identifier v = links[i].identifier;
-            if (hash128_eq(fold_whom(fold, v), whom) || (suppresses && hash128_eq(denial_hash(live->denial_key, v), whom)))
+            if (hash128_eq(fold_whom(fold, v), whom)
+                || (suppresses && hash128_eq(denial_hash(live->denial_key, v), whom)))
                 r->who[r->who_n++] = (struct identifier){ v.kind, v.verified, arena_str(call->a, v.value) };
         }
     }
@@ -191,10 +208,13 @@ static bool read_request(struct call *call, struct erase_request *r)
         if (str_eq(field->key, S("person_id"))) { on_fold(call, name_person); continue; }
         if (call->err || !identifier_kind_of(field->key, &kind)) continue;
         str value = ingest_identifier(call->a, kind, json_text(call->a, field));
-        if (value.len && r->who_n < ERASE_WHO_MAX) r->who[r->who_n++] = (struct identifier){ kind, true, value };
+        if (value.len && r->who_n < ERASE_WHO_MAX)
+            r->who[r->who_n++] = (struct identifier){ kind, true, value };
     }
     if (!call->err && r->who_n == 0)
-        call_fail(call, ERR_BAD_INPUT, "expected whom: {\"regulation\": \"erase\", \"email\": …}, or another identifier, or \"person_id\"");
+        call_fail(
+            call, ERR_BAD_INPUT,
+            "expected whom: {\"regulation\": \"erase\", \"email\": …}, or another identifier, or \"person_id\"");
     return call->err == ERR_OK;
 }
 
@@ -205,7 +225,8 @@ bool erase_now(struct call *call, const struct erase_request *request)
     struct diag diag = { .arena = call->a };
     enum err err = fold_erase(call->api->fold, request, 1, &ref, &diag);
     if (err) { call_fail(call, err, "%.*s", STR_FMT(diag.what)); return false; }
-    note_deed(call->api->admin, clock_now(call->api->clock), request->by, "erase", arena_printf(call->a, "e_%llu", (unsigned long long)ref));
+    note_deed(call->api->admin, clock_now(call->api->clock), request->by, "erase",
+              arena_printf(call->a, "e_%llu", (unsigned long long)ref));
     jsonw_key_str(&call->w, "id", arena_printf(call->a, "e_%llu", (unsigned long long)ref));
     return true;
 }
@@ -230,19 +251,22 @@ static void erase(struct call *call)
     jsonw_end(&call->w, '}');
 }
 
-/* ---- telling ------------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void tell(struct call *call)
 {
     struct erase_request request = { 0 };
     if (!read_request(call, &request)) return;
     print_held(call, &request.who[0]);
-    if (!call->err) note_deed(call->api->admin, clock_now(call->api->clock), call->author, "export", S("what is held of a person"));
+    if (!call->err)
+        note_deed(call->api->admin, clock_now(call->api->clock), call->author, "export",
+                  S("what is held of a person"));
 }
 
-/* ---- suppressing --------------------------------------------------------------------------------- */
+/* ---- suppressing ----------------------------------------------------------------------------- */
 
-/* Nothing is taken of somebody until they consent: hashes of all their identifiers for what comes in, and their no for what is there. */
+/* Nothing is taken of somebody until they consent: hashes of all their identifiers for what comes
+ * in, and their no for what is there. */
 struct suppressing {
     struct erase_request request;
     struct hash128 whom;
@@ -265,14 +289,21 @@ static void deny(struct suppressing *s, const struct live *live, struct identifi
 static void say_no(struct call *call, struct suppressing *s, struct identifier v)
 {
     struct buf bytes = { .arena = call->a };
-    const struct event said = { .type = EVENT_CONSENT_CHANGED, .name = S("Consent Changed"), .at_ms = clock_now(call->api->clock),
-                                .source = call->source_key, .identifiers = &v, .identifiers_n = 1, .flags = EVENT_CHECKED,
-                                .consent_denied = all_but_necessary, .consent_source = s->request.because };
+    const struct event said = { .type = EVENT_CONSENT_CHANGED,
+                                .name = S("Consent Changed"),
+                                .at_ms = clock_now(call->api->clock),
+                                .source = call->source_key,
+                                .identifiers = &v,
+                                .identifiers_n = 1,
+                                .flags = EVENT_CHECKED,
+                                .consent_denied = all_but_necessary,
+                                .consent_source = s->request.because };
     event_encode(&said, &bytes);
     vec_push(&s->entries, ((struct entry){ ENTRY_EVENT, buf_str(&bytes) }));
 }
 
-static void suppress_person(struct call *call, struct suppressing *s, const struct live *live, struct identifier v)
+static void suppress_person(struct call *call, struct suppressing *s, const struct live *live,
+                            struct identifier v)
 {
     struct link links[IDENTIFIERS_PER_PERSON_MAX];
     person_id person = identity_find(live->identity, v);
@@ -316,14 +347,18 @@ static void add_receipt(struct call *call, struct suppressing *s, str id)
 {
     struct buf out = { .arena = call->a };
     struct jsonw w = { .out = &out };
-    struct definition_change change = { .op = DEFINITION_DRAFT, .kind = S("regulation"), .key = id, .author = call->author };
+    struct definition_change change = {
+        .op = DEFINITION_DRAFT, .kind = S("regulation"), .key = id, .author = call->author
+    };
     i64 now_ms = clock_now(call->api->clock);
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "title", S("suppress"));
     jsonw_key_str(&w, "regulation", S("suppress"));
     jsonw_key_str(&w, "because", s->request.because);
     jsonw_key_str(&w, "by", s->request.by);
-    jsonw_key_str(&w, "whom", arena_printf(call->a, "%016llx%016llx", (unsigned long long)s->whom.hi, (unsigned long long)s->whom.lo));
+    jsonw_key_str(&w, "whom",
+                  arena_printf(call->a, "%016llx%016llx", (unsigned long long)s->whom.hi,
+                               (unsigned long long)s->whom.lo));
     jsonw_key_time(&w, "asked_at", now_ms);
     jsonw_key_time(&w, "done_at", now_ms);
     jsonw_key_begin(&w, "counts", '{');

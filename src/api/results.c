@@ -352,14 +352,16 @@ static void print_minor(struct jsonw *w, const char *name, f64 minor, currency i
     print_money(w, (struct money){ (i64)llround(minor), in });
 }
 
-/* What the programme brought: the difference a person makes, times the people who were treated; and for each unit of what it cost. */
+/* What the programme brought: the difference a person makes, times the people who were treated; and
+ * for each unit of what it cost. */
 static void print_incremental(const struct showing *programme)
 {
     static const struct result_arm none;
     const struct result_arm *arms[2] = { &none, &none };
     struct jsonw *w = &programme->call->w;
     i64 cost = atomic_load(&programme->call->api->live->book)->settings.programme_cost_minor;
-    for (isize i = 0; i < programme->arms_n; i++) arms[programme->arms[i].variation & 1] = &programme->arms[i];
+    for (isize i = 0; i < programme->arms_n; i++)
+        arms[programme->arms[i].variation & 1] = &programme->arms[i];
     struct comparison c = results_compare(METRIC_REVENUE, arms[1], arms[0]);
     jsonw_key(w, S("incremental"));
     if (c.problem) { jsonw_null(w); return; }
@@ -401,7 +403,8 @@ static void answer_campaign(struct call *call, struct fold *fold)
 {
     struct jsonw *w = &call->w;
     const struct definition *def = results_definition(fold, call->params[0]);
-    assert(def);                                        /* findings_of() has found it, and none is ever removed */
+    /* findings_of() has found it, and none is ever removed */
+    assert(def);
     const struct campaign *c = results_compiled(atomic_load(&call->api->live->book), def, call->a);
     struct showing s = showing_of(call, fold, def->id, c), programme = showing_of(call, fold, 0, NULL);
     jsonw_begin(w, '{');

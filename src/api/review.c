@@ -8,9 +8,10 @@
  *   demographics     its rule asks for nothing that people do
  *   indistinct       its members do nothing more or less than everybody else, as far as can be told
  *
- * Behaviour is what was viewed and bought, by category and brand, by which channel they came and whether they ordered, of the last
- * `days`. A segment is called indistinct when none of that differs at 5 % after Holm's correction. A suggested split is the behaviour
- * that parts the members most evenly. One walk over everybody, on the jobs thread.
+ * Behaviour is what was viewed and bought, by category and brand, by which channel they came and
+ * whether they ordered, of the last `days`. A segment is called indistinct when none of that
+ * differs at 5 % after Holm's correction. A suggested split is the behaviour that parts the members
+ * most evenly. One walk over everybody, on the jobs thread.
  */
 #include <math.h>
 
@@ -36,7 +37,8 @@ static bool ordered_since(const struct profile *p, i64 since_ms)
     return false;
 }
 
-static void review_person(struct review *r, const struct live *live, const struct profile *p, bool *in, bool *was, arena *a)
+static void review_person(struct review *r, const struct live *live, const struct profile *p,
+                          bool *in, bool *was, arena *a)
 {
     i64 since_ms = r->now_ms - r->days * DAY_MS;
     const struct profile *then = profile_then(p, since_ms, NULL, 0, a);
@@ -95,7 +97,9 @@ static void print_suggestion(struct call *call, const struct review *r, isize i)
     for (isize k = 0; k < most; k++) {
         struct attribute x;
         f64 share = r->of[i].in ? (f64)r->of[i].with[k] / (f64)r->of[i].in : 0;
-        if (!attribute_at(r->attributes, k, &x) || x.kind == ATTRIBUTE_CHANNEL || !str_eq(x.name, S("category"))) continue;
+        if (!attribute_at(r->attributes, k, &x) || x.kind == ATTRIBUTE_CHANNEL
+            || !str_eq(x.name, S("category")))
+            continue;
         if (share * (1 - share) > evenness) { evenness = share * (1 - share); best = k; }
     }
     if (best < 0) return;
@@ -107,8 +111,11 @@ static void print_suggestion(struct call *call, const struct review *r, isize i)
     jsonw_str(&q, x.value);
     const char *event = x.kind == ATTRIBUTE_BOUGHT ? "product_purchased" : "product_viewed";
     jsonw_key_begin(w, "suggestion", '{');
-    jsonw_key_str(w, "rule", arena_printf(call->a, "in segment \"%.*s\" and did(%s where category = %.*s, last %lld days)",
-                                          STR_FMT(r->set->at[i].key), event, STR_FMT(buf_str(&quoted)), (long long)r->days));
+    jsonw_key_str(
+        w, "rule",
+        arena_printf(
+            call->a, "in segment \"%.*s\" and did(%s where category = %.*s, last %lld days)",
+            STR_FMT(r->set->at[i].key), event, STR_FMT(buf_str(&quoted)), (long long)r->days));
     jsonw_key_int(w, "people", r->of[i].with[best]);
     jsonw_key_int(w, "others", r->of[i].in - r->of[i].with[best]);
     jsonw_end(w, '}');
@@ -125,7 +132,8 @@ static void print_finds(struct call *call, const struct review *r, isize i)
         return;
     }
     if (of->moved == 0) {
-        finding(call, s, "stale", arena_printf(call->a, "nobody came or left in %lld days", (long long)r->days));
+        finding(call, s, "stale",
+                arena_printf(call->a, "nobody came or left in %lld days", (long long)r->days));
         jsonw_end(w, '}');
     }
     if ((s->depends & ~(u32)(RULE_ON_TRAITS | RULE_ON_TIME)) == 0 && s->depends & RULE_ON_TRAITS) {
@@ -136,8 +144,10 @@ static void print_finds(struct call *call, const struct review *r, isize i)
     if (of->in < LEAST_MEMBERS || r->people - of->in < LEAST_MEMBERS) return;
     f64 p = least_p(r, i, call->a);
     if (p < 0.05) return;
-    finding(call, s, "indistinct", arena_printf(call->a, "its %lld members do as everybody else does, as far as %lld days can tell",
-                                                (long long)of->in, (long long)r->days));
+    finding(call, s, "indistinct",
+            arena_printf(call->a,
+                         "its %lld members do as everybody else does, as far as %lld days can tell",
+                         (long long)of->in, (long long)r->days));
     jsonw_key_num(w, "p", p);
     print_suggestion(call, r, i);
     jsonw_end(w, '}');
@@ -150,11 +160,13 @@ static void print_twins(struct call *call, const struct review *r)
     for (isize i = 0; i < r->set->n; i++)
         for (isize k = i + 1; k < r->set->n; k++) {
             const segment_id both[] = { r->set->at[i].id, r->set->at[k].id };
-            isize a = roll_count(roll, both[0]), b = roll_count(roll, both[1]), shared = a && b ? roll_overlap(roll, both, 2) : 0;
+            isize a = roll_count(roll, both[0]), b = roll_count(roll, both[1]),
+                  shared = a && b ? roll_overlap(roll, both, 2) : 0;
             f64 likeness = shared ? (f64)shared / (f64)(a + b - shared) : 0;
             if (shared == 0 || likeness < r->jaccard) continue;
             finding(call, &r->set->at[i], "overlapping",
-                    arena_printf(call->a, "%td of %td people are in \"%.*s\" too", shared, a, STR_FMT(r->set->at[k].key)));
+                    arena_printf(call->a, "%td of %td people are in \"%.*s\" too", shared, a,
+                                 STR_FMT(r->set->at[k].key)));
             jsonw_key_str(w, "other", r->set->at[k].key);
             jsonw_key_int(w, "shared", shared);
             jsonw_key_num(w, "likeness", likeness);
@@ -169,8 +181,12 @@ static void review(struct call *call)
     r->now_ms = clock_now(call->api->clock);
     r->days = 30;
     r->jaccard = 0.8;
-    str days = http_query(call->req, S("days"), S("30")), likeness = http_query(call->req, S("likeness"), S("0.8"));
-    if (!str_to_i64(days, &r->days) || r->days < 1 || r->days > 365) { call_fail(call, ERR_BAD_INPUT, "days is 1 to 365"); return; }
+    str days = http_query(call->req, S("days"), S("30")),
+        likeness = http_query(call->req, S("likeness"), S("0.8"));
+    if (!str_to_i64(days, &r->days) || r->days < 1 || r->days > 365) {
+        call_fail(call, ERR_BAD_INPUT, "days is 1 to 365");
+        return;
+    }
     if (!str_to_f64(likeness, &r->jaccard) || !(r->jaccard > 0 && r->jaccard <= 1)) {
         call_fail(call, ERR_BAD_INPUT, "likeness is above 0 and at most 1");
         return;

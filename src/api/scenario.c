@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * scenario.c - POST /v1/segments/{segment}/scenario: what another rule would have done. {"rule": …, "days": 28} */
+ * scenario.c - POST /v1/segments/{segment}/scenario: what another rule would have done. {"rule": …, "days":
+ * 28} */
 #include "api/admin.h"
 
 static void print_change(struct jsonw *w, const struct scenario_campaign *c, f64 times)

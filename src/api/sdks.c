@@ -2,9 +2,10 @@
  *
  * sdks.c - the routes that unmodified GrowthBook and Optimizely SDKs ask, and what they report back.
  *
- * The SDK key is a write key of ours, in the path. Reports become events of ours and take the way of all events: an impression is
- * `Decision Viewed` with a ticket, a conversion is an event of its own name. A report of a rule that is no experiment is answered and
- * let go: a delivery is no exposure.
+ * The SDK key is a write key of ours, in the path. Reports become events of ours and take the way
+ * of all events: an impression is `Decision Viewed` with a ticket, a conversion is an event of its
+ * own name. A report of a rule that is no experiment is answered and let go: a delivery is no
+ * exposure.
  */
 #include "api/flags.h"
 #include "base/hash.h"
@@ -12,7 +13,7 @@
 
 enum { REPORTED_MAX = 2500, PREDICTED_MAX = 32 };
 
-/* ---- payloads -------------------------------------------------------------------------------------------------- */
+/* ---- payloads -------------------------------------------------------------------------------- */
 
 static void put_replaced(struct buf *out, str text, str host, str key)
 {
@@ -39,11 +40,16 @@ void optimizely_datafile(struct call *call)
     const struct flag_payload *p = flag_payload(call->api);
     str modified = http_date(call->a, p->modified_s), etag = arena_str(call->a, p->etag);
     bool fresh = str_eq(header_of(call, S("if-modified-since")), modified);
-    if (!fresh) put_replaced(&call->out, p->datafile, arena_printf(call->a, "%.*s/optimizely", STR_FMT(own_host(call))), key);
+    if (!fresh)
+        put_replaced(&call->out, p->datafile,
+                     arena_printf(call->a, "%.*s/optimizely", STR_FMT(own_host(call))), key);
     rcu_read_end();
-    const struct http_header extra[] = { { S("Last-Modified"), modified }, { S("ETag"), etag }, { S("Cache-Control"), S("no-cache") },
+    const struct http_header extra[] = { { S("Last-Modified"), modified },
+                                         { S("ETag"), etag },
+                                         { S("Cache-Control"), S("no-cache") },
                                          { S("Access-Control-Allow-Origin"), S("*") } };
-    http_reply(call->req, fresh ? 304 : 200, fresh ? S("") : S("application/json"), buf_str(&call->out), extra, countof(extra));
+    http_reply(call->req, fresh ? 304 : 200, fresh ? S("") : S("application/json"),
+               buf_str(&call->out), extra, countof(extra));
 }
 
 void growthbook_features(struct call *call)
@@ -53,8 +59,11 @@ void growthbook_features(struct call *call)
     const struct flag_payload *p = flag_payload(call->api);
     buf_add(&call->out, p->growthbook);
     rcu_read_end();
-    const struct http_header extra[] = { { S("x-sse-support"), S("enabled") }, { S("Cache-Control"), S("no-cache") },
-        { S("Access-Control-Allow-Origin"), S("*") }, { S("Access-Control-Expose-Headers"), S("x-sse-support") } };
+    const struct http_header extra[] = { { S("x-sse-support"), S("enabled") },
+                                         { S("Cache-Control"), S("no-cache") },
+                                         { S("Access-Control-Allow-Origin"), S("*") },
+                                         { S("Access-Control-Expose-Headers"),
+                                           S("x-sse-support") } };
     http_reply(call->req, 200, S("application/json"), buf_str(&call->out), extra, countof(extra));
 }
 
@@ -63,9 +72,10 @@ void growthbook_stream(struct call *call)
     if (path_key(call, call->params[0])) flag_stream(call, STREAM_GROWTHBOOK);
 }
 
-/* ---- GrowthBook's remote evaluation ------------------------------------------------------------------------------- */
+/* ---- GrowthBook's remote evaluation ---------------------------------------------------------- */
 
-static void print_tracks(struct jsonw *w, str experiment, str flag, str variation, i32 index, isize variations, str value, str attribute, str id)
+static void print_tracks(struct jsonw *w, str experiment, str flag, str variation, i32 index,
+                         isize variations, str value, str attribute, str id)
 {
     jsonw_key_begin(w, "tracks", '[');
     jsonw_begin(w, '{');
@@ -115,7 +125,8 @@ static void end_resolved(struct jsonw *w, str rule)
     jsonw_end(w, '}');
 }
 
-static void resolve_own(struct call *call, struct flag_call *asked, const struct book_flag *flag, const struct json *forced)
+static void resolve_own(struct call *call, struct flag_call *asked, const struct book_flag *flag,
+                        const struct json *forced)
 {
     struct jsonw *w = &call->w;
     struct flag_answer answer = decide_flag(&asked->asking, flag);
@@ -130,7 +141,8 @@ static void resolve_own(struct call *call, struct flag_call *asked, const struct
     begin_resolved(w, flag->key, answer.value, answer.rule);
     if (!chosen && answer.variation.len && answer.reason != FLAG_BY_PREVIEW)
         print_tracks(w, answer.experiment_id, flag->key, answer.variation, answer.variation_index,
-                     flag->flag->rules[answer.rule_index].variations_n, answer.value, S("id"), asked->asking.id);
+                     flag->flag->rules[answer.rule_index].variations_n, answer.value, S("id"),
+                     asked->asking.id);
     end_resolved(w, answer.rule);
 }
 
@@ -141,15 +153,21 @@ static void resolve_files(struct call *call, const struct book *book, const stru
         isize n = flag_file_flags(book->flag_files[f].file, &flags);
         for (isize i = 0; i < n; i++) {
             if (book_flag(book, flags[i])) continue;
-            struct file_answer said = flag_file_evaluate(book->flag_files[f].file, flags[i], request, call->a);
+            struct file_answer said =
+                flag_file_evaluate(book->flag_files[f].file, flags[i], request, call->a);
             struct buf value = { .arena = call->a };
             struct jsonw v = { .out = &value };
             if (said.value) jsonw_value(&v, said.value);
             else jsonw_null(&v);
-            str rule = said.rule.len || said.variation.len || str_eq(said.reason, S("force")) ? arena_printf(call->a, "%.*s", STR_FMT(said.rule.len ? said.rule : said.reason)) : S("");
+            str rule = said.rule.len || said.variation.len || str_eq(said.reason, S("force"))
+                           ? arena_printf(call->a, "%.*s",
+                                          STR_FMT(said.rule.len ? said.rule : said.reason))
+                           : S("");
             begin_resolved(&call->w, flags[i], buf_str(&value), rule);
-            if (said.hashed) print_tracks(&call->w, said.experiment, flags[i], said.variation, said.variation_index, said.variation_index + 1, buf_str(&value),
-                                          said.hash_attribute, said.hash_value);
+            if (said.hashed)
+                print_tracks(&call->w, said.experiment, flags[i], said.variation,
+                             said.variation_index, said.variation_index + 1, buf_str(&value),
+                             said.hash_attribute, said.hash_value);
             end_resolved(&call->w, rule);
         }
     }
@@ -159,13 +177,18 @@ static void resolve_files(struct call *call, const struct book *book, const stru
 void growthbook_eval(struct call *call)
 {
     if (!path_key(call, call->params[0])) return;
-    const struct json *attributes = json_get(call->body, S("attributes")), *forced = json_get(call->body, S("forcedVariations"));
+    const struct json *attributes = json_get(call->body, S("attributes")),
+                      *forced = json_get(call->body, S("forcedVariations"));
     struct flag_call asked;
     rcu_read_begin();
     flag_call_init(call, json_text(call->a, json_get(attributes, S("id"))), attributes, &asked);
-    struct file_request request = { .attributes = attributes, .url = json_str(json_get(call->body, S("url")), S("")),
-        .forced_variations = forced, .forced_flags = json_get(call->body, S("forcedFeatures")), .user_id = asked.asking.id,
-        .sticky = json_get(call->body, S("stickyBucketAssignmentDocs")) };
+    struct file_request request = { .attributes = attributes,
+                                    .url = json_str(json_get(call->body, S("url")), S("")),
+                                    .forced_variations = forced,
+                                    .forced_flags = json_get(call->body, S("forcedFeatures")),
+                                    .user_id = asked.asking.id,
+                                    .sticky =
+                                        json_get(call->body, S("stickyBucketAssignmentDocs")) };
     const struct book *book = asked.world.book;
     jsonw_begin(&call->w, '{');
     jsonw_key_int(&call->w, "status", 200);
@@ -179,7 +202,7 @@ void growthbook_eval(struct call *call)
     reply_json(call);
 }
 
-/* ---- reports ---------------------------------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 struct report { struct call *call; struct jsonw w; struct buf text; isize n; };
 
@@ -226,9 +249,11 @@ static void report_end(struct report *r)
 }
 
 /* Decision Viewed, when what was reported is an arm of an experiment of ours. */
-struct shown { str rule, variation, prediction; };      /* ids of the datafile; prediction: the cmab_uuid, if any */
+/* ids of the datafile; prediction: the cmab_uuid, if any */
+struct shown { str rule, variation, prediction; };
 
-static void report_exposure(struct report *r, struct shown shown, str id, str key, const struct json *timestamp)
+static void report_exposure(struct report *r, struct shown shown, str id, str key,
+                            const struct json *timestamp)
 {
     const struct book *book;
     const struct campaign *campaign;
@@ -237,14 +262,18 @@ static void report_exposure(struct report *r, struct shown shown, str id, str ke
     rcu_read_begin();
     struct ticket ticket = { .decision_key = next_seed(r->call->api), .reason = REASON_EXPERIMENT };
     book = atomic_load(&r->call->api->live->book);
-    bool ours = book_flag_arm(book, r->call->a, shown.rule, shown.variation, &flag, &index, &arm) && flag->flag->rules[index].kind == FLAG_EXPERIMENT && index < 256;
+    bool ours = book_flag_arm(book, r->call->a, shown.rule, shown.variation, &flag, &index, &arm)
+                && flag->flag->rules[index].kind == FLAG_EXPERIMENT && index < 256;
     if (ours) {
         ticket.campaign = flag->id;
         ticket.experience = (u8)index;
         ticket.variation = (u8)arm;
     } else if (book_cmab_rule(book, shown.rule, &campaign, &index)) {
         const struct experience *x = &campaign->experiences[index];
-        for (arm = 0; arm < x->variations_n && !str_eq(book_cmab_variation(r->call->a, campaign, x, arm), shown.variation);) arm++;
+        for (arm = 0;
+             arm < x->variations_n
+             && !str_eq(book_cmab_variation(r->call->a, campaign, x, arm), shown.variation);)
+            arm++;
         ours = arm < x->variations_n;
         ticket.campaign = campaign->id;
         ticket.experience = (u8)index;
@@ -262,7 +291,8 @@ static void report_exposure(struct report *r, struct shown shown, str id, str ke
     jsonw_end(&r->w, '}');
 }
 
-/* The account id of a datafile of ours is its SDK key, so a report says by itself whose it is; a dispatcher may say it in a header, too. */
+/* The account id of a datafile of ours is its SDK key, so a report says by itself whose it is; a
+ * dispatcher may say it in a header, too. */
 static bool report_key(struct call *call, const struct json *body)
 {
     str key = header_of(call, S("x-optimizely-sdk-key"));
@@ -273,8 +303,12 @@ static bool report_key(struct call *call, const struct json *body)
 
 static void conversion(struct report *r, const struct json *event, str id)
 {
-    const struct json *tags = json_get(event, S("tags")), *revenue = json_get(event, S("revenue")), *value = json_get(event, S("value"));
-    if (!event_begin(r, json_str(json_get(event, S("key")), S("custom")), id, json_text(r->call->a, json_get(event, S("uuid"))), json_get(event, S("timestamp")))) return;
+    const struct json *tags = json_get(event, S("tags")), *revenue = json_get(event, S("revenue")),
+                      *value = json_get(event, S("value"));
+    if (!event_begin(r, json_str(json_get(event, S("key")), S("custom")), id,
+                     json_text(r->call->a, json_get(event, S("uuid"))),
+                     json_get(event, S("timestamp"))))
+        return;
     jsonw_key_begin(&r->w, "properties", '{');
     json_each(tag, tags) {
         if (str_eq(tag->key, S("revenue")) || str_eq(tag->key, S("value"))) continue;
@@ -295,11 +329,17 @@ void optimizely_events(struct call *call)
     json_each(visitor, json_get(call->body, S("visitors"))) {
         str id = json_text(call->a, json_get(visitor, S("visitor_id")));
         json_each(snapshot, json_get(visitor, S("snapshots"))) {
-            const struct json *decisions = json_get(snapshot, S("decisions")), *events = json_get(snapshot, S("events"));
+            const struct json *decisions = json_get(snapshot, S("decisions")),
+                              *events = json_get(snapshot, S("events"));
             const struct json *first = json_len(events) ? &events->list.at[0] : NULL;
             json_each(d, decisions)
-                report_exposure(&r, (struct shown){ json_text(call->a, json_get(d, S("experiment_id"))), json_text(call->a, json_get(d, S("variation_id"))),
-                                                    json_str(json_path(d, "metadata.cmab_uuid"), S("")) }, id, json_text(call->a, json_get(first, S("uuid"))), json_get(first, S("timestamp")));
+                report_exposure(
+                    &r,
+                    (struct shown){ json_text(call->a, json_get(d, S("experiment_id"))),
+                                    json_text(call->a, json_get(d, S("variation_id"))),
+                                    json_str(json_path(d, "metadata.cmab_uuid"), S("")) },
+                    id, json_text(call->a, json_get(first, S("uuid"))),
+                    json_get(first, S("timestamp")));
             json_each(event, json_len(decisions) ? NULL : events) conversion(&r, event, id);
         }
     }
@@ -317,12 +357,16 @@ void growthbook_track(struct call *call)
         const struct json *properties = json_get(event, S("properties_json"));
         struct diag diag = { .arena = call->a };
         if (json_is(properties, JSON_STR) && json_parse(call->a, properties->s, &properties, &diag)) continue;
-        str name = json_str(json_get(event, S("event_name")), S("")), id = json_text(call->a, json_get(event, S("user_id")));
+        str name = json_str(json_get(event, S("event_name")), S("")),
+            id = json_text(call->a, json_get(event, S("user_id")));
         if (id.len == 0) id = json_text(call->a, json_get(event, S("device_id")));
         if (str_eq(name, S("Experiment Viewed"))) {
             str hashed = json_text(call->a, json_get(properties, S("hashValue")));
-            report_exposure(&r, (struct shown){ json_text(call->a, json_get(properties, S("experimentId"))), json_text(call->a, json_get(properties, S("variationId"))), S("") },
-                            hashed.len ? hashed : id, S(""), NULL);
+            report_exposure(
+                &r,
+                (struct shown){ json_text(call->a, json_get(properties, S("experimentId"))),
+                                json_text(call->a, json_get(properties, S("variationId"))), S("") },
+                hashed.len ? hashed : id, S(""), NULL);
         } else if (!str_eq(name, S("Feature Evaluated")) && event_begin(&r, name, id, S(""), NULL)) {
             jsonw_key(&r.w, S("properties"));
             if (json_is(properties, JSON_OBJ)) jsonw_value(&r.w, properties);
@@ -333,11 +377,17 @@ void growthbook_track(struct call *call)
     report_end(&r);
 }
 
-/* ---- what Optimizely's SDK asks of a contextual bandit's endpoint ------------------------------------------------------- */
+/* ---- what Optimizely's SDK asks of a contextual bandit's endpoint ---------------------------- */
 
-struct predicted { const struct campaign *campaign; const struct experience *experience; isize arm; struct decision decision; };
+struct predicted {
+    const struct campaign *campaign;
+    const struct experience *experience;
+    isize arm;
+    struct decision decision;
+};
 
-/* The arm of a bandit for one visitor: the one they have seen while it lives, else by the policy and what they say of themselves. */
+/* The arm of a bandit for one visitor: the one they have seen while it lives, else by the policy
+ * and what they say of themselves. */
 static bool predict_arm(struct call *call, const struct json *instance, struct predicted *out)
 {
     struct flag_call asked;
@@ -350,19 +400,37 @@ static bool predict_arm(struct call *call, const struct json *instance, struct p
     const struct experience *x = out->experience = &c->experiences[index];
     flag_call_init(call, id, book_cmab_context(x, json_get(instance, S("attributes")), call->a), &asked);
     i64 now_ms = asked.request.now_ms;
-    if (c->paused || (c->starts_at_ms && now_ms < c->starts_at_ms) || (c->ends_at_ms && now_ms >= c->ends_at_ms)) return false;
+    if (c->paused || (c->starts_at_ms && now_ms < c->starts_at_ms)
+        || (c->ends_at_ms && now_ms >= c->ends_at_ms))
+        return false;
     person_id person = identity_find(call->api->live->identity, asked.identifiers[0]);
     const struct profile *p = people_get(call->api->live->people, person, call->a);
     struct decision *d = &out->decision;
-    *d = (struct decision){ .key = hash64(json_str(json_get(instance, S("cmabUUID")), S("")), 0), .person = person, .at_ms = now_ms,
-        .book_version = book->version, .placement = book->placements[c->placement].number, .campaign = c->id, .experience = (u8)index,
-        .reason = REASON_BANDIT, .personal = true, .recorded = true, .placed = &book->placements[c->placement], .context_n = x->adaptive->context_n };
+    *d = (struct decision){ .key = hash64(json_str(json_get(instance, S("cmabUUID")), S("")), 0),
+                            .person = person,
+                            .at_ms = now_ms,
+                            .book_version = book->version,
+                            .placement = book->placements[c->placement].number,
+                            .campaign = c->id,
+                            .experience = (u8)index,
+                            .reason = REASON_BANDIT,
+                            .personal = true,
+                            .recorded = true,
+                            .placed = &book->placements[c->placement],
+                            .context_n = x->adaptive->context_n };
     d->context = arena_new(call->a, str, d->context_n);
-    for (isize i = 0; i < d->context_n; i++) d->context[i] = adaptive_fact(x->adaptive->context[i], &asked.request, p, book->settings.zone_minutes, call->a);
-    out->arm = adaptive_choose(x, (struct bucket_key){ p && p->bucketing_id.len ? p->bucketing_id : id, x->experiment_key }, d->context, &d->propensity, &leaf);
+    for (isize i = 0; i < d->context_n; i++)
+        d->context[i] = adaptive_fact(x->adaptive->context[i], &asked.request, p,
+                                      book->settings.zone_minutes, call->a);
+    out->arm = adaptive_choose(
+        x,
+        (struct bucket_key){ p && p->bucketing_id.len ? p->bucketing_id : id, x->experiment_key },
+        d->context, &d->propensity, &leaf);
     for (isize i = 0; p && i < p->exposures_n; i++) {
         const struct exposure *seen = &p->exposures[i];
-        if (seen->campaign != c->id || seen->experience != index || seen->variation >= x->variations_n || x->variations[seen->variation].share == 0) continue;
+        if (seen->campaign != c->id || seen->experience != index
+            || seen->variation >= x->variations_n || x->variations[seen->variation].share == 0)
+            continue;
         if (out->arm != seen->variation) d->propensity = x->variations[seen->variation].share;
         out->arm = seen->variation;
         break;
@@ -372,7 +440,8 @@ static bool predict_arm(struct call *call, const struct json *instance, struct p
 }
 
 /* {"instances": [{visitorId, experimentId, attributes, cmabUUID}]} -> {"predictions": [{"variation_id"}]}, by the rule in the path. With a
- * key (?write_key=) the choice is recorded with its probability and context, so that the bandit learns from what comes of it. */
+ * key (?write_key=) the choice is recorded with its probability and context, so that the bandit learns from what comes of
+ * it. */
 void optimizely_predict(struct call *call)
 {
     struct decision decisions[PREDICTED_MAX];
@@ -387,7 +456,8 @@ void optimizely_predict(struct call *call)
         if (n == PREDICTED_MAX || !predict_arm(call, instance, &told)) break;
         decisions[n++] = told.decision;
         jsonw_begin(&call->w, '{');
-        jsonw_key_str(&call->w, "variation_id", book_cmab_variation(call->a, told.campaign, told.experience, told.arm));
+        jsonw_key_str(&call->w, "variation_id",
+                      book_cmab_variation(call->a, told.campaign, told.experience, told.arm));
         jsonw_end(&call->w, '}');
     }
     if (key.len) log_decisions(call, decisions, n);

@@ -6,12 +6,14 @@
  *    "facets": ["category", "brand", "price"] or "category,brand,price", "sort": "price_asc", "limit": 20, "offset": 0,
  *    "personalise": true, false or 0..100, "typing": false, "in_stock": false, "record": true, "explain": false}
  *
- * What a person likes is read from the history this caller may see, so that the click before this request counts; what
- * they did in this visit counts for more than half. It moves items up and never in or out. With "personalise" false, without
- * consent and in the programme's holdout, everybody has the same order: that is also how a reset works.
+ * What a person likes is read from the history this caller may see, so that the click before this
+ * request counts; what they did in this visit counts for more than half. It moves items up and
+ * never in or out. With "personalise" false, without consent and in the programme's holdout,
+ * everybody has the same order: that is also how a reset works.
  *
- * A question that was really asked (not while typing, not a further page) leaves a Products Searched event with how many
- * items it found, through the consent gate like any other event, and nobody waits for it. */
+ * A question that was really asked (not while typing, not a further page) leaves a Products
+ * Searched event with how many items it found, through the consent gate like any other event, and
+ * nobody waits for it. */
 #include "api/inside.h"
 #include "base/rcu.h"
 
@@ -28,7 +30,7 @@ struct searching {
     i64 took_us;
 };
 
-/* ---- reading ------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static isize read_facets(struct call *call, const struct json *v, const str **out)
 {
@@ -74,9 +76,13 @@ static enum err read_search(struct call *call, struct searching *s, struct diag 
     r->dial = -1;                                       /* as the shop says */
     if (json_is(dial, JSON_BOOL) && !dial->b) r->dial = 0;
     if (json_is(dial, JSON_INT) || json_is(dial, JSON_NUM)) r->dial = (i32)json_int(dial, -2);
-    if (r->dial < -1 || r->dial > 100) return diag_set(diag, ERR_BAD_INPUT, "personalise is true, false or a dial from 0 to 100");
-    if (r->text.len > SEARCH_QUERY_MAX) return diag_set(diag, ERR_TOO_BIG, "q is %td bytes, the limit is %d", r->text.len, SEARCH_QUERY_MAX);
-    if (r->limit < 0 || r->limit > LIMIT_MOST) return diag_set(diag, ERR_BAD_INPUT, "limit is 0 to %d", LIMIT_MOST);
+    if (r->dial < -1 || r->dial > 100)
+        return diag_set(diag, ERR_BAD_INPUT, "personalise is true, false or a dial from 0 to 100");
+    if (r->text.len > SEARCH_QUERY_MAX)
+        return diag_set(diag, ERR_TOO_BIG, "q is %td bytes, the limit is %d", r->text.len,
+                        SEARCH_QUERY_MAX);
+    if (r->limit < 0 || r->limit > LIMIT_MOST)
+        return diag_set(diag, ERR_BAD_INPUT, "limit is 0 to %d", LIMIT_MOST);
     if (r->offset < 0 || r->offset + r->limit > SEARCH_LIMIT_MAX)
         return diag_set(diag, ERR_BAD_INPUT, "offset and limit together reach at most %d", SEARCH_LIMIT_MAX);
     if (!read_sort(json_str(json_get(body, S("sort")), S("")), &r->sort))
@@ -84,7 +90,7 @@ static enum err read_search(struct call *call, struct searching *s, struct diag 
     return ERR_OK;
 }
 
-/* ---- who asks ------------------------------------------------------------------------------------------ */
+/* ---- who asks -------------------------------------------------------------------------------- */
 
 static void know_person(struct call *call, struct searching *s, const struct decide_world *world)
 {
@@ -96,11 +102,13 @@ static void know_person(struct call *call, struct searching *s, const struct dec
     s->rules = world->book->search;
     if (s->request.dial < 0) s->request.dial = s->rules->dial;
     i64 gap_ms = call->api->config->session_gap_ms;
-    if (s->personal) s->request.likings_n = decide_likings(world, &who, s->request.now_ms, gap_ms, call->a, &s->request.likings);
+    if (s->personal)
+        s->request.likings_n =
+            decide_likings(world, &who, s->request.now_ms, gap_ms, call->a, &s->request.likings);
     else s->request.dial = 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static bool eligible(void *ctx, u32 item)
 {
@@ -132,7 +140,7 @@ static void run(struct call *call, struct searching *s, const struct decide_worl
     s->took_us = clock_monotonic_us() - began;
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------------ */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 static void print_parts(struct jsonw *w, const struct search_parts *p)
 {
@@ -148,19 +156,23 @@ static void print_parts(struct jsonw *w, const struct search_parts *p)
 }
 
 /* The liking that moved an item most, in words; the item object's usual "because". */
-static void print_because(struct call *call, const struct searching *s, const struct item *item, const struct search_hit *hit)
+static void print_because(struct call *call, const struct searching *s, const struct item *item,
+                          const struct search_hit *hit)
 {
     static const char *const names[] = { "category", "brand", "colour" };
     const struct search_liking *most = NULL;
     for (isize i = 0; i < s->request.likings_n && hit->parts.personal > 1; i++) {
         const struct search_liking *l = &s->request.likings[i];
-        str has = str_eq(l->dimension, str_of(names[0])) ? item->category : str_eq(l->dimension, str_of(names[1])) ? item->brand : item->colour;
+        str has = str_eq(l->dimension, str_of(names[0]))   ? item->category
+                  : str_eq(l->dimension, str_of(names[1])) ? item->brand
+                                                           : item->colour;
         if (str_eq_nocase(has, l->value) && (!most || l->share > most->share)) most = l;
     }
     str leaf = most ? most->value : S("");
     for (isize at; (at = str_find_char(leaf, '>')) >= 0;) leaf = str_trim(str_from(leaf, at + 1));
     if (!hit->pinned && !most) return;
-    str text = because_phrase(hit->pinned ? PHRASE_PICKED : PHRASE_LOOK_AT, because_language(s->request.locale), leaf, call->a);
+    str text = because_phrase(hit->pinned ? PHRASE_PICKED : PHRASE_LOOK_AT,
+                              because_language(s->request.locale), leaf, call->a);
     jsonw_key_begin(&call->w, "because", '{');
     jsonw_key_str(&call->w, "text", text);
     jsonw_key_str(&call->w, "source", hit->pinned ? S("pin") : S("liking"));
@@ -239,7 +251,7 @@ static void print_answer(struct call *call, const struct decide_world *world, st
     jsonw_end(w, '}');
 }
 
-/* ---- the record -------------------------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------ */
 
 static str event_of(struct call *call, const struct searching *s, str key)
 {
@@ -252,7 +264,8 @@ static str event_of(struct call *call, const struct searching *s, str key)
     jsonw_key_str(&w, "type", S("track"));
     jsonw_key_str(&w, "event", S("Products Searched"));
     jsonw_key_str(&w, "messageId", key);
-    str anonymous = json_text(call->a, json_get(person, S("anonymous_id"))), known = json_text(call->a, json_get(person, S("user_id")));
+    str anonymous = json_text(call->a, json_get(person, S("anonymous_id"))),
+        known = json_text(call->a, json_get(person, S("user_id")));
     if (anonymous.len) jsonw_key_str(&w, "anonymousId", anonymous);
     if (known.len) jsonw_key_str(&w, "userId", known);
     const struct json *context = s->asked.request.context;
@@ -276,13 +289,17 @@ static void record(struct call *call, struct searching *s)
 {
     const struct json *person = json_get(call->body, S("person")), *event;
     bool someone = json_get(person, S("anonymous_id")) || json_get(person, S("user_id"));
-    bool asked = s->request.text.len > 0 && !s->request.typing && s->request.offset == 0 && s->asked.request.record;
+    bool asked = s->request.text.len > 0 && !s->request.typing && s->request.offset == 0
+                 && s->asked.request.record;
     if (!someone || !asked || call->source_key.len == 0) return;
     struct diag diag = { .arena = call->a };
     str key = arena_printf(call->a, "search-%016llx", (unsigned long long)s->asked.request.decision_seed);
     if (json_parse(call->a, event_of(call, s, key), &event, &diag)) return;
-    if (collect_events(call, S(""), event, &s->asked.collected, &diag) || s->asked.collected.entries_n == 0) return;
-    struct append append = { .entries = s->asked.collected.entries, .entries_n = s->asked.collected.entries_n };
+    if (collect_events(call, S(""), event, &s->asked.collected, &diag)
+        || s->asked.collected.entries_n == 0)
+        return;
+    struct append append = { .entries = s->asked.collected.entries,
+                             .entries_n = s->asked.collected.entries_n };
     err_ignore(fold_submit(call->api->fold, &append), "an answer is not refused because its record is");
 }
 
@@ -302,8 +319,12 @@ static enum err answer(struct call *call, struct diag *diag)
         print_answer(call, &world, s);
     }
     rcu_read_end();
-    if (!ready) return diag_set(diag, ERR_NOT_READY, "the search index is being made for the first time; ask again in a moment");
-    if (err) return diag_set(diag, err, "filter, column %lld: %.*s", (long long)errors.at[0].column, STR_FMT(errors.at[0].message));
+    if (!ready)
+        return diag_set(diag, ERR_NOT_READY,
+                        "the search index is being made for the first time; ask again in a moment");
+    if (err)
+        return diag_set(diag, err, "filter, column %lld: %.*s", (long long)errors.at[0].column,
+                        STR_FMT(errors.at[0].message));
     record(call, s);
     return ERR_OK;
 }
@@ -311,18 +332,28 @@ static enum err answer(struct call *call, struct diag *diag)
 static void search_now(struct call *call)
 {
     struct diag diag = { .arena = call->a };
-    call->secret = call->secret || call->who >= WHO_VIEWER;     /* who may look at people in the console may ask as any of them */
+    /* who may look at people in the console may ask as any of them */
+    call->secret = call->secret || call->who >= WHO_VIEWER;
     enum err err = answer(call, &diag);
     if (err) reply_problem(call, err, "%.*s", STR_FMT(diag.what));
     else reply_json(call);
 }
 
 /* A call from inside the process, answered at once. */
-static enum err inside_call(const struct api_inside *inside, const struct json *body, enum err (*work)(struct call *, struct diag *),
-                            arena *a, struct buf *out, struct diag *diag)
+static enum err inside_call(const struct api_inside *inside, const struct json *body,
+                            enum err (*work)(struct call *, struct diag *), arena *a,
+                            struct buf *out, struct diag *diag)
 {
-    struct api api = { .fold = inside->fold, .live = fold_live(inside->fold), .clock = inside->clock, .config = inside->config };
-    struct call call = { .api = &api, .a = a, .source_key = inside->source, .secret = inside->verified, .imported = inside->imported, .body = body };
+    struct api api = { .fold = inside->fold,
+                       .live = fold_live(inside->fold),
+                       .clock = inside->clock,
+                       .config = inside->config };
+    struct call call = { .api = &api,
+                         .a = a,
+                         .source_key = inside->source,
+                         .secret = inside->verified,
+                         .imported = inside->imported,
+                         .body = body };
     u64 seed;
     rng_system(&seed, sizeof seed);
     atomic_init(&api.seed, seed);
@@ -333,7 +364,8 @@ static enum err inside_call(const struct api_inside *inside, const struct json *
     return err;
 }
 
-enum err api_search(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+enum err api_search(const struct api_inside *inside, const struct json *body, arena *a,
+                    struct buf *out, struct diag *diag)
 {
     return inside_call(inside, body, answer, a, out, diag);
 }
@@ -360,11 +392,13 @@ static bool body_of_query(struct call *call, const char *const *top, isize top_n
     }
     for (isize i = 0; i < countof(numbers); i++) {
         i64 n;
-        if (str_to_i64(http_query(call->req, str_of(numbers[i]), S("")), &n)) jsonw_key_int(&w, numbers[i], n);
+        if (str_to_i64(http_query(call->req, str_of(numbers[i]), S("")), &n))
+            jsonw_key_int(&w, numbers[i], n);
     }
     for (isize i = 0; i < countof(switches); i++) {
         str v = http_query(call->req, str_of(switches[i]), S(""));
-        if (str_eq(v, S("true")) || str_eq(v, S("false"))) jsonw_key_bool(&w, switches[i], str_eq(v, S("true")));
+        if (str_eq(v, S("true")) || str_eq(v, S("false")))
+            jsonw_key_bool(&w, switches[i], str_eq(v, S("true")));
     }
     str anonymous = http_query(call->req, S("anonymous_id"), S(""));
     if (anonymous.len) {
@@ -394,7 +428,8 @@ void search_words(struct call *call)
 {
     str out[COMPLETIONS];
     rcu_read_begin();
-    isize n = search_complete(live_world(call->api->live).search, http_query(call->req, S("q"), S("")), call->a, out, COMPLETIONS);
+    isize n = search_complete(live_world(call->api->live).search,
+                              http_query(call->req, S("q"), S("")), call->a, out, COMPLETIONS);
     jsonw_begin(&call->w, '{');
     jsonw_key_begin(&call->w, "words", '[');
     for (isize i = 0; i < n; i++) jsonw_str(&call->w, out[i]);
@@ -404,7 +439,7 @@ void search_words(struct call *call)
     reply_json(call);
 }
 
-/* ---- navigation ----------------------------------------------------------------------------------------------------- */
+/* ---- navigation ------------------------------------------------------------------------------ */
 
 struct entry_of_menu { category_id id; i64 items; f64 share; };
 
@@ -419,7 +454,8 @@ static void order_menu(struct entry_of_menu *at, isize n)
         }
 }
 
-static isize menu_of(struct call *call, struct searching *s, const struct decide_world *world, struct entry_of_menu *out)
+static isize menu_of(struct call *call, struct searching *s, const struct decide_world *world,
+                     struct entry_of_menu *out)
 {
     static const str facet = S_INIT("category");
     const struct catalog *catalog = world->catalog;
@@ -476,7 +512,10 @@ static enum err answer_navigation(struct call *call, struct diag *diag)
         jsonw_end(&call->w, '}');
     }
     rcu_read_end();
-    return ready ? ERR_OK : diag_set(diag, ERR_NOT_READY, "the search index is being made for the first time; ask again in a moment");
+    return ready ? ERR_OK
+                 : diag_set(
+                     diag, ERR_NOT_READY,
+                     "the search index is being made for the first time; ask again in a moment");
 }
 
 static void navigation_now(struct call *call)
@@ -487,7 +526,8 @@ static void navigation_now(struct call *call)
     else reply_json(call);
 }
 
-enum err api_navigation(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+enum err api_navigation(const struct api_inside *inside, const struct json *body, arena *a,
+                        struct buf *out, struct diag *diag)
 {
     return inside_call(inside, body, answer_navigation, a, out, diag);
 }

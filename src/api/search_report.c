@@ -2,14 +2,17 @@
  *
  * search_report.c - questions about the past that search and navigation raise; all run on the jobs thread.
  *
- * /v1/search/report    what was searched for and what found nothing, read from the log's Products Searched events of the last
- *                      REPORT_DAYS days, at most REPORT_ENTRIES entries back; and how soon people reach a product, those of
- *                      the programme's holdout beside all others.
+ * /v1/search/report    what was searched for and what found nothing, read from the log's Products
+ * Searched events of the last
+ *                      REPORT_DAYS days, at most REPORT_ENTRIES entries back; and how soon people
+ *                      reach a product, those of the programme's holdout beside all others.
  *
- * A visit is what happens without a pause of session_gap_ms. Its steps are the pages, lists, searches and clicks up to and with
- * its first product view; what happens within a second is one step (a product's page and its view). A visit without a product view
- * has no steps to count, and is counted as such. Who reaches a product sooner is told by the share of
- * visits that do, the median and the mean; the interval of the difference of means is a bootstrap over people, whose visits go together.
+ * A visit is what happens without a pause of session_gap_ms. Its steps are the pages, lists,
+ * searches and clicks up to and with its first product view; what happens within a second is one
+ * step (a product's page and its view). A visit without a product view has no steps to count, and
+ * is counted as such. Who reaches a product sooner is told by the share of visits that do, the
+ * median and the mean; the interval of the difference of means is a bootstrap over people, whose
+ * visits go together.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,10 +20,18 @@
 #include "api/inside.h"
 #include "base/rcu.h"
 
-enum { REPORT_DAYS = 30, REPORT_ENTRIES = 2000000, QUERIES_SHOWN = 50, QUERIES_MAX = 100000, PEOPLE_PER_BRACKET = 1000, VISITS_MAX = 1000000,
-       RESAMPLES = 300, SUGGESTIONS = 100 };
+enum {
+    REPORT_DAYS = 30,
+    REPORT_ENTRIES = 2000000,
+    QUERIES_SHOWN = 50,
+    QUERIES_MAX = 100000,
+    PEOPLE_PER_BRACKET = 1000,
+    VISITS_MAX = 1000000,
+    RESAMPLES = 300,
+    SUGGESTIONS = 100
+};
 
-/* ---- what was searched for ------------------------------------------------------------------------------- */
+/* ---- what was searched for ------------------------------------------------------------------- */
 
 struct asked_for { str query; i64 n, told, zero, last_zero_ms; f64 results; };
 struct questions {
@@ -33,7 +44,9 @@ struct questions {
 static void take_search(struct questions *q, const struct event *e, arena *a)
 {
     const struct json *properties;
-    if (e->query.len == 0 || json_parse(a, e->properties.len ? e->properties : S("{}"), &properties, NULL)) return;
+    if (e->query.len == 0
+        || json_parse(a, e->properties.len ? e->properties : S("{}"), &properties, NULL))
+        return;
     i64 results = json_int(json_get(properties, S("results")), -1);
     bool none = results == 0 || json_bool(json_get(properties, S("zero_results")), false);
     q->searches++;
@@ -60,13 +73,18 @@ static void read_searches(struct call *call, struct questions *q)
     arena a = { 0 };
     struct record record;
     bool found = true;
-    u64 tail = atomic_load(&call->api->live->folded) + 1, at = tail > REPORT_ENTRIES ? tail - REPORT_ENTRIES : 1;
+    u64 tail = atomic_load(&call->api->live->folded) + 1,
+        at = tail > REPORT_ENTRIES ? tail - REPORT_ENTRIES : 1;
     q->from_ms = clock_now(call->api->clock) - REPORT_DAYS * DAY_MS;
-    while (at < tail && found && fold_read(call->api->fold, at, &a, &record, &found, NULL) == ERR_OK && found) {
+    while (at < tail && found && fold_read(call->api->fold, at, &a, &record, &found, NULL) == ERR_OK
+           && found) {
         for (isize i = 0; i < record.entries_n && record.at_ms >= q->from_ms; i++) {
             struct event e;
-            if (record.entries[i].kind != ENTRY_EVENT || event_decode(record.entries[i].bytes, &a, &e)) continue;
-            if (e.type == EVENT_PRODUCTS_SEARCHED && !(e.flags & (EVENT_BOT | EVENT_TEST))) take_search(q, &e, &a);
+            if (record.entries[i].kind != ENTRY_EVENT
+                || event_decode(record.entries[i].bytes, &a, &e))
+                continue;
+            if (e.type == EVENT_PRODUCTS_SEARCHED && !(e.flags & (EVENT_BOT | EVENT_TEST)))
+                take_search(q, &e, &a);
         }
         at = record.first + (u64)record.entries_n;
         arena_clear(&a);
@@ -101,7 +119,7 @@ static void print_questions(struct jsonw *w, const char *name, const struct aske
     jsonw_end(w, ']');
 }
 
-/* ---- how soon a product is reached --------------------------------------------------------------------------- */
+/* ---- how soon a product is reached ----------------------------------------------------------- */
 
 struct visit { u32 person; u16 steps; f32 seconds; };   /* steps 0: no product view */
 struct arm { struct { struct visit *at; isize n, cap; } visits; i64 reached; };
@@ -109,7 +127,8 @@ struct arm { struct { struct visit *at; isize n, cap; } visits; i64 reached; };
 static bool is_step(u16 type)
 {
     switch (type) {
-    case EVENT_PAGE_VIEWED: case EVENT_SCREEN_VIEWED: case EVENT_PRODUCT_LIST_VIEWED: case EVENT_PRODUCTS_SEARCHED: case EVENT_PRODUCT_CLICKED:
+    case EVENT_PAGE_VIEWED: case EVENT_SCREEN_VIEWED: case EVENT_PRODUCT_LIST_VIEWED:
+    case EVENT_PRODUCTS_SEARCHED: case EVENT_PRODUCT_CLICKED:
     case EVENT_CONTENT_VIEWED: case EVENT_PRODUCT_VIEWED: return true;
     default: return false;
     }
@@ -132,10 +151,21 @@ static void take_visits(struct arm *arm, const struct profile *p, i64 from_ms, i
         const struct history_entry *e = &p->history[i];
         if (e->at_ms < from_ms || !is_step(e->type) || e->flags & HISTORY_BOT) continue;
         if (open && e->at_ms - last_ms > gap_ms) { add_visit(arm, v); open = false; }
-        if (!open) { entry_ms = e->at_ms; step_ms = 0; steps = 0; done = false; open = true; v.steps = 0; v.seconds = 0; }
+        if (!open) {
+            entry_ms = e->at_ms;
+            step_ms = 0;
+            steps = 0;
+            done = false;
+            open = true;
+            v.steps = 0;
+            v.seconds = 0;
+        }
         last_ms = e->at_ms;
         if (done) continue;
-        if (step_ms == 0 || e->at_ms - step_ms > SECOND_MS) { steps = (u16)min_i64(steps + 1, 1000); step_ms = e->at_ms; }
+        if (step_ms == 0 || e->at_ms - step_ms > SECOND_MS) {
+            steps = (u16)min_i64(steps + 1, 1000);
+            step_ms = e->at_ms;
+        }
         if (e->type != EVENT_PRODUCT_VIEWED) continue;
         done = true;
         v.steps = steps;
@@ -154,7 +184,9 @@ static void read_visits(struct call *call, struct arm arms[2], i64 from_ms)
         i32 share = atomic_load(&call->api->live->book)->settings.holdout;
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
             const struct profile *p = people_read(people, (person_id){ id }, PEOPLE_HISTORY, &a);
-            if (p) take_visits(&arms[holdout_contains(p->bucketing_id, share)], p, from_ms, call->api->config->session_gap_ms);
+            if (p)
+                take_visits(&arms[holdout_contains(p->bucketing_id, share)], p, from_ms,
+                            call->api->config->session_gap_ms);
             arena_clear(&a);
         }
         rcu_read_end();
@@ -162,13 +194,18 @@ static void read_visits(struct call *call, struct arm arms[2], i64 from_ms)
     arena_fini(&a);
 }
 
-static int rising(const void *x, const void *y) { f64 a = *(const f64 *)x, b = *(const f64 *)y; return (a > b) - (a < b); }
+static int rising(const void *x, const void *y)
+{
+    f64 a = *(const f64 *)x, b = *(const f64 *)y;
+    return (a > b) - (a < b);
+}
 
 static isize values_of(const struct arm *arm, bool seconds, f64 *out)
 {
     isize n = 0;
     for (isize i = 0; i < arm->visits.n; i++)
-        if (arm->visits.at[i].steps) out[n++] = seconds ? (f64)arm->visits.at[i].seconds : arm->visits.at[i].steps;
+        if (arm->visits.at[i].steps)
+            out[n++] = seconds ? (f64)arm->visits.at[i].seconds : arm->visits.at[i].steps;
     qsort(out, (size_t)n, sizeof *out, rising);
     return n;
 }
@@ -180,7 +217,10 @@ static f64 mean_of(const f64 *at, isize n)
     return n ? sum / (f64)n : 0;
 }
 
-static f64 median_of(const f64 *at, isize n) { return n == 0 ? 0 : n % 2 ? at[n / 2] : (at[n / 2 - 1] + at[n / 2]) / 2; }
+static f64 median_of(const f64 *at, isize n)
+{
+    return n == 0 ? 0 : n % 2 ? at[n / 2] : (at[n / 2 - 1] + at[n / 2]) / 2;
+}
 
 static void print_arm(struct jsonw *w, const char *name, const struct arm *arm, arena *a)
 {
@@ -239,8 +279,10 @@ static void print_difference(struct jsonw *w, const struct arm arms[2], arena *a
     if (n[0] < 2 || n[1] < 2) return;
     struct rng rng = rng_seed(1);
     f64 drawn[RESAMPLES];
-    for (isize r = 0; r < RESAMPLES; r++) drawn[r] = drawn_mean(people[0], n[0], &rng) - drawn_mean(people[1], n[1], &rng);
-    struct estimate e = estimate_of(drawn_mean(people[0], n[0], NULL) - drawn_mean(people[1], n[1], NULL), drawn, RESAMPLES);
+    for (isize r = 0; r < RESAMPLES; r++)
+        drawn[r] = drawn_mean(people[0], n[0], &rng) - drawn_mean(people[1], n[1], &rng);
+    struct estimate e = estimate_of(
+        drawn_mean(people[0], n[0], NULL) - drawn_mean(people[1], n[1], NULL), drawn, RESAMPLES);
     jsonw_key_begin(w, "difference_of_mean_steps", '{');
     jsonw_key_num(w, "value", e.value);
     jsonw_key_num(w, "low", e.low);
@@ -279,7 +321,7 @@ static void report(struct call *call)
 
 void search_report(struct call *call) { ask_jobs(call, report); }
 
-/* ---- synonyms the catalogue suggests ---------------------------------------------------------------------------- */
+/* ---- synonyms the catalogue suggests --------------------------------------------------------- */
 
 static void suggestions(struct call *call)
 {

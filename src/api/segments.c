@@ -61,7 +61,7 @@ void segment_get(struct call *call)
     else ask_fold(call, answer_one);
 }
 
-/* ---- members: NDJSON or CSV, one page a fold question, so that it is never held up long ------------ */
+/* ---- members: NDJSON or CSV, one page a fold question, so that it is never held up long ------ */
 
 enum { MEMBERS_AT_ONCE = 1000, MEMBERS_MAX = 200000 };
 
@@ -79,7 +79,8 @@ static bool is_called(const struct live *live, const struct profile *p, str q, a
     return false;
 }
 
-/* Quoted when it must be (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe before it. */
+/* Quoted when it must be (RFC 4180); what a spreadsheet would take for a formula gets an apostrophe
+ * before it. */
 static void csv_field(struct buf *out, str s, bool last)
 {
     bool formula = s.len && str_find_char(S("=+-@\t\r"), s.ptr[0]) >= 0, quote = formula;
@@ -94,7 +95,8 @@ static void csv_field(struct buf *out, str s, bool last)
     buf_add(out, last ? S("\r\n") : S(","));
 }
 
-static void member_csv(struct call *call, const struct live *live, const struct profile *p, const struct membership *of)
+static void member_csv(struct call *call, const struct live *live, const struct profile *p,
+                       const struct membership *of)
 {
     csv_field(&call->out, arena_printf(call->a, "p_%u", p->id.v), false);
     csv_field(&call->out, person_display(live, p, call->a), false);
@@ -150,7 +152,10 @@ static void list_members(struct call *call)
     if (call->err) return;
     str format = http_query(call->req, S("format"), S("ndjson"));
     m.csv = str_eq(format, S("csv"));
-    if (!m.csv && !str_eq(format, S("ndjson"))) { call_fail(call, ERR_BAD_INPUT, "format is csv or ndjson"); return; }
+    if (!m.csv && !str_eq(format, S("ndjson"))) {
+        call_fail(call, ERR_BAD_INPUT, "format is csv or ndjson");
+        return;
+    }
     call->type = m.csv ? S("text/csv; charset=utf-8") : S("application/x-ndjson");
     if (m.csv) buf_add(&call->out, S("person_id,display,entered_at,last_at\r\n"));
     do on_fold(call, answer_members); while (m.more && m.left > 0);
@@ -219,7 +224,8 @@ static void compile(struct call *call, struct fold *fold)
     if (t->segment.len) {
         const struct definition *def = definition_find(fold_definitions(fold), S("segment"), t->segment);
         const struct json *doc = NULL;
-        if (definition_published(def).len == 0 || json_parse(call->a, definition_published(def), &doc, NULL)) {
+        if (definition_published(def).len == 0
+            || json_parse(call->a, definition_published(def), &doc, NULL)) {
             call_fail(call, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(t->segment));
             return;
         }
@@ -271,7 +277,8 @@ static void answer_listed(struct call *call, struct fold *fold)
         jsonw_begin(&w, '{');
         print_person_id(&w, "person_id", id);
         jsonw_key_begin(&w, "identifiers", '{');
-        for (isize i = 0; i < links_n; i++) jsonw_key_str(&w, identifier_name(links[i].identifier.kind), links[i].identifier.value);
+        for (isize i = 0; i < links_n; i++)
+            jsonw_key_str(&w, identifier_name(links[i].identifier.kind), links[i].identifier.value);
         jsonw_end(&w, '}');
         jsonw_end(&w, '}');
         buf_byte(&call->out, '\n');
@@ -296,7 +303,9 @@ static void list_of_rule(struct call *call, const struct trying *t)
  * {"rule" or "segment", "at": another instant, "members": true for a line each} */
 static void preview(struct call *call)
 {
-    struct trying t = { .text = body_text(call, "rule"), .segment = body_text(call, "segment"), .at_ms = clock_now(call->api->clock) };
+    struct trying t = { .text = body_text(call, "rule"),
+                        .segment = body_text(call, "segment"),
+                        .at_ms = clock_now(call->api->clock) };
     str at = body_text(call, "at");
     if (at.len && !time_parse(at, &t.at_ms)) { call_fail(call, ERR_BAD_INPUT, "at is no time"); return; }
     call->own = &t;

@@ -445,10 +445,14 @@ static void make_account(struct call *call)
     if (role.len == 0 && login.found) role = str_of(role_name(login.role));
     bool keeps = login.found && body_text(call, "password").len == 0;
     enum err err = ERR_OK;
-    if (keeps && !role_of(role, &known)) err = diag_set(&diag, ERR_BAD_INPUT, "a role is viewer, editor or admin, not \"%.*s\"", STR_FMT(role));
+    if (keeps && !role_of(role, &known))
+        err = diag_set(&diag, ERR_BAD_INPUT, "a role is viewer, editor or admin, not \"%.*s\"",
+                       STR_FMT(role));
     else if (keeps) document = account_kept(call->a, &login, role);
     else if (role.len == 0 || body_text(call, "password").len == 0)
-        err = diag_set(&diag, ERR_NOT_FOUND, "there is no account \"%.*s\"; a new one takes a role and a password", STR_FMT(email));
+        err = diag_set(&diag, ERR_NOT_FOUND,
+                       "there is no account \"%.*s\"; a new one takes a role and a password",
+                       STR_FMT(email));
     else err = api_account_document(call->a, email, role, body_text(call, "password"), &document, &diag);
     if (err) { call_fail(call, err, "%.*s", STR_FMT(diag.what)); return; }
     struct definition_change changes[] = {

@@ -24,7 +24,8 @@ struct seat { enum who role; char email[SESSION_EMAIL_MAX + 1], csrf[SESSION_CSR
 struct ticket_text { char at[SESSION_TOKEN_LEN + 1]; };
 
 /* A new session of 256 random bits; only its hash is kept. */
-struct ticket_text session_open(struct sessions *sessions, str email, enum who role, i64 now_ms, struct seat *out);
+struct ticket_text session_open(struct sessions *sessions, str email, enum who role, i64 now_ms,
+                                struct seat *out);
 bool session_find(struct sessions *sessions, str token, i64 now_ms, struct seat *out);
 void session_close(struct sessions *sessions, str token);
 void sessions_drop(struct sessions *sessions, str email);       /* the account changed */

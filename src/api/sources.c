@@ -26,7 +26,8 @@ static const char *state_of(const struct source *source, struct source_count n, 
     return silent_ms <= expected_ms ? "green" : "red";
 }
 
-static void print_health(struct call *call, str key, str title, str owner, const struct source *source, struct source_count n)
+static void print_health(struct call *call, str key, str title, str owner,
+                         const struct source *source, struct source_count n)
 {
     struct jsonw *w = &call->w;
     i64 now_ms = clock_now(call->api->clock);
@@ -68,7 +69,8 @@ static void answer_sources(struct call *call, struct fold *fold)
         if (def->archived) continue;
         const struct source *s = book_source(book, def->key);
         jsonw_begin(w, '{');
-        print_health(call, def->key, s ? s->title : def->key, s ? s->owner : S(""), s, count_of(fold, def->number));
+        print_health(call, def->key, s ? s->title : def->key, s ? s->owner : S(""), s,
+                     count_of(fold, def->number));
         jsonw_end(w, '}');
     }
     struct source_count other = count_of(fold, 0);
@@ -83,7 +85,7 @@ static void answer_sources(struct call *call, struct fold *fold)
 
 void sources_get(struct call *call) { ask_fold(call, answer_sources); }
 
-/* ---- one: its plan, and what was found beside it ----------------------------------------------- */
+/* ---- one: its plan, and what was found beside it --------------------------------------------- */
 
 static void print_warnings(struct call *call, const struct fold *fold, u16 number)
 {
@@ -115,14 +117,16 @@ static void answer_source(struct call *call, struct fold *fold)
         call_fail(call, ERR_NOT_FOUND, "there is no published source \"%.*s\"", STR_FMT(call->params[0]));
         return;
     }
-    err_ignore(json_parse(call->a, definition_published(def), &doc, NULL), "a published document has been parsed before");
+    err_ignore(json_parse(call->a, definition_published(def), &doc, NULL),
+               "a published document has been parsed before");
     jsonw_begin(w, '{');
     print_health(call, s->key, s->title, s->owner, s, count_of(fold, s->number));
     jsonw_key_begin(w, "checks", '{');
     jsonw_key_str(w, "unknown_products", str_of(checks[s->checks.unknown_products]));
     jsonw_key_str(w, "duplicate_orders", str_of(checks[s->checks.duplicate_orders]));
     if (s->checks.clock_ahead_ms != TIME_NEVER) jsonw_key_int(w, "clock_ahead_ms", s->checks.clock_ahead_ms);
-    if (s->checks.clock_behind_ms != TIME_NEVER) jsonw_key_int(w, "clock_behind_ms", s->checks.clock_behind_ms);
+    if (s->checks.clock_behind_ms != TIME_NEVER)
+        jsonw_key_int(w, "clock_behind_ms", s->checks.clock_behind_ms);
     jsonw_end(w, '}');
     const struct json *plan = json_get(doc, S("plan"));
     jsonw_key(w, S("plan"));

@@ -2,9 +2,10 @@
  *
  * split.c - one segment into children by a trait, made and published in one action.
  *
- * The values are those of the members at this moment, the most frequent first. One child stands for each, one for all other values when
- * there are more, and one for those of whom it is not known: so the children share nobody, and sum to the parent also when members
- * come later. Text differs by more than the case of its letters, as in the language. Ages are split in bands.
+ * The values are those of the members at this moment, the most frequent first. One child stands for
+ * each, one for all other values when there are more, and one for those of whom it is not known: so
+ * the children share nobody, and sum to the parent also when members come later. Text differs by
+ * more than the case of its letters, as in the language. Ages are split in bands.
  */
 #include <stdlib.h>
 
@@ -106,16 +107,20 @@ static str quoted(arena *a, str text)
     return buf_str(&out);
 }
 
-static void add_child(struct call *call, struct splitting *s, str suffix, str title, str condition, str value, bool unknown)
+static void add_child(struct call *call, struct splitting *s, str suffix, str title, str condition,
+                      str value, bool unknown)
 {
     arena *a = call->a;
     str key = arena_printf(a, "%.*s_%.*s", STR_FMT(s->parent), STR_FMT(suffix));
     for (isize i = 0; i < s->n; i++)                    /* "A b" and "a-b" are two values with one key */
         if (str_eq(s->children[i].key, key)) key = arena_printf(a, "%.*s_%td", STR_FMT(key), s->n + 1);
-    s->children[s->n++] = (struct child){
-        .key = key, .title = arena_printf(a, "%.*s: %.*s", STR_FMT(s->title), STR_FMT(title)),
-        .rule = arena_printf(a, "in segment %.*s and %.*s", STR_FMT(quoted(a, s->parent)), STR_FMT(condition)),
-        .value = value, .unknown = unknown };
+    s->children[s->n++] =
+        (struct child){ .key = key,
+                        .title = arena_printf(a, "%.*s: %.*s", STR_FMT(s->title), STR_FMT(title)),
+                        .rule = arena_printf(a, "in segment %.*s and %.*s",
+                                             STR_FMT(quoted(a, s->parent)), STR_FMT(condition)),
+                        .value = value,
+                        .unknown = unknown };
 }
 
 static str word_for(str by, str value, bool title)
@@ -158,9 +163,11 @@ static void make_children(struct call *call, struct splitting *s)
                   arena_printf(a, "%.*s = %.*s", STR_FMT(trait), STR_FMT(quoted(a, value))), value, false);
     }
     if (n > 0)
-        add_child(call, s, S("other"), S("other"), arena_printf(a, "not %.*s in (%.*s)", STR_FMT(trait), STR_FMT(buf_str(&named))),
+        add_child(call, s, S("other"), S("other"),
+                  arena_printf(a, "not %.*s in (%.*s)", STR_FMT(trait), STR_FMT(buf_str(&named))),
                   S("(any other)"), false);
-    add_child(call, s, S("unknown"), S("not known"), arena_printf(a, "%.*s is unknown", STR_FMT(trait)), S(""), true);
+    add_child(call, s, S("unknown"), S("not known"),
+              arena_printf(a, "%.*s is unknown", STR_FMT(trait)), S(""), true);
 }
 
 /* A key somebody else uses is left alone; a child of an earlier split of this parent gets a new revision. */
@@ -168,13 +175,16 @@ static void check_keys(struct call *call, struct fold *fold)
 {
     struct splitting *s = call->own;
     for (isize i = 0; i < s->n; i++) {
-        const struct definition *def = definition_find(fold_definitions(fold), S("segment"), s->children[i].key);
+        const struct definition *def =
+            definition_find(fold_definitions(fold), S("segment"), s->children[i].key);
         const struct json *doc;
         if (!def || def->archived) continue;
         bool ours = json_parse(call->a, definition_latest(def), &doc, NULL) == ERR_OK
                  && str_eq(json_str(json_get(doc, S("split_of")), S("")), s->parent);
         if (ours) continue;
-        call_fail(call, ERR_CONFLICT, "there is a segment \"%.*s\" already, which is no child of this one", STR_FMT(s->children[i].key));
+        call_fail(call, ERR_CONFLICT,
+                  "there is a segment \"%.*s\" already, which is no child of this one",
+                  STR_FMT(s->children[i].key));
         return;
     }
 }
@@ -233,12 +243,17 @@ static void split_segment(struct call *call)
     s->by = body_text(call, "by");
     s->parent = call->params[0];
     call->own = s;
-    if (s->by.len == 0 || s->by.len > 80) { call_fail(call, ERR_BAD_INPUT, "by: expected the name of a trait, such as gender"); return; }
+    if (s->by.len == 0 || s->by.len > 80) {
+        call_fail(call, ERR_BAD_INPUT, "by: expected the name of a trait, such as gender");
+        return;
+    }
     on_fold(call, look_up);
     if (call->err) return;
     look_at_members(call, s);
     if (s->seen_n == 0 && !str_eq_nocase(s->by, S("gender"))) {
-        call_fail(call, ERR_REFUSED, "nobody in the segment has a \"%.*s\": there is nothing to split by", STR_FMT(s->by));
+        call_fail(call, ERR_REFUSED,
+                  "nobody in the segment has a \"%.*s\": there is nothing to split by",
+                  STR_FMT(s->by));
         return;
     }
     make_children(call, s);
@@ -246,11 +261,17 @@ static void split_segment(struct call *call)
     if (call->err) return;
     s->changes = arena_new(call->a, struct definition_change, s->n);
     for (isize i = 0; i < s->n; i++)
-        s->changes[i] = (struct definition_change){ .op = DEFINITION_DRAFT, .kind = S("segment"), .key = s->children[i].key,
-                                                    .document = document_of(call, s, &s->children[i]), .author = call->author };
+        s->changes[i] =
+            (struct definition_change){ .op = DEFINITION_DRAFT,
+                                        .kind = S("segment"),
+                                        .key = s->children[i].key,
+                                        .document = document_of(call, s, &s->children[i]),
+                                        .author = call->author };
     if (!define(call, s->changes, s->n)) return;
     for (isize i = 0; i < s->n; i++)
-        s->changes[i] = (struct definition_change){ .op = DEFINITION_PUBLISH, .kind = S("segment"), .key = s->children[i].key,
+        s->changes[i] = (struct definition_change){ .op = DEFINITION_PUBLISH,
+                                                    .kind = S("segment"),
+                                                    .key = s->children[i].key,
                                                     .author = call->author };
     if (define(call, s->changes, s->n)) on_fold(call, answer_split);
 }

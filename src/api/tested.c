@@ -2,9 +2,10 @@
  *
  * tested.c - how much of what is live is tested: which rules have somebody to be compared with.
  *
- * A rule is an experience of a campaign or a rule of a flag that is in force now. It is tested when chance decides who gets it and
- * who does not: an experiment of two arms or more, a share below all, a holdout of its own. The programme holdout measures
- * everything together and no rule by itself, so it does not count here. */
+ * A rule is an experience of a campaign or a rule of a flag that is in force now. It is tested when
+ * chance decides who gets it and who does not: an experiment of two arms or more, a share below
+ * all, a holdout of its own. The programme holdout measures everything together and no rule by
+ * itself, so it does not count here. */
 #include "api/flags.h"
 #include "api/results.h"
 #include "base/rcu.h"
@@ -29,7 +30,8 @@ static const char *by_campaign(const struct experience *x)
 {
     isize arms = 0;
     for (isize i = 0; i < x->variations_n; i++) arms += x->variations[i].share > 0;
-    if (x->choose != CHOOSE_FIXED && arms >= 2) return x->choose == CHOOSE_EXPERIMENT ? "experiment" : "bandit";
+    if (x->choose != CHOOSE_FIXED && arms >= 2)
+        return x->choose == CHOOSE_EXPERIMENT ? "experiment" : "bandit";
     return x->holdout > 0 ? "holdout" : "";
 }
 
@@ -53,11 +55,13 @@ void tests_coverage(struct call *call)
     for (isize i = 0; i < book->campaigns_n; i++) {
         const struct campaign *c = &book->campaigns[i];
         if (c->paused || c->starts_at_ms > now || (c->ends_at_ms && c->ends_at_ms <= now)) continue;
-        for (isize k = 0; k < c->experiences_n; k++) tell(&t, "campaign", c->key, c->experiences[k].key, by_campaign(&c->experiences[k]));
+        for (isize k = 0; k < c->experiences_n; k++)
+            tell(&t, "campaign", c->key, c->experiences[k].key, by_campaign(&c->experiences[k]));
     }
     for (isize i = 0; i < book->flags_n; i++) {
         const struct flag *flag = book->flags[i].flag;
-        for (isize k = 0; k < flag->rules_n && !flag->paused; k++) tell(&t, "flag", book->flags[i].key, flag->rules[k].key, by_flag(&flag->rules[k]));
+        for (isize k = 0; k < flag->rules_n && !flag->paused; k++)
+            tell(&t, "flag", book->flags[i].key, flag->rules[k].key, by_flag(&flag->rules[k]));
     }
     jsonw_end(&call->w, ']');
     jsonw_key_int(&call->w, "live", t.rules);
@@ -68,12 +72,13 @@ void tests_coverage(struct call *call)
     reply_json(call);
 }
 
-/* ---- factorial tests ------------------------------------------------------------------------------------ */
+/* ---- factorial tests ------------------------------------------------------------------------- */
 
 static f64 variance_of(int metric, const struct result_arm *arm)
 {
     f64 mean = metric_value(arm, metric), n = (f64)arm->exposed;
-    return metric == METRIC_REVENUE ? (n > 1 ? (arm->revenue_sq - n * mean * mean) / (n - 1) : 0) : mean * (1 - mean);
+    return metric == METRIC_REVENUE ? (n > 1 ? (arm->revenue_sq - n * mean * mean) / (n - 1) : 0)
+                                    : mean * (1 - mean);
 }
 
 static void print_effect(struct jsonw *w, const struct flag_rule *rule, const struct factorial_effect *e)
@@ -95,7 +100,8 @@ static void print_effect(struct jsonw *w, const struct flag_rule *rule, const st
     jsonw_end(w, '}');
 }
 
-static void print_rule_effects(struct call *call, const struct flag_rule *rule, isize index, const struct result_arm *arms, isize n)
+static void print_rule_effects(struct call *call, const struct flag_rule *rule, isize index,
+                               const struct result_arm *arms, isize n)
 {
     struct factorial_effect *effects = arena_new(call->a, struct factorial_effect, FACTORIAL_EFFECTS_MAX);
     struct factorial_arm *of = arena_new(call->a, struct factorial_arm, rule->variations_n);
@@ -112,7 +118,8 @@ static void print_rule_effects(struct call *call, const struct flag_rule *rule, 
                 of[v].variance = variance_of(metric, &arms[i]);
             }
         }
-        isize count = factorial_effects(of, rule->variations_n, levels, rule->factors_n, .05, 5000, effects, call->a);
+        isize count = factorial_effects(of, rule->variations_n, levels, rule->factors_n, .05, 5000,
+                                        effects, call->a);
         jsonw_begin(&call->w, '{');
         jsonw_key_str(&call->w, "rule", rule->key);
         jsonw_key_str(&call->w, "metric", str_of(metric_name(metric)));

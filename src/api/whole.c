@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * whole.c - the shop as a whole, for tools: what its log comes to, entry by entry and in one digest, and a changed campaign tried on it.
+ * whole.c - the shop as a whole, for tools: what its log comes to, entry by entry and in one
+ * digest, and a changed campaign tried on it.
  *
- * The digest is of one instant: the entries, the counts and the digest are read together on the fold's thread. A log's export through that
- * entry (GET /v1/export/log?through=) comes to the same state, unless somebody was erased in between: "erasures" tells.
+ * The digest is of one instant: the entries, the counts and the digest are read together on the
+ * fold's thread. A log's export through that entry (GET /v1/export/log?through=) comes to the same
+ * state, unless somebody was erased in between: "erasures" tells.
  */
 #include "api/admin.h"
 
@@ -46,7 +48,9 @@ static void print_whole(struct call *call, struct fold *fold)
     jsonw_key_int(w, "history_events", call->api->config->history_events);
     jsonw_key_int(w, "exposure_days", call->api->config->exposure_days);
     jsonw_end(w, '}');
-    jsonw_key_str(w, "digest", arena_printf(call->a, "%016llx%016llx", (unsigned long long)digest.hi, (unsigned long long)digest.lo));
+    jsonw_key_str(w, "digest",
+                  arena_printf(call->a, "%016llx%016llx", (unsigned long long)digest.hi,
+                               (unsigned long long)digest.lo));
     jsonw_key_begin(w, "log", '{');
     jsonw_key_int(w, "records", log.records);
     jsonw_key_int(w, "entries", log.entries);
@@ -60,7 +64,7 @@ static void print_whole(struct call *call, struct fold *fold)
 
 void digest_get(struct call *call) { ask_fold(call, print_whole); }
 
-/* ---- entry by entry ------------------------------------------------------------------------------ */
+/* ---- entry by entry -------------------------------------------------------------------------- */
 
 static void print_entry(struct jsonw *w, arena *a, u64 number, i64 at_ms, const struct entry *e)
 {
@@ -116,7 +120,7 @@ static void print_log(struct call *call)
 
 void log_get(struct call *call) { ask_jobs(call, print_log); }
 
-/* ---- a changed campaign -------------------------------------------------------------------------- */
+/* ---- a changed campaign ---------------------------------------------------------------------- */
 
 static void replay(struct call *call)
 {

@@ -38,7 +38,8 @@ struct arena_mark arena_mark(const arena *a);
 void arena_reset(arena *a, struct arena_mark to);       /* what came after the mark is gone */
 void arena_clear(arena *a);                             /* empties, keeps one block to be quick again */
 void arena_fini(arena *a);                              /* gives everything back; usable again */
-/* Calls give_back(what) when the memory of this moment goes, newest first: for what a library allocates by itself. */
+/* Calls give_back(what) when the memory of this moment goes, newest first: for what a library
+ * allocates by itself. */
 void arena_defer(arena *a, void (*give_back)(void *what), void *what);
 
 /* Zeroed; abort when the system has none. */

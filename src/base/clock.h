@@ -16,7 +16,8 @@ struct clock { i64 (*now_ms)(void *ctx); void *ctx; };
 struct clock clock_system(void);
 static inline i64 clock_now(struct clock c) { return c.now_ms(c.ctx); }
 i64 clock_monotonic_us(void);                           /* for measuring spans, never stored */
-i64 clock_cpu_us(void);                                 /* what this process has used of the processors: for benches, where others work beside it */
+/* what this process has used of the processors: for benches, where others work beside it */
+i64 clock_cpu_us(void);
 
 /* RFC 3339 with any offset, "YYYY-MM-DD", "YYYY-MM-DD hh:mm[:ss[.fff]]" (UTC), or a number of
  * epoch milliseconds (seconds when it has at most 10 characters). The day must exist, and the

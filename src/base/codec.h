@@ -49,7 +49,8 @@ static inline u64 codec_get_most(struct codec *c, u64 most)
 static inline u64 codec_zigzag(i64 v) { return ((u64)v << 1) ^ (u64)(v >> 63); }
 static inline i64 codec_unzigzag(u64 v) { return (i64)(v >> 1) ^ -(i64)(v & 1); }
 
-/* What is written may be read by others at this moment, so writing stores nothing: not even the same value. */
+/* What is written may be read by others at this moment, so writing stores nothing: not even the
+ * same value. */
 #define CODEC_UNSIGNED(name, T, most)                                                       \
     static inline void name(struct codec *c, T *v)                                          \
     {                                                                                       \

@@ -29,7 +29,8 @@ static enum err unknown(str name, struct diag *diag)
     for (isize i = 1; i < config_rows_n; i++)
         if (str_distance(name, str_of(config_rows[i].name)) < str_distance(name, str_of(near)))
             near = config_rows[i].name;
-    return diag_set(diag, ERR_BAD_INPUT, "there is no setting \"%.*s\"; did you mean %s?", STR_FMT(name), near);
+    return diag_set(diag, ERR_BAD_INPUT, "there is no setting \"%.*s\"; did you mean %s?",
+                    STR_FMT(name), near);
 }
 
 enum err config_set(struct config *c, str name, str value, struct diag *diag)
@@ -39,8 +40,9 @@ enum err config_set(struct config *c, str name, str value, struct diag *diag)
         if (!str_eq(name, str_of(row->name))) continue;
         i64 v;
         if (!str_to_i64(str_trim(value), &v) || v < row->least || v > row->most)
-            return diag_set(diag, ERR_BAD_INPUT, "%s takes a whole number from %lld to %lld %s, not \"%.*s\"",
-                            row->name, (long long)row->least, (long long)row->most, row->unit, STR_FMT(value));
+            return diag_set(diag, ERR_BAD_INPUT,
+                            "%s takes a whole number from %lld to %lld %s, not \"%.*s\"", row->name,
+                            (long long)row->least, (long long)row->most, row->unit, STR_FMT(value));
         *slot(c, i) = v;
         return ERR_OK;
     }

@@ -30,13 +30,21 @@ static void every_setting_takes_its_bounds_and_nothing_beyond(void **state)
     for (isize i = 0; i < config_rows_n; i++) {
         const struct config_row *row = &config_rows[i];
         struct diag diag = { .arena = &a };
-        assert_int_equal(config_set(&c, str_of(row->name), arena_printf(&a, " %lld ", (long long)row->least), &diag), ERR_OK);
+        assert_int_equal(config_set(&c, str_of(row->name),
+                                    arena_printf(&a, " %lld ", (long long)row->least), &diag),
+                         ERR_OK);
         assert_true(config_get(&c, i) == row->least);
-        assert_int_equal(config_set(&c, str_of(row->name), arena_printf(&a, "%lld", (long long)row->most), &diag), ERR_OK);
+        assert_int_equal(config_set(&c, str_of(row->name),
+                                    arena_printf(&a, "%lld", (long long)row->most), &diag),
+                         ERR_OK);
         assert_true(config_get(&c, i) == row->most);
         const str bad[] = {
-            arena_printf(&a, "%lld", (long long)row->least - 1), arena_printf(&a, "%lld", (long long)row->most + 1),
-            S(""), S("many"), S("1.5"), S("99999999999999999999"),
+            arena_printf(&a, "%lld", (long long)row->least - 1),
+            arena_printf(&a, "%lld", (long long)row->most + 1),
+            S(""),
+            S("many"),
+            S("1.5"),
+            S("99999999999999999999"),
         };
         for (isize j = 0; j < countof(bad); j++) {
             diag.what = (str){ 0 };
@@ -65,7 +73,9 @@ static void a_file_is_lines_with_comments(void **state)
     arena a = { 0 };
     struct diag diag = { .arena = &a };
     struct config c = config_default();
-    assert_int_equal(config_file(&c, S("# a comment\n\n  http_loops = 2  # two\r\nflush_ms=100"), &diag), ERR_OK);
+    assert_int_equal(
+        config_file(&c, S("# a comment\n\n  http_loops = 2  # two\r\nflush_ms=100"), &diag),
+        ERR_OK);
     assert_true(c.http_loops == 2 && c.flush_ms == 100);
     assert_int_equal(config_file(&c, S("\nhttp_loops 3\n"), &diag), ERR_BAD_INPUT);
     assert_int_equal(diag.line, 2);

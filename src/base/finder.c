@@ -2,9 +2,10 @@
  *
  * finder.c - open addressing, in which a slot is one word: 32 bits of the hash, and the number.
  *
- * Eight other bits choose the part. Within it a slot lies in the order of its 32 bits, as far as its neighbours leave it, so that a table of
- * any size is filled from one of another size without the keys. A removed slot keeps a word that is no number, and may be given to any key:
- * readers see one word or the other, both of them true. */
+ * Eight other bits choose the part. Within it a slot lies in the order of its 32 bits, as far as
+ * its neighbours leave it, so that a table of any size is filled from one of another size without
+ * the keys. A removed slot keeps a word that is no number, and may be given to any key: readers see
+ * one word or the other, both of them true. */
 #include "base/finder.h"
 
 #include <stdatomic.h>
@@ -36,7 +37,8 @@ static void slot_put(struct slots *s, u64 word)
 {
     u32 i = place_of((u32)(word >> 32), s->cap);
     u64 was;
-    while ((was = atomic_load_explicit(&s->at[i], memory_order_relaxed)) != EMPTY && was != REMOVED) i = after(s, i);
+    while ((was = atomic_load_explicit(&s->at[i], memory_order_relaxed)) != EMPTY && was != REMOVED)
+        i = after(s, i);
     s->used += was == EMPTY;
     atomic_store_explicit(&s->at[i], word, memory_order_release);
 }
@@ -46,7 +48,8 @@ static bool in_use(u64 word) { return (u32)word != 0; }
 static struct slots *renewed(const struct slots *old)
 {
     u32 n = 0;
-    for (u32 i = 0; old && i < old->cap; i++) n += in_use(atomic_load_explicit(&old->at[i], memory_order_relaxed));
+    for (u32 i = 0; old && i < old->cap; i++)
+        n += in_use(atomic_load_explicit(&old->at[i], memory_order_relaxed));
     u32 cap = n + n / 2 + n / 16 + PART_LEAST;         /* 64 % in use, until 80 % are */
     struct slots *s = mem_new((isize)sizeof *s + (isize)cap * (isize)sizeof *s->at);
     s->cap = cap;
@@ -75,7 +78,9 @@ bool finder_remove(struct finder *f, struct hash128 key, u32 number)
 {
     struct slots *s = atomic_load_explicit(&f->parts[part_of(key)], memory_order_relaxed);
     u64 word = (u64)sign_of(key) << 32 | number, at;
-    for (u32 i = place_of(sign_of(key), s ? s->cap : 1); s && (at = atomic_load_explicit(&s->at[i], memory_order_relaxed)) != EMPTY; i = after(s, i)) {
+    for (u32 i = place_of(sign_of(key), s ? s->cap : 1);
+         s && (at = atomic_load_explicit(&s->at[i], memory_order_relaxed)) != EMPTY;
+         i = after(s, i)) {
         if (at != word) continue;
         atomic_store_explicit(&s->at[i], REMOVED, memory_order_release);
         return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what was added is among the candidates until it is removed, and only then; a reader on another thread misses nothing that was
- * there before it began. Method: random calls against an array, with keys that several numbers share; and one writer beside a reader. */
+ * Goal: what was added is among the candidates until it is removed, and only then; a reader on
+ * another thread misses nothing that was there before it began. Method: random calls against an
+ * array, with keys that several numbers share; and one writer beside a reader. */
 #include "base/finder.h"
 
 #include <pthread.h>
@@ -36,7 +37,8 @@ static void candidates_are_what_an_array_says(void **state)
     struct finder *f = finder_new();
     struct rng rng = rng_seed(3);
     for (int i = 0; i < CALLS; i++) {
-        u32 n = 1 + rng_below(&rng, i < CALLS / 4 ? 50 : NUMBERS);      /* small first, so that removed slots are met */
+        /* small first, so that removed slots are met */
+        u32 n = 1 + rng_below(&rng, i < CALLS / 4 ? 50 : NUMBERS);
         struct hash128 key = key_of(n / SHARE);
         switch (rng_below(&rng, 3)) {
         case 0:
@@ -93,7 +95,8 @@ static void a_reader_finds_what_is_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(candidates_are_what_an_array_says), cmocka_unit_test(a_reader_finds_what_is_there) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(candidates_are_what_an_array_says),
+                                        cmocka_unit_test(a_reader_finds_what_is_there) };
     rcu_thread_start();
     int failed = cmocka_run_group_tests_name("finder", tests, NULL, NULL);
     rcu_thread_stop();

@@ -15,9 +15,10 @@ struct hash128 hash128(str s, u64 seed)
     return (struct hash128){ h.high64, h.low64 };
 }
 
-/* A slot is empty, in use, or removed, and its word says which: in use it is the value and one. The writer fills the key, then releases
- * the word; a reader that sees one that is in use sees the key whole. A removed slot keeps its key and is never given to
- * another key, so a reader never meets a half-changed key: growing sweeps removed slots out. */
+/* A slot is empty, in use, or removed, and its word says which: in use it is the value and one. The
+ * writer fills the key, then releases the word; a reader that sees one that is in use sees the key
+ * whole. A removed slot keeps its key and is never given to another key, so a reader never meets a
+ * half-changed key: growing sweeps removed slots out. */
 #define EMPTY UINT64_C(0)
 #define REMOVED UINT64_MAX
 static bool in_use(u64 word) { return word != EMPTY && word != REMOVED; }

@@ -6,9 +6,10 @@
  * nobody can aim at one slot. 128 bits stand for the key itself: two different keys of the
  * 10^10 we may meet agree with probability below 10^-18.
  *
- * A seed chooses another function and is no place for a part of the key: up to 16 bytes are XORed with it before they
- * are mixed, so that two short texts under two seeds that lie close together agree far more often than chance has it.
- * What a key is made of goes into the bytes, or is mixed into the hash that comes out.
+ * A seed chooses another function and is no place for a part of the key: up to 16 bytes are XORed
+ * with it before they are mixed, so that two short texts under two seeds that lie close together
+ * agree far more often than chance has it. What a key is made of goes into the bytes, or is mixed
+ * into the hash that comes out.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H

@@ -129,7 +129,8 @@ static void a_reader_beside_the_writer_sees_only_what_was_put(void **state)
     atomic_store(&finished, false);
     for (u64 n = 0; n < 10; n++) (void)map_put(shared_map, key_of(n), n);
     pthread_t readers[2];
-    for (u64 i = 0; i < 2; i++) assert_int_equal(pthread_create(&readers[i], NULL, read_on, (void *)(uintptr_t)(i + 1)), 0);
+    for (u64 i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on, (void *)(uintptr_t)(i + 1)), 0);
     struct rng rng = rng_seed(11);
     for (u64 round = 1; round < 400000 || atomic_load(&reads) < 20000; round++) {
         u64 n = rng_below(&rng, SHARED_KEYS);

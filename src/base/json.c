@@ -10,7 +10,8 @@
 
 /* ---- in ------------------------------------------------------------------------------------ */
 
-/* Where strings go: all of them, with a zero behind each, are shorter than the text, where each has two quotes. */
+/* Where strings go: all of them, with a zero behind each, are shorter than the text, where each has
+ * two quotes. */
 struct reader { arena *a; char *at; };
 
 static void *face_list(void *ctx, void *at, int is_object, ptrdiff_t n)
@@ -84,7 +85,9 @@ enum err json_parse(arena *a, str text, const struct json **out, struct diag *di
     if (str_trim(text).len == 0) return diag_set(diag, ERR_BAD_INPUT, "expected JSON, got nothing");
     char *room = reader.at = arena_room(a, char, text.len);
     const char *why = json_face_parse(&face, text.ptr, text.len, JSON_DEPTH_MAX, root);
-    if (why) return diag_set(diag, ERR_BAD_INPUT, "this is not JSON: %s (at most %d levels deep)", why, JSON_DEPTH_MAX);
+    if (why)
+        return diag_set(diag, ERR_BAD_INPUT, "this is not JSON: %s (at most %d levels deep)", why,
+                        JSON_DEPTH_MAX);
     assert(reader.at <= room + text.len);
     return ERR_OK;
 }
@@ -94,7 +97,9 @@ const struct json *json_find(const struct json *obj, str key)
 {
     for (const struct json *v = obj->list.at, *end = v + obj->list.n; v < end; v++) {
         if (v->key.len != key.len) continue;
-        if (key.len == 0 || (*v->key.ptr == *key.ptr && memcmp(v->key.ptr, key.ptr, (size_t)key.len) == 0)) return v;
+        if (key.len == 0
+            || (*v->key.ptr == *key.ptr && memcmp(v->key.ptr, key.ptr, (size_t)key.len) == 0))
+            return v;
     }
     return NULL;
 }
@@ -111,7 +116,10 @@ const struct json *json_path(const struct json *obj, const char *dotted)
 }
 
 bool json_is(const struct json *v, enum json_kind kind) { return v && v->kind == kind; }
-str json_get_str(const struct json *obj, const char *key) { return json_str(json_get(obj, str_of(key)), S("")); }
+str json_get_str(const struct json *obj, const char *key)
+{
+    return json_str(json_get(obj, str_of(key)), S(""));
+}
 str json_str(const struct json *v, str otherwise) { return json_is(v, JSON_STR) ? v->s : otherwise; }
 bool json_bool(const struct json *v, bool otherwise) { return json_is(v, JSON_BOOL) ? v->b : otherwise; }
 
@@ -137,9 +145,10 @@ enum { DECIMALS_MAX = 6, DECIMAL_BYTES_MAX = 24 };
 
 static char *put_pair(char *to, u32 n)
 {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-                                "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
-                                "9899";
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+        "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+        "9899";
     memcpy(to, pairs + 2 * n, 2);
     return to + 2;
 }
@@ -160,8 +169,9 @@ static char *put_decimal(char *to, u64 whole, u32 millionths)
     return to;
 }
 
-/* A number of up to six decimals, which most are: n / 10^6 is rounded correctly when both are exact, so if
- * that is v, the decimal reads back as v; below 10^8 no other one of six decimals does. 0 when it is not one of those. */
+/* A number of up to six decimals, which most are: n / 10^6 is rounded correctly when both are
+ * exact, so if that is v, the decimal reads back as v; below 10^8 no other one of six decimals
+ * does. 0 when it is not one of those. */
 static isize print_decimal(char *text, f64 v)
 {
     f64 size = fabs(v);
@@ -230,8 +240,8 @@ static bool plain(u64 x)
 
 static bool eight_plain(const char *p) { return plain(load_u64le(p)); }
 
-/* Most texts are keys, names and addresses: nothing in them needs looking at twice. What is no multiple of eight has its
- * last bytes looked at with some before them. */
+/* Most texts are keys, names and addresses: nothing in them needs looking at twice. What is no
+ * multiple of eight has its last bytes looked at with some before them. */
 static inline bool is_plain(str s)
 {
     isize i = 0;
@@ -339,7 +349,8 @@ void jsonw_num(struct jsonw *w, f64 v)
     buf_add(w->out, (str){ text, print_num(text, countof(text), v) });
 }
 
-/* As round() does it, a half away from zero, but in the few instructions that printing the rest takes as well. */
+/* As round() does it, a half away from zero, but in the few instructions that printing the rest
+ * takes as well. */
 void jsonw_decimal(struct jsonw *w, f64 v, int decimals)
 {
     static const u32 powers[DECIMALS_MAX + 1] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
@@ -355,7 +366,9 @@ void jsonw_decimal(struct jsonw *w, f64 v, int decimals)
     char *to = w->out->ptr + w->out->len;
     if (v < 0 && parts) *to++ = '-';
     u64 whole = parts < power ? 0 : (u64)parts / power;
-    w->out->len = put_decimal(to, whole, ((u32)((u64)parts - whole * power)) * powers[DECIMALS_MAX - decimals]) - w->out->ptr;
+    w->out->len = put_decimal(to, whole,
+                              ((u32)((u64)parts - whole * power)) * powers[DECIMALS_MAX - decimals])
+                  - w->out->ptr;
 }
 
 void jsonw_bool(struct jsonw *w, bool v)

@@ -2,10 +2,10 @@
  *
  * json.h - JSON in (simdjson's DOM, which validates what is skipped too) and out (our buffer).
  *
- * In: one tree in the caller's arena. An object's children carry their key, in the order they
- * came; of a repeated key json_get finds the first. Strict RFC 8259 and UTF-8, at most
- * JSON_DEPTH_MAX levels deep. Integers that fit i64 are JSON_INT, all other numbers JSON_NUM; a number that no
- * f64 can hold, and an integer of 2^64 or more, is refused.
+ * In: one tree in the caller's arena. An object's children carry their key, in the order they came;
+ * of a repeated key json_get finds the first. Strict RFC 8259 and UTF-8, at most JSON_DEPTH_MAX
+ * levels deep. Integers that fit i64 are JSON_INT, all other numbers JSON_NUM; a number that no f64
+ * can hold, and an integer of 2^64 or more, is refused.
  *
  * Out: calls in document order; commas and escapes are made here.
  */
@@ -19,7 +19,8 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_INT, JSON_NUM, JSON_STR, JSON_ARR, J
 
 struct json {
     enum json_kind kind;
-    u32 lacks;                                          /* of an object: bits (json_key_bit) that none of its keys has; 0: not known */
+    /* of an object: bits (json_key_bit) that none of its keys has; 0: not known */
+    u32 lacks;
     str key;                                            /* when the parent is an object */
     union { bool b; i64 i; f64 n; str s; struct { const struct json *at; isize n; } list; };
 };
@@ -29,7 +30,8 @@ MUST_USE enum err json_parse(arena *a, str text, const struct json **out, struct
 
 /* All of these take null, and a value of another kind, for absent. */
 static inline u32 json_key_bit(str key) { return (u32)1 << ((key.len * 5 + (key.len ? *key.ptr : 0)) & 31); }
-const struct json *json_find(const struct json *obj, str key);          /* of an object: what json_get comes to */
+/* of an object: what json_get comes to */
+const struct json *json_find(const struct json *obj, str key);
 /* Asked some hundred times an event, mostly for what is not there. */
 static inline const struct json *json_get(const struct json *obj, str key)
 {
@@ -69,13 +71,15 @@ void jsonw_key(struct jsonw *w, str key);
 void jsonw_str(struct jsonw *w, str s);                 /* bytes that are no UTF-8 become U+FFFD */
 void jsonw_strs(struct jsonw *w, const str *parts, isize n);      /* one text of several */
 void jsonw_int(struct jsonw *w, i64 v);
-void jsonw_decimal(struct jsonw *w, f64 v, int decimals);         /* rounded to so many at most, 0 to 6; otherwise as jsonw_num */
+/* rounded to so many at most, 0 to 6; otherwise as jsonw_num */
+void jsonw_decimal(struct jsonw *w, f64 v, int decimals);
 void jsonw_num(struct jsonw *w, f64 v);                 /* shortest that reads back; null if not finite */
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
 void jsonw_raw(struct jsonw *w, str json);              /* already JSON */
 void jsonw_value(struct jsonw *w, const struct json *v);
-void json_pretty(const struct json *v, struct buf *out);          /* over lines, two spaces a level, for people */
+/* over lines, two spaces a level, for people */
+void json_pretty(const struct json *v, struct buf *out);
 str json_print(arena *a, const struct json *v);         /* the text of a value, in `a` */
 void jsonw_time(struct jsonw *w, i64 at_ms);            /* RFC 3339; null for TIME_NEVER and 0 */
 
@@ -94,18 +98,47 @@ static inline void jsonw_name(struct jsonw *w, str name)
     w->comma = false;
 }
 
-/* Key and value in one call; inline, so that a key's length is known when compiled, and that it is one of the program's own. */
+/* Key and value in one call; inline, so that a key's length is known when compiled, and that it is
+ * one of the program's own. */
 static inline void jsonw_key_z(struct jsonw *w, const char *key)
 {
     if (__builtin_constant_p(strlen(key))) jsonw_name(w, str_of(key));
     else jsonw_key(w, str_of(key));
 }
-static inline void jsonw_key_str(struct jsonw *w, const char *key, str v) { jsonw_key_z(w, key); jsonw_str(w, v); }
-static inline void jsonw_key_int(struct jsonw *w, const char *key, i64 v) { jsonw_key_z(w, key); jsonw_int(w, v); }
-static inline void jsonw_key_num(struct jsonw *w, const char *key, f64 v) { jsonw_key_z(w, key); jsonw_num(w, v); }
-static inline void jsonw_key_bool(struct jsonw *w, const char *key, bool v) { jsonw_key_z(w, key); jsonw_bool(w, v); }
-static inline void jsonw_key_decimal(struct jsonw *w, const char *key, f64 v, int decimals) { jsonw_key_z(w, key); jsonw_decimal(w, v, decimals); }
-static inline void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms) { jsonw_key_z(w, key); jsonw_time(w, at_ms); }
-static inline void jsonw_key_begin(struct jsonw *w, const char *key, char bracket) { jsonw_key_z(w, key); jsonw_begin(w, bracket); }
+static inline void jsonw_key_str(struct jsonw *w, const char *key, str v)
+{
+    jsonw_key_z(w, key);
+    jsonw_str(w, v);
+}
+static inline void jsonw_key_int(struct jsonw *w, const char *key, i64 v)
+{
+    jsonw_key_z(w, key);
+    jsonw_int(w, v);
+}
+static inline void jsonw_key_num(struct jsonw *w, const char *key, f64 v)
+{
+    jsonw_key_z(w, key);
+    jsonw_num(w, v);
+}
+static inline void jsonw_key_bool(struct jsonw *w, const char *key, bool v)
+{
+    jsonw_key_z(w, key);
+    jsonw_bool(w, v);
+}
+static inline void jsonw_key_decimal(struct jsonw *w, const char *key, f64 v, int decimals)
+{
+    jsonw_key_z(w, key);
+    jsonw_decimal(w, v, decimals);
+}
+static inline void jsonw_key_time(struct jsonw *w, const char *key, i64 at_ms)
+{
+    jsonw_key_z(w, key);
+    jsonw_time(w, at_ms);
+}
+static inline void jsonw_key_begin(struct jsonw *w, const char *key, char bracket)
+{
+    jsonw_key_z(w, key);
+    jsonw_begin(w, bracket);
+}
 
 #endif

@@ -34,8 +34,10 @@ static void a_tree_has_what_the_text_said(void **state)
 {
     (void)state;
     const struct json *v;
-    assert_true(taken(S(" {\"s\":\"a\\u00e5\\n\",\"i\":-7,\"n\":2.5,\"t\":true,\"z\":null,\"o\":{\"deep\":[1,[],{}]},"
-                        "\"i\":8} \n"), &v));
+    assert_true(taken(
+        S(" {\"s\":\"a\\u00e5\\n\",\"i\":-7,\"n\":2.5,\"t\":true,\"z\":null,\"o\":{\"deep\":[1,[],{}]},"
+          "\"i\":8} \n"),
+        &v));
     assert_int_equal(json_len(v), 7);
     assert_true(str_eq(json_str(json_get(v, S("s")), S("")), S("a\xc3\xa5\n")));
     assert_int_equal(json_int(json_get(v, S("i")), 0), -7);     /* of a repeated key the first */
@@ -140,7 +142,9 @@ static void depth_has_a_limit_and_up_to_it_all_is_well(void **state)
 static void every_key_is_found(void **state)
 {
     (void)state;
-    static const char *const begins[] = { "", "\xc3\xa6", "Z", "z", "zzz", "_-", "a long one, longer than most: " };
+    static const char *const begins[] = {
+        "", "\xc3\xa6", "Z", "z", "zzz", "_-", "a long one, longer than most: "
+    };
     struct rng rng = rng_seed(8);
     for (int round = 0; round < 300; round++) {
         struct buf b = { .arena = &a };
@@ -314,7 +318,24 @@ static void random_trees_come_back_the_same(void **state)
 static void a_decimal_is_the_rounded_number(void **state)
 {
     (void)state;
-    static const f64 fixed[] = { 0, -0.0, 1, -1, .5, .05, 1e-4, 9.9e-5, 5e-7, 4e-7, 99999999.9999996, 1e8, 1e14, 1e300, -.000001, 123456.654321, INFINITY, NAN };
+    static const f64 fixed[] = { 0,
+                                 -0.0,
+                                 1,
+                                 -1,
+                                 .5,
+                                 .05,
+                                 1e-4,
+                                 9.9e-5,
+                                 5e-7,
+                                 4e-7,
+                                 99999999.9999996,
+                                 1e8,
+                                 1e14,
+                                 1e300,
+                                 -.000001,
+                                 123456.654321,
+                                 INFINITY,
+                                 NAN };
     struct rng rng = rng_seed(12);
     for (isize i = 0; i < 200000; i++) {
         f64 v = i < countof(fixed) ? fixed[i] : (rng_unit(&rng) - .2) * pow(10, rng_unit(&rng) * 20 - 8);
@@ -324,7 +345,9 @@ static void a_decimal_is_the_rounded_number(void **state)
         struct jsonw one = { &x, i % 2 == 0 }, two = { &y, i % 2 == 0 };
         jsonw_decimal(&one, v, decimals);
         jsonw_num(&two, round(v * power) / power);
-        if (!str_eq(buf_str(&x), buf_str(&y))) print_error("%.17g to %d: %.*s, %.*s\n", v, decimals, STR_FMT(buf_str(&x)), STR_FMT(buf_str(&y)));
+        if (!str_eq(buf_str(&x), buf_str(&y)))
+            print_error("%.17g to %d: %.*s, %.*s\n", v, decimals, STR_FMT(buf_str(&x)),
+                        STR_FMT(buf_str(&y)));
         assert_true(str_eq(buf_str(&x), buf_str(&y)));
         arena_clear(&a);
     }
@@ -333,7 +356,9 @@ static void a_decimal_is_the_rounded_number(void **state)
 static void a_text_in_parts_is_the_text(void **state)
 {
     (void)state;
-    const str whole = S("Goes with \"Côte\" \\ d'azur\n, and you like blue"), parts[] = { str_slice(whole, 0, 10), str_slice(whole, 10, 20), S(""), str_from(whole, 20) };
+    const str whole = S("Goes with \"Côte\" \\ d'azur\n, and you like blue"),
+              parts[] = { str_slice(whole, 0, 10), str_slice(whole, 10, 20), S(""),
+                          str_from(whole, 20) };
     struct buf x = { .arena = &a }, y = { .arena = &a };
     struct jsonw one = { &x, true }, two = { &y, true };
     jsonw_strs(&one, parts, countof(parts));

@@ -127,7 +127,8 @@ static void two_pushes_wake_two_takers(void **state)
         atomic_store(&awake, 0);
         two = queue_new(4);
         pthread_t takers[2];
-        for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&takers[i], NULL, take_one_and_stay, NULL), 0);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&takers[i], NULL, take_one_and_stay, NULL), 0);
         i64 until = clock_monotonic_us() + 500;                 /* let them fall asleep, mostly */
         while (clock_monotonic_us() < until) (void)sched_yield();
         assert_true(queue_push(two, &things[0]));

@@ -3,8 +3,9 @@
  * rcu.c - liburcu's memory-barrier flavour, and a list of what waits for a grace period.
  *
  * Deferring pushes to a list; on rcu_settle one grace period serves all that wait. Only the writer
- * pays, and says when. A writer that others wait for cannot stop for the slowest reader nor give back thousands of blocks
- * in one go: rcu_settle_some sets what there is aside, lets the library's thread wait, and gives back some at a time.
+ * pays, and says when. A writer that others wait for cannot stop for the slowest reader nor give
+ * back thousands of blocks in one go: rcu_settle_some sets what there is aside, lets the library's
+ * thread wait, and gives back some at a time.
  *
  * The library is not built for ThreadSanitizer, which therefore would not see that a grace period
  * ends after the brackets it waited for: in such a build closing a bracket and settling say so.

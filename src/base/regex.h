@@ -13,7 +13,8 @@ enum { REGEX_BYTES_MAX = 1024 };
 
 struct regex;
 
-/* RE2 syntax over UTF-8. ERR_BAD_INPUT with the reason in diag: malformed, too long or too large once compiled. */
+/* RE2 syntax over UTF-8. ERR_BAD_INPUT with the reason in diag: malformed, too long or too large
+ * once compiled. */
 MUST_USE enum err regex_new(arena *a, str pattern, struct regex **out, struct diag *diag);
 /* Found anywhere in the text; ^ and $ are its ends. */
 bool regex_finds(const struct regex *regex, str text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: patterns match as RE2 says, in time linear in the text, and what they hold goes with their arena.
- * Method: a table; a pattern that ruins a backtracking matcher; counted deferrals (and the leak checker under ASan). */
+ * Goal: patterns match as RE2 says, in time linear in the text, and what they hold goes with their
+ * arena. Method: a table; a pattern that ruins a backtracking matcher; counted deferrals (and the
+ * leak checker under ASan). */
 #include "base/regex.h"
 
 #include <setjmp.h>
@@ -34,7 +35,8 @@ static void bad_and_huge_patterns_are_refused_with_the_reason(void **state)
     arena a = { 0 };
     struct buf huge = { .arena = &a };
     for (int i = 0; i <= REGEX_BYTES_MAX; i++) buf_byte(&huge, 'a');
-    const str rows[] = { S("a(b"), S("[z-a]"), S("(?=x)"), S("((a{100}){100}){100}"), S("\xff"), buf_str(&huge) };
+    const str rows[] = { S("a(b"),  S("[z-a]"),    S("(?=x)"), S("((a{100}){100}){100}"),
+                         S("\xff"), buf_str(&huge) };
     for (isize i = 0; i < countof(rows); i++) {
         struct regex *regex;
         struct diag diag = { .arena = &a };

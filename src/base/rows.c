@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rows.c - groups of sixteen rows. A block: how many rows, the width of what follows, where each row ends (16 bits, or 32 where those would not
- * do), the rows. */
+ * rows.c - groups of sixteen rows. A block: how many rows, the width of what follows, where each
+ * row ends (16 bits, or 32 where those would not do), the rows. */
 #include "base/rows.h"
 
 #include <stdatomic.h>
@@ -33,7 +33,8 @@ u32 rows_n(const struct rows *r) { return atomic_load_explicit(&r->n, memory_ord
 
 static _Atomic(struct group *) *group_of(const struct rows *r, u32 index)
 {
-    _Atomic(struct group *) *chunk = atomic_load_explicit(&r->chunks[index / GROUP / CHUNK], memory_order_acquire);
+    _Atomic(struct group *) *chunk =
+        atomic_load_explicit(&r->chunks[index / GROUP / CHUNK], memory_order_acquire);
     return chunk ? &chunk[index / GROUP % CHUNK] : NULL;
 }
 
@@ -71,7 +72,8 @@ static void group_put(_Atomic(struct group *) *at, int place, str bytes)
 {
     const struct group *old = atomic_load_explicit(at, memory_order_relaxed);
     int n = old ? old->n : 0, now = place == n ? n + 1 : n;
-    isize whole = old ? end_at(old, n) : 0, from = old ? end_at(old, place) : 0, to = place < n ? end_at(old, place + 1) : whole;
+    isize whole = old ? end_at(old, n) : 0, from = old ? end_at(old, place) : 0,
+          to = place < n ? end_at(old, place + 1) : whole;
     isize grows = bytes.len - (to - from);
     u8 width = whole + grows <= UINT16_MAX ? sizeof(u16) : sizeof(u32);
     struct group *g;
@@ -95,7 +97,9 @@ u32 rows_add(struct rows *r, str bytes)
 {
     u32 index = atomic_load_explicit(&r->n, memory_order_relaxed);
     assert(index < UINT32_MAX);
-    if (!group_of(r, index)) atomic_store_explicit(&r->chunks[index / GROUP / CHUNK], mem_new(CHUNK * (isize)sizeof(struct group *)), memory_order_release);
+    if (!group_of(r, index))
+        atomic_store_explicit(&r->chunks[index / GROUP / CHUNK],
+                              mem_new(CHUNK * (isize)sizeof(struct group *)), memory_order_release);
     group_put(group_of(r, index), (int)(index % GROUP), bytes);
     atomic_store_explicit(&r->n, index + 1, memory_order_release);
     return index + 1;

@@ -2,9 +2,10 @@
  *
  * rows.h - runs of bytes by number: 1, 2, 3 …, for what is many, short and seldom changed.
  *
- * Sixteen rows lie in one block behind their ends, so a row costs its bytes and some four more. One writer, which makes a block anew
- * for each change; readers on other threads inside rcu_read_begin/end. What rows_get gave stays until the bracket closes; for the writer,
- * until it settles (rcu.h).
+ * Sixteen rows lie in one block behind their ends, so a row costs its bytes and some four more. One
+ * writer, which makes a block anew for each change; readers on other threads inside
+ * rcu_read_begin/end. What rows_get gave stays until the bracket closes; for the writer, until it
+ * settles (rcu.h).
  */
 #ifndef BASE_ROWS_H
 #define BASE_ROWS_H

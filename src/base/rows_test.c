@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: a row is what was put there last, whatever happens to its neighbours; and what a reader got stays as it was while its bracket is
- * open. Method: rows of random lengths, empty ones and long ones among them, added and set at random beside an array. */
+ * Goal: a row is what was put there last, whatever happens to its neighbours; and what a reader got
+ * stays as it was while its bracket is open. Method: rows of random lengths, empty ones and long
+ * ones among them, added and set at random beside an array. */
 #include "base/rows.h"
 
 #include <setjmp.h>
@@ -67,7 +68,8 @@ static void what_was_read_stays_until_it_is_settled(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(rows_are_what_an_array_says), cmocka_unit_test(what_was_read_stays_until_it_is_settled) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(rows_are_what_an_array_says),
+                                        cmocka_unit_test(what_was_read_stays_until_it_is_settled) };
     rcu_thread_start();
     int failed = cmocka_run_group_tests_name("rows", tests, NULL, NULL);
     rcu_thread_stop();

@@ -2,12 +2,12 @@
  *
  * zone.c - local times and UTC.
  *
- * Two rules of summer time and a table of names are enough for the shops there are; a machine's
- * own zone files differ from machine to machine, and neither an import nor a segment may. European Union since 1996
- * (directive 2000/84/EC): from the last Sunday of March, 01:00 UTC, to the last of October, 01:00
- * UTC. United States since 2007 (Energy Policy Act of 2005): from the second Sunday of March to
- * the first of November, each at 02:00 local time. An hour that a clock shows twice is its first;
- * one that it skips is taken as if it had not been.
+ * Two rules of summer time and a table of names are enough for the shops there are; a machine's own
+ * zone files differ from machine to machine, and neither an import nor a segment may. European
+ * Union since 1996 (directive 2000/84/EC): from the last Sunday of March, 01:00 UTC, to the last of
+ * October, 01:00 UTC. United States since 2007 (Energy Policy Act of 2005): from the second Sunday
+ * of March to the first of November, each at 02:00 local time. An hour that a clock shows twice is
+ * its first; one that it skips is taken as if it had not been.
  */
 #include "base/clock.h"
 #include "base/zone.h"
@@ -106,7 +106,9 @@ bool zone_of(str name, struct zone *out)
 
 i32 zone_minutes(struct zone zone, i64 utc_ms)
 {
-    return zone.minutes + (zone.summer != NONE && is_summer((enum rule)zone.summer, zone.minutes, utc_ms) ? 60 : 0);
+    return zone.minutes
+           + (zone.summer != NONE && is_summer((enum rule)zone.summer, zone.minutes, utc_ms) ? 60
+                                                                                             : 0);
 }
 
 i64 zone_instant(struct zone zone, i64 local_ms)

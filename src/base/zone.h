@@ -9,15 +9,18 @@
 
 #include "base/base.h"
 
-struct zone { i32 minutes; u8 summer; };                /* ahead of UTC in winter; enum of zone.c, 0: no summer time */
+/* ahead of UTC in winter; enum of zone.c, 0: no summer time */
+struct zone { i32 minutes; u8 summer; };
 
 /* "UTC", "+01:00", or a European or American zone by its usual name. */
 bool zone_of(str name, struct zone *out);
 bool zone_known(str name);
 /* Minutes ahead of UTC at an instant. */
 i32 zone_minutes(struct zone zone, i64 utc_ms);
-/* The instant a clock there shows this time: of an hour shown twice the first, of one that is skipped as if it had not been. */
+/* The instant a clock there shows this time: of an hour shown twice the first, of one that is
+ * skipped as if it had not been. */
 i64 zone_instant(struct zone zone, i64 local_ms);
-i64 zone_to_utc(str name, i64 local_ms);                /* the same by name; local_ms when nothing is called so */
+/* the same by name; local_ms when nothing is called so */
+i64 zone_to_utc(str name, i64 local_ms);
 
 #endif

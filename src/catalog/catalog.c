@@ -30,13 +30,20 @@ enum {
 };
 
 struct slot { _Atomic(struct held *) held; bool dirty; };
-struct category { category_id parent; str name, slug, path; u32 name_sign, slug_sign; _Atomic(struct item_names *) names; };
+struct category {
+    category_id parent;
+    str name, slug, path;
+    u32 name_sign, slug_sign;
+    _Atomic(struct item_names *) names;
+};
 
-/* Differs for most names that differ, however their letters are cased: asked before the names are compared. */
+/* Differs for most names that differ, however their letters are cased: asked before the names are
+ * compared. */
 static u32 sign_of(str name)
 {
     if (name.len == 0) return 0;
-    u8 first = (u8)(name.ptr[0] | 32), middle = (u8)(name.ptr[name.len / 2] | 32), last = (u8)(name.ptr[name.len - 1] | 32);
+    u8 first = (u8)(name.ptr[0] | 32), middle = (u8)(name.ptr[name.len / 2] | 32),
+       last = (u8)(name.ptr[name.len - 1] | 32);
     return (u32)(name.len & 255) << 24 | (u32)first << 16 | (u32)middle << 8 | last;
 }
 
@@ -44,7 +51,8 @@ struct catalog {
     _Atomic(struct slot *) chunks[CHUNKS];
     _Atomic u32 count, described;
     _Atomic u64 changes;
-    _Atomic u32 changed[CATALOG_CHANGES_KEPT];          /* a ring: the item of change n stands at n % CATALOG_CHANGES_KEPT */
+    /* a ring: the item of change n stands at n % CATALOG_CHANGES_KEPT */
+    _Atomic u32 changed[CATALOG_CHANGES_KEPT];
     u64 seed;
     struct map *keys, *variants, *paths;
     _Atomic(_Atomic(struct category *) *) categories[CATEGORY_CHUNKS];
@@ -233,7 +241,9 @@ static void category_settle(struct catalog *c, struct item_state *state)
 struct category_name catalog_name(const struct catalog *c, str category)
 {
     bool is_path = str_find_char(category, '>') >= 0;
-    return (struct category_name){ category, sign_of(category), is_path ? catalog_category(c, category) : (category_id){ 0 }, is_path };
+    return (struct category_name){ category, sign_of(category),
+                                   is_path ? catalog_category(c, category) : (category_id){ 0 },
+                                   is_path };
 }
 
 bool item_within(const struct catalog *c, const struct item *item, const struct category_name *name)
@@ -324,7 +334,8 @@ void catalog_expect(const struct catalog *c, const u32 *ids, isize n)
         const struct held *held = held_of(c, (item_id){ ids[i] });
         if (!held) continue;
         __builtin_prefetch(held);
-        __builtin_prefetch(&held->state.item.category_id);      /* on the next line where blocks do not begin with one */
+        /* on the next line where blocks do not begin with one */
+        __builtin_prefetch(&held->state.item.category_id);
     }
 }
 
@@ -405,14 +416,18 @@ static void variants_unclaim(struct catalog *c, const struct item *before, const
     }
 }
 
-u64 catalog_changes(const struct catalog *c) { return atomic_load_explicit(&c->changes, memory_order_acquire); }
+u64 catalog_changes(const struct catalog *c)
+{
+    return atomic_load_explicit(&c->changes, memory_order_acquire);
+}
 
 item_id catalog_change(const struct catalog *c, u64 n)
 {
     u64 now = catalog_changes(c);
     if (n == 0 || n > now || now - n >= CATALOG_CHANGES_KEPT) return (item_id){ 0 };
     u32 item = atomic_load_explicit(&c->changed[n % CATALOG_CHANGES_KEPT], memory_order_acquire);
-    return (item_id){ catalog_changes(c) - n < CATALOG_CHANGES_KEPT ? item : 0 };       /* not overwritten meanwhile */
+    /* not overwritten meanwhile */
+    return (item_id){ catalog_changes(c) - n < CATALOG_CHANGES_KEPT ? item : 0 };
 }
 
 /* Behind the change itself, so that who reads the number sees it. */
@@ -551,7 +566,8 @@ item_id catalog_see(struct catalog *c, const struct event_item *seen, currency i
     if (!state_open(c, key, found, &state)) return (item_id){ 0 };
     bool changed = seen_fill(c, &state, seen, in);
     if (!known) state.item.published_at_ms = at_ms;
-    if ((changed || !known) && state.said_n < SAID_MAX) state.said[state.said_n++] = ref;      /* each fills one field at least, and there are six */
+    /* each fills one field at least, and there are six */
+    if ((changed || !known) && state.said_n < SAID_MAX) state.said[state.said_n++] = ref;
     if (changed || !known) commit(c, &state);
     arena_clear(&c->scratch);
     return state.item.id;

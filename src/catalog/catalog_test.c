@@ -260,7 +260,9 @@ static void a_remark_goes_with_the_item_as_it_was(void **state)
     put(c, jeans, T0 + 9);
     assert_int_equal(item_remark(catalog_item(c, id)), 0);
     item_remark_set(catalog_item(c, id), 7);
-    put(c, "{\"product_key\":\"p-2\",\"title\":\"Takes a variant away\",\"variants\":[{\"variant_key\":\"p-1-m\"}]}", T0 + 10);
+    put(c,
+        "{\"product_key\":\"p-2\",\"title\":\"Takes a variant away\",\"variants\":[{\"variant_key\":\"p-1-m\"}]}",
+        T0 + 10);
     assert_int_equal(item_remark(catalog_item(c, id)), 0);
     catalog_free(c);
 }
@@ -398,18 +400,27 @@ static str printed(const struct catalog *c, item_id id, const char *market, cons
     return buf_str(&out);
 }
 
-/* What was printed before is kept by market and language, a few of them, and is gone once the item changes. */
+/* What was printed before is kept by market and language, a few of them, and is gone once the item
+ * changes. */
 static void an_item_prints_the_same_again_and_anew_when_it_changed(void **state)
 {
     (void)state;
     static const char *const languages[] = { "en", "nb", "nl", "de", "fr", "en", "nb", "nl", "de", "fr" };
     static const char *const titles[] = { "Blue", "Blå", "Blauw", "Blau", "Bleu" };
     struct catalog *c = catalog_new();
-    item_id id = put(c, "{\"product_key\":\"x\",\"title\":{\"en\":\"Blue\",\"nb\":\"Blå\",\"nl\":\"Blauw\",\"de\":\"Blau\",\"fr\":\"Bleu\"},\"stock\":1}", T0);
+    item_id id = put(
+        c,
+        "{\"product_key\":\"x\",\"title\":{\"en\":\"Blue\",\"nb\":\"Blå\",\"nl\":\"Blauw\",\"de\":\"Blau\",\"fr\":\"Bleu\"},\"stock\":1}",
+        T0);
     for (isize i = 0; i < countof(languages); i++)
-        assert_true(str_eq(printed(c, id, "", languages[i]),
-                           arena_printf(&a, "{\"product_key\":\"x\",\"title\":\"%s\",\"in_stock\":true,\"more\":true}", titles[i % countof(titles)])));
-    put(c, "{\"product_key\":\"x\",\"price\":\"3\",\"currency\":\"EUR\",\"prices\":[{\"market\":\"no\",\"price\":\"5\",\"currency\":\"NOK\"}]}", T0);
+        assert_true(str_eq(
+            printed(c, id, "", languages[i]),
+            arena_printf(&a,
+                         "{\"product_key\":\"x\",\"title\":\"%s\",\"in_stock\":true,\"more\":true}",
+                         titles[i % countof(titles)])));
+    put(c,
+        "{\"product_key\":\"x\",\"price\":\"3\",\"currency\":\"EUR\",\"prices\":[{\"market\":\"no\",\"price\":\"5\",\"currency\":\"NOK\"}]}",
+        T0);
     for (int again = 0; again < 2; again++) {
         assert_true(str_find(printed(c, id, "no", "en"), S("\"minor\":500,\"currency\":\"NOK\"")) > 0);
         assert_true(str_find(printed(c, id, "", "en"), S("\"minor\":300,\"currency\":\"EUR\"")) > 0);

@@ -473,7 +473,10 @@ static struct held *held_with(const struct item *item)
 }
 
 bool item_in_stock(const struct item *item) { return held_with(item)->in_stock; }
-u64 item_remark(const struct item *item) { return atomic_load_explicit(&held_with(item)->remark, memory_order_relaxed); }
+u64 item_remark(const struct item *item)
+{
+    return atomic_load_explicit(&held_with(item)->remark, memory_order_relaxed);
+}
 
 void item_remark_set(const struct item *item, u64 remark)
 {
@@ -503,8 +506,9 @@ void item_print_named(const struct catalog *catalog, item_id item, struct jsonw 
     if (title.len) jsonw_key_str(w, "title", title);
 }
 
-/* What was printed of an item is kept with it until it changes: a shop shows the same items over and over. A few markets and
- * locales of each, none that is long, and of all items no more than PRINTED_BYTES_MAX. */
+/* What was printed of an item is kept with it until it changes: a shop shows the same items over
+ * and over. A few markets and locales of each, none that is long, and of all items no more than
+ * PRINTED_BYTES_MAX. */
 enum { PRINTED_MOST = 4, PRINTED_TEXT_MAX = 4 << 10, PRINTED_BYTES_MAX = 64 << 20 };
 struct printed { struct printed *next; str market, locale, text; isize bytes; };
 static _Atomic isize printed_bytes;
@@ -529,7 +533,9 @@ static void printed_keep(struct held *held, struct printed *first, str market, s
 {
     isize there = 0, bytes = (isize)sizeof(struct printed) + market.len + locale.len + text.len;
     for (const struct printed *p = first; p; p = p->next) there++;
-    if (there == PRINTED_MOST || bytes > PRINTED_TEXT_MAX || atomic_load(&printed_bytes) + bytes > PRINTED_BYTES_MAX) return;
+    if (there == PRINTED_MOST || bytes > PRINTED_TEXT_MAX
+        || atomic_load(&printed_bytes) + bytes > PRINTED_BYTES_MAX)
+        return;
     struct printed *p = mem_new(bytes);
     char *at = (char *)(p + 1);
     *p = (struct printed){ first, placed(&at, market), placed(&at, locale), placed(&at, text), bytes };

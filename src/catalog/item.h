@@ -10,8 +10,16 @@
 #include "catalog/catalog.h"
 
 enum {
-    SAID_MAX = 7, TEXTS_MAX = 64, PRICES_MAX = 256, STOCK_MAX = 4096, VARIANTS_MAX = 1024, ATTRIBUTES_MAX = 300,
-    ITEM_KEY_MAX = 255, CATEGORY_DEPTH_MAX = 16, POINTS_MAX = 65536, SERIES_POINTS_MAX = 64,
+    SAID_MAX = 7,
+    TEXTS_MAX = 64,
+    PRICES_MAX = 256,
+    STOCK_MAX = 4096,
+    VARIANTS_MAX = 1024,
+    ATTRIBUTES_MAX = 300,
+    ITEM_KEY_MAX = 255,
+    CATEGORY_DEPTH_MAX = 16,
+    POINTS_MAX = 65536,
+    SERIES_POINTS_MAX = 64,
 };
 
 /* From `from_ms` on this price stood; minor -1: not offered. variant "": the item's own. */
@@ -30,8 +38,9 @@ struct item_state {
     u8 said_n;
 };
 
-/* The block: the state, then everything it points to. The remark and what was printed of it are no part of the state: each block begins
- * without. What candidates for a row are asked, by the dozen a request, stands together: this, and the first fields of the item. */
+/* The block: the state, then everything it points to. The remark and what was printed of it are no
+ * part of the state: each block begins without. What candidates for a row are asked, by the dozen a
+ * request, stands together: this, and the first fields of the item. */
 struct printed;
 struct held {
     _Atomic u64 remark;
@@ -45,7 +54,8 @@ void item_state_visit(struct codec *c, struct item_state *state);
 struct held *item_hold(const struct item_state *state);
 void held_free(void *held);                             /* null is fine */
 
-/* Brings the item's price history up to the prices it now has, at `at_ms`, and fills every lowest_30d_minor. */
+/* Brings the item's price history up to the prices it now has, at `at_ms`, and fills every
+ * lowest_30d_minor. */
 void item_prices_settle(struct item_state *state, i64 at_ms, arena *a);
 
 #endif

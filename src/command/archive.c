@@ -17,7 +17,7 @@
 
 enum { PIECE = 64 << 10, LINE_BYTES_MAX = 512 << 20 };
 
-/* ---- out ---------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 /* Counts, settings and digest, as GET /v1/digest says them: the last line. */
 static str last_line(struct args *args, const struct json *whole)
@@ -36,7 +36,10 @@ static str last_line(struct args *args, const struct json *whole)
     return buf_str(&out);
 }
 
-static bool write_out(str bytes) { return bytes.len == 0 || fwrite(bytes.ptr, 1, (size_t)bytes.len, stdout) == (size_t)bytes.len; }
+static bool write_out(str bytes)
+{
+    return bytes.len == 0 || fwrite(bytes.ptr, 1, (size_t)bytes.len, stdout) == (size_t)bytes.len;
+}
 
 /* Page by page; a page's memory goes with the next one's. */
 static bool export_kind(struct server *server, str kind, str since, i64 through)
@@ -51,8 +54,11 @@ static bool export_kind(struct server *server, str kind, str since, i64 through)
         struct answer answer;
         str rows;
         arena_clear(&page);
-        ok = server_get(server, arena_printf(&page, "/v1/export/%.*s?after=%lld&through=%lld%s%.*s", STR_FMT(kind), (long long)after, (long long)through,
-                                             since.len ? "&since=" : "", STR_FMT(escaped(args, since))), &answer);
+        ok = server_get(server,
+                        arena_printf(&page, "/v1/export/%.*s?after=%lld&through=%lld%s%.*s",
+                                     STR_FMT(kind), (long long)after, (long long)through,
+                                     since.len ? "&since=" : "", STR_FMT(escaped(args, since))),
+                        &answer);
         more = ok && page_next(args, answer.body, &rows, &after);
         if (ok && !write_out(rows)) ok = command_fail(false, "the output could not be written");
     }
@@ -63,21 +69,27 @@ static bool export_kind(struct server *server, str kind, str since, i64 through)
 
 static i64 erasures_of(const struct json *whole)
 {
-    return json_int(json_get(whole, S("erasures")), 0) * 2 + (json_int(json_get(whole, S("erasures_running")), 0) > 0);
+    return json_int(json_get(whole, S("erasures")), 0) * 2
+           + (json_int(json_get(whole, S("erasures_running")), 0) > 0);
 }
 
-/* The log up to the entry that the digest is of. An erasure takes entries out, so one in between would make the two differ. */
+/* The log up to the entry that the digest is of. An erasure takes entries out, so one in between
+ * would make the two differ. */
 static bool export_all(struct server *server)
 {
     struct answer before, after;
     if (!server_get(server, S("/v1/digest"), &before)) return false;
     if (json_int(json_get(before.json, S("erasures_running")), 0) > 0)
-        return command_fail(false, "somebody is being erased just now: try again when GET /v1/regulations says that it is done");
+        return command_fail(
+            false,
+            "somebody is being erased just now: try again when GET /v1/regulations says that it is done");
     i64 through = json_int(json_get(json_get(before.json, S("counts")), S("entries")), 0);
     if (through > 0 && !export_kind(server, S("log"), S(""), through)) return false;
     if (!server_get(server, S("/v1/digest"), &after)) return false;
-    if (erasures_of(before.json) != erasures_of(after.json)) return command_fail(false, "somebody was erased meanwhile: export again");
-    return write_out(last_line(server->args, before.json)) || command_fail(false, "the output could not be written");
+    if (erasures_of(before.json) != erasures_of(after.json))
+        return command_fail(false, "somebody was erased meanwhile: export again");
+    return write_out(last_line(server->args, before.json))
+           || command_fail(false, "the output could not be written");
 }
 
 int command_export(struct args *args)
@@ -88,7 +100,8 @@ int command_export(struct args *args)
     if (args->words_n != 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     bool all = str_eq(args->words[0], S("all"));
     if (since.len && (all || !time_parse(since, &since_ms)))
-        return command_fail(USAGE, all ? "--since is for events and log: all is all" : "--since takes a time");
+        return command_fail(USAGE, all ? "--since is for events and log: all is all"
+                                       : "--since takes a time");
     if (!server_reach(args, &server, 0)) return FAILED;
     bool ok = all ? export_all(&server) : export_kind(&server, args->words[0], since, 0);
     server_leave(&server);
@@ -96,7 +109,7 @@ int command_export(struct args *args)
     return fflush(stdout) == 0 ? DONE : command_fail(FAILED, "the output could not be written");
 }
 
-/* ---- in ---------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
 /* Lines of a file, however long: an entry may be a whole catalogue. */
 struct lines { struct gz *gz; struct buf text; isize at; i64 number; bool ended; };
@@ -119,7 +132,9 @@ static enum err line_next(struct lines *in, str *line, bool *found, struct diag 
         in->text.len -= in->at;
         in->at = 0;
         looked = in->text.len;
-        if (in->text.len > LINE_BYTES_MAX) return diag_set(diag, ERR_TOO_BIG, "line %lld is over %d bytes", (long long)in->number + 1, LINE_BYTES_MAX);
+        if (in->text.len > LINE_BYTES_MAX)
+            return diag_set(diag, ERR_TOO_BIG, "line %lld is over %d bytes",
+                            (long long)in->number + 1, LINE_BYTES_MAX);
         buf_reserve(&in->text, PIECE);
         isize got;
         enum err err = gz_read(in->gz, in->text.ptr + in->text.len, PIECE, &got, diag);
@@ -144,7 +159,9 @@ static enum err take_lines(struct lines *in, struct archive *archive, arena *a, 
             return archive_end(archive, diag);
         }
         err = archive_take(archive, line, diag);
-        if (err) return diag_set(diag, err, "line %lld: %.*s", (long long)in->number, STR_FMT(arena_str(a, diag->what)));
+        if (err)
+            return diag_set(diag, err, "line %lld: %.*s", (long long)in->number,
+                            STR_FMT(arena_str(a, diag->what)));
     }
 }
 
@@ -153,12 +170,15 @@ static enum err fill_log(struct args *args, const char *uri, struct gz *gz, str 
     struct log *log;
     enum err err = log_open(uri, &args->config, &log, diag);
     if (err) return err;
-    if (log_tail(log) != 1) err = diag_set(diag, ERR_REFUSED, "the data folder is not empty: import all makes a new one");
+    if (log_tail(log) != 1)
+        err =
+            diag_set(diag, ERR_REFUSED, "the data folder is not empty: import all makes a new one");
     struct lines in = { .gz = gz };
     struct archive *archive = archive_new(log);
     bool bulk = !err && log_bulk(log, true) == LOG_OK;
     if (!err) err = take_lines(&in, archive, args->a, end, diag);
-    if (bulk && log_bulk(log, false) != LOG_OK && !err) err = diag_set(diag, ERR_DISK, "the log could not be made durable");
+    if (bulk && log_bulk(log, false) != LOG_OK && !err)
+        err = diag_set(diag, ERR_DISK, "the log could not be made durable");
     archive_free(archive);
     buf_fini(&in.text);
     log_close(log);
@@ -187,7 +207,8 @@ int import_archive(struct args *args)
     int lock;
     str end, path = option(args, "data", "data");
     if (args->words_n != 2) return command_fail(USAGE, "usage: opmaat import all FILE --data NEW_FOLDER");
-    if (gz_open(arena_z(args->a, args->words[1]), &gz, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    if (gz_open(arena_z(args->a, args->words[1]), &gz, &diag))
+        return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     if (!folder_lock(path, args->a, &lock)) { gz_close(gz); return FAILED; }
     struct fold_options options = folder_options(args, path);
     enum err err = fill_log(args, options.log_uri, gz, &end, &diag);

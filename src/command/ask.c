@@ -11,20 +11,22 @@ static void print_rule_errors(str text, const struct json *errors)
     json_each(e, errors) {
         str hint = json_get_str(e, "hint");
         i64 column = json_int(json_get(e, S("column")), 1);
-        (void)fprintf(stderr, "%.*s\n%*s^ column %lld: %.*s", STR_FMT(text), (int)(column - 1), "", (long long)column, STR_FMT(json_get_str(e, "message")));
+        (void)fprintf(stderr, "%.*s\n%*s^ column %lld: %.*s", STR_FMT(text), (int)(column - 1), "",
+                      (long long)column, STR_FMT(json_get_str(e, "message")));
         if (hint.len) (void)fprintf(stderr, " (%.*s)", STR_FMT(hint));
         (void)fputc('\n', stderr);
     }
 }
 
-/* ---- segment ------------------------------------------------------------------------------------- */
+/* ---- segment --------------------------------------------------------------------------------- */
 
 /* A key is a published segment's; anything else is a rule. */
 static bool is_key(str text)
 {
     for (isize i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.')) return false;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+            return false;
     }
     return text.len > 0;
 }
@@ -32,8 +34,12 @@ static bool is_key(str text)
 static bool segment_there(struct server *server, str key)
 {
     struct answer answer;
-    return is_key(key) && server_ask(server, METHOD_GET, arena_printf(server->args->a, "/v1/segments/%.*s", STR_FMT(escaped(server->args, key))), S(""), &answer)
-        && answer.status == 200;
+    return is_key(key)
+           && server_ask(server, METHOD_GET,
+                         arena_printf(server->args->a, "/v1/segments/%.*s",
+                                      STR_FMT(escaped(server->args, key))),
+                         S(""), &answer)
+           && answer.status == 200;
 }
 
 static int ask_segment(struct server *server, bool members)
@@ -65,7 +71,8 @@ int command_segment(struct args *args)
     struct server server;
     i64 at_ms;
     bool members = args->words_n == 2 && str_eq(args->words[0], S("members"));
-    if (args->words_n != 2 || (!members && !str_eq(args->words[0], S("count")))) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (args->words_n != 2 || (!members && !str_eq(args->words[0], S("count"))))
+        return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (!time_option(args, &at_ms)) return USAGE;
     if (!server_reach(args, &server, 0)) return FAILED;
     int code = ask_segment(&server, members);
@@ -73,12 +80,13 @@ int command_segment(struct args *args)
     return code;
 }
 
-/* ---- rule ---------------------------------------------------------------------------------------- */
+/* ---- rule ------------------------------------------------------------------------------------ */
 
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
 static void print_trace(const struct json *t, int depth)
 {
-    str result = json_get_str(t, "result"), value = json_get_str(t, "value"), change = json_get_str(t, "next_change_at");
+    str result = json_get_str(t, "result"), value = json_get_str(t, "value"),
+        change = json_get_str(t, "next_change_at");
     str is = str_eq(result, S("true")) ? S("yes") : str_eq(result, S("false")) ? S("no") : result;
     (void)printf("%*s%-8.*s %.*s", depth * 2, "", STR_FMT(is), STR_FMT(json_get_str(t, "text")));
     if (value.len) (void)printf("  = %.*s", STR_FMT(value));
@@ -95,7 +103,8 @@ static int explain(struct server *server)
     if (who.len == 0) return command_fail(USAGE, "explain needs --person KIND:VALUE");
     if (!person_look_up(server, who, &id)) return FAILED;
     str path = arena_printf(args->a, "/v1/people/%.*s/explain?rule=%.*s%s%.*s", STR_FMT(id),
-                            STR_FMT(escaped(args, args->words[1])), at.len ? "&at=" : "", STR_FMT(escaped(args, at)));
+                            STR_FMT(escaped(args, args->words[1])), at.len ? "&at=" : "",
+                            STR_FMT(escaped(args, at)));
     if (!server_get(server, path, &answer)) return FAILED;
     if (flag(args, "json")) (void)printf("%.*s\n", STR_FMT(answer.body));
     else print_trace(json_get(answer.json, S("tree")), 0);
@@ -126,7 +135,8 @@ int command_rule(struct args *args)
     struct server server;
     i64 at_ms;
     bool explains = args->words_n == 2 && str_eq(args->words[0], S("explain"));
-    if (args->words_n != 2 || (!explains && !str_eq(args->words[0], S("check")))) return command_fail(USAGE, "usage: opmaat %s", args->usage);
+    if (args->words_n != 2 || (!explains && !str_eq(args->words[0], S("check"))))
+        return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (!time_option(args, &at_ms)) return USAGE;
     /* Checking is for anybody: without a folder there are our own names alone. */
     bool nowhere = !explains && option(args, "data", "").len == 0 && !folder_there(args);
@@ -136,16 +146,20 @@ int command_rule(struct args *args)
     return code;
 }
 
-/* ---- decide -------------------------------------------------------------------------------------- */
+/* ---- decide ---------------------------------------------------------------------------------- */
 
 int command_decide(struct args *args)
 {
     struct server server;
     struct answer answer;
     i64 at_ms;
-    str who = option(args, "person", ""), placement = option(args, "placement", ""), at = option(args, "at", "");
+    str who = option(args, "person", ""), placement = option(args, "placement", ""),
+        at = option(args, "at", "");
     if (who.len == 0 || placement.len == 0) return command_fail(USAGE, "usage: opmaat %s", args->usage);
-    if (person_numbered(who)) return command_fail(USAGE, "decide asks as a shop would: --person takes an identifier, such as email:ana@shop.example");
+    if (person_numbered(who))
+        return command_fail(
+            USAGE,
+            "decide asks as a shop would: --person takes an identifier, such as email:ana@shop.example");
     if (!time_option(args, &at_ms)) return USAGE;
     struct buf out = { .arena = args->a };
     struct jsonw w = { .out = &out };

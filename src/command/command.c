@@ -14,7 +14,11 @@
 #include "base/logline.h"
 #include "command/inside.h"
 
-struct command { const char *name; int (*run)(struct args *args); const char *usage, *text, *options, *example; };
+struct command {
+    const char *name;
+    int (*run)(struct args *args);
+    const char *usage, *text, *options, *example;
+};
 static const struct command commands[] = {
 #define COMMAND(name, run, usage, text, options, example) { #name, run, usage, text, options, example },
 #include "command/command.def"
@@ -63,12 +67,18 @@ static bool read_words(struct args *args, int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         str word = str_of(argv[i]);
         if (!str_starts(word, S("--")) || word.len == 2) {
-            if (args->words_n == countof(args->words)) { (void)command_fail(USAGE, "that is more than %d words", (int)countof(args->words)); return false; }
+            if (args->words_n == countof(args->words)) {
+                (void)command_fail(USAGE, "that is more than %d words", (int)countof(args->words));
+                return false;
+            }
             args->words[args->words_n++] = word;
             continue;
         }
         struct str_cut pair = str_cut(str_from(word, 2), '=');
-        if (args->options_n == countof(args->options)) { (void)command_fail(USAGE, "that is more than %d options", (int)countof(args->options)); return false; }
+        if (args->options_n == countof(args->options)) {
+            (void)command_fail(USAGE, "that is more than %d options", (int)countof(args->options));
+            return false;
+        }
         str value = pair.tail;
         if (!pair.found && !is_flag(pair.head)) {
             if (i + 1 == argc) args->lacking = pair.head;
@@ -95,10 +105,11 @@ static bool options_known(const struct args *args, const struct command *command
     for (isize i = 0; i < args->options_n; i++) {
         str name = args->options[i].name, near = S("help");
         bool known = among(name, str_of(command->options), &near) || among(name, str_of(everywhere), &near);
-        for (isize k = 0; !known && k < config_rows_n; k++) known = among(name, str_of(config_rows[k].name), &near);
+        for (isize k = 0; !known && k < config_rows_n; k++)
+            known = among(name, str_of(config_rows[k].name), &near);
         if (known) continue;
-        (void)command_fail(USAGE, "%s has no option --%.*s; did you mean --%.*s?\nusage: opmaat %s", command->name, STR_FMT(name),
-                           STR_FMT(near), command->usage);
+        (void)command_fail(USAGE, "%s has no option --%.*s; did you mean --%.*s?\nusage: opmaat %s",
+                           command->name, STR_FMT(name), STR_FMT(near), command->usage);
         return false;
     }
     return true;
@@ -127,15 +138,21 @@ static bool read_config(struct args *args)
         str text = read_file(args->a, arena_z(args->a, path), &found);
         if (!found) { (void)command_fail(USAGE, "%.*s cannot be read", STR_FMT(path)); return false; }
         if (config_file(&args->config, text, &diag)) {
-            (void)command_fail(USAGE, "%.*s, line %lld: %.*s", STR_FMT(path), (long long)diag.line, STR_FMT(diag.what));
+            (void)command_fail(USAGE, "%.*s, line %lld: %.*s", STR_FMT(path), (long long)diag.line,
+                               STR_FMT(diag.what));
             return false;
         }
     }
-    if (config_environment(&args->config, args->environment, &diag)) { (void)command_fail(USAGE, "%.*s", STR_FMT(diag.what)); return false; }
+    if (config_environment(&args->config, args->environment, &diag)) {
+        (void)command_fail(USAGE, "%.*s", STR_FMT(diag.what));
+        return false;
+    }
     for (isize i = 0; i < args->options_n; i++) {
         for (isize k = 0; k < config_rows_n; k++) {
             if (!str_eq(args->options[i].name, str_of(config_rows[k].name))) continue;
-            if (config_set(&args->config, args->options[i].name, args->options[i].value, &diag) == ERR_OK) continue;
+            if (config_set(&args->config, args->options[i].name, args->options[i].value, &diag)
+                == ERR_OK)
+                continue;
             (void)command_fail(USAGE, "%.*s", STR_FMT(diag.what));
             return false;
         }
@@ -148,36 +165,45 @@ static void help_of(const struct command *command)
     str none = S("");
     (void)printf("opmaat %s\n\n%s\n", command->usage, command->text);
     if (among(S("at"), str_of(command->options), &none))
-        (void)puts("\n--at TIME is one instant: RFC 3339 (2011-12-10T00:00:00Z) or epoch seconds or milliseconds. A bare date\n"
-                   "is the instant at which that day begins in UTC. (Inside a rule a date is a whole day in the market's zone.)");
+        (void)puts(
+            "\n--at TIME is one instant: RFC 3339 (2011-12-10T00:00:00Z) or epoch seconds or milliseconds. A bare date\n"
+            "is the instant at which that day begins in UTC. (Inside a rule a date is a whole day in the market's zone.)");
     if (among(S("person"), str_of(command->options), &none))
-        (void)puts("\n--person KIND:VALUE names somebody, as email:ana@shop.example; without KIND: it is a user id, or p_12 of a list.");
+        (void)puts(
+            "\n--person KIND:VALUE names somebody, as email:ana@shop.example; without KIND: it is a user id, or p_12 of a list.");
     (void)printf("\nexample:\n  %s\n", command->example);
 }
 
 static int help(void)
 {
     (void)puts("opmaat decides what each shopper sees.\n\nusage: opmaat COMMAND [WORDS] [--OPTIONS]\n");
-    for (isize i = 0; i < countof(commands); i++) (void)printf("  %-10s %s\n", commands[i].name, commands[i].text);
-    (void)puts("\n  opmaat COMMAND --help says more. Any setting (opmaat config) is an option too: --flush_ms=500.\n"
-               "  --data DIR is the data folder, ./data unless said: while a server runs on it, a command asks that server.\n"
-               "  --url URL --key KEY asks a server elsewhere, with a secret key of it.");
+    for (isize i = 0; i < countof(commands); i++)
+        (void)printf("  %-10s %s\n", commands[i].name, commands[i].text);
+    (void)puts(
+        "\n  opmaat COMMAND --help says more. Any setting (opmaat config) is an option too: --flush_ms=500.\n"
+        "  --data DIR is the data folder, ./data unless said: while a server runs on it, a command asks that server.\n"
+        "  --url URL --key KEY asks a server elsewhere, with a secret key of it.");
     return DONE;
 }
 
 int command_run(int argc, char **argv, char **environment)
 {
     arena a = { 0 };
-    struct args args = { .a = &a, .environment = environment, .program = argv[0], .raw = argv, .raw_n = argc };
+    struct args args = {
+        .a = &a, .environment = environment, .program = argv[0], .raw = argv, .raw_n = argc
+    };
     if (sodium_init() < 0) return command_fail(FAILED, "libsodium does not start");
     str name = argc > 1 ? str_of(argv[1]) : S("help");
-    if (str_eq(name, S("--help")) || str_eq(name, S("-h")) || (str_eq(name, S("help")) && argc <= 2)) return help();
+    if (str_eq(name, S("--help")) || str_eq(name, S("-h"))
+        || (str_eq(name, S("help")) && argc <= 2))
+        return help();
     if (str_eq(name, S("help"))) {                      /* opmaat help import: as opmaat import --help */
         static char asked[] = "--help";
         char *turned[] = { argv[0], argv[2], asked, NULL };
         return command_run(3, turned, environment);
     }
-    if (str_eq(name, S("--version")) || str_eq(name, S("version"))) return puts("opmaat 0.1.0") < 0 ? FAILED : DONE;
+    if (str_eq(name, S("--version")) || str_eq(name, S("version")))
+        return puts("opmaat 0.1.0") < 0 ? FAILED : DONE;
     for (isize i = 0; i < countof(commands); i++) {
         if (!str_eq(name, str_of(commands[i].name))) continue;
         args.usage = commands[i].usage;
@@ -185,7 +211,9 @@ int command_run(int argc, char **argv, char **environment)
         if (!read_words(&args, argc, argv)) return USAGE;
         if (flag(&args, "help")) { help_of(&commands[i]); return DONE; }
         if (!options_known(&args, &commands[i])) return USAGE;
-        if (args.lacking.len) return command_fail(USAGE, "--%.*s needs a value\nusage: opmaat %s", STR_FMT(args.lacking), args.usage);
+        if (args.lacking.len)
+            return command_fail(USAGE, "--%.*s needs a value\nusage: opmaat %s",
+                                STR_FMT(args.lacking), args.usage);
         if (!read_config(&args)) return USAGE;
         bool serves = commands[i].run == command_serve || commands[i].run == command_demo;
         if (!serves) logline_level(LOG_ERROR);          /* a command says itself what it did */
@@ -195,11 +223,12 @@ int command_run(int argc, char **argv, char **environment)
     }
     const char *near = commands[0].name;
     for (isize i = 1; i < countof(commands); i++)
-        if (str_distance(name, str_of(commands[i].name)) < str_distance(name, str_of(near))) near = commands[i].name;
+        if (str_distance(name, str_of(commands[i].name)) < str_distance(name, str_of(near)))
+            near = commands[i].name;
     return command_fail(USAGE, "there is no command \"%.*s\"; did you mean %s?", STR_FMT(name), near);
 }
 
-/* ---- data folders ------------------------------------------------------------------------------------ */
+/* ---- data folders ---------------------------------------------------------------------------- */
 
 struct fold_options folder_options(struct args *args, str path)
 {
@@ -289,7 +318,9 @@ bool folder_none(struct args *args, struct folder *out)
 {
     struct diag diag = { .arena = args->a };
     *out = (struct folder){ .lock_fd = -1, .a = args->a };
-    out->options = (struct fold_options){ .config = &args->config, .clock = clock_system(), .log_uri = "mem:" };
+    out->options = (struct fold_options){ .config = &args->config,
+                                          .clock = clock_system(),
+                                          .log_uri = "mem:" };
     if (fold_open(&out->options, &out->fold, &diag) == ERR_OK) return true;
     (void)command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     return false;
@@ -306,6 +337,9 @@ bool time_option(const struct args *args, i64 *at_ms)
     str text = option(args, "at", "");
     *at_ms = clock_now(clock_system());
     if (text.len == 0 || time_parse(text, at_ms)) return true;
-    (void)command_fail(USAGE, "--at %.*s is no time: expected RFC 3339, such as 2011-12-10 or 2011-12-10T09:30:00Z, or epoch milliseconds", STR_FMT(text));
+    (void)command_fail(
+        USAGE,
+        "--at %.*s is no time: expected RFC 3339, such as 2011-12-10 or 2011-12-10T09:30:00Z, or epoch milliseconds",
+        STR_FMT(text));
     return false;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * definitions.c - what people author, as files: one a definition, to keep in git, look through and bring to another shop.
+ * definitions.c - what people author, as files: one a definition, to keep in git, look through and
+ * bring to another shop.
  *
- * A file is what is published. Drafts, pauses and revisions stay in the folder, and so do accounts and keys; secrets within a document are
- * written as "(kept)", which keeps what the folder has. */
+ * A file is what is published. Drafts, pauses and revisions stay in the folder, and so do accounts
+ * and keys; secrets within a document are written as "(kept)", which keeps what the folder has. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,21 +19,25 @@ enum { DOCUMENTS_MAX = 10000 };
 struct document { str path, kind, key; const struct json *doc; int rank; bool done; };
 struct documents { struct document *at; isize n; };
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_document(struct args *args, str path, struct document *out)
 {
     /* Kinds that others refer to come first. */
-    static const char *const order[] = { "settings", "source", "mapping", "feed", "segment", "strategy", "search", "placement", "metric", "campaign", "flag", "flag_file" };
+    static const char *const order[] = { "settings", "source",   "mapping", "feed",
+                                         "segment",  "strategy", "search",  "placement",
+                                         "metric",   "campaign", "flag",    "flag_file" };
     bool found;
     struct diag diag = { .arena = args->a };
     str text = read_file(args->a, arena_z(args->a, path), &found);
     *out = (struct document){ .path = path };
     if (!found) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(path));
-    if (json_parse(args->a, text, &out->doc, &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(path), STR_FMT(diag.what));
+    if (json_parse(args->a, text, &out->doc, &diag))
+        return command_fail(FAILED, "%.*s: %.*s", STR_FMT(path), STR_FMT(diag.what));
     out->kind = json_get_str(out->doc, "kind");
     out->key = json_get_str(out->doc, "key");
-    if (out->kind.len == 0 || out->key.len == 0) return command_fail(FAILED, "%.*s: a definition needs \"kind\" and \"key\"", STR_FMT(path));
+    if (out->kind.len == 0 || out->key.len == 0)
+        return command_fail(FAILED, "%.*s: a definition needs \"kind\" and \"key\"", STR_FMT(path));
     while (out->rank < countof(order) && !str_eq(out->kind, str_of(order[out->rank]))) out->rank++;
     return DONE;
 }
@@ -60,10 +65,16 @@ static int read_documents(struct args *args, str dir, struct documents *out)
     for (const struct dirent *one; code == DONE && (one = readdir(listing)) != NULL;) {
         if (!str_ends(str_of(one->d_name), S(".json"))) continue;
         struct document d;
-        if (out->n == DOCUMENTS_MAX) { code = command_fail(FAILED, "%.*s has more than %d documents", STR_FMT(dir), DOCUMENTS_MAX); break; }
+        if (out->n == DOCUMENTS_MAX) {
+            code = command_fail(FAILED, "%.*s has more than %d documents", STR_FMT(dir),
+                                DOCUMENTS_MAX);
+            break;
+        }
         code = read_document(args, arena_printf(args->a, "%.*s/%s", STR_FMT(dir), one->d_name), &d);
         const struct document *other = code ? NULL : find(out, d.kind, d.key);
-        if (other) code = command_fail(FAILED, "%.*s and %.*s are both %.*s/%.*s", STR_FMT(other->path), STR_FMT(d.path), STR_FMT(d.kind), STR_FMT(d.key));
+        if (other)
+            code = command_fail(FAILED, "%.*s and %.*s are both %.*s/%.*s", STR_FMT(other->path),
+                                STR_FMT(d.path), STR_FMT(d.kind), STR_FMT(d.key));
         if (code == DONE) out->at[out->n++] = d;
     }
     (void)closedir(listing);
@@ -71,9 +82,12 @@ static int read_documents(struct args *args, str dir, struct documents *out)
     return code;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
-static bool is(const struct json *one, const char *state) { return str_eq(json_get_str(one, "state"), str_of(state)); }
+static bool is(const struct json *one, const char *state)
+{
+    return str_eq(json_get_str(one, "state"), str_of(state));
+}
 
 /* Of each file, and of what is published and stands in none, how they compare: null after saying why not. */
 static const struct json *compare(struct server *server, const struct documents *files)
@@ -86,23 +100,29 @@ static const struct json *compare(struct server *server, const struct documents 
     for (isize i = 0; i < files->n; i++) jsonw_value(&w, files->at[i].doc);
     jsonw_end(&w, ']');
     jsonw_end(&w, '}');
-    return server_post(server, S("/v1/definitions/compare"), buf_str(&out), &answer) ? json_get(answer.json, S("definitions")) : NULL;
+    return server_post(server, S("/v1/definitions/compare"), buf_str(&out), &answer)
+               ? json_get(answer.json, S("definitions"))
+               : NULL;
 }
 
-/* ---- apply -------------------------------------------------------------------------------------------------------- */
+/* ---- apply ----------------------------------------------------------------------------------- */
 
 static str path_of(const struct args *args, const struct document *d, const char *step)
 {
-    return arena_printf(args->a, "/v1/definitions/%.*s/%.*s%s", STR_FMT(escaped(args, d->kind)), STR_FMT(escaped(args, d->key)), step);
+    return arena_printf(args->a, "/v1/definitions/%.*s/%.*s%s", STR_FMT(escaped(args, d->kind)),
+                        STR_FMT(escaped(args, d->key)), step);
 }
 
 /* "segment/wrong rule: … (column 7)" of an answer with errors, else what the problem says. */
 static str why(const struct args *args, const struct answer *answer)
 {
-    const struct json *errors = json_get(answer->json, S("errors")), *e = json_len(errors) ? errors->list.at : NULL;
+    const struct json *errors = json_get(answer->json, S("errors")),
+                      *e = json_len(errors) ? errors->list.at : NULL;
     if (!e) return json_get_str(answer->json, "detail");
-    return arena_printf(args->a, "%.*s/%.*s %.*s: %.*s (column %lld)", STR_FMT(json_get_str(e, "kind")), STR_FMT(json_get_str(e, "key")),
-                        STR_FMT(json_get_str(e, "path")), STR_FMT(json_get_str(e, "message")), (long long)json_int(json_get(e, S("column")), 0));
+    return arena_printf(args->a, "%.*s/%.*s %.*s: %.*s (column %lld)",
+                        STR_FMT(json_get_str(e, "kind")), STR_FMT(json_get_str(e, "key")),
+                        STR_FMT(json_get_str(e, "path")), STR_FMT(json_get_str(e, "message")),
+                        (long long)json_int(json_get(e, S("column")), 0));
 }
 
 /* Draft and publish. False when nobody answers; *refused is empty when it stands now. */
@@ -110,13 +130,18 @@ static bool put(struct server *server, const struct document *d, str *refused)
 {
     struct answer answer;
     *refused = S("");
-    if (!server_ask(server, METHOD_PUT, path_of(server->args, d, ""), json_print(server->args->a, d->doc), &answer)) return false;
-    if (answer.status < 400 && !server_ask(server, METHOD_POST, path_of(server->args, d, "/publish"), S(""), &answer)) return false;
+    if (!server_ask(server, METHOD_PUT, path_of(server->args, d, ""),
+                    json_print(server->args->a, d->doc), &answer))
+        return false;
+    if (answer.status < 400
+        && !server_ask(server, METHOD_POST, path_of(server->args, d, "/publish"), S(""), &answer))
+        return false;
     if (answer.status >= 400) *refused = why(server->args, &answer);
     return true;
 }
 
-/* A file may need another that stands after it; so what is refused is tried again as long as anything else goes through. */
+/* A file may need another that stands after it; so what is refused is tried again as long as
+ * anything else goes through. */
 static int apply(struct server *server, struct documents *files)
 {
     isize left = files->n, before = left + 1, unchanged = 0;
@@ -134,7 +159,11 @@ static int apply(struct server *server, struct documents *files)
             struct document *d = &files->at[i];
             if (d->done) continue;
             if (!put(server, d, &last)) return FAILED;
-            if (last.len) { refused = arena_printf(server->args->a, "%.*s: %.*s", STR_FMT(d->path), STR_FMT(last)); continue; }
+            if (last.len) {
+                refused =
+                    arena_printf(server->args->a, "%.*s: %.*s", STR_FMT(d->path), STR_FMT(last));
+                continue;
+            }
             (void)printf("%.*s %.*s\n", STR_FMT(d->kind), STR_FMT(d->key));
             d->done = true;
             left--;
@@ -157,7 +186,7 @@ int command_apply(struct args *args)
     return code;
 }
 
-/* ---- the other way, and between the two --------------------------------------------------------------------------- */
+/* ---- the other way, and between the two ------------------------------------------------------ */
 
 /* Written beside and put in place, so that no half of a file stands there. */
 static bool write_file(arena *a, str path, str text)
@@ -177,7 +206,9 @@ static int write_all(struct args *args, const struct json *list, struct document
         str kind = json_get_str(one, "kind"), key = json_get_str(one, "key");
         if (!is(one, "published")) continue;
         struct document *file = find(files, kind, key);
-        str path = file ? file->path : arena_printf(args->a, "%.*s/%.*s.%.*s.json", STR_FMT(args->words[0]), STR_FMT(kind), STR_FMT(key));
+        str path = file ? file->path
+                        : arena_printf(args->a, "%.*s/%.*s.%.*s.json", STR_FMT(args->words[0]),
+                                       STR_FMT(kind), STR_FMT(key));
         if (file) file->done = true;
         struct buf text = { .arena = args->a };
         json_pretty(definition_as_file(args->a, kind, key, json_get(one, S("document"))), &text);
@@ -186,8 +217,10 @@ static int write_all(struct args *args, const struct json *list, struct document
         count++;
     }
     for (isize i = 0; i < files->n; i++)
-        if (!files->at[i].done) (void)fprintf(stderr, "opmaat: %.*s: %.*s/%.*s is not published here; the file was left\n", STR_FMT(files->at[i].path),
-                                              STR_FMT(files->at[i].kind), STR_FMT(files->at[i].key));
+        if (!files->at[i].done)
+            (void)fprintf(
+                stderr, "opmaat: %.*s: %.*s/%.*s is not published here; the file was left\n",
+                STR_FMT(files->at[i].path), STR_FMT(files->at[i].kind), STR_FMT(files->at[i].key));
     (void)printf("%lld definitions\n", (long long)count);
     return DONE;
 }
@@ -203,7 +236,9 @@ int command_export_definitions(struct args *args)
     int code = read_documents(args, args->words[0], &files);
     if (code) return code;
     if (!server_reach(args, &server, 0)) return FAILED;
-    code = server_get(&server, S("/v1/definitions"), &answer) ? write_all(args, json_get(answer.json, S("definitions")), &files) : FAILED;
+    code = server_get(&server, S("/v1/definitions"), &answer)
+               ? write_all(args, json_get(answer.json, S("definitions")), &files)
+               : FAILED;
     server_leave(&server);
     return code;
 }
@@ -215,10 +250,14 @@ static isize show_differences(const struct json *list)
     json_each(one, list) {
         if (is(one, "same")) continue;
         count++;
-        (void)printf("%s %.*s %.*s\n", is(one, "new") ? "only in the files:" : is(one, "absent") ? "only in the folder:" : "differs:",
+        (void)printf("%s %.*s %.*s\n",
+                     is(one, "new")      ? "only in the files:"
+                     : is(one, "absent") ? "only in the folder:"
+                                         : "differs:",
                      STR_FMT(json_get_str(one, "kind")), STR_FMT(json_get_str(one, "key")));
         json_each(line, json_get(one, S("lines")))
-            (void)printf("    %.*s %.*s\n", STR_FMT(json_get_str(line, "op")), STR_FMT(json_get_str(line, "text")));
+            (void)printf("    %.*s %.*s\n", STR_FMT(json_get_str(line, "op")),
+                         STR_FMT(json_get_str(line, "text")));
         if (is(one, "differs") && json_len(json_get(one, S("lines"))) == 0) (void)printf("    a secret\n");
     }
     return count;

@@ -2,10 +2,11 @@
  *
  * demo.c - `opmaat demo`: the demo shop, set up like any shop and served by the same program.
  *
- * The first start makes everything a shop's developer and marketer would make: sources, keys, an account,
- * placements, segments, strategies and campaigns (demo/setup/ holds the documents), the catalogue, and sixty days of
- * shoppers. In the last fourteen days of those the shoppers were shown what Opmaat decided for them then, so results
- * are there to look at. Then they go on living, some events a second.
+ * The first start makes everything a shop's developer and marketer would make: sources, keys, an
+ * account, placements, segments, strategies and campaigns (demo/setup/ holds the documents), the
+ * catalogue, and sixty days of shoppers. In the last fourteen days of those the shoppers were shown
+ * what Opmaat decided for them then, so results are there to look at. Then they go on living, some
+ * events a second.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,9 +44,12 @@ struct demo {
     i64 done_events;
 };
 
-/* ---- notes ---------------------------------------------------------------------------------------------- */
+/* ---- notes ----------------------------------------------------------------------------------- */
 
-static const char *notes_path(struct demo *d) { return arena_printf(&d->perm, "%.*s/demo.json", STR_FMT(d->folder->path)).ptr; }
+static const char *notes_path(struct demo *d)
+{
+    return arena_printf(&d->perm, "%.*s/demo.json", STR_FMT(d->folder->path)).ptr;
+}
 
 static bool read_notes(struct demo *d)
 {
@@ -56,8 +60,10 @@ static bool read_notes(struct demo *d)
     isize n = read(fd, text, sizeof text);
     (void)close(fd);
     if (n <= 0 || json_parse(&d->perm, (str){ text, n }, &doc, NULL)) return false;
-    d->notes = (struct notes){ json_str(json_get(doc, S("write_key")), S("")), json_str(json_get(doc, S("secret_key")), S("")),
-                               json_str(json_get(doc, S("identity_secret")), S("")), json_str(json_get(doc, S("password")), S("")) };
+    d->notes = (struct notes){ json_str(json_get(doc, S("write_key")), S("")),
+                               json_str(json_get(doc, S("secret_key")), S("")),
+                               json_str(json_get(doc, S("identity_secret")), S("")),
+                               json_str(json_get(doc, S("password")), S("")) };
     return d->notes.write_key.len && d->notes.identity_secret.len;
 }
 
@@ -88,7 +94,7 @@ static str random_hex(arena *a, isize bytes)
     return arena_str(a, (str){ hex, 2 * bytes });
 }
 
-/* ---- setting up -------------------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static enum err define(struct demo *d, const char *kind, str key, str document, struct diag *diag)
 {
@@ -102,18 +108,30 @@ static enum err make_keys(struct demo *d, struct diag *diag)
     str prefix;
     d->notes.identity_secret = random_hex(&d->perm, 32);
     d->notes.password = random_hex(&d->perm, 6);
-    str web = arena_printf(&d->perm, "{\"title\":\"Web shop\",\"owner\":\"kari@demo.shop\",\"channel\":\"web\",\"currency\":\"EUR\",\"identity_secret\":\"%.*s\","
-                           "\"basis\":{\"analytics\":\"consent\",\"personalisation\":\"consent\",\"model_training\":\"consent\"}}", STR_FMT(d->notes.identity_secret));
+    str web = arena_printf(
+        &d->perm,
+        "{\"title\":\"Web shop\",\"owner\":\"kari@demo.shop\",\"channel\":\"web\",\"currency\":\"EUR\",\"identity_secret\":\"%.*s\","
+        "\"basis\":{\"analytics\":\"consent\",\"personalisation\":\"consent\",\"model_training\":\"consent\"}}",
+        STR_FMT(d->notes.identity_secret));
     str shop = S("{\"title\":\"Shop systems\",\"owner\":\"kari@demo.shop\",\"currency\":\"EUR\","
                  "\"basis\":{\"analytics\":\"consent\",\"personalisation\":\"consent\",\"model_training\":\"consent\"}}");
     enum err err = define(d, "source", S("web"), web, diag);
     if (!err) err = define(d, "source", S("shop"), shop, diag);
     d->notes.write_key = api_key_make(&d->perm, false, &prefix);
-    if (!err) err = define(d, "key", prefix, key_document(&d->perm, d->notes.write_key, false, S("web"), S("kari@demo.shop")), diag);
+    if (!err)
+        err = define(
+            d, "key", prefix,
+            key_document(&d->perm, d->notes.write_key, false, S("web"), S("kari@demo.shop")), diag);
     d->notes.secret_key = api_key_make(&d->perm, true, &prefix);
-    if (!err) err = define(d, "key", prefix, key_document(&d->perm, d->notes.secret_key, true, S("shop"), S("kari@demo.shop")), diag);
+    if (!err)
+        err = define(
+            d, "key", prefix,
+            key_document(&d->perm, d->notes.secret_key, true, S("shop"), S("kari@demo.shop")),
+            diag);
     str account;
-    if (!err) err = api_account_document(&d->perm, S("kari@demo.shop"), S("admin"), d->notes.password, &account, diag);
+    if (!err)
+        err = api_account_document(&d->perm, S("kari@demo.shop"), S("admin"), d->notes.password,
+                                   &account, diag);
     if (!err) err = define(d, "account", S("kari@demo.shop"), account, diag);
     return err;
 }
@@ -159,7 +177,7 @@ static enum err make_shop(struct demo *d, struct diag *diag)
     return err;
 }
 
-/* ---- shoppers ------------------------------------------------------------------------------------------------ */
+/* ---- shoppers -------------------------------------------------------------------------------- */
 
 static struct api_inside inside_of(const struct demo *d)
 {
@@ -178,7 +196,8 @@ static void emit(void *ctx, str batch, i64 at_ms)
     enum err err = json_parse(&a, batch, &body, &diag);
     if (!err) err = api_collect(&inside, body, &a, &taken, &diag);
     if (err || taken.refused)
-        log_error("demo.refused events=%lld why=\"%.*s%.*s\"", (long long)taken.refused, STR_FMT(diag.what), STR_FMT(taken.first_reason));
+        log_error("demo.refused events=%lld why=\"%.*s%.*s\"", (long long)taken.refused,
+                  STR_FMT(diag.what), STR_FMT(taken.first_reason));
     d->done_events += taken.accepted;
     arena_fini(&a);
 }
@@ -198,7 +217,8 @@ static bool decide_for(void *ctx, str request, i64 at_ms, arena *scratch, str *a
 
 /* As the shop's own pages ask: a claimed identity is not believed, a signed one is. */
 static bool asked_by_page(void *ctx, str request, arena *scratch, str *answer,
-                          enum err (*api)(const struct api_inside *, const struct json *, arena *, struct buf *, struct diag *))
+                          enum err (*api)(const struct api_inside *, const struct json *, arena *,
+                                          struct buf *, struct diag *))
 {
     struct diag diag = { .arena = scratch };
     const struct json *body;
@@ -212,15 +232,25 @@ static bool asked_by_page(void *ctx, str request, arena *scratch, str *answer,
     return !err;
 }
 
-static bool search_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, api_search); }
+static bool search_for(void *ctx, str request, arena *scratch, str *answer)
+{
+    return asked_by_page(ctx, request, scratch, answer, api_search);
+}
 
-static enum err decide_flags(const struct api_inside *inside, const struct json *body, arena *a, struct buf *out, struct diag *diag)
+static enum err decide_flags(const struct api_inside *inside, const struct json *body, arena *a,
+                             struct buf *out, struct diag *diag)
 {
     return api_decide(inside, body, 0, a, out, diag);
 }
 
-static bool flags_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, decide_flags); }
-static bool menu_for(void *ctx, str request, arena *scratch, str *answer) { return asked_by_page(ctx, request, scratch, answer, api_navigation); }
+static bool flags_for(void *ctx, str request, arena *scratch, str *answer)
+{
+    return asked_by_page(ctx, request, scratch, answer, decide_flags);
+}
+static bool menu_for(void *ctx, str request, arena *scratch, str *answer)
+{
+    return asked_by_page(ctx, request, scratch, answer, api_navigation);
+}
 
 static void shoppers_until(struct demo *d, i64 until_ms, bool decide, isize batch)
 {
@@ -241,9 +271,12 @@ static void live_past(struct demo *d, i64 from_ms, i64 now_ms)
         if (decides && day % 3 == 0) fold_train(d->folder->fold);
         if (decides && until - DAY_MS <= decided_from) fold_train(d->folder->fold);
         shoppers_until(d, until, decides, decides ? 20 : 500);
-        if (terminal) (void)fprintf(stderr, "\rday %lld of %lld, %lld events", (long long)day, (long long)days, (long long)d->done_events);
+        if (terminal)
+            (void)fprintf(stderr, "\rday %lld of %lld, %lld events", (long long)day,
+                          (long long)days, (long long)d->done_events);
     }
-    (void)fprintf(stderr, "%s%lld days of history: %lld events\n", terminal ? "\r" : "", (long long)days, (long long)d->done_events);
+    (void)fprintf(stderr, "%s%lld days of history: %lld events\n", terminal ? "\r" : "",
+                  (long long)days, (long long)d->done_events);
 }
 
 static void *live_thread(void *ctx)
@@ -260,17 +293,18 @@ static void *live_thread(void *ctx)
     return NULL;
 }
 
-/* ---- pages -------------------------------------------------------------------------------------------------------- */
+/* ---- pages ----------------------------------------------------------------------------------- */
 
-/* An order placed in the demo shop goes in as the shop's own systems would send it, and the page waits for it: what was
- * bought must be gone from the very next page. */
+/* An order placed in the demo shop goes in as the shop's own systems would send it, and the page
+ * waits for it: what was bought must be gone from the very next page. */
 struct page { struct demo_reply reply; };
 
 static void send_page(void *ctx, struct http_request *req)
 {
     const struct demo_reply *reply = &((const struct page *)ctx)->reply;
     struct http_header extra[DEMO_HEADERS_MAX];
-    for (isize i = 0; i < reply->headers_n; i++) extra[i] = (struct http_header){ reply->headers[i].name, reply->headers[i].value };
+    for (isize i = 0; i < reply->headers_n; i++)
+        extra[i] = (struct http_header){ reply->headers[i].name, reply->headers[i].value };
     http_reply(req, reply->status, reply->type, reply->body, extra, reply->headers_n);
 }
 
@@ -280,8 +314,13 @@ static bool shop_page(void *ctx, struct http_request *req)
     if (!str_eq(req->path, S("/shop")) && !str_starts(req->path, S("/shop/"))) return false;
     u64 chance;
     rng_system(&chance, sizeof chance);
-    struct demo_request request = { http_method_name(req->method), req->path, req->query, http_header(req, S("cookie")), req->body,
-                                    clock_now(req->clock), chance };
+    struct demo_request request = { http_method_name(req->method),
+                                    req->path,
+                                    req->query,
+                                    http_header(req, S("cookie")),
+                                    req->body,
+                                    clock_now(req->clock),
+                                    chance };
     struct page *page = arena_new(req->scratch, struct page, 1);
     page->reply = demo_page(&d->shop, &request, req->scratch);
     if (page->reply.event.len) api_collect_then(d->api, req, page->reply.event, S("shop"), send_page, page);
@@ -289,7 +328,7 @@ static bool shop_page(void *ctx, struct http_request *req)
     return true;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static void started(void *ctx, struct api *api)
 {
@@ -297,8 +336,9 @@ static void started(void *ctx, struct api *api)
     d->api = api;
     d->live = pthread_create(&d->thread, NULL, live_thread, d) == 0;
     str listen = option(d->args, "listen", "127.0.0.1:8080");
-    (void)printf("\n  shop      http://%.*s/shop/\n  console   http://%.*s/   (kari@demo.shop, password %.*s)\n  write key %.*s\n\n", STR_FMT(listen),
-                 STR_FMT(listen), STR_FMT(d->notes.password), STR_FMT(d->notes.write_key));
+    (void)printf(
+        "\n  shop      http://%.*s/shop/\n  console   http://%.*s/   (kari@demo.shop, password %.*s)\n  write key %.*s\n\n",
+        STR_FMT(listen), STR_FMT(listen), STR_FMT(d->notes.password), STR_FMT(d->notes.write_key));
     (void)fflush(stdout);
 }
 
@@ -327,13 +367,16 @@ static enum err set_up(struct demo *d, i64 now_ms)
 {
     struct diag diag = { .arena = &d->perm };
     if (holds_something(d)) {
-        (void)command_fail(FAILED, "%.*s holds something already that is no whole demo: remove it, or give another folder with --data",
-                           STR_FMT(d->folder->path));
+        (void)command_fail(
+            FAILED,
+            "%.*s holds something already that is no whole demo: remove it, or give another folder with --data",
+            STR_FMT(d->folder->path));
         return ERR_CONFLICT;
     }
     (void)fprintf(stderr, "making the demo shop in %.*s\n", STR_FMT(d->folder->path));
     fold_start(d->folder->fold);
-    fold_bulk(d->folder->fold, true);                   /* who finds no demo.json begins with an empty folder */
+    /* who finds no demo.json begins with an empty folder */
+    fold_bulk(d->folder->fold, true);
     rcu_thread_start();
     enum err err = make_keys(d, &diag);
     if (!err) err = make_shop(d, &diag);
@@ -360,14 +403,28 @@ int command_demo(struct args *args)
     if (!folder_open(args, &folder)) return FAILED;
     d.catalogue = demo_catalogue_new(&d.perm, SEED, now_ms / DAY_MS * DAY_MS);
     bool known = read_notes(&d);
-    struct demo_shoppers_options options = { .seed = known ? (u64)now_ms : SEED, .people = PEOPLE, .null_effect = flag(args, "null"),
-                                             .start_at_ms = known ? now_ms : first_day(&d, now_ms) };
+    struct demo_shoppers_options options = { .seed = known ? (u64)now_ms : SEED,
+                                             .people = PEOPLE,
+                                             .null_effect = flag(args, "null"),
+                                             .start_at_ms =
+                                                 known ? now_ms : first_day(&d, now_ms) };
     d.shoppers = demo_shoppers_new(&d.perm, &d.catalogue, options);
     if (!known && set_up(&d, now_ms)) return FAILED;
-    d.shop = (struct demo_shop){ .catalogue = &d.catalogue, .write_key = d.notes.write_key, .identity_secret = d.notes.identity_secret,
-                                 .console_hint = arena_printf(&d.perm, "kari@demo.shop / %.*s", STR_FMT(d.notes.password)),
-                                 .search = search_for, .menu = menu_for, .flags = flags_for, .search_ctx = &d };
-    code = serve_until_stopped(&(struct serving){ .args = args, .folder = &folder, .other = shop_page, .ctx = &d, .started = started, .stopping = stopping });
+    d.shop = (struct demo_shop){ .catalogue = &d.catalogue,
+                                 .write_key = d.notes.write_key,
+                                 .identity_secret = d.notes.identity_secret,
+                                 .console_hint = arena_printf(&d.perm, "kari@demo.shop / %.*s",
+                                                              STR_FMT(d.notes.password)),
+                                 .search = search_for,
+                                 .menu = menu_for,
+                                 .flags = flags_for,
+                                 .search_ctx = &d };
+    code = serve_until_stopped(&(struct serving){ .args = args,
+                                                  .folder = &folder,
+                                                  .other = shop_page,
+                                                  .ctx = &d,
+                                                  .started = started,
+                                                  .stopping = stopping });
     folder_close(&folder);
     arena_fini(&d.perm);
     return code;

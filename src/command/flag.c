@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * flag.c - `opmaat flag eval`: what a flag file says to somebody. A pure function of files; no data folder is opened.
- * `opmaat flag lint`: what each SDK's protocol cannot say of the flags published in a data folder.
+ * flag.c - `opmaat flag eval`: what a flag file says to somebody. A pure function of files; no data
+ * folder is opened. `opmaat flag lint`: what each SDK's protocol cannot say of the flags published
+ * in a data folder.
  *
- * --attributes - reads one JSON object a line from standard input and answers each in turn, so that thousands can be
- * asked without starting a program for each. */
+ * --attributes - reads one JSON object a line from standard input and answers each in turn, so that
+ * thousands can be asked without starting a program for each. */
 #include <stdio.h>
 
 #include "base/rcu.h"
@@ -21,7 +22,8 @@ struct eval {
     const struct flag_file *file;   /* another product's; else our own: */
     struct own_flag *own; isize own_n;
     str *flags; isize flags_n;
-    str named[ASKED_SEGMENTS_MAX]; isize named_n;       /* segments that targets speak of; their number is 1 more than the place */
+    /* segments that targets speak of; their number is 1 more than the place */
+    str named[ASKED_SEGMENTS_MAX]; isize named_n;
     str flag;                       /* empty: all */
     struct file_request request;
     str segments[ASKED_SEGMENTS_MAX];
@@ -39,11 +41,12 @@ static str user_of(const struct eval *e, const struct json *attributes)
 {
     static const char *const names[] = { "user_id", "userId", "id", "anonymous_id", "targetingKey" };
     str given = option(e->args, "user", "");
-    for (isize i = 0; i < countof(names) && given.len == 0; i++) given = json_text(e->args->a, json_get(attributes, str_of(names[i])));
+    for (isize i = 0; i < countof(names) && given.len == 0; i++)
+        given = json_text(e->args->a, json_get(attributes, str_of(names[i])));
     return given;
 }
 
-/* ---- our own flags ------------------------------------------------------------------------------------ */
+/* ---- our own flags --------------------------------------------------------------------------- */
 
 static i32 known_event(const void *ctx, str name)
 {
@@ -82,8 +85,9 @@ static enum err read_own(struct eval *e, const struct json *from, i32 holdout, s
         const struct flag_rule *rule = &own->flag->rules[i];
         struct rule_errors wrong = { 0 };
         if (rule->target.len && rule_compile(a, rule->target, RULE_TARGET, &names, &own->targets[i], &wrong))
-            return diag_set(diag, ERR_BAD_INPUT, "flag %.*s, rule %.*s, column %td: %.*s", STR_FMT(own->flag->key), STR_FMT(rule->key),
-                            wrong.at[0].column, STR_FMT(wrong.at[0].message));
+            return diag_set(diag, ERR_BAD_INPUT, "flag %.*s, rule %.*s, column %td: %.*s",
+                            STR_FMT(own->flag->key), STR_FMT(rule->key), wrong.at[0].column,
+                            STR_FMT(wrong.at[0].message));
     }
     e->flags[e->flags_n++] = own->flag->key;
     e->own_n++;
@@ -99,7 +103,8 @@ static enum err read_own_file(struct eval *e, const struct json *from, struct di
     enum err err = ERR_OK;
     e->own = arena_new(e->args->a, struct own_flag, FILE_FLAGS_MAX);
     e->flags = arena_new(e->args->a, str, FILE_FLAGS_MAX);
-    if (share && !share_parse(json_str(share, S("")), &holdout)) return diag_set(diag, ERR_BAD_INPUT, "holdout is a percentage in quotes, such as \"5%%\"");
+    if (share && !share_parse(json_str(share, S("")), &holdout))
+        return diag_set(diag, ERR_BAD_INPUT, "holdout is a percentage in quotes, such as \"5%%\"");
     if (!flags && json_is(from, JSON_OBJ)) return read_own(e, from, holdout, diag);
     json_each(flag, list)
         if (!err) err = read_own(e, flag, holdout, diag);
@@ -110,7 +115,8 @@ static struct value value_of(const struct json *v)
 {
     if (json_is(v, JSON_STR)) return (struct value){ VALUE_TEXT, .s = v->s };
     if (json_is(v, JSON_BOOL)) return (struct value){ VALUE_BOOL, .b = v->b };
-    if (json_is(v, JSON_INT) || json_is(v, JSON_NUM)) return (struct value){ VALUE_NUMBER, .n = json_num(v, 0) };
+    if (json_is(v, JSON_INT) || json_is(v, JSON_NUM))
+        return (struct value){ VALUE_NUMBER, .n = json_num(v, 0) };
     return (struct value){ VALUE_UNKNOWN };
 }
 
@@ -137,7 +143,11 @@ static struct flag_answer ask_own(const struct eval *e, const struct own_flag *o
 static bool matches(void *ctx, isize rule, str target)
 {
     const struct own_asking *q = ctx;
-    struct rule_facts facts = { .now_ms = clock_now(clock_system()), .ctx = q->e, .segment_ctx = q->e, .trait = attribute, .context = attribute,
+    struct rule_facts facts = { .now_ms = clock_now(clock_system()),
+                                .ctx = q->e,
+                                .segment_ctx = q->e,
+                                .trait = attribute,
+                                .context = attribute,
                                 .in_segment = in_segment };
     (void)target;
     return rule_holds(rule_run(q->flag->targets[rule], &facts));
@@ -147,7 +157,8 @@ static bool has(void *ctx, const struct flag_requirement *requirement)
 {
     const struct own_asking *q = ctx;
     for (isize i = 0; i < q->e->own_n && q->deep < REQUIRED_DEEP_MAX; i++)
-        if (str_eq(q->e->own[i].flag->key, requirement->flag)) return str_eq(ask_own(q->e, &q->e->own[i], q->deep + 1).value, requirement->value);
+        if (str_eq(q->e->own[i].flag->key, requirement->flag))
+            return str_eq(ask_own(q->e, &q->e->own[i], q->deep + 1).value, requirement->value);
     return false;
 }
 
@@ -164,7 +175,8 @@ static void answer_own(const struct eval *e, const struct own_flag *own)
     struct flag_answer answer = ask_own(e, own, 0);
     struct buf out = { .arena = a };
     struct jsonw w = { .out = &out };
-    bool off = str_eq(answer.value, S("false")) || str_eq(answer.value, S("null")) || str_eq(answer.value, S("0")) || str_eq(answer.value, S("\"\""));
+    bool off = str_eq(answer.value, S("false")) || str_eq(answer.value, S("null"))
+               || str_eq(answer.value, S("0")) || str_eq(answer.value, S("\"\""));
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "flag", own->flag->key);
     jsonw_key(&w, S("value"));
@@ -182,7 +194,7 @@ static void answer_own(const struct eval *e, const struct own_flag *own)
     (void)printf("%.*s\n", STR_FMT(buf_str(&out)));
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------ */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 static void answer_one(const struct eval *e, isize i)
 {
@@ -204,7 +216,9 @@ static enum err answer_all(struct eval *e, str attributes, struct diag *diag)
     struct arena_mark mark = arena_mark(e->args->a);
     enum err err = read_json(e->args->a, attributes, "--attributes", &e->request.attributes, diag);
     if (err) return err;
-    if (!json_is(e->request.attributes, JSON_OBJ)) return diag_set(diag, ERR_BAD_INPUT, "--attributes is a JSON object, such as {\"id\": \"ana-77\"}");
+    if (!json_is(e->request.attributes, JSON_OBJ))
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "--attributes is a JSON object, such as {\"id\": \"ana-77\"}");
     e->request.user_id = user_of(e, e->request.attributes);
     for (isize i = 0; i < e->flags_n; i++)
         if (e->flag.len == 0 || str_eq(e->flag, e->flags[i])) answer_one(e, i);
@@ -233,7 +247,8 @@ static enum err check_flag(const struct eval *e, struct diag *diag)
     }
     if (e->flag.len == 0) return ERR_OK;
     if (n == 0) return diag_set(diag, ERR_NOT_FOUND, "the file has no flags");
-    return diag_set(diag, ERR_NOT_FOUND, "the file has no flag \"%.*s\"; did you mean \"%.*s\"?", STR_FMT(e->flag), STR_FMT(flags[nearest]));
+    return diag_set(diag, ERR_NOT_FOUND, "the file has no flag \"%.*s\"; did you mean \"%.*s\"?",
+                    STR_FMT(e->flag), STR_FMT(flags[nearest]));
 }
 
 static enum err read_options(struct eval *e, struct diag *diag)
@@ -242,7 +257,8 @@ static enum err read_options(struct eval *e, struct diag *diag)
     e->flag = option(e->args, "flag", "");
     e->request.url = option(e->args, "url", "");
     e->request.segments = e->segments;
-    for (struct str_cut cut = str_cut(segments, ','); segments.len && e->request.segments_n < ASKED_SEGMENTS_MAX; cut = str_cut(cut.tail, ',')) {
+    for (struct str_cut cut = str_cut(segments, ',');
+         segments.len && e->request.segments_n < ASKED_SEGMENTS_MAX; cut = str_cut(cut.tail, ',')) {
         e->segments[e->request.segments_n++] = str_trim(cut.head);
         if (!cut.found) break;
     }
@@ -280,16 +296,20 @@ static int evaluate(struct args *args, int dialect, str text)
     return err ? command_fail(FAILED, "%.*s", STR_FMT(diag.what)) : DONE;
 }
 
-/* ---- what protocols cannot say ---------------------------------------------------------------------------- */
+/* ---- what protocols cannot say --------------------------------------------------------------- */
 
 /* How many are more than remarks. */
 static isize print_lint(str protocol, const struct json *notes, bool quiet)
 {
     isize n = 0;
     json_each(note, notes) {
-        str rule = json_str(json_get(note, S("rule")), S("")), kind = json_str(json_get(note, S("kind")), S(""));
-        if (!quiet) (void)printf("%.*s: %.*s%s%.*s: %.*s: %.*s\n", STR_FMT(protocol), STR_FMT(json_str(json_get(note, S("flag")), S(""))), rule.len ? "/" : "",
-                     STR_FMT(rule), STR_FMT(kind), STR_FMT(json_str(json_get(note, S("text")), S(""))));
+        str rule = json_str(json_get(note, S("rule")), S("")),
+            kind = json_str(json_get(note, S("kind")), S(""));
+        if (!quiet)
+            (void)printf("%.*s: %.*s%s%.*s: %.*s: %.*s\n", STR_FMT(protocol),
+                         STR_FMT(json_str(json_get(note, S("flag")), S(""))), rule.len ? "/" : "",
+                         STR_FMT(rule), STR_FMT(kind),
+                         STR_FMT(json_str(json_get(note, S("text")), S(""))));
         n += !str_eq(kind, S("note"));
     }
     return n;
@@ -305,7 +325,10 @@ static int lint(struct args *args)
     if (only.len && !str_eq(only, S("optimizely")) && !str_eq(only, S("growthbook")))
         return command_fail(USAGE, "--for is optimizely or growthbook, not \"%.*s\"", STR_FMT(only));
     if (!server_reach(args, &server, 0)) return FAILED;
-    bool ok = server_get(&server, arena_printf(args->a, "/v1/flags/lint?flag=%.*s", STR_FMT(escaped(args, option(args, "flag", "")))), &answer);
+    bool ok = server_get(&server,
+                         arena_printf(args->a, "/v1/flags/lint?flag=%.*s",
+                                      STR_FMT(escaped(args, option(args, "flag", "")))),
+                         &answer);
     server_leave(&server);
     if (!ok) return FAILED;
     const struct json *found = answer.json;
@@ -336,7 +359,7 @@ int command_flag(struct args *args)
     return command_fail(USAGE, "--from is opmaat, growthbook or optimizely, not \"%.*s\"", STR_FMT(from));
 }
 
-/* ---- taking such a file over ------------------------------------------------------------------------------ */
+/* ---- taking such a file over ----------------------------------------------------------------- */
 
 static str flag_file_document(arena *a, str dialect, const struct json *file)
 {
@@ -360,11 +383,14 @@ int import_flags(struct args *args)
     const str *flags, *notes;
     str kind = args->words[0];
     bool found, growthbook = str_eq(kind, S("growthbook"));
-    if (args->words_n != 2) return command_fail(USAGE, "which file? one at a time\nusage: opmaat %s", args->usage);
+    if (args->words_n != 2)
+        return command_fail(USAGE, "which file? one at a time\nusage: opmaat %s", args->usage);
     str text = read_file(args->a, arena_z(args->a, args->words[1]), &found);
     if (!found) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(args->words[1]));
     enum err err = read_json(args->a, text, "the file", &json, &diag);
-    if (!err) err = flag_file_read(args->a, growthbook ? DIALECT_GROWTHBOOK : DIALECT_OPTIMIZELY, json, &file, &diag);
+    if (!err)
+        err = flag_file_read(args->a, growthbook ? DIALECT_GROWTHBOOK : DIALECT_OPTIMIZELY, json,
+                             &file, &diag);
     if (err) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(args->words[1]), STR_FMT(diag.what));
     isize n = flag_file_flags(file, &flags), notes_n = flag_file_notes(file, &notes);
     for (isize i = 0; i < notes_n; i++) (void)fprintf(stderr, "opmaat: %.*s\n", STR_FMT(notes[i]));
@@ -375,6 +401,9 @@ int import_flags(struct args *args)
         if (!stands) return FAILED;
     }
     if (err) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
-    (void)printf("%td flags %s\n", n, flag(args, "dry-run") ? "would be taken" : "taken: answered as before, and sent on to the product's own SDKs");
+    (void)printf("%td flags %s\n", n,
+                 flag(args, "dry-run")
+                     ? "would be taken"
+                     : "taken: answered as before, and sent on to the product's own SDKs");
     return DONE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * import.c - files in: into a folder that no server runs on, as fast as it goes; else through the server, which imports on a thread of its own. */
+ * import.c - files in: into a folder that no server runs on, as fast as it goes; else through the
+ * server, which imports on a thread of its own. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "command/inside.h"
 #include "ingest/ingest.h"
 
-/* ---- import ------------------------------------------------------------------------------------------ */
+/* ---- import ---------------------------------------------------------------------------------- */
 
 enum { ENTRIES_PER_RECORD = 2000, BYTES_PER_RECORD = 2 << 20, JOB_LOOK_US = 50000 };
 
@@ -39,7 +40,8 @@ static void import_commit(struct importing *im)
         vec_push(&im->entries, (struct entry){ ENTRY_DELIVERY, buf_str(&bytes) });
         im->items = 0;
     }
-    if (im->entries.n && !im->err && !im->dry) im->err = fold_submit_wait(im->folder->fold, im->entries.at, im->entries.n, NULL);
+    if (im->entries.n && !im->err && !im->dry)
+        im->err = fold_submit_wait(im->folder->fold, im->entries.at, im->entries.n, NULL);
     im->entries.n = 0;
     im->bytes = 0;
     arena_clear(&im->batch);
@@ -57,7 +59,8 @@ static void import_event(void *ctx, const struct event *e)
     struct importing *im = ctx;
     struct buf bytes = { 0 };
     struct event kept = *e;
-    if (!consent_allows(im->basis.of[PURPOSE_ADS_SHARING], consent_said(e, PURPOSE_ADS_SHARING))) ingest_forget_click(&im->batch, &kept);
+    if (!consent_allows(im->basis.of[PURPOSE_ADS_SHARING], consent_said(e, PURPOSE_ADS_SHARING)))
+        ingest_forget_click(&im->batch, &kept);
     switch (consent_collect(&im->basis, e, CONSENT_UNKNOWN, CONSENT_UNKNOWN)) {
     case COLLECT_NOTHING: im->no_consent++; return;
     case COLLECT_WITHOUT_PERSON: kept.identifiers_n = kept.traits_n = 0; break;
@@ -74,7 +77,8 @@ static void import_item(void *ctx, const struct item_change *change)
     struct buf bytes = { 0 };
     struct item_change said = *change;
     if (str_eq(option(im->args, "mode", ""), S("delta")) && im->folder->fold) {
-        if (im->entries.n) import_commit(im);           /* a product may stand in the file twice: each adds to what is there */
+        /* a product may stand in the file twice: each adds to what is there */
+        if (im->entries.n) import_commit(im);
         import_delta(fold_live(im->folder->fold)->catalog, &said, &im->batch);
     }
     item_change_encode(&said, &bytes);
@@ -91,9 +95,13 @@ static void import_letter(void *ctx, i64 line, str reason, str raw)
     buf_add(&said, raw);
     buf_add(&said, reason);
     struct hash128 h = hash128(buf_str(&said), 0);
-    struct dead_letter letter = { .source = im->source, .raw = raw, .verified = true,
-                                  .reason = arena_printf(&im->batch, "line %lld: %.*s", (long long)line, STR_FMT(reason)),
-                                  .key = arena_printf(&im->batch, "line-%016" PRIx64 "%016" PRIx64, h.hi, h.lo) };
+    struct dead_letter letter = {
+        .source = im->source,
+        .raw = raw,
+        .verified = true,
+        .reason = arena_printf(&im->batch, "line %lld: %.*s", (long long)line, STR_FMT(reason)),
+        .key = arena_printf(&im->batch, "line-%016" PRIx64 "%016" PRIx64, h.hi, h.lo)
+    };
     dead_letter_encode(&letter, &bytes);
     import_entry(im, ENTRY_DEAD, buf_str(&bytes));
 }
@@ -122,44 +130,57 @@ static void import_progress(void *ctx, struct gz_progress at)
     (void)fprintf(stderr, "\r[%s] %3.0f %%", bar, share * 100);
 }
 
-/* A file's source: declared by the import itself when nobody has, on the basis of contract: these are the shop's own books. */
+/* A file's source: declared by the import itself when nobody has, on the basis of contract: these
+ * are the shop's own books. */
 static enum err need_source(struct importing *im, str key, struct diag *diag)
 {
-    const struct source *known = im->folder->fold ? book_source(atomic_load(&fold_live(im->folder->fold)->book), key) : NULL;
+    const struct source *known =
+        im->folder->fold ? book_source(atomic_load(&fold_live(im->folder->fold)->book), key) : NULL;
     if (known) {
         im->basis = known->basis;
         im->currency = known->currency;
         return ERR_OK;
     }
     im->basis = basis_default();
-    im->basis.of[PURPOSE_ANALYTICS] = im->basis.of[PURPOSE_PERSONALISATION] = im->basis.of[PURPOSE_MODEL_TRAINING] = BASIS_CONTRACT;
+    im->basis.of[PURPOSE_ANALYTICS] = im->basis.of[PURPOSE_PERSONALISATION] =
+        im->basis.of[PURPOSE_MODEL_TRAINING] = BASIS_CONTRACT;
     if (im->dry) return ERR_OK;
-    return api_define(im->folder->fold, S("source"), key,
-                      S("{\"title\":\"Imported files\",\"channel\":\"server\",\"expected_every\":\"never\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\","
-                        "\"model_training\":\"contract\"}}"), S("import"), diag);
+    return api_define(
+        im->folder->fold, S("source"), key,
+        S("{\"title\":\"Imported files\",\"channel\":\"server\",\"expected_every\":\"never\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\","
+          "\"model_training\":\"contract\"}}"),
+        S("import"), diag);
 }
 
-static void print_totals(const struct args *args, const struct import_totals *t, const struct importing *im, i64 took_ms)
+static void print_totals(const struct args *args, const struct import_totals *t,
+                         const struct importing *im, i64 took_ms)
 {
     if (flag(args, "json")) {
-        (void)printf("{\"lines\":%lld,\"accepted\":%lld,\"refused\":%lld,\"accepted_sum\":\"%.2f\",\"refused_sum\":\"%.2f\",\"sum\":\"%.2f\","
-                     "\"repeated\":%lld,\"orders\":%lld,\"refunds\":%lld,\"people\":%lld,\"guests\":%lld,\"events\":%lld,\"items\":%lld,"
-                     "\"no_consent\":%lld,\"ms\":%lld}\n",
-                     (long long)t->lines, (long long)t->accepted, (long long)t->refused, (f64)t->accepted_micro / IMPORT_MICRO,
-                     (f64)t->refused_micro / IMPORT_MICRO, (f64)(t->accepted_micro + t->refused_micro) / IMPORT_MICRO, (long long)t->repeated,
-                     (long long)t->orders, (long long)t->refunds, (long long)t->people, (long long)t->guests, (long long)t->events,
-                     (long long)t->items, (long long)im->no_consent, (long long)took_ms);
+        (void)printf(
+            "{\"lines\":%lld,\"accepted\":%lld,\"refused\":%lld,\"accepted_sum\":\"%.2f\",\"refused_sum\":\"%.2f\",\"sum\":\"%.2f\","
+            "\"repeated\":%lld,\"orders\":%lld,\"refunds\":%lld,\"people\":%lld,\"guests\":%lld,\"events\":%lld,\"items\":%lld,"
+            "\"no_consent\":%lld,\"ms\":%lld}\n",
+            (long long)t->lines, (long long)t->accepted, (long long)t->refused,
+            (f64)t->accepted_micro / IMPORT_MICRO, (f64)t->refused_micro / IMPORT_MICRO,
+            (f64)(t->accepted_micro + t->refused_micro) / IMPORT_MICRO, (long long)t->repeated,
+            (long long)t->orders, (long long)t->refunds, (long long)t->people, (long long)t->guests,
+            (long long)t->events, (long long)t->items, (long long)im->no_consent,
+            (long long)took_ms);
         return;
     }
-    (void)printf("%lld lines: %lld accepted, %lld refused\n", (long long)t->lines, (long long)t->accepted, (long long)t->refused);
+    (void)printf("%lld lines: %lld accepted, %lld refused\n", (long long)t->lines,
+                 (long long)t->accepted, (long long)t->refused);
     if (t->orders || t->refunds)
         (void)printf("sum %.2f accepted + %.2f refused = %.2f; %lld lines repeat another exactly\n"
                      "%lld orders, %lld refunds, of %lld people; %lld by guests\n",
                      (f64)t->accepted_micro / IMPORT_MICRO, (f64)t->refused_micro / IMPORT_MICRO,
-                     (f64)(t->accepted_micro + t->refused_micro) / IMPORT_MICRO, (long long)t->repeated, (long long)t->orders,
-                     (long long)t->refunds, (long long)t->people, (long long)t->guests);
+                     (f64)(t->accepted_micro + t->refused_micro) / IMPORT_MICRO,
+                     (long long)t->repeated, (long long)t->orders, (long long)t->refunds,
+                     (long long)t->people, (long long)t->guests);
     if (t->items) (void)printf("%lld items\n", (long long)t->items);
-    if (im->no_consent) (void)printf("%lld events refused: the source declares no basis for them\n", (long long)im->no_consent);
+    if (im->no_consent)
+        (void)printf("%lld events refused: the source declares no basis for them\n",
+                     (long long)im->no_consent);
     (void)printf("%s in %.1f s\n", im->dry ? "dry run: nothing was written" : "done", (f64)took_ms / 1000);
 }
 
@@ -180,19 +201,24 @@ static void add_totals(struct import_totals *all, const struct import_totals *on
     all->items += one->items;
 }
 
-static enum err import_file(struct importing *im, const struct import *import, str path, struct import_totals *all, struct diag *diag)
+static enum err import_file(struct importing *im, const struct import *import, str path,
+                            struct import_totals *all, struct diag *diag)
 {
     struct gz *gz;
     enum err err = gz_open(arena_z(im->args->a, path), &gz, diag);
     if (err) return err;
-    struct import_sink sink = { im, import_event, import_item, import_refused, import_progress, import_letter };
+    struct import_sink sink = {
+        im, import_event, import_item, import_refused, import_progress, import_letter
+    };
     struct import_totals totals = { 0 };
     struct replacement dropped = { 0 };
     if (str_eq(option(im->args, "mode", ""), S("replace"))) {
         struct gz *look;
-        err = im->folder->fold ? gz_open(arena_z(im->args->a, path), &look, diag) : diag_set(diag, ERR_REFUSED, "there is nothing to replace yet");
+        err = im->folder->fold ? gz_open(arena_z(im->args->a, path), &look, diag)
+                               : diag_set(diag, ERR_REFUSED, "there is nothing to replace yet");
         if (!err) {
-            err = import_replacement(look, import, fold_live(im->folder->fold)->catalog, flag(im->args, "force"), im->args->a, &dropped, diag);
+            err = import_replacement(look, import, fold_live(im->folder->fold)->catalog,
+                                     flag(im->args, "force"), im->args->a, &dropped, diag);
             gz_close(look);
         }
     }
@@ -201,26 +227,40 @@ static enum err import_file(struct importing *im, const struct import *import, s
     for (isize i = 0; !err && i < dropped.n; i++) import_item(im, &dropped.at[i]);
     if (!err) import_commit(im);
     add_totals(all, &totals);
-    if (err) err = diag_set(diag, err, "%.*s: %.*s", STR_FMT(path), STR_FMT(arena_str(im->args->a, diag->what)));
+    if (err)
+        err = diag_set(diag, err, "%.*s: %.*s", STR_FMT(path),
+                       STR_FMT(arena_str(im->args->a, diag->what)));
     if (im->terminal) (void)fprintf(stderr, "\r%60s\r", "");
     return err ? err : im->err;
 }
 
-/* ---- through a server ---------------------------------------------------------------------------- */
+/* ---- through a server ------------------------------------------------------------------------ */
 
-static i64 number(const struct json *job, const char *name) { return json_int(json_get(job, str_of(name)), 0); }
+static i64 number(const struct json *job, const char *name)
+{
+    return json_int(json_get(job, str_of(name)), 0);
+}
 
 /* The job's refusals are its first; all of them are dead letters there. */
 static void take_job(struct importing *im, const struct json *job, struct import_totals *totals)
 {
-    json_each(one, json_get(job, S("refusals"))) import_refused(im, number(one, "line"), json_get_str(one, "reason"), 0);
+    json_each (one, json_get(job, S("refusals")))
+        import_refused(im, number(one, "line"), json_get_str(one, "reason"), 0);
     if (number(job, "refused") > json_len(json_get(job, S("refusals"))))
-        (void)fprintf(stderr, "opmaat: the first %td lines that were refused are told; all %lld are dead letters of the source \"%.*s\"\n",
-                      json_len(json_get(job, S("refusals"))), (long long)number(job, "refused"), STR_FMT(json_get_str(job, "source")));
+        (void)fprintf(
+            stderr,
+            "opmaat: the first %td lines that were refused are told; all %lld are dead letters of the source \"%.*s\"\n",
+            json_len(json_get(job, S("refusals"))), (long long)number(job, "refused"),
+            STR_FMT(json_get_str(job, "source")));
     im->no_consent += number(job, "no_consent");
-    add_totals(totals, &(struct import_totals){ .lines = number(job, "lines"), .accepted = number(job, "accepted"), .refused = number(job, "refused"),
-                                                .orders = number(job, "orders"), .refunds = number(job, "refunds"), .people = number(job, "people"),
-                                                .events = number(job, "events"), .items = number(job, "items") });
+    add_totals(totals, &(struct import_totals){ .lines = number(job, "lines"),
+                                                .accepted = number(job, "accepted"),
+                                                .refused = number(job, "refused"),
+                                                .orders = number(job, "orders"),
+                                                .refunds = number(job, "refunds"),
+                                                .people = number(job, "people"),
+                                                .events = number(job, "events"),
+                                                .items = number(job, "items") });
 }
 
 static bool await_job(struct importing *im, struct server *server, str id, struct answer *answer)
@@ -229,31 +269,40 @@ static bool await_job(struct importing *im, struct server *server, str id, struc
     for (;;) {
         if (!server_get(server, path, answer)) return false;
         str state = json_get_str(answer->json, "state");
-        import_progress(im, (struct gz_progress){ (i64)(1000 * json_num(json_get(answer->json, S("progress")), 0)), 1000 });
+        import_progress(
+            im, (struct gz_progress){
+                    (i64)(1000 * json_num(json_get(answer->json, S("progress")), 0)), 1000 });
         if (str_eq(state, S("done"))) return true;
-        if (str_eq(state, S("failed"))) return command_fail(false, "%.*s", STR_FMT(json_get_str(answer->json, "error")));
+        if (str_eq(state, S("failed")))
+            return command_fail(false, "%.*s", STR_FMT(json_get_str(answer->json, "error")));
         (void)usleep(JOB_LOOK_US);
     }
 }
 
-static bool import_through(struct importing *im, struct server *server, const struct import *import, struct import_totals *totals)
+static bool import_through(struct importing *im, struct server *server, const struct import *import,
+                           struct import_totals *totals)
 {
     struct args *args = im->args;
     str map = import->map ? json_print(args->a, import->map) : S(""), mode = option(args, "mode", "upsert");
-    str path = arena_printf(args->a, "/v1/import/%.*s?source=%.*s&mode=%.*s%s%s%.*s", STR_FMT(import->kind), STR_FMT(escaped(args, import->source)),
-                            STR_FMT(mode), flag(args, "force") ? "&force=true" : "", map.len ? "&map=" : "", STR_FMT(escaped(args, map)));
+    str path = arena_printf(args->a, "/v1/import/%.*s?source=%.*s&mode=%.*s%s%s%.*s",
+                            STR_FMT(import->kind), STR_FMT(escaped(args, import->source)),
+                            STR_FMT(mode), flag(args, "force") ? "&force=true" : "",
+                            map.len ? "&map=" : "", STR_FMT(escaped(args, map)));
     for (isize i = 1; i < args->words_n; i++) {
         struct answer answer;
         bool found;
         str file = read_file(args->a, arena_z(args->a, args->words[i]), &found);
         if (!found) return command_fail(false, "%.*s cannot be read", STR_FMT(args->words[i]));
-        if (!server_post(server, path, file, &answer) || !await_job(im, server, json_get_str(answer.json, "job"), &answer)) return false;
+        if (!server_post(server, path, file, &answer)
+            || !await_job(im, server, json_get_str(answer.json, "job"), &answer))
+            return false;
         take_job(im, answer.json, totals);
     }
     return true;
 }
 
-/* Whether somebody else works on the folder; false, too, when it cannot be locked, which opening it will say. */
+/* Whether somebody else works on the folder; false, too, when it cannot be locked, which opening it
+ * will say. */
 static bool folder_busy(struct args *args)
 {
     int fd;
@@ -268,30 +317,45 @@ int command_import(struct args *args)
 {
     struct diag diag = { .arena = args->a };
     struct folder folder = { .lock_fd = -1 };           /* no fold in it until it is opened */
-    struct importing im = { .args = args, .folder = &folder, .dry = flag(args, "dry-run"), .terminal = isatty(STDERR_FILENO) };
-    struct import import = { .kind = args->words_n ? args->words[0] : S(""), .source = option(args, "source", ""),
+    struct importing im = { .args = args,
+                            .folder = &folder,
+                            .dry = flag(args, "dry-run"),
+                            .terminal = isatty(STDERR_FILENO) };
+    struct import import = { .kind = args->words_n ? args->words[0] : S(""),
+                             .source = option(args, "source", ""),
                              .received_ms = clock_now(clock_system()) };
     if (args->words_n < 1) return command_fail(USAGE, "usage: opmaat %s", args->usage);
     if (str_eq(import.kind, S("all"))) return import_archive(args);
-    if (str_eq(import.kind, S("growthbook")) || str_eq(import.kind, S("optimizely"))) return import_flags(args);
+    if (str_eq(import.kind, S("growthbook")) || str_eq(import.kind, S("optimizely")))
+        return import_flags(args);
     if (!import_kind_known(import.kind))
-        return command_fail(USAGE, "there is no import kind \"%.*s\": orders products customers events prices stock content growthbook optimizely", STR_FMT(import.kind));
+        return command_fail(
+            USAGE,
+            "there is no import kind \"%.*s\": orders products customers events prices stock content growthbook optimizely",
+            STR_FMT(import.kind));
     if (args->words_n < 2) return command_fail(USAGE, "which file?\nusage: opmaat %s", args->usage);
     str map = option(args, "map", ""), mode = option(args, "mode", "upsert");
-    bool catalogue = str_eq(import.kind, S("products")) || str_eq(import.kind, S("content")) || str_eq(import.kind, S("stock"));
-    bool fits = str_eq(mode, S("upsert")) || (str_eq(mode, S("replace")) && catalogue) || (str_eq(mode, S("delta")) && str_eq(import.kind, S("stock")));
-    if (!fits) return command_fail(USAGE, "--mode is upsert; replace for products, content and stock; delta for stock");
+    bool catalogue = str_eq(import.kind, S("products")) || str_eq(import.kind, S("content"))
+                     || str_eq(import.kind, S("stock"));
+    bool fits = str_eq(mode, S("upsert")) || (str_eq(mode, S("replace")) && catalogue)
+                || (str_eq(mode, S("delta")) && str_eq(import.kind, S("stock")));
+    if (!fits)
+        return command_fail(
+            USAGE, "--mode is upsert; replace for products, content and stock; delta for stock");
     if (map.len) {
         bool found;
         str text = read_file(args->a, arena_z(args->a, map), &found);
         if (!found) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(map));
-        if (json_parse(args->a, text, &import.map, &diag)) return command_fail(FAILED, "%.*s: %.*s", STR_FMT(map), STR_FMT(diag.what));
+        if (json_parse(args->a, text, &import.map, &diag))
+            return command_fail(FAILED, "%.*s: %.*s", STR_FMT(map), STR_FMT(diag.what));
     }
     if (import.source.len == 0) import.source = json_str(json_get(import.map, S("source")), S("import"));
     str refusals = option(args, "refusals", "");
-    if (refusals.len && !(im.refusals = fopen(arena_z(args->a, refusals), "we"))) return command_fail(FAILED, "%.*s cannot be written", STR_FMT(refusals));
+    if (refusals.len && !(im.refusals = fopen(arena_z(args->a, refusals), "we")))
+        return command_fail(FAILED, "%.*s cannot be written", STR_FMT(refusals));
     for (isize i = 1; i < args->words_n; i++)           /* before the folder is made */
-        if (access(arena_z(args->a, args->words[i]), R_OK) != 0) return command_fail(FAILED, "%.*s cannot be read", STR_FMT(args->words[i]));
+        if (access(arena_z(args->a, args->words[i]), R_OK) != 0)
+            return command_fail(FAILED, "%.*s cannot be read", STR_FMT(args->words[i]));
     im.source = import.source;
     if (!im.dry && folder_busy(args)) {
         struct server server;
@@ -304,10 +368,17 @@ int command_import(struct args *args)
         if (im.terminal) (void)fprintf(stderr, "\r%60s\r", "");
         if (!ok) return FAILED;
         print_totals(args, &totals, &im, (clock_monotonic_us() - began) / 1000);
-        return totals.accepted == 0 && totals.refused > 0 ? command_fail(FAILED, "every line was refused") : DONE;
+        return totals.accepted == 0 && totals.refused > 0
+                   ? command_fail(FAILED, "every line was refused")
+                   : DONE;
     }
     /* A dry run opens the folder that is there, for what its source declares, and makes none. */
-    bool opens = !im.dry || access(arena_printf(args->a, "%.*s/opmaat.db", STR_FMT(option(args, "data", "data"))).ptr, R_OK) == 0;
+    bool opens =
+        !im.dry
+        || access(
+               arena_printf(args->a, "%.*s/opmaat.db", STR_FMT(option(args, "data", "data"))).ptr,
+               R_OK)
+               == 0;
     if (opens && !folder_open(args, &folder)) return FAILED;
     if (!im.dry) fold_start(folder.fold);
     i64 began = clock_monotonic_us();
@@ -315,7 +386,8 @@ int command_import(struct args *args)
     im.source = import.source;
     enum err err = need_source(&im, import.source, &diag);
     if (!import.currency.v && !json_get(import.map, S("currency"))) import.currency = im.currency;
-    for (isize i = 1; !err && i < args->words_n; i++) err = import_file(&im, &import, args->words[i], &totals, &diag);
+    for (isize i = 1; !err && i < args->words_n; i++)
+        err = import_file(&im, &import, args->words[i], &totals, &diag);
     if (!im.dry) fold_stop(folder.fold);
     if (opens) folder_close(&folder);
     if (im.refusals) (void)fclose(im.refusals);

@@ -46,8 +46,9 @@ bool folder_try_lock(str path, arena *a, int *fd, bool *taken);
 /* The folder is locked by lock_fd already; opens what is in it, or says why not and gives the lock back. */
 bool folder_load(struct args *args, struct folder *folder);
 
-/* server.c: whoever answers for a data folder. A running server, over the socket DIR/control; the one that --url and --key name; or, when none
- * runs on the folder, this process itself, for as long as the command takes. Commands ask it over HTTP, the same whichever it is. */
+/* server.c: whoever answers for a data folder. A running server, over the socket DIR/control; the
+ * one that --url and --key name; or, when none runs on the folder, this process itself, for as long
+ * as the command takes. Commands ask it over HTTP, the same whichever it is. */
 struct server {
     struct args *args;
     str url, key;                   /* of one elsewhere */
@@ -60,7 +61,8 @@ struct server {
     struct http_server *http;
     int listen_fd;
 };
-/* A folder that is not there is made; models are made before anything is asked; an empty shop in memory will do. */
+/* A folder that is not there is made; models are made before anything is asked; an empty shop in
+ * memory will do. */
 enum { REACH_MAKES = 1, REACH_TRAINED = 2, REACH_NOWHERE = 4 };
 /* Says why and returns false when nobody can be had. */
 bool server_reach(struct args *args, struct server *out, int how);
@@ -75,15 +77,18 @@ bool server_said(const struct answer *answer);          /* says the problem, if 
 /* Draft and publish; says what is wrong with it. */
 bool server_publish(struct server *server, str kind, str key, str document);
 str escaped(const struct args *args, str text);         /* for a path or a query */
-/* DIR/control, where a running server listens for commands: made before its first worker, given to each, removed after the last. */
+/* DIR/control, where a running server listens for commands: made before its first worker, given to
+ * each, removed after the last. */
 MUST_USE enum err control_open(arena *a, str path, int *fd, struct diag *diag);
 void control_remove(arena *a, str path);
-bool control_serve(struct config *config, int fd, struct api *api, struct http_server **out, struct diag *diag);
+bool control_serve(struct config *config, int fd, struct api *api, struct http_server **out,
+                   struct diag *diag);
 
 bool person_numbered(str text);
 /* "email:ana@shop.example" as {"email": "ana@shop.example"}, within an object; p_12 is a person's number, any other bare value a user id. */
 void person_json(struct jsonw *w, str text);
-MUST_USE bool person_look_up(struct server *server, str who, str *id);        /* "p_12" of "email:ana@example.com"; said when there is nobody */
+/* "p_12" of "email:ana@example.com"; said when there is nobody */
+MUST_USE bool person_look_up(struct server *server, str who, str *id);
 bool time_option(const struct args *args, i64 *at_ms);
 
 #define COMMAND(name, run, usage, text, options, example) int run(struct args *args);
@@ -112,7 +117,8 @@ struct serving {
 int serve_until_stopped(const struct serving *serving);
 /* In a worker: where to leave a mark for the parent, and what it says to set aside. Elsewhere: nothing. */
 void watch(struct fold_options *options);
-/* Holds the listening socket and keeps one worker running behind it: returns -1 in a worker (go on), else the exit code. */
+/* Holds the listening socket and keeps one worker running behind it: returns -1 in a worker (go
+ * on), else the exit code. */
 int supervise(struct args *args);
 bool is_worker(void);
 

@@ -23,7 +23,7 @@ static int do_one(struct args *args, const struct deed *deeds, isize n)
     return command_fail(USAGE, "usage: opmaat %s", args->usage);
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* "analytics=contract,personalisation=consent" -> a source's document. */
 static bool source_document(struct args *args, str key, str *out)
@@ -61,9 +61,13 @@ static bool need_source(struct server *server, str source)
     bool known = answer.status == 200 && str_eq(json_get_str(answer.json, "state"), S("published"));
     if (known && !says) return true;
     if (!known && !says)
-        (void)fprintf(stderr, "opmaat: the source \"%.*s\" declares no legal basis, so only events that carry a person's consent are taken; "
-                      "--basis analytics=contract,personalisation=contract,model_training=contract declares one\n", STR_FMT(source));
-    if (!source_document(args, source, &document)) return command_fail(false, "--basis takes PURPOSE=BASIS,…");
+        (void)fprintf(
+            stderr,
+            "opmaat: the source \"%.*s\" declares no legal basis, so only events that carry a person's consent are taken; "
+            "--basis analytics=contract,personalisation=contract,model_training=contract declares one\n",
+            STR_FMT(source));
+    if (!source_document(args, source, &document))
+        return command_fail(false, "--basis takes PURPOSE=BASIS,…");
     return server_publish(server, S("source"), source, document);
 }
 
@@ -81,8 +85,10 @@ static bool key_create(struct server *server)
     jsonw_end(&w, '}');
     if (!server_post(server, S("/v1/keys"), buf_str(&out), &answer)) return false;
     str key = json_get_str(answer.json, "key"), prefix = json_get_str(answer.json, "id");
-    if (flag(args, "json")) (void)printf("{\"key\":\"%.*s\",\"prefix\":\"%.*s\",\"kind\":\"%.*s\",\"source\":\"%.*s\"}\n", STR_FMT(key), STR_FMT(prefix),
-                                         STR_FMT(kind), STR_FMT(source));
+    if (flag(args, "json"))
+        (void)printf(
+            "{\"key\":\"%.*s\",\"prefix\":\"%.*s\",\"kind\":\"%.*s\",\"source\":\"%.*s\"}\n",
+            STR_FMT(key), STR_FMT(prefix), STR_FMT(kind), STR_FMT(source));
     else (void)printf("%.*s\n", STR_FMT(key));
     return true;
 }
@@ -95,8 +101,9 @@ static bool key_list(struct server *server)
     json_each(key, json_get(answer.json, S("keys"))) {
         str used = json_get_str(key, "used_at");
         bool revoked = json_bool(json_get(key, S("revoked")), false);
-        (void)printf("%-20.*s %-7.*s %-20.*s %-8s %.*s\n", STR_FMT(json_get_str(key, "id")), STR_FMT(json_get_str(key, "kind")),
-                     STR_FMT(json_get_str(key, "source")), revoked ? "revoked" : "live", STR_FMT(used.len ? used : S("")));
+        (void)printf("%-20.*s %-7.*s %-20.*s %-8s %.*s\n", STR_FMT(json_get_str(key, "id")),
+                     STR_FMT(json_get_str(key, "kind")), STR_FMT(json_get_str(key, "source")),
+                     revoked ? "revoked" : "live", STR_FMT(used.len ? used : S("")));
     }
     return true;
 }
@@ -104,7 +111,8 @@ static bool key_list(struct server *server)
 static bool key_revoke(struct server *server)
 {
     struct answer answer;
-    str path = arena_printf(server->args->a, "/v1/keys/%.*s", STR_FMT(escaped(server->args, server->args->words[1])));
+    str path = arena_printf(server->args->a, "/v1/keys/%.*s",
+                            STR_FMT(escaped(server->args, server->args->words[1])));
     return server_ask(server, METHOD_DELETE, path, S(""), &answer) && !server_said(&answer);
 }
 
@@ -114,11 +122,12 @@ int command_key(struct args *args)
         { "create", 1, key_create }, { "list", 1, key_list }, { "revoke", 2, key_revoke },
     };
     str kind = option(args, "kind", "write");
-    if (!str_eq(kind, S("write")) && !str_eq(kind, S("secret"))) return command_fail(USAGE, "--kind is write or secret");
+    if (!str_eq(kind, S("write")) && !str_eq(kind, S("secret")))
+        return command_fail(USAGE, "--kind is write or secret");
     return do_one(args, deeds, countof(deeds));
 }
 
-/* ---- accounts ------------------------------------------------------------------------------------ */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 static str read_line(struct args *args)
 {
@@ -127,7 +136,8 @@ static str read_line(struct args *args)
     return buf_str(&line);
 }
 
-/* Of --password; else asked for, without showing what is typed: a command line stands in histories and process lists. */
+/* Of --password; else asked for, without showing what is typed: a command line stands in histories
+ * and process lists. */
 static str password(struct args *args)
 {
     struct termios shown, hidden;
@@ -168,13 +178,15 @@ static bool user_role(struct server *server) { return account_write(server, serv
 static bool user_passwd(struct server *server)
 {
     str word = password(server->args);
-    return word.len ? account_write(server, S(""), word) : command_fail(false, "a password has at least 8 letters");
+    return word.len ? account_write(server, S(""), word)
+                    : command_fail(false, "a password has at least 8 letters");
 }
 
 static bool user_remove(struct server *server)
 {
     struct answer answer;
-    str path = arena_printf(server->args->a, "/v1/accounts/%.*s", STR_FMT(escaped(server->args, server->args->words[1])));
+    str path = arena_printf(server->args->a, "/v1/accounts/%.*s",
+                            STR_FMT(escaped(server->args, server->args->words[1])));
     return server_ask(server, METHOD_DELETE, path, S(""), &answer) && !server_said(&answer);
 }
 
@@ -184,7 +196,8 @@ static bool user_list(struct server *server)
     if (!server_get(server, S("/v1/accounts"), &answer)) return false;
     if (flag(server->args, "json")) return printf("%.*s\n", STR_FMT(answer.body)) > 0;
     json_each(account, json_get(answer.json, S("accounts")))
-        (void)printf("%-40.*s %.*s\n", STR_FMT(json_get_str(account, "email")), STR_FMT(json_get_str(account, "role")));
+        (void)printf("%-40.*s %.*s\n", STR_FMT(json_get_str(account, "email")),
+                     STR_FMT(json_get_str(account, "role")));
     return true;
 }
 

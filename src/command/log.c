@@ -2,15 +2,16 @@
  *
  * log.c - whether what is kept is whole: the log looked into, and replayed.
  *
- * `log verify` reads the files and nothing else, so it does beside a server what it does without one. `verify` compares with the stored
- * state, which moves while a server runs: there it looks at a copy, made as `backup` makes one, beside the folder and gone afterwards.
+ * `log verify` reads the files and nothing else, so it does beside a server what it does without
+ * one. `verify` compares with the stored state, which moves while a server runs: there it looks at
+ * a copy, made as `backup` makes one, beside the folder and gone afterwards.
  */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "command/inside.h"
 
-/* ---- verify -------------------------------------------------------------------------------------- */
+/* ---- verify ---------------------------------------------------------------------------------- */
 
 static int verify_at(struct args *args, str path)
 {
@@ -43,16 +44,18 @@ int command_verify(struct args *args)
     return code;
 }
 
-/* ---- log ----------------------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 static int log_check(struct args *args)
 {
     struct diag diag = { .arena = args->a };
     struct log_totals totals;
     struct fold_options options = folder_options(args, option(args, "data", "data"));
-    if (log_verify(options.log_uri, &args->config, &totals, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
-    (void)printf("records %lld\nentries %lld\nbytes   %lld\nfiles   %lld\n", (long long)totals.records, (long long)totals.entries,
-                 (long long)totals.bytes, (long long)totals.files);
+    if (log_verify(options.log_uri, &args->config, &totals, &diag))
+        return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    (void)printf("records %lld\nentries %lld\nbytes   %lld\nfiles   %lld\n",
+                 (long long)totals.records, (long long)totals.entries, (long long)totals.bytes,
+                 (long long)totals.files);
     return DONE;
 }
 
@@ -83,7 +86,10 @@ static int log_cat(struct args *args)
     while (more && ok && left > 0) {
         str rows;
         i64 before = from;
-        ok = server_get(&server, arena_printf(args->a, "/v1/log?from=%lld&limit=%lld", (long long)from, (long long)min_i64(left, 100000)), &answer);
+        ok = server_get(&server,
+                        arena_printf(args->a, "/v1/log?from=%lld&limit=%lld", (long long)from,
+                                     (long long)min_i64(left, 100000)),
+                        &answer);
         more = ok && page_next(args, answer.body, &rows, &from);
         if (ok) (void)fwrite(rows.ptr, 1, (size_t)rows.len, stdout);
         left -= more ? from - before : left;
@@ -101,17 +107,24 @@ static int log_stat(struct args *args)
     bool ok = server_get(&server, S("/v1/digest"), &answer);
     server_leave(&server);
     for (isize i = 0; ok && i < countof(names); i++)
-        (void)printf("%-7s %lld\n", names[i], (long long)json_int(json_get(json_get(answer.json, S("log")), str_of(names[i])), 0));
+        (void)printf(
+            "%-7s %lld\n", names[i],
+            (long long)json_int(json_get(json_get(answer.json, S("log")), str_of(names[i])), 0));
     return ok ? DONE : FAILED;
 }
 
 int command_log(struct args *args)
 {
-    static const struct { const char *word; int (*run)(struct args *args); } deeds[] = { { "stat", log_stat }, { "cat", log_cat }, { "verify", log_check } };
+    static const struct {
+        const char *word;
+        int (*run)(struct args *args);
+    } deeds[] = { { "stat", log_stat }, { "cat", log_cat }, { "verify", log_check } };
     str what = args->words_n ? args->words[0] : S("stat");
     for (isize i = 0; i < countof(deeds); i++) {
         if (!str_eq(what, str_of(deeds[i].word))) continue;
-        if (option(args, "url", "").len == 0 && !folder_there(args)) return command_fail(FAILED, "there is no folder %.*s", STR_FMT(option(args, "data", "data")));
+        if (option(args, "url", "").len == 0 && !folder_there(args))
+            return command_fail(FAILED, "there is no folder %.*s",
+                                STR_FMT(option(args, "data", "data")));
         return deeds[i].run(args);
     }
     return command_fail(USAGE, "usage: opmaat %s", args->usage);

@@ -59,7 +59,8 @@ static bool wait_done(struct server *server, str id, struct answer *answer)
 static bool erase(struct server *server)
 {
     struct answer answer;
-    if (!server_post(server, S("/v1/regulations"), request(server->args, "erase", false), &answer)) return false;
+    if (!server_post(server, S("/v1/regulations"), request(server->args, "erase", false), &answer))
+        return false;
     str id = json_get_str(answer.json, "id");
     if (!wait_done(server, id, &answer)) return false;
     (void)printf("receipt      %.*s\n", STR_FMT(id));
@@ -70,7 +71,8 @@ static bool erase(struct server *server)
 static bool show(struct server *server)
 {
     struct answer answer;
-    if (!server_post(server, S("/v1/regulations"), request(server->args, "erase", true), &answer)) return false;
+    if (!server_post(server, S("/v1/regulations"), request(server->args, "erase", true), &answer))
+        return false;
     print_counts(json_get(answer.json, S("counts")));
     return true;
 }
@@ -78,8 +80,11 @@ static bool show(struct server *server)
 static bool export(struct server *server)
 {
     struct answer answer;
-    if (!server_post(server, S("/v1/regulations"), request(server->args, "export", false), &answer)) return false;
-    bool whole = fwrite(answer.body.ptr, 1, (size_t)answer.body.len, stdout) == (size_t)answer.body.len && putchar('\n') != EOF;
+    if (!server_post(server, S("/v1/regulations"), request(server->args, "export", false), &answer))
+        return false;
+    bool whole =
+        fwrite(answer.body.ptr, 1, (size_t)answer.body.len, stdout) == (size_t)answer.body.len
+        && putchar('\n') != EOF;
     return whole && fflush(stdout) == 0 ? true : command_fail(false, "the output could not be written");
 }
 
@@ -96,7 +101,7 @@ bool person_look_up(struct server *server, str who, str *id)
     return true;
 }
 
-/* ---- consent ------------------------------------------------------------------------------------- */
+/* ---- consent --------------------------------------------------------------------------------- */
 
 static bool consent_show(struct server *server)
 {
@@ -108,8 +113,9 @@ static bool consent_show(struct server *server)
     const struct json *list = json_get(answer.json, S("consent"));
     if (flag(args, "json")) return printf("%.*s\n", STR_FMT(json_print(args->a, list))) > 0;
     json_each(one, list)
-        (void)printf("%-16.*s %-8.*s %-20.*s %.*s\n", STR_FMT(json_get_str(one, "purpose")), STR_FMT(json_get_str(one, "state")),
-                     STR_FMT(json_get_str(one, "at")), STR_FMT(json_get_str(one, "source")));
+        (void)printf("%-16.*s %-8.*s %-20.*s %.*s\n", STR_FMT(json_get_str(one, "purpose")),
+                     STR_FMT(json_get_str(one, "state")), STR_FMT(json_get_str(one, "at")),
+                     STR_FMT(json_get_str(one, "source")));
     if (json_len(list) == 0) (void)puts("they said nothing: what each source declares holds");
     return true;
 }
@@ -142,7 +148,7 @@ int command_consent(struct args *args)
     return done ? DONE : FAILED;
 }
 
-/* ---- person -------------------------------------------------------------------------------------- */
+/* ---- person ---------------------------------------------------------------------------------- */
 
 int command_person(struct args *args)
 {

@@ -2,10 +2,12 @@
  *
  * serve.c - the server as two processes: one holds the socket, one works.
  *
- * The parent opens the listening sockets, the port and DATA/control for commands, and does nothing but start a worker behind them, again
- * whenever one ends that was not told to. While none runs, connections wait in the sockets' queues: neither a kill -9 nor an
- * upgrade refuses one. It also holds DATA/serving, which tells commands to ask the server and not to take the folder. SIGHUP ends the
- * worker in good order and starts the next from the file on disk, which may be a newer program; SIGTERM ends both.
+ * The parent opens the listening sockets, the port and DATA/control for commands, and does nothing
+ * but start a worker behind them, again whenever one ends that was not told to. While none runs,
+ * connections wait in the sockets' queues: neither a kill -9 nor an upgrade refuses one. It also
+ * holds DATA/serving, which tells commands to ask the server and not to take the folder. SIGHUP
+ * ends the worker in good order and starts the next from the file on disk, which may be a newer
+ * program; SIGTERM ends both.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,7 @@ enum { DRAIN_MS = 5000, CRASHES_IN_A_MINUTE_MAX = 30 };
 #define MARKER_ENV "_OPMAAT_MARKER_FD"
 #define SKIP_ENV "_OPMAAT_SKIP"
 
-/* ---- the parent -------------------------------------------------------------------------------------- */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 static bool listen_address(struct args *args, str *host, i32 *port)
 {
@@ -70,7 +72,8 @@ static void marker_read(struct marker *marker, int signal_number)
     if (!fault || ref == 0) return;
     marker->skip = ref == marker->died_of ? ref : 0;
     marker->died_of = ref;
-    log_error("worker.died_of ref=%llu%s", (unsigned long long)ref, marker->skip ? " again: it will be skipped" : "");
+    log_error("worker.died_of ref=%llu%s", (unsigned long long)ref,
+              marker->skip ? " again: it will be skipped" : "");
 }
 
 void watch(struct fold_options *options)
@@ -88,7 +91,8 @@ static void tell(const char *name, i64 number)
     (void)setenv(name, text, 1);
 }
 
-/* What every worker is given: the port's socket and the folder's, on which whoever connects between two of them waits for the next. */
+/* What every worker is given: the port's socket and the folder's, on which whoever connects between
+ * two of them waits for the next. */
 struct given { int listen_fd, control_fd; struct marker marker; };
 
 static void give(const char *name, int fd)
@@ -105,7 +109,8 @@ static pid_t start_worker(struct args *args, const struct given *given)
     sigset_t none;
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);             /* a worker without its parent would keep the folder locked */
+    /* a worker without its parent would keep the folder locked */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     give(LISTEN_ENV, given->listen_fd);
     if (given->control_fd >= 0) give(CONTROL_ENV, given->control_fd);
@@ -144,13 +149,16 @@ static int hold(struct args *args, struct given *given)
         if (waitpid(worker, &status, WNOHANG) != worker) continue;
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
         if (stopping) return code;
-        if (WIFEXITED(status) && !restarting) return code;      /* it said why: starting again would say it again */
+        /* it said why: starting again would say it again */
+        if (WIFEXITED(status) && !restarting) return code;
         if (!restarting) {
             i64 now = clock_monotonic_us();
             log_error("worker.died signal=%d", WTERMSIG(status));
             marker_read(&given->marker, WTERMSIG(status));
             i64 *slot = &crashes[crashed++ % CRASHES_IN_A_MINUTE_MAX];
-            if (*slot && now - *slot < 60000000) return command_fail(FAILED, "the worker died %d times in a minute", CRASHES_IN_A_MINUTE_MAX);
+            if (*slot && now - *slot < 60000000)
+                return command_fail(FAILED, "the worker died %d times in a minute",
+                                    CRASHES_IN_A_MINUTE_MAX);
             *slot = now;
         }
         restarting = false;
@@ -161,11 +169,15 @@ static int hold(struct args *args, struct given *given)
 
 bool is_worker(void) { return getenv(LISTEN_ENV) != NULL; }
 
-/* DATA/serving is locked for as long as this process lives, so that no command takes the folder while one worker has ended and the next has not
- * begun. When somebody else has it, the worker will say so. */
+/* DATA/serving is locked for as long as this process lives, so that no command takes the folder
+ * while one worker has ended and the next has not begun. When somebody else has it, the worker will
+ * say so. */
 static bool hold_folder(struct args *args, str path)
 {
-    int fd = folder_make(arena_z(args->a, path)) ? open(arena_printf(args->a, "%.*s/serving", STR_FMT(path)).ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    int fd = folder_make(arena_z(args->a, path))
+                 ? open(arena_printf(args->a, "%.*s/serving", STR_FMT(path)).ptr,
+                        O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+                 : -1;
     for (int i = 0; fd >= 0 && i < 50; i++) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
         (void)usleep(20000);                            /* a command looks at it for a moment */
@@ -181,16 +193,19 @@ int supervise(struct args *args)
     i32 port;
     struct given given = { .control_fd = -1 };
     str path = option(args, "data", "data");
-    if (!listen_address(args, &host, &port)) return command_fail(USAGE, "--listen takes ADDRESS:PORT, such as 127.0.0.1:8080");
-    if (http_listen(host, port, &given.listen_fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    if (!listen_address(args, &host, &port))
+        return command_fail(USAGE, "--listen takes ADDRESS:PORT, such as 127.0.0.1:8080");
+    if (http_listen(host, port, &given.listen_fd, &diag))
+        return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     if (!hold_folder(args, path)) return hold(args, &given);
-    if (control_open(args->a, path, &given.control_fd, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    if (control_open(args->a, path, &given.control_fd, &diag))
+        return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     int code = hold(args, &given);
     control_remove(args->a, path);
     return code;
 }
 
-/* ---- the worker ------------------------------------------------------------------------------------------ */
+/* ---- the worker ------------------------------------------------------------------------------ */
 
 static bool console_file(struct http_request *req)
 {
@@ -206,7 +221,11 @@ static bool console_file(struct http_request *req)
         { packed && !fresh ? S("Content-Encoding") : S("X-Robots-Tag"), packed && !fresh ? S("gzip") : S("noindex") },
         { page ? S("Content-Security-Policy") : S("Referrer-Policy"), page ? S(CONSOLE_CSP) : S("same-origin") },
     };
-    http_reply(req, fresh ? 304 : 200, asset.content_type, fresh ? S("") : packed ? asset.gzip : asset.bytes, extra, countof(extra));
+    http_reply(req, fresh ? 304 : 200, asset.content_type,
+               fresh    ? S("")
+               : packed ? asset.gzip
+                        : asset.bytes,
+               extra, countof(extra));
     return true;
 }
 
@@ -228,7 +247,7 @@ static void wait_for_the_word(void)
     log_note("serve.stopping signal=%d", signal_number);
 }
 
-/* ---- what leaves for other systems ----------------------------------------------------------------------- */
+/* ---- what leaves for other systems ----------------------------------------------------------- */
 
 struct viewing { struct live *live; void (*run)(void *arg, const struct deliver_view *view); void *arg; };
 
@@ -236,7 +255,8 @@ static void run_view(void *ctx, struct fold *fold)
 {
     struct viewing *v = ctx;
     (void)fold;
-    struct deliver_view view = { atomic_load(&v->live->book), v->live->identity, v->live->people, clock_now(clock_system()) };
+    struct deliver_view view = { atomic_load(&v->live->book), v->live->identity, v->live->people,
+                                 clock_now(clock_system()) };
     v->run(v->arg, &view);
 }
 
@@ -278,14 +298,19 @@ int serve_until_stopped(const struct serving *serving)
     sigemptyset(&watched);
     sigaddset(&watched, SIGTERM);
     sigaddset(&watched, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &watched, NULL);       /* before any thread: all inherit it, sigwait takes them */
+    /* before any thread: all inherit it, sigwait takes them */
+    (void)sigprocmask(SIG_BLOCK, &watched, NULL);
     int fd = taken(LISTEN_ENV), control_fd = taken(CONTROL_ENV);
     if (fd < 0 || control_fd < 0) return command_fail(FAILED, "there is no socket to listen on");
     fold_start(serving->folder->fold);
     struct deliver *deliver = NULL;
     if (start_delivering(serving, &deliver, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
-    struct api_options api_options = { .config = &args->config, .clock = clock_system(), .fold = serving->folder->fold, .deliver = deliver,
-                                       .other = other, .ctx = (void *)(uintptr_t)serving };
+    struct api_options api_options = { .config = &args->config,
+                                       .clock = clock_system(),
+                                       .fold = serving->folder->fold,
+                                       .deliver = deliver,
+                                       .other = other,
+                                       .ctx = (void *)(uintptr_t)serving };
     struct api *api = api_new(&api_options);
     struct http_options http = http_options(&args->config);
     http.listen_fd = fd;
@@ -294,7 +319,8 @@ int serve_until_stopped(const struct serving *serving)
     struct http_server *server;
     if (http_server_start(&http, &server, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     struct http_server *control;
-    if (!control_serve(&args->config, control_fd, api, &control, &diag)) return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
+    if (!control_serve(&args->config, control_fd, api, &control, &diag))
+        return command_fail(FAILED, "%.*s", STR_FMT(diag.what));
     api_server(api, server);
     api_ready(api, true);
     log_note("serve.listening port=%d data=%.*s", http_port(fd), STR_FMT(serving->folder->path));

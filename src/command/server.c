@@ -2,13 +2,16 @@
  *
  * server.c - whoever answers for a data folder, asked over HTTP.
  *
- * A folder has one process that works on it. While a server runs that is the server, and beside its port it listens on DIR/control, a socket
- * that is a file: mode 0600 in a folder of mode 0700, and whoever connects is asked for their user id. Whoever may write the folder owns
- * the shop anyway, so what comes in there may do all. The process that starts workers makes that socket, and holds DIR/serving meanwhile: a
- * command that comes between two workers waits for the next. A command takes the folder's lock; when it gets it, no server runs, and the
- * command becomes one for its own moment: the same routes, on a socket of its own, with nothing happening of its own accord (no ticks, no
- * models, no feeds). When it does not get it, it asks the server that has it. So a command is written once, against the API, and with --url
- * and --key it is the same command for a server far away.
+ * A folder has one process that works on it. While a server runs that is the server, and beside its
+ * port it listens on DIR/control, a socket that is a file: mode 0600 in a folder of mode 0700, and
+ * whoever connects is asked for their user id. Whoever may write the folder owns the shop anyway,
+ * so what comes in there may do all. The process that starts workers makes that socket, and holds
+ * DIR/serving meanwhile: a command that comes between two workers waits for the next. A command
+ * takes the folder's lock; when it gets it, no server runs, and the command becomes one for its own
+ * moment: the same routes, on a socket of its own, with nothing happening of its own accord (no
+ * ticks, no models, no feeds). When it does not get it, it asks the server that has it. So a
+ * command is written once, against the API, and with --url and --key it is the same command for a
+ * server far away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,14 +25,18 @@
 #include "command/inside.h"
 
 enum {
-    TRIES_MAX = 250, SERVED_TRIES_MAX = 3000, TRY_US = 20000,      /* a worker that was killed may be letting go, the next one reading the log */
+    /* a worker that was killed may be letting go, the next one reading the log */
+    TRIES_MAX = 250, SERVED_TRIES_MAX = 3000, TRY_US = 20000,
     ANSWER_BYTES_MAX = 2047 << 20, BODY_BYTES_MAX = 1 << 30, ASK_MS = 24 * 3600 * 1000, LEAVE_MS = 2000,
 };
 
-/* ---- the socket --------------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 /* A socket's name has 107 letters, a folder's may have more: by its descriptor every folder's is short. */
-static str socket_at(arena *a, int dir_fd, const char *name) { return arena_printf(a, "/proc/self/fd/%d/%s", dir_fd, name); }
+static str socket_at(arena *a, int dir_fd, const char *name)
+{
+    return arena_printf(a, "/proc/self/fd/%d/%s", dir_fd, name);
+}
 
 static int folder_fd(arena *a, str path) { return open(arena_z(a, path), O_PATH | O_DIRECTORY | O_CLOEXEC); }
 
@@ -44,12 +51,14 @@ static bool answers(str file)
     return there;
 }
 
-bool control_serve(struct config *config, int fd, struct api *api, struct http_server **out, struct diag *diag)
+bool control_serve(struct config *config, int fd, struct api *api, struct http_server **out,
+                   struct diag *diag)
 {
     struct http_options http = http_options(config);
     http.listen_fd = fd;
     http.loops = 1;
-    http.body_bytes_max = BODY_BYTES_MAX;               /* whole files: the folder's owner knows what they do */
+    /* whole files: the folder's owner knows what they do */
+    http.body_bytes_max = BODY_BYTES_MAX;
     http.memory_bytes_max = (isize)4 * BODY_BYTES_MAX;
     http.request_ms = ASK_MS;
     http.ctx = api;
@@ -68,7 +77,7 @@ enum err control_open(arena *a, str path, int *fd, struct diag *diag)
 
 void control_remove(arena *a, str path) { (void)unlink(arena_printf(a, "%.*s/control", STR_FMT(path)).ptr); }
 
-/* ---- reaching ------------------------------------------------------------------------------------ */
+/* ---- reaching -------------------------------------------------------------------------------- */
 
 /* Nobody has the folder: this process answers for it. */
 static bool become(struct server *s, int how)
@@ -80,7 +89,8 @@ static bool become(struct server *s, int how)
         rcu_thread_stop();
     }
     fold_start_still(s->folder.fold);
-    s->api = api_new(&(struct api_options){ .config = &s->args->config, .clock = clock_system(), .fold = s->folder.fold });
+    s->api = api_new(&(struct api_options){
+        .config = &s->args->config, .clock = clock_system(), .fold = s->folder.fold });
     s->file = socket_at(s->args->a, s->dir_fd, "command");
     s->own = true;
     if (http_listen_file(s->file.ptr, &s->listen_fd, &diag) == ERR_OK
@@ -142,7 +152,7 @@ void server_leave(struct server *s)
     if (s->nowhere.len) (void)rmdir(s->nowhere.ptr);
 }
 
-/* ---- asking -------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 bool server_ask(struct server *s, enum http_method method, str path, str body, struct answer *out)
 {
@@ -151,17 +161,28 @@ bool server_ask(struct server *s, enum http_method method, str path, str body, s
     struct http_header headers[2];
     struct http_fetched got;
     str at = s->url.len && str_ends(s->url, S("/")) ? str_slice(s->url, 0, s->url.len - 1) : s->url;
-    struct http_fetch ask = { .method = method, .url = arena_printf(a, "%.*s%.*s", STR_FMT(at.len ? at : S("http://opmaat")), STR_FMT(path)), .body = body,
-                              .headers = headers, .bytes_max = ANSWER_BYTES_MAX, .timeout_ms = ASK_MS, .file = at.len ? NULL : s->file.ptr };
+    struct http_fetch ask = { .method = method,
+                              .url = arena_printf(a, "%.*s%.*s",
+                                                  STR_FMT(at.len ? at : S("http://opmaat")),
+                                                  STR_FMT(path)),
+                              .body = body,
+                              .headers = headers,
+                              .bytes_max = ANSWER_BYTES_MAX,
+                              .timeout_ms = ASK_MS,
+                              .file = at.len ? NULL : s->file.ptr };
     headers[ask.headers_n++] = (struct http_header){ S("Content-Type"), S("application/json") };
-    if (s->key.len && at.len) headers[ask.headers_n++] = (struct http_header){ S("Authorization"), arena_printf(a, "Bearer %.*s", STR_FMT(s->key)) };
+    if (s->key.len && at.len)
+        headers[ask.headers_n++] =
+            (struct http_header){ S("Authorization"),
+                                  arena_printf(a, "Bearer %.*s", STR_FMT(s->key)) };
     *out = (struct answer){ 0 };
     if (http_fetch(&ask, a, &got, &diag)) {
         (void)command_fail(FAILED, "the server does not answer: %.*s", STR_FMT(diag.what));
         return false;
     }
     *out = (struct answer){ got.status, got.body, NULL };
-    if (str_starts(got.body, S("{")) && got.body.len < 64 << 20) err_ignore(json_parse(a, got.body, &out->json, NULL), "NDJSON is no document");
+    if (str_starts(got.body, S("{")) && got.body.len < 64 << 20)
+        err_ignore(json_parse(a, got.body, &out->json, NULL), "NDJSON is no document");
     return true;
 }
 
@@ -174,7 +195,10 @@ bool server_said(const struct answer *answer)
     return true;
 }
 
-bool server_get(struct server *s, str path, struct answer *out) { return server_ask(s, METHOD_GET, path, S(""), out) && !server_said(out); }
+bool server_get(struct server *s, str path, struct answer *out)
+{
+    return server_ask(s, METHOD_GET, path, S(""), out) && !server_said(out);
+}
 
 bool server_post(struct server *s, str path, str body, struct answer *out)
 {
@@ -184,7 +208,8 @@ bool server_post(struct server *s, str path, str body, struct answer *out)
 bool server_publish(struct server *s, str kind, str key, str document)
 {
     struct answer answer;
-    str path = arena_printf(s->args->a, "/v1/definitions/%.*s/%.*s", STR_FMT(escaped(s->args, kind)), STR_FMT(escaped(s->args, key)));
+    str path = arena_printf(s->args->a, "/v1/definitions/%.*s/%.*s",
+                            STR_FMT(escaped(s->args, kind)), STR_FMT(escaped(s->args, key)));
     if (!server_ask(s, METHOD_PUT, path, document, &answer) || server_said(&answer)) return false;
     return server_post(s, arena_printf(s->args->a, "%.*s/publish", STR_FMT(path)), S(""), &answer);
 }

@@ -32,8 +32,9 @@ int command_config(struct args *args)
     for (isize i = 0; i < config_rows_n; i++) {
         const struct config_row *row = &config_rows[i];
         i64 value = config_get(&args->config, i);
-        (void)printf("%-20s = %-12lld %-7s %lld … %lld%s\n    %s\n", row->name, (long long)value, row->unit, (long long)row->least,
-                     (long long)row->most, value == row->value ? "" : "  (set)", row->text);
+        (void)printf("%-20s = %-12lld %-7s %lld … %lld%s\n    %s\n", row->name, (long long)value,
+                     row->unit, (long long)row->least, (long long)row->most,
+                     value == row->value ? "" : "  (set)", row->text);
     }
     return DONE;
 }

@@ -47,13 +47,15 @@ bool consent_allows(enum basis basis, enum consent_state state)
 bool consent_teaches(const struct basis_set *basis, enum consent_state analytics)
 {
     u8 own = basis->of[PURPOSE_MODEL_TRAINING];
-    return own == BASIS_NONE ? consent_allows(basis->of[PURPOSE_ANALYTICS], analytics) : consent_allows(own, CONSENT_UNKNOWN);
+    return own == BASIS_NONE ? consent_allows(basis->of[PURPOSE_ANALYTICS], analytics)
+                             : consent_allows(own, CONSENT_UNKNOWN);
 }
 
 enum purpose consent_purpose_of(u16 event_type)
 {
     switch (event_type) {
-    case EVENT_ORDER_COMPLETED: case EVENT_ORDER_UPDATED: case EVENT_ORDER_REFUNDED: case EVENT_ORDER_CANCELLED:
+    case EVENT_ORDER_COMPLETED: case EVENT_ORDER_UPDATED: case EVENT_ORDER_REFUNDED:
+    case EVENT_ORDER_CANCELLED:
     case EVENT_CONSENT_CHANGED:
         return PURPOSE_NECESSARY;
     default:
@@ -81,7 +83,8 @@ enum collect consent_collect(const struct basis_set *basis, const struct event *
     if (whole) return COLLECT_WHOLE;
     if (consent_purpose_of(e->type) != PURPOSE_NECESSARY) return COLLECT_NOTHING;
     if (!consent_allows(basis->of[PURPOSE_NECESSARY], necessary)) return COLLECT_NOTHING;
-    /* The shop must know that something was sold; whose basket it was is analytics. Who said no stays out of it. */
+    /* The shop must know that something was sold; whose basket it was is analytics. Who said no
+     * stays out of it. */
     if (e->type == EVENT_CONSENT_CHANGED) return COLLECT_NOTHING;
     return analytics == CONSENT_DENIED ? COLLECT_WITHOUT_PERSON : COLLECT_WHOLE;
 }
@@ -111,7 +114,8 @@ struct hash128 denial_hash(const u8 key[32], struct identifier identifier)
     u8 kind = identifier.kind;
     crypto_generichash_init(&state, key, 32, sizeof out);
     crypto_generichash_update(&state, &kind, 1);
-    crypto_generichash_update(&state, (const u8 *)identifier.value.ptr, (unsigned long long)identifier.value.len);
+    crypto_generichash_update(&state, (const u8 *)identifier.value.ptr,
+                              (unsigned long long)identifier.value.len);
     crypto_generichash_final(&state, out, sizeof out);
     return (struct hash128){ load_u64le(out), load_u64le(out + 8) };
 }

@@ -33,10 +33,12 @@ const char *basis_name(u8 basis);
 bool basis_of(str name, u8 *out);
 
 bool consent_allows(enum basis basis, enum consent_state state);
-/* May models learn from what a person does who was never asked about model_training? As their source declares; where it declares
- * nothing of it, learning goes with analytics: who may be counted may be counted in what goes with what. */
+/* May models learn from what a person does who was never asked about model_training? As their
+ * source declares; where it declares nothing of it, learning goes with analytics: who may be
+ * counted may be counted in what goes with what. */
 bool consent_teaches(const struct basis_set *basis, enum consent_state analytics);
-/* The purpose that collecting such an event needs: orders and what concerns consent itself are necessary, the rest analytics. */
+/* The purpose that collecting such an event needs: orders and what concerns consent itself are
+ * necessary, the rest analytics. */
 enum purpose consent_purpose_of(u16 event_type);
 
 /* What one event says of a purpose. */
@@ -48,15 +50,19 @@ enum collect consent_collect(const struct basis_set *basis, const struct event *
                              enum consent_state stored_analytics, enum consent_state stored_necessary);
 
 /* ---- denials: keyed hashes of identifiers whose owner said no ------------------------------- */
-/* A refusal leaves nothing of a stranger but this, so that a later event without a consent object stays refused. */
+/* A refusal leaves nothing of a stranger but this, so that a later event without a consent object
+ * stays refused. */
 struct denials;
 struct denials *denials_new(void);
 void denials_free(struct denials *denials);
-struct hash128 denial_hash(const u8 key[32], struct identifier identifier);     /* BLAKE2b-128 with the data folder's key */
-void denials_set(struct denials *denials, struct hash128 who, u16 denied);      /* fold only; 0 takes it away */
+/* BLAKE2b-128 with the data folder's key */
+struct hash128 denial_hash(const u8 key[32], struct identifier identifier);
+/* fold only; 0 takes it away */
+void denials_set(struct denials *denials, struct hash128 who, u16 denied);
 u16 denials_get(const struct denials *denials, struct hash128 who);             /* bit set of purposes */
 isize denials_count(const struct denials *denials);
 struct hash128 denials_digest(const struct denials *denials);
-bool denials_next(const struct denials *denials, isize *at, struct hash128 *who, u16 *denied);  /* fold only */
+/* fold only */
+bool denials_next(const struct denials *denials, isize *at, struct hash128 *who, u16 *denied);
 
 #endif

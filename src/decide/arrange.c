@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * arrange.c - what a shop and a person's taste do to a list: groups that are capped, likings that lift, variety, stores.
+ * arrange.c - what a shop and a person's taste do to a list: groups that are capped, likings that
+ * lift, variety, stores.
  *
- * Variety is maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): places are filled one by one with the item of
- * greatest lambda * score - (1 - lambda) * likeness to the most alike already placed. Scores are divided by the highest, so
- * that both terms are 0 to 1. Likeness is what a shopper sees at a glance: half for the same category, a quarter each for
- * brand and colour. Caps act before, while candidates are found; any part of a capped list is capped.
+ * Variety is maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): places are filled
+ * one by one with the item of greatest lambda * score - (1 - lambda) * likeness to the most alike
+ * already placed. Scores are divided by the highest, so that both terms are 0 to 1. Likeness is
+ * what a shopper sees at a glance: half for the same category, a quarter each for brand and colour.
+ * Caps act before, while candidates are found; any part of a capped list is capped.
  */
 #include "decide/inside.h"
 
@@ -52,14 +54,17 @@ str taste_name(isize taste)
     return str_of(names[taste]);
 }
 
-f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize n, const struct item *item, u8 *as, str *liked)
+f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize n,
+                 const struct item *item, u8 *as, str *liked)
 {
     f64 lift = 1, most = 0;
     for (isize t = 0; t < TASTES; t++) {
         str value = s->tastes[t] > 0 ? value_of(item, t) : S("");
         if (value.len == 0) continue;
         for (isize i = 0; i < n; i++) {
-            if (!str_eq(likings[i].dimension, taste_name(t)) || !str_eq_nocase(likings[i].value, value)) continue;
+            if (!str_eq(likings[i].dimension, taste_name(t))
+                || !str_eq_nocase(likings[i].value, value))
+                continue;
             f64 by = s->tastes[t] * likings[i].score;
             lift *= 1 + by;
             if (by > most) { most = by; *as = (u8)t; *liked = value; }
@@ -70,11 +75,13 @@ f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize
 
 static f64 likeness(const struct item *a, const struct item *b)
 {
-    return (a->category_id.v && a->category_id.v == b->category_id.v ? .5 : 0) + (a->brand.len && str_eq(a->brand, b->brand) ? .25 : 0)
-         + (a->colour.len && str_eq_nocase(a->colour, b->colour) ? .25 : 0);
+    return (a->category_id.v && a->category_id.v == b->category_id.v ? .5 : 0)
+           + (a->brand.len && str_eq(a->brand, b->brand) ? .25 : 0)
+           + (a->colour.len && str_eq_nocase(a->colour, b->colour) ? .25 : 0);
 }
 
-isize arrange_diverse(const struct catalog *catalog, struct decided_item *items, isize n, isize limit, f64 lambda)
+isize arrange_diverse(const struct catalog *catalog, struct decided_item *items, isize n,
+                      isize limit, f64 lambda)
 {
     f64 like[ARRANGED_MAX] = { 0 }, top = 0;
     assert(n <= ARRANGED_MAX);

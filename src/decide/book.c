@@ -10,10 +10,10 @@
 
 #include <stdatomic.h>
 
-/* ---- strategies ------------------------------------------------------------------------------------------ */
+/* ---- strategies ------------------------------------------------------------------------------ */
 
-/* One number a book, so that no answer given for one counts for another. A book that is only being tried keeps nothing: it would push out
- * what the published one has. */
+/* One number a book, so that no answer given for one counts for another. A book that is only being
+ * tried keeps nothing: it would push out what the published one has. */
 static void keep_answers(const struct building *b)
 {
     static _Atomic u32 books;
@@ -22,7 +22,8 @@ static void keep_answers(const struct building *b)
     u8 place = 0;
     for (isize i = 0; !b->candidate && i < book->strategies_n && place < KEPT_PLACES; i++) {
         struct strategy *s = &book->strategies[i];
-        if (s->filter && rule_is_of_item(s->filter, item_field_is_fixed)) s->kept = (struct kept_answers){ number, ++place };
+        if (s->filter && rule_is_of_item(s->filter, item_field_is_fixed))
+            s->kept = (struct kept_answers){ number, ++place };
     }
 }
 
@@ -35,11 +36,12 @@ static void build_strategies(struct building *b)
     book->strategies = arena_new(b->a, struct strategy, room);
     while (book->strategies_n < room && (doc = building_next(b, "strategy", &at)))
         strategy_build(b, doc, &book->strategies[book->strategies_n++]);
-    for (isize i = 0; i < book->strategies_n; i++) book->recommenders |= query_recommenders(&book->strategies[i].query);
+    for (isize i = 0; i < book->strategies_n; i++)
+        book->recommenders |= query_recommenders(&book->strategies[i].query);
     keep_answers(b);
 }
 
-/* ---- connectors, quizzes --------------------------------------------------------------------------------- */
+/* ---- connectors, quizzes --------------------------------------------------------------------- */
 
 static void build_connectors(struct building *b)
 {
@@ -51,7 +53,8 @@ static void build_connectors(struct building *b)
     while (book->connectors_n < room && (doc = building_next(b, "connector", &at))) {
         struct diag diag = { .arena = b->a };
         struct connector *c = &book->connectors[book->connectors_n++];
-        if (connector_read(doc, book->segments, c, &diag)) building_refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
+        if (connector_read(doc, book->segments, c, &diag))
+            building_refuse(b, "", 0, "%.*s", STR_FMT(diag.what));
         c->id = b->def->id;
         c->number = b->def->number;
         c->key = b->def->key;
@@ -75,21 +78,27 @@ static void build_quizzes(struct building *b)
     }
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 enum err book_build(const struct definitions *definitions, const struct definition_candidate *candidate,
                     const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
                     struct definition_errors *errors)
 {
     struct book *book = mem_new(sizeof *book);
-    struct building b = { .book = book, .a = &book->arena, .definitions = definitions, .candidate = candidate, .names = names,
+    struct building b = { .book = book,
+                          .a = &book->arena,
+                          .definitions = definitions,
+                          .candidate = candidate,
+                          .names = names,
                           .errors = errors };
     *out = book;
     book->version = version;
     memcpy(book->secret, secret, sizeof book->secret);
     book->ticket_key = ticket_key(secret);
-    if (segment_set_build(&book->arena, definitions, candidate, names, &book->segments, errors)) return ERR_REFUSED;
-    if (search_rules_build(&book->arena, definitions, candidate, names, &book->search, errors)) return ERR_REFUSED;
+    if (segment_set_build(&book->arena, definitions, candidate, names, &book->segments, errors))
+        return ERR_REFUSED;
+    if (search_rules_build(&book->arena, definitions, candidate, names, &book->search, errors))
+        return ERR_REFUSED;
     b.known = map_new(64);
     settings_build(&b);
     sources_build(&b);
@@ -115,7 +124,7 @@ void book_free(struct book *book)
     mem_free(book);
 }
 
-/* ---- looking up ------------------------------------------------------------------------------------------ */
+/* ---- looking up ------------------------------------------------------------------------------ */
 
 const struct source *book_source(const struct book *book, str key)
 {

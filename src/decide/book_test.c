@@ -22,7 +22,8 @@ static i32 no_event(const void *ctx, str name)
 
 static i32 segment_number(const void *ctx, str key)
 {
-    const struct definition *def = definition_find(((const struct world *)ctx)->definitions, S("segment"), key);
+    const struct definition *def =
+        definition_find(((const struct world *)ctx)->definitions, S("segment"), key);
     return def ? def->number : -1;
 }
 
@@ -46,7 +47,10 @@ static enum err build(struct world *w)
 
 static void publish(struct world *w, const char *kind, const char *key, const char *document)
 {
-    struct definition_change change = { .op = DEFINITION_DRAFT, .kind = str_of(kind), .key = str_of(key), .document = str_of(document) };
+    struct definition_change change = { .op = DEFINITION_DRAFT,
+                                        .kind = str_of(kind),
+                                        .key = str_of(key),
+                                        .document = str_of(document) };
     definition_apply(w->definitions, &change, 1);
     change.op = DEFINITION_PUBLISH;
     definition_apply(w->definitions, &change, 2);
@@ -63,8 +67,11 @@ static const char placement[] = "{\"schema\":{\"headline\":\"text\"},\"default\"
 static void publish_experiment(struct world *w, const char *a, const char *b)
 {
     struct buf text = { 0 };
-    buf_printf(&text, "{\"placement\":\"hero\",\"goal\":\"g\",\"experiences\":[{\"key\":\"x\",\"choose\":\"experiment\",\"variations\":["
-               "{\"key\":\"a\",\"share\":\"%s\",\"content\":{\"headline\":\"A\"}},{\"key\":\"b\",\"share\":\"%s\",\"content\":{\"headline\":\"B\"}}]}]}%c", a, b, 0);
+    buf_printf(
+        &text,
+        "{\"placement\":\"hero\",\"goal\":\"g\",\"experiences\":[{\"key\":\"x\",\"choose\":\"experiment\",\"variations\":["
+        "{\"key\":\"a\",\"share\":\"%s\",\"content\":{\"headline\":\"A\"}},{\"key\":\"b\",\"share\":\"%s\",\"content\":{\"headline\":\"B\"}}]}]}%c",
+        a, b, 0);
     publish(w, "campaign", "c", text.ptr);
     buf_fini(&text);
     assert_int_equal(build(w), ERR_OK);
@@ -78,7 +85,9 @@ static void assign_all(const struct world *w, isize *out)
     for (int i = 0; i < PEOPLE; i++) {
         char id[16];
         int n = snprintf(id, sizeof id, "person-%d", i);
-        out[i] = experiment_assign((struct bucket_key){ { id, n }, x->experiment_key }, x->allocation).variation;
+        out[i] =
+            experiment_assign((struct bucket_key){ { id, n }, x->experiment_key }, x->allocation)
+                .variation;
     }
 }
 
@@ -86,7 +95,9 @@ static void assign_all(const struct world *w, isize *out)
 static void R80_a_ramp_moves_nobody_who_is_in(void **state)
 {
     (void)state;
-    static const char *const steps[][2] = { { "5%", "5%" }, { "20%", "10%" }, { "30%", "30%" }, { "50%", "50%" } };
+    static const char *const steps[][2] = {
+        { "5%", "5%" }, { "20%", "10%" }, { "30%", "30%" }, { "50%", "50%" }
+    };
     struct world w = { .definitions = definitions_new() };
     isize before[PEOPLE], now[PEOPLE];
     publish(&w, "placement", "hero", placement);
@@ -160,7 +171,8 @@ static void one_connector_more_than_there_can_be_is_refused(void **state)
     arena a = { 0 };
     for (isize i = 0; i <= CONNECTORS_MAX; i++) {
         assert_int_equal(build(&w), ERR_OK);
-        publish(&w, "connector", arena_printf(&a, "c%03lld", (long long)i).ptr, "{\"type\":\"poll\",\"purpose\":\"analytics\",\"events\":[\"*\"]}");
+        publish(&w, "connector", arena_printf(&a, "c%03lld", (long long)i).ptr,
+                "{\"type\":\"poll\",\"purpose\":\"analytics\",\"events\":[\"*\"]}");
     }
     assert_int_equal(build(&w), ERR_REFUSED);
     assert_true(str_find(w.errors.at[0].message, S("at most 64")) >= 0);
@@ -185,15 +197,24 @@ static void a_ticket_comes_back_whole_or_not_at_all(void **state)
     (void)state;
     static const u8 secret[32] = { 7 }, other[32] = { 8 };
     arena a = { 0 };
-    struct ticket t = { .decision_key = 0x123456789abcdef0, .campaign = 9, .item = 77, .placement = 3, .experience = 1,
-                        .variation = 2, .reason = REASON_EXPERIMENT, .programme_holdout = true, .at_ms = 1700000000000 };
+    struct ticket t = { .decision_key = 0x123456789abcdef0,
+                        .campaign = 9,
+                        .item = 77,
+                        .placement = 3,
+                        .experience = 1,
+                        .variation = 2,
+                        .reason = REASON_EXPERIMENT,
+                        .programme_holdout = true,
+                        .at_ms = 1700000000000 };
     struct ticket back;
     struct ticket_key key = ticket_key(secret);
     str text = ticket_make(&a, &key, &t);
-    assert_true(ticket_read(secret, S("8L3z1YnPlZoSCU0DAQIBAYCgq_75YnNp8ewPpLEX"), &back));        /* as an older version signed it */
+    /* as an older version signed it */
+    assert_true(ticket_read(secret, S("8L3z1YnPlZoSCU0DAQIBAYCgq_75YnNp8ewPpLEX"), &back));
     assert_true(back.decision_key == t.decision_key && back.item == 77);
     assert_true(ticket_read(secret, text, &back));
-    assert_true(back.decision_key == t.decision_key && back.campaign == 9 && back.item == 77 && back.variation == 2);
+    assert_true(back.decision_key == t.decision_key && back.campaign == 9 && back.item == 77
+                && back.variation == 2);
     assert_true(back.programme_holdout && back.at_ms == t.at_ms);
     assert_false(ticket_read(other, text, &back));
     for (isize i = 0; i < text.len; i++) {              /* one letter changed anywhere */

@@ -14,13 +14,15 @@ void building_refuse(struct building *b, const char *path, isize column, const c
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     b->failed = true;
-    definition_error_add(b->errors, (struct definition_error){ b->def->kind, b->def->key, arena_str(b->a, str_of(path)),
-                                                              arena_str(b->a, str_of(text)), column });
+    definition_error_add(b->errors, (struct definition_error){
+                                        b->def->kind, b->def->key, arena_str(b->a, str_of(path)),
+                                        arena_str(b->a, str_of(text)), column });
 }
 
 static str standing(const struct building *b, const struct definition *def)
 {
-    bool is_candidate = b->candidate && str_eq(def->kind, b->candidate->kind) && str_eq(def->key, b->candidate->key);
+    bool is_candidate = b->candidate && str_eq(def->kind, b->candidate->kind)
+                        && str_eq(def->key, b->candidate->key);
     return is_candidate ? b->candidate->document : definition_published(def);
 }
 
@@ -33,7 +35,10 @@ isize building_room(struct building *b, const char *kind, isize max)
         b->def = def;
         n++;
     }
-    if (n > max) building_refuse(b, "", 0, "there can be at most %lld definitions of this kind, and %lld stand", (long long)max, (long long)n);
+    if (n > max)
+        building_refuse(b, "", 0,
+                        "there can be at most %lld definitions of this kind, and %lld stand",
+                        (long long)max, (long long)n);
     return min_isize(n, max);
 }
 
@@ -59,12 +64,13 @@ const struct rule *building_rule(struct building *b, str text, enum rule_place p
     struct rule_errors wrong = { 0 };
     if (rule_compile(b->a, text, place, b->names, &rule, &wrong) == ERR_OK) return rule;
     for (isize i = 0; i < wrong.n; i++)
-        building_refuse(b, path, wrong.at[i].column, "%.*s%s%.*s", STR_FMT(wrong.at[i].message), wrong.at[i].hint.len ? "; " : "",
-                        STR_FMT(wrong.at[i].hint));
+        building_refuse(b, path, wrong.at[i].column, "%.*s%s%.*s", STR_FMT(wrong.at[i].message),
+                        wrong.at[i].hint.len ? "; " : "", STR_FMT(wrong.at[i].hint));
     return NULL;
 }
 
-const struct rule *building_rule_of(struct building *b, const struct json *text, enum rule_place place, const char *path)
+const struct rule *building_rule_of(struct building *b, const struct json *text,
+                                    enum rule_place place, const char *path)
 {
     if (!text) return NULL;
     if (json_is(text, JSON_STR)) return building_rule(b, text->s, place, path);
@@ -75,6 +81,7 @@ const struct rule *building_rule_of(struct building *b, const struct json *text,
 i32 building_share(struct building *b, const struct json *v, i32 otherwise, const char *path)
 {
     i32 parts = otherwise;
-    if (v && !share_parse(json_str(v, S("")), &parts)) building_refuse(b, path, 0, "expected a share such as \"34%%\"");
+    if (v && !share_parse(json_str(v, S("")), &parts))
+        building_refuse(b, path, 0, "expected a share such as \"34%%\"");
     return parts;
 }

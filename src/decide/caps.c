@@ -3,10 +3,11 @@
  * caps.c - frequency caps that hold under concurrent requests.
  *
  * What was seen stands in the person's history. What was answered and not seen yet stands here: a
- * table of atomic words, one for a person and campaign: 24 bits of tag, 32 bits of the second the latest
- * reservation was made, 8 bits of how many. A reservation lapses after 30 minutes. Two pairs that meet in one
- * slot and differ in their tag take it from each other once it has lapsed; before, the newcomer goes to the next of
- * eight slots, and when all are taken it is refused: a cap errs towards showing less.
+ * table of atomic words, one for a person and campaign: 24 bits of tag, 32 bits of the second the
+ * latest reservation was made, 8 bits of how many. A reservation lapses after 30 minutes. Two pairs
+ * that meet in one slot and differ in their tag take it from each other once it has lapsed; before,
+ * the newcomer goes to the next of eight slots, and when all are taken it is refused: a cap errs
+ * towards showing less.
  */
 #include <stdatomic.h>
 
@@ -41,7 +42,8 @@ bool caps_reserve(struct caps *caps, str bucketing_id, u32 campaign, i32 viewed,
     u64 h = hash64(bucketing_id, campaign);
     u64 tag = (h >> 40) | 1;
     for (u64 i = 0; i < PROBES; i++) {
-        int done = try_slot(&caps->slots[(h + i) % SLOTS], tag, (u64)(now_ms / SECOND_MS) & 0xffffffff, viewed, times);
+        int done = try_slot(&caps->slots[(h + i) % SLOTS], tag,
+                            (u64)(now_ms / SECOND_MS) & 0xffffffff, viewed, times);
         if (done >= 0) return done == 1;
     }
     return false;
@@ -59,7 +61,7 @@ void caps_release(struct caps *caps, str bucketing_id, u32 campaign)
     }
 }
 
-/* ---- contacts: what all campaigns show somebody, counted together ------------------------------------ */
+/* ---- contacts: what all campaigns show somebody, counted together ---------------------------- */
 
 bool contact_counts(const struct book *book, const struct campaign *c)
 {

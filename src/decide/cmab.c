@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cmab.c - bandits of campaigns in the words of Optimizely's SDKs: contextual bandits whose arm the server is asked for.
+ * cmab.c - bandits of campaigns in the words of Optimizely's SDKs: contextual bandits whose arm the
+ * server is asked for.
  *
- * Each live experience that learns its shares is a feature of the datafile, "campaign.experience", with one variable, `content`.
- * Its one rule is of type cmab: an SDK asks the prediction endpoint for the arm, with the attributes that the datafile names,
- * and reports the impression under the ids made here. Attributes are a bandit's facts without those that the server
- * knows by itself (traits, the hour).
+ * Each live experience that learns its shares is a feature of the datafile, "campaign.experience",
+ * with one variable, `content`. Its one rule is of type cmab: an SDK asks the prediction endpoint
+ * for the arm, with the attributes that the datafile names, and reports the impression under the
+ * ids made here. Attributes are a bandit's facts without those that the server knows by itself
+ * (traits, the hour).
  */
 #include "decide/inside.h"
 
 static str id_of(arena *a, const char *what, const struct campaign *c, const struct experience *x, str name)
 {
-    return experiment_id_of(a, arena_printf(a, "cmab-%s/%.*s/%.*s/%.*s", what, STR_FMT(c->key), STR_FMT(x->key), STR_FMT(name)));
+    return experiment_id_of(a, arena_printf(a, "cmab-%s/%.*s/%.*s/%.*s", what, STR_FMT(c->key),
+                                            STR_FMT(x->key), STR_FMT(name)));
 }
 
-static str attribute_id(arena *a, str name) { return experiment_id_of(a, arena_printf(a, "attribute/%.*s", STR_FMT(name))); }
+static str attribute_id(arena *a, str name)
+{
+    return experiment_id_of(a, arena_printf(a, "attribute/%.*s", STR_FMT(name)));
+}
 
 str book_cmab_variation(arena *a, const struct campaign *c, const struct experience *x, isize arm)
 {
@@ -43,13 +49,16 @@ str book_cmab_attribute(const struct experience *x, isize fact)
 
 const struct json *book_cmab_context(const struct experience *x, const struct json *attributes, arena *a)
 {
-    struct json *fields = arena_new(a, struct json, x->adaptive->context_n), *context = arena_new(a, struct json, 1);
+    struct json *fields = arena_new(a, struct json, x->adaptive->context_n),
+                *context = arena_new(a, struct json, 1);
     isize n = 0;
     for (isize i = 0; i < x->adaptive->context_n; i++) {
         str name = book_cmab_attribute(x, i);
         json_each(given, name.len && json_is(attributes, JSON_ARR) ? attributes : NULL) {
             const struct json *value = json_get(given, S("value"));
-            if (!value || value->kind >= JSON_ARR || !str_eq(json_str(json_get(given, S("id")), S("")), attribute_id(a, name))) continue;
+            if (!value || value->kind >= JSON_ARR
+                || !str_eq(json_str(json_get(given, S("id")), S("")), attribute_id(a, name)))
+                continue;
             fields[n] = *value;
             fields[n++].key = name;
             break;
@@ -63,7 +72,8 @@ const struct json *book_cmab_context(const struct experience *x, const struct js
 static const char *hindrance(const struct experience *x)
 {
     if (x->target) return "a bandit with a target is decided by the server alone: ask /v1/decide";
-    if (x->holdout > 0) return "a bandit with a holdout of its own is decided by the server alone: ask /v1/decide";
+    if (x->holdout > 0)
+        return "a bandit with a holdout of its own is decided by the server alone: ask /v1/decide";
     return NULL;
 }
 
@@ -79,7 +89,8 @@ static void print_experiment(arena *a, const struct campaign *c, const struct ex
     jsonw_key_begin(w, "forcedVariations", '{'), jsonw_end(w, '}');
     jsonw_key_begin(w, "trafficAllocation", '['), jsonw_end(w, ']');
     jsonw_key_begin(w, "cmab", '{');
-    static const char *const lists[] = { "attributeIds", "attributes" };        /* the SDK reads one, its check of the file the other */
+    /* the SDK reads one, its check of the file the other */
+    static const char *const lists[] = { "attributeIds", "attributes" };
     for (isize l = 0; l < countof(lists); l++) {
         jsonw_key_begin(w, lists[l], '[');
         for (isize i = 0; i < x->adaptive->context_n; i++)
@@ -131,7 +142,8 @@ static void print_feature(arena *a, const struct campaign *c, const struct exper
     jsonw_end(w, '}');
 }
 
-void cmab_export(const struct book *book, arena *a, struct jsonw *experiments, struct jsonw *features, struct export_notes *notes)
+void cmab_export(const struct book *book, arena *a, struct jsonw *experiments,
+                 struct jsonw *features, struct export_notes *notes)
 {
     for (isize i = 0; i < book->campaigns_n; i++) {
         const struct campaign *c = &book->campaigns[i];
@@ -139,7 +151,9 @@ void cmab_export(const struct book *book, arena *a, struct jsonw *experiments, s
             const struct experience *x = &c->experiences[k];
             if (!x->adaptive) continue;
             if (hindrance(x)) {
-                export_note(notes, a, (struct export_note){ c->key, x->key, "left out", str_of(hindrance(x)) });
+                export_note(
+                    notes, a,
+                    (struct export_note){ c->key, x->key, "left out", str_of(hindrance(x)) });
                 continue;
             }
             print_experiment(a, c, x, experiments);

@@ -2,16 +2,17 @@
  *
  * datafile.c - our flags as Optimizely's datafile.
  *
- * A flag's experiments come before its deliveries, and whoever matches a delivery's audience but falls outside its
- * share goes straight to the last one. So a delivery that has an experiment, or another rule, behind it is sent as an experiment
- * of one variation, where neither is so. Layers are groups (the hash is the same); the programme holdout is a global
- * holdout, a rule's is a local one; segments are `qualified` audiences, which the SDK asks us for. Every id is decimal.
+ * A flag's experiments come before its deliveries, and whoever matches a delivery's audience but
+ * falls outside its share goes straight to the last one. So a delivery that has an experiment, or
+ * another rule, behind it is sent as an experiment of one variation, where neither is so. Layers
+ * are groups (the hash is the same); the programme holdout is a global holdout, a rule's is a local
+ * one; segments are `qualified` audiences, which the SDK asks us for. Every id is decimal.
  */
 #include "decide/export.h"
 
 enum { AUDIENCE_DEEP_MAX = 24 };
 
-/* ---- audiences ----------------------------------------------------------------------------------------------------- */
+/* ---- audiences ------------------------------------------------------------------------------- */
 
 static bool has_letters(str s)
 {
@@ -30,8 +31,11 @@ static void opt_leaf(struct exporting *x, str name, const char *match, const str
     if (value) jsonw_value(x->w, value);
     else jsonw_null(x->w);
     jsonw_end(x->w, '}');
-    if (json_is(value, JSON_STR) && (!strcmp(match, "exact") || !strcmp(match, "substring")) && has_letters(value->s))
-        export_say(x, "differs", "\"%.*s\" is compared without letter case here, with it by Optimizely", STR_FMT(value->s));
+    if (json_is(value, JSON_STR) && (!strcmp(match, "exact") || !strcmp(match, "substring"))
+        && has_letters(value->s))
+        export_say(x, "differs",
+                   "\"%.*s\" is compared without letter case here, with it by Optimizely",
+                   STR_FMT(value->s));
 }
 
 static void opt_word(struct jsonw *w, const char *word)
@@ -47,7 +51,9 @@ static bool opt_version(struct exporting *x, str name, str op, const struct json
     for (isize i = 0; i < countof(names); i++) {
         if (!str_eq(op, names[i].op)) continue;
         opt_leaf(x, name, names[i].is, json_get(right, S("version")));
-        export_say(x, "differs", "Optimizely compares versions only as far as the rule's goes: 2.1.9 is 2.1 there");
+        export_say(
+            x, "differs",
+            "Optimizely compares versions only as far as the rule's goes: 2.1.9 is 2.1 there");
         return true;
     }
     return false;
@@ -80,7 +86,8 @@ static bool opt_comparison(struct exporting *x, str name, str op, const struct j
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
 static bool opt_condition(struct exporting *x, const struct json *tree)
 {
-    const struct json *both = json_get(tree, S("and")), *either = json_get(tree, S("or")), *not = json_get(tree, S("not"));
+    const struct json *both = json_get(tree, S("and")), *either = json_get(tree, S("or")),
+                      *not = json_get(tree, S("not"));
     str segment = json_str(json_get(tree, S("in_segment")), S(""));
     if (segment.len) {
         jsonw_begin(x->w, '{');
@@ -89,7 +96,10 @@ static bool opt_condition(struct exporting *x, const struct json *tree)
         jsonw_key_str(x->w, "match", S("qualified"));
         jsonw_key_str(x->w, "value", segment);
         jsonw_end(x->w, '}');
-        export_say(x, "note", "segment \"%.*s\" is asked for by fetchQualifiedSegments(), which the client has to call", STR_FMT(segment));
+        export_say(
+            x, "note",
+            "segment \"%.*s\" is asked for by fetchQualifiedSegments(), which the client has to call",
+            STR_FMT(segment));
         return true;
     }
     if (both || either || not) {
@@ -111,11 +121,13 @@ static bool opt_condition(struct exporting *x, const struct json *tree)
     return ok;
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------------ */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static str id_of(struct exporting *x, const char *what, str rule, str name)
 {
-    return experiment_id_of(x->a, arena_printf(x->a, "%s/%.*s/%.*s/%.*s", what, STR_FMT(x->flag->key), STR_FMT(rule), STR_FMT(name)));
+    return experiment_id_of(x->a,
+                            arena_printf(x->a, "%s/%.*s/%.*s/%.*s", what, STR_FMT(x->flag->key),
+                                         STR_FMT(rule), STR_FMT(name)));
 }
 
 static bool is_bool(const struct exporting *x) { return x->flag->flag->type == FLAG_BOOL; }
@@ -174,9 +186,15 @@ static void opt_traffic(struct exporting *x, const struct flag_rule *rule)
 }
 
 /* Written beside the rest of the datafile: audiences and local holdouts of the rules. */
-struct datafile { struct jsonw audiences, holdouts, experiments, flags, rollouts, groups; struct buf text[6]; };
+struct datafile {
+    struct jsonw audiences, holdouts, experiments, flags, rollouts, groups;
+    struct buf text[6];
+};
 
-static str audience_id(struct exporting *x, const struct flag_rule *rule) { return id_of(x, "audience", rule->key, S("")); }
+static str audience_id(struct exporting *x, const struct flag_rule *rule)
+{
+    return id_of(x, "audience", rule->key, S(""));
+}
 
 static void opt_audience_of(struct exporting *x, const struct flag_rule *rule)
 {
@@ -205,7 +223,8 @@ static void opt_rule(struct exporting *x, const struct flag_rule *rule, bool del
     jsonw_end(w, '}');
     jsonw_key_begin(w, "variations", '[');
     for (isize i = 0; i < rule->variations_n; i++)
-        opt_variation(x, id_of(x, "variation", rule->key, rule->variations[i].key), rule->variations[i].key, rule->variations[i].value, false);
+        opt_variation(x, id_of(x, "variation", rule->key, rule->variations[i].key),
+                      rule->variations[i].key, rule->variations[i].value, false);
     if (!experiment) opt_variation(x, only, rule->key, rule->value, false);
     jsonw_end(w, ']');
     if (experiment) {
@@ -248,7 +267,8 @@ static void opt_holdout(struct exporting *x, str id, str key, i32 share, const s
     jsonw_end(w, '}');
 }
 
-bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation, const struct book_flag **flag, isize *rule, isize *arm)
+bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation,
+                   const struct book_flag **flag, isize *rule, isize *arm)
 {
     struct exporting x = { .book = book, .a = a };
     *arm = -1;
@@ -260,7 +280,9 @@ bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation
             *rule = i;
             for (*arm = 0; *arm < of->rules[i].variations_n; ++*arm) {
                 str key = of->rules[i].variations[*arm].key;
-                if (str_eq(key, variation) || str_eq(id_of(&x, "variation", of->rules[i].key, key), variation)) return true;
+                if (str_eq(key, variation)
+                    || str_eq(id_of(&x, "variation", of->rules[i].key, key), variation))
+                    return true;
             }
             return false;
         }
@@ -288,26 +310,36 @@ static bool opt_fits(struct exporting *x)
         trial.w = &w;
         x->rule = trial.rule = rule->key;
         if (tree && !opt_condition(&trial, tree)) {
-            export_say(x, "left out", "Optimizely has no condition for the target; make it a segment and say in segment \"…\"");
+            export_say(
+                x, "left out",
+                "Optimizely has no condition for the target; make it a segment and say in segment \"…\"");
             ok = false;
         }
         if (rule->kind != FLAG_FORCE && rule->hash != HASH_OPT3) {
-            export_say(x, "left out", "its hash is %.*s, and Optimizely's SDKs have opt3 alone", STR_FMT(flag_hash_name(rule->hash)));
+            export_say(x, "left out", "its hash is %.*s, and Optimizely's SDKs have opt3 alone",
+                       STR_FMT(flag_hash_name(rule->hash)));
             ok = false;
         }
         if (rule->requires_n) {
             export_say(x, "left out", "Optimizely has no prerequisites");
             ok = false;
         }
-        if (rule->sticky) export_say(x, "note", "the server knows who saw which variation; a client keeps it with a user profile service of its own");
+        if (rule->sticky)
+            export_say(
+                x, "note",
+                "the server knows who saw which variation; a client keeps it with a user profile service of its own");
         if (rule->holdout_share > 0 && flag->type == FLAG_BOOL && str_eq(flag->value, S("true"))) {
-            export_say(x, "left out", "Optimizely turns a flag off for who is held out, and this one is on by default");
+            export_say(
+                x, "left out",
+                "Optimizely turns a flag off for who is held out, and this one is on by default");
             ok = false;
         }
     }
     x->rule = S("");
     if (flag->holdout_share > 0 && flag->type == FLAG_BOOL && str_eq(flag->value, S("true"))) {
-        export_say(x, "left out", "Optimizely turns a flag off for who is held out by the programme, and this one is on by default");
+        export_say(
+            x, "left out",
+            "Optimizely turns a flag off for who is held out by the programme, and this one is on by default");
         ok = false;
     }
     return ok;
@@ -352,11 +384,15 @@ static void opt_flag(struct exporting *x, struct datafile *d)
         }
         x->w = &d->holdouts;
         if (rule->holdout_share > 0)
-            opt_holdout(x, rule->holdout_id, arena_printf(x->a, "%.*s.%.*s", STR_FMT(x->flag->key), STR_FMT(rule->key)), rule->holdout_share, rule);
+            opt_holdout(x, rule->holdout_id,
+                        arena_printf(x->a, "%.*s.%.*s", STR_FMT(x->flag->key), STR_FMT(rule->key)),
+                        rule->holdout_share, rule);
         x->w = &d->experiments;
         if (i < deliveries && rule->layer.key.len == 0) opt_rule(x, rule, false);
         if (i < deliveries && rule->kind != FLAG_EXPERIMENT)
-            export_say(x, "note", "sent as an experiment, because another rule comes after it; the client reports impressions of it, which are not counted");
+            export_say(
+                x, "note",
+                "sent as an experiment, because another rule comes after it; the client reports impressions of it, which are not counted");
     }
     x->rule = S("");
     x->w = &d->flags;
@@ -385,7 +421,10 @@ static void opt_flag(struct exporting *x, struct datafile *d)
     jsonw_key_begin(x->w, "experiments", '[');
     for (isize i = deliveries; i < rules; i++) opt_rule(x, &flag->rules[i], true);
     if (on) {                                           /* everyone else: what the flag says by itself */
-        struct flag_rule rest = { .kind = FLAG_FORCE, .key = S("default"), .id = id_of(x, "default", S(""), S("")), .value = S("true") };
+        struct flag_rule rest = { .kind = FLAG_FORCE,
+                                  .key = S("default"),
+                                  .id = id_of(x, "default", S(""), S("")),
+                                  .value = S("true") };
         opt_rule(x, &rest, true);
     }
     jsonw_end(x->w, ']');
@@ -403,12 +442,15 @@ static void opt_groups(struct exporting *x, struct datafile *d, const bool *in)
         const struct flag *flag = x->book->flags[f].flag;
         isize deliveries = flag->paused || !in[f] ? 0 : first_delivery(flag);
         for (isize i = 0; i < deliveries && n < countof(members); i++)
-            if (flag->rules[i].layer.key.len) members[n++] = (struct member){ &x->book->flags[f], &flag->rules[i] };
+            if (flag->rules[i].layer.key.len)
+                members[n++] = (struct member){ &x->book->flags[f], &flag->rules[i] };
     }
     for (isize i = 1; i < n; i++)                       /* by layer, then by start */
         for (isize k = i; k > 0; k--) {
             int order = str_cmp(members[k - 1].rule->layer.key, members[k].rule->layer.key);
-            if (order < 0 || (order == 0 && members[k - 1].rule->layer.from <= members[k].rule->layer.from)) break;
+            if (order < 0
+                || (order == 0 && members[k - 1].rule->layer.from <= members[k].rule->layer.from))
+                break;
             struct member other = members[k];
             members[k] = members[k - 1];
             members[k - 1] = other;
@@ -444,9 +486,12 @@ static void opt_keys(struct exporting *x, const char *field, const char *what, c
     jsonw_key_begin(x->w, field, '[');
     for (isize i = 0; i < n; i++) {
         jsonw_begin(x->w, '{');
-        jsonw_key_str(x->w, "id", experiment_id_of(x->a, arena_printf(x->a, "%s/%.*s", what, STR_FMT(names[i]))));
+        jsonw_key_str(
+            x->w, "id",
+            experiment_id_of(x->a, arena_printf(x->a, "%s/%.*s", what, STR_FMT(names[i]))));
         jsonw_key_str(x->w, "key", names[i]);
-        if (str_eq(str_of(field), S("events"))) jsonw_key_begin(x->w, "experimentIds", '['), jsonw_end(x->w, ']');
+        if (str_eq(str_of(field), S("events")))
+            jsonw_key_begin(x->w, "experimentIds", '['), jsonw_end(x->w, ']');
         jsonw_end(x->w, '}');
     }
     jsonw_end(x->w, ']');
@@ -461,11 +506,13 @@ static void opt_list(struct jsonw *w, const char *key, const struct jsonw *list,
     jsonw_end(w, ']');
 }
 
-void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where, struct jsonw *w, struct export_notes *notes)
+void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where,
+                            struct jsonw *w, struct export_notes *notes)
 {
     struct exporting x = { .book = book, .a = a, .notes = notes };
     struct datafile *d = arena_new(a, struct datafile, 1);
-    struct jsonw *lists[] = { &d->audiences, &d->holdouts, &d->experiments, &d->flags, &d->rollouts, &d->groups };
+    struct jsonw *lists[] = { &d->audiences, &d->holdouts, &d->experiments,
+                              &d->flags,     &d->rollouts, &d->groups };
     bool *in = arena_new(a, bool, book->flags_n);
     const struct json *file = NULL;
     i32 holdout = book->settings.holdout;

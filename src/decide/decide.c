@@ -2,10 +2,11 @@
  *
  * decide.c - one request, from identifiers to decisions.
  *
- * First who asks and how much of them may speak: nothing without consent to personalise, the browser's own
- * history alone without proof of who they are, else the whole profile. Then each placement in turn, down one
- * list: preview, holdout, campaigns by priority, the placement's own strategy, its default. What was tried and
- * why it lost is written down on the way, because the explanation must be what happened and not a second opinion.
+ * First who asks and how much of them may speak: nothing without consent to personalise, the
+ * browser's own history alone without proof of who they are, else the whole profile. Then each
+ * placement in turn, down one list: preview, holdout, campaigns by priority, the placement's own
+ * strategy, its default. What was tried and why it lost is written down on the way, because the
+ * explanation must be what happened and not a second opinion.
  */
 #include "decide/inside.h"
 
@@ -22,13 +23,14 @@ static const char *const reasons[] = {
 static_assert(sizeof reasons / sizeof *reasons == REASONS, "a name for each");
 const char *decide_reason_name(u8 reason) { return reason < REASONS ? reasons[reason] : "error"; }
 
-/* ---- who asks ------------------------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------------------------------- */
 
 struct asker {
     const struct decide_world *world;
     const struct decide_request *request;
     struct profile_world facts;     /* first use: profile null for strangers, impersonal without consent */
-    const struct profile *found;    /* as it was read, whoever may speak; its memberships are read when the first is asked for */
+    /* as it was read, whoever may speak; its memberships are read when the first is asked for */
+    const struct profile *found;
     struct profile restricted;      /* what the browser's own node knows, when no more may speak */
     person_id person;
     str bucketing_id;
@@ -42,8 +44,10 @@ struct asker {
     str store, country;             /* where the person is */
 };
 
-/* The strongest identifier that may open a profile and leads to one, with the node it leads to; and the strongest of all, to bucket strangers by. */
-static const struct identifier *best_identifier(const struct decide_request *r, const struct identity *identity,
+/* The strongest identifier that may open a profile and leads to one, with the node it leads to; and
+ * the strongest of all, to bucket strangers by. */
+static const struct identifier *best_identifier(const struct decide_request *r,
+                                                const struct identity *identity,
                                                 const struct identifier **any, u32 *node)
 {
     const struct identifier *best = NULL, *opening = NULL;
@@ -64,7 +68,8 @@ static const struct identifier *best_identifier(const struct decide_request *r, 
     return best;
 }
 
-/* Only what one node did and said: an anonymous browser that once logged in must not open the account's history. */
+/* Only what one node did and said: an anonymous browser that once logged in must not open the
+ * account's history. */
 static void restrict_to(struct asker *q, const struct profile *p, u32 node)
 {
     struct history_entry *own = arena_new(q->a, struct history_entry, p->history_n);
@@ -114,8 +119,13 @@ static void ask_who(struct asker *q)
     }
     q->found = p;
     q->bucketing_id = p ? p->bucketing_id : any ? any->value : S("");
-    q->facts = (struct profile_world){ .profile = p, .catalog = q->world->catalog, .context = r->context, .market = r->market,
-                                       .now_ms = r->now_ms, .intent = intent_of_person, .intent_model = q->world->intent };
+    q->facts = (struct profile_world){ .profile = p,
+                                       .catalog = q->world->catalog,
+                                       .context = r->context,
+                                       .market = r->market,
+                                       .now_ms = r->now_ms,
+                                       .intent = intent_of_person,
+                                       .intent_model = q->world->intent };
     bool verified = best && best->verified;
     if (p && !verified && p->known) restrict_to(q, p, node);
     enum basis basis = r->source ? r->source->basis.of[PURPOSE_PERSONALISATION] : BASIS_NONE;
@@ -135,7 +145,9 @@ static enum tri in_segment(const void *ctx, segment_id id)
     if (!segment || q->facts.impersonal || q->depth > 16) return TRI_FALSE;
     if (q->stored && q->facts.profile) {
         people_read_on(q->found, q->a);
-        return segment_member(set, q->world->catalog, q->facts.profile, id, q->request->now_ms) ? TRI_TRUE : TRI_FALSE;
+        return segment_member(set, q->world->catalog, q->facts.profile, id, q->request->now_ms)
+                   ? TRI_TRUE
+                   : TRI_FALSE;
     }
     struct asker deeper = *q;
     deeper.depth++;
@@ -163,7 +175,7 @@ static bool holds(const struct asker *q, const struct rule *rule, item_id candid
     return rule_holds(rule_run(rule, &facts));
 }
 
-/* ---- guards --------------------------------------------------------------------------------------- */
+/* ---- guards ---------------------------------------------------------------------------------- */
 
 static bool bought_since(const struct asker *q, i64 since_ms)
 {
@@ -188,15 +200,19 @@ static bool contacts_allow(const struct asker *q, const struct campaign *c)
 {
     const struct settings *s = &q->world->book->settings;
     if (s->contact_times == 0 || !contact_counts(q->world->book, c)) return true;
-    i32 had = contacts_since(q->world->book, q->facts.profile, q->request->now_ms - s->contact_period_ms, q->request->now_ms);
+    i32 had = contacts_since(q->world->book, q->facts.profile,
+                             q->request->now_ms - s->contact_period_ms, q->request->now_ms);
     if (had >= s->contact_times) return false;
-    return !q->request->record || caps_reserve(q->world->caps, q->bucketing_id, 0, had, s->contact_times, q->request->now_ms);
+    return !q->request->record
+           || caps_reserve(q->world->caps, q->bucketing_id, 0, had, s->contact_times,
+                           q->request->now_ms);
 }
 
 static void contact_release(const struct asker *q, const struct campaign *c)
 {
     const struct book *book = q->world->book;
-    if (book->settings.contact_times && q->request->record && contact_counts(book, c)) caps_release(q->world->caps, q->bucketing_id, 0);
+    if (book->settings.contact_times && q->request->record && contact_counts(book, c))
+        caps_release(q->world->caps, q->bucketing_id, 0);
 }
 
 static bool cap_allows(const struct asker *q, const struct campaign *c)
@@ -214,7 +230,7 @@ static bool cap_allows(const struct asker *q, const struct campaign *c)
     return caps_reserve(q->world->caps, q->bucketing_id, c->id, viewed, c->cap_times, q->request->now_ms);
 }
 
-/* ---- variations ------------------------------------------------------------------------------------- */
+/* ---- variations ------------------------------------------------------------------------------ */
 
 static const struct exposure *shown_before(const struct asker *q, u32 campaign)
 {
@@ -227,25 +243,29 @@ static const struct exposure *shown_before(const struct asker *q, u32 campaign)
     return first;
 }
 
-static isize by_context(struct asker *q, const struct experience *x, struct bucket_key key, struct decision *d)
+static isize by_context(struct asker *q, const struct experience *x, struct bucket_key key,
+                        struct decision *d)
 {
     const struct adaptive *adaptive = x->adaptive;
     i32 leaf;
     d->context_n = adaptive->context_n;
     d->context = arena_new(q->a, str, adaptive->context_n);
     for (isize i = 0; i < adaptive->context_n; i++)
-        d->context[i] = adaptive_fact(adaptive->context[i], q->request, q->facts.profile, q->world->book->settings.zone_minutes, q->a);
+        d->context[i] = adaptive_fact(adaptive->context[i], q->request, q->facts.profile,
+                                      q->world->book->settings.zone_minutes, q->a);
     return adaptive_choose(x, key, d->context, &d->propensity, &leaf);
 }
 
 /* Who has seen a variation keeps it while it lives; others are bucketed. -1: in none. */
-static isize choose_variation(struct asker *q, const struct campaign *c, const struct experience *x, isize index, struct decision *d)
+static isize choose_variation(struct asker *q, const struct campaign *c, const struct experience *x,
+                              isize index, struct decision *d)
 {
     d->propensity = BUCKETS;
     if (x->choose == CHOOSE_FIXED) return 0;
     const struct exposure *before = shown_before(q, c->id);
     struct bucket_key key = { q->bucketing_id, x->experiment_key };
-    isize chosen = x->choose == CHOOSE_CONTEXTUAL ? by_context(q, x, key, d) : experiment_assign(key, x->allocation).variation;
+    isize chosen = x->choose == CHOOSE_CONTEXTUAL ? by_context(q, x, key, d)
+                                                  : experiment_assign(key, x->allocation).variation;
     bool sticks = before && before->experience == index && before->variation < x->variations_n
                && x->variations[before->variation].share > 0;
     bool moved = sticks && chosen != before->variation;
@@ -254,7 +274,7 @@ static isize choose_variation(struct asker *q, const struct campaign *c, const s
     return chosen;
 }
 
-/* ---- items ------------------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 enum { CATALOGUE_WALKED_MAX = 5000, VARIED_OF = 3, ROWS_OF = 5, DIMENSIONS_MOST = 5 };
 
@@ -278,13 +298,15 @@ static bool has(const u32 *list, isize n, u32 v)
     return false;
 }
 
-/* Bought so lately that it is not due again: its own repurchase interval, the one orders show, or the shop's. */
+/* Bought so lately that it is not due again: its own repurchase interval, the one orders show, or
+ * the shop's. */
 static bool just_bought(const struct picking *p, const struct item *item)
 {
     const struct decide_world *world = p->q->world;
     for (isize i = 0; i < p->bought_n; i++) {
         if (p->bought[i] != item->id.v) continue;
-        f64 days = item->repurchase_days > 0 ? item->repurchase_days : model_repurchase_days(world->model, item->id.v);
+        f64 days = item->repurchase_days > 0 ? item->repurchase_days
+                                             : model_repurchase_days(world->model, item->id.v);
         i64 quiet = (i64)((days > 0 ? days : (f64)world->book->settings.repurchase_days) * (f64)DAY_MS);
         if (p->q->request->now_ms - p->bought_at[i] < quiet) return true;
     }
@@ -312,7 +334,8 @@ static bool seen_before(const struct picking *p, u32 id)
 /* Letters and numbers are two systems: who wears an M may still take shoes of any number. */
 static bool same_system(str a, str b)
 {
-    bool numbers_a = a.len && a.ptr[0] >= '0' && a.ptr[0] <= '9', numbers_b = b.len && b.ptr[0] >= '0' && b.ptr[0] <= '9';
+    bool numbers_a = a.len && a.ptr[0] >= '0' && a.ptr[0] <= '9',
+         numbers_b = b.len && b.ptr[0] >= '0' && b.ptr[0] <= '9';
     return numbers_a == numbers_b;
 }
 
@@ -326,7 +349,9 @@ static bool in_size(const struct picking *p, const struct item *item)
             asked = true;
             i32 left = 0;
             for (isize k = 0; k < item->variants[v].stock_n; k++) left += item->variants[v].stock[k].quantity;
-            if (str_eq_nocase(p->sizes[s], item->variants[v].size) && (left > 0 || item->variants[v].stock_n == 0)) return true;
+            if (str_eq_nocase(p->sizes[s], item->variants[v].size)
+                && (left > 0 || item->variants[v].stock_n == 0))
+                return true;
         }
     return !asked;
 }
@@ -338,9 +363,11 @@ static bool holds_of(struct picking *p, const struct rule *rule, u32 id)
     return rule_holds(rule_run(rule, &p->facts));
 }
 
-/* A filter that asks of nothing but the item has one answer an item until that changes, or what is published does. The item's remark holds
- * it: the book it was asked for above, then two bits a place, whether it was asked and whether it holds. Threads that ask at once may each
- * lose what the other left: it is asked again. Asked of the item as it is or newer, never older than what the remark is gone with. */
+/* A filter that asks of nothing but the item has one answer an item until that changes, or what is
+ * published does. The item's remark holds it: the book it was asked for above, then two bits a
+ * place, whether it was asked and whether it holds. Threads that ask at once may each lose what the
+ * other left: it is asked again. Asked of the item as it is or newer, never older than what the
+ * remark is gone with. */
 static bool filter_holds(struct picking *p, const struct item *item)
 {
     const struct strategy *s = p->strategy;
@@ -365,7 +392,9 @@ static bool eligible(void *ctx, u32 id)
     if (p->sizes_n && !in_size(p, item)) return false;
     if (p->hide_seen && seen_before(p, id)) return false;
     const struct affinity *choice;
-    if (p->only_chosen && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice) == 0) return false;
+    if (p->only_chosen
+        && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice) == 0)
+        return false;
     if (p->strategy && !filter_holds(p, item)) return false;
     return holds_of(p, p->filter, id);
 }
@@ -376,7 +405,8 @@ static void expect(void *ctx, const u32 *items, isize n)
     catalog_expect(p->q->world->catalog, items, n);
 }
 
-/* How often it was shown in a row, since the person last dealt with it. Rows that turn are remembered by item (fold/apply.c). */
+/* How often it was shown in a row, since the person last dealt with it. Rows that turn are
+ * remembered by item (fold/apply.c). */
 static isize shown_in_vain(const struct picking *p, u32 id)
 {
     const struct profile *profile = p->q->facts.profile;
@@ -418,7 +448,9 @@ static void know_bought(struct picking *p, arena *a)
     p->bought_at = arena_room(a, i64, most);
     for (isize i = 0; i < most; i++) {
         const struct history_entry *e = &profile->history[i];
-        if (e->type != EVENT_PRODUCT_PURCHASED || e->at_ms > p->q->request->now_ms || e->quantity <= 0) continue;
+        if (e->type != EVENT_PRODUCT_PURCHASED || e->at_ms > p->q->request->now_ms
+            || e->quantity <= 0)
+            continue;
         p->bought[p->bought_n] = e->item;
         p->bought_at[p->bought_n++] = e->at_ms;
     }
@@ -437,7 +469,8 @@ static void know_sizes(struct picking *p, arena *a)
     for (isize i = 0; profile && i < profile->traits_n && p->sizes_n < SIZES_MAX; i++) {
         const struct fact *f = &profile->traits[i].fact;
         str name = str_starts(f->name, S("quiz.")) ? str_from(f->name, 5) : f->name;
-        if (f->kind == FACT_TEXT && (str_eq(name, S("size")) || str_starts(name, S("size_")))) p->sizes[p->sizes_n++] = f->text;
+        if (f->kind == FACT_TEXT && (str_eq(name, S("size")) || str_starts(name, S("size_"))))
+            p->sizes[p->sizes_n++] = f->text;
     }
 }
 
@@ -472,9 +505,13 @@ static void know_place(struct asker *q, struct recommend_query *query)
     query->country = recommend_place(q->country);
 }
 
-static u32 item_of(const struct asker *q, str key) { return key.len ? catalog_find(q->world->catalog, key).v : 0; }
+static u32 item_of(const struct asker *q, str key)
+{
+    return key.len ? catalog_find(q->world->catalog, key).v : 0;
+}
 
-/* What was ever looked at at all: the last that is asked, so that a row is short only when the catalogue is. */
+/* What was ever looked at at all: the last that is asked, so that a row is short only when the
+ * catalogue is. */
 static void fall_back_on(struct recommend_query *query, u8 last)
 {
     for (isize i = 0; i < query->fallback_n; i++)
@@ -490,7 +527,8 @@ static void want(const struct decide_world *world, u32 recommenders)
         atomic_fetch_or_explicit(world->wanted, missing, memory_order_relaxed);
 }
 
-static struct recommend_query query_of(struct asker *q, struct picking *p, const struct strategy *strategy, isize limit)
+static struct recommend_query query_of(struct asker *q, struct picking *p,
+                                       const struct strategy *strategy, isize limit)
 {
     static const u8 mix[] = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING };
     static const u8 fallback[] = { RECOMMENDER_TRENDING, RECOMMENDER_BESTSELLERS };
@@ -498,7 +536,10 @@ static struct recommend_query query_of(struct asker *q, struct picking *p, const
     const struct profile *profile = q->facts.profile;
     struct recommend_query query = strategy ? strategy->query : (struct recommend_query){ 0 };
     if (query.mix_n == 0) { memcpy(query.mix, mix, sizeof mix); query.mix_n = countof(mix); }
-    if (query.fallback_n == 0) { memcpy(query.fallback, fallback, sizeof fallback); query.fallback_n = countof(fallback); }
+    if (query.fallback_n == 0) {
+        memcpy(query.fallback, fallback, sizeof fallback);
+        query.fallback_n = countof(fallback);
+    }
     fall_back_on(&query, RECOMMENDER_POPULAR);
     const struct learnt_mix *learnt = strategy_learnt(strategy, q->placement);
     for (u8 r = 0; learnt && r < RECOMMENDERS; r++)
@@ -583,13 +624,15 @@ static bool group_is_full(const struct picking *p, const struct decided_item *it
     return false;
 }
 
-/* Fills what is left: in a shop's first hour there is a catalogue and nobody has done anything, and where nobody lets models learn
- * from them that is how it stays. The latest of it, looked at no further than CATALOGUE_WALKED_MAX, so that a filter which lets
- * nothing through costs little. */
-static isize from_catalogue(const struct asker *q, struct picking *p, const struct recommend_query *query, struct decided_item *items,
+/* Fills what is left: in a shop's first hour there is a catalogue and nobody has done anything, and
+ * where nobody lets models learn from them that is how it stays. The latest of it, looked at no
+ * further than CATALOGUE_WALKED_MAX, so that a filter which lets nothing through costs little. */
+static isize from_catalogue(const struct asker *q, struct picking *p,
+                            const struct recommend_query *query, struct decided_item *items,
                             isize n, isize limit)
 {
-    isize most = catalog_count(q->world->catalog), least = max_isize(0, most - CATALOGUE_WALKED_MAX), found = n;
+    isize most = catalog_count(q->world->catalog),
+          least = max_isize(0, most - CATALOGUE_WALKED_MAX), found = n;
     for (isize id = most; id > least && n < limit; id--) {
         bool there = (u32)id == query->product || has(query->cart, query->cart_n, (u32)id);
         for (isize i = 0; i < found && !there; i++) there = items[i].item.v == (u32)id;
@@ -599,11 +642,13 @@ static isize from_catalogue(const struct asker *q, struct picking *p, const stru
     return n;
 }
 
-/* What lifted an item that is on the list: the liking to be named, and, for those who ask, which of the shop's wishes held. */
+/* What lifted an item that is on the list: the liking to be named, and, for those who ask, which of
+ * the shop's wishes held. */
 static void say_why(const struct asker *q, const struct picking *p, struct decided_item *it)
 {
     const struct item *item = catalog_item(q->world->catalog, it->item);
-    if (item && p->likings_n) (void)arrange_lift(p->strategy, p->likings, p->likings_n, item, &it->liked_as, &it->liked);
+    if (item && p->likings_n)
+        (void)arrange_lift(p->strategy, p->likings, p->likings_n, item, &it->liked_as, &it->liked);
     const struct affinity *choice = NULL;
     if (it->chosen && item && choices_fit(p->chosen, p->chosen_n, q->world->catalog, item, &choice)) {
         it->liked = choice->value;
@@ -615,7 +660,8 @@ static void say_why(const struct asker *q, const struct picking *p, struct decid
         if (holds(q, p->strategy->boosts[i].rule, it->item)) it->boosted |= (u64)1 << i;
 }
 
-/* At most `limit` items, best first, before the shop's pins. `items` has room for ARRANGED_MAX or more when the strategy varies them. */
+/* At most `limit` items, best first, before the shop's pins. `items` has room for ARRANGED_MAX or
+ * more when the strategy varies them. */
 static isize find_items(struct asker *q, struct picking *p, isize limit, struct decided_item *items)
 {
     const struct strategy *strategy = p->strategy;
@@ -625,7 +671,9 @@ static isize find_items(struct asker *q, struct picking *p, isize limit, struct 
     struct recommend_query query = query_of(q, p, strategy, most);
     isize n = q->world->model ? recommend(q->world->model, &query, q->a, &found) : 0;
     for (isize i = 0; i < n; i++) {
-        items[i] = (struct decided_item){ .item = { found[i].item }, .score = found[i].score, .source = found[i].source,
+        items[i] = (struct decided_item){ .item = { found[i].item },
+                                          .score = found[i].score,
+                                          .source = found[i].source,
                                           .because_n = found[i].because_n };
         memcpy(items[i].because, found[i].because, sizeof items[i].because);
         if (found[i].answer) items[i].answer = q->answers[found[i].answer - 1];
@@ -639,12 +687,14 @@ static isize find_items(struct asker *q, struct picking *p, isize limit, struct 
     return n < limit ? from_catalogue(q, p, &query, items, n, limit) : n;
 }
 
-/* What somebody chose comes before what is inferred of them: what fits most of their choices first, else in the order there
- * was. A row about nothing but the person is also searched for what fits, so that it is there even if nothing they ever did leads to it. */
+/* What somebody chose comes before what is inferred of them: what fits most of their choices first,
+ * else in the order there was. A row about nothing but the person is also searched for what fits,
+ * so that it is there even if nothing they ever did leads to it. */
 static isize put_chosen(struct asker *q, struct picking *p, struct decided_item *items, isize n, isize limit)
 {
     if (p->chosen_n == 0) return n;
-    struct decided_item *all = arena_room(q->a, struct decided_item, limit + ARRANGED_MAX + n + 1), *at = items;
+    struct decided_item *all = arena_room(q->a, struct decided_item, limit + ARRANGED_MAX + n + 1),
+                        *at = items;
     isize m = 0, sought;
     if (q->request->product.len == 0 && q->request->cart_n == 0) {
         p->only_chosen = true;
@@ -668,7 +718,8 @@ static isize put_chosen(struct asker *q, struct picking *p, struct decided_item 
     return at - items;
 }
 
-/* What is printed of them and of the items that are reasons is sent for while there is still something else to do. */
+/* What is printed of them and of the items that are reasons is sent for while there is still
+ * something else to do. */
 static void expect_printing(const struct asker *q, const struct decided_item *items, isize n)
 {
     u32 *why = arena_room(q->a, u32, n * countof(items->because));
@@ -681,24 +732,28 @@ static void expect_printing(const struct asker *q, const struct decided_item *it
     catalog_expect(q->world->catalog, why, why_n);
 }
 
-static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter, bool hide_seen,
-                        isize limit, struct decided_item **out)
+static isize pick_items(struct asker *q, const struct strategy *strategy, const struct rule *filter,
+                        bool hide_seen, isize limit, struct decided_item **out)
 {
     struct picking p = { .q = q, .strategy = strategy, .filter = filter, .hide_seen = hide_seen,
                          .content = strategy && strategy->query.content };
     know_bought(&p, q->a);
     if (strategy && strategy->in_size) know_sizes(&p, q->a);
     if (strategy && strategy->has_tastes && q->facts.profile)
-        p.likings_n = profile_affinities(q->facts.profile, q->world->catalog, q->request->now_ms, q->a, &p.likings);
-    if (q->personal && q->facts.profile && !p.content) p.chosen_n = profile_choices(q->facts.profile, q->a, &p.chosen);
+        p.likings_n = profile_affinities(q->facts.profile, q->world->catalog, q->request->now_ms,
+                                         q->a, &p.likings);
+    if (q->personal && q->facts.profile && !p.content)
+        p.chosen_n = profile_choices(q->facts.profile, q->a, &p.chosen);
     p.facts = facts_of(q, (item_id){ 0 });
     p.facts.no_timer = true;
     bool varied = strategy && strategy->lambda < 1, rows = strategy && strategy->rows_by != ROWS_NONE;
     isize most = rows ? min_isize(ROWS_OF * limit, ARRANGED_MAX) : limit;
-    struct decided_item *items = arena_room(q->a, struct decided_item, most + (varied ? ARRANGED_MAX : 0) + 1);
+    struct decided_item *items =
+        arena_room(q->a, struct decided_item, most + (varied ? ARRANGED_MAX : 0) + 1);
     isize n = find_items(q, &p, most, items);
     n = put_chosen(q, &p, items, n, most);
-    n = rows ? rows_arrange(q->world->catalog, strategy, items, n, limit, q->a) : put_pins(q, &p, items, n, limit);
+    n = rows ? rows_arrange(q->world->catalog, strategy, items, n, limit, q->a)
+             : put_pins(q, &p, items, n, limit);
     expect_printing(q, items, n);
     for (isize i = 0; i < n; i++) say_why(q, &p, &items[i]);
     for (isize i = 0; i < n; i++) q->given[q->given_n++] = items[i].item.v;
@@ -706,7 +761,7 @@ static isize pick_items(struct asker *q, const struct strategy *strategy, const 
     return n;
 }
 
-/* ---- one placement -------------------------------------------------------------------------------------- */
+/* ---- one placement --------------------------------------------------------------------------- */
 
 static void consider(struct decision *d, const struct campaign *c, isize experience, u8 outcome)
 {
@@ -736,20 +791,23 @@ static void show(struct asker *q, struct decision *d, const struct variation *v)
 {
     d->render = v->render;
     d->varied = v;
-    d->content = v->render == RENDER_CONTENT ? v->content : v->render == RENDER_DEFAULT ? d->placed->content : NULL;
+    d->content = v->render == RENDER_CONTENT   ? v->content
+                 : v->render == RENDER_DEFAULT ? d->placed->content
+                                               : NULL;
     if (v->render != RENDER_CONTENT || v->strategy.len == 0) return;
     d->strategy = book_strategy(q->world->book, v->strategy);
     fill_row(q, d);
 }
 
-/* A campaign speaks in its placement and in the others of its family: the same offer at the till as on the web. */
+/* A campaign speaks in its placement and in the others of its family: the same offer at the till as
+ * on the web. */
 static bool speaks_in(const struct book *book, const struct campaign *c, const struct placement *p)
 {
     return str_eq(book->placements[c->placement].family, p->family);
 }
 
-/* True when the campaign speaks for this placement. Guards and caps come after the target, so that what is recorded as
- * guarded or capped is what the person would have seen. */
+/* True when the campaign speaks for this placement. Guards and caps come after the target, so that
+ * what is recorded as guarded or capped is what the person would have seen. */
 static bool try_campaign(struct asker *q, struct decision *d, const struct campaign *c)
 {
     u8 outcome = scheduled(q, c);
@@ -763,7 +821,10 @@ static bool try_campaign(struct asker *q, struct decision *d, const struct campa
     bool chance = x->choose != CHOOSE_FIXED || x->holdout > 0;
     if (chance && !q->personal) outcome = OUTCOME_NO_CONSENT;
     else if (discount_guarded(q, c)) outcome = OUTCOME_GUARD_DISCOUNT;
-    else if (x->holdout && holdout_scope_contains((struct bucket_key){ q->bucketing_id, x->experiment_key }, x->holdout)) outcome = OUTCOME_HOLDOUT;
+    else if (x->holdout
+             && holdout_scope_contains((struct bucket_key){ q->bucketing_id, x->experiment_key },
+                                       x->holdout))
+        outcome = OUTCOME_HOLDOUT;
     isize chosen = -1;
     if (outcome == OUTCOME_WON) {
         chosen = choose_variation(q, c, x, i, d);
@@ -777,7 +838,9 @@ static bool try_campaign(struct asker *q, struct decision *d, const struct campa
     d->campaigned = c;
     d->experience = (u8)i;
     d->variation = (u8)chosen;
-    d->reason = x->choose == CHOOSE_FIXED ? REASON_TARGET : x->choose == CHOOSE_EXPERIMENT ? REASON_EXPERIMENT : REASON_BANDIT;
+    d->reason = x->choose == CHOOSE_FIXED        ? REASON_TARGET
+                : x->choose == CHOOSE_EXPERIMENT ? REASON_EXPERIMENT
+                                                 : REASON_BANDIT;
     show(q, d, &x->variations[chosen]);
     return true;
 }
@@ -787,7 +850,9 @@ static bool previewed(struct asker *q, struct decision *d)
     u32 campaign;
     u8 experience, variation;
     const struct book *book = q->world->book;
-    if (!preview_read(book->secret, q->request->preview, q->request->now_ms, &campaign, &experience, &variation)) return false;
+    if (!preview_read(book->secret, q->request->preview, q->request->now_ms, &campaign, &experience,
+                      &variation))
+        return false;
     for (isize i = 0; i < book->campaigns_n; i++) {
         const struct campaign *c = &book->campaigns[i];
         bool here = c->id == campaign && speaks_in(book, c, d->placed) && experience < c->experiences_n
@@ -812,7 +877,8 @@ static void show_default(struct decision *d, u8 reason)
     d->content = d->placed ? d->placed->content : NULL;
 }
 
-/* Why nothing was chosen, in one word: the first campaign that would have spoken but for a guard, cap or consent. */
+/* Why nothing was chosen, in one word: the first campaign that would have spoken but for a guard,
+ * cap or consent. */
 static u8 why_default(const struct decision *d)
 {
     for (isize i = 0; i < d->considered_n; i++) {
@@ -822,7 +888,8 @@ static u8 why_default(const struct decision *d)
         case OUTCOME_NO_CONSENT: return REASON_NO_CONSENT;
         case OUTCOME_HOLDOUT: return REASON_HOLDOUT;
         case OUTCOME_PAUSED: return REASON_PAUSED;
-        case OUTCOME_WON: case OUTCOME_NOT_YET: case OUTCOME_OVER: case OUTCOME_OTHER_MARKET: case OUTCOME_TARGET: case OUTCOME_LOST: break;
+        case OUTCOME_WON: case OUTCOME_NOT_YET: case OUTCOME_OVER: case OUTCOME_OTHER_MARKET:
+        case OUTCOME_TARGET: case OUTCOME_LOST: break;
         }
     }
     return d->personal ? REASON_DEFAULT : REASON_NO_CONSENT;
@@ -861,8 +928,14 @@ static void give_tickets(struct asker *q, struct decision *d)
 {
     const struct ticket_key *key = &q->world->book->ticket_key;
     if (d->preview || !q->request->record || !d->placed) return;
-    struct ticket t = { .decision_key = d->key, .campaign = d->campaign, .placement = d->placement, .experience = d->experience,
-                        .variation = d->variation, .reason = d->reason, .programme_holdout = d->programme_holdout, .at_ms = d->at_ms };
+    struct ticket t = { .decision_key = d->key,
+                        .campaign = d->campaign,
+                        .placement = d->placement,
+                        .experience = d->experience,
+                        .variation = d->variation,
+                        .reason = d->reason,
+                        .programme_holdout = d->programme_holdout,
+                        .at_ms = d->at_ms };
     d->ticket = ticket_make(q->a, key, &t);
     for (isize i = 0; i < d->items_n; i++) {
         t.item = d->items[i].item.v;
@@ -871,13 +944,15 @@ static void give_tickets(struct asker *q, struct decision *d)
 }
 
 /* In place: it points into itself. */
-static void asker_init(struct asker *q, const struct decide_world *world, const struct decide_request *request, arena *a)
+static void asker_init(struct asker *q, const struct decide_world *world,
+                       const struct decide_request *request, arena *a)
 {
     *q = (struct asker){ .world = world, .request = request, .a = a, .stored = !request->as_of };
     ask_who(q);
 }
 
-const struct profile *decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out)
+const struct profile *decide(const struct decide_world *world, const struct decide_request *request,
+                             arena *a, struct decision *out)
 {
     struct asker q;
     asker_init(&q, world, request, a);
@@ -887,9 +962,15 @@ const struct profile *decide(const struct decide_world *world, const struct deci
         struct decision *d = &out[i];
         u64 seed[2] = { request->decision_seed, (u64)i };
         *d = (struct decision){
-            .key = hash64((str){ (const char *)seed, sizeof seed }, 11), .person = q.person, .at_ms = request->now_ms,
-            .book_version = world->book->version, .placement_key = request->placements[i], .programme_holdout = held_out,
-            .personal = q.personal, .exposed = request->exposed, .recorded = request->record,
+            .key = hash64((str){ (const char *)seed, sizeof seed }, 11),
+            .person = q.person,
+            .at_ms = request->now_ms,
+            .book_version = world->book->version,
+            .placement_key = request->placements[i],
+            .programme_holdout = held_out,
+            .personal = q.personal,
+            .exposed = request->exposed,
+            .recorded = request->record,
         };
         decide_one(&q, d);
         d->recorded &= !d->preview;
@@ -898,18 +979,21 @@ const struct profile *decide(const struct decide_world *world, const struct deci
     return q.found;
 }
 
-isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
-                       const struct rule *filter, arena *a, struct decided_item **out)
+isize decide_recommend(const struct decide_world *world, const struct decide_request *request,
+                       const struct strategy *strategy, const struct rule *filter, arena *a,
+                       struct decided_item **out)
 {
     struct asker q;
     asker_init(&q, world, request, a);
     q.given = arena_new(a, u32, limit_of(request) + 1);
-    const struct placement *placed = request->placements_n == 1 ? book_placement(world->book, request->placements[0]) : NULL;
+    const struct placement *placed =
+        request->placements_n == 1 ? book_placement(world->book, request->placements[0]) : NULL;
     q.placement = placed ? placed->number : 0;
     return pick_items(&q, strategy, filter, request->hide_seen, limit_of(request), out);
 }
 
-struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a)
+struct rule_facts decide_facts(const struct decide_world *world,
+                               const struct decide_request *request, arena *a)
 {
     struct asker *q = arena_new(a, struct asker, 1);
     asker_init(q, world, request, a);
@@ -920,11 +1004,13 @@ struct decide_who decide_who(const struct decide_world *world, const struct deci
 {
     struct asker *q = arena_new(a, struct asker, 1);
     asker_init(q, world, request, a);
-    return (struct decide_who){ facts_of(q, (item_id){ 0 }), q->facts.profile, q->personal,
-                                q->personal && holdout_contains(q->bucketing_id, world->book->settings.holdout) };
+    return (struct decide_who){
+        facts_of(q, (item_id){ 0 }), q->facts.profile, q->personal,
+        q->personal && holdout_contains(q->bucketing_id, world->book->settings.holdout)
+    };
 }
 
-/* ---- the record --------------------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------ */
 
 static void visit_considered(struct codec *c, struct considered *v)
 {

@@ -9,7 +9,8 @@
  * profile, the catalogue and the recommenders' model, and nothing else: no disk, no lock. It never
  * comes back empty: each placement ends in its default.
  *
- *   reads    base/, math/, event/, rule/, definition/, identity/, consent/, catalog/, profile/, segment/, search/ (rules), recommend/, experiment/
+ *   reads    base/, math/, event/, rule/, definition/, identity/, consent/, catalog/, profile/,
+ *            segment/, search/ (rules), recommend/, experiment/
  *   feeds    fold/, api/
  *   threads  the fold builds books; decide from any thread inside rcu brackets; struct caps is atomic
  *   memory   a book in its own arena; a decision in the request's
@@ -30,21 +31,31 @@
 #include "search/search.h"
 #include "segment/segment.h"
 
-/* ---- the book: all published definitions, compiled ------------------------------------------------ */
+/* ---- the book: all published definitions, compiled ------------------------------------------- */
 
-enum { PLACEMENTS_MAX = 1024, CAMPAIGNS_MAX = 1024, EXPERIENCES_MAX = 16, EXPERIENCE_VARIATIONS_MAX = 16, KEYS_MAX = 1024 };
+enum {
+    PLACEMENTS_MAX = 1024,
+    CAMPAIGNS_MAX = 1024,
+    EXPERIENCES_MAX = 16,
+    EXPERIENCE_VARIATIONS_MAX = 16,
+    KEYS_MAX = 1024
+};
 
-/* What is looked at before an event of a source counts: let it be, count it as a warning, or put it to the dead letters. Defaults: warn of
- * unknown products, quarantine what two sources report of one order, and clocks a day ahead of ours. */
+/* What is looked at before an event of a source counts: let it be, count it as a warning, or put it
+ * to the dead letters. Defaults: warn of unknown products, quarantine what two sources report of
+ * one order, and clocks a day ahead of ours. */
 enum check { CHECK_ALLOW, CHECK_WARN, CHECK_QUARANTINE };
-struct source_checks { u8 unknown_products, duplicate_orders; i64 clock_ahead_ms, clock_behind_ms; };  /* TIME_NEVER: any */
+/* TIME_NEVER: any */
+struct source_checks { u8 unknown_products, duplicate_orders; i64 clock_ahead_ms, clock_behind_ms; };
 /* Kind "source": {"title","owner","purpose","basis":{"analytics":"consent",…},"channel":"web","currency":"EUR","environment":"live",
  * "identity_secret":"…"(hex; HMAC of user_id),"expected_every":"1 minute","plan":{…}(event/plan.c),"checks":{"unknown_products":"warn",
  * "duplicate_orders":"quarantine","clock_ahead":"1 day","clock_behind":"never"},
  * "webhook":"shopify|woocommerce","webhook_secret":"…","webhook_secret_old":"…"} */
 struct source {
     str key, title, owner, identity_secret;
-    str webhook, webhook_secrets[2];    /* whose webhooks come in by it, and what they are signed with: the present secret, the one before */
+    /* whose webhooks come in by it, and what they are signed with: the present secret, the one
+     * before */
+    str webhook, webhook_secrets[2];
     struct basis_set basis;
     u8 channel;                     /* unknown: as each event says */
     currency currency;
@@ -57,7 +68,13 @@ struct source {
 };
 /* Kind "key": {"hash":"<hex BLAKE2b-256 of the key>","prefix":"om_live_ab12","kind":"write|secret","source":"web","scopes":["collect",…]}; the key
  * itself is shown once and never stored. Definition key: the prefix. */
-struct api_key { struct hash128 hash; bool secret, paused; const struct source *source; str prefix, owner, author; };     /* author: "key om_live_ab12", for the audit */
+/* author: "key om_live_ab12", for the audit */
+struct api_key {
+    struct hash128 hash;
+    bool secret, paused;
+    const struct source *source;
+    str prefix, owner, author;
+};
 
 /* Kind "mapping": what a file's columns mean, saved under a name; the document is ingest's map. Kind "feed": a file to fetch:
  * {"url", "of": "products", "source", "map", "mode", "every": "6 hours"}. */
@@ -67,21 +84,24 @@ struct mapping { str key, of; const struct json *doc; };
 struct feed { str key, url, of, source, mode, map; i64 every_ms; bool paused; };
 
 enum variation_render { RENDER_CONTENT, RENDER_DEFAULT, RENDER_PASSTHROUGH };
-struct variation { str key; u8 render; i32 share; const struct json *content; str strategy; bool control; };   /* share: parts per 10,000 */
+/* share: parts per 10,000 */
+struct variation { str key; u8 render; i32 share; const struct json *content; str strategy; bool control; };
 enum choose { CHOOSE_FIXED, CHOOSE_EXPERIMENT, CHOOSE_BANDIT, CHOOSE_CONTEXTUAL };
 /* How shares are learnt (adaptive.c says how it is written). */
 struct adaptive {
     struct bandit_settings settings;
     enum bandit_kind kind;          /* contextual: of its policy */
     str context[BANDIT_FEATURES_MAX]; isize context_n;
-    const struct bandit_policy *policy;                 /* contextual; null: nothing learnt yet, the allocation speaks */
+    /* contextual; null: nothing learnt yet, the allocation speaks */
+    const struct bandit_policy *policy;
 };
 struct experience {
     str key;
     const struct rule *target;      /* null: everyone */
     u8 choose;
     i32 holdout;                    /* parts per 10,000 kept out of this experience alone */
-    str experiment_key;             /* what assignments hash with: campaign id + experience, fixed-width decimal */
+    /* what assignments hash with: campaign id + experience, fixed-width decimal */
+    str experiment_key;
     struct variation *variations; isize variations_n;
     struct allocation allocation;   /* of variations, by index */
     struct adaptive *adaptive;      /* of bandits; else null */
@@ -97,7 +117,8 @@ struct campaign {
     u32 id; u16 number;
     str key, title, goal, metric, market;
     u16 placement;                  /* index in the book */
-    bool paused, discount;          /* discount: an offer, kept away after a purchase (R74) unless overridden with a reason */
+    /* discount: an offer, kept away after a purchase (R74) unless overridden with a reason */
+    bool paused, discount;
     str discount_override;
     i64 starts_at_ms, ends_at_ms;   /* 0: open */
     i32 priority;
@@ -117,10 +138,12 @@ struct placement {
 };
 /* What a strategy may weigh by the person's liking (profile_affinities). */
 enum taste { TASTE_CATEGORY, TASTE_BRAND, TASTE_COLOUR, TASTE_GENDER, TASTES, TASTE_OTHER = TASTES };
-enum { ROTATED_MOST = 10 };         /* items of a seen row that are remembered, and showings in vain that count */
+/* items of a seen row that are remembered, and showings in vain that count */
+enum { ROTATED_MOST = 10 };
 enum rows_by { ROWS_NONE, ROWS_CATEGORY, ROWS_BRAND };
-/* What was learnt of a strategy where it fills one placement, as it stands in the log: parts per 10,000 of each recommender of the mix (a
- * bit set), and what they were learnt from (recommend.h, struct weighing). */
+/* What was learnt of a strategy where it fills one placement, as it stands in the log: parts per
+ * 10,000 of each recommender of the mix (a bit set), and what they were learnt from (recommend.h,
+ * struct weighing). */
 struct learnt_mix {
     u32 strategy;                   /* strategy_hash of its key */
     u16 placement;
@@ -131,21 +154,25 @@ struct learnt_mix {
 };
 void learnt_mix_visit(struct codec *c, struct learnt_mix *v);
 u32 strategy_hash(str key);         /* never 0 */
-/* Where items keep their answers to a rule that asks of nothing but the item: under this book, in this place, from 1. 0: nowhere. */
+/* Where items keep their answers to a rule that asks of nothing but the item: under this book, in
+ * this place, from 1. 0: nowhere. */
 enum { KEPT_PLACES = 16 };
 struct kept_answers { u32 book; u8 place; };
 /* `strategy.c` has the document. */
 struct strategy {
     str key;
-    bool learns;                    /* its weights may be learnt; else they are what the document or the engine says */
+    /* its weights may be learnt; else they are what the document or the engine says */
+    bool learns;
     bool by_hand;                   /* the document says them */
     const struct learnt_mix *learnt; isize learnt_n;    /* of this mix, by placement */
     struct recommend_query query;   /* mix, fallback, weights, caps; the callbacks are set per request */
     bool capped;                    /* some cap of the query is set */
-    bool in_size;                   /* only what is in stock in one of the person's sizes, where those are known */
+    /* only what is in stock in one of the person's sizes, where those are known */
+    bool in_size;
     bool has_tastes;
     f64 lambda;                     /* of maximal marginal relevance; 1: by score alone */
-    f64 rotate;                     /* factor for each time an item was shown and not clicked; 1: shown again as before */
+    /* factor for each time an item was shown and not clicked; 1: shown again as before */
+    f64 rotate;
     u8 rows_by; isize rows_items;   /* rows.c: enum rows_by, and how many of each */
     f64 tastes[TASTES];             /* score * (1 + this * liking); 0: not weighed */
     const struct rule *filter;
@@ -155,8 +182,10 @@ struct strategy {
     const struct json *notes;       /* [{"text", "author", "at"}], as written; may be null */
 };
 str taste_name(isize taste);        /* "category", … as profile_affinities calls them */
-/* Reads one, published or tried. `key` and texts of `doc` are pointed into. ERR_REFUSED with the reasons added. */
-MUST_USE enum err strategy_read(arena *a, const struct json *doc, str key, const struct rule_names *names, struct strategy *out,
+/* Reads one, published or tried. `key` and texts of `doc` are pointed into. ERR_REFUSED with the
+ * reasons added. */
+MUST_USE enum err strategy_read(arena *a, const struct json *doc, str key,
+                                const struct rule_names *names, struct strategy *out,
                                 struct definition_errors *errors);
 u32 strategy_mix(const struct strategy *strategy);      /* what it blends, as a bit set */
 u32 query_recommenders(const struct recommend_query *query);    /* and what it falls back on */
@@ -169,7 +198,12 @@ const struct learnt_mix *strategy_learnt(const struct strategy *strategy, u16 pl
  * A webhook is sent to, a poll is fetched by its reader, ads gets hashed identifiers and nothing else. */
 enum connector_type { CONNECTOR_WEBHOOK, CONNECTOR_POLL, CONNECTOR_ADS };
 enum connector_format { FORMAT_OPMAAT, FORMAT_SEGMENT };
-enum { CONNECTORS_MAX = 64, CONNECTOR_EVENTS_MAX = 64, CONNECTOR_SEGMENTS_MAX = 64, CONNECTOR_BATCH_MAX = 1000 };
+enum {
+    CONNECTORS_MAX = 64,
+    CONNECTOR_EVENTS_MAX = 64,
+    CONNECTOR_SEGMENTS_MAX = 64,
+    CONNECTOR_BATCH_MAX = 1000
+};
 struct connector {
     u32 id; u16 number;
     str key, title, owner, url, secret, authorization;
@@ -182,7 +216,8 @@ struct connector {
     i64 timeout_ms, keep_trying_ms;
 };
 /* Reads one. ERR_BAD_INPUT with the reason. Texts stay the document's. */
-MUST_USE enum err connector_read(const struct json *doc, const struct segment_set *segments, struct connector *out, struct diag *diag);
+MUST_USE enum err connector_read(const struct json *doc, const struct segment_set *segments,
+                                 struct connector *out, struct diag *diag);
 /* A paused one goes on wanting, so that nothing is missed once it is resumed. */
 bool connector_wants_event(const struct connector *c, const struct event *e);
 const char *connector_type_name(u8 type);
@@ -199,10 +234,12 @@ MUST_USE enum err quiz_read(const struct json *doc, struct quiz *out, struct dia
 void quiz_print(const struct quiz *quiz, str locale, struct jsonw *w);
 
 /* Kind "settings", key "shop": {"holdout":"5%","discount_quiet_days":14,"repurchase_days":180,"currency":"EUR","time_zone":"Europe/Oslo","markets":{…},
+ *
  * "rates":{"USD":0.92},"programme_cost":"1200.00","path_prefix":"/px","root_aliases":true,"unknown_keys":"refuse|ignore"} */
 struct settings {
     i32 holdout; i32 discount_quiet_days, repurchase_days, zone_minutes; currency currency;
-    struct rate { currency of; f64 rate; } rates[32]; isize rates_n;    /* into the shop's currency, for results */
+    /* into the shop's currency, for results */
+    struct rate { currency of; f64 rate; } rates[32]; isize rates_n;
     i64 programme_cost_minor;       /* what the programme has cost so far, for its return */
     i32 contact_times; i64 contact_period_ms;           /* of all campaigns together, a person; 0: no limit */
     str contact_channels[8]; isize contact_channels_n;  /* of placements; none: everywhere */
@@ -210,23 +247,32 @@ struct settings {
     bool no_root_aliases;           /* Segment's short paths (/t, /p, …) are found behind /segment alone */
     bool ignore_unknown_keys;       /* collecting with a key nobody knows is answered 200, and let go */
 };
-/* Kind "flag": experiment.h has the document. Its definition id is what its exposures count under, a rule its experience. */
+/* Kind "flag": experiment.h has the document. Its definition id is what its exposures count under,
+ * a rule its experience. */
 struct book_flag {
     u32 id; u16 number;
     str key, title;
     bool paused;
     const struct flag *flag;
-    const struct rule **targets;    /* of each rule; null: everyone. Flags whose targets say the same share the rule */
-    u32 *asks;                      /* of each rule with a target: its number among all that are asked, from 0 */
+    /* of each rule; null: everyone. Flags whose targets say the same share the rule */
+    const struct rule **targets;
+    /* of each rule with a target: its number among all that are asked, from 0 */
+    u32 *asks;
     const struct json *document;
 };
 /* Kind "flag_file": {"dialect": "growthbook|optimizely", "file": {…}}: another product's flags, answered as that product would. */
-struct book_flag_file { str key; enum flag_dialect dialect; const struct flag_file *file; const struct json *json; };
+struct book_flag_file {
+    str key;
+    enum flag_dialect dialect;
+    const struct flag_file *file;
+    const struct json *json;
+};
 
 struct ticket_key { u8 bytes[16]; };
 
 struct book {
-    u64 version;                    /* of the log entry that made it: "one version number" on every decision */
+    /* of the log entry that made it: "one version number" on every decision */
+    u64 version;
     const struct segment_set *segments;
     struct source *sources; isize sources_n;
     struct api_key *keys; isize keys_n;
@@ -243,23 +289,28 @@ struct book {
     struct book_flag *flags; isize flags_n;             /* by key */
     isize flag_targets_n;                               /* how many targets that differ */
     struct book_flag_file *flag_files; isize flag_files_n;
-    str *event_names; isize event_names_n;              /* ours by type, then a shop's own by theirs: for SDKs that report only what they were told of */
+    /* ours by type, then a shop's own by theirs: for SDKs that report only what they were told of */
+    str *event_names; isize event_names_n;
     struct settings settings;
-    u8 secret[32];                  /* tickets and previews are signed with it; from definition "settings"/"secret" */
+    /* tickets and previews are signed with it; from definition "settings"/"secret" */
+    u8 secret[32];
     struct ticket_key ticket_key;   /* of the same */
     arena arena;
 };
 
-/* Compiles everything published, with `candidate` (may be null) in place of the definition of its kind and key. ERR_REFUSED with reasons. A book with
- * no definitions works: every placement is unknown. `secret` comes from the data folder's first record. */
-MUST_USE enum err book_build(const struct definitions *definitions, const struct definition_candidate *candidate,
-                             const struct rule_names *names, const u8 secret[32], u64 version, struct book **out,
-                             struct definition_errors *errors);
+/* Compiles everything published, with `candidate` (may be null) in place of the definition of its
+ * kind and key. ERR_REFUSED with reasons. A book with no definitions works: every placement is
+ * unknown. `secret` comes from the data folder's first record. */
+MUST_USE enum err book_build(const struct definitions *definitions,
+                             const struct definition_candidate *candidate,
+                             const struct rule_names *names, const u8 secret[32], u64 version,
+                             struct book **out, struct definition_errors *errors);
 void book_free(struct book *book);
 /* "90 seconds", "1 minute", "25 hours", "2 days", "3 weeks"; "never" is TIME_NEVER. */
 bool period_read(str text, i64 *ms);
 const struct source *book_source(const struct book *book, str key);
-const struct api_key *book_key(const struct book *book, str key);          /* constant time on the hash; null if unknown, paused or archived */
+/* constant time on the hash; null if unknown, paused or archived */
+const struct api_key *book_key(const struct book *book, str key);
 const struct placement *book_placement(const struct book *book, str key);
 const struct campaign *book_campaign(const struct book *book, str key);
 const struct strategy *book_strategy(const struct book *book, str key);
@@ -270,13 +321,16 @@ const struct book_flag *book_flag(const struct book *book, str key);
 /* The document of a "key" definition: only the key's hash is in it. */
 str key_document(arena *a, str key, bool secret, str source, str owner);
 
-/* ---- learnt shares (adaptive.c) -------------------------------------------------------------------- */
-/* What a bandit was found to do: ranges of its arms, and of a contextual one the policy as JSON. As it stands in the log. */
+/* ---- learnt shares (adaptive.c) -------------------------------------------------------------- */
+/* What a bandit was found to do: ranges of its arms, and of a contextual one the policy as JSON. As
+ * it stands in the log. */
 struct allotment { u32 campaign; u8 experience, arms; struct range *ranges; isize ranges_n; str policy; };
 void allotment_visit(struct codec *c, struct allotment *v);
 /* "bandit" of an experience, whose variations are read. */
-MUST_USE enum err adaptive_read(arena *a, const struct json *experience, const struct experience *x, struct adaptive **out, struct diag *diag);
-/* While a book is made: null if there is none; false when it does not fit the experience as it now is (other arms, other context). */
+MUST_USE enum err adaptive_read(arena *a, const struct json *experience, const struct experience *x,
+                                struct adaptive **out, struct diag *diag);
+/* While a book is made: null if there is none; false when it does not fit the experience as it now
+ * is (other arms, other context). */
 struct experience *book_experience(struct book *book, u32 campaign, u8 experience);
 bool experience_allot(struct book *book, struct experience *x, const struct allotment *learnt);
 
@@ -288,11 +342,12 @@ void caps_free(struct caps *caps);
 bool caps_reserve(struct caps *caps, str bucketing_id, u32 campaign, i32 viewed, i32 times, i64 now_ms);
 /* Gives one back that was reserved a moment ago and will not be used. */
 void caps_release(struct caps *caps, str bucketing_id, u32 campaign);
-/* Whether seeing this campaign is a contact in the meaning of the shop's limit, and how many contacts a history holds since. */
+/* Whether seeing this campaign is a contact in the meaning of the shop's limit, and how many
+ * contacts a history holds since. */
 bool contact_counts(const struct book *book, const struct campaign *c);
 i32 contacts_since(const struct book *book, const struct profile *p, i64 since_ms, i64 now_ms);
 
-/* ---- a decision ------------------------------------------------------------------------------------ */
+/* ---- a decision ------------------------------------------------------------------------------ */
 
 struct decide_world {
     const struct book *book;
@@ -305,11 +360,14 @@ struct decide_world {
     const struct search_index *search;      /* likewise */
     struct caps *caps;
     const struct intent_model *intent;                  /* null: none learnt yet */
-    _Atomic u32 *wanted;            /* recommenders that were asked and the model has not, a bit set: the builder's; null: nobody listens */
+    /* recommenders that were asked and the model has not, a bit set: the builder's; null: nobody
+     * listens */
+    _Atomic u32 *wanted;
 };
 
 struct decide_request {
-    const struct identifier *identifiers; isize identifiers_n;  /* verified flags say which may open a profile (identity.h) */
+    /* verified flags say which may open a profile (identity.h) */
+    const struct identifier *identifiers; isize identifiers_n;
     const struct source *source;    /* whose basis counts */
     bool secret;                    /* asked with a secret key */
     u16 consent_granted, consent_denied;
@@ -319,7 +377,8 @@ struct decide_request {
     const str *cart; isize cart_n;
     const str *exclude; isize exclude_n;
     i64 now_ms;                     /* the clock's, or context.now with a secret key */
-    bool as_of;                     /* now_ms is not the present: stored memberships say nothing, segments are worked out */
+    /* now_ms is not the present: stored memberships say nothing, segments are worked out */
+    bool as_of;
     isize limit;
     bool exposed, record, explain;
     bool hide_seen;                 /* of a recommendation: leave out what the person has looked at */
@@ -328,14 +387,39 @@ struct decide_request {
 };
 
 enum decide_reason {
-    REASON_TARGET, REASON_EXPERIMENT, REASON_STRATEGY, REASON_HOLDOUT, REASON_NO_CONSENT, REASON_CAPPED,
-    REASON_GUARDED, REASON_FALLBACK, REASON_DEFAULT, REASON_UNKNOWN_PLACEMENT, REASON_PAUSED, REASON_PREVIEW, REASON_ERROR, REASON_BANDIT, REASONS
+    REASON_TARGET,
+    REASON_EXPERIMENT,
+    REASON_STRATEGY,
+    REASON_HOLDOUT,
+    REASON_NO_CONSENT,
+    REASON_CAPPED,
+    REASON_GUARDED,
+    REASON_FALLBACK,
+    REASON_DEFAULT,
+    REASON_UNKNOWN_PLACEMENT,
+    REASON_PAUSED,
+    REASON_PREVIEW,
+    REASON_ERROR,
+    REASON_BANDIT,
+    REASONS
 };
 const char *decide_reason_name(u8 reason);
 
 /* Why a campaign was not chosen, in the order it was asked. */
-enum outcome { OUTCOME_WON, OUTCOME_PAUSED, OUTCOME_NOT_YET, OUTCOME_OVER, OUTCOME_OTHER_MARKET, OUTCOME_TARGET, OUTCOME_HOLDOUT, OUTCOME_GUARD_DISCOUNT,
-               OUTCOME_CAPPED, OUTCOME_LOST, OUTCOME_NO_CONSENT, OUTCOME_CONTACTS };
+enum outcome {
+    OUTCOME_WON,
+    OUTCOME_PAUSED,
+    OUTCOME_NOT_YET,
+    OUTCOME_OVER,
+    OUTCOME_OTHER_MARKET,
+    OUTCOME_TARGET,
+    OUTCOME_HOLDOUT,
+    OUTCOME_GUARD_DISCOUNT,
+    OUTCOME_CAPPED,
+    OUTCOME_LOST,
+    OUTCOME_NO_CONSENT,
+    OUTCOME_CONTACTS
+};
 struct considered { u32 campaign; u8 experience, outcome; };
 
 enum { SOURCE_PIN = 64, SOURCE_CATALOGUE = 65 };        /* these numbers stand in the log too: append only */
@@ -345,17 +429,24 @@ struct decided_item {
     f64 score;
     u8 source;                      /* enum recommender, or one of the above */
     u32 because[2]; isize because_n;
-    str answer;                     /* what a quiz was answered that brought it; with the parts, not in the log either */
+    /* what a quiz was answered that brought it; with the parts, not in the log either */
+    str answer;
     f64 parts[RECOMMENDERS];        /* of each recommender in the score, before boosts */
     u8 heights[RECOMMENDERS];       /* as in struct recommended */
-    str place; u8 near;             /* of a list of places: the store or country that brought it, and enum place_kind; not in the log */
-    bool bought;                    /* because of a purchase, not of a look; for the words only, not in the log */
-    str liked;                      /* the colour, brand … the person likes that lifted it most; not in the log */
+    /* of a list of places: the store or country that brought it, and enum place_kind; not in the
+     * log */
+    str place; u8 near;
+    /* because of a purchase, not of a look; for the words only, not in the log */
+    bool bought;
+    /* the colour, brand … the person likes that lifted it most; not in the log */
+    str liked;
     u8 liked_as;                    /* enum taste */
-    u8 chosen;                      /* in how many dimensions it is what the person chose themselves; not in the log */
+    /* in how many dimensions it is what the person chose themselves; not in the log */
+    u8 chosen;
     i32 row;                        /* of a strategy of rows: which, from 1 */
     i32 pinned;                     /* the place it was pinned to; 0: it was not */
-    u64 boosted;                    /* a bit for each of the strategy's first 64 boosts that held, when explaining */
+    /* a bit for each of the strategy's first 64 boosts that held, when explaining */
+    u64 boosted;
     str ticket;
 };
 struct decision {
@@ -366,11 +457,13 @@ struct decision {
     u16 placement;                  /* number; 0 unknown */
     u32 campaign;                   /* definition id; 0 none */
     u8 experience, variation, reason, render;
-    i32 propensity;                 /* parts per 10,000 of the chosen variation, 10,000 when there was no chance in it */
+    /* parts per 10,000 of the chosen variation, 10,000 when there was no chance in it */
+    i32 propensity;
     bool programme_holdout, personal, exposed, recorded, preview;
     struct considered *considered; isize considered_n;
     struct decided_item *items; isize items_n;
-    u32 strategy_hash, asked;       /* of a row: what filled it, and the recommenders that were blended for it, a bit set */
+    /* of a row: what filled it, and the recommenders that were blended for it, a bit set */
+    u32 strategy_hash, asked;
     str heights;                    /* of each item in turn, a byte for each bit of `asked` */
     str *context; isize context_n;  /* what a contextual bandit saw, in the order its experience names it */
     /* for the answer only, not in the log */
@@ -384,42 +477,57 @@ struct decision {
 };
 
 /* One fact of a context as text; empty when it is not known or longer than 64 bytes. */
-str adaptive_fact(str name, const struct decide_request *request, const struct profile *profile, i32 zone_minutes, arena *a);
-/* The arm for whom the key buckets, in a context whose facts are texts in the order the experience names them; the share it has
- * there, and a tree's leaf (else -1). Without a policy by the allocation, and then -1 for those in no arm. For an SDK's own
- * prediction call as well: nothing but its arguments is read. */
-isize adaptive_choose(const struct experience *x, struct bucket_key key, const str *texts, i32 *share, i32 *leaf);
+str adaptive_fact(str name, const struct decide_request *request, const struct profile *profile,
+                  i32 zone_minutes, arena *a);
+/* The arm for whom the key buckets, in a context whose facts are texts in the order the experience
+ * names them; the share it has there, and a tree's leaf (else -1). Without a policy by the
+ * allocation, and then -1 for those in no arm. For an SDK's own prediction call as well: nothing
+ * but its arguments is read. */
+isize adaptive_choose(const struct experience *x, struct bucket_key key, const str *texts,
+                      i32 *share, i32 *leaf);
 
-/* One decision for each placement asked, in order; items are never repeated between them. Returns who was found to be asking, whether or not they
- * may speak: read on (people_read_on) for their memberships; null for a stranger. */
-const struct profile *decide(const struct decide_world *world, const struct decide_request *request, arena *a, struct decision *out);
+/* One decision for each placement asked, in order; items are never repeated between them. Returns
+ * who was found to be asking, whether or not they may speak: read on (people_read_on) for their
+ * memberships; null for a stranger. */
+const struct profile *decide(const struct decide_world *world, const struct decide_request *request,
+                             arena *a, struct decision *out);
 /* {"home_hero": {...}, …}: api.md's answer, tickets and explain included. {{name|otherwise}} shows verified facts only.
  * Content is text, escaped for JSON and nothing else: whoever makes HTML of it escapes it there (print.c). */
-void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
-                  isize n, arena *a, struct jsonw *w);
+void decide_print(const struct decide_world *world, const struct decide_request *request,
+                  const struct decision *decisions, isize n, arena *a, struct jsonw *w);
 /* The strategy as the algorithm alone would have it: without boosts, buries and pins. In `a`. */
 const struct strategy *strategy_bare(const struct strategy *strategy, arena *a);
 /* What /v1/recommend answers: a strategy, a mix and filter given in the request, or a placement's. */
-isize decide_recommend(const struct decide_world *world, const struct decide_request *request, const struct strategy *strategy,
-                       const struct rule *filter, arena *a, struct decided_item **out);
+isize decide_recommend(const struct decide_world *world, const struct decide_request *request,
+                       const struct strategy *strategy, const struct rule *filter, arena *a,
+                       struct decided_item **out);
 /* One of them; opens no brace: the caller does. */
-void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
-                       arena *a, struct jsonw *w);
+void decide_print_item(const struct decide_world *world, const struct decide_request *request,
+                       const struct decided_item *item, arena *a, struct jsonw *w);
 
-/* "not_built_yet": recommenders that the strategy names and the model has not, because nobody named them when it was built; else nothing. */
+/* "not_built_yet": recommenders that the strategy names and the model has not, because nobody named
+ * them when it was built; else nothing. */
 void decide_print_unbuilt(const struct decide_world *world, const struct strategy *strategy, struct jsonw *w);
 /* "rows": [{"category" or "brand", "title", "because", "items": keys}], of a strategy of rows; else nothing. */
-void decide_print_rows(const struct decide_world *world, const struct strategy *strategy, const struct decided_item *items, isize n, struct jsonw *w);
+void decide_print_rows(const struct decide_world *world, const struct strategy *strategy,
+                       const struct decided_item *items, isize n, struct jsonw *w);
 
 /* The facts a request's rules are asked with, for explaining them; live in `a`. */
-struct rule_facts decide_facts(const struct decide_world *world, const struct decide_request *request, arena *a);
-/* Whether what a person likes may order what they are shown: not without consent, and not in the programme's holdout. */
-struct decide_who { struct rule_facts facts; const struct profile *profile; bool personal, held_out; };   /* profile: what this caller may know, or null */
-struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request, arena *a);
-/* Shares by category, brand and colour: of the visit that lasts until now (no pause of gap_ms in it), and of everything; what was chosen over both. */
-isize decide_likings(const struct decide_world *world, const struct decide_who *who, i64 now_ms, i64 gap_ms, arena *a, const struct search_liking **out);
-/* Why an item is shown, in a shopper's words (because.def). Language: of a locale such as "nb-NO"; English where it is none of ours. `name` stands where
- * the sentence has {}. The text lives in `a`, or for ever. */
+struct rule_facts decide_facts(const struct decide_world *world,
+                               const struct decide_request *request, arena *a);
+/* Whether what a person likes may order what they are shown: not without consent, and not in the
+ * programme's holdout. */
+/* profile: what this caller may know, or null */
+struct decide_who { struct rule_facts facts; const struct profile *profile; bool personal, held_out; };
+struct decide_who decide_who(const struct decide_world *world, const struct decide_request *request,
+                             arena *a);
+/* Shares by category, brand and colour: of the visit that lasts until now (no pause of gap_ms in
+ * it), and of everything; what was chosen over both. */
+isize decide_likings(const struct decide_world *world, const struct decide_who *who, i64 now_ms,
+                     i64 gap_ms, arena *a, const struct search_liking **out);
+/* Why an item is shown, in a shopper's words (because.def). Language: of a locale such as "nb-NO";
+ * English where it is none of ours. `name` stands where the sentence has {}. The text lives in `a`,
+ * or for ever. */
 enum phrase {
 #define PHRASE(name, ...) PHRASE_##name,
 #include "decide/because.def"
@@ -428,30 +536,39 @@ enum phrase {
 };
 u8 because_language(str locale);
 str because_phrase(enum phrase phrase, u8 language, str name, arena *a);
-/* The same in parts, without putting them together: what stands before the name, the name, what stands behind it. How many there are. */
+/* The same in parts, without putting them together: what stands before the name, the name, what
+ * stands behind it. How many there are. */
 enum { BECAUSE_PARTS = 3 };
 isize because_parts(enum phrase phrase, u8 language, str name, str parts[BECAUSE_PARTS]);
-/* An explained rule as a tree: text, result, value, the events that made it so with their items' keys and titles, children. A shop names events of its own. */
-struct trace_names { const struct catalog *catalog; const void *ctx; str (*event)(const void *ctx, u16 type); };
+/* An explained rule as a tree: text, result, value, the events that made it so with their items'
+ * keys and titles, children. A shop names events of its own. */
+struct trace_names {
+    const struct catalog *catalog;
+    const void *ctx;
+    str (*event)(const void *ctx, u16 type);
+};
 void decide_print_why(const struct trace_names *names, const struct rule_trace *trace, struct jsonw *w);
 /* What was considered and why each lost, with the targets asked again against `facts` (null: left out). */
-void decide_print_trace(const struct decide_world *world, const struct trace_names *names, const struct rule_facts *facts, const struct decision *d, arena *a,
+void decide_print_trace(const struct decide_world *world, const struct trace_names *names,
+                        const struct rule_facts *facts, const struct decision *d, arena *a,
                         struct jsonw *w);
 const char *decide_outcome_name(u8 outcome);
 
 void decision_encode(const struct decision *decision, struct buf *out);
 MUST_USE enum err decision_decode(str bytes, arena *a, struct decision *out);
 
-/* ---- flags ------------------------------------------------------------------------------------------- */
-/* Who asks for flags. `id` is hashed; the request's identifiers say whose profile targets, sticky variations and the holdout are asked of, and
- * its context what else is known. One for all flags of a request: the profile is looked up once. */
+/* ---- flags ----------------------------------------------------------------------------------- */
+/* Who asks for flags. `id` is hashed; the request's identifiers say whose profile targets, sticky
+ * variations and the holdout are asked of, and its context what else is known. One for all flags of
+ * a request: the profile is looked up once. */
 struct flag_asking {
     const struct decide_world *world;
     const struct decide_request *request;
     str id;
     arena *a;
     struct rule_facts facts; bool have_facts;           /* decide_flag's own, and what it found out */
-    u8 *answers;                    /* to each target of the book: 0 not asked yet, else 1 + whether it holds */
+    /* to each target of the book: 0 not asked yet, else 1 + whether it holds */
+    u8 *answers;
     const struct book_flag *flag;
     isize deep;
 };
@@ -462,28 +579,41 @@ struct export_note { str flag, rule; const char *kind; str text; };
 struct export_notes { struct export_note *at; isize n; };
 /* {"flag": {"defaultValue", "rules"}, …}, as GrowthBook's SDKs evaluate them by themselves. */
 void book_export_growthbook(const struct book *book, arena *a, struct jsonw *w, struct export_notes *notes);
-struct export_where { str host, key, revision; const str *attributes; isize attributes_n; const str *events; isize events_n; };
-/* A datafile, version 4. host: where segments are asked for; key: the SDK key, which is the account id of its reports too. */
-void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where, struct jsonw *w, struct export_notes *notes);
+struct export_where {
+    str host, key, revision;
+    const str *attributes;
+    isize attributes_n;
+    const str *events;
+    isize events_n;
+};
+/* A datafile, version 4. host: where segments are asked for; key: the SDK key, which is the account
+ * id of its reports too. */
+void book_export_optimizely(const struct book *book, arena *a, const struct export_where *where,
+                            struct jsonw *w, struct export_notes *notes);
 /* {"optimizely": [{"flag", "rule", "kind", "text"}], "growthbook": […], "ofrep": []}: what each protocol cannot say of the flags, or of
  * the one flag named. OFREP asks the server, so it can say all. */
 void book_lint(const struct book *book, str flag, arena *a, struct jsonw *w);
 
-/* The flag, rule and variation that a client's report names: the rule by its id, the variation by its key or exported id. False when there is
- * no such variation: *arm is -1 when there is no such rule either. */
-bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation, const struct book_flag **flag, isize *rule, isize *arm);
+/* The flag, rule and variation that a client's report names: the rule by its id, the variation by
+ * its key or exported id. False when there is no such variation: *arm is -1 when there is no such
+ * rule either. */
+bool book_flag_arm(const struct book *book, arena *a, str rule_id, str variation,
+                   const struct book_flag **flag, isize *rule, isize *arm);
 str book_flag_arm_id(arena *a, const struct book_flag *flag, str rule, str variation);
 
-/* What campaigns learn, as the datafile's rules of type cmab (cmab.c). The experience that a rule's id means; false when there is none. */
+/* What campaigns learn, as the datafile's rules of type cmab (cmab.c). The experience that a rule's
+ * id means; false when there is none. */
 bool book_cmab_rule(const struct book *book, str rule, const struct campaign **campaign, isize *experience);
-str book_cmab_variation(arena *a, const struct campaign *c, const struct experience *x, isize arm);     /* its exported id */
+/* its exported id */
+str book_cmab_variation(arena *a, const struct campaign *c, const struct experience *x, isize arm);
 /* The attribute that a client says a fact of its context by; empty for what the server knows by itself. */
 str book_cmab_attribute(const struct experience *x, isize fact);
 /* [{"id", "value"}] of a prediction call -> the context that adaptive_fact reads. */
 const struct json *book_cmab_context(const struct experience *x, const struct json *attributes, arena *a);
 
-/* ---- tickets: what a client gives back to say "seen" or "clicked" ----------------------------------- */
-/* Signed (8 bytes, keyed) and opaque: all that attribution needs, whatever became of the decision's record. */
+/* ---- tickets: what a client gives back to say "seen" or "clicked" ---------------------------- */
+/* Signed (8 bytes, keyed) and opaque: all that attribution needs, whatever became of the decision's
+ * record. */
 struct ticket {
     u64 decision_key;
     u32 campaign, item;
@@ -500,7 +630,8 @@ bool ticket_read(const u8 secret[32], str text, struct ticket *out);
 str preview_make(arena *a, const u8 secret[32], u32 campaign, u8 experience, u8 variation, i64 now_ms);
 bool preview_read(const u8 secret[32], str text, i64 now_ms, u32 *campaign, u8 *experience, u8 *variation);
 
-/* What the address of a block in a letter stands for: a person by one of their nodes, and nothing but this placement. */
+/* What the address of a block in a letter stands for: a person by one of their nodes, and nothing
+ * but this placement. */
 enum { LETTER_DAYS = 90 };
 struct letter_token { u32 node; str placement, market, locale; i64 until_ms; };
 str letter_token_make(arena *a, const u8 secret[32], const struct letter_token *token);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * export.c - our flags in the words of Optimizely's datafile and GrowthBook's payload, and what neither can say.
+ * export.c - our flags in the words of Optimizely's datafile and GrowthBook's payload, and what
+ * neither can say.
  *
- * A client that evaluates by itself must come to the answer the server would give, or must not be sent the flag at all: what
- * a protocol cannot express is left out and noted, never approximated in silence. Three kinds of notes: `left out` (the flag is not
- * in the file), `differs` (it is, and there are people for whom the answers differ), `note` (the answers agree; something else is to
- * be known).
+ * A client that evaluates by itself must come to the answer the server would give, or must not be
+ * sent the flag at all: what a protocol cannot express is left out and noted, never approximated in
+ * silence. Three kinds of notes: `left out` (the flag is not in the file), `differs` (it is, and
+ * there are people for whom the answers differ), `note` (the answers agree; something else is to be
+ * known).
  */
 #include "decide/export.h"
 
@@ -18,7 +20,9 @@ void export_note(struct export_notes *n, arena *a, struct export_note note)
 {
     if (!n->at) n->at = arena_new(a, struct export_note, NOTES_MAX);
     for (isize i = 0; i < n->n; i++)
-        if (str_eq(n->at[i].flag, note.flag) && str_eq(n->at[i].rule, note.rule) && str_eq(n->at[i].text, note.text)) return;
+        if (str_eq(n->at[i].flag, note.flag) && str_eq(n->at[i].rule, note.rule)
+            && str_eq(n->at[i].text, note.text))
+            return;
     if (n->n < NOTES_MAX) n->at[n->n++] = note;
 }
 
@@ -29,7 +33,8 @@ void export_say(struct exporting *x, const char *kind, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    export_note(x->notes, x->a, (struct export_note){ x->flag->key, x->rule, kind, arena_str(x->a, str_of(text)) });
+    export_note(x->notes, x->a,
+                (struct export_note){ x->flag->key, x->rule, kind, arena_str(x->a, str_of(text)) });
 }
 
 const struct json *export_tree(struct exporting *x, const struct rule *target)
@@ -65,7 +70,7 @@ bool export_values(const struct json *right, const struct json **at, isize *n)
     return true;
 }
 
-/* ---- what each of them cannot say ------------------------------------------------------------------------- */
+/* ---- what each of them cannot say ------------------------------------------------------------ */
 
 static void print_notes(struct jsonw *w, const char *key, const struct export_notes *notes, str flag)
 {

@@ -2,13 +2,14 @@
  *
  * flags.c - flags in the book, and what a flag says to whoever asks.
  *
- * A flag's rules are compiled in two rooms: what hashes and shares say in experiment/, what targets say in rule/. Here they
- * meet. An experiment keeps its ranges through every revision that was ever in force, so that new shares move only those who
- * must move; and what belongs to several flags at once is checked here: requirements that go round in a circle, and two rules
- * of one layer that would share people.
+ * A flag's rules are compiled in two rooms: what hashes and shares say in experiment/, what targets
+ * say in rule/. Here they meet. An experiment keeps its ranges through every revision that was ever
+ * in force, so that new shares move only those who must move; and what belongs to several flags at
+ * once is checked here: requirements that go round in a circle, and two rules of one layer that
+ * would share people.
  *
- * The programme holdout is asked twice, by the id that is hashed and by the one the person is known by, so that
- * nobody who is held out is reached through another of their ids.
+ * The programme holdout is asked twice, by the id that is hashed and by the one the person is known
+ * by, so that nobody who is held out is reached through another of their ids.
  */
 #include "decide/inside.h"
 
@@ -16,7 +17,7 @@
 
 enum { FLAGS_MAX = 4096, FLAG_FILES_MAX = 16, REQUIRED_DEEP_MAX = 16, EVENT_NAMES_MAX = 512 };
 
-/* ---- ranges through revisions ---------------------------------------------------------------------------- */
+/* ---- ranges through revisions ---------------------------------------------------------------- */
 
 static const struct json *rule_in(const struct json *doc, str key)
 {
@@ -29,7 +30,9 @@ static isize shares_of(const struct json *variations, i32 *shares)
 {
     isize n = 0;
     json_each(v, variations) {
-        if (n == VARIATIONS_MAX || !share_parse(json_str(json_get(v, S("share")), S("")), &shares[n])) return 0;
+        if (n == VARIATIONS_MAX
+            || !share_parse(json_str(json_get(v, S("share")), S("")), &shares[n]))
+            return 0;
         n++;
     }
     return n;
@@ -50,8 +53,9 @@ static void allocate(struct building *b, struct flag_rule *rule, const struct js
         isize n = shares_of(variations, shares);
         if (n == 0) continue;
         struct diag diag = { .arena = a };
-        enum err err = experiment_continues(before, variations) ? experiment_reallocate(a, allocation, shares, n, &next, &diag)
-                                                     : experiment_allocate(a, shares, n, &next, &diag);
+        enum err err = experiment_continues(before, variations)
+                           ? experiment_reallocate(a, allocation, shares, n, &next, &diag)
+                           : experiment_allocate(a, shares, n, &next, &diag);
         if (err) continue;
         allocation = next;
         before = variations;
@@ -59,7 +63,7 @@ static void allocate(struct building *b, struct flag_rule *rule, const struct js
     rule->allocation = allocation;
 }
 
-/* ---- one flag ----------------------------------------------------------------------------------------------- */
+/* ---- one flag -------------------------------------------------------------------------------- */
 
 /* Once for all rules that say the same: a shop asks for the same country in a hundred flags. */
 static const struct rule *compile_target(struct building *b, const struct flag_rule *rule, u32 *asks)
@@ -69,7 +73,9 @@ static const struct rule *compile_target(struct building *b, const struct flag_r
     u64 known = map_get(b->known, says, 0);
     *asks = (u32)(known ? known - 1 : (u64)b->targets.n);
     if (known) return b->targets.at[known - 1];
-    const struct rule *out = building_rule(b, rule->target, RULE_TARGET, arena_printf(b->a, "rules.%.*s.target", STR_FMT(rule->key)).ptr);
+    const struct rule *out =
+        building_rule(b, rule->target, RULE_TARGET,
+                      arena_printf(b->a, "rules.%.*s.target", STR_FMT(rule->key)).ptr);
     if (!out) return NULL;
     vec_push(&b->targets, out);
     (void)map_put(b->known, says, (u64)b->targets.n);
@@ -100,10 +106,22 @@ static void check_ramp(struct building *b, const struct flag_rule *rule, const s
         i32 share;
         whole = whole && share_parse(json_str(step, S("")), &share) && share * rule->variations_n <= BUCKETS;
     }
-    if (rule->kind != FLAG_EXPERIMENT) building_refuse(b, "ramp", 0, "rule %.*s: a ramp is of an experiment, which has a control to stop by", STR_FMT(rule->key));
-    else if (!whole) building_refuse(b, "ramp", 0, "rule %.*s: steps are each arm's shares, such as [\"1%%\", \"10%%\", \"50%%\"], all arms together at most 100%%", STR_FMT(rule->key));
-    else if (!period_read(json_str(json_get(ramp, S("every")), S("")), &every)) building_refuse(b, "ramp", 0, "rule %.*s: every is a time, such as \"1 day\"", STR_FMT(rule->key));
-    else if (!known) building_refuse(b, "ramp", 0, "rule %.*s: guardrail is order_rate, click_rate or revenue_per_person", STR_FMT(rule->key));
+    if (rule->kind != FLAG_EXPERIMENT)
+        building_refuse(b, "ramp", 0,
+                        "rule %.*s: a ramp is of an experiment, which has a control to stop by",
+                        STR_FMT(rule->key));
+    else if (!whole)
+        building_refuse(
+            b, "ramp", 0,
+            "rule %.*s: steps are each arm's shares, such as [\"1%%\", \"10%%\", \"50%%\"], all arms together at most 100%%",
+            STR_FMT(rule->key));
+    else if (!period_read(json_str(json_get(ramp, S("every")), S("")), &every))
+        building_refuse(b, "ramp", 0, "rule %.*s: every is a time, such as \"1 day\"",
+                        STR_FMT(rule->key));
+    else if (!known)
+        building_refuse(b, "ramp", 0,
+                        "rule %.*s: guardrail is order_rate, click_rate or revenue_per_person",
+                        STR_FMT(rule->key));
 }
 
 static void build_flag(struct building *b, const struct json *doc)
@@ -117,8 +135,13 @@ static void build_flag(struct building *b, const struct json *doc)
         return;
     }
     struct book_flag *f = &b->book->flags[b->book->flags_n++];
-    *f = (struct book_flag){ .id = b->def->id, .number = b->def->number, .key = b->def->key, .flag = flag, .document = doc,
-                             .title = json_str(json_get(doc, S("title")), b->def->key), .paused = b->def->paused };
+    *f = (struct book_flag){ .id = b->def->id,
+                             .number = b->def->number,
+                             .key = b->def->key,
+                             .flag = flag,
+                             .document = doc,
+                             .title = json_str(json_get(doc, S("title")), b->def->key),
+                             .paused = b->def->paused };
     f->targets = arena_new(a, const struct rule *, flag->rules_n);
     f->asks = arena_new(a, u32, flag->rules_n);
     ((struct flag *)(uintptr_t)flag)->paused |= b->def->paused;
@@ -127,9 +150,12 @@ static void build_flag(struct building *b, const struct json *doc)
         const struct json *from = rule_in(doc, rule->key);
         f->targets[i] = compile_target(b, rule, &f->asks[i]);
         if (json_get(from, S("ramp"))) check_ramp(b, rule, json_get(from, S("ramp")));
-        if (rule->kind == FLAG_EXPERIMENT && (i >= EXPERIENCES_MAX || rule->variations_n > EXPERIENCE_VARIATIONS_MAX))
-            building_refuse(b, "rules", 0, "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
-                   STR_FMT(rule->key), EXPERIENCES_MAX, EXPERIENCE_VARIATIONS_MAX);
+        if (rule->kind == FLAG_EXPERIMENT
+            && (i >= EXPERIENCES_MAX || rule->variations_n > EXPERIENCE_VARIATIONS_MAX))
+            building_refuse(
+                b, "rules", 0,
+                "rule %.*s: an experiment is among the first %d rules and has at most %d variations, so that it can be measured",
+                STR_FMT(rule->key), EXPERIENCES_MAX, EXPERIENCE_VARIATIONS_MAX);
         if (rule->kind == FLAG_EXPERIMENT && !json_get(from, S("ranges"))) allocate(b, rule, from);
     }
 }
@@ -139,14 +165,17 @@ static void build_file(struct building *b, const struct json *doc)
     str dialect = json_str(json_get(doc, S("dialect")), S(""));
     bool growthbook = str_eq(dialect, S("growthbook"));
     struct diag diag = { .arena = &b->book->arena };
-    struct book_flag_file f = { .key = b->def->key, .dialect = growthbook ? DIALECT_GROWTHBOOK : DIALECT_OPTIMIZELY,
+    struct book_flag_file f = { .key = b->def->key,
+                                .dialect = growthbook ? DIALECT_GROWTHBOOK : DIALECT_OPTIMIZELY,
                                 .json = json_get(doc, S("file")) };
-    if (!growthbook && !str_eq(dialect, S("optimizely"))) building_refuse(b, "dialect", 0, "dialect is growthbook or optimizely");
-    else if (flag_file_read(&b->book->arena, f.dialect, f.json, &f.file, &diag)) building_refuse(b, "file", 0, "%.*s", STR_FMT(diag.what));
+    if (!growthbook && !str_eq(dialect, S("optimizely")))
+        building_refuse(b, "dialect", 0, "dialect is growthbook or optimizely");
+    else if (flag_file_read(&b->book->arena, f.dialect, f.json, &f.file, &diag))
+        building_refuse(b, "file", 0, "%.*s", STR_FMT(diag.what));
     else b->book->flag_files[b->book->flag_files_n++] = f;
 }
 
-/* ---- between flags --------------------------------------------------------------------------------------------- */
+/* ---- between flags --------------------------------------------------------------------------- */
 
 static int by_key(const void *x, const void *y)
 {
@@ -166,7 +195,8 @@ static bool reaches(const struct book *book, const struct book_flag *from, str k
         const struct flag_rule *rule = &from->flag->rules[i];
         for (isize k = 0; k < rule->requires_n; k++) {
             const struct book_flag *next = book_flag(book, rule->requires[k].flag);
-            if (str_eq(rule->requires[k].flag, key) || (next && reaches(book, next, key, deep + 1))) return true;
+            if (str_eq(rule->requires[k].flag, key) || (next && reaches(book, next, key, deep + 1)))
+                return true;
         }
     }
     return false;
@@ -180,10 +210,12 @@ static void check_requirements(struct building *b, const struct book_flag *f)
         for (isize k = 0; k < rule->requires_n; k++) {
             any = true;
             if (!book_flag(b->book, rule->requires[k].flag))
-                building_refuse(b, "requires", 0, "rule %.*s: there is no flag \"%.*s\"", STR_FMT(rule->key), STR_FMT(rule->requires[k].flag));
+                building_refuse(b, "requires", 0, "rule %.*s: there is no flag \"%.*s\"",
+                                STR_FMT(rule->key), STR_FMT(rule->requires[k].flag));
         }
     }
-    if (any && reaches(b->book, f, f->key, 0)) building_refuse(b, "requires", 0, "what the flag requires leads back to it");
+    if (any && reaches(b->book, f, f->key, 0))
+        building_refuse(b, "requires", 0, "what the flag requires leads back to it");
 }
 
 static void check_layers(struct building *b, const struct book_flag *f, const struct flag_rule *rule)
@@ -194,8 +226,9 @@ static void check_layers(struct building *b, const struct book_flag *f, const st
             const struct flag_rule *r = &other->flag->rules[k];
             if (r == rule || !str_eq(r->layer.key, rule->layer.key)) continue;
             if (r->layer.to <= rule->layer.from || rule->layer.to <= r->layer.from) continue;
-            building_refuse(b, "layer", 0, "rule %.*s shares a part of layer %.*s with rule %.*s of flag %.*s", STR_FMT(rule->key),
-                   STR_FMT(rule->layer.key), STR_FMT(r->key), STR_FMT(other->key));
+            building_refuse(
+                b, "layer", 0, "rule %.*s shares a part of layer %.*s with rule %.*s of flag %.*s",
+                STR_FMT(rule->key), STR_FMT(rule->layer.key), STR_FMT(r->key), STR_FMT(other->key));
             return;
         }
     }
@@ -218,7 +251,9 @@ static void name_events(struct building *b)
     struct book *book = b->book;
     str name;
     book->event_names = arena_new(&book->arena, str, EVENT_NAMES_MAX);
-    for (isize at = 0; b->names->each && book->event_names_n < EVENT_NAMES_MAX && b->names->each(b->names->ctx, RULE_NAME_EVENT, at, &name); at++)
+    for (isize at = 0; b->names->each && book->event_names_n < EVENT_NAMES_MAX
+                       && b->names->each(b->names->ctx, RULE_NAME_EVENT, at, &name);
+         at++)
         book->event_names[book->event_names_n++] = arena_str(&book->arena, name);
 }
 
@@ -239,7 +274,7 @@ void flags_build(struct building *b)
     book->flag_targets_n = b->targets.n;
 }
 
-/* ---- asking -------------------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static const struct rule_facts *facts_of(struct flag_asking *q)
 {
@@ -254,7 +289,8 @@ static const struct profile *profile_of(struct flag_asking *q)
     return w->profile;
 }
 
-/* Asked once of each target, in however many flags it stands: the facts are the same for all flags of a request. */
+/* Asked once of each target, in however many flags it stands: the facts are the same for all flags
+ * of a request. */
 static bool matches(void *ctx, isize rule, str target)
 {
     struct flag_asking *q = ctx;
@@ -287,7 +323,9 @@ static i32 kept(void *ctx, isize rule)
     const struct exposure *first = NULL;
     for (isize i = 0; p && i < p->exposures_n; i++) {
         const struct exposure *x = &p->exposures[i];
-        if (x->campaign == q->flag->id && x->experience == rule && (!first || x->first_at_ms < first->first_at_ms)) first = x;
+        if (x->campaign == q->flag->id && x->experience == rule
+            && (!first || x->first_at_ms < first->first_at_ms))
+            first = x;
     }
     return first ? first->variation : -1;
 }
@@ -298,16 +336,23 @@ struct flag_answer decide_flag(struct flag_asking *q, const struct book_flag *fl
     u32 campaign;
     u8 rule, variation;
     q->flag = flag;
-    if (q->request->preview.len && preview_read(q->world->book->secret, q->request->preview, q->request->now_ms, &campaign, &rule, &variation)
+    if (q->request->preview.len
+        && preview_read(q->world->book->secret, q->request->preview, q->request->now_ms, &campaign,
+                        &rule, &variation)
         && campaign == flag->id) {
         who.preview = true;
         who.preview_rule = rule;
         who.preview_variation = variation;
-    } else if (flag->flag->holdout_share > 0 && !flag->flag->paused && q->request->identifiers_n > 0) {
+    } else if (flag->flag->holdout_share > 0 && !flag->flag->paused
+               && q->request->identifiers_n > 0) {
         const struct profile *p = profile_of(q);
         if (p && holdout_contains(p->bucketing_id, flag->flag->holdout_share))
-            return (struct flag_answer){ .value = flag->flag->value, .reason = FLAG_BY_HOLDOUT, .bucket = -1, .propensity = 1,
-                                         .rule_index = -1, .variation_index = -1 };
+            return (struct flag_answer){ .value = flag->flag->value,
+                                         .reason = FLAG_BY_HOLDOUT,
+                                         .bucket = -1,
+                                         .propensity = 1,
+                                         .rule_index = -1,
+                                         .variation_index = -1 };
     }
     return experiment_flag_evaluate(flag->flag, &who);
 }

@@ -20,15 +20,20 @@ struct building {
     struct { const struct rule **at; isize n, cap; } targets;
 };
 /* One thing wrong with the definition at hand; `path` within it, column from 1 in a rule, 0 elsewhere. */
-void PRINTF_LIKE(4, 5) building_refuse(struct building *b, const char *path, isize column, const char *format, ...);
+void PRINTF_LIKE(4, 5)
+    building_refuse(struct building *b, const char *path, isize column, const char *format, ...);
 /* How many documents of a kind stand, at most max; more are refused. */
 isize building_room(struct building *b, const char *kind, isize max);
-/* Walks the documents of a kind that stand, the candidate in place of its own; refuses what is no object. Null ends. */
+/* Walks the documents of a kind that stand, the candidate in place of its own; refuses what is no
+ * object. Null ends. */
 const struct json *building_next(struct building *b, const char *kind, isize *at);
 /* Null when it was refused. */
 const struct rule *building_rule(struct building *b, str text, enum rule_place place, const char *path);
-const struct rule *building_rule_of(struct building *b, const struct json *text, enum rule_place place, const char *path);     /* null text: null */
-i32 building_share(struct building *b, const struct json *v, i32 otherwise, const char *path);      /* of BUCKETS, from "34%" */
+/* null text: null */
+const struct rule *building_rule_of(struct building *b, const struct json *text,
+                                    enum rule_place place, const char *path);
+/* of BUCKETS, from "34%" */
+i32 building_share(struct building *b, const struct json *v, i32 otherwise, const char *path);
 
 /* Each fills its part of the book, in the order book.c says. */
 void settings_build(struct building *b);
@@ -45,19 +50,26 @@ void strategy_build(struct building *b, const struct json *doc, struct strategy 
 /* export.c: adds one that is not there yet. */
 void export_note(struct export_notes *notes, arena *a, struct export_note note);
 /* cmab.c: the datafile's experiments and features of what campaigns learn. */
-void cmab_export(const struct book *book, arena *a, struct jsonw *experiments, struct jsonw *features, struct export_notes *notes);
+void cmab_export(const struct book *book, arena *a, struct jsonw *experiments,
+                 struct jsonw *features, struct export_notes *notes);
 
 /* arrange.c: what is done to a list besides scoring it. */
 enum { ARRANGED_MAX = 300 };
 /* By grouping: category, brand, seller (an attribute of that name); 0: in none. */
 u32 arrange_group(const struct catalog *catalog, u32 item, isize grouping);
-/* In stock where the person is. A store the item's feed says nothing of has none of it, unless that feed names no store at all. */
+/* In stock where the person is. A store the item's feed says nothing of has none of it, unless that
+ * feed names no store at all. */
 bool arrange_in_store(const struct item *item, str store);
-/* The factor the person's likings give an item, at least 1; *as and *liked name the one that gave most, if any. */
-f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize n, const struct item *item, u8 *as, str *liked);
-/* Fills the first `limit` places for variety. At most ARRANGED_MAX items. Returns how many places were filled. */
+/* The factor the person's likings give an item, at least 1; *as and *liked name the one that gave
+ * most, if any. */
+f64 arrange_lift(const struct strategy *s, const struct affinity *likings, isize n,
+                 const struct item *item, u8 *as, str *liked);
+/* Fills the first `limit` places for variety. At most ARRANGED_MAX items. Returns how many places
+ * were filled. */
 /* rows.c: in place; at most limit. */
-isize rows_arrange(const struct catalog *catalog, const struct strategy *s, struct decided_item *items, isize n, isize limit, arena *a);
-isize arrange_diverse(const struct catalog *catalog, struct decided_item *items, isize n, isize limit, f64 lambda);
+isize rows_arrange(const struct catalog *catalog, const struct strategy *s,
+                   struct decided_item *items, isize n, isize limit, arena *a);
+isize arrange_diverse(const struct catalog *catalog, struct decided_item *items, isize n,
+                      isize limit, f64 lambda);
 
 #endif

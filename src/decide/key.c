@@ -16,7 +16,9 @@ static bool hash_parse(str hex, struct hash128 *out)
 {
     u8 bytes[16];
     size_t got;
-    if (sodium_hex2bin(bytes, sizeof bytes, hex.ptr, (size_t)hex.len, NULL, &got, NULL) != 0 || got != sizeof bytes) return false;
+    if (sodium_hex2bin(bytes, sizeof bytes, hex.ptr, (size_t)hex.len, NULL, &got, NULL) != 0
+        || got != sizeof bytes)
+        return false;
     *out = (struct hash128){ load_u64le(bytes), load_u64le(bytes + 8) };
     return true;
 }
@@ -53,8 +55,11 @@ void keys_build(struct building *b)
                                .owner = json_get_str(doc, "owner"), .paused = b->def->paused,
                                .source = book_source(book, json_get_str(doc, "source")),
                                .author = arena_printf(b->a, "key %.*s", STR_FMT(b->def->key)) };
-        if (!hash_parse(json_get_str(doc, "hash"), &k->hash)) building_refuse(b, "hash", 0, "expected 32 hexadecimal digits");
-        if (!k->source) building_refuse(b, "source", 0, "there is no source \"%.*s\"", STR_FMT(json_get_str(doc, "source")));
+        if (!hash_parse(json_get_str(doc, "hash"), &k->hash))
+            building_refuse(b, "hash", 0, "expected 32 hexadecimal digits");
+        if (!k->source)
+            building_refuse(b, "source", 0, "there is no source \"%.*s\"",
+                            STR_FMT(json_get_str(doc, "source")));
     }
 }
 

@@ -7,7 +7,7 @@
  */
 #include "decide/export.h"
 
-/* ---- conditions ----------------------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
 static void regex_text(struct jsonw *w, arena *a, const char *before, str text, const char *after)
 {
@@ -58,8 +58,11 @@ static bool gb_comparison(struct exporting *x, str op, const struct json *right)
         return true;
     }
     bool list = true;
-    if (str_eq(op, S("=")) || str_eq(op, S("in")) || str_eq(op, S("has")) || str_eq(op, S("has any of"))) jsonw_key(w, S("$ini"));
-    else if (str_eq(op, S("!=")) || str_eq(op, S("not in")) || str_eq(op, S("has none of"))) jsonw_key(w, S("$nini"));
+    if (str_eq(op, S("=")) || str_eq(op, S("in")) || str_eq(op, S("has"))
+        || str_eq(op, S("has any of")))
+        jsonw_key(w, S("$ini"));
+    else if (str_eq(op, S("!=")) || str_eq(op, S("not in")) || str_eq(op, S("has none of")))
+        jsonw_key(w, S("$nini"));
     else if (str_eq(op, S("has all of"))) jsonw_key(w, S("$alli"));
     else list = false;
     if (list) { list_out(w, at, n); return true; }
@@ -72,7 +75,8 @@ static bool gb_comparison(struct exporting *x, str op, const struct json *right)
     }
     if (str_eq(op, S("is true"))) { jsonw_key_bool(w, "$eq", true); return true; }
     if (n != 1 || !json_is(at, JSON_STR)) return false;
-    bool contains = str_eq(op, S("contains")), starts = str_eq(op, S("starts with")), ends = str_eq(op, S("ends with"));
+    bool contains = str_eq(op, S("contains")), starts = str_eq(op, S("starts with")),
+         ends = str_eq(op, S("ends with"));
     if (!contains && !starts && !ends) return false;
     jsonw_key(w, S("$regexi"));
     regex_text(w, x->a, starts ? "^" : "", at->s, ends ? "$" : "");
@@ -104,7 +108,8 @@ static bool gb_leaf(struct exporting *x, const struct json *leaf, bool negated)
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
 static bool gb_condition(struct exporting *x, const struct json *tree, bool negated)
 {
-    const struct json *both = json_get(tree, S("and")), *either = json_get(tree, S("or")), *not = json_get(tree, S("not"));
+    const struct json *both = json_get(tree, S("and")), *either = json_get(tree, S("or")),
+                      *not = json_get(tree, S("not"));
     if (not) return gb_condition(x, not, !negated);
     if (!both && !either) return gb_leaf(x, tree, negated);
     jsonw_begin(x->w, '{');
@@ -116,7 +121,7 @@ static bool gb_condition(struct exporting *x, const struct json *tree, bool nega
     return ok;
 }
 
-/* ---- the payload -------------------------------------------------------------------------------------------------- */
+/* ---- the payload ----------------------------------------------------------------------------- */
 
 static void gb_range(struct jsonw *w, i32 start, i32 end)
 {
@@ -173,7 +178,10 @@ static bool gb_rule(struct exporting *x, const struct flag_rule *rule, const str
     if (tree) {
         jsonw_key(w, S("condition"));
         ok = gb_condition(x, tree, false);
-        if (!ok) export_say(x, "left out", "the target asks for more than attributes of the request: use remote evaluation");
+        if (!ok)
+            export_say(
+                x, "left out",
+                "the target asks for more than attributes of the request: use remote evaluation");
     }
     if (rule->requires_n) {
         jsonw_key_begin(w, "parentConditions", '[');
@@ -217,14 +225,19 @@ static bool gb_rule(struct exporting *x, const struct flag_rule *rule, const str
     }
     jsonw_end(w, '}');
     if (rule->kind != FLAG_FORCE && rule->hash == HASH_OPT3) {
-        export_say(x, "left out", "its hash is opt3, which GrowthBook's SDKs do not have: use remote evaluation, or hash gb2 in a new experiment");
+        export_say(
+            x, "left out",
+            "its hash is opt3, which GrowthBook's SDKs do not have: use remote evaluation, or hash gb2 in a new experiment");
         ok = false;
     }
     if (rule->holdout_share > 0) {
         export_say(x, "left out", "GrowthBook has no holdout of a rule: use remote evaluation");
         ok = false;
     }
-    if (rule->sticky) export_say(x, "note", "the server knows who saw which variation; a client keeps it with a sticky bucket service of its own");
+    if (rule->sticky)
+        export_say(
+            x, "note",
+            "the server knows who saw which variation; a client keeps it with a sticky bucket service of its own");
     return ok;
 }
 
@@ -234,7 +247,9 @@ static bool gb_flag(struct exporting *x)
     bool ok = true;
     x->rule = S("");
     if (flag->holdout_share > 0) {
-        export_say(x, "left out", "the programme holdout hashes with opt3, which GrowthBook's SDKs do not have: use remote evaluation");
+        export_say(
+            x, "left out",
+            "the programme holdout hashes with opt3, which GrowthBook's SDKs do not have: use remote evaluation");
         ok = false;
     }
     jsonw_begin(x->w, '{');

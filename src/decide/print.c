@@ -3,24 +3,33 @@
  * print.c - decisions as the API answers them: content in the person's language, templates filled, items with
  * their reasons in words, and the trace for those who may see it.
  *
- * A content field is text, and a fact goes into it as it is: it is escaped once, by JSON here, and by whoever puts it into
- * a page there. The tag sets text as text, so "Anna & <b>" arrives on the page as that; escaping for HTML here as well
- * would show the shopper "&amp;". Who builds HTML from an answer escapes the fields as any other text. */
+ * A content field is text, and a fact goes into it as it is: it is escaped once, by JSON here, and
+ * by whoever puts it into a page there. The tag sets text as text, so "Anna & <b>" arrives on the
+ * page as that; escaping for HTML here as well would show the shopper "&amp;". Who builds HTML from
+ * an answer escapes the fields as any other text. */
 #include "base/clock.h"
 #include "decide/decide.h"
 
-struct printing { const struct decide_world *world; const struct decide_request *request; struct jsonw *w; arena *a; };
+struct printing {
+    const struct decide_world *world;
+    const struct decide_request *request;
+    struct jsonw *w;
+    arena *a;
+};
 
-/* ---- content -------------------------------------------------------------------------------------- */
+/* ---- content --------------------------------------------------------------------------------- */
 
-/* "matched.left_behind.title": of the newest thing that made the person a member of a segment, its title, product (the key), url,
- * image or cart. */
+/* "matched.left_behind.title": of the newest thing that made the person a member of a segment, its
+ * title, product (the key), url, image or cart. */
 static str matched_fact(const struct printing *p, const struct profile *profile, str name)
 {
     struct str_cut key = str_cut(str_from(name, S("matched.").len), '.');
     segment_id segment = segment_find(p->world->book->segments, key.head);
     struct match made[MATCHES_PER_SEGMENT_MAX];
-    if (!profile || !segment_matches(p->world->book->segments, p->world->catalog, profile, segment, p->request->now_ms, made)) return S("");
+    if (!profile
+        || !segment_matches(p->world->book->segments, p->world->catalog, profile, segment,
+                            p->request->now_ms, made))
+        return S("");
     if (str_eq(key.tail, S("cart"))) return profile_cart(profile, made->node, made->cart, made->at_ms);
     const struct item *item = catalog_item(p->world->catalog, (item_id){ made->item });
     if (!item) return S("");
@@ -30,13 +39,15 @@ static str matched_fact(const struct printing *p, const struct profile *profile,
     return str_eq(key.tail, S("image")) ? item->image : S("");
 }
 
-/* A fact for a template: only of a person whose identity the request has proved, and only what was given or declared. */
+/* A fact for a template: only of a person whose identity the request has proved, and only what was
+ * given or declared. */
 static str verified_fact(const struct printing *p, str name)
 {
     const struct decide_request *r = p->request;
     for (isize i = 0; i < r->identifiers_n; i++) {
         if (!r->identifiers[i].verified) continue;
-        const struct profile *profile = people_get(p->world->people, identity_find(p->world->identity, r->identifiers[i]), p->a);
+        const struct profile *profile = people_get(
+            p->world->people, identity_find(p->world->identity, r->identifiers[i]), p->a);
         if (str_starts(name, S("matched."))) return matched_fact(p, profile, name);
         const struct trait *t = profile ? profile_trait(profile, name) : NULL;
         if (t && t->origin != TRAIT_OBSERVED && t->fact.kind == FACT_TEXT) return t->fact.text;
@@ -55,7 +66,9 @@ static str fill(const struct printing *p, str template)
         if (close < 0) break;
         buf_add(&out, str_slice(template, 0, open));
         struct str_cut slot = str_cut(str_slice(template, open + 2, open + close), '|');
-        str fact = p->request->secret || p->request->identifiers_n ? verified_fact(p, str_trim(slot.head)) : S("");
+        str fact = p->request->secret || p->request->identifiers_n
+                       ? verified_fact(p, str_trim(slot.head))
+                       : S("");
         buf_add(&out, fact.len ? fact : slot.tail);
         template = str_from(template, open + close + 2);
     }
@@ -94,7 +107,7 @@ static void print_content(const struct printing *p, const struct json *content)
     jsonw_end(p->w, '}');
 }
 
-/* ---- items ------------------------------------------------------------------------------------------ */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 static str title_of(const struct printing *p, u32 id)
 {
@@ -114,12 +127,16 @@ static enum phrase phrase_of(const struct decided_item *it)
 {
     if (it->answer.len) return PHRASE_ANSWERED;
     if (it->because_n) {
-        bool joins = it->source == RECOMMENDER_BUNDLES || it->source == RECOMMENDER_COMPLEMENTS || it->source == RECOMMENDER_OUTFIT;
+        bool joins = it->source == RECOMMENDER_BUNDLES || it->source == RECOMMENDER_COMPLEMENTS
+                     || it->source == RECOMMENDER_OUTFIT;
         if (it->source == RECOMMENDER_UPSELL) return PHRASE_STEP_UP;
-        return joins || it->source == RECOMMENDER_COOC ? PHRASE_GOES_WITH : it->bought ? PHRASE_BOUGHT : PHRASE_VIEWED;
+        return joins || it->source == RECOMMENDER_COOC ? PHRASE_GOES_WITH
+               : it->bought                            ? PHRASE_BOUGHT
+                                                       : PHRASE_VIEWED;
     }
     switch (it->source) {
-    case RECOMMENDER_TRENDING_HERE: return PHRASE_TRENDING + it->near;      /* each followed by its country's and its store's, as enum place_kind */
+    /* each followed by its country's and its store's, as enum place_kind */
+    case RECOMMENDER_TRENDING_HERE: return PHRASE_TRENDING + it->near;
     case RECOMMENDER_BESTSELLERS_HERE: return PHRASE_BESTSELLER + it->near;
     case RECOMMENDER_POPULAR_HERE: return PHRASE_POPULAR + it->near;
     case RECOMMENDER_TRENDING: return PHRASE_TRENDING;
@@ -144,14 +161,19 @@ static void print_because_text(const struct printing *p, const struct decided_it
     if (liked.len && it->chosen) {
         n = because_parts(PHRASE_CHOSE, language, liked, parts);
     } else {
-        n = because_parts(phrase_of(it), language, it->answer.len ? it->answer : it->because_n ? title_of(p, it->because[0]) : S(""), parts);
+        n = because_parts(phrase_of(it), language,
+                          it->answer.len  ? it->answer
+                          : it->because_n ? title_of(p, it->because[0])
+                                          : S(""),
+                          parts);
         if (liked.len) n += because_parts(PHRASE_AND_LIKES, language, liked, parts + n);
     }
     jsonw_name(p->w, S("text"));
     jsonw_strs(p->w, parts, n);
 }
 
-/* Most of an answer is these: what of an item is the same for everybody is kept as it is sent (item_print), the rest is written once, where it goes. */
+/* Most of an answer is these: what of an item is the same for everybody is kept as it is sent
+ * (item_print), the rest is written once, where it goes. */
 static void print_item(const struct printing *p, const struct decided_item *it)
 {
     struct jsonw *w = p->w;
@@ -188,19 +210,22 @@ static void print_item(const struct printing *p, const struct decided_item *it)
     if (it->ticket.len) jsonw_key_str(w, "ticket", it->ticket);
 }
 
-void decide_print_item(const struct decide_world *world, const struct decide_request *request, const struct decided_item *item,
-                       arena *a, struct jsonw *w)
+void decide_print_item(const struct decide_world *world, const struct decide_request *request,
+                       const struct decided_item *item, arena *a, struct jsonw *w)
 {
     struct printing p = { world, request, w, a };
     print_item(&p, item);
 }
 
-/* ---- the trace ------------------------------------------------------------------------------------------ */
+/* ---- the trace ------------------------------------------------------------------------------- */
 
 static const char *const outcomes[] = {
     "won", "paused", "not_yet", "over", "other_market", "target_not_met", "experience_holdout", "discount_guard", "capped", "lost", "no_consent", "contact_cap",
 };
-const char *decide_outcome_name(u8 outcome) { return outcome < countof(outcomes) ? outcomes[outcome] : "lost"; }
+const char *decide_outcome_name(u8 outcome)
+{
+    return outcome < countof(outcomes) ? outcomes[outcome] : "lost";
+}
 
 static const struct campaign *campaign_by_id(const struct book *book, u32 id)
 {
@@ -214,7 +239,8 @@ static str event_name(const void *ctx, u16 type)
 {
     const struct book *book = ctx;
     isize at = EVENT_TYPES - 1 + type - EVENT_CUSTOM_FIRST;
-    return type >= EVENT_CUSTOM_FIRST && at < book->event_names_n ? book->event_names[at] : str_of(event_type_name(type));
+    return type >= EVENT_CUSTOM_FIRST && at < book->event_names_n ? book->event_names[at]
+                                                                  : str_of(event_type_name(type));
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the rule parser let it be
@@ -241,7 +267,8 @@ void decide_print_why(const struct trace_names *names, const struct rule_trace *
     jsonw_end(w, '}');
 }
 
-void decide_print_trace(const struct decide_world *world, const struct trace_names *names, const struct rule_facts *facts, const struct decision *d, arena *a,
+void decide_print_trace(const struct decide_world *world, const struct trace_names *names,
+                        const struct rule_facts *facts, const struct decision *d, arena *a,
                         struct jsonw *w)
 {
     jsonw_begin(w, '{');
@@ -276,7 +303,7 @@ void decide_print_trace(const struct decide_world *world, const struct trace_nam
     jsonw_end(w, '}');
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------ */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static str decision_name(arena *a, u64 key)
 {
@@ -290,7 +317,9 @@ static str decision_name(arena *a, u64 key)
 
 void decide_print_unbuilt(const struct decide_world *world, const struct strategy *strategy, struct jsonw *w)
 {
-    u32 missing = strategy && world->model ? query_recommenders(&strategy->query) & ~model_card(world->model).built : 0;
+    u32 missing = strategy && world->model
+                      ? query_recommenders(&strategy->query) & ~model_card(world->model).built
+                      : 0;
     if (!missing) return;
     jsonw_key_begin(w, "not_built_yet", '[');
     for (u8 r = 0; r < RECOMMENDERS; r++)
@@ -340,8 +369,8 @@ static void print_decision(const struct printing *p, const struct decision *d)
     jsonw_end(w, '}');
 }
 
-void decide_print(const struct decide_world *world, const struct decide_request *request, const struct decision *decisions,
-                  isize n, arena *a, struct jsonw *w)
+void decide_print(const struct decide_world *world, const struct decide_request *request,
+                  const struct decision *decisions, isize n, arena *a, struct jsonw *w)
 {
     struct printing p = { world, request, w, a };
     jsonw_begin(w, '{');

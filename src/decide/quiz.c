@@ -2,9 +2,9 @@
  *
  * quiz.c - what shoppers are asked, and may answer.
  *
- * A quiz is a document and no state: an answer is an event like any other (Quiz Answered) and passes the consent gate
- * like any other. Question and answer go into facts and rules by their keys, so that a text may be mended and translated
- * without anybody's answer changing.
+ * A quiz is a document and no state: an answer is an event like any other (Quiz Answered) and
+ * passes the consent gate like any other. Question and answer go into facts and rules by their
+ * keys, so that a text may be mended and translated without anybody's answer changing.
  */
 #include "decide/decide.h"
 
@@ -36,8 +36,11 @@ static enum err read_rows(const struct json *list, const char *what, isize most,
     json_each(row, list) {
         str key = json_get_str(row, "key");
         if (key.len == 0 || key.len > QUIZ_KEY_BYTES_MAX)
-            return diag_set(diag, ERR_BAD_INPUT, "every %s needs a key of 1 to %d bytes, by which rules ask for it", what, QUIZ_KEY_BYTES_MAX);
-        if (repeated(list, row)) return diag_set(diag, ERR_BAD_INPUT, "there are two %ss \"%.*s\"", what, STR_FMT(key));
+            return diag_set(diag, ERR_BAD_INPUT,
+                            "every %s needs a key of 1 to %d bytes, by which rules ask for it",
+                            what, QUIZ_KEY_BYTES_MAX);
+        if (repeated(list, row))
+            return diag_set(diag, ERR_BAD_INPUT, "there are two %ss \"%.*s\"", what, STR_FMT(key));
         if (!says_something(json_get(row, S("text"))))
             return diag_set(diag, ERR_BAD_INPUT, "the %s \"%.*s\" has no text", what, STR_FMT(key));
     }
@@ -49,7 +52,8 @@ enum err quiz_read(const struct json *doc, struct quiz *out, struct diag *diag)
     const struct json *questions = json_get(doc, S("questions")), *thanks = json_get(doc, S("thanks"));
     *out = (struct quiz){ .document = doc };
     enum err err = read_rows(questions, "question", QUIZ_QUESTIONS_MAX, diag);
-    if (!err && thanks && !says_something(thanks)) err = diag_set(diag, ERR_BAD_INPUT, "thanks is a text, or one a language");
+    if (!err && thanks && !says_something(thanks))
+        err = diag_set(diag, ERR_BAD_INPUT, "thanks is a text, or one a language");
     if (err) return err;
     json_each(question, questions) {
         err = read_rows(json_get(question, S("answers")), "answer", QUIZ_ANSWERS_MAX, diag);

@@ -4,15 +4,17 @@
  *
  *   "rows": {"by": "category" | "brand", "items": 4}
  *
- * The strategy's list is made as always, longer than asked for, and then cut by what its items belong to. A row counts what its
- * first items count together, so one item that fits well does not beat three; rows stand in that order, items in theirs. An item
- * that belongs to none is left out. The answer's items stay one list, row after row, each with its ticket: what was seen and clicked is
- * told as in any other row, and an old client shows them still. */
+ * The strategy's list is made as always, longer than asked for, and then cut by what its items
+ * belong to. A row counts what its first items count together, so one item that fits well does not
+ * beat three; rows stand in that order, items in theirs. An item that belongs to none is left out.
+ * The answer's items stay one list, row after row, each with its ticket: what was seen and clicked
+ * is told as in any other row, and an old client shows them still. */
 #include "decide/inside.h"
 
 struct row { u32 group; f64 score; isize n, first; };
 
-isize rows_arrange(const struct catalog *catalog, const struct strategy *s, struct decided_item *items, isize n, isize limit, arena *a)
+isize rows_arrange(const struct catalog *catalog, const struct strategy *s,
+                   struct decided_item *items, isize n, isize limit, arena *a)
 {
     struct row *rows = arena_new(a, struct row, n + 1);
     u32 *group = arena_new(a, u32, n + 1);
@@ -46,7 +48,8 @@ isize rows_arrange(const struct catalog *catalog, const struct strategy *s, stru
     return kept;
 }
 
-void decide_print_rows(const struct decide_world *world, const struct strategy *s, const struct decided_item *items, isize n, struct jsonw *w)
+void decide_print_rows(const struct decide_world *world, const struct strategy *s,
+                       const struct decided_item *items, isize n, struct jsonw *w)
 {
     if (!s || s->rows_by == ROWS_NONE) return;
     jsonw_key_begin(w, "rows", '[');
@@ -62,11 +65,15 @@ void decide_print_rows(const struct decide_world *world, const struct strategy *
             jsonw_key_str(w, "brand", first->brand);
             jsonw_key_str(w, "title", first->brand);
         }
-        jsonw_key_begin(w, "because", '[');             /* products that led here, those of its first items first */
+        /* products that led here, those of its first items first */
+        jsonw_key_begin(w, "because", '[');
         isize said = 0;
         for (isize k = i; k < to; k++) {
-            const struct item *why = items[k].because_n ? catalog_item(world->catalog, (item_id){ items[k].because[0] }) : NULL;
-            bool again = k > i && items[k - 1].because_n && items[k].because_n && items[k - 1].because[0] == items[k].because[0];
+            const struct item *why =
+                items[k].because_n ? catalog_item(world->catalog, (item_id){ items[k].because[0] })
+                                   : NULL;
+            bool again = k > i && items[k - 1].because_n && items[k].because_n
+                         && items[k - 1].because[0] == items[k].because[0];
             if (why && !again && said++ < 3) jsonw_str(w, why->key);
         }
         jsonw_end(w, ']');

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ticket.c - what a client gives back to say "seen" or "clicked", and the tokens of a preview link and of a block in a letter.
+ * ticket.c - what a client gives back to say "seen" or "clicked", and the tokens of a preview link
+ * and of a block in a letter.
  *
- * A token is URL-safe base64 of the varint fields and eight bytes of a keyed hash: BLAKE2b over a purpose byte and the
- * fields; for tickets, of which an answer has a dozen, SipHash-2-4 over the fields, by a key that is made of the
- * secret once a request. Tickets signed as the others, by an older version, are still believed. All that attribution needs stands in it, so a decision whose record was lost in the
- * last second before a crash still counts.
+ * A token is URL-safe base64 of the varint fields and eight bytes of a keyed hash: BLAKE2b over a
+ * purpose byte and the fields; for tickets, of which an answer has a dozen, SipHash-2-4 over the
+ * fields, by a key that is made of the secret once a request. Tickets signed as the others, by an
+ * older version, are still believed. All that attribution needs stands in it, so a decision whose
+ * record was lost in the last second before a crash still counts.
  */
 #include <sodium.h>
 
@@ -57,7 +59,9 @@ struct ticket_key ticket_key(const u8 secret[32])
 {
     struct ticket_key key;
     static const char purpose[] = "opmaat ticket";
-    static_assert(sizeof key.bytes == crypto_shorthash_siphash24_KEYBYTES && MAC_BYTES == crypto_shorthash_siphash24_BYTES, "as SipHash has them");
+    static_assert(sizeof key.bytes == crypto_shorthash_siphash24_KEYBYTES
+                      && MAC_BYTES == crypto_shorthash_siphash24_BYTES,
+                  "as SipHash has them");
     crypto_generichash(key.bytes, sizeof key.bytes, (const u8 *)purpose, sizeof purpose - 1, secret, 32);
     return key;
 }

@@ -44,7 +44,7 @@ void definitions_free(struct definitions *d)
     mem_free(d);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void visit_change(struct codec *c, struct definition_change *v)
 {
@@ -76,7 +76,8 @@ static bool well_formed(str key)
     if (key.len == 0 || key.len > DEFINITION_KEY_BYTES_MAX) return false;
     for (isize i = 0; i < key.len; i++) {
         char c = key.ptr[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == '@';
+        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'
+                    || c == '.' || c == '@';
         if (!fits) return false;
     }
     return true;
@@ -109,16 +110,20 @@ enum err definition_check(const struct definitions *d, const struct definition_c
                         DEFINITION_KEY_BYTES_MAX, STR_FMT(change->key));
     u32 latest = def ? (u32)def->revisions_n : 0;
     if (expected && expected != latest)
-        return diag_set(diag, ERR_CONFLICT, "%.*s is at revision %u, not %u", STR_FMT(change->key), latest, expected);
+        return diag_set(diag, ERR_CONFLICT, "%.*s is at revision %u, not %u", STR_FMT(change->key),
+                        latest, expected);
     if (change->op == DEFINITION_DRAFT) {
         if (change->document.len > DEFINITION_BYTES_MAX)
-            return diag_set(diag, ERR_TOO_BIG, "a definition is at most %d bytes, this one is %lld", DEFINITION_BYTES_MAX,
-                            (long long)change->document.len);
+            return diag_set(diag, ERR_TOO_BIG, "a definition is at most %d bytes, this one is %lld",
+                            DEFINITION_BYTES_MAX, (long long)change->document.len);
         if (latest >= REVISIONS_MAX)
-            return diag_set(diag, ERR_REFUSED, "it has %d revisions, the most one definition can have", REVISIONS_MAX);
+            return diag_set(diag, ERR_REFUSED,
+                            "it has %d revisions, the most one definition can have", REVISIONS_MAX);
         return ERR_OK;
     }
-    if (!def) return diag_set(diag, ERR_NOT_FOUND, "there is no %.*s \"%.*s\"", STR_FMT(change->kind), STR_FMT(change->key));
+    if (!def)
+        return diag_set(diag, ERR_NOT_FOUND, "there is no %.*s \"%.*s\"", STR_FMT(change->kind),
+                        STR_FMT(change->key));
     if (change->op == DEFINITION_PUBLISH && change->revision > latest)
         return diag_set(diag, ERR_NOT_FOUND, "%.*s has %u revisions", STR_FMT(change->key), latest);
     return ERR_OK;
@@ -143,7 +148,9 @@ static struct kept *make(struct definitions *d, str kind, str key)
 {
     struct kept *k = mem_new(sizeof *k);
     vec_push(&d->all, k);
-    k->def = (struct definition){ .id = (u32)d->all.n, .number = 1, .kind = mem_str(kind), .key = mem_str(key) };
+    k->def = (struct definition){
+        .id = (u32)d->all.n, .number = 1, .kind = mem_str(kind), .key = mem_str(key)
+    };
     for (isize i = 0; i < d->all.n - 1; i++)
         if (str_eq(d->all.at[i]->def.kind, kind)) k->def.number++;
     map_put(d->by_key, name_hash(kind, key), (u64)d->all.n);
@@ -164,7 +171,8 @@ void definition_apply(struct definitions *d, const struct definition_change *cha
     else k = make(d, change->kind, change->key);
     switch ((enum definition_op)change->op) {
     case DEFINITION_DRAFT:
-        vec_push(&k->revisions, (struct revision){ mem_str(change->document), mem_str(change->author), at_ms });
+        vec_push(&k->revisions,
+                 (struct revision){ mem_str(change->document), mem_str(change->author), at_ms });
         k->def.revisions = k->revisions.at;
         k->def.revisions_n = k->revisions.n;
         break;
@@ -202,7 +210,7 @@ str definition_latest(const struct definition *def)
     return def && def->revisions_n ? def->revisions[def->revisions_n - 1].document : S("");
 }
 
-/* ---- state ------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 static void visit_revision(struct codec *c, struct revision *v)
 {
@@ -244,7 +252,9 @@ enum err definition_load(struct definitions *d, str bytes, arena *scratch)
     if (c.failed || c.in.len || v.id != (u32)d->all.n + 1) return ERR_DAMAGED;
     struct kept *k = make(d, v.kind, v.key);
     for (isize i = 0; i < v.revisions_n; i++)
-        vec_push(&k->revisions, (struct revision){ mem_str(revisions[i].document), mem_str(revisions[i].author), revisions[i].at_ms });
+        vec_push(&k->revisions,
+                 (struct revision){ mem_str(revisions[i].document), mem_str(revisions[i].author),
+                                    revisions[i].at_ms });
     for (isize i = 0; i < v.publishes_n; i++) vec_push(&k->publishes, publishes[i]);
     k->def.publishes = k->publishes.at;
     k->def.publishes_n = k->publishes.n;

@@ -22,10 +22,16 @@
 
 enum { DEFINITION_BYTES_MAX = 256 << 10, DEFINITION_KEY_BYTES_MAX = 64, REVISIONS_MAX = 1000 };
 
-enum definition_op { DEFINITION_DRAFT, DEFINITION_PUBLISH, DEFINITION_PAUSE, DEFINITION_RESUME, DEFINITION_ARCHIVE };
+enum definition_op {
+    DEFINITION_DRAFT,
+    DEFINITION_PUBLISH,
+    DEFINITION_PAUSE,
+    DEFINITION_RESUME,
+    DEFINITION_ARCHIVE
+};
 
-/* A step, as it stands in the log. DRAFT carries the document; PUBLISH names the revision (0: the latest), so publishing an
- * older one is a rollback. */
+/* A step, as it stands in the log. DRAFT carries the document; PUBLISH names the revision (0: the
+ * latest), so publishing an older one is a rollback. */
 struct definition_change {
     u8 op;
     str kind, key, document, author;
@@ -37,11 +43,13 @@ MUST_USE enum err definition_change_decode(str bytes, struct definition_change *
 struct revision { str document, author; i64 at_ms; };
 struct definition {
     u32 id;                         /* over all kinds, from 1: what other systems see, as decimal text */
-    u16 number;                     /* within its kind, from 1, never reused: a segment's bit, a campaign's slot */
+    /* within its kind, from 1, never reused: a segment's bit, a campaign's slot */
+    u16 number;
     str kind, key;
     const struct revision *revisions; isize revisions_n;    /* revision 1 is [0] */
     u32 published;                  /* revision; 0: never */
-    const u32 *publishes; isize publishes_n;            /* every revision that was ever put in force, in that order */
+    /* every revision that was ever put in force, in that order */
+    const u32 *publishes; isize publishes_n;
     bool archived, paused;
     i64 changed_at_ms;
 };
@@ -50,9 +58,11 @@ struct definitions;
 struct definitions *definitions_new(void);
 void definitions_free(struct definitions *d);
 
-/* Whether the step makes sense now: the kind and key are well formed (lower-case letters, digits, _ - .), the revision exists.
- * ERR_NOT_FOUND, ERR_BAD_INPUT, ERR_CONFLICT (expected != 0 and not the latest revision), with the reason. */
-MUST_USE enum err definition_check(const struct definitions *d, const struct definition_change *change, u32 expected,
+/* Whether the step makes sense now: the kind and key are well formed (lower-case letters, digits, _
+ * - .), the revision exists. ERR_NOT_FOUND, ERR_BAD_INPUT, ERR_CONFLICT (expected != 0 and not the
+ * latest revision), with the reason. */
+MUST_USE enum err definition_check(const struct definitions *d,
+                                   const struct definition_change *change, u32 expected,
                                    struct diag *diag);
 /* Applies a step that checks out; anything else is left out. */
 void definition_apply(struct definitions *d, const struct definition_change *change, i64 at_ms);
@@ -69,15 +79,20 @@ MUST_USE enum err definition_load(struct definitions *d, str bytes, arena *scrat
 u32 definition_dirty_next(struct definitions *d);       /* ids changed since last asked; 0 ends */
 const struct definition *definition_by_id(const struct definitions *d, u32 id);
 
-/* Accounts, keys and the data folder's secrets are definitions that nobody is shown. Of the others, fields that hold a secret are shown as
- * DEFINITION_SECRET_KEPT; a document that says so keeps what the one before it (may be null) had. */
+/* Accounts, keys and the data folder's secrets are definitions that nobody is shown. Of the others,
+ * fields that hold a secret are shown as DEFINITION_SECRET_KEPT; a document that says so keeps what
+ * the one before it (may be null) had. */
 #define DEFINITION_SECRET_KEPT "(kept)"
 bool definition_is_hidden(str kind, str key);
 bool definition_is_secret(str field);
-void definition_print(const struct json *document, struct jsonw *w);                                            /* an object, without secrets */
-const struct json *definition_as_file(arena *a, str kind, str key, const struct json *document);                  /* kind and key first, then the rest */
-void definition_print_kept(const struct json *document, const struct json *before, struct jsonw *w);            /* with the secrets of before */
-/* What changes from one document to another (null: none), as lines of them without secrets, at most 3,000 of each. op: ' ' both have it, '-', '+'. */
+/* an object, without secrets */
+void definition_print(const struct json *document, struct jsonw *w);
+/* kind and key first, then the rest */
+const struct json *definition_as_file(arena *a, str kind, str key, const struct json *document);
+/* with the secrets of before */
+void definition_print_kept(const struct json *document, const struct json *before, struct jsonw *w);
+/* What changes from one document to another (null: none), as lines of them without secrets, at most
+ * 3,000 of each. op: ' ' both have it, '-', '+'. */
 struct diff_line { char op; str text; };
 isize definition_lines(arena *a, const struct json *before, const struct json *after, struct diff_line **out);
 

@@ -48,7 +48,8 @@ void definition_print_kept(const struct json *document, const struct json *befor
     jsonw_begin(w, '{');
     json_each(field, document) {
         jsonw_key(w, field->key);
-        bool kept = definition_is_secret(field->key) && str_eq(json_str(field, S("")), S(DEFINITION_SECRET_KEPT));
+        bool kept = definition_is_secret(field->key)
+                    && str_eq(json_str(field, S("")), S(DEFINITION_SECRET_KEPT));
         if (kept) jsonw_str(w, json_str(json_get(before, field->key), S("")));
         else jsonw_value(w, field);
     }
@@ -73,7 +74,7 @@ const struct json *definition_as_file(arena *a, str kind, str key, const struct 
     return parsed;
 }
 
-/* ---- differences ------------------------------------------------------------------------------ */
+/* ---- differences ----------------------------------------------------------------------------- */
 
 static isize lines_of(arena *a, const struct json *document, str **out)
 {
@@ -87,7 +88,8 @@ static isize lines_of(arena *a, const struct json *document, str **out)
     if (json_parse(a, buf_str(&shown), &doc, NULL)) return 0;
     json_pretty(doc, &text);
     str *lines = arena_new(a, str, DIFF_LINES_MAX);
-    for (struct str_cut cut = str_cut(buf_str(&text), '\n'); n < DIFF_LINES_MAX; cut = str_cut(cut.tail, '\n')) {
+    for (struct str_cut cut = str_cut(buf_str(&text), '\n'); n < DIFF_LINES_MAX;
+         cut = str_cut(cut.tail, '\n')) {
         lines[n++] = cut.head;
         if (!cut.found) break;
     }
@@ -105,11 +107,17 @@ isize definition_lines(arena *a, const struct json *before, const struct json *a
     for (isize i = an - 1; i >= 0; i--)
         for (isize j = bn - 1; j >= 0; j--) {
             u16 down = same[(i + 1) * stride + j], right = same[i * stride + j + 1];
-            same[i * stride + j] = str_eq(old[i], new[j]) ? (u16)(same[(i + 1) * stride + j + 1] + 1) : down > right ? down : right;
+            same[i * stride + j] = str_eq(old[i], new[j])
+                                       ? (u16)(same[(i + 1) * stride + j + 1] + 1)
+                                   : down > right ? down
+                                                  : right;
         }
     for (isize i = 0, j = 0; i < an || j < bn;) {
-        if (i < an && j < bn && str_eq(old[i], new[j])) { lines[n++] = (struct diff_line){ ' ', old[i++] }; j++; }
-        else if (j == bn || (i < an && same[(i + 1) * stride + j] >= same[i * stride + j + 1])) lines[n++] = (struct diff_line){ '-', old[i++] };
+        if (i < an && j < bn && str_eq(old[i], new[j])) {
+            lines[n++] = (struct diff_line){ ' ', old[i++] };
+            j++;
+        } else if (j == bn || (i < an && same[(i + 1) * stride + j] >= same[i * stride + j + 1]))
+            lines[n++] = (struct diff_line){ '-', old[i++] };
         else lines[n++] = (struct diff_line){ '+', new[j++] };
     }
     *out = lines;

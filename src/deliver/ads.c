@@ -15,7 +15,9 @@ static bool normal_email(str value, bool google, struct buf *out)
     isize at = str_find_char(text, '@');
     if (at < 1 || at + 3 > text.len) return false;
     str domain = str_from(text, at + 1);
-    bool dots_mean_nothing = google && (str_eq_nocase(domain, S("gmail.com")) || str_eq_nocase(domain, S("googlemail.com")));
+    bool dots_mean_nothing =
+        google
+        && (str_eq_nocase(domain, S("gmail.com")) || str_eq_nocase(domain, S("googlemail.com")));
     for (isize i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (dots_mean_nothing && c == '.' && i < at) continue;
@@ -55,7 +57,8 @@ str ads_hash(arena *a, u8 identifier_kind, str value, bool google)
     return (str){ hex, 2 * (isize)sizeof hash };
 }
 
-isize ads_file(const struct deliver_view *view, const struct roll *roll, segment_id segment, u8 format, struct buf *out)
+isize ads_file(const struct deliver_view *view, const struct roll *roll, segment_id segment,
+               u8 format, struct buf *out)
 {
     isize lines = 0;
     bool google = format == ADS_GOOGLE;

@@ -3,11 +3,11 @@
  * deliver.c - the thread that sends what the outbox holds, each connector in a lane of its own.
  *
  * A lane has at most one request under way, so its receiver sees things in the order they happened;
- * lanes know nothing of each other. An answer of the 2xx moves the lane on. A refusal of the content (400,
- * 413, 415, 422) is looked into row by row, and the row that is refused alone goes to the dead letters.
- * Anything else is tried again, first after a second, then after ever longer, at most an hour; what could not be
- * delivered for `keep_trying_hours` goes to the dead letters too, so that a dead server cannot
- * hold more than that.
+ * lanes know nothing of each other. An answer of the 2xx moves the lane on. A refusal of the
+ * content (400, 413, 415, 422) is looked into row by row, and the row that is refused alone goes to
+ * the dead letters. Anything else is tried again, first after a second, then after ever longer, at
+ * most an hour; what could not be delivered for `keep_trying_hours` goes to the dead letters too,
+ * so that a dead server cannot hold more than that.
  */
 #include "deliver/deliver.h"
 
@@ -60,18 +60,24 @@ struct deliver {
     bool started;
 };
 
-/* ---- rows in ------------------------------------------------------------------------------------------ */
+/* ---- rows in --------------------------------------------------------------------------------- */
 
 static void row_read(struct statement *s, arena *a, struct outbox_row *row)
 {
     *row = (struct outbox_row){
-        .seq = (u64)column_i64(s, 0), .connector = (u16)column_i64(s, 1), .kind = (u8)column_i64(s, 2), .at_ms = column_i64(s, 3),
-        .ref = (u64)column_i64(s, 4), .person = { (u32)column_i64(s, 5) }, .segment = { (u16)column_i64(s, 6) },
+        .seq = (u64)column_i64(s, 0),
+        .connector = (u16)column_i64(s, 1),
+        .kind = (u8)column_i64(s, 2),
+        .at_ms = column_i64(s, 3),
+        .ref = (u64)column_i64(s, 4),
+        .person = { (u32)column_i64(s, 5) },
+        .segment = { (u16)column_i64(s, 6) },
         .body = arena_str(a, column_blob(s, 7)),
     };
 }
 
-static enum err rows_after(struct store *store, u16 connector, u64 after, isize most, arena *a, struct outbox_row **out, isize *n)
+static enum err rows_after(struct store *store, u16 connector, u64 after, isize most, arena *a,
+                           struct outbox_row **out, isize *n)
 {
     struct statement *s = store_statement(store,
         "SELECT seq, connector, kind, at, ref, person, segment, body FROM outbox WHERE connector = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
@@ -98,7 +104,7 @@ static i64 number_of(struct store *store, const char *sql, i64 one, i64 two)
     return n;
 }
 
-/* ---- a lane's own rows ---------------------------------------------------------------------------------- */
+/* ---- a lane's own rows ----------------------------------------------------------------------- */
 
 static struct lane *lane_of(struct deliver *d, u16 connector)
 {
@@ -113,7 +119,8 @@ static struct lane *lane_of(struct deliver *d, u16 connector)
 
 static enum err lanes_load(struct deliver *d)
 {
-    struct statement *s = store_statement(d->store, "SELECT connector, done, delivered, withheld, dead FROM lane");
+    struct statement *s =
+        store_statement(d->store, "SELECT connector, done, delivered, withheld, dead FROM lane");
     bool row;
     enum err err;
     while (!(err = statement_step(s, &row)) && row) {
@@ -127,8 +134,8 @@ static enum err lanes_load(struct deliver *d)
     return err;
 }
 
-/* A full disk passes, and costs a repetition at most: what was not kept of a lane is sent again after the next start. Any other failure is
- * our mistake or a broken file. False: not written. */
+/* A full disk passes, and costs a repetition at most: what was not kept of a lane is sent again
+ * after the next start. Any other failure is our mistake or a broken file. False: not written. */
 static bool kept(enum err err, const char *what)
 {
     if (!err) return true;
@@ -152,7 +159,10 @@ static void lane_save(struct lane *lane)
 /* Whoever was erased meanwhile has no row any more. */
 static bool is_waiting(struct lane *lane, const struct outbox_row *row)
 {
-    return number_of(lane->deliver->outbox, "SELECT count(*) FROM outbox WHERE seq = ?1 AND connector = ?2", (i64)row->seq, row->connector) > 0;
+    return number_of(lane->deliver->outbox,
+                     "SELECT count(*) FROM outbox WHERE seq = ?1 AND connector = ?2", (i64)row->seq,
+                     row->connector)
+           > 0;
 }
 
 static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, str reason)
@@ -162,7 +172,8 @@ static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, st
     struct statement *s = store_statement(store,
         "INSERT INTO dead_letter(connector, seq, kind, at, ref, person, segment, body, died_at, reason)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
-    const i64 numbers[] = { row->connector, (i64)row->seq, row->kind, row->at_ms, (i64)row->ref, row->person.v, row->segment.v };
+    const i64 numbers[] = { row->connector, (i64)row->seq, row->kind,     row->at_ms,
+                            (i64)row->ref,  row->person.v, row->segment.v };
     for (int i = 0; i < countof(numbers); i++) bind_i64(s, i + 1, numbers[i]);
     bind_blob(s, 8, row->body);
     bind_i64(s, 9, now_ms);
@@ -174,7 +185,8 @@ static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, st
     bind_i64(s, 2, DEAD_MOST);
     (void)kept(statement_run(s), "bury");
     lane->state.dead++;
-    if (is_waiting(lane, row)) return true;             /* asked again: deliver_forget looks after it has emptied the outbox */
+    /* asked again: deliver_forget looks after it has emptied the outbox */
+    if (is_waiting(lane, row)) return true;
     s = store_statement(store, "DELETE FROM dead_letter WHERE connector = ?1 AND seq = ?2");
     bind_i64(s, 1, row->connector);
     bind_i64(s, 2, (i64)row->seq);
@@ -185,9 +197,11 @@ static bool bury(struct lane *lane, const struct outbox_row *row, i64 now_ms, st
 /* The dead letter that was being sent again: gone, or back with its new reason. */
 static void settle_again(struct lane *lane, bool delivered, i64 now_ms, str reason)
 {
-    struct statement *s = delivered
-        ? store_statement(lane->deliver->store, "DELETE FROM dead_letter WHERE id = ?1")
-        : store_statement(lane->deliver->store, "UPDATE dead_letter SET again = 0, died_at = ?2, reason = ?3 WHERE id = ?1");
+    struct statement *s =
+        delivered ? store_statement(lane->deliver->store, "DELETE FROM dead_letter WHERE id = ?1")
+                  : store_statement(
+                      lane->deliver->store,
+                      "UPDATE dead_letter SET again = 0, died_at = ?2, reason = ?3 WHERE id = ?1");
     bind_i64(s, 1, lane->again);
     if (!delivered) {
         bind_i64(s, 2, now_ms);
@@ -197,9 +211,12 @@ static void settle_again(struct lane *lane, bool delivered, i64 now_ms, str reas
     lane->again = 0;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------- */
 
-static bool content_refused(i32 status) { return status == 400 || status == 413 || status == 415 || status == 422; }
+static bool content_refused(i32 status)
+{
+    return status == 400 || status == 413 || status == 415 || status == 422;
+}
 
 static i64 pause_ms(const struct lane *lane, const struct sent *sent)
 {
@@ -232,7 +249,9 @@ static void give_up(struct lane *lane, i64 now_ms, str reason)
 static void take_failure(struct lane *lane, const struct sent *sent, i64 now_ms)
 {
     struct delivery_state *state = &lane->state;
-    if (sent->status) (void)snprintf(state->problem, sizeof state->problem, "answered %d: %.*s", sent->status, (int)min_isize(sent->body.len, 120), sent->body.ptr);
+    if (sent->status)
+        (void)snprintf(state->problem, sizeof state->problem, "answered %d: %.*s", sent->status,
+                       (int)min_isize(sent->body.len, 120), sent->body.ptr);
     else (void)snprintf(state->problem, sizeof state->problem, "no answer: %s", sent->failure);
     if (content_refused(sent->status)) {
         if (lane->rows_n > 1) lane->singly = lane->rows_n;
@@ -260,7 +279,8 @@ static void answered(void *ctx, const struct sent *sent)
         lane->failing_since_ms = 0;
         lane->state.problem[0] = 0;
         moved_on(lane, lane->told, lane->rows_n - lane->told);
-        if (lane->again) settle_again(lane, true, now_ms, S(""));   /* after moved_on, which asks whether it was one */
+        /* after moved_on, which asks whether it was one */
+        if (lane->again) settle_again(lane, true, now_ms, S(""));
     } else take_failure(lane, sent, now_ms);
     lane_save(lane);
     arena_clear(&lane->a);
@@ -268,7 +288,7 @@ static void answered(void *ctx, const struct sent *sent)
     pthread_mutex_unlock(&d->lock);
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 struct writing { struct lane *lane; struct buf body; isize told; };
 
@@ -278,8 +298,8 @@ static void write_body(void *arg, const struct deliver_view *view)
     w->told = deliver_body(view, &w->lane->connector, w->lane->rows, w->lane->rows_n, &w->lane->a, &w->body);
 }
 
-/* Standard Webhooks 1.0: HMAC-SHA256 over "id.timestamp.body", base64, after "v1,". A secret that begins with whsec_ is base64 behind
- * it; any other is taken as it stands. */
+/* Standard Webhooks 1.0: HMAC-SHA256 over "id.timestamp.body", base64, after "v1,". A secret that
+ * begins with whsec_ is base64 behind it; any other is taken as it stands. */
 static str signature(arena *a, str secret, str id, str timestamp, str body)
 {
     u8 key[256], mac[crypto_auth_hmacsha256_BYTES];
@@ -287,7 +307,10 @@ static str signature(arena *a, str secret, str id, str timestamp, str body)
     memcpy(key, secret.ptr, key_n);
     if (str_starts(secret, S("whsec_"))) {
         str coded = str_from(secret, 6);
-        if (sodium_base642bin(key, sizeof key, coded.ptr, (size_t)coded.len, NULL, &key_n, NULL, sodium_base64_VARIANT_ORIGINAL) != 0) key_n = 0;
+        if (sodium_base642bin(key, sizeof key, coded.ptr, (size_t)coded.len, NULL, &key_n, NULL,
+                              sodium_base64_VARIANT_ORIGINAL)
+            != 0)
+            key_n = 0;
     }
     crypto_auth_hmacsha256_state state;
     crypto_auth_hmacsha256_init(&state, key, key_n);
@@ -310,7 +333,9 @@ static bool send_rows(struct lane *lane, i64 now_ms)
     lane->told = w.told;
     if (w.told == 0) {
         pthread_mutex_lock(&d->lock);
-        if (lane->again) settle_again(lane, false, now_ms, S("its person has not agreed to it, or is no longer there"));
+        if (lane->again)
+            settle_again(lane, false, now_ms,
+                         S("its person has not agreed to it, or is no longer there"));
         else moved_on(lane, 0, lane->rows_n);
         lane_save(lane);
         arena_clear(&lane->a);
@@ -320,12 +345,22 @@ static bool send_rows(struct lane *lane, i64 now_ms)
     str id = arena_printf(&lane->a, "msg_%u_%llu_%llu", c->id, (unsigned long long)lane->rows[0].seq,
                           (unsigned long long)lane->rows[lane->rows_n - 1].seq);
     str timestamp = arena_printf(&lane->a, "%lld", (long long)now_ms / SECOND_MS);
-    struct send_header headers[5] = { { S("Content-Type"), S("application/json") }, { S("webhook-id"), id }, { S("webhook-timestamp"), timestamp } };
+    struct send_header headers[5] = { { S("Content-Type"), S("application/json") },
+                                      { S("webhook-id"), id },
+                                      { S("webhook-timestamp"), timestamp } };
     isize n = 3;
-    if (c->secret.len) headers[n++] = (struct send_header){ S("webhook-signature"), signature(&lane->a, c->secret, id, timestamp, buf_str(&w.body)) };
+    if (c->secret.len)
+        headers[n++] =
+            (struct send_header){ S("webhook-signature"),
+                                  signature(&lane->a, c->secret, id, timestamp, buf_str(&w.body)) };
     if (c->authorization.len) headers[n++] = (struct send_header){ S("Authorization"), c->authorization };
-    struct sending sending = { .url = c->url, .headers = headers, .headers_n = n, .body = buf_str(&w.body), .timeout_ms = c->timeout_ms,
-                               .done = answered, .ctx = lane };
+    struct sending sending = { .url = c->url,
+                               .headers = headers,
+                               .headers_n = n,
+                               .body = buf_str(&w.body),
+                               .timeout_ms = c->timeout_ms,
+                               .done = answered,
+                               .ctx = lane };
     enum err err = sender_start(d->sender, &sending);
     lane->under_way = err == ERR_OK;
     struct sent failed = { .failure = "the address is not one of http or https" };
@@ -357,7 +392,8 @@ static void lane_step(struct lane *lane, i64 now_ms)
     if (lane->under_way || !sends || lane->state.next_at_ms > now_ms) return;
     for (int batches = 0; more && batches < WITHHELD_BATCHES; batches++) {
         isize most = lane->singly ? 1 : c->batch;
-        enum err err = rows_after(lane->deliver->outbox, lane->state.connector, lane->state.done, most, &lane->a, &lane->rows, &lane->rows_n);
+        enum err err = rows_after(lane->deliver->outbox, lane->state.connector, lane->state.done,
+                                  most, &lane->a, &lane->rows, &lane->rows_n);
         if (err) { log_error("deliver.outbox err=%s", err_name(err)); return; }
         more = (lane->rows_n || find_again(lane)) && send_rows(lane, now_ms);
     }
@@ -369,10 +405,18 @@ static void lane_count(struct lane *lane, i64 now_ms)
     struct deliver *d = lane->deliver;
     if (now_ms - lane->counted_at_ms < COUNT_MS) return;
     i64 after = (i64)lane->state.done;
-    i64 waiting = number_of(d->outbox, "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE connector = ?1 AND seq > ?2 LIMIT 100000)",
-                            lane->state.connector, after);
-    i64 oldest = number_of(d->outbox, "SELECT at FROM outbox WHERE connector = ?1 AND seq > ?2 ORDER BY seq LIMIT 1", lane->state.connector, after);
-    i64 dead = lane->state.dead ? number_of(d->store, "SELECT count(*) FROM dead_letter WHERE connector = ?1 AND id > ?2", lane->state.connector, 0) : 0;
+    i64 waiting = number_of(
+        d->outbox,
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE connector = ?1 AND seq > ?2 LIMIT 100000)",
+        lane->state.connector, after);
+    i64 oldest = number_of(
+        d->outbox, "SELECT at FROM outbox WHERE connector = ?1 AND seq > ?2 ORDER BY seq LIMIT 1",
+        lane->state.connector, after);
+    i64 dead = lane->state.dead
+                   ? number_of(d->store,
+                               "SELECT count(*) FROM dead_letter WHERE connector = ?1 AND id > ?2",
+                               lane->state.connector, 0)
+                   : 0;
     pthread_mutex_lock(&d->lock);
     lane->state.waiting = waiting;
     lane->state.oldest_at_ms = waiting ? oldest : 0;
@@ -381,7 +425,7 @@ static void lane_count(struct lane *lane, i64 now_ms)
     lane->counted_at_ms = now_ms;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void run_command(struct deliver *d, struct command command)
 {
@@ -393,7 +437,8 @@ static void run_command(struct deliver *d, struct command command)
         lane_save(lane);
         return;
     }
-    struct statement *s = store_statement(d->store, "UPDATE dead_letter SET again = 1 WHERE connector = ?1 AND (id = ?2 OR ?2 = 0)");
+    struct statement *s = store_statement(
+        d->store, "UPDATE dead_letter SET again = 1 WHERE connector = ?1 AND (id = ?2 OR ?2 = 0)");
     bind_i64(s, 1, command.connector);
     bind_i64(s, 2, command.n);
     (void)kept(statement_run(s), "again");
@@ -506,7 +551,7 @@ void deliver_close(struct deliver *d)
     mem_free(d);
 }
 
-/* ---- from other threads ------------------------------------------------------------------------------------------- */
+/* ---- from other threads ---------------------------------------------------------------------- */
 
 struct delivery_state deliver_state(struct deliver *d, u16 connector)
 {
@@ -534,13 +579,17 @@ enum err deliver_replay(struct deliver *d, u16 connector, i64 since_ms)
     struct diag diag = { 0 };
     enum err err = store_open(d->options.store_path, STORE_READER, &outbox, &diag);
     if (err) return err;
-    i64 first = number_of(outbox, "SELECT min(seq) FROM outbox WHERE connector = ?1 AND at >= ?2", connector, since_ms);
+    i64 first = number_of(outbox, "SELECT min(seq) FROM outbox WHERE connector = ?1 AND at >= ?2",
+                          connector, since_ms);
     store_close(outbox);
     if (first == 0) return ERR_NOT_FOUND;
     return command(d, (struct command){ COMMAND_REPLAY, connector, first - 1 });
 }
 
-enum err deliver_dead_again(struct deliver *d, u16 connector, i64 id) { return command(d, (struct command){ COMMAND_AGAIN, connector, id }); }
+enum err deliver_dead_again(struct deliver *d, u16 connector, i64 id)
+{
+    return command(d, (struct command){ COMMAND_AGAIN, connector, id });
+}
 
 isize deliver_dead(struct deliver *d, u16 connector, isize limit, arena *a, const struct undelivered **out)
 {
@@ -556,20 +605,31 @@ isize deliver_dead(struct deliver *d, u16 connector, isize limit, arena *a, cons
     bind_i64(s, 1, connector);
     bind_i64(s, 2, limit);
     while (!statement_step(s, &row) && row)
-        list[n++] = (struct undelivered){ column_i64(s, 0), (u64)column_i64(s, 1), (u8)column_i64(s, 2), column_i64(s, 3), column_i64(s, 4),
-                                          { (u32)column_i64(s, 5) }, { (u16)column_i64(s, 6) }, arena_str(a, column_str(s, 7)),
+        list[n++] = (struct undelivered){ column_i64(s, 0),          (u64)column_i64(s, 1),
+                                          (u8)column_i64(s, 2),      column_i64(s, 3),
+                                          column_i64(s, 4),          { (u32)column_i64(s, 5) },
+                                          { (u16)column_i64(s, 6) }, arena_str(a, column_str(s, 7)),
                                           column_i64(s, 8) != 0 };
     store_close(store);
     return n;
 }
 
-/* ---- forgetting ----------------------------------------------------------------------------------------------------- */
+/* ---- forgetting ------------------------------------------------------------------------------ */
 
-struct forgetting { bool (*theirs)(void *ctx, const struct outbox_row *row, str reason); void *ctx; struct { i64 *at; isize n, cap; } ids; };
+struct forgetting {
+    bool (*theirs)(void *ctx, const struct outbox_row *row, str reason);
+    void *ctx;
+    struct {
+        i64 *at;
+        isize n, cap;
+    } ids;
+};
 
 static enum err find_theirs(struct store *store, struct forgetting *f)
 {
-    struct statement *s = store_statement(store, "SELECT seq, connector, kind, at, ref, person, segment, body, id, reason FROM dead_letter");
+    struct statement *s = store_statement(
+        store,
+        "SELECT seq, connector, kind, at, ref, person, segment, body, id, reason FROM dead_letter");
     arena a = { 0 };
     bool row;
     enum err err;
@@ -583,7 +643,9 @@ static enum err find_theirs(struct store *store, struct forgetting *f)
     return err;
 }
 
-enum err deliver_forget(const char *path, bool (*theirs)(void *ctx, const struct outbox_row *row, str reason), void *ctx, struct diag *diag)
+enum err deliver_forget(const char *path,
+                        bool (*theirs)(void *ctx, const struct outbox_row *row, str reason),
+                        void *ctx, struct diag *diag)
 {
     struct forgetting f = { theirs, ctx, { 0 } };
     struct store *store;
@@ -617,7 +679,8 @@ static void write_poll(void *arg, const struct deliver_view *view)
     (void)deliver_body(view, p->c, p->rows, p->n, p->a, p->out);
 }
 
-enum err deliver_poll(struct deliver *d, const struct connector *c, u64 after, isize limit, arena *a, struct buf *out, u64 *next)
+enum err deliver_poll(struct deliver *d, const struct connector *c, u64 after, isize limit,
+                      arena *a, struct buf *out, u64 *next)
 {
     struct store *outbox;
     struct diag diag = { .arena = a };

@@ -43,23 +43,28 @@ struct deliver_view {
     const struct people *people;
     i64 now_ms;
 };
-/* One row as a JSON value. False, with nothing written, when it must not leave: its person has not said yes to the connector's
- * purpose, or is no longer there. On the fold's thread, where all of it stands still. */
-bool deliver_render(const struct deliver_view *view, const struct connector *c, const struct outbox_row *row, arena *a, struct jsonw *w);
+/* One row as a JSON value. False, with nothing written, when it must not leave: its person has not
+ * said yes to the connector's purpose, or is no longer there. On the fold's thread, where all of it
+ * stands still. */
+bool deliver_render(const struct deliver_view *view, const struct connector *c,
+                    const struct outbox_row *row, arena *a, struct jsonw *w);
 /* The body of one request for these rows: {"deliveries": […]} or Segment's {"batch": […]}; for ads {"segment", "add", "remove"} lists.
  * Returns how many rows it tells of. */
-isize deliver_body(const struct deliver_view *view, const struct connector *c, const struct outbox_row *rows, isize n, arena *a,
-                   struct buf *out);
+isize deliver_body(const struct deliver_view *view, const struct connector *c,
+                   const struct outbox_row *rows, isize n, arena *a, struct buf *out);
 
-/* What advertising platforms match people by: SHA-256, in lower-case hex, of an e-mail address (trimmed, lower case; for Google's
- * own addresses without the dots before the @) or a phone number (E.164: a plus and digits; a leading 00 is a plus). Empty when
- * the text is neither. The rules are those Google Customer Match and Meta Custom Audiences publish. */
+/* What advertising platforms match people by: SHA-256, in lower-case hex, of an e-mail address
+ * (trimmed, lower case; for Google's own addresses without the dots before the @) or a phone number
+ * (E.164: a plus and digits; a leading 00 is a plus). Empty when the text is neither. The rules are
+ * those Google Customer Match and Meta Custom Audiences publish. */
 str ads_hash(arena *a, u8 identifier_kind, str value, bool google);
 enum ads_format { ADS_GOOGLE, ADS_META };
-/* A file of the consenting members of a segment, for uploading by hand: header and a line a person. Returns how many lines. */
-isize ads_file(const struct deliver_view *view, const struct roll *roll, segment_id segment, u8 format, struct buf *out);
+/* A file of the consenting members of a segment, for uploading by hand: header and a line a person.
+ * Returns how many lines. */
+isize ads_file(const struct deliver_view *view, const struct roll *roll, segment_id segment,
+               u8 format, struct buf *out);
 
-/* ---- the thread ------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 struct deliver;
 struct deliver_options {
     struct clock clock;
@@ -70,16 +75,19 @@ struct deliver_options {
     bool (*ask)(void *ctx, void (*run)(void *arg, const struct deliver_view *view), void *arg);
     void *ctx;
 };
-MUST_USE enum err deliver_open(const struct deliver_options *options, struct deliver **out, struct diag *diag);
+MUST_USE enum err deliver_open(const struct deliver_options *options, struct deliver **out,
+                               struct diag *diag);
 void deliver_start(struct deliver *deliver);
-void deliver_stop(struct deliver *deliver);             /* what is under way is given up, and sent again after the next start */
+/* what is under way is given up, and sent again after the next start */
+void deliver_stop(struct deliver *deliver);
 void deliver_close(struct deliver *deliver);
 
 /* How a connector fares. */
 struct delivery_state {
     u16 connector;
     u64 done;                       /* the last row that is dealt with */
-    i64 waiting, delivered, withheld, dead, attempts, next_at_ms, last_at_ms, oldest_at_ms;   /* withheld: no consent; oldest: of those waiting */
+    /* withheld: no consent; oldest: of those waiting */
+    i64 waiting, delivered, withheld, dead, attempts, next_at_ms, last_at_ms, oldest_at_ms;
     i32 status;                     /* of the last answer; 0: none */
     char problem[200];              /* empty: it goes well */
 };
@@ -88,16 +96,31 @@ struct delivery_state deliver_state(struct deliver *deliver, u16 connector);
 /* Sends again everything kept in the outbox of that instant or later. ERR_NOT_FOUND: nothing is kept. */
 MUST_USE enum err deliver_replay(struct deliver *deliver, u16 connector, i64 since_ms);
 /* Dead letters of a connector, newest first; each may be sent again, or all (id 0). */
-struct undelivered { i64 id; u64 seq; u8 kind; i64 at_ms, died_at_ms; person_id person; segment_id segment; str reason; bool again; };
-isize deliver_dead(struct deliver *deliver, u16 connector, isize limit, arena *a, const struct undelivered **out);
+struct undelivered {
+    i64 id;
+    u64 seq;
+    u8 kind;
+    i64 at_ms, died_at_ms;
+    person_id person;
+    segment_id segment;
+    str reason;
+    bool again;
+};
+isize deliver_dead(struct deliver *deliver, u16 connector, isize limit, arena *a,
+                   const struct undelivered **out);
 MUST_USE enum err deliver_dead_again(struct deliver *deliver, u16 connector, i64 id);
 
-/* The dead letters in the file at `path` that `theirs` says yes to are gone, from its write-ahead log, too; no file is no letters. Beside a thread
- * that sends, and without one: what it has under way for somebody whose rows the outbox has no more becomes no dead letter. ERR_OVERLOADED:
+/* The dead letters in the file at `path` that `theirs` says yes to are gone, from its write-ahead
+ * log, too; no file is no letters. Beside a thread that sends, and without one: what it has under
+ * way for somebody whose rows the outbox has no more becomes no dead letter. ERR_OVERLOADED:
  * somebody reads the file; try again. */
-MUST_USE enum err deliver_forget(const char *path, bool (*theirs)(void *ctx, const struct outbox_row *row, str reason), void *ctx, struct diag *diag);
+MUST_USE enum err deliver_forget(const char *path,
+                                 bool (*theirs)(void *ctx, const struct outbox_row *row,
+                                                str reason),
+                                 void *ctx, struct diag *diag);
 
 /* For a poll connector: the rows after a sequence number, rendered; *next is where to go on. */
-MUST_USE enum err deliver_poll(struct deliver *deliver, const struct connector *c, u64 after, isize limit, arena *a, struct buf *out, u64 *next);
+MUST_USE enum err deliver_poll(struct deliver *deliver, const struct connector *c, u64 after,
+                               isize limit, arena *a, struct buf *out, u64 *next);
 
 #endif

@@ -27,7 +27,8 @@ static void dots_mean_nothing_in_googles_own_addresses_for_google_alone(void **s
     str without = ads_hash(&a, IDENTIFIER_EMAIL, S("janedoe@gmail.com"), true);
     assert_true(str_eq(without, ads_hash(&a, IDENTIFIER_EMAIL, S("Jane.Doe@GMail.com"), true)));
     assert_false(str_eq(without, ads_hash(&a, IDENTIFIER_EMAIL, S("jane.doe@gmail.com"), false)));
-    assert_false(str_eq(ads_hash(&a, IDENTIFIER_EMAIL, S("a.b@shop.no"), true), ads_hash(&a, IDENTIFIER_EMAIL, S("ab@shop.no"), true)));
+    assert_false(str_eq(ads_hash(&a, IDENTIFIER_EMAIL, S("a.b@shop.no"), true),
+                        ads_hash(&a, IDENTIFIER_EMAIL, S("ab@shop.no"), true)));
 }
 
 static void a_number_needs_its_country(void **state)
@@ -41,7 +42,7 @@ static void a_number_needs_its_country(void **state)
     assert_int_equal(ads_hash(&a, IDENTIFIER_PHONE, S("+47 1234 x678"), false).len, 0);
 }
 
-/* ---- definitions -------------------------------------------------------------------------------------- */
+/* ---- definitions ----------------------------------------------------------------------------- */
 
 static struct segment vip = { .id = { 3 }, .key = S_INIT("vip") };
 static struct segment_set *set(void)
@@ -68,16 +69,23 @@ static void a_connector_says_what_leaves_whither_and_why(void **state)
     (void)state;
     struct connector c;
     struct diag diag;
-    assert_int_equal(read("{\"type\":\"webhook\",\"url\":\"https://a.example/h\",\"events\":[\"Order Completed\",\"Bike Fitted\"],\"segments\":[\"vip\"],"
-                          "\"purpose\":\"analytics\",\"basis\":\"legitimate_interest\",\"batch\":5}", &c, &diag), ERR_OK);
+    assert_int_equal(
+        read(
+            "{\"type\":\"webhook\",\"url\":\"https://a.example/h\",\"events\":[\"Order Completed\",\"Bike Fitted\"],\"segments\":[\"vip\"],"
+            "\"purpose\":\"analytics\",\"basis\":\"legitimate_interest\",\"batch\":5}",
+            &c, &diag),
+        ERR_OK);
     assert_int_equal(c.types[0], EVENT_ORDER_COMPLETED);
     assert_true(str_eq(c.names[0], S("Bike Fitted")));
     assert_int_equal(c.batch, 5);
     assert_true(connector_wants_event(&c, &(struct event){ .type = EVENT_ORDER_COMPLETED }));
-    assert_true(connector_wants_event(&c, &(struct event){ .type = EVENT_CUSTOM_FIRST + 3, .name = S("Bike Fitted") }));
+    assert_true(connector_wants_event(
+        &c, &(struct event){ .type = EVENT_CUSTOM_FIRST + 3, .name = S("Bike Fitted") }));
     assert_false(connector_wants_event(&c, &(struct event){ .type = EVENT_PRODUCT_VIEWED }));
-    assert_false(connector_wants_event(&c, &(struct event){ .type = EVENT_ORDER_COMPLETED, .flags = EVENT_BOT }));
-    assert_false(connector_wants_event(&c, &(struct event){ .type = EVENT_ORDER_COMPLETED, .flags = EVENT_IMPORTED }));
+    assert_false(connector_wants_event(
+        &c, &(struct event){ .type = EVENT_ORDER_COMPLETED, .flags = EVENT_BOT }));
+    assert_false(connector_wants_event(
+        &c, &(struct event){ .type = EVENT_ORDER_COMPLETED, .flags = EVENT_IMPORTED }));
     assert_true(connector_wants_segment(&c, (segment_id){ 3 }));
     assert_false(connector_wants_segment(&c, (segment_id){ 4 }));
 }
@@ -101,7 +109,8 @@ static void what_is_wrong_with_a_connector_is_said(void **state)
         struct connector c;
         struct diag diag;
         assert_int_equal(read(wrong[i].text, &c, &diag), ERR_BAD_INPUT);
-        if (str_find(diag.what, str_of(wrong[i].says)) < 0) fail_msg("%s: %.*s", wrong[i].text, STR_FMT(diag.what));
+        if (str_find(diag.what, str_of(wrong[i].says)) < 0)
+            fail_msg("%s: %.*s", wrong[i].text, STR_FMT(diag.what));
     }
 }
 

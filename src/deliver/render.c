@@ -20,7 +20,8 @@ static str segment_key(const struct deliver_view *view, segment_id id)
 
 static const struct profile *profile_of(const struct deliver_view *view, person_id person, arena *a)
 {
-    person_id now = person.v ? identity_person(view->identity, person.v) : (person_id){ 0 };    /* merged since: the survivor */
+    /* merged since: the survivor */
+    person_id now = person.v ? identity_person(view->identity, person.v) : (person_id){ 0 };
     return now.v ? people_get(view->people, now, a) : NULL;
 }
 
@@ -79,7 +80,8 @@ static void render_ours(const struct deliver_view *view, const struct outbox_row
 }
 
 /* The first of a kind a person bears; empty when there is none. */
-static str identifier_of(const struct deliver_view *view, const struct profile *p, const struct event *e, u8 kind)
+static str identifier_of(const struct deliver_view *view, const struct profile *p,
+                         const struct event *e, u8 kind)
 {
     struct link links[IDENTIFIERS_PER_PERSON_MAX];
     for (isize i = 0; e && i < e->identifiers_n; i++)
@@ -102,15 +104,19 @@ static const char *segment_call(u16 type)
     }
 }
 
-static void render_segment(const struct deliver_view *view, const struct connector *c, const struct outbox_row *row,
-                           const struct event *e, const struct profile *p, arena *a, struct jsonw *w)
+static void render_segment(const struct deliver_view *view, const struct connector *c,
+                           const struct outbox_row *row, const struct event *e,
+                           const struct profile *p, arena *a, struct jsonw *w)
 {
     static const char *const names[] = { "", "Segment Entered", "Segment Left", "", "" };
     const char *call = e ? segment_call(e->type) : row->kind == OUTBOX_PROFILE ? "identify" : "track";
-    str user = identifier_of(view, p, e, IDENTIFIER_USER_ID), anonymous = identifier_of(view, p, e, IDENTIFIER_ANONYMOUS_ID);
+    str user = identifier_of(view, p, e, IDENTIFIER_USER_ID),
+        anonymous = identifier_of(view, p, e, IDENTIFIER_ANONYMOUS_ID);
     jsonw_begin(w, '{');
     jsonw_key_str(w, "type", str_of(call));
-    jsonw_key_str(w, "messageId", arena_printf(a, "opmaat-%.*s-%llu", STR_FMT(c->key), (unsigned long long)row->seq));
+    jsonw_key_str(
+        w, "messageId",
+        arena_printf(a, "opmaat-%.*s-%llu", STR_FMT(c->key), (unsigned long long)row->seq));
     jsonw_key_time(w, "timestamp", row->at_ms);
     if (user.len) jsonw_key_str(w, "userId", user);
     if (anonymous.len) jsonw_key_str(w, "anonymousId", anonymous);
@@ -133,7 +139,8 @@ static void render_segment(const struct deliver_view *view, const struct connect
     jsonw_end(w, '}');
 }
 
-bool deliver_render(const struct deliver_view *view, const struct connector *c, const struct outbox_row *row, arena *a, struct jsonw *w)
+bool deliver_render(const struct deliver_view *view, const struct connector *c,
+                    const struct outbox_row *row, arena *a, struct jsonw *w)
 {
     struct event decoded;
     const struct event *e = NULL;
@@ -148,18 +155,21 @@ bool deliver_render(const struct deliver_view *view, const struct connector *c, 
     return true;
 }
 
-/* ---- advertising platforms: who is in, who is out --------------------------------------------------- */
+/* ---- advertising platforms: who is in, who is out -------------------------------------------- */
 
-/* A list as it is now, whatever the rows said once: each person whom a row names stands in exactly one of the two. */
-static isize ads_list(const struct deliver_view *view, const struct connector *c, const struct outbox_row *rows, isize n, segment_id segment,
-                      bool add, arena *a, struct jsonw *w)
+/* A list as it is now, whatever the rows said once: each person whom a row names stands in exactly
+ * one of the two. */
+static isize ads_list(const struct deliver_view *view, const struct connector *c,
+                      const struct outbox_row *rows, isize n, segment_id segment, bool add,
+                      arena *a, struct jsonw *w)
 {
     isize told = 0;
     jsonw_key_begin(w, add ? "add" : "remove", '[');
     for (isize i = 0; i < n; i++) {
         bool again = false;
         const struct profile *p = rows[i].segment.v == segment.v ? profile_of(view, rows[i].person, a) : NULL;
-        for (isize k = 0; k < i; k++) again |= rows[k].segment.v == segment.v && rows[k].person.v == rows[i].person.v;
+        for (isize k = 0; k < i; k++)
+            again |= rows[k].segment.v == segment.v && rows[k].person.v == rows[i].person.v;
         if (!p || again) continue;
         const struct membership *m = profile_membership(p, segment);
         bool in = m && m->member && consent_allows(c->basis, profile_consent(p, c->purpose));
@@ -170,7 +180,9 @@ static isize ads_list(const struct deliver_view *view, const struct connector *c
             str hash = ads_hash(a, links[k].identifier.kind, links[k].identifier.value, false);
             if (hash.len == 0) continue;
             if (hashes++ == 0) jsonw_begin(w, '{');
-            jsonw_key_str(w, links[k].identifier.kind == IDENTIFIER_EMAIL ? "email_sha256" : "phone_sha256", hash);
+            jsonw_key_str(
+                w, links[k].identifier.kind == IDENTIFIER_EMAIL ? "email_sha256" : "phone_sha256",
+                hash);
         }
         if (hashes) jsonw_end(w, '}');
         told += hashes > 0;
@@ -179,8 +191,8 @@ static isize ads_list(const struct deliver_view *view, const struct connector *c
     return told;
 }
 
-static isize ads_body(const struct deliver_view *view, const struct connector *c, const struct outbox_row *rows, isize n, arena *a,
-                      struct jsonw *w)
+static isize ads_body(const struct deliver_view *view, const struct connector *c,
+                      const struct outbox_row *rows, isize n, arena *a, struct jsonw *w)
 {
     isize told = 0;
     jsonw_begin(w, '{');
@@ -200,8 +212,8 @@ static isize ads_body(const struct deliver_view *view, const struct connector *c
     return told;
 }
 
-isize deliver_body(const struct deliver_view *view, const struct connector *c, const struct outbox_row *rows, isize n, arena *a,
-                   struct buf *out)
+isize deliver_body(const struct deliver_view *view, const struct connector *c,
+                   const struct outbox_row *rows, isize n, arena *a, struct buf *out)
 {
     struct jsonw w = { .out = out };
     isize told = 0;

@@ -17,10 +17,25 @@ struct size { const char *key; i32 percent; };          /* of the base price */
 
 static const struct size sizes[][SIZES_MAX + 1] = {
     [SIZE_NONE] = { { "", 100 } },
-    [SIZE_WAIST] = { { "26", 100 }, { "28", 100 }, { "30", 100 }, { "32", 100 }, { "34", 100 }, { "36", 100 } },
+    [SIZE_WAIST] = { { "26", 100 },
+                     { "28", 100 },
+                     { "30", 100 },
+                     { "32", 100 },
+                     { "34", 100 },
+                     { "36", 100 } },
     [SIZE_LETTER] = { { "xs", 100 }, { "s", 100 }, { "m", 100 }, { "l", 100 }, { "xl", 100 } },
-    [SIZE_SHOE_WOMEN] = { { "36", 100 }, { "37", 100 }, { "38", 100 }, { "39", 100 }, { "40", 100 }, { "41", 100 } },
-    [SIZE_SHOE_MEN] = { { "41", 100 }, { "42", 100 }, { "43", 100 }, { "44", 100 }, { "45", 100 }, { "46", 100 } },
+    [SIZE_SHOE_WOMEN] = { { "36", 100 },
+                          { "37", 100 },
+                          { "38", 100 },
+                          { "39", 100 },
+                          { "40", 100 },
+                          { "41", 100 } },
+    [SIZE_SHOE_MEN] = { { "41", 100 },
+                        { "42", 100 },
+                        { "43", 100 },
+                        { "44", 100 },
+                        { "45", 100 },
+                        { "46", 100 } },
     [SIZE_JAR] = { { "50ml", 100 }, { "100ml", 170 } },
     [SIZE_BAG] = { { "250g", 100 }, { "500g", 185 }, { "1kg", 340 } },
     [SIZE_BINDING] = { { "paperback", 100 }, { "hardback", 160 } },
@@ -86,7 +101,8 @@ static void add_sentence(struct buf *out, const char *sentence, str brand, const
     }
 }
 
-static str title_of(arena *perm, const struct kind *k, const struct demo_product *p, isize nth, isize language)
+static str title_of(arena *perm, const struct kind *k, const struct demo_product *p, isize nth,
+                    isize language)
 {
     if (k->naming != NAME_BOOK)
         return arena_printf(perm, "%.*s %s", STR_FMT(p->name), k->styles[p->style].in[language]);
@@ -107,7 +123,8 @@ static str name_of(const struct kind *k, isize nth)
 
 static void describe(arena *perm, struct rng *r, const struct kind *k, struct demo_product *p)
 {
-    u32 opener = rng_below(r, SENTENCES), detail = rng_below(r, SENTENCES), care = rng_below(r, CARE_SENTENCES);
+    u32 opener = rng_below(r, SENTENCES), detail = rng_below(r, SENTENCES),
+        care = rng_below(r, CARE_SENTENCES);
     for (isize language = 0; language < DEMO_LANGUAGES; language++) {
         struct buf text = { .arena = perm };
         const char *material = k->materials[p->material].in[language];
@@ -128,12 +145,14 @@ static void fill_stock(struct rng *r, struct demo_variant *v, bool sold_out)
         v->stock[place] = rng_below(r, 2) ? (i32)rng_below(r, 7) : 0;
 }
 
-static void add_variants(arena *perm, struct rng *r, const struct kind *k, struct demo_product *p, i64 full_minor, i32 off_percent)
+static void add_variants(arena *perm, struct rng *r, const struct kind *k, struct demo_product *p,
+                         i64 full_minor, i32 off_percent)
 {
     isize rows[KIND_COLOURS_MAX], rows_n = kind_colours(k, rows), sizes_n = 0, at = 0;
     while (sizes_n < SIZES_MAX && sizes[k->sizing][sizes_n].key) sizes_n++;
     bool one_colour = k->care == CARE_BEAUTY || k->care == CARE_TASTE || k->care == CARE_BOOK;
-    isize first = (isize)rng_below(r, (u32)rows_n), colour_count = one_colour ? 1 : 1 + (isize)rng_below(r, 2);
+    isize first = (isize)rng_below(r, (u32)rows_n),
+          colour_count = one_colour ? 1 : 1 + (isize)rng_below(r, 2);
     bool sold_out = rng_below(r, 20) == 0;
     struct demo_variant *variants = arena_new(perm, struct demo_variant, sizes_n * colour_count);
     for (isize c = 0; c < colour_count; c++) {
@@ -143,9 +162,14 @@ static void add_variants(arena *perm, struct rng *r, const struct kind *k, struc
             struct demo_variant *v = &variants[at++];
             v->size = str_of(size->key);
             v->colour = colour;
-            v->key = size->key[0] ? arena_printf(perm, "%.*s-%s-%s", STR_FMT(p->key), size->key, colours[colour].key)
-                                  : arena_printf(perm, "%.*s-%s", STR_FMT(p->key), colours[colour].key);
-            set_money(v->money, size->percent == 100 ? full_minor : round_eur(full_minor * size->percent / 100), off_percent);
+            v->key = size->key[0]
+                         ? arena_printf(perm, "%.*s-%s-%s", STR_FMT(p->key), size->key,
+                                        colours[colour].key)
+                         : arena_printf(perm, "%.*s-%s", STR_FMT(p->key), colours[colour].key);
+            set_money(v->money,
+                      size->percent == 100 ? full_minor
+                                           : round_eur(full_minor * size->percent / 100),
+                      off_percent);
             fill_stock(r, v, sold_out);
             for (isize place = 0; place < DEMO_PLACES; place++) p->stock[place] += v->stock[place];
         }
@@ -235,7 +259,8 @@ static void write_prices(struct jsonw *w, const struct demo_money money[DEMO_CUR
 static void write_stock(struct jsonw *w, const i32 stock[DEMO_PLACES])
 {
     jsonw_key_begin(w, "stock", '{');
-    for (isize place = 0; place < DEMO_PLACES; place++) jsonw_key_int(w, demo_place_keys[place], stock[place]);
+    for (isize place = 0; place < DEMO_PLACES; place++)
+        jsonw_key_int(w, demo_place_keys[place], stock[place]);
     jsonw_end(w, '}');
 }
 

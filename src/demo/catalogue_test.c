@@ -95,7 +95,9 @@ static void a_product_is_found_by_its_key_and_by_nothing_else(void **state)
     struct demo_catalogue c = make(&a, 1);
     assert_ptr_equal(demo_product_by_key(&c, S("p-1")), &c.products[0]);
     assert_ptr_equal(demo_product_by_key(&c, S("p-2000")), &c.products[1999]);
-    const char *const wrong[] = { "", "p-", "p-0", "p-2001", "p-01", "q-1", "p-1x", "p--1", "p-99999999999999999999" };
+    const char *const wrong[] = { "",       "p-",   "p-0",
+                                  "p-2001", "p-01", "q-1",
+                                  "p-1x",   "p--1", "p-99999999999999999999" };
     for (isize i = 0; i < countof(wrong); i++) assert_null(demo_product_by_key(&c, str_of(wrong[i])));
     arena_fini(&a);
 }

@@ -46,7 +46,8 @@ struct demo_product {
     i64 cost_minor;                                     /* EUR */
     i32 stock[DEMO_PLACES], repurchase_days;            /* 0 days: bought once */
     i64 published_at_ms;
-    f64 appeal;                                         /* how much people like it whoever they are, 0.1 .. 1.1 */
+    /* how much people like it whoever they are, 0.1 .. 1.1 */
+    f64 appeal;
     const struct demo_variant *variants;
     isize variants_n;
 };
@@ -68,7 +69,8 @@ void demo_content_write(arena *scratch, struct buf *out);
 #define DEMO_FLAG_DELIVERY "delivery_line"
 #define DEMO_FLAG_WAY_OUT "way_out"
 
-/* Definitions in an order in which each finds what it refers to: settings, segments, strategies, placements, campaigns, flags, connectors. */
+/* Definitions in an order in which each finds what it refers to: settings, segments, strategies,
+ * placements, campaigns, flags, connectors. */
 struct demo_definition { const char *kind, *key, *document; };
 extern const struct demo_definition demo_setup[];
 extern const isize demo_setup_n;
@@ -101,7 +103,8 @@ struct demo_shop {
     str write_key;                                      /* public, for the tag */
     str identity_secret;                                /* signs user_hash and the log-in cookie */
     str console_hint;                                   /* shown on the log-in page; may be empty */
-    /* Takes the body of POST /v1/search and puts that call's answer into *answer; false when it failed. Null: the shop has no search engine. */
+    /* Takes the body of POST /v1/search and puts that call's answer into *answer; false when it
+     * failed. Null: the shop has no search engine. */
     bool (*search)(void *ctx, str request, arena *scratch, str *answer);
     /* The same for POST /v1/navigation. Null: departments stand in the shop's own order. */
     bool (*menu)(void *ctx, str request, arena *scratch, str *answer);
@@ -154,7 +157,9 @@ struct demo_sinks {
 };
 
 /* Counted since the beginning; revenue in EUR minor units, kroner converted. */
-struct demo_totals { i64 visits, pages, events, decisions, views, clicks, adds, orders, store_orders, revenue_minor; };
+struct demo_totals {
+    i64 visits, pages, events, decisions, views, clicks, adds, orders, store_orders, revenue_minor;
+};
 
 /* The first DEMO_PERSONAS of them are demo_personas. */
 struct demo_shoppers *demo_shoppers_new(arena *perm, const struct demo_catalogue *catalogue,

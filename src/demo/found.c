@@ -2,9 +2,9 @@
  *
  * found.c - the page of search results, asked of the engine as any shop would: POST /v1/search.
  *
- * All of a choice stands in the address (q, brand, colour, category, from, to, sort, all, page), so that a result can be sent to
- * somebody. `all` asks for the order everybody gets. What the visitor may not say of themselves, the request does not
- * say: no consent, no identifiers. */
+ * All of a choice stands in the address (q, brand, colour, category, from, to, sort, all, page), so
+ * that a result can be sent to somebody. `all` asks for the order everybody gets. What the visitor
+ * may not say of themselves, the request does not say: no consent, no identifiers. */
 #include "demo/page.h"
 
 enum { FOUND_ITEMS = 24, FACET_SHOWN = 8 };
@@ -38,7 +38,8 @@ static str quoted(const struct view *v, str value)
 {
     struct buf out = { .arena = v->scratch };
     for (isize i = 0; i < value.len; i++)
-        if (value.ptr[i] != '"' && value.ptr[i] != '\\' && (u8)value.ptr[i] >= ' ') buf_byte(&out, value.ptr[i]);
+        if (value.ptr[i] != '"' && value.ptr[i] != '\\' && (u8)value.ptr[i] >= ' ')
+            buf_byte(&out, value.ptr[i]);
     return buf_str(&out);
 }
 
@@ -49,11 +50,17 @@ static str filter_of(const struct view *v)
     const char *currency = v->currency == DEMO_NOK ? "NOK" : "EUR";
     for (isize i = 0; i < countof(fields); i++) {
         str value = quoted(v, page_query(v, fields[i]));
-        if (value.len) buf_printf(&out, "%sitem.%s = \"%.*s\"", out.len ? " and " : "", fields[i], STR_FMT(value));
+        if (value.len)
+            buf_printf(&out, "%sitem.%s = \"%.*s\"", out.len ? " and " : "", fields[i],
+                       STR_FMT(value));
     }
     i64 price;
-    if (str_to_i64(page_query(v, "from"), &price)) buf_printf(&out, "%sitem.price >= %lld %s", out.len ? " and " : "", (long long)price, currency);
-    if (str_to_i64(page_query(v, "to"), &price)) buf_printf(&out, "%sitem.price < %lld %s", out.len ? " and " : "", (long long)price, currency);
+    if (str_to_i64(page_query(v, "from"), &price))
+        buf_printf(&out, "%sitem.price >= %lld %s", out.len ? " and " : "", (long long)price,
+                   currency);
+    if (str_to_i64(page_query(v, "to"), &price))
+        buf_printf(&out, "%sitem.price < %lld %s", out.len ? " and " : "", (long long)price,
+                   currency);
     return buf_str(&out);
 }
 
@@ -103,7 +110,9 @@ void page_asker(const struct view *v, struct jsonw *w)
 
 static str request_of(const struct view *v, str query)
 {
-    static const char *const sorts[][2] = { { "new", "newest" }, { "price", "price_asc" }, { "price-down", "price_desc" } };
+    static const char *const sorts[][2] = { { "new", "newest" },
+                                            { "price", "price_asc" },
+                                            { "price-down", "price_desc" } };
     struct buf out = { .arena = v->scratch };
     struct jsonw w = { .out = &out };
     str filter = filter_of(v), sort = page_query(v, "sort");
@@ -122,7 +131,7 @@ static str request_of(const struct view *v, str query)
     return buf_str(&out);
 }
 
-/* ---- lists that are not a search -------------------------------------------------------------------- */
+/* ---- lists that are not a search ------------------------------------------------------------- */
 
 isize page_ranked(struct view *v, str category, const struct demo_product **at, isize max)
 {
@@ -138,9 +147,12 @@ isize page_ranked(struct view *v, str category, const struct demo_product **at, 
     jsonw_key_int(&w, "limit", max);
     page_asker(v, &w);
     jsonw_end(&w, '}');
-    if (!v->shop->search(v->shop->search_ctx, buf_str(&out), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return 0;
+    if (!v->shop->search(v->shop->search_ctx, buf_str(&out), v->scratch, &text)
+        || json_parse(v->scratch, text, &answer, NULL))
+        return 0;
     json_each(item, json_get(answer, S("items"))) {
-        const struct demo_product *p = demo_product_by_key(v->shop->catalogue, json_str(json_get(item, S("product_key")), S("")));
+        const struct demo_product *p = demo_product_by_key(
+            v->shop->catalogue, json_str(json_get(item, S("product_key")), S("")));
         if (p && n < max) at[n++] = p;
     }
     return n;
@@ -157,11 +169,15 @@ bool page_departments(struct view *v, isize *kind, isize n)
     jsonw_begin(&w, '{');
     page_asker(v, &w);
     jsonw_end(&w, '}');
-    if (!v->shop->menu(v->shop->search_ctx, buf_str(&out), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) return false;
+    if (!v->shop->menu(v->shop->search_ctx, buf_str(&out), v->scratch, &text)
+        || json_parse(v->scratch, text, &answer, NULL))
+        return false;
     json_each(one, json_get(answer, S("categories")))
         for (isize i = found; i < n; i++) {
             isize k = kind[i];
-            if (!str_eq(json_str(json_get(one, S("category")), S("")), str_of(kinds[k].path[0].in[DEMO_EN]))) continue;
+            if (!str_eq(json_str(json_get(one, S("category")), S("")),
+                        str_of(kinds[k].path[0].in[DEMO_EN])))
+                continue;
             memmove(kind + found + 1, kind + found, (size_t)(i - found) * sizeof *kind);
             kind[found++] = k;
             break;
@@ -169,7 +185,7 @@ bool page_departments(struct view *v, isize *kind, isize n)
     return found > 0;
 }
 
-/* ---- the page ------------------------------------------------------------------------------------ */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void add_value(struct view *v, const char *name, str value, str text, i64 count)
 {
@@ -189,7 +205,8 @@ static str facet_text(struct view *v, const char *name, str value)
         const struct phrase *path = kinds[k].path;
         if (str_eq(str_of(path[0].in[DEMO_EN]), value)) return say_phrase(v, path[0]);
         if (str_eq(arena_printf(v->scratch, "%s > %s", path[0].in[DEMO_EN], path[1].in[DEMO_EN]), value))
-            return arena_printf(v->scratch, "%.*s, %.*s", STR_FMT(say_phrase(v, path[1])), STR_FMT(say_phrase(v, path[0])));
+            return arena_printf(v->scratch, "%.*s, %.*s", STR_FMT(say_phrase(v, path[1])),
+                                STR_FMT(say_phrase(v, path[0])));
     }
     return value;
 }
@@ -210,7 +227,8 @@ static void add_facet(struct view *v, const struct json *answer, const char *nam
 
 static str whole_money(const struct view *v, i64 whole)
 {
-    return v->currency == DEMO_NOK ? view_money(v, whole * 100) : arena_printf(v->scratch, "€%lld", (long long)whole);
+    return v->currency == DEMO_NOK ? view_money(v, whole * 100)
+                                   : arena_printf(v->scratch, "€%lld", (long long)whole);
 }
 
 static void add_prices(struct view *v, const struct json *answer)
@@ -221,7 +239,8 @@ static void add_prices(struct view *v, const struct json *answer)
     html(&v->out, "<h2>{}</h2><ul role=\"list\">", say(v, "Price", "Pris"));
     json_each(one, values) {
         i64 from = json_int(json_get(one, S("from")), 0), to = json_int(json_get(one, S("to")), 0);
-        str range[] = { arena_printf(v->scratch, "%lld", (long long)from), arena_printf(v->scratch, "%lld", (long long)to) };
+        str range[] = { arena_printf(v->scratch, "%lld", (long long)from),
+                        arena_printf(v->scratch, "%lld", (long long)to) };
         if (to == 0) continue;
         html(&v->out, "<li><a href=\"{}\"><span>{} – {}</span><small>{}</small></a></li>", address(v, names, range, 2),
              whole_money(v, from), whole_money(v, to),
@@ -237,7 +256,8 @@ static void add_cards(struct view *v, const struct json *items)
     isize n = 0;
     html(&v->out, "<ul class=\"grid\" role=\"list\">");
     json_each(item, items) {
-        const struct demo_product *p = demo_product_by_key(v->shop->catalogue, json_str(json_get(item, S("product_key")), S("")));
+        const struct demo_product *p = demo_product_by_key(
+            v->shop->catalogue, json_str(json_get(item, S("product_key")), S("")));
         if (p) page_card(v, p, n++ < 8 ? "eager" : "lazy");
     }
     html(&v->out, "</ul>");
@@ -259,7 +279,8 @@ static void add_pages(struct view *v, i64 total)
 static void add_sorts(struct view *v, bool personal)
 {
     static const char *const names[] = { "", "new", "price", "price-down" };
-    str texts[] = { say(v, "Best match", "Best treff"), say(v, "Newest", "Nyeste"), say(v, "Lowest price", "Lavest pris"), say(v, "Highest price", "Høyest pris") };
+    str texts[] = { say(v, "Best match", "Best treff"), say(v, "Newest", "Nyeste"),
+                    say(v, "Lowest price", "Lavest pris"), say(v, "Highest price", "Høyest pris") };
     const char *sort = "sort", *all = "all";
     html(&v->out, "<div class=\"chips\" role=\"group\" aria-label=\"{}\">", say(v, "Sort", "Sorter"));
     for (isize i = 0; i < countof(names); i++) {
@@ -281,7 +302,8 @@ str page_found(struct view *v)
     query.len = min_isize(query.len, 100);
     while (query.len > 0 && !str_is_utf8(query)) query.len--;
     html(&v->out, "<h1>{} “{}”</h1>", say(v, "Search for", "Søk etter"), query);
-    if (!v->shop->search(v->shop->search_ctx, request_of(v, query), v->scratch, &text) || json_parse(v->scratch, text, &answer, NULL)) {
+    if (!v->shop->search(v->shop->search_ctx, request_of(v, query), v->scratch, &text)
+        || json_parse(v->scratch, text, &answer, NULL)) {
         html(&v->out, "<p>{}</p>", say(v, "The search is not ready. Try again in a moment.", "Søket er ikke klart. Prøv igjen om et øyeblikk."));
         return say(v, "Search", "Søk");
     }

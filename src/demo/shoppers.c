@@ -25,11 +25,28 @@
 #include "base/hash.h"
 #include "demo/words.h"
 
-enum { PER_KIND = 100, ITEMS_SHOWN_MAX = 16, OWNED_MAX = 24, BASKET_MAX = 4, PAGES_MAX = 24, DEVICES_MAX = 2 };
+enum {
+    PER_KIND = 100,
+    ITEMS_SHOWN_MAX = 16,
+    OWNED_MAX = 24,
+    BASKET_MAX = 4,
+    PAGES_MAX = 24,
+    DEVICES_MAX = 2
+};
 enum { AGE_SEED = 7 };
 enum { EVENTS_A_VISIT = 8 };                            /* about, for demo_shoppers_hurry */
 
-enum page { PAGE_AWAY, PAGE_HOME, PAGE_LIST, PAGE_SEARCH, PAGE_PRODUCT, PAGE_CART, PAGE_CHECKOUT, PAGE_THANKS, PAGE_STORE };
+enum page {
+    PAGE_AWAY,
+    PAGE_HOME,
+    PAGE_LIST,
+    PAGE_SEARCH,
+    PAGE_PRODUCT,
+    PAGE_CART,
+    PAGE_CHECKOUT,
+    PAGE_THANKS,
+    PAGE_STORE
+};
 
 struct piece { i32 product, variant; };
 
@@ -66,7 +83,8 @@ struct demo_shoppers {
     isize people_n;
     f64 hurry;                                          /* rhythm is divided by this */
     struct demo_totals totals;
-    struct buf batch;                                   /* events waiting to be emitted, with commas between */
+    /* events waiting to be emitted, with commas between */
+    struct buf batch;
     isize batch_n;
 };
 
@@ -135,10 +153,14 @@ static f64 suits(const struct demo_shoppers *s, const struct shopper *p, i32 pro
     const struct demo_product *item = &s->catalogue->products[product];
     const struct kind *k = &kinds[item->kind];
     if (item->repurchase_days == 0 && owns(p, product)) return 0;
-    f64 much = item->kind == p->kinds[0] ? 0.5 : item->kind == p->kinds[1] ? 0.42 : item->kind == p->kinds[2] ? 0.36 : 0.04;
+    f64 much = item->kind == p->kinds[0]   ? 0.5
+               : item->kind == p->kinds[1] ? 0.42
+               : item->kind == p->kinds[2] ? 0.36
+                                           : 0.04;
     if (is_other_gender(p, (i32)item->kind)) return 0.02;
     if (much > 0.1) {
-        f64 span = (f64)(k->price_high - k->price_low), level = (f64)(item->money[DEMO_EUR].price_minor - k->price_low) / span;
+        f64 span = (f64)(k->price_high - k->price_low),
+            level = (f64)(item->money[DEMO_EUR].price_minor - k->price_low) / span;
         f64 off = level > p->price_level ? level - p->price_level : p->price_level - level;
         if (item->colour == p->colour) much += 0.14;
         if (str_eq(item->brand, str_of(p->brand))) much += 0.14;
@@ -153,7 +175,8 @@ static i32 found_in_list(const struct demo_shoppers *s, struct shopper *p, i32 k
     i32 best = kind * PER_KIND;
     f64 best_suits = -1;
     for (i32 i = 0; i < looks; i++) {
-        i32 a = kind * PER_KIND + (i32)rng_below(&p->rng, PER_KIND), b = kind * PER_KIND + (i32)rng_below(&p->rng, PER_KIND);
+        i32 a = kind * PER_KIND + (i32)rng_below(&p->rng, PER_KIND),
+            b = kind * PER_KIND + (i32)rng_below(&p->rng, PER_KIND);
         const struct demo_product *all = s->catalogue->products;
         i32 seen = all[a].appeal > all[b].appeal ? a : b;
         f64 much = suits(s, p, seen) + 0.1 * rng_unit(&p->rng);
@@ -222,7 +245,8 @@ static void make_person(struct demo_shoppers *s, u32 number)
     p->next_at_ms = s->options.start_at_ms + (i64)(rng_unit(r) * 1.5 * (f64)p->rhythm_ms);
 }
 
-struct demo_shoppers *demo_shoppers_new(arena *perm, const struct demo_catalogue *catalogue, struct demo_shoppers_options options)
+struct demo_shoppers *demo_shoppers_new(arena *perm, const struct demo_catalogue *catalogue,
+                                        struct demo_shoppers_options options)
 {
     assert(options.people > 0);
     assert(catalogue->products_n == KINDS * PER_KIND);
@@ -252,14 +276,22 @@ void demo_shoppers_hurry(struct demo_shoppers *s, i64 now_ms, f64 events_per_sec
     s->hurry = events_per_second / (EVENTS_A_VISIT * visits_a_ms * 1000.0);
     for (isize i = 0; i < s->people_n; i++) {
         struct shopper *p = &s->people[i];
-        if (p->page == PAGE_AWAY) p->next_at_ms = now_ms + (i64)(rng_unit(&p->rng) * (f64)p->rhythm_ms / s->hurry);
+        if (p->page == PAGE_AWAY)
+            p->next_at_ms = now_ms + (i64)(rng_unit(&p->rng) * (f64)p->rhythm_ms / s->hurry);
     }
     settle_all(s);
 }
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-struct moment { struct demo_shoppers *s; struct shopper *p; i64 at_ms; arena *scratch; struct buf events; isize n; };
+struct moment {
+    struct demo_shoppers *s;
+    struct shopper *p;
+    i64 at_ms;
+    arena *scratch;
+    struct buf events;
+    isize n;
+};
 
 static str user_id(const struct shopper *p, arena *scratch)
 {
@@ -293,7 +325,10 @@ static void write_consent(struct jsonw *w, bool yes)
 
 static str market_of(const struct shopper *p) { return p->norwegian ? S("no") : S("eu"); }
 static str locale_of(const struct shopper *p) { return p->norwegian ? S("nb-NO") : S("en"); }
-static str device_of(const struct shopper *p) { return (p->number + (u32)p->device) % 2 ? S("mobile") : S("desktop"); }
+static str device_of(const struct shopper *p)
+{
+    return (p->number + (u32)p->device) % 2 ? S("mobile") : S("desktop");
+}
 
 static str path_of(const struct moment *m, enum page page)
 {
@@ -319,8 +354,11 @@ static struct jsonw event_begin(struct moment *m, const char *type, const char *
     struct jsonw w = { .out = &m->events };
     bool known = p->has_account && (p->logged_in[p->device] || p->page == PAGE_STORE);
     jsonw_begin(&w, '{');
-    jsonw_key_str(&w, "messageId", reported ? arena_printf(m->scratch, "demo-%" PRIx64 "-%u-r%u", m->s->options.seed, p->number, p->reported++)
-                                            : arena_printf(m->scratch, "demo-%" PRIx64 "-%u-%u", m->s->options.seed, p->number, p->told++));
+    jsonw_key_str(&w, "messageId",
+                  reported ? arena_printf(m->scratch, "demo-%" PRIx64 "-%u-r%u", m->s->options.seed,
+                                          p->number, p->reported++)
+                           : arena_printf(m->scratch, "demo-%" PRIx64 "-%u-%u", m->s->options.seed,
+                                          p->number, p->told++));
     jsonw_key_str(&w, "type", str_of(type));
     if (name) jsonw_key_str(&w, "event", str_of(name));
     if (p->page != PAGE_STORE) jsonw_key_str(&w, "anonymousId", anonymous_id(m->s, p, m->scratch));
@@ -368,7 +406,9 @@ static void write_piece(struct moment *m, struct jsonw *w, struct piece piece)
     if (piece.variant >= 0) jsonw_key_str(w, "sku", item->variants[piece.variant].key);
     jsonw_key_str(w, "name", item->title[DEMO_EN]);
     jsonw_key_str(w, "brand", item->brand);
-    jsonw_key_str(w, "category", arena_printf(m->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]));
+    jsonw_key_str(
+        w, "category",
+        arena_printf(m->scratch, "%s > %s", k->path[0].in[DEMO_EN], k->path[1].in[DEMO_EN]));
     jsonw_key_num(w, "price", (f64)money_of(m, piece)->price_minor / 100);
     jsonw_key_str(w, "currency", m->p->norwegian ? S("NOK") : S("EUR"));
     jsonw_key_int(w, "quantity", 1);
@@ -395,8 +435,8 @@ static const struct phrase not_sold[] = {
 };
 enum { IN_VAIN_EVERY = 29, READS_EVERY = 11 };
 
-/* A kind and style by its name, and how many the shop has of them; now and then something it does not sell. Which is told by
- * the clock, so that the shopper's own chances stay what they are. */
+/* A kind and style by its name, and how many the shop has of them; now and then something it does
+ * not sell. Which is told by the clock, so that the shopper's own chances stay what they are. */
 static void say_search(struct moment *m, u32 style)
 {
     const struct shopper *p = m->p;
@@ -405,9 +445,12 @@ static void say_search(struct moment *m, u32 style)
     bool in_vain = second % IN_VAIN_EVERY == 0;
     const struct phrase *words = in_vain ? &not_sold[second / IN_VAIN_EVERY % countof(not_sold)] : NULL;
     i64 found = 0;
-    for (isize i = 0; i < c->products_n && !in_vain; i++) found += c->products[i].kind == p->intent && c->products[i].style == (isize)style;
+    for (isize i = 0; i < c->products_n && !in_vain; i++)
+        found += c->products[i].kind == p->intent && c->products[i].style == (isize)style;
     struct jsonw w = event_begin(m, "track", "Products Searched", false);
-    jsonw_key_str(&w, "query", str_of(words ? words->in[p->norwegian] : kinds[p->intent].styles[style].in[p->norwegian]));
+    jsonw_key_str(
+        &w, "query",
+        str_of(words ? words->in[p->norwegian] : kinds[p->intent].styles[style].in[p->norwegian]));
     jsonw_key_int(&w, "results", found);
     event_end(&w);
 }
@@ -441,7 +484,9 @@ static void log_in(struct moment *m)
     p->logged_in[p->device] = true;
     struct jsonw w = event_begin(m, "identify", NULL, false);
     str id = user_id(p, m->scratch);
-    jsonw_key_str(&w, "email", p->persona ? str_of(p->persona->email) : arena_printf(m->scratch, "%.*s@example.com", STR_FMT(id)));
+    jsonw_key_str(&w, "email",
+                  p->persona ? str_of(p->persona->email)
+                             : arena_printf(m->scratch, "%.*s@example.com", STR_FMT(id)));
     jsonw_key_str(&w, "first_name", str_of(first_name(p)));
     jsonw_key_str(&w, "gender", str_of(p->gender));
     u64 years = hash64(id, AGE_SEED);                   /* 18 to 76, most about 47 */
@@ -457,7 +502,9 @@ static void remember_bought(struct moment *m, i32 product)
     p->owned[p->owned_n++ % OWNED_MAX] = product;
     if (item->repurchase_days) {
         p->refill = product;
-        p->refill_at_ms = m->at_ms + (i64)((0.8 + 0.4 * rng_unit(&p->rng)) * (f64)item->repurchase_days * (f64)DAY_MS);
+        p->refill_at_ms =
+            m->at_ms
+            + (i64)((0.8 + 0.4 * rng_unit(&p->rng)) * (f64)item->repurchase_days * (f64)DAY_MS);
     }
 }
 
@@ -470,7 +517,8 @@ static void say_order(struct moment *m)
         total += money_of(m, p->basket[i])->price_minor;
         eur += item->variants[p->basket[i].variant].money[DEMO_EUR].price_minor;
     }
-    str order = arena_printf(m->scratch, "%s-%u-%u", p->page == PAGE_STORE ? "T" : "W", p->number + 1, p->told);
+    str order = arena_printf(m->scratch, "%s-%u-%u", p->page == PAGE_STORE ? "T" : "W",
+                             p->number + 1, p->told);
     struct jsonw w = event_begin(m, "track", "Order Completed", false);
     jsonw_key_str(&w, "order_id", order);
     jsonw_key_num(&w, "total", (f64)total / 100);
@@ -494,9 +542,16 @@ static void say_order(struct moment *m)
 /* ---- being shown something ---------------------------------------------------------------- */
 
 struct shown_items { i32 products[ITEMS_SHOWN_MAX]; str tickets[ITEMS_SHOWN_MAX]; isize n; str ticket; };
-struct shown { struct shown_items row; str banner_ticket, way_out_ticket; i32 banner_kind; bool has_banner, promised; };
+struct shown {
+    struct shown_items row;
+    str banner_ticket, way_out_ticket;
+    i32 banner_kind;
+    bool has_banner, promised;
+};
 
-static const char *const row_placements[] = { [PAGE_HOME] = "home_recs", [PAGE_PRODUCT] = "product_recs", [PAGE_CART] = "cart_recs" };
+static const char *const row_placements[] = {
+    [PAGE_HOME] = "home_recs", [PAGE_PRODUCT] = "product_recs", [PAGE_CART] = "cart_recs"
+};
 
 static const char *row_placement(enum page page)
 {
@@ -578,12 +633,16 @@ static void read_shown(struct moment *m, str answer, struct shown *shown)
     const struct json *content = json_get(banner, S("content"));
     shown->banner_ticket = json_str(json_get(banner, S("ticket")), S(""));
     shown->has_banner = json_is(content, JSON_OBJ);
-    shown->banner_kind = banner_kind(m->p, json_str(json_get(content, S("link")), S("")), json_str(json_get(content, S("headline")), S("")));
+    shown->banner_kind = banner_kind(m->p, json_str(json_get(content, S("link")), S("")),
+                                     json_str(json_get(content, S("headline")), S("")));
     shown->way_out_ticket = json_str(json_path(root, "flags." DEMO_FLAG_WAY_OUT ".ticket"), S(""));
-    shown->promised = str_eq(json_str(json_path(root, "flags." DEMO_FLAG_WAY_OUT ".value.promise"), S("")), S("returns"));
+    shown->promised =
+        str_eq(json_str(json_path(root, "flags." DEMO_FLAG_WAY_OUT ".value.promise"), S("")),
+               S("returns"));
     shown->row.ticket = json_str(json_get(row, S("ticket")), S(""));
     json_each(item, json_get(row, S("items"))) {
-        const struct demo_product *product = demo_product_by_key(m->s->catalogue, json_str(json_get(item, S("product_key")), S("")));
+        const struct demo_product *product =
+            demo_product_by_key(m->s->catalogue, json_str(json_get(item, S("product_key")), S("")));
         if (!product || shown->row.n == ITEMS_SHOWN_MAX) continue;
         shown->row.tickets[shown->row.n] = json_str(json_get(item, S("ticket")), shown->row.ticket);
         shown->row.products[shown->row.n++] = (i32)(product - m->s->catalogue->products);
@@ -615,13 +674,15 @@ static f64 feels_known(const struct moment *m, const struct shown_items *row)
 static enum page react(struct moment *m, const struct shown *shown)
 {
     struct shopper *p = m->p;
-    f64 sees_banner = rng_unit(&p->rng), clicks_banner = rng_unit(&p->rng), sees_row = rng_unit(&p->rng), clicks_row = rng_unit(&p->rng), where = rng_unit(&p->rng);
+    f64 sees_banner = rng_unit(&p->rng), clicks_banner = rng_unit(&p->rng),
+        sees_row = rng_unit(&p->rng), clicks_row = rng_unit(&p->rng), where = rng_unit(&p->rng);
     bool null_effect = m->s->options.null_effect, at_home = p->page == PAGE_HOME;
     enum page next = PAGE_AWAY;
     if (at_home && sees_banner < 0.95) {
         report(m, "Decision Viewed", shown->banner_ticket, -1);
         bool mine = shown->has_banner && shown->banner_kind >= 0
-            && (shown->banner_kind == p->kinds[0] || shown->banner_kind == p->kinds[1] || shown->banner_kind == p->kinds[2]);
+                    && (shown->banner_kind == p->kinds[0] || shown->banner_kind == p->kinds[1]
+                        || shown->banner_kind == p->kinds[2]);
         if (clicks_banner < (null_effect ? 0.06 : mine ? 0.24 : 0.03)) {
             report(m, "Decision Clicked", shown->banner_ticket, -1);
             if (!null_effect && shown->has_banner && shown->banner_kind >= 0) {
@@ -635,7 +696,8 @@ static enum page react(struct moment *m, const struct shown *shown)
     p->assured = !null_effect && shown->promised;
     if (sees_row >= 0.8) return next;
     report(m, "Decision Viewed", shown->row.ticket, -1);
-    if (shown->row.n == 0) {                            /* the shop's own row: the tag reports clicks on that too */
+    /* the shop's own row: the tag reports clicks on that too */
+    if (shown->row.n == 0) {
         if (clicks_row < (null_effect ? 0.12 : 0.04)) report(m, "Decision Clicked", shown->row.ticket, -1);
         return next;
     }
@@ -710,11 +772,18 @@ static enum page go_on(struct moment *m)
         if (there && p->basket_n < BASKET_MAX && u < buys) return PAGE_CART;
         u = rng_unit(&p->rng);
         if (u < 0.42) p->product = found_in_list(m->s, p, p->intent, 2);
-        return u < 0.42 ? PAGE_PRODUCT : u < 0.52 ? PAGE_HOME : u < 0.6 ? PAGE_LIST : p->basket_n && u < 0.7 ? PAGE_CHECKOUT : PAGE_AWAY;
+        return u < 0.42                 ? PAGE_PRODUCT
+               : u < 0.52               ? PAGE_HOME
+               : u < 0.6                ? PAGE_LIST
+               : p->basket_n && u < 0.7 ? PAGE_CHECKOUT
+                                        : PAGE_AWAY;
     }
     case PAGE_CART:
         if (p->basket_n == 0) return u < 0.5 ? PAGE_LIST : PAGE_AWAY;
-        return u < (p->assured ? 0.66 : 0.58) ? PAGE_CHECKOUT : u < 0.72 ? PAGE_LIST : u < 0.78 ? PAGE_HOME : PAGE_AWAY;
+        return u < (p->assured ? 0.66 : 0.58) ? PAGE_CHECKOUT
+               : u < 0.72                     ? PAGE_LIST
+               : u < 0.78                     ? PAGE_HOME
+                                              : PAGE_AWAY;
     case PAGE_CHECKOUT: return u < 0.82 ? PAGE_THANKS : PAGE_AWAY;
     case PAGE_THANKS: case PAGE_STORE: case PAGE_AWAY: return PAGE_AWAY;
     }
@@ -732,7 +801,9 @@ static void begin_visit(struct moment *m)
     p->product = -1;
     p->device = p->devices == 2 && chance(r, 0.4);
     f64 why = rng_unit(r);
-    p->intent = why < 0.5 || p->kinds[1] < 0 ? p->kinds[0] : why < 0.75 || p->kinds[2] < 0 ? p->kinds[1] : p->kinds[2];
+    p->intent = why < 0.5 || p->kinds[1] < 0    ? p->kinds[0]
+                : why < 0.75 || p->kinds[2] < 0 ? p->kinds[1]
+                                                : p->kinds[2];
     if (chance(r, 0.1)) p->intent = (i32)rng_below(r, KINDS);
     f64 start = rng_unit(r);
     p->page = start < 0.62 ? PAGE_HOME : start < 0.8 ? PAGE_LIST : PAGE_SEARCH;
@@ -761,7 +832,9 @@ static void arrive(struct moment *m)
     case PAGE_HOME: say_page(m); return;
     case PAGE_LIST:
         say_page(m);
-        say_text(m, "Product List Viewed", "category", arena_printf(m->scratch, "%s > %s", kinds[p->intent].path[0].in[0], kinds[p->intent].path[1].in[0]));
+        say_text(m, "Product List Viewed", "category",
+                 arena_printf(m->scratch, "%s > %s", kinds[p->intent].path[0].in[0],
+                              kinds[p->intent].path[1].in[0]));
         say_guide(m);
         return;
     case PAGE_SEARCH: {

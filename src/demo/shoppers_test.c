@@ -28,7 +28,16 @@ struct shop {
     struct buf heard;
 };
 
-enum { HEARD_PAGE, HEARD_VIEW, HEARD_ADD, HEARD_ORDER, HEARD_IDENTIFY, HEARD_DECISION, HEARD_DENIED, HEARD_STORE };
+enum {
+    HEARD_PAGE,
+    HEARD_VIEW,
+    HEARD_ADD,
+    HEARD_ORDER,
+    HEARD_IDENTIFY,
+    HEARD_DECISION,
+    HEARD_DENIED,
+    HEARD_STORE
+};
 
 static void hear_event(struct shop *shop, const struct json *e)
 {
@@ -47,9 +56,11 @@ static void hear_event(struct shop *shop, const struct json *e)
     shop->type[HEARD_ORDER] += str_eq(event, S("Order Completed"));
     shop->type[HEARD_IDENTIFY] += str_eq(type, S("identify"));
     shop->type[HEARD_DECISION] += decision;
-    shop->type[HEARD_DENIED] += !json_bool(json_path(e, "context.consent.categoryPreferences.personalisation"), true);
+    shop->type[HEARD_DENIED] +=
+        !json_bool(json_path(e, "context.consent.categoryPreferences.personalisation"), true);
     shop->type[HEARD_STORE] += str_eq(json_str(json_get(e, S("channel")), S("")), S("pos"));
-    str who = json_str(json_get(e, S("anonymousId")), S("")), product = json_str(json_path(e, "properties.product_id"), S(""));
+    str who = json_str(json_get(e, S("anonymousId")), S("")),
+        product = json_str(json_path(e, "properties.product_id"), S(""));
     const struct demo_product *p = demo_product_by_key(&shop->catalogue, product);
     if (p && !decision) map_put(shop->last_kind, hash128(who, 0), (u64)p->kind);
 }
@@ -79,14 +90,19 @@ static bool show(void *ctx, str request, i64 at_ms, arena *scratch, str *answer)
     u64 chosen = hash64(who, (u64)shop->decided) % KINDS;
     if (shop->follows) chosen = map_get(shop->last_kind, hash128(who, 0), chosen);
     struct buf out = { .arena = scratch };
-    buf_printf(&out, "{\"decisions\":{\"home_hero\":{\"status\":\"ok\",\"ticket\":\"t-h%td\",\"content\":{\"headline\":\"New\",\"link\":\"/shop/c/%s\"}}",
+    buf_printf(
+        &out,
+        "{\"decisions\":{\"home_hero\":{\"status\":\"ok\",\"ticket\":\"t-h%td\",\"content\":{\"headline\":\"New\",\"link\":\"/shop/c/%s\"}}",
         shop->decided, kinds[chosen].slug);
     json_each(placement, json_get(root, S("placements"))) {
         if (str_eq(json_str(placement, S("")), S("home_hero"))) continue;
-        buf_printf(&out, ",\"%.*s\":{\"status\":\"ok\",\"ticket\":\"t-r%td\",\"items\":[", STR_FMT(json_str(placement, S(""))), shop->decided);
+        buf_printf(&out, ",\"%.*s\":{\"status\":\"ok\",\"ticket\":\"t-r%td\",\"items\":[",
+                   STR_FMT(json_str(placement, S(""))), shop->decided);
         for (isize i = 0; i < SHOWN; i++)
             buf_printf(&out, "%s{\"product_key\":\"p-%td\",\"ticket\":\"t-i%td\"}", i ? "," : "",
-                (isize)chosen * PER_KIND + 1 + (isize)(hash64(who, (u64)(shop->decided * SHOWN + i)) % PER_KIND), i);
+                       (isize)chosen * PER_KIND + 1
+                           + (isize)(hash64(who, (u64)(shop->decided * SHOWN + i)) % PER_KIND),
+                       i);
         buf_printf(&out, "]}");
     }
     buf_printf(&out, "}}");
@@ -126,7 +142,13 @@ static void the_same_seed_gives_the_same_events_however_time_is_sliced(void **st
     (void)state;
     struct shop one, two, other;
     run(&one, (struct run){ .seed = 4, .people = 100, .days = 20, .shows = true, .follows = true });
-    run(&two, (struct run){ .seed = 4, .people = 100, .days = 20, .shows = true, .follows = true, .slices = 50, .batch = 1 });
+    run(&two, (struct run){ .seed = 4,
+                            .people = 100,
+                            .days = 20,
+                            .shows = true,
+                            .follows = true,
+                            .slices = 50,
+                            .batch = 1 });
     run(&other, (struct run){ .seed = 5, .people = 100, .days = 20, .shows = true, .follows = true });
     assert_true(one.events > 1000);
     assert_true(one.digest == two.digest);
@@ -141,13 +163,16 @@ static void two_months_of_two_thousand_people_look_like_a_shop(void **state)
     (void)state;
     struct shop shop;
     struct demo_totals t = run(&shop, (struct run){ .seed = 1, .people = 2000, .days = 60, .batch = 500 });
-    print_message("# visits %" PRId64 " pages %" PRId64 " events %" PRId64 " adds %" PRId64 " orders %" PRId64 " (store %" PRId64 ") revenue %" PRId64 "\n",
-        t.visits, t.pages, t.events, t.adds, t.orders, t.store_orders, t.revenue_minor / 100);
+    print_message("# visits %" PRId64 " pages %" PRId64 " events %" PRId64 " adds %" PRId64
+                  " orders %" PRId64 " (store %" PRId64 ") revenue %" PRId64 "\n",
+                  t.visits, t.pages, t.events, t.adds, t.orders, t.store_orders,
+                  t.revenue_minor / 100);
     assert_int_equal(t.events, shop.events);
     assert_int_equal(t.orders, shop.type[HEARD_ORDER]);
     assert_int_equal(shop.out_of_order, 0);
     assert_in_range(t.events, 100000, 600000);
-    f64 online = (f64)(t.orders - t.store_orders) / (f64)t.visits, denied = (f64)shop.type[HEARD_DENIED] / (f64)shop.events;
+    f64 online = (f64)(t.orders - t.store_orders) / (f64)t.visits,
+        denied = (f64)shop.type[HEARD_DENIED] / (f64)shop.events;
     assert_true(online > 0.01 && online < 0.08);
     assert_true(denied > 0.05 && denied < 0.16);
     assert_true(shop.type[HEARD_VIEW] > 10 * shop.type[HEARD_ADD]);
@@ -163,10 +188,13 @@ static void showing_what_suits_pays(void **state)
     (void)state;
     struct shop random, right;
     struct demo_totals a = run(&random, (struct run){ .seed = 2, .people = 1500, .days = 30, .shows = true });
-    struct demo_totals b = run(&right, (struct run){ .seed = 2, .people = 1500, .days = 30, .shows = true, .follows = true });
+    struct demo_totals b =
+        run(&right,
+            (struct run){ .seed = 2, .people = 1500, .days = 30, .shows = true, .follows = true });
     i64 web_a = a.orders - a.store_orders, web_b = b.orders - b.store_orders;
-    print_message("# at random: %" PRId64 " visits %" PRId64 " orders %" PRId64 " clicks; following: %" PRId64 " visits %" PRId64 " orders %" PRId64 " clicks\n",
-        a.visits, web_a, a.clicks, b.visits, web_b, b.clicks);
+    print_message("# at random: %" PRId64 " visits %" PRId64 " orders %" PRId64
+                  " clicks; following: %" PRId64 " visits %" PRId64 " orders %" PRId64 " clicks\n",
+                  a.visits, web_a, a.clicks, b.visits, web_b, b.clicks);
     assert_true(web_b * 100 > web_a * 115);
     assert_true(b.clicks * 100 > a.clicks * 130);
     close_shop(&random);
@@ -198,7 +226,8 @@ static void hurrying_gives_about_the_rate_asked_for(void **state)
     (void)state;
     struct shop shop = { .last_kind = map_new(1024) };
     shop.catalogue = demo_catalogue_new(&shop.perm, 1, start_ms);
-    struct demo_shoppers *s = demo_shoppers_new(&shop.perm, &shop.catalogue, (struct demo_shoppers_options){ 9, 2000, false, start_ms });
+    struct demo_shoppers *s = demo_shoppers_new(
+        &shop.perm, &shop.catalogue, (struct demo_shoppers_options){ 9, 2000, false, start_ms });
     struct demo_sinks sinks = { &shop, hear, show, 1 };
     arena scratch = { 0 };
     demo_shoppers_hurry(s, start_ms, 5);
@@ -249,7 +278,9 @@ static void read_batch(void *ctx, str batch, i64 at_ms)
     const struct json *body;
     (void)at_ms;
     assert_int_equal(json_parse(&r->a, batch, &body, NULL), ERR_OK);
-    struct ingest_envelope envelope = { .received_ms = start_ms + 90 * DAY_MS, .source = S("demo"), .verified = true };
+    struct ingest_envelope envelope = { .received_ms = start_ms + 90 * DAY_MS,
+                                        .source = S("demo"),
+                                        .verified = true };
     struct ingest_sink sink = { .ctx = r, .event = take, .refused = refuse };
     assert_int_equal(ingest_batch(&r->a, body, &envelope, &sink, NULL), ERR_OK);
     arena_clear(&r->a);
@@ -261,7 +292,8 @@ static void the_engine_reads_all_they_say_with_the_times_they_say(void **state)
     arena perm = { 0 }, scratch = { 0 };
     struct reader r = { .bad = 0 };
     struct demo_catalogue c = demo_catalogue_new(&perm, 1, start_ms);
-    struct demo_shoppers *s = demo_shoppers_new(&perm, &c, (struct demo_shoppers_options){ 6, 300, false, start_ms });
+    struct demo_shoppers *s =
+        demo_shoppers_new(&perm, &c, (struct demo_shoppers_options){ 6, 300, false, start_ms });
     struct demo_sinks sinks = { &r, read_batch, NULL, 500 };
     demo_shoppers_run(s, start_ms + 30 * DAY_MS, &sinks, &scratch);
     struct demo_totals t = demo_shoppers_totals(s);

@@ -50,7 +50,8 @@ str demo_user_hash(const struct demo_shop *shop, str user_id, arena *scratch)
 {
     crypto_auth_hmacsha256_state state;
     u8 mac[crypto_auth_hmacsha256_BYTES];
-    crypto_auth_hmacsha256_init(&state, (const u8 *)shop->identity_secret.ptr, (size_t)shop->identity_secret.len);
+    crypto_auth_hmacsha256_init(&state, (const u8 *)shop->identity_secret.ptr,
+                                (size_t)shop->identity_secret.len);
     crypto_auth_hmacsha256_update(&state, (const u8 *)user_id.ptr, (unsigned long long)user_id.len);
     crypto_auth_hmacsha256_final(&state, mac);
     char *hex = arena_new(scratch, char, 2 * (isize)sizeof mac + 1);
@@ -100,7 +101,8 @@ static struct cart cart_of(const struct demo_catalogue *c, str cookie)
         struct str_cut part = str_cut(cookie, '.'), pair = str_cut(part.head, '*');
         struct cart_line line = variant_by_key(c, pair.head);
         i64 quantity = 0;
-        if (line.variant && str_to_i64(pair.tail, &quantity) && quantity >= 1 && quantity <= CART_QUANTITY_MAX && !cart_find(&cart, line.variant)) {
+        if (line.variant && str_to_i64(pair.tail, &quantity) && quantity >= 1
+            && quantity <= CART_QUANTITY_MAX && !cart_find(&cart, line.variant)) {
             line.quantity = (i32)quantity;
             cart.lines[cart.n++] = line;
         }
@@ -120,10 +122,13 @@ static struct view view_of(const struct demo_shop *shop, const struct demo_reque
 {
     struct view v = { .shop = shop, .request = request, .scratch = scratch, .status = 200 };
     v.out.arena = v.events.arena = scratch;
-    str language = cookie_value(request->cookies, S("ff_lang")), consent = cookie_value(request->cookies, S("ff_consent"));
+    str language = cookie_value(request->cookies, S("ff_lang")),
+        consent = cookie_value(request->cookies, S("ff_consent"));
     v.language = str_eq(language, S("nb")) ? DEMO_NB : DEMO_EN;
     v.currency = v.language == DEMO_NB ? DEMO_NOK : DEMO_EUR;
-    v.consent = str_eq(consent, S("yes")) ? CHOICE_YES : str_eq(consent, S("no")) ? CHOICE_NO : CHOICE_UNKNOWN;
+    v.consent = str_eq(consent, S("yes"))  ? CHOICE_YES
+                : str_eq(consent, S("no")) ? CHOICE_NO
+                                           : CHOICE_UNKNOWN;
     v.person = person_of(shop, cookie_value(request->cookies, S("ff_person")), scratch);
     v.store = store_of(cookie_value(request->cookies, S("ff_store")));
     v.cart = cart_of(shop->catalogue, cookie_value(request->cookies, S("ff_cart")));
@@ -141,15 +146,17 @@ static void add_header(struct demo_reply *r, const char *name, str value)
 /* An empty value takes the cookie away. */
 static void set_cookie(struct demo_reply *r, arena *scratch, const char *name, str value)
 {
-    add_header(r, "Set-Cookie", arena_printf(scratch, "%s=%.*s; Path=/shop; Max-Age=%d; SameSite=Lax; HttpOnly", name,
-        STR_FMT(value), value.len ? COOKIE_YEAR_S : 0));
+    add_header(r, "Set-Cookie",
+               arena_printf(scratch, "%s=%.*s; Path=/shop; Max-Age=%d; SameSite=Lax; HttpOnly",
+                            name, STR_FMT(value), value.len ? COOKIE_YEAR_S : 0));
 }
 
 static void set_cart(struct demo_reply *r, arena *scratch, const struct cart *cart)
 {
     struct buf value = { .arena = scratch };
     for (isize i = 0; i < cart->n; i++)
-        buf_printf(&value, "%s%.*s*%d", i ? "." : "", STR_FMT(cart->lines[i].variant->key), cart->lines[i].quantity);
+        buf_printf(&value, "%s%.*s*%d", i ? "." : "", STR_FMT(cart->lines[i].variant->key),
+                   cart->lines[i].quantity);
     set_cookie(r, scratch, "ff_cart", buf_str(&value));
 }
 
@@ -167,7 +174,8 @@ static str back_to(str back)
     if (!str_starts(back, S("/shop/")) || back.len > BACK_MAX) return S("/shop/");
     for (isize i = 0; i < back.len; i++) {
         char c = back.ptr[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '-' || c == '_' || c == '.';
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+                    || c == '/' || c == '-' || c == '_' || c == '.';
         if (!fine) return S("/shop/");
     }
     return back;
@@ -180,8 +188,11 @@ static str content_policy(arena *scratch)
     str script = str_of(page_script);
     crypto_hash_sha256(digest, (const u8 *)script.ptr, (unsigned long long)script.len);
     str hash = base64_encode(scratch, (str){ (const char *)digest, sizeof digest });
-    return arena_printf(scratch, "default-src 'self'; script-src 'self' 'sha256-%.*s'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'self'", STR_FMT(hash));
+    return arena_printf(
+        scratch,
+        "default-src 'self'; script-src 'self' 'sha256-%.*s'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
+        STR_FMT(hash));
 }
 
 static struct demo_reply page_reply(struct view *v, str title)
@@ -191,7 +202,9 @@ static struct demo_reply page_reply(struct view *v, str title)
     page_head(v, &out, title);
     buf_add(&out, buf_str(&v->out));
     page_foot(v, &out);
-    struct demo_reply r = { .status = v->status, .type = S("text/html; charset=utf-8"), .body = buf_str(&out) };
+    struct demo_reply r = { .status = v->status,
+                            .type = S("text/html; charset=utf-8"),
+                            .body = buf_str(&out) };
     add_header(&r, "Cache-Control", S("private, no-store"));
     add_header(&r, "Content-Security-Policy", content_policy(v->scratch));
     add_header(&r, "X-Content-Type-Options", S("nosniff"));
@@ -225,7 +238,8 @@ static struct demo_reply post_cart(struct view *v)
         held->quantity = (i32)min_i64(held->quantity + 1, CART_QUANTITY_MAX);
     } else if (line.variant && adds && cart->n < CART_LINES_MAX && line.variant->stock[DEMO_WEB] > 0) {
         cart->lines[cart->n++] = line;
-    } else if (held && !adds && str_to_i64(body_value(v, "quantity"), &quantity) && quantity >= 0 && quantity <= CART_QUANTITY_MAX) {
+    } else if (held && !adds && str_to_i64(body_value(v, "quantity"), &quantity) && quantity >= 0
+               && quantity <= CART_QUANTITY_MAX) {
         held->quantity = (i32)quantity;
         if (quantity == 0) *held = cart->lines[--cart->n];
     }
@@ -290,8 +304,12 @@ static str order_event(struct view *v, str order, str anonymous)
 static struct demo_reply post_checkout(struct view *v)
 {
     if (v->cart.n == 0) return see_other(S("/shop/cart"));
-    str order = arena_printf(v->scratch, "FF-%012" PRIx64, v->request->chance & 0xffffffffffff), anonymous = S("");
-    if (!percent_decode(v->scratch, cookie_value(v->request->cookies, S("opmaat_id")), false, &anonymous) || !str_is_utf8(anonymous)) anonymous = S("");
+    str order = arena_printf(v->scratch, "FF-%012" PRIx64, v->request->chance & 0xffffffffffff),
+        anonymous = S("");
+    if (!percent_decode(v->scratch, cookie_value(v->request->cookies, S("opmaat_id")), false,
+                        &anonymous)
+        || !str_is_utf8(anonymous))
+        anonymous = S("");
     struct demo_reply r = see_other(arena_printf(v->scratch, "/shop/thanks?order=%.*s", STR_FMT(order)));
     if (v->consent == CHOICE_YES && (v->person || anonymous.len)) r.event = order_event(v, order, anonymous);
     set_cookie(&r, v->scratch, "ff_cart", S(""));
@@ -304,7 +322,9 @@ static struct demo_reply post_login(struct view *v)
     struct demo_reply r = see_other(back_to(body_value(v, "back")));
     if (person) {
         str id = str_of(person->user_id);
-        set_cookie(&r, v->scratch, "ff_person", arena_printf(v->scratch, "%.*s.%.*s", STR_FMT(id), STR_FMT(demo_user_hash(v->shop, id, v->scratch))));
+        set_cookie(&r, v->scratch, "ff_person",
+                   arena_printf(v->scratch, "%.*s.%.*s", STR_FMT(id),
+                                STR_FMT(demo_user_hash(v->shop, id, v->scratch))));
     }
     return r;
 }
@@ -323,11 +343,13 @@ static struct demo_reply post_store(struct view *v)
 {
     isize store = store_of(body_value(v, "store"));
     struct demo_reply r = see_other(back_to(body_value(v, "back")));
-    set_cookie(&r, v->scratch, "ff_store", store && store != v->store ? str_of(demo_place_keys[store]) : S(""));
+    set_cookie(&r, v->scratch, "ff_store",
+               store && store != v->store ? str_of(demo_place_keys[store]) : S(""));
     return r;
 }
 
-/* The tag takes another anonymous id by itself (page_script); the cart and the one who was logged in are the shop's to let go. */
+/* The tag takes another anonymous id by itself (page_script); the cart and the one who was logged
+ * in are the shop's to let go. */
 static struct demo_reply post_start_over(struct view *v)
 {
     struct demo_reply r = see_other(S("/shop/"));
@@ -397,7 +419,8 @@ struct demo_reply demo_page(const struct demo_shop *shop, const struct demo_requ
     if (!str_starts(request->path, S("/shop/"))) return page_reply(&v, page_missing(&v));
     str path = str_from(request->path, 6);
     if (str_eq(request->method, S("POST"))) return post(&v, path);
-    if (str_eq(path, S("shop.css"))) return file_reply(S("text/css; charset=utf-8"), (str){ demo_style, demo_style_n });
+    if (str_eq(path, S("shop.css")))
+        return file_reply(S("text/css; charset=utf-8"), (str){ demo_style, demo_style_n });
     if (str_starts(path, S("img/"))) return get_picture(&v, str_from(path, 4));
     if (str_eq(path, S("lang"))) return get_language(&v);
     return page_reply(&v, show(&v, path));

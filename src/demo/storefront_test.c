@@ -13,7 +13,10 @@ static int open_bench(void **state)
 {
     struct bench *b = mem_new((isize)sizeof *b);
     b->catalogue = demo_catalogue_new(&b->perm, 1, now_ms);
-    b->shop = (struct demo_shop){ .catalogue = &b->catalogue, .write_key = S("wk_demo"), .identity_secret = S("a secret of the shop"), .console_hint = S("") };
+    b->shop = (struct demo_shop){ .catalogue = &b->catalogue,
+                                  .write_key = S("wk_demo"),
+                                  .identity_secret = S("a secret of the shop"),
+                                  .console_hint = S("") };
     *state = b;
     return 0;
 }
@@ -43,7 +46,10 @@ static struct demo_reply get(struct bench *b, const char *path, const char *cook
 
 static struct demo_reply post(struct bench *b, const char *path, const char *body, const char *cookies)
 {
-    return ask(b, (struct demo_request){ .method = S("POST"), .path = str_of(path), .body = str_of(body), .cookies = str_of(cookies) });
+    return ask(b, (struct demo_request){ .method = S("POST"),
+                                         .path = str_of(path),
+                                         .body = str_of(body),
+                                         .cookies = str_of(cookies) });
 }
 
 static bool has(str text, const char *part) { return str_find(text, str_of(part)) >= 0; }
@@ -51,7 +57,9 @@ static bool has(str text, const char *part) { return str_find(text, str_of(part)
 static str header(const struct demo_reply *r, const char *name, const char *start)
 {
     for (isize i = 0; i < r->headers_n; i++)
-        if (str_eq(r->headers[i].name, str_of(name)) && str_starts(r->headers[i].value, str_of(start))) return r->headers[i].value;
+        if (str_eq(r->headers[i].name, str_of(name))
+            && str_starts(r->headers[i].value, str_of(start)))
+            return r->headers[i].value;
     return S("");
 }
 
@@ -64,8 +72,12 @@ static const char *cookie(struct bench *b, const struct demo_reply *r, const cha
 static void each_page_answers_whole_in_both_languages(void **state)
 {
     struct bench *b = *state;
-    const char *const paths[] = { "/shop/", "/shop/c/women", "/shop/c/women-jeans?colour=indigo&sort=price", "/shop/p/p-1", "/shop/p/p-1850",
-        "/shop/search?q=jeans", "/shop/cart", "/shop/checkout", "/shop/thanks?order=FF-1", "/shop/login", "/shop/privacy", "/shop/guide/a-1" };
+    const char *const paths[] = {
+        "/shop/",      "/shop/c/women",  "/shop/c/women-jeans?colour=indigo&sort=price",
+        "/shop/p/p-1", "/shop/p/p-1850", "/shop/search?q=jeans",
+        "/shop/cart",  "/shop/checkout", "/shop/thanks?order=FF-1",
+        "/shop/login", "/shop/privacy",  "/shop/guide/a-1"
+    };
     for (isize i = 0; i < countof(paths); i++) {
         for (isize nb = 0; nb < 2; nb++) {
             struct demo_reply r = get(b, paths[i], nb ? "ff_lang=nb" : "");
@@ -86,14 +98,20 @@ static void placements_hold_default_content(void **state)
     struct bench *b = *state;
     struct demo_reply home = get(b, "/shop/", ""), product = get(b, "/shop/p/p-7", "");
     assert_true(has(home.body, "data-opmaat-placement=\"home_hero\"><a class=\"opmaat-banner\""));
-    assert_true(has(home.body, "data-opmaat-placement=\"home_recs\"><ul class=\"opmaat-row\" role=\"list\"><li class=\"opmaat-card\">"));
-    assert_true(has(product.body, "data-opmaat-placement=\"product_recs\"><ul class=\"opmaat-row\" role=\"list\"><li class=\"opmaat-card\">"));
+    assert_true(has(
+        home.body,
+        "data-opmaat-placement=\"home_recs\"><ul class=\"opmaat-row\" role=\"list\"><li class=\"opmaat-card\">"));
+    assert_true(has(
+        product.body,
+        "data-opmaat-placement=\"product_recs\"><ul class=\"opmaat-row\" role=\"list\"><li class=\"opmaat-card\">"));
     assert_true(has(product.body, "<article class=\"product\" data-opmaat-product=\"p-7\""));
     assert_true(has(product.body, "Trondheim"));
     struct demo_reply list = get(b, "/shop/c/women-jeans", "");
     assert_true(has(home.body, "data-opmaat-placement=\"home_rows\"><strong class=\"opmaat-headline\">"));
     assert_true(has(list.body, "data-opmaat-placement=\"brand_rows\"><strong class=\"opmaat-headline\">"));
-    assert_true(has(list.body, "data-opmaat-placement=\"category_guides\"><ul class=\"guides\" role=\"list\"><li>"));
+    assert_true(
+        has(list.body,
+            "data-opmaat-placement=\"category_guides\"><ul class=\"guides\" role=\"list\"><li>"));
     assert_true(has(list.body, "data-opmaat-placement=\"store_recs\""));
     assert_true(has(list.body, "Popular in our shops"));
     list = get(b, "/shop/c/women-jeans", "ff_store=bergen-1");
@@ -106,7 +124,10 @@ static void placements_hold_default_content(void **state)
 static void what_is_not_there_is_404(void **state)
 {
     struct bench *b = *state;
-    const char *const paths[] = { "/shop/p/p-0", "/shop/p/p-2001", "/shop/p/", "/shop/c/none", "/shop/guide/a-99", "/shop/img/x.svg", "/shop/nothing", "/other" };
+    const char *const paths[] = { "/shop/p/p-0",      "/shop/p/p-2001",
+                                  "/shop/p/",         "/shop/c/none",
+                                  "/shop/guide/a-99", "/shop/img/x.svg",
+                                  "/shop/nothing",    "/other" };
     for (isize i = 0; i < countof(paths); i++) assert_int_equal(get(b, paths[i], "").status, 404);
 }
 
@@ -117,25 +138,37 @@ static void a_cart_lives_in_its_cookie_and_needs_no_consent(void **state)
     isize at = 0;
     while (p->variants[at].stock[DEMO_WEB] == 0) at++;
     str key = p->variants[at].key;
-    const char *body = arena_z(&b->scratch, arena_printf(&b->scratch, "action=add&variant=%.*s", STR_FMT(key)));
+    const char *body =
+        arena_z(&b->scratch, arena_printf(&b->scratch, "action=add&variant=%.*s", STR_FMT(key)));
     struct demo_reply added = post(b, "/shop/cart", body, "ff_consent=no");
     assert_int_equal(added.status, 303);
     const char *cart = cookie(b, &added, "ff_cart");
-    assert_true(has(str_of(cart), arena_z(&b->scratch, arena_printf(&b->scratch, "ff_cart=%.*s*1", STR_FMT(key)))));
+    assert_true(has(str_of(cart), arena_z(&b->scratch, arena_printf(&b->scratch, "ff_cart=%.*s*1",
+                                                                    STR_FMT(key)))));
     struct demo_reply again = post(b, "/shop/cart", body, cart);
     cart = cookie(b, &again, "ff_cart");
     assert_true(str_ends(str_of(cart), S("*2")));
     struct demo_reply shown = get(b, "/shop/cart", cart);
     assert_true(has(shown.body, "data-opmaat-cart=\"p-2\""));
     assert_true(has(shown.body, "value=\"2\""));
-    struct demo_reply none = post(b, "/shop/cart", arena_z(&b->scratch, arena_printf(&b->scratch, "action=set&variant=%.*s&quantity=0", STR_FMT(key))), cart);
+    struct demo_reply none =
+        post(b, "/shop/cart",
+             arena_z(&b->scratch,
+                     arena_printf(&b->scratch, "action=set&variant=%.*s&quantity=0", STR_FMT(key))),
+             cart);
     assert_true(str_starts(header(&none, "Set-Cookie", "ff_cart"), S("ff_cart=;")));
 }
 
 static void a_cart_cookie_that_makes_no_sense_is_an_empty_cart(void **state)
 {
     struct bench *b = *state;
-    const char *const cookies[] = { "ff_cart=x", "ff_cart=p-1*1", "ff_cart=p-1-26-indigo*0", "ff_cart=p-1-26-indigo*99", "ff_cart=p-99999999999*1", "ff_cart=*.*.*", "ff_cart=<b>" };
+    const char *const cookies[] = { "ff_cart=x",
+                                    "ff_cart=p-1*1",
+                                    "ff_cart=p-1-26-indigo*0",
+                                    "ff_cart=p-1-26-indigo*99",
+                                    "ff_cart=p-99999999999*1",
+                                    "ff_cart=*.*.*",
+                                    "ff_cart=<b>" };
     for (isize i = 0; i < countof(cookies); i++)
         assert_true(has(get(b, "/shop/cart", cookies[i]).body, "data-opmaat-cart=\"\""));
 }
@@ -144,9 +177,11 @@ static void an_order_is_an_event_only_after_a_yes(void **state)
 {
     struct bench *b = *state;
     const struct demo_variant *variant = &b->catalogue.products[0].variants[0];
-    const char *const who[] = { "opmaat_id=anon-1", "opmaat_id=anon-1; ff_consent=no", "ff_consent=yes", "opmaat_id=anon-1; ff_consent=yes" };
+    const char *const who[] = { "opmaat_id=anon-1", "opmaat_id=anon-1; ff_consent=no",
+                                "ff_consent=yes", "opmaat_id=anon-1; ff_consent=yes" };
     for (isize i = 0; i < countof(who); i++) {
-        const char *cookies = arena_z(&b->scratch, arena_printf(&b->scratch, "ff_cart=%.*s*2; %s", STR_FMT(variant->key), who[i]));
+        const char *cookies = arena_z(&b->scratch, arena_printf(&b->scratch, "ff_cart=%.*s*2; %s",
+                                                                STR_FMT(variant->key), who[i]));
         struct demo_reply r = post(b, "/shop/checkout", "delivery=home", cookies);
         assert_int_equal(r.status, 303);
         assert_true(str_starts(header(&r, "Set-Cookie", "ff_cart"), S("ff_cart=;")));
@@ -156,7 +191,8 @@ static void an_order_is_an_event_only_after_a_yes(void **state)
         assert_int_equal(json_parse(&b->scratch, r.event, &e, NULL), ERR_OK);
         assert_true(str_eq(json_str(json_get(e, S("anonymousId")), S("")), S("anon-1")));
         assert_true(str_eq(json_str(json_get(e, S("event")), S("")), S("Order Completed")));
-        assert_true(json_num(json_path(e, "properties.total"), 0) * 100 == (f64)(2 * variant->money[DEMO_EUR].price_minor));
+        assert_true(json_num(json_path(e, "properties.total"), 0) * 100
+                    == (f64)(2 * variant->money[DEMO_EUR].price_minor));
         assert_int_equal(json_len(json_path(e, "properties.products")), 1);
     }
     assert_int_equal(post(b, "/shop/checkout", "", "ff_consent=yes; opmaat_id=a").event.len, 0);
@@ -198,7 +234,8 @@ static void consent_is_asked_once_and_a_no_takes_the_tags_cookie_away(void **sta
     struct demo_reply page = get(b, "/shop/", cookie(b, &yes, "ff_consent"));
     assert_false(has(page.body, "class=\"consent\""));
     assert_true(has(page.body, "\"consent\":true"));
-    struct demo_reply anew = post(b, "/shop/start-over", "choice=new", "ff_consent=yes; ff_person=ola; ff_cart=p-1*1");
+    struct demo_reply anew =
+        post(b, "/shop/start-over", "choice=new", "ff_consent=yes; ff_person=ola; ff_cart=p-1*1");
     assert_int_equal(anew.status, 303);
     assert_true(str_eq(header(&anew, "Location", ""), S("/shop/")));
     assert_true(str_starts(header(&anew, "Set-Cookie", "ff_person="), S("ff_person=;")));
@@ -220,9 +257,13 @@ static void what_a_stranger_typed_is_escaped(void **state)
     r = get(b, "/shop/search?q=%FF%FE", "");
     assert_int_equal(r.status, 200);
     assert_true(str_is_utf8(r.body));
-    const char *const backs[] = { "http://evil.example", "//evil.example", "/shop/\r\nSet-Cookie: x=1", "/shop/?a=b", "/other/" };
+    const char *const backs[] = { "http://evil.example", "//evil.example",
+                                  "/shop/\r\nSet-Cookie: x=1", "/shop/?a=b", "/other/" };
     for (isize i = 0; i < countof(backs); i++) {
-        struct demo_reply lang = get(b, arena_z(&b->scratch, arena_printf(&b->scratch, "/shop/lang?to=nb&back=%s", backs[i])), "");
+        struct demo_reply lang = get(
+            b,
+            arena_z(&b->scratch, arena_printf(&b->scratch, "/shop/lang?to=nb&back=%s", backs[i])),
+            "");
         assert_true(str_eq(header(&lang, "Location", ""), S("/shop/")));
     }
 }
@@ -239,7 +280,8 @@ static void search_finds_by_words_of_either_language(void **state)
 static void files_may_be_kept_and_pages_may_not(void **state)
 {
     struct bench *b = *state;
-    struct demo_reply css = get(b, "/shop/shop.css", ""), svg = get(b, "/shop/img/p-5.svg", ""), hero = get(b, "/shop/img/hero-women-jeans.svg", "");
+    struct demo_reply css = get(b, "/shop/shop.css", ""), svg = get(b, "/shop/img/p-5.svg", ""),
+                      hero = get(b, "/shop/img/hero-women-jeans.svg", "");
     struct demo_reply page = get(b, "/shop/", "");
     assert_true(str_starts(header(&css, "Cache-Control", ""), S("public")));
     assert_true(str_eq(svg.type, S("image/svg+xml")));

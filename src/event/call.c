@@ -16,7 +16,8 @@ static str amount(arena *a, i64 minor, currency c)
     for (int i = 0; i < digits; i++) unit *= 10;
     i64 whole = minor / unit, part = minor % unit;
     if (digits == 0) return arena_printf(a, "%" PRIi64, minor);
-    return arena_printf(a, "%s%" PRIi64 ".%0*" PRIi64, minor < 0 ? "-" : "", whole < 0 ? -whole : whole, digits, part < 0 ? -part : part);
+    return arena_printf(a, "%s%" PRIi64 ".%0*" PRIi64, minor < 0 ? "-" : "",
+                        whole < 0 ? -whole : whole, digits, part < 0 ? -part : part);
 }
 
 static void text(struct jsonw *w, const char *key, str v)
@@ -30,7 +31,9 @@ static void print_properties(const struct event *e, arena *a, struct jsonw *w)
     jsonw_begin(w, '{');
     text(w, "order_id", e->order_key);
     if (e->currency.v) jsonw_key_str(w, "currency", currency_code(e->currency, code));
-    if (e->valued) jsonw_key_str(w, e->order_key.len ? "revenue" : "value", amount(a, e->value_minor, e->currency));
+    if (e->valued)
+        jsonw_key_str(w, e->order_key.len ? "revenue" : "value",
+                      amount(a, e->value_minor, e->currency));
     text(w, "coupon", e->coupon);
     text(w, "query", e->query);
     if (e->channel) jsonw_key_str(w, "channel", str_of(channel_name(e->channel)));
@@ -65,7 +68,8 @@ static void print_consent(const struct event *e, struct jsonw *w)
     jsonw_key_begin(w, "consent", '{');
     jsonw_key_begin(w, "categoryPreferences", '{');
     for (int p = 0; p < PURPOSES; p++)
-        if ((e->consent_granted | e->consent_denied) >> p & 1) jsonw_key_bool(w, purpose_name(p), !(e->consent_denied >> p & 1));
+        if ((e->consent_granted | e->consent_denied) >> p & 1)
+            jsonw_key_bool(w, purpose_name(p), !(e->consent_denied >> p & 1));
     jsonw_end(w, '}');
     jsonw_end(w, '}');
 }
@@ -89,7 +93,8 @@ void event_print_call(const struct event *e, str key, arena *a, struct jsonw *w)
     const struct identifier *first[IDENTIFIER_KINDS] = { 0 };
     for (isize i = e->identifiers_n - 1; i >= 0; i--) first[e->identifiers[i].kind] = &e->identifiers[i];
     if (first[IDENTIFIER_USER_ID]) jsonw_key_str(w, "userId", first[IDENTIFIER_USER_ID]->value);
-    if (first[IDENTIFIER_ANONYMOUS_ID]) jsonw_key_str(w, "anonymousId", first[IDENTIFIER_ANONYMOUS_ID]->value);
+    if (first[IDENTIFIER_ANONYMOUS_ID])
+        jsonw_key_str(w, "anonymousId", first[IDENTIFIER_ANONYMOUS_ID]->value);
     jsonw_key_begin(w, "context", '{');
     jsonw_key_begin(w, "externalIds", '[');
     for (isize i = 0; i < e->identifiers_n; i++) {

@@ -231,7 +231,8 @@ static void visit_event(struct codec *c, struct event *e, u8 format)
     codec_str(c, &e->name);
     codec_str(c, &e->key);
     codec_str(c, &e->source);
-    codec_list(c, struct identifier, e->identifiers, e->identifiers_n, EVENT_IDENTIFIERS_MAX, visit_identifier);
+    codec_list(c, struct identifier, e->identifiers, e->identifiers_n, EVENT_IDENTIFIERS_MAX,
+               visit_identifier);
     codec_u16(c, &e->consent_granted);
     codec_u16(c, &e->consent_denied);
     codec_u16(c, &e->currency.v);
@@ -250,7 +251,8 @@ void event_encode(const struct event *e, struct buf *out)
 {
     struct codec c = codec_writer(out);
     u8 format = FORMAT;
-    struct event copy = *e;                             /* the visitor takes it writable; writing leaves it be */
+    /* the visitor takes it writable; writing leaves it be */
+    struct event copy = *e;
     codec_u8(&c, &format);
     visit_event(&c, &copy, format);
 }

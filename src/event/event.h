@@ -90,7 +90,8 @@ enum event_flag {
     EVENT_CLAMPED = 4,              /* its clock was ahead of ours; at_ms was set to our time */
     EVENT_IMPORTED = 8,             /* loaded from a file: at_ms is the file's, however old */
     EVENT_REPLACES = 16,            /* an order's lines replace the ones known, rather than add to them */
-    EVENT_CHECKED = 32,             /* somebody looked at it and takes it: the checks of its source are passed over */
+    /* somebody looked at it and takes it: the checks of its source are passed over */
+    EVENT_CHECKED = 32,
 };
 
 struct event {
@@ -109,9 +110,11 @@ struct event {
     str order_key;
     currency currency;
     bool valued;
-    i64 value_minor;                /* revenue of an order, value of a cart, whatever the type means by worth */
+    /* revenue of an order, value of a cart, whatever the type means by worth */
+    i64 value_minor;
     i64 tax_minor, shipping_minor, discount_minor;
-    i64 said_at_ms;                 /* orders: how new what is said is (the sender's updated_at); 0: not said */
+    /* orders: how new what is said is (the sender's updated_at); 0: not said */
+    i64 said_at_ms;
     str coupon, cart;
     struct event_item *items;
     isize items_n;
@@ -128,16 +131,23 @@ struct event {
 /* The strongest identifier on the event, by identifier.def; null when it has none. */
 const struct identifier *event_strongest(const struct event *e);
 
-const char *event_type_name(u16 type);                  /* "product_viewed"; "custom" from EVENT_CUSTOM_FIRST on */
+/* "product_viewed"; "custom" from EVENT_CUSTOM_FIRST on */
+const char *event_type_name(u16 type);
 /* Any spelling: "Product Viewed", "product_viewed", "ProductViewed". EVENT_NONE when it is none of ours. */
 u16 event_type_of(str name);
 const char *identifier_name(u8 kind);
 bool identifier_kind_of(str name, u8 *out);
 int identifier_strength(u8 kind);
 /* Names a person wherever they are; not a browser or a device. */
-static inline bool identifier_is_strong(u8 kind) { return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID; }
+static inline bool identifier_is_strong(u8 kind)
+{
+    return kind != IDENTIFIER_ANONYMOUS_ID && kind != IDENTIFIER_DEVICE_ID;
+}
 /* May decide whose an event is: proved, or a browser's own. A strong one that is only claimed may not. */
-static inline bool identifier_may_speak(struct identifier v) { return v.verified || !identifier_is_strong(v.kind); }
+static inline bool identifier_may_speak(struct identifier v)
+{
+    return v.verified || !identifier_is_strong(v.kind);
+}
 int identifier_limit(u8 kind);
 const char *purpose_name(int purpose);
 const char *purpose_text(int purpose);
@@ -155,22 +165,25 @@ MUST_USE enum err event_decode(str bytes, arena *a, struct event *out);
 
 struct json;
 struct jsonw;
-struct fact fact_read(arena *a, str name, const struct json *v);  /* strings of `v` are borrowed, a list or an object is printed in `a` */
+/* strings of `v` are borrowed, a list or an object is printed in `a` */
+struct fact fact_read(arena *a, str name, const struct json *v);
 void fact_print_value(const struct fact *f, struct jsonw *w);   /* the value alone */
 void fact_print(const struct fact *f, struct jsonw *w);         /* with its name as the key */
 
 /* The event as JSON in our own words, for the console, dead letters and exports. */
 void event_print(const struct event *e, struct jsonw *w);
 
-/* The event as the call that sends it again under another messageId (call.c); what it holds is made in `a`. */
+/* The event as the call that sends it again under another messageId (call.c); what it holds is made
+ * in `a`. */
 void event_print_call(const struct event *e, str key, arena *a, struct jsonw *w);
 
-/* ---- a tracking plan: which events a source may send, and what they hold (plan.c) -------------- */
+/* ---- a tracking plan: which events a source may send, and what they hold (plan.c) ------------ */
 struct json;
 struct plan;
 /* Borrows from `doc`. ERR_BAD_INPUT with the reason. */
 MUST_USE enum err plan_read(arena *a, const struct json *doc, const struct plan **out, struct diag *diag);
-/* What of the event is outside the plan, in words without its values, made in `a`; empty: nothing, or there is no plan. */
+/* What of the event is outside the plan, in words without its values, made in `a`; empty: nothing,
+ * or there is no plan. */
 str plan_check(const struct plan *plan, const struct event *e, arena *a);
 bool plan_refuses(const struct plan *plan);             /* what is outside is refused, not only counted */
 
@@ -193,7 +206,8 @@ struct history_entry {
 static_assert(sizeof(struct history_entry) == 40, "stored as it is");
 /* TEACHES: when it came, models might learn from it until the person says no to that (consent_teaches). */
 enum history_flag { HISTORY_ORDER = 1, HISTORY_CONTENT = 2, HISTORY_BOT = 4, HISTORY_TEACHES = 8 };
-/* The upper half of the flags: which of the carts of its node it was done with, from 1; 0 when no cart was named. */
+/* The upper half of the flags: which of the carts of its node it was done with, from 1; 0 when no
+ * cart was named. */
 enum { HISTORY_CART_SHIFT = 8 };
 /* Our own note that somebody came into a segment or left it (quantity: its number); nothing that they did. */
 static inline bool history_is_move(const struct history_entry *e)

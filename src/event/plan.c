@@ -21,13 +21,20 @@ enum { PLAN_EVENTS_MAX = 500, PLAN_PROPERTIES_MAX = 200 };
 
 enum sort { SORT_TEXT, SORT_NUMBER, SORT_WHOLE, SORT_BOOL, SORT_TIME, SORT_LIST, SORT_OBJECT, SORT_ANY };
 static const char *const sorts[] = { "text", "number", "whole", "bool", "time", "list", "object", "any" };
-static const char *const sort_words[] = { "a text", "a number", "a whole number", "true or false", "a time", "a list", "an object", "anything" };
+static const char *const sort_words[] = { "a text", "a number", "a whole number", "true or false",
+                                          "a time", "a list",   "an object",      "anything" };
 
-struct property { str name; u8 sort; bool optional, has_min, has_max; f64 min, max; const struct json *one_of; };
+struct property {
+    str name;
+    u8 sort;
+    bool optional, has_min, has_max;
+    f64 min, max;
+    const struct json *one_of;
+};
 struct planned { str name; u16 type; struct property *properties; isize properties_n; };
 struct plan { bool refuses; struct planned *events; isize events_n; };
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static const struct { const char *call; u16 type; } calls[] = {
     { "identify", EVENT_IDENTIFIED }, { "page", EVENT_PAGE_VIEWED }, { "screen", EVENT_SCREEN_VIEWED },
@@ -48,8 +55,10 @@ static enum err read_sort(str name, str said, u8 *out, bool *optional, struct di
     if (*optional) said.len--;
     for (u8 i = 0; i < countof(sorts); i++)
         if (str_eq(said, str_of(sorts[i]))) { *out = i; return ERR_OK; }
-    return diag_set(diag, ERR_BAD_INPUT, "%.*s is text, number, whole, bool, time, list, object or any, with ? when it may be missing",
-                    STR_FMT(name));
+    return diag_set(
+        diag, ERR_BAD_INPUT,
+        "%.*s is text, number, whole, bool, time, list, object or any, with ? when it may be missing",
+        STR_FMT(name));
 }
 
 static enum err read_property(const struct json *v, struct property *out, struct diag *diag)
@@ -57,14 +66,16 @@ static enum err read_property(const struct json *v, struct property *out, struct
     *out = (struct property){ .name = v->key };
     if (json_is(v, JSON_STR)) return read_sort(v->key, v->s, &out->sort, &out->optional, diag);
     const struct json *min = json_get(v, S("min")), *max = json_get(v, S("max"));
-    enum err err = read_sort(v->key, json_str(json_get(v, S("type")), S("")), &out->sort, &out->optional, diag);
+    enum err err = read_sort(v->key, json_str(json_get(v, S("type")), S("")), &out->sort,
+                             &out->optional, diag);
     out->optional |= json_bool(json_get(v, S("optional")), false);
     out->has_min = min != NULL;
     out->has_max = max != NULL;
     out->min = json_num(min, 0);
     out->max = json_num(max, 0);
     out->one_of = json_get(v, S("one_of"));
-    if (!err && out->one_of && out->one_of->kind != JSON_ARR) return diag_set(diag, ERR_BAD_INPUT, "one_of of %.*s is a list", STR_FMT(v->key));
+    if (!err && out->one_of && out->one_of->kind != JSON_ARR)
+        return diag_set(diag, ERR_BAD_INPUT, "one_of of %.*s is a list", STR_FMT(v->key));
     return err;
 }
 
@@ -72,10 +83,12 @@ static enum err read_event(arena *a, const struct json *v, struct planned *out, 
 {
     const struct json *properties = json_get(v, S("properties"));
     *out = (struct planned){ .name = v->key, .type = planned_type(v->key) };
-    if (!json_is(v, JSON_OBJ) || json_str(json_get(v, S("owner")), S("")).len == 0 || json_str(json_get(v, S("purpose")), S("")).len == 0)
+    if (!json_is(v, JSON_OBJ) || json_str(json_get(v, S("owner")), S("")).len == 0
+        || json_str(json_get(v, S("purpose")), S("")).len == 0)
         return diag_set(diag, ERR_BAD_INPUT, "\"%.*s\" needs an owner and a purpose", STR_FMT(v->key));
     if (json_len(properties) > PLAN_PROPERTIES_MAX)
-        return diag_set(diag, ERR_BAD_INPUT, "\"%.*s\" has more than %d properties", STR_FMT(v->key), PLAN_PROPERTIES_MAX);
+        return diag_set(diag, ERR_BAD_INPUT, "\"%.*s\" has more than %d properties",
+                        STR_FMT(v->key), PLAN_PROPERTIES_MAX);
     out->properties = arena_new(a, struct property, json_len(properties));
     json_each(one, properties) {
         enum err err = read_property(one, &out->properties[out->properties_n++], diag);
@@ -91,9 +104,11 @@ enum err plan_read(arena *a, const struct json *doc, const struct plan **out, st
     str outside = json_str(json_get(doc, S("outside")), S("warn"));
     *out = NULL;
     plan->refuses = str_eq(outside, S("refuse"));
-    if (!plan->refuses && !str_eq(outside, S("warn"))) return diag_set(diag, ERR_BAD_INPUT, "outside is warn or refuse");
+    if (!plan->refuses && !str_eq(outside, S("warn")))
+        return diag_set(diag, ERR_BAD_INPUT, "outside is warn or refuse");
     if (!json_is(events, JSON_OBJ) || json_len(events) > PLAN_EVENTS_MAX)
-        return diag_set(diag, ERR_BAD_INPUT, "events is an object of at most %d event names", PLAN_EVENTS_MAX);
+        return diag_set(diag, ERR_BAD_INPUT, "events is an object of at most %d event names",
+                        PLAN_EVENTS_MAX);
     plan->events = arena_new(a, struct planned, json_len(events));
     json_each(one, events) {
         enum err err = read_event(a, one, &plan->events[plan->events_n++], diag);
@@ -105,7 +120,7 @@ enum err plan_read(arena *a, const struct json *doc, const struct plan **out, st
 
 bool plan_refuses(const struct plan *plan) { return plan && plan->refuses; }
 
-/* ---- checking --------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 /* A property of an event, whether it came as JSON or, in identify, as a trait. */
 struct held { bool there; u8 kind; str text; f64 n; };
@@ -126,7 +141,9 @@ static struct held held_trait(const struct event *e, str name)
         case FACT_BOOL: return (struct held){ true, JSON_BOOL, S(""), 0 };
         case FACT_NUMBER: return (struct held){ true, JSON_NUM, S(""), f->n };
         case FACT_TEXT: return (struct held){ true, JSON_STR, f->text, 0 };
-        case FACT_JSON: return (struct held){ true, str_starts(f->text, S("[")) ? JSON_ARR : JSON_OBJ, f->text, 0 };
+        case FACT_JSON:
+            return (struct held){ true, str_starts(f->text, S("[")) ? JSON_ARR : JSON_OBJ, f->text,
+                                  0 };
         }
     }
     return (struct held){ 0 };
@@ -136,7 +153,8 @@ static struct held held_trait(const struct event *e, str name)
 static bool number_of(const struct held *h, f64 *n)
 {
     *n = h->n;
-    return h->kind == JSON_INT || h->kind == JSON_NUM || (h->kind == JSON_STR && str_to_f64(str_trim(h->text), n));
+    return h->kind == JSON_INT || h->kind == JSON_NUM
+           || (h->kind == JSON_STR && str_to_f64(str_trim(h->text), n));
 }
 
 static bool is_sort(const struct held *h, u8 sort)
@@ -160,7 +178,8 @@ static bool is_one_of(const struct held *h, const struct json *list)
 {
     json_each(one, list) {
         if (one->kind == JSON_STR && h->kind == JSON_STR && str_eq(one->s, h->text)) return true;
-        bool numbers = (one->kind == JSON_INT || one->kind == JSON_NUM) && (h->kind == JSON_INT || h->kind == JSON_NUM);
+        bool numbers = (one->kind == JSON_INT || one->kind == JSON_NUM)
+                       && (h->kind == JSON_INT || h->kind == JSON_NUM);
         if (numbers && json_num(one, 0) == h->n) return true;
     }
     return false;
@@ -169,14 +188,20 @@ static bool is_one_of(const struct held *h, const struct json *list)
 static str wrong_with(const struct planned *planned, const struct property *p, const struct held *h, arena *a)
 {
     f64 n;
-    if (!h->there) return p->optional ? S("") : arena_printf(a, "%.*s: %.*s is missing", STR_FMT(planned->name), STR_FMT(p->name));
-    if (!is_sort(h, p->sort)) return arena_printf(a, "%.*s: %.*s is not %s", STR_FMT(planned->name), STR_FMT(p->name), sort_words[p->sort]);
+    if (!h->there)
+        return p->optional ? S("")
+                           : arena_printf(a, "%.*s: %.*s is missing", STR_FMT(planned->name),
+                                          STR_FMT(p->name));
+    if (!is_sort(h, p->sort))
+        return arena_printf(a, "%.*s: %.*s is not %s", STR_FMT(planned->name), STR_FMT(p->name),
+                            sort_words[p->sort]);
     if (p->has_min && number_of(h, &n) && n < p->min)
         return arena_printf(a, "%.*s: %.*s is below %g", STR_FMT(planned->name), STR_FMT(p->name), p->min);
     if (p->has_max && number_of(h, &n) && n > p->max)
         return arena_printf(a, "%.*s: %.*s is above %g", STR_FMT(planned->name), STR_FMT(p->name), p->max);
     if (p->one_of && !is_one_of(h, p->one_of))
-        return arena_printf(a, "%.*s: %.*s is none of the values in the plan", STR_FMT(planned->name), STR_FMT(p->name));
+        return arena_printf(a, "%.*s: %.*s is none of the values in the plan",
+                            STR_FMT(planned->name), STR_FMT(p->name));
     return S("");
 }
 
@@ -201,12 +226,14 @@ str plan_check(const struct plan *plan, const struct event *e, arena *a)
     if (!plan) return S("");
     if (!planned) return arena_printf(a, "%.*s is not in the plan", STR_FMT(sent_as(e)));
     const struct json *properties = NULL;
-    bool from_file = e->flags & EVENT_IMPORTED && e->properties.len == 0;   /* what stood in columns is fields by now */
+    /* what stood in columns is fields by now */
+    bool from_file = e->flags & EVENT_IMPORTED && e->properties.len == 0;
     if (e->properties.len && json_parse(a, e->properties, &properties, NULL)) return S("");
     for (isize i = 0; i < planned->properties_n; i++) {
         const struct property *p = &planned->properties[i];
         if (e->type != EVENT_IDENTIFIED && from_file) break;
-        struct held h = e->type == EVENT_IDENTIFIED ? held_trait(e, p->name) : held_json(json_get(properties, p->name));
+        struct held h = e->type == EVENT_IDENTIFIED ? held_trait(e, p->name)
+                                                    : held_json(json_get(properties, p->name));
         str wrong = wrong_with(planned, p, &h, a);
         if (wrong.len) return wrong;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plan_fuzz.c - a plan and an event's properties, separated by a line feed: read or refused with a reason, checked or
- * passed, and printed as a call that is JSON. */
+ * plan_fuzz.c - a plan and an event's properties, separated by a line feed: read or refused with a
+ * reason, checked or passed, and printed as a call that is JSON. */
 #include "base/json.h"
 #include "event/event.h"
 
@@ -19,14 +19,20 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t n)
         assert(err ? diag.what.len > 0 && !plan : plan != NULL);
     }
     bool object = json_parse(&a, cut.tail, &properties, &diag) == ERR_OK && json_is(properties, JSON_OBJ);
-    struct event e = { .type = EVENT_PRODUCT_VIEWED, .name = S("Product Viewed"), .at_ms = 1, .properties = object ? cut.tail : S("") };
+    struct event e = { .type = EVENT_PRODUCT_VIEWED,
+                       .name = S("Product Viewed"),
+                       .at_ms = 1,
+                       .properties = object ? cut.tail : S("") };
     for (int i = 0; i < 2; i++) {
         struct buf out = { .arena = &a };
         struct jsonw w = { .out = &out };
         (void)plan_check(plan, &e, &a);
         event_print_call(&e, S("k"), &a, &w);
         assert(json_parse(&a, buf_str(&out), &doc, &diag) == ERR_OK);
-        e = (struct event){ .type = EVENT_CUSTOM_FIRST, .name = S("Lamp Rubbed"), .at_ms = 1, .properties = e.properties };
+        e = (struct event){ .type = EVENT_CUSTOM_FIRST,
+                            .name = S("Lamp Rubbed"),
+                            .at_ms = 1,
+                            .properties = e.properties };
     }
     arena_fini(&a);
     return 0;

@@ -33,7 +33,10 @@ static void finds_what_is_outside(void **state)
         "\"identify\":{\"owner\":\"crm\",\"purpose\":\"greet\",\"properties\":{\"first_name\":\"text\",\"vip\":\"bool?\"}}}}");
     assert_non_null(plan);
     assert_false(plan_refuses(plan));
-    struct event e = { .type = EVENT_PRODUCT_VIEWED, .name = S("product_viewed"), .properties = S("{\"product_id\":\"p\",\"price\":\"19.90\",\"other\":[1]}") };
+    struct event e = { .type = EVENT_PRODUCT_VIEWED,
+                       .name = S("product_viewed"),
+                       .properties =
+                           S("{\"product_id\":\"p\",\"price\":\"19.90\",\"other\":[1]}") };
     SAYS(plan, &e, "");
     static const struct { const char *properties, *says; } rows[] = {
         { "{}", "Product Viewed: product_id is missing" },
@@ -50,13 +53,16 @@ static void finds_what_is_outside(void **state)
         e.properties = str_of(rows[i].properties);
         SAYS(plan, &e, rows[i].says);
     }
-    struct event own = { .type = EVENT_CUSTOM_FIRST, .name = S("lamp rubbed"), .properties = S("{\"times\":3.0,\"at\":\"2026-01-01\",\"who\":[1]}") };
+    struct event own = { .type = EVENT_CUSTOM_FIRST,
+                         .name = S("lamp rubbed"),
+                         .properties = S("{\"times\":3.0,\"at\":\"2026-01-01\",\"who\":[1]}") };
     SAYS(plan, &own, "");
     own.properties = S("{\"times\":3.5}");
     SAYS(plan, &own, "Lamp Rubbed: times is not a whole number");
     own.name = S("Lamp Dropped");
     SAYS(plan, &own, "Lamp Dropped is not in the plan");
-    struct fact facts[] = { { .name = S("first_name"), .kind = FACT_TEXT, .text = S("Ana") }, { .name = S("vip"), .kind = FACT_TEXT, .text = S("yes") } };
+    struct fact facts[] = { { .name = S("first_name"), .kind = FACT_TEXT, .text = S("Ana") },
+                            { .name = S("vip"), .kind = FACT_TEXT, .text = S("yes") } };
     struct event who = { .type = EVENT_IDENTIFIED, .traits = facts, .traits_n = 1 };
     SAYS(plan, &who, "");
     who.traits_n = 2;
@@ -83,6 +89,7 @@ static void refuses_a_plan_that_says_nothing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(finds_what_is_outside), cmocka_unit_test(refuses_a_plan_that_says_nothing) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(finds_what_is_outside),
+                                        cmocka_unit_test(refuses_a_plan_that_says_nothing) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,12 @@
 
 #include "base/json.h"
 
-enum { BANDIT_ARMS_MAX = 16, BANDIT_FEATURES_MAX = 10, BANDIT_CATEGORIES_MAX = 15, BANDIT_DIMENSIONS_MAX = 48 };
+enum {
+    BANDIT_ARMS_MAX = 16,
+    BANDIT_FEATURES_MAX = 10,
+    BANDIT_CATEGORIES_MAX = 15,
+    BANDIT_DIMENSIONS_MAX = 48
+};
 
 /* What is believed of one arm's reward: normal. */
 struct bandit_belief { f64 mean, sd; };
@@ -42,8 +47,9 @@ void bandit_shares(const struct bandit_settings *s, const struct bandit_belief *
 /* Weights above 0 in any unit -> parts of 10,000 that sum to it, by largest remainder. */
 void bandit_round(const f64 *weights, isize n, i32 *shares);
 
-/* A mean of n rewards with this sum and sum of squares, with half an observation of each end of the unit interval when they
- * are zeros and ones, so that a first hundred without a reward is not certainty. */
+/* A mean of n rewards with this sum and sum of squares, with half an observation of each end of the
+ * unit interval when they are zeros and ones, so that a first hundred without a reward is not
+ * certainty. */
 struct bandit_belief bandit_belief_of(f64 n, f64 sum, f64 sum_sq, bool binary);
 
 /* ---- contexts ------------------------------------------------------------------------------- */
@@ -52,7 +58,8 @@ struct bandit_belief bandit_belief_of(f64 n, f64 sum, f64 sum_sq, bool binary);
 struct bandit_feature {
     str name;
     bool numeric;
-    str *categories; isize categories_n;                /* the most frequent; the rest are one more code, categories_n */
+    /* the most frequent; the rest are one more code, categories_n */
+    str *categories; isize categories_n;
     f64 mean, sd;                       /* numeric: of the training rows */
     f64 *cuts; isize cuts_n;            /* numeric: where it may be split, rising */
 };
@@ -63,10 +70,12 @@ struct bandit_data {
     isize arms;
     bool binary;
 };
-/* From texts: texts[row * features_n + feature], empty when missing. A feature is numeric when every text that is there is
- * a number and there are more than ten different ones. arm and reward as given. */
-struct bandit_data bandit_data_of(arena *a, const str *names, isize features_n, const str *texts, const i32 *arms,
-                                  const f64 *rewards, isize rows, isize arms_n, bool binary);
+/* From texts: texts[row * features_n + feature], empty when missing. A feature is numeric when
+ * every text that is there is a number and there are more than ten different ones. arm and reward
+ * as given. */
+struct bandit_data bandit_data_of(arena *a, const str *names, isize features_n, const str *texts,
+                                  const i32 *arms, const f64 *rewards, isize rows, isize arms_n,
+                                  bool binary);
 f64 bandit_code(const struct bandit_feature *feature, str text);        /* of one value, as rows have it */
 
 enum bandit_kind { BANDIT_TREE, BANDIT_LINEAR_THOMPSON, BANDIT_LINEAR_UCB };
@@ -85,29 +94,37 @@ struct bandit_policy {
     f64 exploration;                    /* linear: standard deviations of a reward (Thompson), alpha of UCB */
 };
 
-/* Greedy splits by the sum of squares that is left within arm and leaf, exact over subsets of categories; each side keeps at
- * least `units` people an arm; a split must explain more than noise would (its gain above `gain` residual variances). */
+/* Greedy splits by the sum of squares that is left within arm and leaf, exact over subsets of
+ * categories; each side keeps at least `units` people an arm; a split must explain more than noise
+ * would (its gain above `gain` residual variances). */
 struct bandit_tree_options { isize units, leaves_max; f64 gain; };
-struct bandit_policy *bandit_tree_learn(arena *a, const struct bandit_data *data, const struct bandit_settings *s,
+struct bandit_policy *bandit_tree_learn(arena *a, const struct bandit_data *data,
+                                        const struct bandit_settings *s,
                                         const struct bandit_tree_options *o);
-f64 bandit_tree_error(const struct bandit_policy *tree, const struct bandit_data *data);       /* sum of squares within arm and leaf */
+/* sum of squares within arm and leaf */
+f64 bandit_tree_error(const struct bandit_policy *tree, const struct bandit_data *data);
 
 /* One ridge regression an arm (Li et al. 2010, algorithm 1; Agrawal, Goyal 2013). */
-struct bandit_policy *bandit_linear_learn(arena *a, const struct bandit_data *data, const struct bandit_settings *s,
-                                          enum bandit_kind kind, f64 exploration);
+struct bandit_policy *bandit_linear_learn(arena *a, const struct bandit_data *data,
+                                          const struct bandit_settings *s, enum bandit_kind kind,
+                                          f64 exploration);
 /* One observation into a model, by Sherman-Morrison, O(d^2). */
 void bandit_linear_update(struct bandit_model *model, isize d, const f64 *x, f64 reward);
-struct bandit_belief bandit_linear_belief(const struct bandit_model *model, isize d, const f64 *x);    /* theta'x, sqrt(x' A^-1 x) */
+/* theta'x, sqrt(x' A^-1 x) */
+struct bandit_belief bandit_linear_belief(const struct bandit_model *model, isize d, const f64 *x);
 
-/* Shares in a context: x as rows have it. leaf: of a tree, or -1. UCB gives everything above the floors to the best arm. */
+/* Shares in a context: x as rows have it. leaf: of a tree, or -1. UCB gives everything above the
+ * floors to the best arm. */
 void bandit_policy_shares(const struct bandit_policy *policy, const f64 *x, i32 *shares, i32 *leaf);
 
 /* A policy in a log entry and in other systems' payloads: one JSON object, which reads back. */
 void bandit_policy_write(const struct bandit_policy *policy, struct jsonw *w);
-MUST_USE enum err bandit_policy_read(arena *a, const struct json *json, struct bandit_policy **out, struct diag *diag);
+MUST_USE enum err bandit_policy_read(arena *a, const struct json *json, struct bandit_policy **out,
+                                     struct diag *diag);
 /* Leaves in GrowthBook's form: {"contexts": [{"leafId", "condition", "weights"}]}, the aggregate last. A linear policy has none. */
 bool bandit_policy_leaves(const struct bandit_policy *policy, struct jsonw *w);
-/* Coefficients an arm, as Eppo's model JSON has them: intercept, and a coefficient a category or number. A tree has none. */
+/* Coefficients an arm, as Eppo's model JSON has them: intercept, and a coefficient a category or
+ * number. A tree has none. */
 bool bandit_policy_coefficients(const struct bandit_policy *policy, const str *arms, struct jsonw *w);
 
 #endif

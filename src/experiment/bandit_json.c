@@ -99,7 +99,7 @@ void bandit_policy_write(const struct bandit_policy *p, struct jsonw *w)
     jsonw_end(w, '}');
 }
 
-/* ---- back ----------------------------------------------------------------------------------------- */
+/* ---- back ------------------------------------------------------------------------------------ */
 
 static isize named(const struct json *v, const str *names, isize n)
 {
@@ -127,8 +127,11 @@ static bool read_features(arena *a, const struct json *v, struct bandit_policy *
     json_each(f, v) {
         struct bandit_feature *to = &p->features[p->features_n++];
         const struct json *categories = json_get(f, S("categories"));
-        *to = (struct bandit_feature){ .name = arena_str(a, json_str(json_get(f, S("name")), S(""))), .numeric = !categories,
-                                       .mean = json_num(json_get(f, S("mean")), 0), .sd = json_num(json_get(f, S("sd")), 1) };
+        *to =
+            (struct bandit_feature){ .name = arena_str(a, json_str(json_get(f, S("name")), S(""))),
+                                     .numeric = !categories,
+                                     .mean = json_num(json_get(f, S("mean")), 0),
+                                     .sd = json_num(json_get(f, S("sd")), 1) };
         if (to->name.len == 0 || !(to->sd > 0) || json_len(categories) > BANDIT_CATEGORIES_MAX) return false;
         to->categories = arena_new(a, str, json_len(categories) + 1);
         json_each(c, categories) to->categories[to->categories_n++] = arena_str(a, json_str(c, S("")));
@@ -147,13 +150,17 @@ static bool read_tree(arena *a, const struct json *json, struct bandit_policy *p
     p->leaves = arena_new(a, struct bandit_leaf, leaves_n);
     json_each(v, nodes) {
         struct bandit_node *node = &p->nodes[p->nodes_n];
-        *node = (struct bandit_node){ (i32)json_int(json_get(v, S("feature")), -1), (i32)json_int(json_get(v, S("left")), 0),
-                                      (i32)json_int(json_get(v, S("right")), 0), (u32)json_int(json_get(v, S("codes")), 0),
-                                      json_num(json_get(v, S("cut")), 0), (i32)json_int(json_get(v, S("leaf")), -1) };
+        *node = (struct bandit_node){
+            (i32)json_int(json_get(v, S("feature")), -1), (i32)json_int(json_get(v, S("left")), 0),
+            (i32)json_int(json_get(v, S("right")), 0),    (u32)json_int(json_get(v, S("codes")), 0),
+            json_num(json_get(v, S("cut")), 0),           (i32)json_int(json_get(v, S("leaf")), -1)
+        };
         bool leaf = node->feature < 0;
         if (leaf && (node->leaf < 0 || node->leaf >= leaves_n)) return false;
-        if (!leaf && (node->feature >= p->features_n || node->left <= p->nodes_n || node->right <= p->nodes_n || node->left >= n
-                      || node->right >= n)) return false;
+        if (!leaf
+            && (node->feature >= p->features_n || node->left <= p->nodes_n
+                || node->right <= p->nodes_n || node->left >= n || node->right >= n))
+            return false;
         p->nodes_n++;
     }
     json_each(v, leaves) {
@@ -178,12 +185,16 @@ static bool read_models(arena *a, const struct json *json, struct bandit_policy 
 {
     const struct json *models = json_get(json, S("models"));
     p->exploration = json_num(json_get(json, S("exploration")), -1);
-    if (json_len(models) != p->arms || p->dimensions > BANDIT_DIMENSIONS_MAX || !(p->exploration >= 0)) return false;
+    if (json_len(models) != p->arms || p->dimensions > BANDIT_DIMENSIONS_MAX
+        || !(p->exploration >= 0))
+        return false;
     for (isize k = 0; k < p->arms; k++) {
         const struct json *m = &models->list.at[k];
         p->models[k].n = json_num(json_get(m, S("n")), 0);
         if (!read_numbers(a, json_get(m, S("theta")), p->dimensions, &p->models[k].theta)) return false;
-        if (!read_numbers(a, json_get(m, S("inverse")), p->dimensions * p->dimensions, &p->models[k].inverse)) return false;
+        if (!read_numbers(a, json_get(m, S("inverse")), p->dimensions * p->dimensions,
+                          &p->models[k].inverse))
+            return false;
     }
     return true;
 }
@@ -195,20 +206,24 @@ enum err bandit_policy_read(arena *a, const struct json *json, struct bandit_pol
     isize goal = named(json_get(json, S("goal")), goal_names, countof(goal_names));
     *out = p;
     p->arms = json_int(json_get(json, S("arms")), 0);
-    p->settings = (struct bandit_settings){ goal == 1 ? BANDIT_LEARNING : BANDIT_REWARD, json_num(json_get(json, S("floor")), 0),
-                                            json_int(json_get(json, S("control")), -1), json_num(json_get(json, S("control_share")), 0) };
-    bool sound = kind >= 0 && goal >= 0 && p->arms >= 1 && p->arms <= BANDIT_ARMS_MAX && p->settings.floor >= 0 && p->settings.floor <= 1
-              && p->settings.control_share >= 0 && p->settings.control_share <= 1;
+    p->settings = (struct bandit_settings){ goal == 1 ? BANDIT_LEARNING : BANDIT_REWARD,
+                                            json_num(json_get(json, S("floor")), 0),
+                                            json_int(json_get(json, S("control")), -1),
+                                            json_num(json_get(json, S("control_share")), 0) };
+    bool sound = kind >= 0 && goal >= 0 && p->arms >= 1 && p->arms <= BANDIT_ARMS_MAX
+                 && p->settings.floor >= 0 && p->settings.floor <= 1
+                 && p->settings.control_share >= 0 && p->settings.control_share <= 1;
     if (sound) p->kind = (enum bandit_kind)kind;
     sound = sound && read_features(a, json_get(json, S("features")), p);
     sound = sound && (p->kind == BANDIT_TREE ? read_tree(a, json, p) : read_models(a, json, p));
     return sound ? ERR_OK : diag_set(diag, ERR_BAD_INPUT, "this is no policy of ours");
 }
 
-/* ---- for other products' clients --------------------------------------------------------------------- */
+/* ---- for other products' clients ------------------------------------------------------------- */
 
 /* The way to a leaf, as conditions a client can evaluate: what is not named is "any other". */
-static void write_condition(const struct bandit_policy *p, const isize *path, const bool *went_left, isize depth, struct jsonw *w)
+static void write_condition(const struct bandit_policy *p, const isize *path, const bool *went_left,
+                            isize depth, struct jsonw *w)
 {
     jsonw_key_begin(w, "condition", '{');
     jsonw_key_begin(w, "$and", '[');
@@ -240,7 +255,8 @@ static void write_weights(const struct bandit_policy *p, const i32 *shares, stru
     jsonw_end(w, ']');
 }
 
-static void write_leaves(const struct bandit_policy *p, isize at, isize *path, bool *went_left, isize depth, struct jsonw *w)
+static void write_leaves(const struct bandit_policy *p, isize at, isize *path, bool *went_left,
+                         isize depth, struct jsonw *w)
 {
     const struct bandit_node *n = &p->nodes[at];
     if (n->feature < 0) {
@@ -302,7 +318,8 @@ static void write_arm(const struct bandit_policy *p, const f64 *theta, str arm, 
             if (feature->numeric == (numeric == 1)) {
                 jsonw_begin(w, '{');
                 jsonw_key_str(w, "attributeKey", feature->name);
-                jsonw_key_num(w, "missingValueCoefficient", numeric ? theta[at] * feature->mean / feature->sd : 0);
+                jsonw_key_num(w, "missingValueCoefficient",
+                              numeric ? theta[at] * feature->mean / feature->sd : 0);
                 if (numeric) {
                     jsonw_key_num(w, "coefficient", theta[at] / feature->sd);
                 } else {

@@ -76,20 +76,27 @@ static struct bandit_model model_new(arena *a, isize d)
     return m;
 }
 
-struct bandit_policy *bandit_linear_learn(arena *a, const struct bandit_data *data, const struct bandit_settings *s,
-                                          enum bandit_kind kind, f64 exploration)
+struct bandit_policy *bandit_linear_learn(arena *a, const struct bandit_data *data,
+                                          const struct bandit_settings *s, enum bandit_kind kind,
+                                          f64 exploration)
 {
     struct bandit_policy *p = arena_new(a, struct bandit_policy, 1);
     struct bandit_feature *features = arena_new(a, struct bandit_feature, data->features_n + 1);
     if (data->features_n) memcpy(features, data->features, (size_t)data->features_n * sizeof *features);
-    while (dimensions_of(features, data->features_n) > BANDIT_DIMENSIONS_MAX) {         /* the feature with most categories gives one up */
+    /* the feature with most categories gives one up */
+    while (dimensions_of(features, data->features_n) > BANDIT_DIMENSIONS_MAX) {
         isize widest = 0;
         for (isize f = 1; f < data->features_n; f++)
             if (features[f].categories_n > features[widest].categories_n) widest = f;
         features[widest].categories_n--;
     }
-    *p = (struct bandit_policy){ .kind = kind, .settings = *s, .features = features, .features_n = data->features_n, .arms = data->arms,
-                                 .exploration = exploration, .dimensions = dimensions_of(features, data->features_n) };
+    *p = (struct bandit_policy){ .kind = kind,
+                                 .settings = *s,
+                                 .features = features,
+                                 .features_n = data->features_n,
+                                 .arms = data->arms,
+                                 .exploration = exploration,
+                                 .dimensions = dimensions_of(features, data->features_n) };
     f64 point[BANDIT_DIMENSIONS_MAX], sum = 0, sum_sq = 0, n = (f64)data->n;
     for (isize k = 0; k < data->arms; k++) p->models[k] = model_new(a, p->dimensions);
     for (isize i = 0; i < data->n; i++) {

@@ -47,9 +47,12 @@ static void R86_floors_control_and_rounding_hold(void **state)
     for (int round = 0; round < 500; round++) {
         isize n = 2 + (isize)rng_below(&rng, (u32)BANDIT_ARMS_MAX - 1);
         struct bandit_belief arms[BANDIT_ARMS_MAX];
-        for (isize k = 0; k < n; k++) arms[k] = (struct bandit_belief){ rng_unit(&rng), .001 + rng_unit(&rng) * .2 };
-        struct bandit_settings s = { .goal = (enum bandit_goal)(round & 1), .floor = .01 + .02 * rng_unit(&rng),
-                                     .control = round % 3 ? (isize)rng_below(&rng, (u32)n) : -1, .control_share = round % 4 ? .2 : 0 };
+        for (isize k = 0; k < n; k++)
+            arms[k] = (struct bandit_belief){ rng_unit(&rng), .001 + rng_unit(&rng) * .2 };
+        struct bandit_settings s = { .goal = (enum bandit_goal)(round & 1),
+                                     .floor = .01 + .02 * rng_unit(&rng),
+                                     .control = round % 3 ? (isize)rng_below(&rng, (u32)n) : -1,
+                                     .control_share = round % 4 ? .2 : 0 };
         i32 shares[BANDIT_ARMS_MAX], all = 0;
         bandit_shares(&s, arms, n, shares);
         for (isize k = 0; k < n; k++) {
@@ -69,9 +72,10 @@ static void R86_floors_control_and_rounding_hold(void **state)
     for (isize k = 0; k < 3; k++) near(shares[k], 10000 * (.05 + .85 * best[k]), 1);
 }
 
-/* A shop of 20,000 visits, arms that convert 5 and 8 percent: shares are set anew each 200 visits from what was seen. Nearly all
- * of the last quarter goes to the better arm, the other never falls under its floor, each choice's probability is logged, and by
- * them the value of "always b" can be told from the log (IPS within four standard errors of 0.08). */
+/* A shop of 20,000 visits, arms that convert 5 and 8 percent: shares are set anew each 200 visits
+ * from what was seen. Nearly all of the last quarter goes to the better arm, the other never falls
+ * under its floor, each choice's probability is logged, and by them the value of "always b" can be
+ * told from the log (IPS within four standard errors of 0.08). */
 static void R47_a_bandit_moves_traffic_to_the_better_arm_and_logs_each_probability(void **state)
 {
     (void)state;
@@ -95,13 +99,15 @@ static void R47_a_bandit_moves_traffic_to_the_better_arm_and_logs_each_probabili
         }
         struct buf name = { .arena = &a };
         buf_printf(&name, "p-%lld", (long long)i);
-        struct assignment got = experiment_assign((struct bucket_key){ buf_str(&name), S("000000000000047") }, allocation);
+        struct assignment got = experiment_assign(
+            (struct bucket_key){ buf_str(&name), S("000000000000047") }, allocation);
         assert_true(got.variation >= 0);
         near(got.propensity, shares[got.variation] / 1e4, 1e-12);      /* what is logged is what was done */
         assert_true(got.propensity >= .0499);
         f64 reward = rng_unit(&rng) < rate[got.variation];
         n[got.variation]++, sum[got.variation] += reward;
-        if (got.variation == 1) ips += reward / got.propensity, ips_sq += reward / got.propensity / got.propensity;
+        if (got.variation == 1)
+            ips += reward / got.propensity, ips_sq += reward / got.propensity / got.propensity;
         if (i >= VISITS * 3 / 4) late[got.variation]++;
     }
     assert_true(late[1] > 9 * late[0]);
@@ -110,10 +116,10 @@ static void R47_a_bandit_moves_traffic_to_the_better_arm_and_logs_each_probabili
     arena_fini(&a);
 }
 
-/* ---- contexts --------------------------------------------------------------------------------------- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
-/* GrowthBook's tree (MIT): two countries, two arms, 200 people each, means (1, 2) and (2, 1), variance 1: the sum of squares
- * falls from 996 to 796; one country alone has 398. */
+/* GrowthBook's tree (MIT): two countries, two arms, 200 people each, means (1, 2) and (2, 1),
+ * variance 1: the sum of squares falls from 996 to 796; one country alone has 398. */
 static void a_split_takes_away_the_squares_it_should(void **state)
 {
     (void)state;
@@ -151,7 +157,8 @@ static void a_split_takes_away_the_squares_it_should(void **state)
     struct buf out = { .arena = &a };
     struct jsonw w = { .out = &out };
     assert_true(bandit_policy_leaves(tree, &w));
-    assert_true(str_find(buf_str(&out), S("\"country\":{\"$in\":[")) >= 0 && str_find(buf_str(&out), S("\"leafId\":-1")) >= 0);
+    assert_true(str_find(buf_str(&out), S("\"country\":{\"$in\":[")) >= 0
+                && str_find(buf_str(&out), S("\"leafId\":-1")) >= 0);
     arena_fini(&a);
 }
 
@@ -182,7 +189,8 @@ static void noise_grows_no_tree(void **state)
     assert_true(split <= 10);
 }
 
-/* Li et al. 2010, by hand: one update x = (1, 0), r = 1 gives theta (1/2, 0), and alpha 1 at (1, 0) scores 1.2071068. */
+/* Li et al. 2010, by hand: one update x = (1, 0), r = 1 gives theta (1/2, 0), and alpha 1 at (1, 0)
+ * scores 1.2071068. */
 static void a_linear_update_equals_the_hand_vector(void **state)
 {
     (void)state;
@@ -220,8 +228,9 @@ static void sherman_morrison_is_the_ridge_regression(void **state)
     }
 }
 
-/* Phones like a, desktops like b. Each of three learners earns nearly what somebody would who knew it, all of them more than
- * the best single arm, and what is written to the log decides the same when it is read back. */
+/* Phones like a, desktops like b. Each of three learners earns nearly what somebody would who knew
+ * it, all of them more than the best single arm, and what is written to the log decides the same
+ * when it is read back. */
 static void R47_contextual_policies_find_whom_an_arm_is_for(void **state)
 {
     (void)state;
@@ -271,7 +280,9 @@ static void R47_contextual_policies_find_whom_an_arm_is_for(void **state)
     struct jsonw w = { .out = &out };
     str keys[] = { S("a"), S("b") };
     assert_true(bandit_policy_coefficients(policies[1], keys, &w));
-    assert_true(str_find(buf_str(&out), S("\"subjectCategoricalCoefficients\":[{\"attributeKey\":\"device\"")) >= 0);
+    assert_true(str_find(buf_str(&out),
+                         S("\"subjectCategoricalCoefficients\":[{\"attributeKey\":\"device\""))
+                >= 0);
     arena_fini(&a);
 }
 

@@ -17,7 +17,10 @@ enum { BINS = BANDIT_CATEGORIES_MAX + 1 };
 
 struct sums { f64 n, sum, sum_sq; };
 
-static f64 squares(const struct sums *s) { return s->n > 0 ? fmax(0, s->sum_sq - s->sum * s->sum / s->n) : 0; }
+static f64 squares(const struct sums *s)
+{
+    return s->n > 0 ? fmax(0, s->sum_sq - s->sum * s->sum / s->n) : 0;
+}
 
 static isize bin_of(const struct bandit_feature *f, f64 x)
 {
@@ -27,7 +30,10 @@ static isize bin_of(const struct bandit_feature *f, f64 x)
     return bin;
 }
 
-static isize bins_of(const struct bandit_feature *f) { return f->numeric ? f->cuts_n + 1 : f->categories_n + 1; }
+static isize bins_of(const struct bandit_feature *f)
+{
+    return f->numeric ? f->cuts_n + 1 : f->categories_n + 1;
+}
 
 struct split { i32 feature; u32 codes; f64 gain; };
 struct growing {
@@ -46,7 +52,8 @@ static f64 error_of(const struct growing *g, const struct sums *arms)
 }
 
 /* The gain of sending the bins in `codes` left; below 0 when a side is too thin. */
-static f64 gain_of(const struct growing *g, struct sums bins[BINS][BANDIT_ARMS_MAX], isize n, u32 codes, f64 before)
+static f64 gain_of(const struct growing *g, struct sums bins[BINS][BANDIT_ARMS_MAX], isize n,
+                   u32 codes, f64 before)
 {
     f64 after = 0;
     for (isize k = 0; k < g->data->arms; k++) {
@@ -72,11 +79,13 @@ static struct split best_split(const struct growing *g, const i32 *rows, isize n
         for (isize i = 0; i < n; i++) {
             const struct bandit_row *r = &data->rows[rows[i]];
             struct sums *const to[] = { &bins[bin_of(feature, r->x[f])][r->arm], &all[r->arm] };
-            for (isize k = 0; k < countof(to); k++) to[k]->n++, to[k]->sum += r->reward, to[k]->sum_sq += r->reward * r->reward;
+            for (isize k = 0; k < countof(to); k++)
+                to[k]->n++, to[k]->sum += r->reward, to[k]->sum_sq += r->reward * r->reward;
         }
         f64 before = error_of(g, all);
         for (u32 at = 1; at < (feature->numeric ? (u32)bins_n : 1U << (bins_n - 1)); at++) {
-            u32 codes = feature->numeric ? (1U << at) - 1 : at;     /* the last bin is always right: half of all subsets */
+            /* the last bin is always right: half of all subsets */
+            u32 codes = feature->numeric ? (1U << at) - 1 : at;
             f64 gain = gain_of(g, bins, bins_n, codes, before);
             if (gain > best.gain) best = (struct split){ f, codes, gain };
         }
@@ -129,7 +138,8 @@ static i32 grow(struct growing *g, i32 *rows, isize n, isize leaves)
     return at;
 }
 
-struct bandit_policy *bandit_tree_learn(arena *a, const struct bandit_data *data, const struct bandit_settings *s,
+struct bandit_policy *bandit_tree_learn(arena *a, const struct bandit_data *data,
+                                        const struct bandit_settings *s,
                                         const struct bandit_tree_options *o)
 {
     struct bandit_policy *tree = arena_new(a, struct bandit_policy, 1);
@@ -177,7 +187,7 @@ f64 bandit_tree_error(const struct bandit_policy *tree, const struct bandit_data
     return error;
 }
 
-/* ---- rows from texts ---------------------------------------------------------------------------- */
+/* ---- rows from texts ------------------------------------------------------------------------- */
 
 struct seen { str text; isize n; };
 
@@ -247,11 +257,16 @@ f64 bandit_code(const struct bandit_feature *f, str text)
     return (f64)f->categories_n;
 }
 
-struct bandit_data bandit_data_of(arena *a, const str *names, isize features_n, const str *texts, const i32 *arms,
-                                  const f64 *rewards, isize rows, isize arms_n, bool binary)
+struct bandit_data bandit_data_of(arena *a, const str *names, isize features_n, const str *texts,
+                                  const i32 *arms, const f64 *rewards, isize rows, isize arms_n,
+                                  bool binary)
 {
-    struct bandit_data data = { .features = arena_new(a, struct bandit_feature, features_n + 1), .features_n = features_n,
-                                .rows = arena_new(a, struct bandit_row, rows + 1), .n = rows, .arms = arms_n, .binary = binary };
+    struct bandit_data data = { .features = arena_new(a, struct bandit_feature, features_n + 1),
+                                .features_n = features_n,
+                                .rows = arena_new(a, struct bandit_row, rows + 1),
+                                .n = rows,
+                                .arms = arms_n,
+                                .binary = binary };
     assert(features_n <= BANDIT_FEATURES_MAX);
     for (isize f = 0; f < features_n; f++) {
         data.features[f].name = arena_str(a, names[f]);
@@ -259,12 +274,13 @@ struct bandit_data bandit_data_of(arena *a, const str *names, isize features_n, 
     }
     for (isize i = 0; i < rows; i++) {
         data.rows[i] = (struct bandit_row){ .arm = arms[i], .reward = rewards[i] };
-        for (isize f = 0; f < features_n; f++) data.rows[i].x[f] = bandit_code(&data.features[f], texts[i * features_n + f]);
+        for (isize f = 0; f < features_n; f++)
+            data.rows[i].x[f] = bandit_code(&data.features[f], texts[i * features_n + f]);
     }
     return data;
 }
 
-/* ---- in a context -------------------------------------------------------------------------------- */
+/* ---- in a context ---------------------------------------------------------------------------- */
 
 void bandit_tree_shares(const struct bandit_policy *tree, const f64 *x, i32 *shares, i32 *leaf)
 {

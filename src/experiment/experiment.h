@@ -86,20 +86,28 @@ struct assignment experiment_assign(struct bucket_key key, struct allocation of)
 /* ---- flags (flag.c) ------------------------------------------------------------------------- */
 enum flag_type { FLAG_BOOL, FLAG_STRING, FLAG_NUMBER, FLAG_JSON };
 enum flag_rule_kind { FLAG_FORCE, FLAG_ROLLOUT, FLAG_EXPERIMENT };
-/* Which hash puts people into buckets. OPT3 is Optimizely's, ours and the default; GB2 and GB1 are GrowthBook's, for experiments
- * that its SDKs are to compute by themselves. */
+/* Which hash puts people into buckets. OPT3 is Optimizely's, ours and the default; GB2 and GB1 are
+ * GrowthBook's, for experiments that its SDKs are to compute by themselves. */
 enum flag_hash { HASH_OPT3, HASH_GB2, HASH_GB1 };
 enum flag_reason {
-    FLAG_BY_DEFAULT, FLAG_BY_TARGET, FLAG_BY_ROLLOUT, FLAG_BY_EXPERIMENT, FLAG_BY_HOLDOUT, FLAG_BY_PAUSE, FLAG_BY_FORCE, FLAG_BY_PREVIEW,
+    FLAG_BY_DEFAULT,
+    FLAG_BY_TARGET,
+    FLAG_BY_ROLLOUT,
+    FLAG_BY_EXPERIMENT,
+    FLAG_BY_HOLDOUT,
+    FLAG_BY_PAUSE,
+    FLAG_BY_FORCE,
+    FLAG_BY_PREVIEW,
 };
 enum { FLAG_RULES_MAX = 200, FLAG_FORCED_MAX = 1000, FLAG_REQUIREMENTS_MAX = 16, FLAG_FACTORS_MAX = 4 };
 
 struct flag_variation { str key, value; i32 share; u8 levels[FLAG_FACTORS_MAX]; };
-/* A mutual exclusion: whoever is hashed into [from, to) of the layer may be in the rule, nobody else. Rules of one layer whose
- * ranges do not overlap share nobody. */
+/* A mutual exclusion: whoever is hashed into [from, to) of the layer may be in the rule, nobody
+ * else. Rules of one layer whose ranges do not overlap share nobody. */
 struct flag_layer { str key, id; i32 from, to; };       /* key empty: in none */
 struct flag_forced { str id; i32 variation; };
-struct flag_requirement { str flag, value; };           /* another flag, and the value it must have (JSON text) */
+/* another flag, and the value it must have (JSON text) */
+struct flag_requirement { str flag, value; };
 struct flag_factor { str key; const str *levels; isize levels_n; };
 struct flag_rule {
     enum flag_rule_kind kind;
@@ -109,12 +117,16 @@ struct flag_rule {
     i32 share;                          /* rollout */
     enum flag_hash hash;
     struct flag_layer layer;
-    i32 holdout_share;                  /* of those the target holds for: they get the default and nothing after this rule */
+    /* of those the target holds for: they get the default and nothing after this rule */
+    i32 holdout_share;
     str holdout_id;
-    bool sticky;                        /* who has seen a variation keeps it while it lives, whatever became of target and shares */
-    const struct flag_forced *forced; isize forced_n;           /* these ids get this variation, whatever the target says */
+    /* who has seen a variation keeps it while it lives, whatever became of target and shares */
+    bool sticky;
+    /* these ids get this variation, whatever the target says */
+    const struct flag_forced *forced; isize forced_n;
     const struct flag_requirement *requires; isize requires_n;
-    const struct flag_factor *factors; isize factors_n;         /* a factorial test: a variation is a level of each */
+    /* a factorial test: a variation is a level of each */
+    const struct flag_factor *factors; isize factors_n;
     const struct flag_variation *variations;            /* experiment */
     isize variations_n;
     struct allocation allocation;
@@ -144,9 +156,9 @@ struct flag {
 MUST_USE enum err experiment_flag_compile(arena *a, const struct json *definition, i32 holdout_share,
                                           const struct flag **out, struct diag *diag);
 
-/* Who asks, and the questions that only the caller can answer; each may be null. `matches`: does the target of rule `rule` hold
- * (asked only for rules that have one; null: no). `has`: has another flag this value (null: no). `kept`: the variation they
- * have seen in a sticky rule, -1 for none. */
+/* Who asks, and the questions that only the caller can answer; each may be null. `matches`: does
+ * the target of rule `rule` hold (asked only for rules that have one; null: no). `has`: has another
+ * flag this value (null: no). `kept`: the variation they have seen in a sticky rule, -1 for none. */
 typedef bool flag_matches(void *ctx, isize rule, str target);
 struct flag_asker {
     str id;                             /* what is hashed; may be empty */
@@ -170,25 +182,27 @@ struct flag_answer {
     bool kept;                          /* a sticky variation */
 };
 
-/* Those held out get the default whatever the rules say. Then the first rule that applies answers; one whose target fails, or
- * whose bucket is not in its share, is passed over. Inside a rule: its holdout, forced ids, what was kept, target, requirements,
- * layer, bucket. Allocates nothing. */
+/* Those held out get the default whatever the rules say. Then the first rule that applies answers;
+ * one whose target fails, or whose bucket is not in its share, is passed over. Inside a rule: its
+ * holdout, forced ids, what was kept, target, requirements, layer, bucket. Allocates nothing. */
 struct flag_answer experiment_flag_evaluate(const struct flag *flag, const struct flag_asker *asker);
 str flag_reason_name(enum flag_reason reason);          /* "default" "target" "rollout" ... */
 str flag_hash_name(enum flag_hash hash);
 i32 flag_bucket(enum flag_hash hash, struct bucket_key key);    /* 0 .. BUCKETS-1 */
 
-/* ---- other products' files (file.c, growthbook.c, optimizely.c) -------------------------------- */
-/* A GrowthBook payload or an Optimizely datafile, evaluated as it lies there by its own product's rules, so that a
- * shop that moves here keeps every assignment. */
-struct flag_file;                       /* frozen; lives in the arena it was read with, as does the JSON it was read from */
+/* ---- other products' files (file.c, growthbook.c, optimizely.c) ------------------------------ */
+/* A GrowthBook payload or an Optimizely datafile, evaluated as it lies there by its own product's
+ * rules, so that a shop that moves here keeps every assignment. */
+/* frozen; lives in the arena it was read with, as does the JSON it was read from */
+struct flag_file;
 enum flag_dialect { DIALECT_GROWTHBOOK, DIALECT_OPTIMIZELY };
 
 /* ERR_BAD_INPUT says what is not as the format has it. */
-MUST_USE enum err flag_file_read(arena *a, enum flag_dialect dialect, const struct json *from, const struct flag_file **out,
-                                 struct diag *diag);
+MUST_USE enum err flag_file_read(arena *a, enum flag_dialect dialect, const struct json *from,
+                                 const struct flag_file **out, struct diag *diag);
 isize flag_file_flags(const struct flag_file *file, const str **out);      /* keys, in the file's order */
-isize flag_file_notes(const struct flag_file *file, const str **out);      /* what of it cannot be done here, one sentence each */
+/* what of it cannot be done here, one sentence each */
+isize flag_file_notes(const struct flag_file *file, const str **out);
 
 struct file_request {
     const struct json *attributes;      /* an object */
@@ -196,24 +210,28 @@ struct file_request {
     str url;                            /* GrowthBook: ?experiment-key=1 forces a variation */
     const struct json *forced_variations;       /* GrowthBook: {"experiment": 1} */
     const struct json *forced_flags;            /* GrowthBook: {"flag": value} or [["flag", value]] */
-    const struct json *sticky;          /* null: off. GrowthBook: documents by "attribute||value"; Optimizely: by experiment id */
+    /* null: off. GrowthBook: documents by "attribute||value"; Optimizely: by experiment id */
+    const struct json *sticky;
     const str *segments; isize segments_n;      /* Optimizely: those the person is qualified for */
 };
 struct file_answer {
     str flag;
-    const struct json *value;           /* null: JSON null. Optimizely: the variables, or whether it is enabled when it has none */
+    /* null: JSON null. Optimizely: the variables, or whether it is enabled when it has none */
+    const struct json *value;
     bool enabled;
     const struct json *variables;       /* Optimizely only */
     str variation, rule, experiment;    /* keys (Optimizely's experiment: its id); empty when none decided */
     i32 variation_index;                /* GrowthBook; -1 when none */
-    str reason;                         /* GrowthBook's `source`; Optimizely: experiment forced sticky rollout holdout default unknown */
+    /* GrowthBook's `source`; Optimizely: experiment forced sticky rollout holdout default unknown */
+    str reason;
     const struct json *from;            /* the rule that answered, as the file has it; may be null */
     str hash_attribute, hash_value;     /* GrowthBook, of an experiment */
     f64 bucket;
     bool hashed, sticky;
 };
 /* Strings point into the file or `a`. */
-struct file_answer flag_file_evaluate(const struct flag_file *file, str flag, const struct file_request *request, arena *a);
+struct file_answer flag_file_evaluate(const struct flag_file *file, str flag,
+                                      const struct file_request *request, arena *a);
 /* {"flag", "value", "variation", "enabled", "reason", "rule", ...} */
 void flag_file_print(const struct flag_file *file, const struct file_answer *answer, struct jsonw *w);
 

@@ -3,13 +3,15 @@
  * file.c - one door to other products' flag files, and how an answer from one is told. */
 #include "experiment/file.h"
 
-enum err flag_file_read(arena *a, enum flag_dialect dialect, const struct json *from, const struct flag_file **out, struct diag *diag)
+enum err flag_file_read(arena *a, enum flag_dialect dialect, const struct json *from,
+                        const struct flag_file **out, struct diag *diag)
 {
     struct flag_file *file = arena_new(a, struct flag_file, 1);
     *out = file;
     file->dialect = dialect;
     if (!json_is(from, JSON_OBJ)) return diag_set(diag, ERR_BAD_INPUT, "a flag file is one JSON object");
-    return dialect == DIALECT_GROWTHBOOK ? growthbook_read(a, from, file, diag) : optimizely_read(a, from, file, diag);
+    return dialect == DIALECT_GROWTHBOOK ? growthbook_read(a, from, file, diag)
+                                         : optimizely_read(a, from, file, diag);
 }
 
 isize flag_file_flags(const struct flag_file *file, const str **out)
@@ -24,7 +26,8 @@ isize flag_file_notes(const struct flag_file *file, const str **out)
     return file->notes_n;
 }
 
-struct file_answer flag_file_evaluate(const struct flag_file *file, str flag, const struct file_request *request, arena *a)
+struct file_answer flag_file_evaluate(const struct flag_file *file, str flag,
+                                      const struct file_request *request, arena *a)
 {
     struct file_answer answer;
     if (file->dialect == DIALECT_GROWTHBOOK) growthbook_evaluate(file, flag, request, a, &answer);

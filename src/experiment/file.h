@@ -16,10 +16,12 @@ struct flag_file {
     struct optimizely *optimizely;
 };
 
-MUST_USE enum err growthbook_read(arena *a, const struct json *from, struct flag_file *file, struct diag *diag);
+MUST_USE enum err growthbook_read(arena *a, const struct json *from, struct flag_file *file,
+                                  struct diag *diag);
 void growthbook_evaluate(const struct flag_file *file, str flag, const struct file_request *request, arena *a,
                          struct file_answer *out);
-MUST_USE enum err optimizely_read(arena *a, const struct json *from, struct flag_file *file, struct diag *diag);
+MUST_USE enum err optimizely_read(arena *a, const struct json *from, struct flag_file *file,
+                                  struct diag *diag);
 void optimizely_evaluate(const struct flag_file *file, str flag, const struct file_request *request, arena *a,
                          struct file_answer *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * file_fuzz.c - any text as another product's flag file: refused with a reason, or every flag of it answers. The first
- * line may hold the attributes. */
+ * file_fuzz.c - any text as another product's flag file: refused with a reason, or every flag of it
+ * answers. The first line may hold the attributes. */
 #include "experiment/experiment.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
@@ -15,7 +15,9 @@ static void ask(arena *a, enum flag_dialect dialect, const struct json *from, co
         assert(diag.what.len > 0);
         return;
     }
-    struct file_request request = { .attributes = attributes, .user_id = S("ana-77"), .url = S("/?a=1"), .sticky = attributes };
+    struct file_request request = {
+        .attributes = attributes, .user_id = S("ana-77"), .url = S("/?a=1"), .sticky = attributes
+    };
     isize n = flag_file_flags(file, &flags);
     for (isize i = 0; i < n && i < 50; i++) {
         struct file_answer answer = flag_file_evaluate(file, flags[i], &request, a);
@@ -32,7 +34,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     struct str_cut cut = str_cut((str){ (const char *)data, (isize)size }, '\n');
     const struct json *from = NULL, *attributes = NULL;
     if (!cut.found || json_parse(&a, cut.head, &attributes, NULL)) attributes = NULL;
-    if (json_parse(&a, cut.found && attributes ? cut.tail : (str){ (const char *)data, (isize)size }, &from, NULL) == ERR_OK) {
+    if (json_parse(&a,
+                   cut.found && attributes ? cut.tail : (str){ (const char *)data, (isize)size },
+                   &from, NULL)
+        == ERR_OK) {
         ask(&a, DIALECT_GROWTHBOOK, from, attributes);
         ask(&a, DIALECT_OPTIMIZELY, from, attributes);
     }

@@ -127,19 +127,23 @@ static enum err allocation_of(const struct compiling *c, const struct json *rang
 }
 
 /* {"headline": ["old", "new"], ...} */
-static enum err factors_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+static enum err factors_of(const struct compiling *c, const struct json *from, str where,
+                           struct flag_rule *rule)
 {
     if (!from) return ERR_OK;
     isize n = json_len(from);
     if (!json_is(from, JSON_OBJ) || n < 2 || n > FLAG_FACTORS_MAX) {
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: factors is an object of 2 to %d lists of levels", STR_FMT(where), FLAG_FACTORS_MAX);
+        return diag_set(c->diag, ERR_BAD_INPUT,
+                        "%.*s: factors is an object of 2 to %d lists of levels", STR_FMT(where),
+                        FLAG_FACTORS_MAX);
     }
     struct flag_factor *at = arena_new(c->a, struct flag_factor, n);
     rule->factors = at;
     json_each(factor, from) {
         isize levels = json_len(factor);
         if (!json_is(factor, JSON_ARR) || levels < 2 || levels > VARIATIONS_MAX) {
-            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: the factor %.*s has 2 or more levels", STR_FMT(where), STR_FMT(factor->key));
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: the factor %.*s has 2 or more levels",
+                            STR_FMT(where), STR_FMT(factor->key));
         }
         str *names = arena_new(c->a, str, levels);
         for (isize i = 0; i < levels; i++) names[i] = arena_str(c->a, json_str(&factor->list.at[i], S("")));
@@ -148,22 +152,24 @@ static enum err factors_of(const struct compiling *c, const struct json *from, s
     return ERR_OK;
 }
 
-static enum err levels_of(const struct compiling *c, const struct json *levels, str where, const struct flag_rule *rule,
-                          struct flag_variation *v)
+static enum err levels_of(const struct compiling *c, const struct json *levels, str where,
+                          const struct flag_rule *rule, struct flag_variation *v)
 {
     for (isize f = 0; f < rule->factors_n; f++) {
         isize which;
         const struct flag_factor *factor = &rule->factors[f];
-        if (!is_one_of(json_str(json_get(levels, factor->key), S("")), factor->levels, factor->levels_n, &which)) {
-            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: variation %.*s says no level of %.*s", STR_FMT(where), STR_FMT(v->key),
-                            STR_FMT(factor->key));
+        if (!is_one_of(json_str(json_get(levels, factor->key), S("")), factor->levels,
+                       factor->levels_n, &which)) {
+            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: variation %.*s says no level of %.*s",
+                            STR_FMT(where), STR_FMT(v->key), STR_FMT(factor->key));
         }
         v->levels[f] = (u8)which;
     }
     return ERR_OK;
 }
 
-static enum err layer_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+static enum err layer_of(const struct compiling *c, const struct json *from, str where,
+                         struct flag_rule *rule)
 {
     if (!from) return ERR_OK;
     struct flag_layer *layer = &rule->layer;
@@ -171,18 +177,24 @@ static enum err layer_of(const struct compiling *c, const struct json *from, str
     bool ok = layer->key.len > 0 && share_parse(json_str(json_get(from, S("from")), S("")), &layer->from)
            && share_parse(json_str(json_get(from, S("to")), S("")), &layer->to) && layer->from < layer->to;
     if (!ok) {
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: layer is {\"key\": \"checkout\", \"from\": \"0%%\", \"to\": \"50%%\"}", STR_FMT(where));
+        return diag_set(
+            c->diag, ERR_BAD_INPUT,
+            "%.*s: layer is {\"key\": \"checkout\", \"from\": \"0%%\", \"to\": \"50%%\"}",
+            STR_FMT(where));
     }
     layer->id = experiment_id_of(c->a, arena_printf(c->a, "layer/%.*s", STR_FMT(layer->key)));
     return ERR_OK;
 }
 
-static enum err forced_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+static enum err forced_of(const struct compiling *c, const struct json *from, str where,
+                          struct flag_rule *rule)
 {
     isize n = json_len(from);
     if (!from) return ERR_OK;
     if (!json_is(from, JSON_OBJ) || n > FLAG_FORCED_MAX) {
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: forced names at most %d ids, {\"ana-77\": \"b\"}", STR_FMT(where), FLAG_FORCED_MAX);
+        return diag_set(c->diag, ERR_BAD_INPUT,
+                        "%.*s: forced names at most %d ids, {\"ana-77\": \"b\"}", STR_FMT(where),
+                        FLAG_FORCED_MAX);
     }
     struct flag_forced *at = arena_new(c->a, struct flag_forced, n);
     rule->forced = at;
@@ -191,19 +203,23 @@ static enum err forced_of(const struct compiling *c, const struct json *from, st
         for (isize i = 0; i < rule->variations_n; i++)
             if (str_eq(rule->variations[i].key, json_str(field, S("")))) which = (i32)i;
         if (which < 0) {
-            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: %.*s is forced into a variation that is not there", STR_FMT(where), STR_FMT(field->key));
+            return diag_set(c->diag, ERR_BAD_INPUT,
+                            "%.*s: %.*s is forced into a variation that is not there",
+                            STR_FMT(where), STR_FMT(field->key));
         }
         at[rule->forced_n++] = (struct flag_forced){ arena_str(c->a, field->key), which };
     }
     return ERR_OK;
 }
 
-static enum err requires_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+static enum err requires_of(const struct compiling *c, const struct json *from, str where,
+                            struct flag_rule *rule)
 {
     isize n = json_len(from);
     if (!from) return ERR_OK;
     if (!json_is(from, JSON_ARR) || n > FLAG_REQUIREMENTS_MAX) {
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: requires is a list of at most %d flags", STR_FMT(where), FLAG_REQUIREMENTS_MAX);
+        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: requires is a list of at most %d flags",
+                        STR_FMT(where), FLAG_REQUIREMENTS_MAX);
     }
     struct flag_requirement *at = arena_new(c->a, struct flag_requirement, n);
     rule->requires = at;
@@ -213,7 +229,9 @@ static enum err requires_of(const struct compiling *c, const struct json *from, 
         struct jsonw w = { .out = &text };
         str flag = json_str(json_get(one, S("flag")), S(""));
         if (flag.len == 0 || !value) {
-            return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: requires is [{\"flag\": \"new_checkout\", \"value\": true}]", STR_FMT(where));
+            return diag_set(c->diag, ERR_BAD_INPUT,
+                            "%.*s: requires is [{\"flag\": \"new_checkout\", \"value\": true}]",
+                            STR_FMT(where));
         }
         jsonw_value(&w, value);
         at[rule->requires_n++] = (struct flag_requirement){ arena_str(c->a, flag), buf_str(&text) };
@@ -222,7 +240,8 @@ static enum err requires_of(const struct compiling *c, const struct json *from, 
 }
 
 /* What rollouts and experiments have and forced values do not: a hash, a layer, a holdout. */
-static enum err assignment_of(const struct compiling *c, const struct json *from, str where, struct flag_rule *rule)
+static enum err assignment_of(const struct compiling *c, const struct json *from, str where,
+                              struct flag_rule *rule)
 {
     const struct json *hash = json_get(from, S("hash")), *holdout = json_get(from, S("holdout"));
     isize which = HASH_OPT3;
@@ -231,9 +250,12 @@ static enum err assignment_of(const struct compiling *c, const struct json *from
     }
     rule->hash = (enum flag_hash)which;
     if (holdout && !share_parse(json_str(holdout, S("")), &rule->holdout_share)) {
-        return diag_set(c->diag, ERR_BAD_INPUT, "%.*s: holdout is a percentage in quotes, such as \"10%%\"", STR_FMT(where));
+        return diag_set(c->diag, ERR_BAD_INPUT,
+                        "%.*s: holdout is a percentage in quotes, such as \"10%%\"",
+                        STR_FMT(where));
     }
-    rule->holdout_id = experiment_id_of(c->a, arena_printf(c->a, "holdout/%.*s/%.*s", STR_FMT(c->flag->key), STR_FMT(rule->key)));
+    rule->holdout_id = experiment_id_of(
+        c->a, arena_printf(c->a, "holdout/%.*s/%.*s", STR_FMT(c->flag->key), STR_FMT(rule->key)));
     return layer_of(c, json_get(from, S("layer")), where, rule);
 }
 
@@ -278,7 +300,9 @@ static enum err compile_rule(const struct compiling *c, const struct json *from,
         S_INIT("id"), S_INIT("hash"), S_INIT("layer"), S_INIT("holdout"), S_INIT("ramp"), S_INIT("variations"), S_INIT("ranges"),
         S_INIT("forced"), S_INIT("sticky"), S_INIT("factors"), S_INIT("metric"), S_INIT("control"),
     };
-    static const isize known_n[] = { [FLAG_FORCE] = 6, [FLAG_ROLLOUT] = 12, [FLAG_EXPERIMENT] = countof(known) };
+    static const isize known_n[] = {
+        [FLAG_FORCE] = 6, [FLAG_ROLLOUT] = 12, [FLAG_EXPERIMENT] = countof(known)
+    };
     rule->key = arena_str(c->a, json_str(json_get(from, S("key")), S("")));
     if (rule->key.len == 0) return diag_set(c->diag, ERR_BAD_INPUT, "rule %td has no key", index + 1);
     for (isize i = 0; i < index; i++) {
@@ -359,7 +383,8 @@ i32 flag_bucket(enum flag_hash hash, struct bucket_key key)
     f64 n = 0;
     if (hash == HASH_OPT3) return experiment_bucket(key);
     (void)growthbook_hash(key.experiment_id, key.bucketing_id, hash == HASH_GB2 ? 2 : 1, &n);
-    return (i32)(n * BUCKETS + 0.5);                    /* a whole number of ten thousandths, made a double by dividing */
+    /* a whole number of ten thousandths, made a double by dividing */
+    return (i32)(n * BUCKETS + 0.5);
 }
 
 static i32 forced_variation(const struct flag_rule *rule, const struct flag_asker *who)
@@ -369,7 +394,8 @@ static i32 forced_variation(const struct flag_rule *rule, const struct flag_aske
     return -1;
 }
 
-static void give(const struct flag_rule *rule, i32 variation, enum flag_reason reason, struct flag_answer *answer)
+static void give(const struct flag_rule *rule, i32 variation, enum flag_reason reason,
+                 struct flag_answer *answer)
 {
     answer->value = rule->variations[variation].value;
     answer->variation = rule->variations[variation].key;
@@ -411,7 +437,8 @@ static bool assign(const struct flag_rule *rule, const struct flag_asker *who, s
     return false;
 }
 
-static bool applies(const struct flag_rule *rule, isize index, const struct flag_asker *who, struct flag_answer *answer)
+static bool applies(const struct flag_rule *rule, isize index, const struct flag_asker *who,
+                    struct flag_answer *answer)
 {
     if (rule->kind == FLAG_FORCE) {
         if (!target_holds(rule, index, who)) return false;
@@ -423,11 +450,14 @@ static bool applies(const struct flag_rule *rule, isize index, const struct flag
         answer->no_bucketing_id = true;
         return false;
     }
-    bool known = false, holds = false;                  /* the target is asked once, and only when it matters */
+    /* the target is asked once, and only when it matters */
+    bool known = false, holds = false;
     if (rule->holdout_share > 0) {
         holds = target_holds(rule, index, who);
         known = true;
-        if (holds && holdout_scope_contains((struct bucket_key){ who->id, rule->holdout_id }, rule->holdout_share)) {
+        if (holds
+            && holdout_scope_contains((struct bucket_key){ who->id, rule->holdout_id },
+                                      rule->holdout_share)) {
             answer->reason = FLAG_BY_HOLDOUT;
             return true;
         }
@@ -454,7 +484,12 @@ static bool applies(const struct flag_rule *rule, isize index, const struct flag
 struct flag_answer experiment_flag_evaluate(const struct flag *flag, const struct flag_asker *who)
 {
     struct flag_answer answer = {
-        .value = flag->value, .reason = FLAG_BY_DEFAULT, .bucket = -1, .propensity = 1, .rule_index = -1, .variation_index = -1,
+        .value = flag->value,
+        .reason = FLAG_BY_DEFAULT,
+        .bucket = -1,
+        .propensity = 1,
+        .rule_index = -1,
+        .variation_index = -1,
     };
     if (who->preview && who->preview_rule < flag->rules_n) {
         const struct flag_rule *rule = &flag->rules[who->preview_rule];

@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         } else {
             for (int i = 0; i < 20; i++) {
                 str id = arena_printf(&a, "p%d", i);
-                struct flag_answer answer = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = id, .matches = NULL, .ctx = NULL });
+                struct flag_answer answer = experiment_flag_evaluate(
+                    flag, &(struct flag_asker){ .id = id, .matches = NULL, .ctx = NULL });
                 assert(answer.value.len > 0);
                 assert(answer.propensity > 0 && answer.propensity <= 1);
             }

@@ -46,7 +46,8 @@ static void the_first_rule_that_applies_answers(void **state)
     for (int i = 0; i < 20000; i++) {
         struct arena_mark mark = arena_mark(&a);
         str who = arena_printf(&a, "p-%d", i);
-        struct flag_answer got = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = who, .matches = rule_is, .ctx = staff });
+        struct flag_answer got = experiment_flag_evaluate(
+            flag, &(struct flag_asker){ .id = who, .matches = rule_is, .ctx = staff });
         assert_true(str_eq(got.value, S("\"next\"")) && got.reason == FLAG_BY_TARGET
                     && str_eq(got.rule, S("staff")));
         assert_true(got.bucket == -1 && got.propensity == 1);
@@ -79,10 +80,12 @@ static void without_an_id_only_what_needs_no_hash_applies(void **state)
     (void)state;
     arena a = { 0 };
     const struct flag *flag = compile(&a, checkout, 500);
-    struct flag_answer got = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = S(""), .matches = NULL, .ctx = NULL });
+    struct flag_answer got = experiment_flag_evaluate(
+        flag, &(struct flag_asker){ .id = S(""), .matches = NULL, .ctx = NULL });
     assert_true(got.reason == FLAG_BY_DEFAULT && got.no_bucketing_id);
     char staff[] = "in segment \"staff\"";
-    got = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = S(""), .matches = rule_is, .ctx = staff });
+    got = experiment_flag_evaluate(
+        flag, &(struct flag_asker){ .id = S(""), .matches = rule_is, .ctx = staff });
     assert_true(got.reason == FLAG_BY_TARGET && !got.no_bucketing_id);
     arena_fini(&a);
 }
@@ -96,7 +99,8 @@ static void a_paused_flag_says_its_default(void **state)
                 S("{\"key\": \"x\", \"type\": \"number\", \"default\": 1.5, \"paused\": true, "
                   "\"rules\": [{\"key\": \"all\", \"kind\": \"force\", \"value\": 2}]}"),
                 0);
-    struct flag_answer got = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = S("p"), .matches = NULL, .ctx = NULL });
+    struct flag_answer got = experiment_flag_evaluate(
+        flag, &(struct flag_asker){ .id = S("p"), .matches = NULL, .ctx = NULL });
     assert_true(got.reason == FLAG_BY_PAUSE && str_eq(got.value, S("1.5")));
     assert_true(str_eq(flag_reason_name(got.reason), S("paused")));
     arena_fini(&a);
@@ -130,7 +134,8 @@ static void R105_no_flag_rule_reaches_a_person_in_the_holdout(void **state)
         isize held = 0;
         for (int i = 0; i < 2000; i++) {
             str who = arena_printf(&a, "person-%d", i);
-            struct flag_answer got = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = who, .matches = rule_is, .ctx = every });
+            struct flag_answer got = experiment_flag_evaluate(
+                flag, &(struct flag_asker){ .id = who, .matches = rule_is, .ctx = every });
             bool in = holdout_contains(who, 500);
             assert_true(in == (got.reason == FLAG_BY_HOLDOUT));
             assert_true(str_eq(got.value, in ? S("false") : S("true")));
@@ -227,7 +232,8 @@ static void values_of_every_type_come_back_as_json(void **state)
                     arena_printf(&a, "{\"key\": \"x\", \"type\": \"%.*s\", \"default\": %.*s}",
                                  STR_FMT(rows[i].type), STR_FMT(rows[i].value)),
                     0);
-        struct flag_answer got = experiment_flag_evaluate(flag, &(struct flag_asker){ .id = S("p"), .matches = NULL, .ctx = NULL });
+        struct flag_answer got = experiment_flag_evaluate(
+            flag, &(struct flag_asker){ .id = S("p"), .matches = NULL, .ctx = NULL });
         assert_true(str_eq(got.value, rows[i].value));
     }
     arena_fini(&a);

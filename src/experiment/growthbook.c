@@ -29,7 +29,7 @@ struct growthbook {
     arena *a;
 };
 
-/* ---- reading: every pattern is compiled once ------------------------------------------------------------ */
+/* ---- reading: every pattern is compiled once ------------------------------------------------- */
 
 static void note(struct flag_file *file, arena *a, str sentence)
 {
@@ -75,7 +75,9 @@ static void find_patterns(struct flag_file *file, struct growthbook *g, const st
         struct diag diag = { .arena = g->a };
         struct pattern p = { .at = child };
         if (regex_new(g->a, pattern_text(g->a, child->s, fold), &p.regex, &diag))
-            note(file, g->a, arena_printf(g->a, "the pattern %.*s is never matched: %.*s", STR_FMT(child->s), STR_FMT(diag.what)));
+            note(file, g->a,
+                 arena_printf(g->a, "the pattern %.*s is never matched: %.*s", STR_FMT(child->s),
+                              STR_FMT(diag.what)));
         if (g->patterns_n == g->patterns_cap) {
             isize cap = g->patterns_cap ? g->patterns_cap * 2 : 16;
             struct pattern *more = arena_new(g->a, struct pattern, cap);
@@ -90,7 +92,9 @@ static void find_patterns(struct flag_file *file, struct growthbook *g, const st
 enum err growthbook_read(arena *a, const struct json *from, struct flag_file *file, struct diag *diag)
 {
     if (json_get(from, S("encryptedFeatures")) && !json_get(from, S("features")))
-        return diag_set(diag, ERR_BAD_INPUT, "this payload is encrypted: take the one without encryption from the same endpoint");
+        return diag_set(
+            diag, ERR_BAD_INPUT,
+            "this payload is encrypted: take the one without encryption from the same endpoint");
     struct growthbook *g = arena_new(a, struct growthbook, 1);
     const struct json *features = json_get(from, S("features"));
     g->a = a;
@@ -98,15 +102,20 @@ enum err growthbook_read(arena *a, const struct json *from, struct flag_file *fi
     g->groups = json_get(from, S("savedGroups"));
     g->bandits = json_get(from, S("contextualBandits"));
     if (!json_is(g->features, JSON_OBJ))
-        return diag_set(diag, ERR_BAD_INPUT, "a GrowthBook file is {\"features\": {…}}, as /api/features answers, or the features alone");
+        return diag_set(
+            diag, ERR_BAD_INPUT,
+            "a GrowthBook file is {\"features\": {…}}, as /api/features answers, or the features alone");
     file->growthbook = g;
     file->flags = arena_new(a, str, json_len(g->features));
     json_each(feature, g->features) {
         const struct json *rules = json_get(feature, S("rules"));
         if (!json_is(feature, JSON_OBJ) && !json_is(feature, JSON_NULL))
-            return diag_set(diag, ERR_BAD_INPUT, "the feature \"%.*s\" is an object with defaultValue and rules", STR_FMT(feature->key));
+            return diag_set(diag, ERR_BAD_INPUT,
+                            "the feature \"%.*s\" is an object with defaultValue and rules",
+                            STR_FMT(feature->key));
         if (rules && !json_is(rules, JSON_ARR) && !json_is(rules, JSON_NULL))
-            return diag_set(diag, ERR_BAD_INPUT, "the feature \"%.*s\": rules is a list", STR_FMT(feature->key));
+            return diag_set(diag, ERR_BAD_INPUT, "the feature \"%.*s\": rules is a list",
+                            STR_FMT(feature->key));
         file->flags[file->flags_n++] = feature->key;
     }
     find_patterns(file, g, g->features);
@@ -115,7 +124,7 @@ enum err growthbook_read(arena *a, const struct json *from, struct flag_file *fi
     return ERR_OK;
 }
 
-/* ---- conditions ------------------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
 struct asking {
     const struct growthbook *g;
@@ -140,7 +149,8 @@ static const struct json *at_path(struct asking *q, const struct json *obj, str 
             struct json *n = arena_new(q->a, struct json, 1);
             *n = (struct json){ .kind = JSON_INT, .i = obj->list.n };
             obj = n;
-        } else if (str_to_i64(cut.head, &index) && index >= 0 && index < obj->list.n) obj = &obj->list.at[index];
+        } else if (str_to_i64(cut.head, &index) && index >= 0 && index < obj->list.n)
+            obj = &obj->list.at[index];
         else return NULL;
         if (!obj || !cut.found) return obj;
     }
@@ -155,7 +165,8 @@ static bool is_operators(const struct json *v)
 
 static bool equal_folded(struct asking *q, const struct json *x, const struct json *y)
 {
-    if (js_type(x) == JS_STRING && js_type(y) == JS_STRING) return str_eq(js_lower(q->a, x->s), js_lower(q->a, y->s));
+    if (js_type(x) == JS_STRING && js_type(y) == JS_STRING)
+        return str_eq(js_lower(q->a, x->s), js_lower(q->a, y->s));
     return js_same(x, y);
 }
 
@@ -181,23 +192,31 @@ static const struct json *group_values(struct asking *q, const struct json *name
     if (!entry) return &nobody;
     if (json_is(entry, JSON_ARR)) return entry;
     const struct json *values = json_get(entry, S("values"));
-    return str_eq(json_str(json_get(entry, S("type")), S("")), S("list")) && json_is(values, JSON_ARR) ? values : NULL;
+    return str_eq(json_str(json_get(entry, S("type")), S("")), S("list"))
+                   && json_is(values, JSON_ARR)
+               ? values
+               : NULL;
 }
 
 static bool saved_group(struct asking *q, const struct json *obj, const struct json *reference)
 {
-    const struct json *name = json_get(reference, S("id")), *attribute = json_get(reference, S("attributeKey"));
+    const struct json *name = json_get(reference, S("id")),
+                      *attribute = json_get(reference, S("attributeKey"));
     if (!json_is(name, JSON_STR) || (attribute && !json_is(attribute, JSON_STR))) return false;
     for (isize i = 0; i < q->groups_n; i++)
         if (str_eq(q->groups[i], name->s)) return false;
     const struct json *entry = json_get(q->g->groups, name->s);
     str type = json_str(json_get(entry, S("type")), S(""));
     if (str_eq(type, S("list"))) {
-        const struct json *key = attribute ? attribute : json_get(entry, S("attributeKey")), *values = json_get(entry, S("values"));
-        return json_is(key, JSON_STR) && json_is(values, JSON_ARR) && among(q, at_path(q, obj, key->s), values, false);
+        const struct json *key = attribute ? attribute : json_get(entry, S("attributeKey")),
+                          *values = json_get(entry, S("values"));
+        return json_is(key, JSON_STR) && json_is(values, JSON_ARR)
+               && among(q, at_path(q, obj, key->s), values, false);
     }
     const struct json *condition = json_get(entry, S("condition"));
-    if (!str_eq(type, S("condition")) || !condition || condition->kind < JSON_ARR || q->groups_n == GROUPS_DEEP_MAX) return false;
+    if (!str_eq(type, S("condition")) || !condition || condition->kind < JSON_ARR
+        || q->groups_n == GROUPS_DEEP_MAX)
+        return false;
     q->groups[q->groups_n++] = name->s;
     bool result = holds(q, obj, condition);
     q->groups_n--;
@@ -265,14 +284,16 @@ static str type_name(const struct json *v)
     return names[js_type(v)];
 }
 
-static bool compares(struct asking *q, str op, const struct json *actual, const struct json *expected, bool *known)
+static bool compares(struct asking *q, str op, const struct json *actual,
+                     const struct json *expected, bool *known)
 {
     bool version = str_starts(op, S("$v"));
     str word = str_from(op, version ? 2 : 1);
     *known = true;
     if (!version && str_eq(word, S("eq"))) return js_same(actual, expected);
     if (!version && str_eq(word, S("ne"))) return !js_same(actual, expected);
-    int order = version ? js_compare_text(version_text(q, actual), version_text(q, expected)) : js_compare(q->a, actual, expected);
+    int order = version ? js_compare_text(version_text(q, actual), version_text(q, expected))
+                        : js_compare(q->a, actual, expected);
     if (str_eq(word, S("eq"))) return order == 0;
     if (str_eq(word, S("ne"))) return order != 0;
     if (str_eq(word, S("lt"))) return order == -1;
@@ -351,7 +372,7 @@ static bool holds(struct asking *q, const struct json *obj, const struct json *c
     return true;
 }
 
-/* ---- hashing ------------------------------------------------------------------------------------------------ */
+/* ---- hashing --------------------------------------------------------------------------------- */
 
 /* FNV-1a over UTF-16 code units of two texts, one after the other. */
 static u32 fnv(str x, str y)
@@ -359,8 +380,10 @@ static u32 fnv(str x, str y)
     u32 h = 0x811c9dc5u, unit;
     str texts[] = { x, y };
     for (int i = 0; i < 2; i++) {
-        isize ascii = 0;                                /* a unit is a byte there, and most ids are nothing else */
-        for (; ascii < texts[i].len && (u8)texts[i].ptr[ascii] < 0x80; ascii++) h = (h ^ (u8)texts[i].ptr[ascii]) * 0x01000193u;
+        /* a unit is a byte there, and most ids are nothing else */
+        isize ascii = 0;
+        for (; ascii < texts[i].len && (u8)texts[i].ptr[ascii] < 0x80; ascii++)
+            h = (h ^ (u8)texts[i].ptr[ascii]) * 0x01000193u;
         struct js_units rest = { str_from(texts[i], ascii), 0 };
         while (js_unit(&rest, &unit)) h = (h ^ unit) * 0x01000193u;
     }
@@ -377,12 +400,14 @@ bool growthbook_hash(str seed, str value, i64 version, f64 *out)
     char digits[12];
     isize n = 0;
     u32 first = fnv(seed, value);
-    for (u32 left = first; left > 0 || n == 0; left /= 10) digits[countof(digits) - ++n] = (char)('0' + left % 10);
+    for (u32 left = first; left > 0 || n == 0; left /= 10)
+        digits[countof(digits) - ++n] = (char)('0' + left % 10);
     *out = fnv((str){ digits + countof(digits) - n, n }, S("")) % 10000 / 10000.0;
     return true;
 }
 
-static bool hash_of(struct asking *q, str seed, const struct json *value, const struct json *version, i64 otherwise, f64 *out)
+static bool hash_of(struct asking *q, str seed, const struct json *value,
+                    const struct json *version, i64 otherwise, f64 *out)
 {
     f64 v = js_truthy(version) && js_type(version) == JS_NUMBER ? js_number(q->a, version) : (f64)otherwise;
     if (js_truthy(version) && js_type(version) != JS_NUMBER) return false;
@@ -390,7 +415,8 @@ static bool hash_of(struct asking *q, str seed, const struct json *value, const 
 }
 
 /* The value to hash, null when there is none, and by which attribute it was found. */
-static const struct json *hash_value(struct asking *q, const struct json *attribute, const struct json *fallback, str *by)
+static const struct json *hash_value(struct asking *q, const struct json *attribute,
+                                     const struct json *fallback, str *by)
 {
     *by = js_truthy(attribute) ? js_string(q->a, attribute) : S("id");
     const struct json *v = json_get(q->r->attributes, *by);
@@ -429,20 +455,25 @@ static bool filtered_out(struct asking *q, const struct json *filters)
 
 static bool in_rollout(struct asking *q, const struct json *rule, str flag)
 {
-    const struct json *range = json_get(rule, S("range")), *coverage = json_get(rule, S("coverage")), *seed = json_get(rule, S("seed"));
+    const struct json *range = json_get(rule, S("range")),
+                      *coverage = json_get(rule, S("coverage")), *seed = json_get(rule, S("seed"));
     bool ranged = js_truthy(range);
     if (!ranged && !coverage) return true;
     if (!ranged && js_type(coverage) == JS_NUMBER && js_number(q->a, coverage) == 0) return false;
     bool sticky = q->r->sticky && !js_truthy(json_get(rule, S("disableStickyBucketing")));
     str by;
     f64 n;
-    const struct json *value = hash_value(q, json_get(rule, S("hashAttribute")), sticky ? json_get(rule, S("fallbackAttribute")) : NULL, &by);
+    const struct json *value =
+        hash_value(q, json_get(rule, S("hashAttribute")),
+                   sticky ? json_get(rule, S("fallbackAttribute")) : NULL, &by);
     if (!value) return false;
-    if (!hash_of(q, js_truthy(seed) ? js_string(q->a, seed) : flag, value, json_get(rule, S("hashVersion")), 1, &n)) return false;
+    if (!hash_of(q, js_truthy(seed) ? js_string(q->a, seed) : flag, value,
+                 json_get(rule, S("hashVersion")), 1, &n))
+        return false;
     return ranged ? in_range(q, n, range) : n <= js_number(q->a, coverage);
 }
 
-/* ---- experiments -------------------------------------------------------------------------------------------- */
+/* ---- experiments ----------------------------------------------------------------------------- */
 
 struct experiment {
     const struct json *rule, *variations, *weights, *meta;
@@ -450,7 +481,10 @@ struct experiment {
     bool sticky;
 };
 
-static isize cap_variations(const struct json *variations) { return min_isize(json_len(variations), VARIATIONS_MAX); }
+static isize cap_variations(const struct json *variations)
+{
+    return min_isize(json_len(variations), VARIATIONS_MAX);
+}
 
 /* The rule's own ranges, or those that weights and coverage make, added up left to right in doubles. */
 static isize choose(struct asking *q, const struct experiment *x, f64 n)
@@ -507,7 +541,9 @@ static const struct json *sticky_assignments(struct asking *q, const struct json
     const struct json *value = hash_value(q, attribute, NULL, &by);
     if (!value && !or_id) return NULL;
     str text = !value ? S("") : js_string(q->a, value);
-    return json_get(json_get(q->r->sticky, arena_printf(q->a, "%.*s||%.*s", STR_FMT(by), STR_FMT(text))), S("assignments"));
+    return json_get(
+        json_get(q->r->sticky, arena_printf(q->a, "%.*s||%.*s", STR_FMT(by), STR_FMT(text))),
+        S("assignments"));
 }
 
 /* What was assigned before, by "key__version"; blocked when an assignment of too old a version is there. */
@@ -515,7 +551,8 @@ static isize sticky_variation(struct asking *q, const struct experiment *x, bool
 {
     const struct json *docs[] = { sticky_assignments(q, json_get(x->rule, S("hashAttribute")), true),
                                   sticky_assignments(q, json_get(x->rule, S("fallbackAttribute")), false) };
-    i64 version = json_int(json_get(x->rule, S("bucketVersion")), 0), least = json_int(json_get(x->rule, S("minBucketVersion")), 0);
+    i64 version = json_int(json_get(x->rule, S("bucketVersion")), 0),
+        least = json_int(json_get(x->rule, S("minBucketVersion")), 0);
     for (i64 v = 0; v < least && v < 1000; v++) {
         str key = arena_printf(q->a, "%.*s__%lld", STR_FMT(x->key), (long long)v);
         *blocked = *blocked || json_get(docs[0], key) || json_get(docs[1], key);
@@ -536,7 +573,9 @@ static bool passes_gates(struct asking *q, const struct experiment *x, const str
         if (filtered_out(q, filters)) return false;
     } else if (js_truthy(space)) {
         f64 n;
-        str seed = arena_printf(q->a, "__%.*s", STR_FMT(json_len(space) ? js_string(q->a, &space->list.at[0]) : S("undefined")));
+        str seed = arena_printf(
+            q->a, "__%.*s",
+            STR_FMT(json_len(space) ? js_string(q->a, &space->list.at[0]) : S("undefined")));
         (void)growthbook_hash(seed, js_string(q->a, value), 1, &n);
         if (!(n >= element(q, space, 1) && n < element(q, space, 2))) return false;
     }
@@ -552,15 +591,18 @@ static isize assigned(struct asking *q, const struct experiment *x, struct file_
     const struct json *said = json_get(q->r->forced_variations, x->key);
     if (forced < 0 && said) forced = js_type(said) == JS_NUMBER ? (isize)js_number(q->a, said) : -2;
     if (forced >= 0 || said) return forced < count ? forced : -1;
-    const struct json *value = hash_value(q, json_get(x->rule, S("hashAttribute")),
-                                          x->sticky ? json_get(x->rule, S("fallbackAttribute")) : NULL, &out->hash_attribute);
+    const struct json *value = hash_value(
+        q, json_get(x->rule, S("hashAttribute")),
+        x->sticky ? json_get(x->rule, S("fallbackAttribute")) : NULL, &out->hash_attribute);
     if (!value) return -1;
     out->hash_value = js_string(q->a, value);
     bool blocked = false;
     isize found = x->sticky ? sticky_variation(q, x, &blocked) : -1;
     if (found < 0 && !passes_gates(q, x, value)) return -1;
     const struct json *seed = json_get(x->rule, S("seed"));
-    if (!hash_of(q, js_truthy(seed) ? js_string(q->a, seed) : x->key, value, json_get(x->rule, S("hashVersion")), 1, &out->bucket)) return -1;
+    if (!hash_of(q, js_truthy(seed) ? js_string(q->a, seed) : x->key, value,
+                 json_get(x->rule, S("hashVersion")), 1, &out->bucket))
+        return -1;
     out->sticky = found >= 0;
     if (found < 0) found = choose(q, x, out->bucket);
     out->hashed = found >= 0 && !blocked && found < count;
@@ -570,7 +612,8 @@ static isize assigned(struct asking *q, const struct experiment *x, struct file_
 /* A contextual bandit's first leaf that holds gives the weights. */
 static const struct json *bandit_weights(struct asking *q, const struct json *rule)
 {
-    const struct json *ref = json_get(rule, S("contextualBanditRef")), *weights = json_get(rule, S("weights"));
+    const struct json *ref = json_get(rule, S("contextualBanditRef")),
+                      *weights = json_get(rule, S("weights"));
     if (!js_truthy(ref)) return weights;
     json_each(leaf, json_get(json_get(q->g->bandits, js_string(q->a, ref)), S("contexts")))
         if (holds(q, q->r->attributes, json_get(leaf, S("condition")))) return json_get(leaf, S("weights"));
@@ -580,8 +623,11 @@ static const struct json *bandit_weights(struct asking *q, const struct json *ru
 /* True when the rule's experiment answers. */
 static bool run_experiment(struct asking *q, const struct json *rule, str flag, struct file_answer *out)
 {
-    const struct json *contextual = json_get(rule, S("contextualVariations")), *key = json_get(rule, S("key"));
-    struct experiment x = { .rule = rule, .meta = json_get(rule, S("meta")), .key = js_truthy(key) ? js_string(q->a, key) : flag };
+    const struct json *contextual = json_get(rule, S("contextualVariations")),
+                      *key = json_get(rule, S("key"));
+    struct experiment x = { .rule = rule,
+                            .meta = json_get(rule, S("meta")),
+                            .key = js_truthy(key) ? js_string(q->a, key) : flag };
     x.variations = js_type(contextual) != JS_NULL ? contextual : json_get(rule, S("variations"));
     if (!js_truthy(x.variations)) return false;
     x.sticky = q->r->sticky && !js_truthy(json_get(rule, S("disableStickyBucketing")));
@@ -600,7 +646,7 @@ static bool run_experiment(struct asking *q, const struct json *rule, str flag, 
     return true;
 }
 
-/* ---- a flag ---------------------------------------------------------------------------------------------------- */
+/* ---- a flag ---------------------------------------------------------------------------------- */
 
 enum gate { GATE_PASSES, GATE_SKIPS, GATE_BLOCKS, GATE_CYCLE };
 
@@ -664,7 +710,8 @@ static void evaluate(struct asking *q, str flag, struct file_answer *out)
         out->reason = S("cyclicPrerequisite");
         return;
     }
-    const struct json *feature = json_get(q->g->features, flag), *forced = forced_value(q->r->forced_flags, flag);
+    const struct json *feature = json_get(q->g->features, flag),
+                      *forced = forced_value(q->r->forced_flags, flag);
     if (forced) {
         out->value = forced;
         out->reason = S("override");

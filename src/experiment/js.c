@@ -99,8 +99,9 @@ str js_string(arena *a, const struct json *v)
 /* White space and line ends of the language: the length of the one at the front, or 0. */
 static isize space_at(str s)
 {
-    static const char *const wide[] = { "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
-                                        "\xe2\x81\x9f", "\xe3\x80\x80", "\xef\xbb\xbf" };
+    static const char *const wide[] = { "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\xa8",
+                                        "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
+                                        "\xe3\x80\x80", "\xef\xbb\xbf" };
     if (s.len == 0) return 0;
     if (s.ptr[0] == ' ' || (s.ptr[0] >= '\t' && s.ptr[0] <= '\r')) return 1;
     for (isize i = 0; i < countof(wide); i++)
@@ -168,7 +169,8 @@ f64 js_parse_number(str text)
 {
     str s = trim(text);
     if (s.len == 0) return 0;
-    if (s.len > 2 && s.ptr[0] == '0' && ((s.ptr[1] | 0x20) == 'x' || (s.ptr[1] | 0x20) == 'o' || (s.ptr[1] | 0x20) == 'b')) {
+    if (s.len > 2 && s.ptr[0] == '0'
+        && ((s.ptr[1] | 0x20) == 'x' || (s.ptr[1] | 0x20) == 'o' || (s.ptr[1] | 0x20) == 'b')) {
         int base = (s.ptr[1] | 0x20) == 'x' ? 16 : (s.ptr[1] | 0x20) == 'o' ? 8 : 2;
         f64 n = 0;
         for (isize i = 2; i < s.len; i++) {
@@ -227,11 +229,18 @@ str js_lower(arena *a, str s)
             continue;
         }
         u32 code = (c & 0xe0) == 0xc0 ? (u32)(c & 0x1f) << 6 | (d & 0x3f) : 0;
-        if ((code >= 0xc0 && code <= 0xde && code != 0xd7) || (code >= 0x391 && code <= 0x3ab && code != 0x3a2)
-            || (code >= 0x410 && code <= 0x42f)) code += 32;
+        if ((code >= 0xc0 && code <= 0xde && code != 0xd7)
+            || (code >= 0x391 && code <= 0x3ab && code != 0x3a2)
+            || (code >= 0x410 && code <= 0x42f))
+            code += 32;
         else if (code >= 0x400 && code <= 0x40f) code += 80;
-        else if (((code >= 0x100 && code <= 0x137 && code != 0x130) || (code >= 0x14a && code <= 0x177)) && code % 2 == 0) code++;
-        else if (((code >= 0x139 && code <= 0x148) || (code >= 0x179 && code <= 0x17e)) && code % 2 == 1) code++;
+        else if (((code >= 0x100 && code <= 0x137 && code != 0x130)
+                  || (code >= 0x14a && code <= 0x177))
+                 && code % 2 == 0)
+            code++;
+        else if (((code >= 0x139 && code <= 0x148) || (code >= 0x179 && code <= 0x17e))
+                 && code % 2 == 1)
+            code++;
         if (code) {
             buf_byte(&out, (char)(0xc0 | code >> 6));
             buf_byte(&out, (char)(0x80 | (code & 0x3f)));
@@ -272,7 +281,8 @@ int js_compare_text(str x, str y)
 
 int js_compare(arena *a, const struct json *x, const struct json *y)
 {
-    bool text_x = js_type(x) >= JS_STRING, text_y = js_type(y) >= JS_STRING;    /* objects become text first */
+    /* objects become text first */
+    bool text_x = js_type(x) >= JS_STRING, text_y = js_type(y) >= JS_STRING;
     if (text_x && text_y) return js_compare_text(js_string(a, x), js_string(a, y));
     f64 m = js_number(a, x), n = js_number(a, y);
     if (isnan(m) || isnan(n)) return 2;

@@ -26,7 +26,12 @@ struct table { struct slot *at; isize cap; };           /* open addressing, twic
 
 struct rule { const struct json *json; str id, key, group; const struct json **variations; isize variations_n;
               const struct json *everyone_else; };
-struct feature { const struct json *json; const struct rule **experiments; isize experiments_n; const struct json *rollout; };
+struct feature {
+    const struct json *json;
+    const struct rule **experiments;
+    isize experiments_n;
+    const struct json *rollout;
+};
 
 struct optimizely {
     struct table audiences;             /* id -> conditions */
@@ -37,7 +42,7 @@ struct optimizely {
     const struct json *holdouts, *local_holdouts;
 };
 
-/* ---- maps --------------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 static struct table table_new(arena *a, isize n)
 {
@@ -63,7 +68,7 @@ static const void *table_get(const struct table *t, str key)
     return t->cap ? slot_of(t, key)->value : NULL;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static str text_of(arena *a, const struct json *v, const char *field)
 {
@@ -77,7 +82,8 @@ static isize count_rules(const struct json *file, isize *variations)
     json_each(x, json_get(file, S("experiments"))) n++, *variations += json_len(json_get(x, S("variations")));
     for (isize i = 0; i < countof(lists); i++)
         json_each(outer, lists[i])
-            json_each(x, json_get(outer, S("experiments"))) n++, *variations += json_len(json_get(x, S("variations")));
+            json_each (x, json_get(outer, S("experiments")))
+                n++, *variations += json_len(json_get(x, S("variations")));
     const struct json *holdouts[] = { json_get(file, S("holdouts")), json_get(file, S("localHoldouts")) };
     for (isize i = 0; i < countof(holdouts); i++)
         json_each(x, holdouts[i]) *variations += json_len(json_get(x, S("variations")));
@@ -92,11 +98,14 @@ static enum err read_audiences(arena *a, const struct json *file, struct optimiz
         const struct json *conditions = json_get(audience, S("conditions"));
         struct diag why = { .arena = a };
         if (json_is(conditions, JSON_STR) && json_parse(a, conditions->s, &conditions, &why))
-            return diag_set(diag, ERR_BAD_INPUT, "the conditions of audience %.*s: %.*s", STR_FMT(text_of(a, audience, "id")), STR_FMT(why.what));
+            return diag_set(diag, ERR_BAD_INPUT, "the conditions of audience %.*s: %.*s",
+                            STR_FMT(text_of(a, audience, "id")), STR_FMT(why.what));
         if (conditions) table_put(&o->audiences, text_of(a, audience, "id"), conditions);
     }
     json_each(audience, typed)
-        if (json_get(audience, S("conditions"))) table_put(&o->audiences, text_of(a, audience, "id"), json_get(audience, S("conditions")));
+        if (json_get(audience, S("conditions")))
+            table_put(&o->audiences, text_of(a, audience, "id"),
+                      json_get(audience, S("conditions")));
     return ERR_OK;
 }
 
@@ -148,7 +157,8 @@ static void read_rules(arena *a, const struct json *file, struct optimizely *o)
 static const struct json *everyone_else(const struct json *rollout)
 {
     const struct json *rules = json_get(rollout, S("experiments"));
-    const struct json *variations = json_len(rules) ? json_get(&rules->list.at[rules->list.n - 1], S("variations")) : NULL;
+    const struct json *variations =
+        json_len(rules) ? json_get(&rules->list.at[rules->list.n - 1], S("variations")) : NULL;
     return json_len(variations) ? &variations->list.at[0] : NULL;
 }
 
@@ -180,7 +190,10 @@ enum err optimizely_read(arena *a, const struct json *from, struct flag_file *fi
     str version = text_of(a, from, "version");
     const struct json *features = json_get(from, S("featureFlags"));
     if (!str_eq(version, S("2")) && !str_eq(version, S("3")) && !str_eq(version, S("4")))
-        return diag_set(diag, ERR_BAD_INPUT, "an Optimizely datafile says \"version\": \"2\", \"3\" or \"4\"; this says \"%.*s\"", STR_FMT(version));
+        return diag_set(
+            diag, ERR_BAD_INPUT,
+            "an Optimizely datafile says \"version\": \"2\", \"3\" or \"4\"; this says \"%.*s\"",
+            STR_FMT(version));
     struct optimizely *o = arena_new(a, struct optimizely, 1);
     file->optimizely = o;
     file->flags = arena_new(a, str, json_len(features));
@@ -192,7 +205,7 @@ enum err optimizely_read(arena *a, const struct json *from, struct flag_file *fi
     return ERR_OK;
 }
 
-/* ---- audiences ------------------------------------------------------------------------------------------------- */
+/* ---- audiences ------------------------------------------------------------------------------- */
 
 struct asking { const struct optimizely *o; const struct file_request *r; arena *a; str bucketing_id; };
 
@@ -287,13 +300,15 @@ static enum tri attribute_holds(struct asking *q, const struct json *leaf)
     if (str_eq(word, S("exists"))) return tri_of(js_type(given) != JS_NULL);
     if (js_type(given) == JS_NULL) return TRI_UNKNOWN;
     if (str_eq(word, S("exact"))) {
-        if (!exactable(expected) || !exactable(given) || js_type(expected) != js_type(given)) return TRI_UNKNOWN;
+        if (!exactable(expected) || !exactable(given) || js_type(expected) != js_type(given))
+            return TRI_UNKNOWN;
         return tri_of(js_same(expected, given));
     }
     if (str_starts(word, S("semver_"))) {
         int order;
         if (js_type(expected) != JS_STRING || js_type(given) != JS_STRING) return TRI_UNKNOWN;
-        return version_compare(expected->s, given->s, &order) ? by_order(str_from(word, 7), order) : TRI_UNKNOWN;
+        return version_compare(expected->s, given->s, &order) ? by_order(str_from(word, 7), order)
+                                                              : TRI_UNKNOWN;
     }
     if (str_eq(word, S("substring"))) {
         if (js_type(expected) != JS_STRING || js_type(given) != JS_STRING) return TRI_UNKNOWN;
@@ -309,7 +324,9 @@ static enum tri leaf_holds(struct asking *q, const struct json *leaf)
     str type = json_str(json_get(leaf, S("type")), S(""));
     if (str_eq(type, S("custom_attribute"))) return attribute_holds(q, leaf);
     const struct json *match = json_get(leaf, S("match"));
-    if (!str_eq(type, S("third_party_dimension")) || (match && !str_eq(json_str(match, S("")), S("qualified")))) return TRI_UNKNOWN;
+    if (!str_eq(type, S("third_party_dimension"))
+        || (match && !str_eq(json_str(match, S("")), S("qualified"))))
+        return TRI_UNKNOWN;
     str segment = json_str(json_get(leaf, S("value")), S(""));
     for (isize i = 0; i < q->r->segments_n; i++)
         if (str_eq(q->r->segments[i], segment)) return TRI_YES;
@@ -350,7 +367,7 @@ static bool in_audience(struct asking *q, const struct json *rule)
     return tree_holds(q, conditions, true, 0) == TRI_YES;
 }
 
-/* ---- bucketing -------------------------------------------------------------------------------------------------- */
+/* ---- bucketing ------------------------------------------------------------------------------- */
 
 /* The first entry whose end lies beyond; false when none. Its id may be empty: a hole. */
 static bool find_bucket(struct asking *q, str id, const struct json *traffic, str *entity)
@@ -364,14 +381,18 @@ static bool find_bucket(struct asking *q, str id, const struct json *traffic, st
     return false;
 }
 
-static const struct json *bucketed(struct asking *q, const struct json *rule, str id, str group_id, const struct json *rest)
+static const struct json *bucketed(struct asking *q, const struct json *rule, str id, str group_id,
+                                   const struct json *rest)
 {
     str entity = S("");
     const struct json *group = group_id.len ? table_get(&q->o->groups, group_id) : NULL;
     if (group && str_eq(json_str(json_get(group, S("policy")), S("")), S("random"))) {
-        if (!find_bucket(q, group_id, json_get(group, S("trafficAllocation")), &entity) || !str_eq(entity, id)) return NULL;
+        if (!find_bucket(q, group_id, json_get(group, S("trafficAllocation")), &entity)
+            || !str_eq(entity, id))
+            return NULL;
     }
-    if (find_bucket(q, id, json_get(rule, S("trafficAllocation")), &entity)) return table_get(&q->o->variations, entity);
+    if (find_bucket(q, id, json_get(rule, S("trafficAllocation")), &entity))
+        return table_get(&q->o->variations, entity);
     return rest ? table_get(&q->o->variations, text_of(q->a, rest, "id")) : NULL;
 }
 
@@ -383,7 +404,7 @@ static const struct json *held_out(struct asking *q, const struct json *holdout)
     return bucketed(q, holdout, text_of(q->a, holdout, "id"), S(""), NULL);
 }
 
-/* ---- a flag ------------------------------------------------------------------------------------------------------- */
+/* ---- a flag ---------------------------------------------------------------------------------- */
 
 struct found { const struct json *rule, *variation; const char *reason; bool done; };
 
@@ -391,7 +412,8 @@ static bool local_holdout(struct asking *q, str rule_id, struct found *out)
 {
     json_each(holdout, q->o->local_holdouts) {
         bool named = false;
-        json_each(id, json_get(holdout, S("includedRules"))) named = named || str_eq(json_text(q->a, id), rule_id);
+        json_each (id, json_get(holdout, S("includedRules")))
+            named = named || str_eq(json_text(q->a, id), rule_id);
         const struct json *variation = named ? held_out(q, holdout) : NULL;
         if (!variation) continue;
         *out = (struct found){ holdout, variation, "holdout", true };
@@ -413,7 +435,8 @@ static const struct json *flag_variation(struct asking *q, const struct feature 
 {
     for (isize i = 0; i < f->experiments_n; i++)
         for (isize k = 0; f->experiments[i] && k < f->experiments[i]->variations_n; k++)
-            if (str_eq(text_of(q->a, f->experiments[i]->variations[k], "key"), key)) return f->experiments[i]->variations[k];
+            if (str_eq(text_of(q->a, f->experiments[i]->variations[k], "key"), key))
+                return f->experiments[i]->variations[k];
     json_each(x, json_get(f->rollout, S("experiments")))
         json_each(v, json_get(x, S("variations")))
             if (str_eq(text_of(q->a, v, "key"), key)) return v;
@@ -431,7 +454,8 @@ static str experiment_variation(struct asking *q, const struct rule *rule, const
     }
     const struct json *kept = json_get(json_get(q->r->attributes, S("$opt_experiment_bucket_map")), rule->id);
     if (!kept) kept = json_get(q->r->sticky, rule->id);
-    const struct json *variation = kept ? table_get(&q->o->variations, text_of(q->a, kept, "variation_id")) : NULL;
+    const struct json *variation =
+        kept ? table_get(&q->o->variations, text_of(q->a, kept, "variation_id")) : NULL;
     *reason = variation ? "sticky" : "experiment";
     if (!variation && in_audience(q, rule->json) && !js_truthy(json_get(rule->json, S("cmab"))))
         variation = bucketed(q, rule->json, rule->id, rule->group, rule->everyone_else);
@@ -464,7 +488,8 @@ static void by_rollout(struct asking *q, const struct feature *f, struct found *
         const struct rule *rule = table_get(&q->o->rules, id);
         if (local_holdout(q, id, out)) return;
         bool matches = in_audience(q, json);
-        const struct json *variation = matches ? bucketed(q, json, id, rule ? rule->group : S(""), NULL) : NULL;
+        const struct json *variation =
+            matches ? bucketed(q, json, id, rule ? rule->group : S(""), NULL) : NULL;
         if (variation) {
             *out = (struct found){ rule->json, variation, "rollout", true };
             return;
@@ -493,20 +518,25 @@ static struct found decide_flag(struct asking *q, const struct feature *f)
     return found;
 }
 
-/* ---- variables ------------------------------------------------------------------------------------------------------ */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static struct json typed(struct asking *q, const struct json *variable, const struct json *value)
 {
     str type = json_str(json_get(variable, S("type")), S(""));
-    bool json = str_eq(type, S("json")) || (str_eq(type, S("string")) && str_eq(json_str(json_get(variable, S("subType")), S("")), S("json")));
+    bool json = str_eq(type, S("json"))
+                || (str_eq(type, S("string"))
+                    && str_eq(json_str(json_get(variable, S("subType")), S("")), S("json")));
     struct json out = { .kind = JSON_NULL };
     if (str_eq(type, S("boolean"))) {
         str s = json_str(value, S(""));
-        if (str_eq(s, S("true")) || str_eq(s, S("false"))) out = (struct json){ .kind = JSON_BOOL, .b = s.len == 4 };
+        if (str_eq(s, S("true")) || str_eq(s, S("false")))
+            out = (struct json){ .kind = JSON_BOOL, .b = s.len == 4 };
     } else if (str_eq(type, S("integer")) || str_eq(type, S("double"))) {
-        f64 n = str_eq(type, S("double")) ? js_parse_float(js_string(q->a, value)) : js_parse_int(js_string(q->a, value));
+        f64 n = str_eq(type, S("double")) ? js_parse_float(js_string(q->a, value))
+                                          : js_parse_int(js_string(q->a, value));
         if (isfinite(n)) out = (struct json){ .kind = JSON_NUM, .n = n };
-        if (isfinite(n) && n == floor(n) && fabs(n) < 9e15) out = (struct json){ .kind = JSON_INT, .i = (i64)n };
+        if (isfinite(n) && n == floor(n) && fabs(n) < 9e15)
+            out = (struct json){ .kind = JSON_INT, .i = (i64)n };
     } else if (json) {
         const struct json *parsed;
         if (!json_parse(q->a, js_string(q->a, value), &parsed, NULL)) out = *parsed;
@@ -517,7 +547,8 @@ static struct json typed(struct asking *q, const struct json *variable, const st
     return out;
 }
 
-static const struct json *variables_of(struct asking *q, const struct feature *f, const struct json *variation, bool enabled)
+static const struct json *variables_of(struct asking *q, const struct feature *f,
+                                       const struct json *variation, bool enabled)
 {
     const struct json *list = json_get(f->json, S("variables"));
     const struct json *used = variation ? table_get(&q->o->used, text_of(q->a, variation, "id")) : NULL;
@@ -527,7 +558,9 @@ static const struct json *variables_of(struct asking *q, const struct feature *f
         const struct json *value = json_get(variable, S("defaultValue"));
         str id = text_of(q->a, variable, "id");
         json_each(usage, enabled ? json_get(used, S("variables")) : NULL)
-            if (str_eq(text_of(q->a, usage, "id"), id) && js_type(json_get(usage, S("value"))) != JS_NULL) value = json_get(usage, S("value"));
+            if (str_eq(text_of(q->a, usage, "id"), id)
+                && js_type(json_get(usage, S("value"))) != JS_NULL)
+                value = json_get(usage, S("value"));
         at[n++] = typed(q, variable, value);
     }
     *out = (struct json){ .kind = JSON_OBJ, .list = { at, n } };

@@ -32,7 +32,9 @@ f64 experiment_flag_speed(i64 span_us)
     i64 done = 0, seen = 0, began_us = clock_monotonic_us(), now_us = began_us;
     do {
         for (isize i = 0; i < PEOPLE; i++)
-            seen += experiment_flag_evaluate(flag, &(struct flag_asker){ .id = ids[i], .matches = NULL, .ctx = NULL }).value.len;
+            seen += experiment_flag_evaluate(
+                        flag, &(struct flag_asker){ .id = ids[i], .matches = NULL, .ctx = NULL })
+                        .value.len;
         done += PEOPLE;
         now_us = clock_monotonic_us();
     } while (now_us - began_us < span_us);

@@ -13,14 +13,15 @@
 #include "base/rcu.h"
 #include "fold/inside.h"
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 u16 fold_name_of(struct fold *fold, str name, u64 ref)
 {
     struct hash128 key = hash128(name, 8);
     u64 at = map_get(fold->names_by_text, key, 0);
     if (at) return (u16)(EVENT_CUSTOM_FIRST + at - 1);
-    if (fold->names.n >= CUSTOM_NAMES_MAX) return EVENT_CUSTOM_FIRST + CUSTOM_NAMES_MAX;   /* "other" from here on */
+    /* "other" from here on */
+    if (fold->names.n >= CUSTOM_NAMES_MAX) return EVENT_CUSTOM_FIRST + CUSTOM_NAMES_MAX;
     vec_push(&fold->names, mem_str(name));
     vec_push(&fold->name_refs, ref);
     map_put(fold->names_by_text, key, (u64)fold->names.n);
@@ -78,7 +79,7 @@ struct rule_names fold_names(const struct fold *fold)
     return (struct rule_names){ fold, name_event, name_segment, name_each };
 }
 
-/* ---- a person's next version --------------------------------------------------------------------- */
+/* ---- a person's next version ----------------------------------------------------------------- */
 
 /* One person being changed by one entry. */
 struct change {
@@ -90,7 +91,8 @@ struct change {
     bool teaches;                   /* models may learn from what is added, unless the person says no */
     segment_id only;                /* this one's rule is another one now; 0: none is */
     u64 moves_ref;                  /* the entry that moves them between segments; 0: time did */
-    bool quiet;                     /* segments fill without saying so: a definition changed, not the person */
+    /* segments fill without saying so: a definition changed, not the person */
+    bool quiet;
     struct { struct history_entry *at; isize n, cap; } touched;
 };
 
@@ -134,9 +136,15 @@ static int exposure_order(const void *x, const void *y)
     return (a->node > b->node) - (a->node < b->node);
 }
 
-/* What a split cannot tell from what is left: when each of two people was first and last seen, and since when in which segments. */
+/* What a split cannot tell from what is left: when each of two people was first and last seen, and
+ * since when in which segments. */
 struct memo {
-    struct remembered { u32 person; i64 created_at_ms, last_at_ms, older_events; struct membership *memberships; isize n; } of[2];
+    struct remembered {
+        u32 person;
+        i64 created_at_ms, last_at_ms, older_events;
+        struct membership *memberships;
+        isize n;
+    } of[2];
 };
 
 static void visit_memo(struct codec *c, struct memo *v)
@@ -173,7 +181,8 @@ static void recall(struct change *c, const struct remembered *r)
     edit->last_at_ms = r->last_at_ms;
     edit->older_events = r->older_events;
     for (isize i = 0; i < edit->history.n + edit->added.n; i++) {
-        const struct history_entry *e = i < edit->history.n ? &edit->history.at[i] : &edit->added.at[i - edit->history.n];
+        const struct history_entry *e =
+            i < edit->history.n ? &edit->history.at[i] : &edit->added.at[i - edit->history.n];
         i64 at_ms = e->at_ms;
         if (history_is_move(e)) continue;
         edit->created_at_ms = min_i64(edit->created_at_ms, at_ms);
@@ -195,7 +204,8 @@ static void absorb(struct change *c, person_id gone, u32 link)
         roll_put(fold->live.roll, (segment_id){ other->memberships[i].segment }, gone, false);
     edit_absorb(&c->edit, other, c->a);
     if (c->edit.exposures.n)
-        qsort(c->edit.exposures.at, (size_t)c->edit.exposures.n, sizeof *c->edit.exposures.at, exposure_order);
+        qsort(c->edit.exposures.at, (size_t)c->edit.exposures.n, sizeof *c->edit.exposures.at,
+              exposure_order);
     people_remove(fold->live.people, gone);
     c->all = c->facts = c->exposures = true;
 }
@@ -207,24 +217,37 @@ static void tell_moves(struct change *c, const struct segment_change *moves, isi
 {
     c->touched.n = 0;
     for (isize i = 0; i < n && !c->quiet && c->edit.nodes.n; i++) {
-        struct history_entry entry = { .at_ms = c->now_ms, .ref = c->moves_ref, .quantity = moves[i].segment.v, .item = moves[i].item,
-                                       .type = moves[i].entered ? EVENT_SEGMENT_ENTERED : EVENT_SEGMENT_LEFT };
+        struct history_entry entry = { .at_ms = c->now_ms,
+                                       .ref = c->moves_ref,
+                                       .quantity = moves[i].segment.v,
+                                       .item = moves[i].item,
+                                       .type = moves[i].entered ? EVENT_SEGMENT_ENTERED
+                                                                : EVENT_SEGMENT_LEFT };
         people_follow(&c->edit, entry);
         touch(c, entry);
     }
 }
 
-/* Brings the memberships up to date. A rule that asks who entered or left a segment is asked again when somebody did. */
+/* Brings the memberships up to date. A rule that asks who entered or left a segment is asked again
+ * when somebody did. */
 static void update_segments(struct change *c, const struct profile *draft)
 {
     struct fold *fold = c->fold;
     const struct book *book = atomic_load(&fold->live.book);
     struct segment_change *moves = arena_new(c->a, struct segment_change, book->segments->n + 1);
-    struct segment_ask ask = { .set = book->segments, .catalog = fold->live.catalog, .profile = draft, .now_ms = c->now_ms,
-                               .touched = c->touched.at, .touched_n = c->touched.n, .all = c->all || !c->edit.before, .facts = c->facts, .only = c->only };
+    struct segment_ask ask = { .set = book->segments,
+                               .catalog = fold->live.catalog,
+                               .profile = draft,
+                               .now_ms = c->now_ms,
+                               .touched = c->touched.at,
+                               .touched_n = c->touched.n,
+                               .all = c->all || !c->edit.before,
+                               .facts = c->facts,
+                               .only = c->only };
     for (isize round = 0; round < MOVES_ROUNDS_MAX; round++) {
         isize n = segment_update(&ask, c->a, &c->edit, moves);
-        for (isize i = 0; i < n; i++) roll_put(fold->live.roll, moves[i].segment, c->edit.id, moves[i].entered);
+        for (isize i = 0; i < n; i++)
+            roll_put(fold->live.roll, moves[i].segment, c->edit.id, moves[i].entered);
         if (n == 0) return;
         outbox_moves(fold, c->edit.id, moves, n, c->now_ms);
         tell_moves(c, moves, n);
@@ -242,7 +265,8 @@ static void change_commit(struct change *c)
     struct fold *fold = c->fold;
     const struct profile *before = c->edit.before;
     bool recount = c->exposures || (c->orders && c->edit.exposures.n);
-    struct exposure *counted = before && recount ? arena_new(c->a, struct exposure, before->exposures_n) : NULL;
+    struct exposure *counted =
+        before && recount ? arena_new(c->a, struct exposure, before->exposures_n) : NULL;
     isize counted_n = counted ? before->exposures_n : 0;
     if (counted_n) memcpy(counted, before->exposures, (size_t)counted_n * sizeof *counted);
     const struct profile *draft = people_draft(fold->live.people, &c->edit, fold->config->history_events);
@@ -252,7 +276,8 @@ static void change_commit(struct change *c)
     i64 due_before = before ? before->next_change_at_ms : TIME_NEVER;
     const struct profile *after = people_commit(fold->live.people, &c->edit, fold->config->history_events);
     if (c->consents) outbox_consent(fold, after, c->now_ms);
-    if (after->next_change_at_ms != due_before) timers_push(&fold->timers, after->next_change_at_ms, after->id.v);
+    if (after->next_change_at_ms != due_before)
+        timers_push(&fold->timers, after->next_change_at_ms, after->id.v);
     if (!recount) return;
     cells_count(fold, counted, counted_n, -1);
     cells_count(fold, after->exposures, after->exposures_n, 1);
@@ -267,8 +292,8 @@ static void time_passes(struct fold *fold, person_id person, i64 due_ms)
     change_commit(&c);
 }
 
-/* Whoever is due and waits for their turn yet is brought up to date before anything else happens to them, so that it does not matter how
- * many others were due. */
+/* Whoever is due and waits for their turn yet is brought up to date before anything else happens to
+ * them, so that it does not matter how many others were due. */
 enum { CATCH_UP_MAX = 64 };
 
 static void catch_up(struct fold *fold, person_id person, i64 now_ms)
@@ -283,7 +308,7 @@ static void change_begin(struct change *c, struct fold *fold, person_id person, 
     change_open(c, fold, person, now_ms);
 }
 
-/* ---- what an event says of a person ---------------------------------------------------------------- */
+/* ---- what an event says of a person ---------------------------------------------------------- */
 
 static void take_consent(struct change *c, const struct event *e, u32 node)
 {
@@ -296,8 +321,10 @@ static void take_consent(struct change *c, const struct event *e, u32 node)
             known |= old->purpose == purpose && old->node == node && old->state == said;
         }
         if (known) continue;                            /* each event repeats it; only a change is a fact */
-        edit_consent(&c->edit, c->a, (struct consent_entry){ purpose, (u8)said, node, e->at_ms,
-                                                            e->consent_source.len ? e->consent_source : e->source });
+        edit_consent(
+            &c->edit, c->a,
+            (struct consent_entry){ purpose, (u8)said, node, e->at_ms,
+                                    e->consent_source.len ? e->consent_source : e->source });
         c->facts = c->consents = true;
     }
 }
@@ -322,7 +349,8 @@ static void set_trait(struct change *c, const struct event *e, u32 node, struct 
 }
 
 /* The members of an object, under PREFIX.name: what rules can ask for. A list stays one fact, as JSON. */
-static void take_members(struct change *c, const struct event *e, u32 node, str prefix, const struct json *object, u8 origin)
+static void take_members(struct change *c, const struct event *e, u32 node, str prefix,
+                         const struct json *object, u8 origin)
 {
     json_each(v, object) {
         str name = arena_printf(c->a, "%.*s%.*s", STR_FMT(prefix), STR_FMT(v->key));
@@ -354,7 +382,9 @@ static void take_fact(struct change *c, const struct event *e, u32 node, struct 
         if (observed_already(c, node, &fact)) return;
     }
     set_trait(c, e, node, fact, origin);
-    if (fact.kind != FACT_JSON || json_parse(c->a, fact.text, &object, NULL) || !json_is(object, JSON_OBJ)) return;
+    if (fact.kind != FACT_JSON || json_parse(c->a, fact.text, &object, NULL)
+        || !json_is(object, JSON_OBJ))
+        return;
     take_members(c, e, node, arena_printf(c->a, "%.*s.", STR_FMT(fact.name)), object, origin);
 }
 
@@ -363,7 +393,9 @@ static void take_account(struct change *c, const struct event *e, u32 node)
 {
     const struct json *said;
     if (json_parse(c->a, e->properties, &said, NULL)) return;
-    struct fact id = { .name = S(ACCOUNT_TRAIT "id"), .kind = FACT_TEXT, .text = json_str(json_get(said, S("group_id")), S("")) };
+    struct fact id = { .name = S(ACCOUNT_TRAIT "id"),
+                       .kind = FACT_TEXT,
+                       .text = json_str(json_get(said, S("group_id")), S("")) };
     if (id.text.len == 0) return;
     set_trait(c, e, node, id, TRAIT_GIVEN);
     take_members(c, e, node, S(ACCOUNT_TRAIT), json_get(said, S("traits")), TRAIT_GIVEN);
@@ -415,8 +447,14 @@ static u32 *see_items(struct fold *fold, const struct event *e, u64 ref, arena *
 static void take_history(struct change *c, const struct event *e, const u32 *items, u64 ref, u8 node, u8 cart)
 {
     struct history_entry entry = {
-        .at_ms = e->at_ms, .ref = ref, .type = e->type, .currency = e->currency.v, .channel = e->channel, .node = node,
-        .value_minor = e->value_minor, .flags = e->flags & EVENT_BOT ? HISTORY_BOT : 0,
+        .at_ms = e->at_ms,
+        .ref = ref,
+        .type = e->type,
+        .currency = e->currency.v,
+        .channel = e->channel,
+        .node = node,
+        .value_minor = e->value_minor,
+        .flags = e->flags & EVENT_BOT ? HISTORY_BOT : 0,
     };
     if (e->items_n == 1) {
         entry.item = items[0];
@@ -453,8 +491,9 @@ static void order_in(struct change *c, const struct order *order)
     c->orders = true;
 }
 
-/* Histories follow an order: out of its owner's before, into its owner's now. `here` is the change under way of whoever the event
- * names; null when it names nobody, as a refund does that the back office keys in. */
+/* Histories follow an order: out of its owner's before, into its owner's now. `here` is the change
+ * under way of whoever the event names; null when it names nobody, as a refund does that the back
+ * office keys in. */
 static void order_moves(struct fold *fold, const struct order_effect *effect, struct change *here, i64 now_ms)
 {
     person_id here_id = here ? here->edit.id : (person_id){ 0 };
@@ -462,7 +501,9 @@ static void order_moves(struct fold *fold, const struct order_effect *effect, st
     if (!effect->created) was = identity_person(fold->live.identity, effect->before.node);
     person_id others[] = { was, is };
     for (isize i = was.v == is.v; i < countof(others); i++) {
-        if (others[i].v == 0 || others[i].v == here_id.v || !people_has(fold->live.people, others[i])) continue;
+        if (others[i].v == 0 || others[i].v == here_id.v
+            || !people_has(fold->live.people, others[i]))
+            continue;
         struct change c;
         change_begin(&c, fold, others[i], now_ms);
         if (others[i].v == was.v) order_out(&c, effect->order->id);
@@ -495,7 +536,8 @@ static struct decided *decided_slot(struct fold *fold, u64 key)
     return d->decision.key == key ? d : NULL;
 }
 
-/* Where the shop has rows turn, each item of a row that was seen is remembered as shown; elsewhere only the row is. */
+/* Where the shop has rows turn, each item of a row that was seen is remembered as shown; elsewhere
+ * only the row is. */
 static void note_shown(struct change *c, const struct decided *d, struct history_entry row)
 {
     const struct book *book = atomic_load(&c->fold->live.book);
@@ -526,8 +568,13 @@ static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 no
     if (!ticket_read(fold->live.secret, e->ticket, &ticket) || e->flags & EVENT_BOT) return;
     bool clicked = e->type == EVENT_DECISION_CLICKED;
     const struct definition *def = definition_by_id(fold->definitions, ticket.campaign);
-    struct history_entry entry = { .at_ms = e->at_ms, .ref = ref, .type = e->type, .channel = e->channel, .node = index,
-                                   .item = ticket.item, .quantity = def ? def->number : 0 };
+    struct history_entry entry = { .at_ms = e->at_ms,
+                                   .ref = ref,
+                                   .type = e->type,
+                                   .channel = e->channel,
+                                   .node = index,
+                                   .item = ticket.item,
+                                   .quantity = def ? def->number : 0 };
     add_entry(c, entry);
     exposure_viewed(&c->edit, c->a, &ticket, node, e->at_ms, clicked);
     c->exposures = true;
@@ -538,11 +585,12 @@ static void take_ticket(struct change *c, const struct event *e, u64 ref, u32 no
     d->teaches |= c->teaches;
     d->clicked |= clicked;
     if (clicked && ticket.item) note_clicked(c, d, ticket.item);
-    if (d->decision.person.v == 0) d->decision.person = c->edit.id;     /* a stranger when it was taken, somebody now */
+    /* a stranger when it was taken, somebody now */
+    if (d->decision.person.v == 0) d->decision.person = c->edit.id;
     vec_push(&fold->decided_touched, ticket.decision_key);
 }
 
-/* ---- events ----------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 struct source_count *source_slot(struct fold *fold, str source)
 {
@@ -555,7 +603,8 @@ struct source_count *source_slot(struct fold *fold, str source)
     return &fold->sources.at[fold->sources.n - 1];
 }
 
-/* The tag says with each page view what the page before cost. What a browser says is bounded, not believed. */
+/* The tag says with each page view what the page before cost. What a browser says is bounded, not
+ * believed. */
 static void count_cost(struct fold *fold, const struct event *e)
 {
     const struct json *properties;
@@ -565,7 +614,8 @@ static void count_cost(struct fold *fold, const struct event *e)
     if (ms >= 0 && ms <= 60000) fold->tag_ms[fold->tag_pages++ % TAG_PAGES_MAX] = (f32)ms;
 }
 
-static void count_event(struct fold *fold, const struct event *e, person_id person, const u32 *items, i64 now_ms)
+static void count_event(struct fold *fold, const struct event *e, person_id person,
+                        const u32 *items, i64 now_ms)
 {
     i64 second = now_ms / SECOND_MS;
     for (; fold->totals.second < second; fold->totals.second++) {
@@ -591,7 +641,8 @@ static void count_order(struct fold *fold, const struct order_effect *effect)
     isize k = 0;
     while (k < fold->totals.revenues_n && fold->totals.revenue[k].currency.v != o->currency.v) k++;
     if (k == countof(fold->totals.revenue)) return;
-    if (k == fold->totals.revenues_n) fold->totals.revenue[fold->totals.revenues_n++] = (struct money){ 0, o->currency };
+    if (k == fold->totals.revenues_n)
+        fold->totals.revenue[fold->totals.revenues_n++] = (struct money){ 0, o->currency };
     fold->totals.revenue[k].minor += worth - before;
 }
 
@@ -621,8 +672,8 @@ static str bucketing_id(const struct fold *fold, person_id person)
     return identity_began(fold->live.identity, person.v, &first) ? first.identifier.value : S("");
 }
 
-static void event_of_person(struct fold *fold, const struct event *e, const struct resolved *who, const u32 *items,
-                            u64 ref, i64 now_ms)
+static void event_of_person(struct fold *fold, const struct event *e, const struct resolved *who,
+                            const u32 *items, u64 ref, i64 now_ms)
 {
     struct change c;
     for (isize i = 0; i < who->merged_n; i++) catch_up(fold, who->merged[i], now_ms);
@@ -659,17 +710,22 @@ static bool said_no(const struct fold *fold, const struct event *e)
 {
     enum consent_state said = consent_said(e, PURPOSE_ANALYTICS);
     for (isize i = 0; said == CONSENT_UNKNOWN && i < e->identifiers_n; i++) {
-        enum consent_state own = people_consent(fold->live.people, identity_find(fold->live.identity, e->identifiers[i]), PURPOSE_ANALYTICS);
+        enum consent_state own =
+            people_consent(fold->live.people, identity_find(fold->live.identity, e->identifiers[i]),
+                           PURPOSE_ANALYTICS);
         if (own == CONSENT_UNKNOWN && denials_count(fold->live.denials)
-            && denials_get(fold->live.denials, denial_hash(fold->live.denial_key, e->identifiers[i])) >> PURPOSE_ANALYTICS & 1)
+            && denials_get(fold->live.denials,
+                           denial_hash(fold->live.denial_key, e->identifiers[i]))
+                       >> PURPOSE_ANALYTICS
+                   & 1)
             own = CONSENT_DENIED;
         if (own == CONSENT_DENIED) return true;
     }
     return said == CONSENT_DENIED;
 }
 
-/* The gate again, for what had passed it at the door before a no came in, and for files. False: the event is not taken.
- * An order stays the shop's, without the person. */
+/* The gate again, for what had passed it at the door before a no came in, and for files. False: the
+ * event is not taken. An order stays the shop's, without the person. */
 static bool passes_gate(struct fold *fold, struct event *e)
 {
     if (e->type == EVENT_CONSENT_CHANGED || !said_no(fold, e)) return true;
@@ -684,11 +740,15 @@ static struct resolved decided_for(struct fold *fold, const struct event *e)
 {
     struct ticket ticket;
     struct resolved nobody = { 0 };
-    if (e->ticket.len == 0 || e->identifiers_n || !ticket_read(fold->live.secret, e->ticket, &ticket)) return nobody;
+    if (e->ticket.len == 0 || e->identifiers_n
+        || !ticket_read(fold->live.secret, e->ticket, &ticket))
+        return nobody;
     const struct decided *d = decided_slot(fold, ticket.decision_key);
     if (!d || !d->decision.person.v) return nobody;
     person_id person = identity_person(fold->live.identity, d->decision.person.v);
-    if (!people_has(fold->live.people, person) || people_consent(fold->live.people, person, PURPOSE_ANALYTICS) == CONSENT_DENIED) return nobody;
+    if (!people_has(fold->live.people, person)
+        || people_consent(fold->live.people, person, PURPOSE_ANALYTICS) == CONSENT_DENIED)
+        return nobody;
     return (struct resolved){ .person = person, .node = d->decision.person.v };
 }
 
@@ -753,12 +813,13 @@ void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     apply_coming(fold, &one, ref, now_ms);
 }
 
-/* ---- time ------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
-/* A record brings at most so many people up to date, so that an event never waits for everybody whose day ends now; who is left is
- * due with the next record, and a tick that is asked for at once is one. Meanwhile whoever reads a membership asks its rule again, by
- * the clock. What moves is dated when it was due, however late its turn comes: nothing happened to that person since, or they would
- * have been brought up to date by it. */
+/* A record brings at most so many people up to date, so that an event never waits for everybody
+ * whose day ends now; who is left is due with the next record, and a tick that is asked for at once
+ * is one. Meanwhile whoever reads a membership asks its rule again, by the clock. What moves is
+ * dated when it was due, however late its turn comes: nothing happened to that person since, or
+ * they would have been brought up to date by it. */
 enum { FLIPS_A_RECORD = 256 };
 
 static void apply_tick(struct fold *fold, i64 now_ms)
@@ -772,13 +833,14 @@ static void apply_tick(struct fold *fold, i64 now_ms)
             time_passes(fold, person, due.at_ms);
             n++;
         } else {
-            timers_push(&fold->timers, people_due(fold->live.people, person), due.person);     /* it moved on meanwhile */
+            /* it moved on meanwhile */
+            timers_push(&fold->timers, people_due(fold->live.people, person), due.person);
         }
         arena_reset(&fold->scratch, mark);
     }
 }
 
-/* ---- definitions ------------------------------------------------------------------------------------- */
+/* ---- definitions ----------------------------------------------------------------------------- */
 
 static bool hex_bytes(str text, u8 *out, size_t n)
 {
@@ -805,7 +867,8 @@ static void rebuild_metrics(struct fold *fold, const struct rule_names *names)
     struct metrics *metrics;
     struct definition_errors errors = { 0 };
     if (metrics_build(fold->definitions, NULL, names, &metrics, &errors)) {
-        log_error("definition.refused kind=metric key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].key), STR_FMT(errors.at[0].message));
+        log_error("definition.refused kind=metric key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].key),
+                  STR_FMT(errors.at[0].message));
         metrics_free(metrics);
         return;
     }
@@ -819,7 +882,8 @@ void fold_rebuild_book(struct fold *fold)
     struct definition_errors errors = { 0 };
     struct rule_names names = fold_names(fold);
     take_secrets(fold);
-    enum err err = book_build(fold->definitions, NULL, &names, fold->live.secret, fold->book_ref, &book, &errors);
+    enum err err = book_build(fold->definitions, NULL, &names, fold->live.secret, fold->book_ref,
+                              &book, &errors);
     if (err) {                                          /* what did compile stays in force */
         log_error("definition.refused kind=%.*s key=%.*s why=\"%.*s\"", STR_FMT(errors.at[0].kind),
                   STR_FMT(errors.at[0].key), STR_FMT(errors.at[0].message));
@@ -843,7 +907,9 @@ static void ask_who(void *ctx, void *answer, const struct swept *one, arena *a)
     struct who *who = answer;
     const struct book *book = atomic_load(&q->fold->live.book);
     (void)a;
-    if (q->only.v && segment_leaves(book->segments, q->fold->live.catalog, one->now, q->only, q->now_ms)) return;
+    if (q->only.v
+        && segment_leaves(book->segments, q->fold->live.catalog, one->now, q->only, q->now_ms))
+        return;
     vec_push(who, one->id.v);
 }
 
@@ -871,14 +937,21 @@ static void recompute_person(struct fold *fold, u32 id, segment_id only, i64 now
     arena_reset(&fold->scratch, mark);
 }
 
-/* Everybody is asked again: about the segment that is new (fresh: nobody was ever in it), changed or gone, or (0) about all of them. Most are neither in it nor were, nor will
- * come to be by themselves: that is found out by all cores, and then those who are left are changed by this thread, in the order of their ids. */
+/* Everybody is asked again: about the segment that is new (fresh: nobody was ever in it), changed
+ * or gone, or (0) about all of them. Most are neither in it nor were, nor will come to be by
+ * themselves: that is found out by all cores, and then those who are left are changed by this
+ * thread, in the order of their ids. */
 static void recompute_segments(struct fold *fold, segment_id only, bool fresh, i64 now_ms)
 {
     const struct book *book = atomic_load(&fold->live.book);
     const struct segment *segment = book && only.v < SEGMENTS_MAX ? book->segments->by_id[only.v] : NULL;
     struct asking_who q = { fold, only, now_ms };
-    struct sweep everybody = { .people = fold->live.people, .answer_size = sizeof(struct who), .each = ask_who, .ctx = &q, .still = true, .memberships = true };
+    struct sweep everybody = { .people = fold->live.people,
+                               .answer_size = sizeof(struct who),
+                               .each = ask_who,
+                               .ctx = &q,
+                               .still = true,
+                               .memberships = true };
     if (fresh && segment) everybody.need = rule_needs(segment->rule, now_ms);
     void *answers[SWEEP_ANSWERS_MAX];
     struct who all = { 0 };
@@ -905,7 +978,9 @@ static struct zone fold_zone(const struct fold *fold)
 static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
 {
     struct definition_change change;
-    if (definition_change_decode(bytes, &change) || definition_check(fold->definitions, &change, 0, NULL)) return;
+    if (definition_change_decode(bytes, &change)
+        || definition_check(fold->definitions, &change, 0, NULL))
+        return;
     definition_apply(fold->definitions, &change, now_ms);
     if (change.op == DEFINITION_DRAFT) return;
     fold->book_ref = fold->ref;
@@ -915,23 +990,28 @@ static void apply_definition(struct fold *fold, str bytes, i64 now_ms)
     bool zone = before.minutes != after.minutes || before.summer != after.summer;
     const struct definition *def = definition_find(fold->definitions, change.kind, change.key);
     if (zone) recompute_segments(fold, (segment_id){ 0 }, false, now_ms);
-    else if (str_eq(change.kind, S("segment"))) recompute_segments(fold, (segment_id){ def->number }, def->publishes_n == 1, now_ms);
+    else if (str_eq(change.kind, S("segment")))
+        recompute_segments(fold, (segment_id){ def->number }, def->publishes_n == 1, now_ms);
 }
 
-enum err fold_try(struct fold *fold, const struct definition_change *change, struct definition_errors *errors, arena *a)
+enum err fold_try(struct fold *fold, const struct definition_change *change,
+                  struct definition_errors *errors, arena *a)
 {
     const struct definition *def = definition_find(fold->definitions, change->kind, change->key);
     str document = change->document;
     if (document.len == 0 && def) {
         u32 revision = change->revision ? change->revision : (u32)def->revisions_n;
-        if (revision >= 1 && revision <= (u32)def->revisions_n) document = def->revisions[revision - 1].document;
+        if (revision >= 1 && revision <= (u32)def->revisions_n)
+            document = def->revisions[revision - 1].document;
     }
     struct definition_candidate candidate = { change->kind, change->key, document };
     struct rule_names names = fold_names(fold);
     struct book *book = NULL;
-    enum err err = book_build(fold->definitions, &candidate, &names, fold->live.secret, fold->ref, &book, errors);
+    enum err err = book_build(fold->definitions, &candidate, &names, fold->live.secret, fold->ref,
+                              &book, errors);
     struct metrics *metrics = NULL;
-    if (!err && str_eq(change->kind, S("metric"))) err = metrics_build(fold->definitions, &candidate, &names, &metrics, errors);
+    if (!err && str_eq(change->kind, S("metric")))
+        err = metrics_build(fold->definitions, &candidate, &names, &metrics, errors);
     for (isize i = 0; i < errors->n; i++) {             /* the book's arena goes; the reasons stay */
         struct definition_error *e = &errors->at[i];
         str *const parts[] = { &e->kind, &e->key, &e->path, &e->message };
@@ -942,7 +1022,7 @@ enum err fold_try(struct fold *fold, const struct definition_change *change, str
     return err;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------ */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 /* The place of the next decision, emptied. */
 static struct decided *decided_next(struct fold *fold)
@@ -980,11 +1060,16 @@ static void apply_decision(struct fold *fold, str bytes, u64 ref)
     map_put(fold->decided_by_key, (struct hash128){ d.key, d.key }, (u64)++fold->decided_n);
     fold->totals.decisions++;
     fold->rest_dirty = true;
-    if (d.exposed && d.person.v && people_has(fold->live.people, d.person)) {    /* rendered by the shop's server: seen */
+    /* rendered by the shop's server: seen */
+    if (d.exposed && d.person.v && people_has(fold->live.people, d.person)) {
         struct change c;
         change_begin(&c, fold, identity_person(fold->live.identity, d.person.v), d.at_ms);
-        struct ticket ticket = { .decision_key = d.key, .campaign = d.campaign, .placement = d.placement,
-                                 .experience = d.experience, .variation = d.variation, .programme_holdout = d.programme_holdout };
+        struct ticket ticket = { .decision_key = d.key,
+                                 .campaign = d.campaign,
+                                 .placement = d.placement,
+                                 .experience = d.experience,
+                                 .variation = d.variation,
+                                 .programme_holdout = d.programme_holdout };
         exposure_viewed(&c.edit, c.a, &ticket, d.person.v, d.at_ms, false);
         c.exposures = true;
         change_commit(&c);
@@ -1075,7 +1160,9 @@ void people_order_encode(const struct people_order *order, struct buf *out)
 static void merge_people(struct fold *fold, const struct people_order *order, u64 ref, i64 now_ms)
 {
     struct resolved r;
-    if (identity_merge(fold->live.identity, (person_id){ order->a }, (person_id){ order->b }, ref, now_ms, order->who, &r)) return;
+    if (identity_merge(fold->live.identity, (person_id){ order->a }, (person_id){ order->b }, ref,
+                       now_ms, order->who, &r))
+        return;
     if (r.merged_n == 0) return;
     struct change c;
     catch_up(fold, r.merged[0], now_ms);
@@ -1089,7 +1176,8 @@ static isize drop_moves(struct history_entry *at, isize n, u64 since, i64 since_
 {
     isize kept = 0;
     for (isize i = 0; i < n; i++) {
-        bool before = at[i].ref ? at[i].ref < since : at[i].at_ms <= since_ms;      /* time had moved them before the merge was folded */
+        /* time had moved them before the merge was folded */
+        bool before = at[i].ref ? at[i].ref < since : at[i].at_ms <= since_ms;
         if (!history_is_move(&at[i]) || before) at[kept++] = at[i];
     }
     return kept;
@@ -1109,16 +1197,19 @@ static void person_facts(struct fold *fold, struct profile_edit *edit)
     struct link links[IDENTIFIERS_PER_PERSON_MAX];
     isize n = identity_identifiers(fold->live.identity, edit->id, links, countof(links));
     edit->known = false;
-    for (isize i = 0; i < n; i++) edit->known |= links[i].verified && identifier_is_strong(links[i].identifier.kind);
+    for (isize i = 0; i < n; i++)
+        edit->known |= links[i].verified && identifier_is_strong(links[i].identifier.kind);
     edit->bucketing_id = bucketing_id(fold, edit->id);
 }
 
-/* The one person becomes the people that its parts are again. The parts that leave are made from the same version, so that
- * together they hold exactly what the one held. */
+/* The one person becomes the people that its parts are again. The parts that leave are made from
+ * the same version, so that together they hold exactly what the one held. */
 static void split_people(struct fold *fold, const struct people_order *order, u64 ref, i64 now_ms)
 {
     struct parting parts;
-    if (identity_split(fold->live.identity, order->link, ref, now_ms, order->who, &parts) || parts.n < 2) return;
+    if (identity_split(fold->live.identity, order->link, ref, now_ms, order->who, &parts)
+        || parts.n < 2)
+        return;
     const struct profile *whole = people_get(fold->live.people, parts.people[0], &fold->scratch);
     if (!whole) return;
     struct memo memo = { 0 };
@@ -1130,7 +1221,8 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
     visit_memo(&reader, &memo);
     for (isize i = 0; i < whole->memberships_n; i++)
         roll_put(fold->live.roll, (segment_id){ whole->memberships[i].segment }, whole->id, false);
-    for (isize i = parts.n - 1; i >= 0; i--) {          /* the one that keeps the id goes last: `whole` is its version */
+    /* the one that keeps the id goes last: `whole` is its version */
+    for (isize i = parts.n - 1; i >= 0; i--) {
         struct change c;
         u32 nodes[NODES_PER_PERSON_MAX];
         isize n = identity_nodes(fold->live.identity, parts.people[i], nodes, countof(nodes));
@@ -1146,7 +1238,8 @@ static void split_people(struct fold *fold, const struct people_order *order, u6
         change_commit(&c);
         const struct profile *part = people_get(fold->live.people, parts.people[i], &fold->scratch);
         for (isize k = 0; k < part->memberships_n; k++)
-            roll_put(fold->live.roll, (segment_id){ part->memberships[k].segment }, part->id, part->memberships[k].member);
+            roll_put(fold->live.roll, (segment_id){ part->memberships[k].segment }, part->id,
+                     part->memberships[k].member);
     }
 }
 
@@ -1168,18 +1261,21 @@ static void apply_people(struct fold *fold, str bytes, u64 ref, i64 now_ms)
 static bool card_same(str left, str right, arena *a)
 {
     const struct json *x, *y;
-    if (!str_starts(left, S("{")) || !str_starts(right, S("{")) || json_parse(a, left, &x, NULL) || json_parse(a, right, &y, NULL)) return false;
+    if (!str_starts(left, S("{")) || !str_starts(right, S("{")) || json_parse(a, left, &x, NULL)
+        || json_parse(a, right, &y, NULL))
+        return false;
     return str_eq(json_str(json_get(x, S("score")), S("")), json_str(json_get(y, S("score")), S("")));
 }
 
-/* The card of a campaign's uplift is an object, with its score; the others come as one list. The latest of each is what counts, so an
- * older one of the same campaign makes room first. */
+/* The card of a campaign's uplift is an object, with its score; the others come as one list. The
+ * latest of each is what counts, so an older one of the same campaign makes room first. */
 static void take_card(struct fold *fold, const struct prediction *p)
 {
     for (isize i = 0; i < fold->cards.n; i++) {
         if (!card_same(fold->cards.at[i].json, p->card, &fold->scratch)) continue;
         mem_free_str(fold->cards.at[i].json);
-        memmove(fold->cards.at + i, fold->cards.at + i + 1, (size_t)(fold->cards.n - i - 1) * sizeof *fold->cards.at);
+        memmove(fold->cards.at + i, fold->cards.at + i + 1,
+                (size_t)(fold->cards.n - i - 1) * sizeof *fold->cards.at);
         fold->cards.n--;
         break;
     }
@@ -1192,7 +1288,8 @@ static void take_card(struct fold *fold, const struct prediction *p)
     fold->cards_dirty = true;
 }
 
-/* A score is a fact like any other: it was logged, so whoever replays the log knows it from the same entry on. */
+/* A score is a fact like any other: it was logged, so whoever replays the log knows it from the
+ * same entry on. */
 static void apply_prediction(struct fold *fold, str bytes, i64 now_ms)
 {
     struct prediction p;
@@ -1221,8 +1318,9 @@ static void folding(const struct fold *fold, u64 ref)
     if (fold->marker) atomic_store_explicit(fold->marker, ref, memory_order_relaxed);
 }
 
-/* Events come from people in no order, and people lie all over the memory: what an event is folded into is called for some events ahead, step
- * by step, as each place is known only from the one before it. */
+/* Events come from people in no order, and people lie all over the memory: what an event is folded
+ * into is called for some events ahead, step by step, as each place is known only from the one
+ * before it. */
 enum { READ_AHEAD = 16 };
 
 static void read_ahead(struct fold *fold, const struct entry *entries, isize n, u64 first, struct coming *out)
@@ -1250,7 +1348,8 @@ static void read_ahead(struct fold *fold, const struct entry *entries, isize n, 
         if (out[i].person.v) people_call_for(fold->live.people, out[i].person);
 }
 
-static void fold_entry(struct fold *fold, const struct entry *entry, const struct coming *coming, u64 ref, i64 now_ms)
+static void fold_entry(struct fold *fold, const struct entry *entry, const struct coming *coming,
+                       u64 ref, i64 now_ms)
 {
     struct arena_mark mark = arena_mark(&fold->scratch);
     assert(ref == fold->ref + 1);
@@ -1285,7 +1384,9 @@ void fold_apply(struct fold *fold, const struct record *record)
         struct coming coming[READ_AHEAD];
         isize n = min_isize(READ_AHEAD, record->entries_n - from);
         read_ahead(fold, record->entries + from, n, record->first + (u64)from, coming);
-        for (isize i = 0; i < n; i++) fold_entry(fold, &record->entries[from + i], &coming[i], record->first + (u64)(from + i), record->at_ms);
+        for (isize i = 0; i < n; i++)
+            fold_entry(fold, &record->entries[from + i], &coming[i],
+                       record->first + (u64)(from + i), record->at_ms);
     }
     fold->totals.records++;
     atomic_store_explicit(&fold->live.folded, fold->ref, memory_order_release);

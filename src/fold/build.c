@@ -2,20 +2,30 @@
  *
  * build.c - the builder: learns from everybody's histories, beside the fold and never in its way.
  *
- * It reads profiles as decisions do, inside rcu brackets, a few thousand at a time so that nobody's old version is
- * held back for long; guests' baskets, which no profile has, it asks the fold for. The model is made anew from what is
- * there, so a person who withdrew or was erased is not in the next one. Who was never asked is left out, too, but for what
- * came on a basis of its own (profile_teaches).
+ * It reads profiles as decisions do, inside rcu brackets, a few thousand at a time so that nobody's
+ * old version is held back for long; guests' baskets, which no profile has, it asks the fold for.
+ * The model is made anew from what is there, so a person who withdrew or was erased is not in the
+ * next one. Who was never asked is left out, too, but for what came on a basis of its own
+ * (profile_teaches).
  *
- * Between two builds the visits that went on since the last are read by themselves and appended to it: they are found by looking at
- * everybody's latest lines, which is cheap, and again as a whole, so what is appended is always what profiles hold now.
+ * Between two builds the visits that went on since the last are read by themselves and appended to
+ * it: they are found by looking at everybody's latest lines, which is cheap, and again as a whole,
+ * so what is appended is always what profiles hold now.
  */
 #include "base/logline.h"
 #include "base/rcu.h"
 #include "base/thread.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, PLACES_MAX = 4096, FRESH_MAX = 500000, VISIT_MAX = 200, LATE_MS = HOUR_MS, INTERACTIONS_MAX = 50 << 20, LOOK_MS = 1000 };
+enum {
+    PEOPLE_PER_BRACKET = 2000,
+    PLACES_MAX = 4096,
+    FRESH_MAX = 500000,
+    VISIT_MAX = 200,
+    LATE_MS = HOUR_MS,
+    INTERACTIONS_MAX = 50 << 20,
+    LOOK_MS = 1000
+};
 
 /* Nothing is ever queued; closing it ends the wait. `stopping` ends a build that goes on. */
 struct builder { pthread_t thread; struct queue *stop; atomic_bool stopping; };
@@ -26,7 +36,8 @@ struct learning {
     u32 sessions;
     u32 person;                     /* whose history is being read; 0: a guest's order */
     u16 place;                      /* where; of `places` */
-    struct { struct place *at; isize n, cap; } places;  /* nowhere first; pairs of country and store that were met */
+    /* nowhere first; pairs of country and store that were met */
+    struct { struct place *at; isize n, cap; } places;
     struct map *place_of;           /* a pair -> its number; null: nobody asks where */
     struct { struct place *at; isize n, cap; } order_places;    /* by order */
     u64 ref;
@@ -39,7 +50,8 @@ static u16 place_number(struct learning *l, struct place place)
     if (!l->place_of || (!place.country && !place.store)) return 0;
     u64 known = map_get(l->place_of, key, 0);
     if (known) return (u16)known;
-    if (l->places.n == PLACES_MAX) return place.store ? place_number(l, (struct place){ .country = place.country }) : 0;
+    if (l->places.n == PLACES_MAX)
+        return place.store ? place_number(l, (struct place){ .country = place.country }) : 0;
     vec_push(&l->places, place);
     map_put(l->place_of, key, (u64)l->places.n - 1);
     return (u16)(l->places.n - 1);
@@ -78,20 +90,28 @@ static int kind_of(u16 type, u16 flags)
 
 static void learn_entry(struct learning *l, const struct history_entry *e, u32 session)
 {
-    static const u8 weights[] = { [INTERACTION_VIEWED] = 1, [INTERACTION_ADDED] = 3, [INTERACTION_PURCHASED] = 5, [INTERACTION_CONTENT] = 1 };
+    static const u8 weights[] = { [INTERACTION_VIEWED] = 1,
+                                  [INTERACTION_ADDED] = 3,
+                                  [INTERACTION_PURCHASED] = 5,
+                                  [INTERACTION_CONTENT] = 1 };
     int kind = kind_of(e->type, e->flags);
-    if (kind < 0 || e->item == 0 || e->quantity < 0 || e->flags & HISTORY_BOT || l->all.n >= INTERACTIONS_MAX) return;
-    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, l->person, (u8)kind, weights[kind], l->place });
+    if (kind < 0 || e->item == 0 || e->quantity < 0 || e->flags & HISTORY_BOT
+        || l->all.n >= INTERACTIONS_MAX)
+        return;
+    vec_push(&l->all, (struct interaction){ session, e->item, e->at_ms, l->person, (u8)kind,
+                                            weights[kind], l->place });
 }
 
-/* A visit is a session; so is each order's basket. What is bought counts for the store and the country of its order; whatever
- * else a person does, and a country no order told, for where the person is by what is known of them. */
+/* A visit is a session; so is each order's basket. What is bought counts for the store and the
+ * country of its order; whatever else a person does, and a country no order told, for where the
+ * person is by what is known of them. */
 static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms)
 {
     u32 visit = 0, basket = 0;
     struct place home = { 0 };
     l->person = p->id.v;
-    if (l->place_of && p->history_n) home = (struct place){ place_said(p, S("country")), place_said(p, S("store")) };
+    if (l->place_of && p->history_n)
+        home = (struct place){ place_said(p, S("country")), place_said(p, S("store")) };
     u16 at_home = place_number(l, home);
     i64 last_ms = 0;
     u64 order = 0;
@@ -101,7 +121,9 @@ static void learn_person(struct learning *l, const struct profile *p, i64 gap_ms
         if (e->type == EVENT_PRODUCT_PURCHASED) {
             if (basket == 0 || order != e->ref) basket = ++l->sessions;
             order = e->ref;
-            struct place made = (isize)order <= l->order_places.n && order > 0 ? l->order_places.at[order - 1] : (struct place){ 0 };
+            struct place made = (isize)order <= l->order_places.n && order > 0
+                                    ? l->order_places.at[order - 1]
+                                    : (struct place){ 0 };
             if (!made.country) made.country = home.country;
             l->place = place_number(l, made);
             learn_entry(l, e, basket);
@@ -128,8 +150,12 @@ static void learn_guests(void *ctx, struct fold *fold)
         l->sessions++;
         l->place = place_number(l, o->place);
         for (isize k = 0; k < o->lines_n; k++)
-            learn_entry(l, &(struct history_entry){ .at_ms = o->at_ms, .item = o->lines[k].item, .quantity = o->lines[k].quantity,
-                                                    .type = EVENT_PRODUCT_PURCHASED }, l->sessions);
+            learn_entry(l,
+                        &(struct history_entry){ .at_ms = o->at_ms,
+                                                 .item = o->lines[k].item,
+                                                 .quantity = o->lines[k].quantity,
+                                                 .type = EVENT_PRODUCT_PURCHASED },
+                        l->sessions);
     }
     arena_fini(&a);
 }
@@ -184,8 +210,8 @@ void lessons_of_all_free(struct lessons_of_all *all)
     mem_free(all->places);
 }
 
-/* Recommenders that strategies or requests name, besides those that every model has. The rest is not built: a linear model of all
- * visits takes minutes in a large shop, and none may ever ask it. */
+/* Recommenders that strategies or requests name, besides those that every model has. The rest is
+ * not built: a linear model of all visits takes minutes in a large shop, and none may ever ask it. */
 static u32 wanted(const struct fold *fold)
 {
     rcu_read_begin();
@@ -195,11 +221,13 @@ static u32 wanted(const struct fold *fold)
     return RECOMMENDERS_ALWAYS | named | atomic_load(&fold->live.wanted);
 }
 
-/* The mixes of strategies that are not weighed by hand, each once, and the engine's own: which of them pay is measured. */
+/* The mixes of strategies that are not weighed by hand, each once, and the engine's own: which of
+ * them pay is measured. */
 static isize mixes_named(const struct fold *fold, struct mixed *out)
 {
     isize n = 1;
-    out[0] = (struct mixed){ .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING }, .mix_n = 3 };
+    out[0] = (struct mixed){ .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING },
+                             .mix_n = 3 };
     rcu_read_begin();
     const struct book *book = atomic_load(&fold->live.book);
     for (isize i = 0; book && i < book->strategies_n && n < MIXES_MAX; i++) {
@@ -210,7 +238,8 @@ static isize mixes_named(const struct fold *fold, struct mixed *out)
         memcpy(m.weight, s->query.weight, sizeof m.weight);
         bool known = false;
         for (isize k = 0; k < n && !known; k++)
-            known = out[k].mix_n == m.mix_n && memcmp(out[k].mix, m.mix, (size_t)m.mix_n) == 0 && memcmp(out[k].weight, m.weight, sizeof m.weight) == 0;
+            known = out[k].mix_n == m.mix_n && memcmp(out[k].mix, m.mix, (size_t)m.mix_n) == 0
+                    && memcmp(out[k].weight, m.weight, sizeof m.weight) == 0;
         if (!known) out[n++] = m;
     }
     rcu_read_end();
@@ -236,7 +265,8 @@ void fold_train(struct fold *fold)
     options.only = wanted(fold);
     u32 items = (u32)catalog_count(fold->live.catalog) + 1;
     const struct model *before = atomic_load(&fold->live.model);
-    /* What needs dense algebra may take minutes: where there is none of it to lose, the rest does not wait for it. */
+    /* What needs dense algebra may take minutes: where there is none of it to lose, the rest does
+     * not wait for it. */
     u32 dense = options.only & ~(u32)(RECOMMENDERS_QUICK | RECOMMENDERS_ALWAYS);
     if (dense && (!before || !(model_card(before).built & dense))) {
         struct recommend_options quick = options;
@@ -257,7 +287,8 @@ void fold_train(struct fold *fold)
     publish(fold, model);
     stage(fold, TRAINING_IDLE);
     learning_fini(&l);
-    log_trace("train.done interactions=%lld sessions=%u ms=%lld", (long long)model_card(model).interactions, l.sessions,
+    log_trace("train.done interactions=%lld sessions=%u ms=%lld",
+              (long long)model_card(model).interactions, l.sessions,
               (long long)(clock_monotonic_us() - began) / 1000);
     fold->trained_ref = l.ref;
 }
@@ -277,7 +308,8 @@ static void learn_visit(struct learning *l, const struct profile *p, u64 since, 
     if (!goes_on) return;
     l->sessions++;
     for (isize i = from; i < p->history_n; i++)
-        if (p->history[i].type != EVENT_PRODUCT_PURCHASED && profile_teaches(p, &p->history[i])) learn_entry(l, &p->history[i], l->sessions);
+        if (p->history[i].type != EVENT_PRODUCT_PURCHASED && profile_teaches(p, &p->history[i]))
+            learn_entry(l, &p->history[i], l->sessions);
 }
 
 void fold_freshen(struct fold *fold)
@@ -292,8 +324,11 @@ void fold_freshen(struct fold *fold)
         rcu_read_begin();
         for (u32 end = id + PEOPLE_PER_BRACKET; id < end && id <= most; id++) {
             bool lately = people_may(fold->live.people, (person_id){ id }, UINT64_MAX, since_ms - 1);
-            const struct profile *p = lately ? people_read(fold->live.people, (person_id){ id }, PEOPLE_HISTORY, &a) : NULL;
-            if (p && p->last_at_ms >= since_ms) learn_visit(&l, p, fold->trained_ref, fold->config->session_gap_ms);
+            const struct profile *p =
+                lately ? people_read(fold->live.people, (person_id){ id }, PEOPLE_HISTORY, &a)
+                       : NULL;
+            if (p && p->last_at_ms >= since_ms)
+                learn_visit(&l, p, fold->trained_ref, fold->config->session_gap_ms);
             arena_clear(&a);
         }
         rcu_read_end();
@@ -303,7 +338,8 @@ void fold_freshen(struct fold *fold)
     vec_fini(&l.all);
 }
 
-/* Somebody asked what the model has not. That is not waited with: it happens once for each recommender there is. */
+/* Somebody asked what the model has not. That is not waited with: it happens once for each
+ * recommender there is. */
 static bool lacks(const struct fold *fold)
 {
     const struct model *model = atomic_load(&fold->live.model);         /* replaced by this thread alone */
@@ -327,10 +363,12 @@ static void *builder_thread(void *ctx)
         bool due = began >= due_us, asked = lacks(fold);
         if (due || asked) {
             if (asked || seen != fold->trained_ref) fold_train(fold);
-            if (due && due_us > 0) outlook_step(fold);  /* not at once: a tool that opens the folder is gone by then */
+            /* not at once: a tool that opens the folder is gone by then */
+            if (due && due_us > 0) outlook_step(fold);
             known_ref = fold->trained_ref;
             i64 took_ms = (clock_monotonic_us() - began) / 1000;
-            due_us = clock_monotonic_us() + 1000 * max_i64(fold->config->train_ms, 10 * took_ms);      /* a tenth of one core at most */
+            /* a tenth of one core at most */
+            due_us = clock_monotonic_us() + 1000 * max_i64(fold->config->train_ms, 10 * took_ms);
             fresh_us = 0;
         }
         began = clock_monotonic_us();

@@ -17,15 +17,21 @@ u8 cart_number(struct profile_edit *edit, arena *a, const struct event *e, u32 n
     if (e->cart.len == 0 || e->cart.len > EVENT_KEY_BYTES_MAX) return 0;
     for (isize i = 0; i < edit->traits.n; i++) {
         const struct trait *t = &edit->traits.at[i];
-        if (t->node != node || t->origin != TRAIT_OBSERVED || !str_starts(t->fact.name, S(CART_TRAIT))) continue;
+        if (t->node != node || t->origin != TRAIT_OBSERVED
+            || !str_starts(t->fact.name, S(CART_TRAIT)))
+            continue;
         if (!str_to_i64(str_from(t->fact.name, S(CART_TRAIT).len), &number)) continue;
         if (str_eq(t->fact.text, e->cart)) return (u8)number;
         known++;
         if (!oldest || t->at_ms < oldest->at_ms) oldest = t;
     }
     if (known < CARTS_PER_NODE_MAX) number = known + 1;
-    else if (oldest->at_ms > e->at_ms || !str_to_i64(str_from(oldest->fact.name, S(CART_TRAIT).len), &number)) return 0;
-    struct fact fact = { .name = arena_printf(a, CART_TRAIT "%lld", (long long)number), .kind = FACT_TEXT, .text = e->cart };
+    else if (oldest->at_ms > e->at_ms
+             || !str_to_i64(str_from(oldest->fact.name, S(CART_TRAIT).len), &number))
+        return 0;
+    struct fact fact = { .name = arena_printf(a, CART_TRAIT "%lld", (long long)number),
+                         .kind = FACT_TEXT,
+                         .text = e->cart };
     edit_trait(edit, a, (struct trait){ fact, e->source, e->at_ms, node, TRAIT_OBSERVED });
     return (u8)number;
 }

@@ -12,7 +12,7 @@
 
 #include "fold/inside.h"
 
-/* ---- changing one thing ------------------------------------------------------------------------------- */
+/* ---- changing one thing ---------------------------------------------------------------------- */
 
 enum { FIELDS_MAX = 256 };
 struct fields { struct { const char *name; void *at; isize size; bool text; } at[FIELDS_MAX]; isize n; };
@@ -45,7 +45,8 @@ static struct { struct hash128 at[FIELDS_MAX + 8]; isize n; } met;
 static void is_new(struct hash128 digest, const char *what)
 {
     for (isize i = 0; i < met.n; i++)
-        if (hash128_eq(met.at[i], digest)) fail_msg("changing %s does not change the digest (like %d)", what, (int)i);
+        if (hash128_eq(met.at[i], digest))
+            fail_msg("changing %s does not change the digest (like %d)", what, (int)i);
     met.at[met.n++] = digest;
 }
 
@@ -68,11 +69,12 @@ static void each_field_counts(struct hash128 (*digest_of)(isize i, struct fields
     arena_fini(&a);
 }
 
-/* ---- a person --------------------------------------------------------------------------------------------- */
+/* ---- a person -------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct profile) == 168 && sizeof(struct scores) == 208 && sizeof(struct uplift_score) == 24 && sizeof(struct trait) == 80
-              && sizeof(struct consent_entry) == 32 && sizeof(struct membership) == 24 && sizeof(struct exposure) == 64
-              && sizeof(struct history_entry) == 40,
+static_assert(sizeof(struct profile) == 168 && sizeof(struct scores) == 208
+                  && sizeof(struct uplift_score) == 24 && sizeof(struct trait) == 80
+                  && sizeof(struct consent_entry) == 32 && sizeof(struct membership) == 24
+                  && sizeof(struct exposure) == 64 && sizeof(struct history_entry) == 40,
               "a new member belongs into profile_fields");
 
 static void profile_fields(struct fields *f, struct profile_edit *e)
@@ -160,24 +162,55 @@ static void *arena_copy(arena *a, const void *from, isize bytes)
     return to;
 }
 
-/* Lists of two, of which the length is told as 3 with a third behind it, so that a length changed by one bit is 2. */
+/* Lists of two, of which the length is told as 3 with a third behind it, so that a length changed
+ * by one bit is 2. */
 static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
 {
-    struct profile_edit e = { .arena = a, .id = { 6 }, .created_at_ms = 100, .last_at_ms = 900, .older_events = 4, .bucketing_id = S("cookie"),
-                              .known = true, .history_replaced = true };
+    struct profile_edit e = { .arena = a,
+                              .id = { 6 },
+                              .created_at_ms = 100,
+                              .last_at_ms = 900,
+                              .older_events = 4,
+                              .bucketing_id = S("cookie"),
+                              .known = true,
+                              .history_replaced = true };
     e.nodes.at = SAMPLE(u32, 3, { 4, 6, 8 });
-    e.traits.at = SAMPLE(struct trait, 3, { { .fact = { .name = S("age"), .kind = FACT_NUMBER, .n = 34 }, .source = S("shop"), .node = 4 },
-                                            { .fact = { .name = S("city"), .kind = FACT_TEXT, .text = S("Oslo") }, .source = S("shop"),
-                                              .at_ms = 300, .node = 6, .origin = TRAIT_DECLARED },
-                                            { .fact = { .name = S("plan"), .kind = FACT_BOOL, .b = true } } });
-    e.consents.at = SAMPLE(struct consent_entry, 3, { { 0, 1, 4, 200, S("tag") }, { 2, 2, 6, 300, S("gpc") }, { 4, 1, 6, 300, S("tag") } });
-    e.memberships.at = SAMPLE(struct membership, 3, { { 2, true, 200, 900 }, { 4, false, 300, 800 }, { 6, true, 10, 20 } });
-    e.exposures.at = SAMPLE(struct exposure, 3, { { .campaign = 2, .node = 4 }, { 4, 2, 2, 0, 6, 300, 400, 4, 2, 2, 5000, 7 }, { .campaign = 6 } });
-    e.history.at = SAMPLE(struct history_entry, 3, { { .at_ms = 100, .ref = 10 }, { 200, 20, 4900, 6, 2, 4, 8, 2, 0, 2 }, { .at_ms = 900, .ref = 90 } });
-    e.scores = SAMPLE(struct scores, 1, { { .at_ms = 700, .version = 8, .known = (1 << SCORE_INTENT) - 1, .currency = 6,
-                                            .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2 },
-                                            .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } }, .reasons_n = 3,
-                                            .uplifts = { { 7, .5f, { { 1, 2 }, { 3, 4 } } }, { 9, .25f, { { 2, 4 }, { 6, 8 } } }, { .campaign = 5 } }, .uplifts_n = 3 } });
+    e.traits.at = SAMPLE(struct trait, 3,
+                         { { .fact = { .name = S("age"), .kind = FACT_NUMBER, .n = 34 },
+                             .source = S("shop"),
+                             .node = 4 },
+                           { .fact = { .name = S("city"), .kind = FACT_TEXT, .text = S("Oslo") },
+                             .source = S("shop"),
+                             .at_ms = 300,
+                             .node = 6,
+                             .origin = TRAIT_DECLARED },
+                           { .fact = { .name = S("plan"), .kind = FACT_BOOL, .b = true } } });
+    e.consents.at = SAMPLE(
+        struct consent_entry, 3,
+        { { 0, 1, 4, 200, S("tag") }, { 2, 2, 6, 300, S("gpc") }, { 4, 1, 6, 300, S("tag") } });
+    e.memberships.at =
+        SAMPLE(struct membership, 3,
+               { { 2, true, 200, 900 }, { 4, false, 300, 800 }, { 6, true, 10, 20 } });
+    e.exposures.at = SAMPLE(struct exposure, 3,
+                            { { .campaign = 2, .node = 4 },
+                              { 4, 2, 2, 0, 6, 300, 400, 4, 2, 2, 5000, 7 },
+                              { .campaign = 6 } });
+    e.history.at = SAMPLE(struct history_entry, 3,
+                          { { .at_ms = 100, .ref = 10 },
+                            { 200, 20, 4900, 6, 2, 4, 8, 2, 0, 2 },
+                            { .at_ms = 900, .ref = 90 } });
+    e.scores = SAMPLE(struct scores, 1,
+                      { { .at_ms = 700,
+                          .version = 8,
+                          .known = (1 << SCORE_INTENT) - 1,
+                          .currency = 6,
+                          .value = { .5f, .25f, 3, 9000, 40, 2, 4, 2 },
+                          .reasons = { { 0, 2, 3 }, { 2, 4, 6 }, { 4, 6, 8 } },
+                          .reasons_n = 3,
+                          .uplifts = { { 7, .5f, { { 1, 2 }, { 3, 4 } } },
+                                       { 9, .25f, { { 2, 4 }, { 6, 8 } } },
+                                       { .campaign = 5 } },
+                          .uplifts_n = 3 } });
     e.nodes.n = e.traits.n = e.consents.n = e.memberships.n = e.exposures.n = e.history.n = 3;
     profile_fields(f, &e);
     if (i >= 0) field_change(f, i);
@@ -188,17 +221,33 @@ static struct hash128 profile_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_field_of_a_person_changes_the_digest(void **state) { (void)state; each_field_counts(profile_digest); }
+static void changing_any_field_of_a_person_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(profile_digest);
+}
 
-/* ---- an order --------------------------------------------------------------------------------------------- */
+/* ---- an order -------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct order) == 120 && sizeof(struct order_line) == 16, "a new member belongs into order_digest");
+static_assert(sizeof(struct order) == 120 && sizeof(struct order_line) == 16,
+              "a new member belongs into order_digest");
 
 static struct hash128 order_digest(isize i, struct fields *f, arena *a)
 {
-    struct order o = { .id = { 1 }, .key = S("web:1001"), .node = 4, .state = ORDER_RETURN, .channel = 2, .currency = { 8 }, .at_ms = 100,
-                       .value_minor = 5000, .refunded_minor = 100, .said_at_ms = 700, .refund_at_ms = 600, .content = 2,
-                       .place = { 2, 4 }, .lines_n = 3 };
+    struct order o = { .id = { 1 },
+                       .key = S("web:1001"),
+                       .node = 4,
+                       .state = ORDER_RETURN,
+                       .channel = 2,
+                       .currency = { 8 },
+                       .at_ms = 100,
+                       .value_minor = 5000,
+                       .refunded_minor = 100,
+                       .said_at_ms = 700,
+                       .refund_at_ms = 600,
+                       .content = 2,
+                       .place = { 2, 4 },
+                       .lines_n = 3 };
     o.lines = SAMPLE(struct order_line, 3, { { 2, 1, 1000 }, { 4, 2, 2000 }, { 6, 1, 10 } });
     TEXT(o.key);
     FIELD(o.node);
@@ -226,7 +275,8 @@ static struct hash128 order_digest(isize i, struct fields *f, arena *a)
     orders_init(&orders);
     assert_int_equal(orders_load(&orders, buf_str(&bytes), a), ERR_OK);
     struct hash128 digest = orders.digest;
-    if (i < 0) {                                        /* the id is its place: another is refused, and says other bytes */
+    /* the id is its place: another is refused, and says other bytes */
+    if (i < 0) {
         struct buf other = { .arena = a };
         o.id.v = 7;
         order_encode(&o, &other);
@@ -237,16 +287,32 @@ static struct hash128 order_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_field_of_an_order_changes_the_digest(void **state) { (void)state; each_field_counts(order_digest); }
+static void changing_any_field_of_an_order_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(order_digest);
+}
 
-/* ---- a cell of results --------------------------------------------------------------------------------------- */
+/* ---- a cell of results ----------------------------------------------------------------------- */
 
 static_assert(sizeof(struct cell) == 112, "a new member belongs into cell_digest");
 
 static struct hash128 cell_digest(isize i, struct fields *f, arena *a)
 {
-    struct cell c = { .campaign = 2, .experience = 2, .variation = 2, .day = 100, .exposed = 2, .clicked = 4, .views = 6, .clicks = 8,
-                      .buyers = 10, .orders = 12, .revenue_minor = 14, .revenue_sq = (i128)1 << 70, .orders_sq = 16, .currency = 18 };
+    struct cell c = { .campaign = 2,
+                      .experience = 2,
+                      .variation = 2,
+                      .day = 100,
+                      .exposed = 2,
+                      .clicked = 4,
+                      .views = 6,
+                      .clicks = 8,
+                      .buyers = 10,
+                      .orders = 12,
+                      .revenue_minor = 14,
+                      .revenue_sq = (i128)1 << 70,
+                      .orders_sq = 16,
+                      .currency = 18 };
     u64 *halves = (u64 *)(void *)&c.revenue_sq;
     FIELD(c.campaign);
     FIELD(c.experience);
@@ -274,19 +340,38 @@ static struct hash128 cell_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_field_of_a_cell_changes_the_digest(void **state) { (void)state; each_field_counts(cell_digest); }
+static void changing_any_field_of_a_cell_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(cell_digest);
+}
 
-/* ---- a definition ---------------------------------------------------------------------------------------------- */
+/* ---- a definition ---------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct definition) == 96 && sizeof(struct revision) == 40, "a new member belongs into definition_digest");
+static_assert(sizeof(struct definition) == 96 && sizeof(struct revision) == 40,
+              "a new member belongs into definition_digest");
 
 static struct hash128 definition_digest(isize i, struct fields *f, arena *a)
 {
-    struct revision *revisions = SAMPLE(struct revision, 3, { { S("{}"), S("kari"), 100 }, { S("{\"a\":1}"), S("ola"), 200 }, { S("{}"), S("kari"), 300 } });
+    struct revision *revisions = SAMPLE(struct revision, 3,
+                                        { { S("{}"), S("kari"), 100 },
+                                          { S("{\"a\":1}"), S("ola"), 200 },
+                                          { S("{}"), S("kari"), 300 } });
     u32 *publishes = SAMPLE(u32, 3, { 1, 2, 3 });
-    struct definition d = { .id = 1, .number = 1, .kind = S("segment"), .key = S("jeans"), .revisions = revisions, .revisions_n = 3,
-                            .published = 3, .publishes = publishes, .publishes_n = 3, .archived = false, .paused = true, .changed_at_ms = 400 };
-    TEXT(d.kind);                                       /* id and number are its place: another does not load */
+    struct definition d = { .id = 1,
+                            .number = 1,
+                            .kind = S("segment"),
+                            .key = S("jeans"),
+                            .revisions = revisions,
+                            .revisions_n = 3,
+                            .published = 3,
+                            .publishes = publishes,
+                            .publishes_n = 3,
+                            .archived = false,
+                            .paused = true,
+                            .changed_at_ms = 400 };
+    /* id and number are its place: another does not load */
+    TEXT(d.kind);
     TEXT(d.key);
     TEXT(revisions[1].document);
     TEXT(revisions[1].author);
@@ -306,24 +391,44 @@ static struct hash128 definition_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_field_of_a_definition_changes_the_digest(void **state) { (void)state; each_field_counts(definition_digest); }
+static void changing_any_field_of_a_definition_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(definition_digest);
+}
 
-/* ---- an item ---------------------------------------------------------------------------------------------------- */
+/* ---- an item --------------------------------------------------------------------------------- */
 
-static_assert(sizeof(struct item) == 248 && sizeof(struct variant) == 80 && sizeof(struct price) == 48 && sizeof(struct stock) == 24
-              && sizeof(struct text) == 32 && sizeof(struct fact) == 48, "a new member belongs into item_digest");
+static_assert(sizeof(struct item) == 248 && sizeof(struct variant) == 80
+                  && sizeof(struct price) == 48 && sizeof(struct stock) == 24
+                  && sizeof(struct text) == 32 && sizeof(struct fact) == 48,
+              "a new member belongs into item_digest");
 
 static struct hash128 item_digest(isize i, struct fields *f, arena *a)
 {
-    struct item it = { .kind = ITEM_PRODUCT, .key = S("jeans-1"), .url = S("/j"), .image = S("/j.jpg"), .brand = S("Acme"), .colour = S("blue"),
-                       .gender = S("female"), .category = S("Women > Jeans"), .cost_minor = 1000, .repurchase_days = 30, .published_at_ms = 50 };
+    struct item it = { .kind = ITEM_PRODUCT,
+                       .key = S("jeans-1"),
+                       .url = S("/j"),
+                       .image = S("/j.jpg"),
+                       .brand = S("Acme"),
+                       .colour = S("blue"),
+                       .gender = S("female"),
+                       .category = S("Women > Jeans"),
+                       .cost_minor = 1000,
+                       .repurchase_days = 30,
+                       .published_at_ms = 50 };
     it.titles = SAMPLE(struct text, 1, { { S("en"), S("Slim jeans") } });
     it.descriptions = SAMPLE(struct text, 1, { { S("en"), S("Made to last") } });
-    it.prices = SAMPLE(struct price, 1, { { .market = S("no"), .currency = { 8 }, .minor = 4900, .list_minor = 5900 } });
-    it.variants = SAMPLE(struct variant, 1, { { .key = S("jeans-1-32"), .size = S("32"), .colour = S("navy") } });
+    it.prices =
+        SAMPLE(struct price, 1,
+               { { .market = S("no"), .currency = { 8 }, .minor = 4900, .list_minor = 5900 } });
+    it.variants = SAMPLE(struct variant, 1,
+                         { { .key = S("jeans-1-32"), .size = S("32"), .colour = S("navy") } });
     it.variants[0].stock = SAMPLE(struct stock, 1, { { S("web"), 4 } });
     it.variants[0].stock_n = 1;
-    it.variants[0].prices = SAMPLE(struct price, 1, { { .market = S("se"), .currency = { 8 }, .minor = 4800, .list_minor = 5800 } });
+    it.variants[0].prices =
+        SAMPLE(struct price, 1,
+               { { .market = S("se"), .currency = { 8 }, .minor = 4800, .list_minor = 5800 } });
     it.variants[0].prices_n = 1;
     it.attributes = SAMPLE(struct fact, 1, { { .name = S("fit"), .kind = FACT_TEXT, .text = S("slim") } });
     it.titles_n = it.descriptions_n = it.prices_n = it.variants_n = it.attributes_n = 1;
@@ -364,19 +469,38 @@ static struct hash128 item_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_field_of_an_item_changes_the_digest(void **state) { (void)state; each_field_counts(item_digest); }
+static void changing_any_field_of_an_item_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(item_digest);
+}
 
-/* ---- a line of the ledger ------------------------------------------------------------------------------------------ */
+/* ---- a line of the ledger -------------------------------------------------------------------- */
 
 static_assert(sizeof(struct link) == 96, "a new member belongs into link_digest");
 
 static struct hash128 link_digest(isize i, struct fields *f, arena *a)
 {
-    struct link first = { .id = 1, .kind = LINK_ATTACH, .a = 1, .identifier = { IDENTIFIER_EMAIL, true, S("a@b.no") } };
-    struct link second = { .id = 2, .kind = LINK_ATTACH, .a = 2, .identifier = { IDENTIFIER_EMAIL, true, S("c@b.no") } };
-    struct link third = { .id = 3, .kind = LINK_ATTACH, .a = 3, .identifier = { IDENTIFIER_EMAIL, true, S("d@b.no") } };
-    struct link l = { .id = 4, .kind = LINK_REFUSED, .reason = LINK_CLAIMED, .a = 2, .b = 3, .undoes = 2, .ref = 100, .at_ms = 200,
-                      .identifier = { IDENTIFIER_PHONE, false, S("+47") }, .source = S("shop"), .memo = S("memo") };
+    struct link first = {
+        .id = 1, .kind = LINK_ATTACH, .a = 1, .identifier = { IDENTIFIER_EMAIL, true, S("a@b.no") }
+    };
+    struct link second = {
+        .id = 2, .kind = LINK_ATTACH, .a = 2, .identifier = { IDENTIFIER_EMAIL, true, S("c@b.no") }
+    };
+    struct link third = {
+        .id = 3, .kind = LINK_ATTACH, .a = 3, .identifier = { IDENTIFIER_EMAIL, true, S("d@b.no") }
+    };
+    struct link l = { .id = 4,
+                      .kind = LINK_REFUSED,
+                      .reason = LINK_CLAIMED,
+                      .a = 2,
+                      .b = 3,
+                      .undoes = 2,
+                      .ref = 100,
+                      .at_ms = 200,
+                      .identifier = { IDENTIFIER_PHONE, false, S("+47") },
+                      .source = S("shop"),
+                      .memo = S("memo") };
     FIELD(l.kind);                                      /* a split */
     FIELD(l.reason);
     FIELD(l.verified);
@@ -404,9 +528,13 @@ static struct hash128 link_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_line_of_the_ledger_changes_the_digest(void **state) { (void)state; each_field_counts(link_digest); }
+static void changing_any_line_of_the_ledger_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(link_digest);
+}
 
-/* ---- a denial ------------------------------------------------------------------------------------------------------- */
+/* ---- a denial -------------------------------------------------------------------------------- */
 
 static struct hash128 denial_digest(isize i, struct fields *f, arena *a)
 {
@@ -426,9 +554,13 @@ static struct hash128 denial_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_denial_changes_the_digest(void **state) { (void)state; each_field_counts(denial_digest); }
+static void changing_any_denial_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(denial_digest);
+}
 
-/* ---- counts, names, keys seen ------------------------------------------------------------------------------------------ */
+/* ---- counts, names, keys seen ---------------------------------------------------------------- */
 
 static i64 noon(void *ctx) { (void)ctx; return (i64)1767261600000; }
 
@@ -449,7 +581,12 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     struct totals *t = &fold->totals;
     *t = (struct totals){ .events = 2, .revenues_n = 1, .revenue = { { 500, { 8 } } } };
     struct source_count *s = &fold->sources.at[1];
-    struct warning w = { .source = 2, .what = S("page is not in the plan"), .count = 2, .first_at_ms = 4, .last_at_ms = 6, .ref = 8 };
+    struct warning w = { .source = 2,
+                         .what = S("page is not in the plan"),
+                         .count = 2,
+                         .first_at_ms = 4,
+                         .last_at_ms = 6,
+                         .ref = 8 };
     FIELD(fold->ref);
     FIELD(fold->now_ms);
     FIELD(s->source);
@@ -497,13 +634,22 @@ static struct hash128 rest_digest(isize i, struct fields *f, arena *a)
     return digest;
 }
 
-static void changing_any_count_name_or_key_changes_the_digest(void **state) { (void)state; each_field_counts(rest_digest); }
+static void changing_any_count_name_or_key_changes_the_digest(void **state)
+{
+    (void)state;
+    each_field_counts(rest_digest);
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(changing_any_field_of_a_person_changes_the_digest), cmocka_unit_test(changing_any_field_of_an_order_changes_the_digest), cmocka_unit_test(changing_any_field_of_a_cell_changes_the_digest),
-        cmocka_unit_test(changing_any_field_of_a_definition_changes_the_digest), cmocka_unit_test(changing_any_field_of_an_item_changes_the_digest), cmocka_unit_test(changing_any_line_of_the_ledger_changes_the_digest), cmocka_unit_test(changing_any_denial_changes_the_digest),
+        cmocka_unit_test(changing_any_field_of_a_person_changes_the_digest),
+        cmocka_unit_test(changing_any_field_of_an_order_changes_the_digest),
+        cmocka_unit_test(changing_any_field_of_a_cell_changes_the_digest),
+        cmocka_unit_test(changing_any_field_of_a_definition_changes_the_digest),
+        cmocka_unit_test(changing_any_field_of_an_item_changes_the_digest),
+        cmocka_unit_test(changing_any_line_of_the_ledger_changes_the_digest),
+        cmocka_unit_test(changing_any_denial_changes_the_digest),
         cmocka_unit_test(changing_any_count_name_or_key_changes_the_digest),
     };
     return cmocka_run_group_tests_name("digest", tests, NULL, NULL);

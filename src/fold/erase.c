@@ -2,15 +2,17 @@
  *
  * erase.c - somebody is forgotten: who that is, what it does to the state, and the receipt.
  *
- * An erasure is an entry of the log. It names nobody: it holds the numbers of the nodes, lines and orders that were theirs, and hashes
- * of their identifiers under the folder's key, by which the log can be gone through afterwards (forget.c) and by which whatever comes
- * under them is refused until it brings a consent. Folding it takes them out of everything; what is gone already stays gone, so it does
- * not matter whether their events still stood in the log when it was replayed.
+ * An erasure is an entry of the log. It names nobody: it holds the numbers of the nodes, lines and
+ * orders that were theirs, and hashes of their identifiers under the folder's key, by which the log
+ * can be gone through afterwards (forget.c) and by which whatever comes under them is refused until
+ * it brings a consent. Folding it takes them out of everything; what is gone already stays gone, so
+ * it does not matter whether their events still stood in the log when it was replayed.
  *
- * Numbers stay taken: a node, a line of the ledger, an order is blank from then on and keeps its place, since decisions, predictions and
- * other people's histories go by numbers. Whatever counts without them stays as well: how many events a source brought, what the shop took
- * in. A replay without them would count less, so the entry says those counts as they were right before it. That is why it is written while
- * nothing else is (log_writer_hold).
+ * Numbers stay taken: a node, a line of the ledger, an order is blank from then on and keeps its
+ * place, since decisions, predictions and other people's histories go by numbers. Whatever counts
+ * without them stays as well: how many events a source brought, what the shop took in. A replay
+ * without them would count less, so the entry says those counts as they were right before it. That
+ * is why it is written while nothing else is (log_writer_hold).
  */
 #include <sodium.h>
 #include <stdlib.h>
@@ -20,7 +22,7 @@
 
 enum { LIST_MAX = 1 << 24, WORDS_BYTES_MAX = 512, BATCH_MAX = 256 };
 
-/* ---- hashes under the folder's key -------------------------------------------------------------- */
+/* ---- hashes under the folder's key ----------------------------------------------------------- */
 
 /* What is merely claimed is another name than what is proved: identity.c. */
 struct hash128 erase_hash(const struct fold *fold, struct identifier v)
@@ -30,7 +32,10 @@ struct hash128 erase_hash(const struct fold *fold, struct identifier v)
     return h;
 }
 
-struct hash128 fold_whom(const struct fold *fold, struct identifier identifier) { return erase_hash(fold, identifier); }
+struct hash128 fold_whom(const struct fold *fold, struct identifier identifier)
+{
+    return erase_hash(fold, identifier);
+}
 
 static struct hash128 keyed(const struct fold *fold, u8 what, str text)
 {
@@ -57,7 +62,7 @@ struct hash128 erase_word(const struct fold *fold, str text)
 
 struct hash128 erase_order_key(const struct fold *fold, str key) { return keyed(fold, 253, key); }
 
-/* ---- bytes ---------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void visit_u32(struct codec *c, u32 *v) { codec_u32(c, v); }
 
@@ -169,7 +174,7 @@ isize fold_erasures(const struct fold *fold, const struct erasure **out, isize m
 
 i32 fold_erase_progress(const struct fold *fold) { return atomic_load(&fold->erase_progress); }
 
-/* ---- who that is ------------------------------------------------------------------------------------ */
+/* ---- who that is ----------------------------------------------------------------------------- */
 
 /* What is found of somebody, before it is known how much that is. */
 struct finding {
@@ -206,8 +211,8 @@ static void count_profile(struct finding *f, person_id person)
     for (isize i = 0; i < p->memberships_n; i++) f->counts.segments += p->memberships[i].member;
 }
 
-/* A person with all their parts. Only what was proved, or is a browser's own, is refused from now on: somebody else may truly bear a name that
- * was merely claimed. */
+/* A person with all their parts. Only what was proved, or is a browser's own, is refused from now
+ * on: somebody else may truly bear a name that was merely claimed. */
 static void add_person(struct finding *f, person_id person, bool denies)
 {
     const struct identity *identity = f->fold->live.identity;
@@ -245,7 +250,9 @@ static void add_claimed(struct finding *f, person_id person)
 static void add_line(struct finding *f, u32 id)
 {
     struct link l;
-    if (identity_link(f->fold->live.identity, id, &l) && l.kind != LINK_ERASED && map_put(f->links, number(id), 1)) vec_push(&f->link_list, id);
+    if (identity_link(f->fold->live.identity, id, &l) && l.kind != LINK_ERASED
+        && map_put(f->links, number(id), 1))
+        vec_push(&f->link_list, id);
 }
 
 static void find_lines(struct finding *f)
@@ -291,7 +298,8 @@ static void *in_arena(arena *a, const void *at, isize bytes)
     return copy;
 }
 
-void erase_collect(const struct fold *fold, const struct erase_request *request, arena *a, struct erasing *out)
+void erase_collect(const struct fold *fold, const struct erase_request *request, arena *a,
+                   struct erasing *out)
 {
     struct finding f = { .fold = fold, .a = a, .nodes = map_new(64), .links = map_new(64) };
     const struct identity *identity = fold->live.identity;
@@ -343,7 +351,10 @@ enum err erase_submit(struct fold *fold, const struct erase_request *requests, i
     u64 first = log_tail(fold->log);
     assert(first == fold->ref + 1);
     struct entry *entries = arena_new(&a, struct entry, n);
-    struct record record = { .at_ms = max_i64(clock_now(fold->clock), log_last_ms(fold->log)), .fold_version = 1, .entries = entries, .entries_n = n };
+    struct record record = { .at_ms = max_i64(clock_now(fold->clock), log_last_ms(fold->log)),
+                             .fold_version = 1,
+                             .entries = entries,
+                             .entries_n = n };
     rest_encode(fold, &rest);
     for (isize i = 0; i < n; i++) {
         struct erasing e;
@@ -367,7 +378,7 @@ enum err erase_submit(struct fold *fold, const struct erase_request *requests, i
     return did == LOG_OK ? ERR_OK : ERR_DISK;
 }
 
-/* ---- what it does to the state ------------------------------------------------------------------------ */
+/* ---- what it does to the state --------------------------------------------------------------- */
 
 static void drop_profile(struct fold *fold, person_id person)
 {
@@ -417,7 +428,8 @@ void apply_erase(struct fold *fold, str bytes, u64 ref, i64 now_ms)
         if (e.theirs[i].denied) denials_set(fold->live.denials, e.theirs[i].hash, all_purposes);
     drop_decisions(fold, nodes);
     map_free(nodes);
-    if (e.rest.len && rest_load(fold, e.rest, &fold->scratch)) log_error("fold.undecodable ref=%llu", (unsigned long long)ref);
+    if (e.rest.len && rest_load(fold, e.rest, &fold->scratch))
+        log_error("fold.undecodable ref=%llu", (unsigned long long)ref);
     e.is.ref = ref;
     e.is.bytes = bytes;
     (void)erasure_keep(fold, &e.is);

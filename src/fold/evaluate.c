@@ -2,13 +2,16 @@
  *
  * evaluate.c - how well a placement's strategy would have guessed what people of this shop did next.
  *
- * The log is cut by time: nine tenths of the visits begin before the cut. A model is made of what was done before it and nothing
- * else; of each visit that begins after it every next item is asked for, with what was done before in that visit as the history.
- * Beside the strategy stand the engine's own mix and what is popular, on the same questions and the same model. What merchandisers
- * wish (filter, stock, pins, boosts) is of today and not of then, so it is left out: this measures the mix.
+ * The log is cut by time: nine tenths of the visits begin before the cut. A model is made of what
+ * was done before it and nothing else; of each visit that begins after it every next item is asked
+ * for, with what was done before in that visit as the history. Beside the strategy stand the
+ * engine's own mix and what is popular, on the same questions and the same model. What
+ * merchandisers wish (filter, stock, pins, boosts) is of today and not of then, so it is left out:
+ * this measures the mix.
  *
- * hr@10: the item is on a list of ten; mrr@10: one over its place. Ties count against us. Intervals are 2.5 and 97.5 per cent of
- * a bootstrap over visits (questions of one visit go together), seeded: the same log gives the same numbers.
+ * hr@10: the item is on a list of ten; mrr@10: one over its place. Ties count against us. Intervals
+ * are 2.5 and 97.5 per cent of a bootstrap over visits (questions of one visit go together),
+ * seeded: the same log gives the same numbers.
  */
 #include <stdlib.h>
 
@@ -45,7 +48,8 @@ static i64 cut_of(const struct interaction *all, isize n, arena *a)
     return visits ? begins[visits * 9 / 10] : 0;
 }
 
-static void ask_visit(const struct model *model, const struct recommend_query *rows, const struct lessons_of_all *lessons, struct visit *v, arena *a)
+static void ask_visit(const struct model *model, const struct recommend_query *rows,
+                      const struct lessons_of_all *lessons, struct visit *v, arena *a)
 {
     const struct interaction *all = lessons->at;
     struct place where = lessons->places[all[v->from].place];
@@ -71,8 +75,11 @@ static void ask_visit(const struct model *model, const struct recommend_query *r
             arena_reset(a, mark);
         }
         v->questions += n && wanted;
-        history[n++] = (struct history_entry){ .at_ms = all[i].at_ms, .item = all[i].item, .quantity = 1,
-                                               .type = content ? EVENT_CONTENT_VIEWED : EVENT_PRODUCT_VIEWED };
+        history[n++] =
+            (struct history_entry){ .at_ms = all[i].at_ms,
+                                    .item = all[i].item,
+                                    .quantity = 1,
+                                    .type = content ? EVENT_CONTENT_VIEWED : EVENT_PRODUCT_VIEWED };
     }
 }
 
@@ -91,8 +98,10 @@ static void take_means(const void *ctx, const u32 *times, f64 *out)
     for (isize m = 0; m < 2 * PLACEMENT_ROWS && questions > 0; m++) out[m] /= questions;
 }
 
-/* The strategy's mix, the engine's own, and popularity; false when there is no such placement or it names no strategy. */
-static bool read_rows(const struct live *live, str placement, struct recommend_query *rows, arena *a, str *strategy, bool *by_hand)
+/* The strategy's mix, the engine's own, and popularity; false when there is no such placement or it
+ * names no strategy. */
+static bool read_rows(const struct live *live, str placement, struct recommend_query *rows,
+                      arena *a, str *strategy, bool *by_hand)
 {
     rcu_read_begin();
     const struct book *book = atomic_load(&live->book);
@@ -103,7 +112,10 @@ static bool read_rows(const struct live *live, str placement, struct recommend_q
     *by_hand = s && (s->by_hand || s->query.content);
     struct recommend_query own = s ? s->query : (struct recommend_query){ 0 };
     rcu_read_end();
-    struct recommend_query usual = { .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING }, .mix_n = 3, .content = own.content };
+    struct recommend_query usual = { .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC,
+                                              RECOMMENDER_TRENDING },
+                                     .mix_n = 3,
+                                     .content = own.content };
     struct recommend_query popular = { .mix = { RECOMMENDER_POPULAR }, .mix_n = 1, .content = own.content };
     rows[PLACEMENT_OWN] = own.mix_n ? own : usual;
     rows[PLACEMENT_USUAL] = usual;
@@ -116,8 +128,10 @@ static bool read_rows(const struct live *live, str placement, struct recommend_q
     return found;
 }
 
-/* As decisions have it: a mix that does not pay on the latest tenth of what the model knows leaves its place to its lead. */
-static void keep_leads(struct model *model, bool by_hand, struct recommend_query *rows, const struct interaction *before, isize n)
+/* As decisions have it: a mix that does not pay on the latest tenth of what the model knows leaves
+ * its place to its lead. */
+static void keep_leads(struct model *model, bool by_hand, struct recommend_query *rows,
+                       const struct interaction *before, isize n)
 {
     struct mixed mixes[PLACEMENT_ROWS] = { 0 };
     for (isize r = 0; r < PLACEMENT_ROWS; r++) {
@@ -126,16 +140,19 @@ static void keep_leads(struct model *model, bool by_hand, struct recommend_query
         memcpy(mixes[r].weight, rows[r].weight, sizeof mixes[r].weight);
     }
     model_measure(model, before, n, mixes, PLACEMENT_ROWS, NULL);
-    for (isize r = by_hand ? PLACEMENT_USUAL : PLACEMENT_OWN; r < PLACEMENT_ROWS; r++) model_keep_lead(model, &rows[r]);
+    for (isize r = by_hand ? PLACEMENT_USUAL : PLACEMENT_OWN; r < PLACEMENT_ROWS; r++)
+        model_keep_lead(model, &rows[r]);
 }
 
-enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placement_evaluation *out, struct diag *diag)
+enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placement_evaluation *out,
+                       struct diag *diag)
 {
     struct recommend_query rows[PLACEMENT_ROWS];
     bool by_hand;
     *out = (struct placement_evaluation){ .placement = placement };
     if (!read_rows(&fold->live, placement, rows, a, &out->strategy, &by_hand))
-        return diag_set(diag, ERR_NOT_FOUND, "there is no placement \"%.*s\" with a strategy", STR_FMT(placement));
+        return diag_set(diag, ERR_NOT_FOUND, "there is no placement \"%.*s\" with a strategy",
+                        STR_FMT(placement));
     struct lessons_of_all lessons = builder_interactions(fold);
     struct interaction *all = lessons.at;
     isize n = lessons.n;
@@ -159,7 +176,10 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     options.places = lessons.places;
     options.places_n = lessons.places_n;
     for (isize r = 0; r < PLACEMENT_ROWS; r++) options.only |= query_recommenders(&rows[r]);
-    struct model *model = visits_n >= LEAST_VISITS ? model_build(before, out->train, items, out->cut_ms, &options, fold->live.catalog) : NULL;
+    struct model *model =
+        visits_n >= LEAST_VISITS
+            ? model_build(before, out->train, items, out->cut_ms, &options, fold->live.catalog)
+            : NULL;
     if (model) keep_leads(model, by_hand, rows, before, out->train);
     for (isize i = 0; model && i < visits_n && out->questions < QUESTIONS_MAX; i++) {
         ask_visit(model, rows, &lessons, &visits[i], a);
@@ -169,7 +189,9 @@ enum err fold_evaluate(struct fold *fold, str placement, arena *a, struct placem
     model_free(model);
     lessons_of_all_free(&lessons);
     if (out->questions == 0)
-        return diag_set(diag, ERR_REFUSED, "%td visits of two items or more after the cut, at least %d are needed", visits_n, LEAST_VISITS);
+        return diag_set(diag, ERR_REFUSED,
+                        "%td visits of two items or more after the cut, at least %d are needed",
+                        visits_n, LEAST_VISITS);
     struct estimate measures[2 * PLACEMENT_ROWS];
     struct visits asked = { visits, out->visits };
     bootstrap(take_means, &asked, asked.n, 1, RESAMPLES, countof(measures), measures, a);
@@ -191,9 +213,11 @@ static void print_measure(struct jsonw *w, const char *name, const struct estima
 void placement_evaluation_print(const struct placement_evaluation *e, struct jsonw *w)
 {
     jsonw_begin(w, '{');
-    jsonw_key_str(w, "protocol", S("Split by time: nine tenths of the visits begin before the cut and are learnt from. In each later visit every next item "
-                                   "is asked for, among all items, with that visit so far as the history. Filters, stock, pins and boosts are left out. "
-                                   "Ties count against the list. Intervals: bootstrap over visits."));
+    jsonw_key_str(
+        w, "protocol",
+        S("Split by time: nine tenths of the visits begin before the cut and are learnt from. In each later visit every next item "
+          "is asked for, among all items, with that visit so far as the history. Filters, stock, pins and boosts are left out. "
+          "Ties count against the list. Intervals: bootstrap over visits."));
     jsonw_key_str(w, "placement", e->placement);
     jsonw_key_str(w, "strategy", e->strategy);
     jsonw_key_time(w, "cut", e->cut_ms);

@@ -24,15 +24,21 @@ struct decide_world live_world(const struct live *live)
 {
     const struct outlook *outlook = atomic_load_explicit(&live->outlook, memory_order_acquire);
     return (struct decide_world){
-        .book = atomic_load_explicit(&live->book, memory_order_acquire), .identity = live->identity, .people = live->people,
-        .catalog = live->catalog, .denials = live->denials, .denial_key = live->denial_key,
+        .book = atomic_load_explicit(&live->book, memory_order_acquire),
+        .identity = live->identity,
+        .people = live->people,
+        .catalog = live->catalog,
+        .denials = live->denials,
+        .denial_key = live->denial_key,
         .model = atomic_load_explicit(&live->model, memory_order_acquire),
-        .search = atomic_load_explicit(&live->search, memory_order_acquire), .caps = live->caps,
-        .intent = outlook ? outlook->intent : NULL, .wanted = (_Atomic u32 *)(uintptr_t)&live->wanted,
+        .search = atomic_load_explicit(&live->search, memory_order_acquire),
+        .caps = live->caps,
+        .intent = outlook ? outlook->intent : NULL,
+        .wanted = (_Atomic u32 *)(uintptr_t)&live->wanted,
     };
 }
 
-/* ---- reading state (on the fold's thread) --------------------------------------------------------- */
+/* ---- reading state (on the fold's thread) ---------------------------------------------------- */
 
 struct live *fold_live(struct fold *fold) { return &fold->live; }
 struct log_writer *fold_writer(struct fold *fold) { return fold->writer; }
@@ -58,7 +64,8 @@ f64 fold_tag_ms(const struct fold *fold)
 }
 struct log_totals fold_log_totals(const struct fold *fold) { return log_totals(fold->log); }
 
-enum err fold_read(const struct fold *fold, u64 from, arena *a, struct record *out, bool *found, struct diag *diag)
+enum err fold_read(const struct fold *fold, u64 from, arena *a, struct record *out, bool *found,
+                   struct diag *diag)
 {
     return log_read(fold->log, from, a, out, found, diag);
 }
@@ -81,7 +88,10 @@ const struct cell *fold_cells(const struct fold *fold, isize *n)
     return fold->cells.all.at;
 }
 
-const struct order *fold_order(const struct fold *fold, order_id id, arena *a) { return orders_get(&fold->orders, id, a); }
+const struct order *fold_order(const struct fold *fold, order_id id, arena *a)
+{
+    return orders_get(&fold->orders, id, a);
+}
 u32 fold_order_node(const struct fold *fold, order_id id) { return orders_node(&fold->orders, id); }
 
 const struct decided *fold_decided(const struct fold *fold, u64 key)
@@ -140,9 +150,12 @@ static struct hash128 rest_digest(const struct fold *fold)
     struct buf bytes = { 0 };
     struct codec c = codec_writer(&bytes);
     struct totals t = fold->totals;
-    i64 *const counts[] = { &t.events, &t.duplicates, &t.no_consent, &t.dead, &t.dead_taken, &t.decisions, &t.orders, &t.mixed, &t.last_at_ms };
+    i64 *const counts[] = { &t.events,    &t.duplicates, &t.no_consent, &t.dead,      &t.dead_taken,
+                            &t.decisions, &t.orders,     &t.mixed,      &t.last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(&c, counts[i]);
-    i64 lengths[] = { fold->now_ms, t.revenues_n, fold->names.n, fold->sources.n, fold->cards.n, fold->trials.n, fold->weights.n, fold->warnings.n };    /* so that no list can pass for the next */
+    /* so that no list can pass for the next */
+    i64 lengths[] = { fold->now_ms,  t.revenues_n,   fold->names.n,   fold->sources.n,
+                      fold->cards.n, fold->trials.n, fold->weights.n, fold->warnings.n };
     for (isize i = 0; i < countof(lengths); i++) codec_i64(&c, &lengths[i]);
     for (isize i = 0; i < t.revenues_n; i++) {
         codec_i64(&c, &t.revenue[i].minor);
@@ -157,7 +170,8 @@ static struct hash128 rest_digest(const struct fold *fold)
     for (isize i = 0; i < fold->sources.n; i++) {
         struct source_count s = fold->sources.at[i];
         codec_u16(&c, &s.source);
-        i64 *const of[] = { &s.accepted, &s.duplicates, &s.no_consent, &s.dead, &s.warnings, &s.last_at_ms, &s.behind_ms };
+        i64 *const of[] = { &s.accepted, &s.duplicates, &s.no_consent, &s.dead,
+                            &s.warnings, &s.last_at_ms, &s.behind_ms };
         for (isize k = 0; k < countof(of); k++) codec_i64(&c, of[k]);
     }
     for (isize i = 0; i < fold->cards.n; i++) codec_str(&c, &fold->cards.at[i].json);
@@ -180,15 +194,20 @@ static struct hash128 rest_digest(const struct fold *fold)
 struct fold_digest fold_digest_parts(const struct fold *fold)
 {
     return (struct fold_digest){
-        .identity = identity_digest(fold->live.identity), .catalog = catalog_digest(fold->live.catalog),
-        .denials = denials_digest(fold->live.denials), .definitions = definitions_digest(fold->definitions), .orders = fold->orders.digest,
-        .cells = fold->cells.digest, .rest = rest_digest(fold),
+        .identity = identity_digest(fold->live.identity),
+        .catalog = catalog_digest(fold->live.catalog),
+        .denials = denials_digest(fold->live.denials),
+        .definitions = definitions_digest(fold->definitions),
+        .orders = fold->orders.digest,
+        .cells = fold->cells.digest,
+        .rest = rest_digest(fold),
     };
 }
 
 void fold_digest_seal(struct fold_digest *d, u64 ref)
 {
-    const struct hash128 parts[] = { d->identity, d->people, d->catalog, d->denials, d->definitions, d->orders, d->cells, d->rest };
+    const struct hash128 parts[] = { d->identity,    d->people, d->catalog, d->denials,
+                                     d->definitions, d->orders, d->cells,   d->rest };
     d->all = hash128((str){ (const char *)parts, sizeof parts }, ref);
 }
 
@@ -201,7 +220,7 @@ struct fold_digest fold_digest(struct fold *fold)
     return d;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static struct fold *state_new(const struct fold_options *options)
 {
@@ -278,8 +297,8 @@ static void settle(struct fold *fold)
     fold->book_replaced = false;
 }
 
-/* While others read: what waits may grow to some hundred megabytes, for as long as somebody reads everybody in one bracket or the flush what
- * it took, before events wait for them. */
+/* While others read: what waits may grow to some hundred megabytes, for as long as somebody reads
+ * everybody in one bracket or the flush what it took, before events wait for them. */
 static void settle_some(struct fold *fold)
 {
     if (!much_waits(fold) && !fold->settling) return;
@@ -306,7 +325,8 @@ static enum err replay(struct fold *fold, u64 until, struct diag *diag)
         record.entries += skip;
         record.entries_n -= (isize)skip;
         record.first += skip;
-        if (record.first + (u64)record.entries_n > until + 1) record.entries_n = (isize)(until + 1 - record.first);
+        if (record.first + (u64)record.entries_n > until + 1)
+            record.entries_n = (isize)(until + 1 - record.first);
         fold_apply(fold, &record);
         settle(fold);
     }
@@ -339,8 +359,11 @@ static enum err found_folder(struct fold *fold, struct diag *diag)
     change.document = S("");
     change.revision = 1;
     definition_change_encode(&change, &publish);
-    struct entry entries[] = { { ENTRY_DEFINITION, buf_str(&draft) }, { ENTRY_DEFINITION, buf_str(&publish) } };
-    struct record record = { .at_ms = clock_now(fold->clock), .fold_version = 1, .entries = entries, .entries_n = 2 };
+    struct entry entries[] = { { ENTRY_DEFINITION, buf_str(&draft) },
+                               { ENTRY_DEFINITION, buf_str(&publish) } };
+    struct record record = {
+        .at_ms = clock_now(fold->clock), .fold_version = 1, .entries = entries, .entries_n = 2
+    };
     enum log_appended done = log_append(fold->log, 1, &record, 1);
     arena_fini(&a);
     if (done != LOG_OK) return diag_set(diag, ERR_DISK, "the log could not be written");
@@ -356,7 +379,8 @@ static void rebuild_derived(struct fold *fold)
         if (!p) continue;
         timers_push(&fold->timers, p->next_change_at_ms, id);
         for (isize i = 0; i < p->memberships_n; i++)
-            if (p->memberships[i].member) roll_put(fold->live.roll, (segment_id){ p->memberships[i].segment }, p->id, true);
+            if (p->memberships[i].member)
+                roll_put(fold->live.roll, (segment_id){ p->memberships[i].segment }, p->id, true);
     }
 }
 
@@ -376,11 +400,14 @@ enum err fold_open(const struct fold_options *options, struct fold **out, struct
     rebuild_derived(fold);
     u64 loaded = fold->ref, tail = log_tail(fold->log);
     if (loaded >= tail && !(loaded == 0 && tail == 1))
-        return diag_set(diag, ERR_DAMAGED, "the store holds entry %llu, but the log ends before it: log files are missing",
-                        (unsigned long long)loaded);
+        return diag_set(
+            diag, ERR_DAMAGED,
+            "the store holds entry %llu, but the log ends before it: log files are missing",
+            (unsigned long long)loaded);
     err = tail == 1 ? found_folder(fold, diag) : replay(fold, tail - 1, diag);
     if (err) return err;
-    atomic_store(&fold->live.folded, fold->ref);        /* what came whole from the store is folded too: models are built from it */
+    /* what came whole from the store is folded too: models are built from it */
+    atomic_store(&fold->live.folded, fold->ref);
     log_note("fold.open entries=%llu loaded=%llu people=%lld ms=%lld", (unsigned long long)fold->ref,
              (unsigned long long)loaded, (long long)people_count(fold->live.people),
              (long long)(clock_monotonic_us() - began) / 1000);
@@ -397,7 +424,7 @@ void fold_close(struct fold *fold)
     state_free(fold);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void work_push(struct fold *fold, struct work work)
 {
@@ -410,7 +437,10 @@ static void work_push(struct fold *fold, struct work work)
 }
 
 /* On the writer's thread. */
-static void take_group(void *ctx, struct log_group *group) { work_push(ctx, (struct work){ WORK_GROUP, .group = group }); }
+static void take_group(void *ctx, struct log_group *group)
+{
+    work_push(ctx, (struct work){ WORK_GROUP, .group = group });
+}
 
 static void run_group(struct fold *fold, struct log_group *group)
 {
@@ -436,8 +466,11 @@ static void tick_when_due(struct fold *fold)
 
 static i64 wait_for(struct fold *fold)
 {
-    i64 until_due = timers_next(&fold->timers) == TIME_NEVER ? 1000 : timers_next(&fold->timers) - clock_now(fold->clock);
-    return min_i64(until_due > 0 ? until_due : 5, fold->config->flush_ms);      /* due: the tick is on its way, or could not be taken */
+    i64 until_due = timers_next(&fold->timers) == TIME_NEVER
+                        ? 1000
+                        : timers_next(&fold->timers) - clock_now(fold->clock);
+    /* due: the tick is on its way, or could not be taken */
+    return min_i64(until_due > 0 ? until_due : 5, fold->config->flush_ms);
 }
 
 /* May be asked for by a piece of work, and then does what came with that piece, too. */
@@ -468,7 +501,9 @@ void fold_drain(struct fold *fold) { take_work(fold, 1); }
 /* A few at a time, since events wait for it; while the flush reads what was replaced, nothing more is. */
 static bool cool_some(struct fold *fold)
 {
-    return !save_reads(fold) && people_cool(fold->live.people, fold->now_ms, fold->config->people_plain_mb << 20, COOLED_AT_ONCE);
+    return !save_reads(fold)
+           && people_cool(fold->live.people, fold->now_ms, fold->config->people_plain_mb << 20,
+                          COOLED_AT_ONCE);
 }
 
 static void *fold_thread(void *ctx)
@@ -531,7 +566,7 @@ bool fold_ask(struct fold *fold, void (*ask)(void *ctx, struct fold *fold), void
     return true;
 }
 
-/* ---- waiting, for tools and jobs ------------------------------------------------------------------------- */
+/* ---- waiting, for tools and jobs ------------------------------------------------------------- */
 
 struct waiting {
     pthread_mutex_t lock;
@@ -605,18 +640,20 @@ void fold_bulk(struct fold *fold, bool on)
     abort();
 }
 
-/* ---- verify ------------------------------------------------------------------------------------------------ */
+/* ---- verify ---------------------------------------------------------------------------------- */
 
 static void print_digest(struct buf *out, const char *name, struct hash128 h)
 {
     buf_printf(out, "%-12s %016llx%016llx\n", name, (unsigned long long)h.hi, (unsigned long long)h.lo);
 }
 
-static enum err digest_of(const struct fold_options *options, struct fold_digest *digest, u64 *ref, struct diag *diag)
+static enum err digest_of(const struct fold_options *options, struct fold_digest *digest, u64 *ref,
+                          struct diag *diag)
 {
     struct fold *fold = NULL;
     enum err err = fold_open(options, &fold, diag);
-    if (!err && options->store_path) err = erase_finish(fold, diag);        /* a replay needs a log that is of one piece */
+    /* a replay needs a log that is of one piece */
+    if (!err && options->store_path) err = erase_finish(fold, diag);
     if (!err) {
         *digest = fold_digest(fold);
         *ref = fold->ref;
@@ -636,9 +673,10 @@ enum err fold_verify(const struct fold_options *options, struct buf *report, str
     if (!err) err = digest_of(&kept, &a, &refs[0], diag);
     if (!err) err = digest_of(&fresh, &b, &refs[1], diag);
     if (!err) {
-        buf_printf(report, "entries      %llu\nrecords      %lld\nbytes        %lld\n", (unsigned long long)refs[0],
-                   (long long)totals.records, (long long)totals.bytes);
-        const char *names[] = { "identity", "people", "catalog", "denials", "definitions", "orders", "cells", "rest" };
+        buf_printf(report, "entries      %llu\nrecords      %lld\nbytes        %lld\n",
+                   (unsigned long long)refs[0], (long long)totals.records, (long long)totals.bytes);
+        const char *names[] = { "identity",    "people", "catalog", "denials",
+                                "definitions", "orders", "cells",   "rest" };
         const struct hash128 *sa = &a.identity, *sb = &b.identity;
         for (isize i = 0; i < countof(names); i++) {
             print_digest(report, names[i], sa[i]);

@@ -4,10 +4,12 @@
  * Why it matters: one thread folds, so its time an event is the server's ceiling; and all people live in RAM.
  *
  *   fold_fold_bench [people] [events] [segments]     events: a person, before those that are timed
- *   fold_fold_bench memory [people] [anonymous|known]    when all of them rest: an hour after their last event
+ *   fold_fold_bench memory [people] [anonymous|known]    when all of them rest: an hour after their
+ *   last event
  *
- * The calls and the segments are those of the whole-server bench (bench/shop.c). Events come from people at random, which
- * is harder on caches than visits are. No socket and no log on a disk takes part. */
+ * The calls and the segments are those of the whole-server bench (bench/shop.c). Events come from
+ * people at random, which is harder on caches than visits are. No socket and no log on a disk takes
+ * part. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,15 @@
 #include "fold/inside.h"
 #include "ingest/ingest.h"
 
-enum { ITEMS = 20000, CATEGORIES = 100, A_BATCH = 40, A_RECORD = 400, TIMED_MAX = 100000, SETTLE_AT = 4000, A_FLUSH = 2000 };
+enum {
+    ITEMS = 20000,
+    CATEGORIES = 100,
+    A_BATCH = 40,
+    A_RECORD = 400,
+    TIMED_MAX = 100000,
+    SETTLE_AT = 4000,
+    A_FLUSH = 2000
+};
 #define BEGAN ((i64)1767261600000)                      /* 2026-01-01T10:00:00Z */
 
 struct bench {
@@ -37,7 +47,11 @@ static struct config config;
 
 static void fold_record(struct bench *b)
 {
-    struct record record = { .first = b->fold->ref + 1, .at_ms = b->now_ms, .fold_version = 1, .entries = b->entries, .entries_n = b->entries_n };
+    struct record record = { .first = b->fold->ref + 1,
+                             .at_ms = b->now_ms,
+                             .fold_version = 1,
+                             .entries = b->entries,
+                             .entries_n = b->entries_n };
     i64 began = clock_cpu_us();
     fold_apply(b->fold, &record);
     if (rcu_waiting() > SETTLE_AT) rcu_settle();
@@ -58,12 +72,16 @@ static void fold_record(struct bench *b)
     for (struct history_page page; people_page_next(b->fold->live.people, &page);) mem_free(page.entries);
 }
 
-/* ---- the shop ------------------------------------------------------------------------------------------ */
+/* ---- the shop -------------------------------------------------------------------------------- */
 
 static void define(struct bench *b, const char *kind, const char *key, str document)
 {
     struct buf draft = { .arena = &b->a }, publish = { .arena = &b->a };
-    struct definition_change change = { .op = DEFINITION_DRAFT, .kind = str_of(kind), .key = str_of(key), .document = document, .author = S("bench") };
+    struct definition_change change = { .op = DEFINITION_DRAFT,
+                                        .kind = str_of(kind),
+                                        .key = str_of(key),
+                                        .document = document,
+                                        .author = S("bench") };
     definition_change_encode(&change, &draft);
     change.op = DEFINITION_PUBLISH;
     change.document = S("");
@@ -77,14 +95,26 @@ static str segment_rule(arena *a, int i)
 {
     int category = i % CATEGORIES;
     switch (i % 8) {
-    case 0: return arena_printf(a, "count(product_viewed where category under \\\"c%02d\\\", last 30 days) >= 3", category);
+    case 0:
+        return arena_printf(
+            a, "count(product_viewed where category under \\\"c%02d\\\", last 30 days) >= 3",
+            category);
     case 1: return arena_printf(a, "did(order_completed, last %d days)", 7 + i);
-    case 2: return arena_printf(a, "count(product_viewed, last %d days) >= 5 and not did(order_completed, last 60 days)", 1 + i / 8);
+    case 2:
+        return arena_printf(
+            a,
+            "count(product_viewed, last %d days) >= 5 and not did(order_completed, last 60 days)",
+            1 + i / 8);
     case 3: return arena_printf(a, "sum(order_completed.revenue, last 365 days) > %d EUR", 10 + 5 * i);
-    case 4: return arena_printf(a, "sequence(product_added then not order_completed within %d hours)", 2 + i / 8);
+    case 4:
+        return arena_printf(a, "sequence(product_added then not order_completed within %d hours)",
+                            2 + i / 8);
     case 5: return arena_printf(a, "affinity(category, \\\"c%02d\\\") > 0.3", category);
-    case 6: return arena_printf(a, "city = \\\"town%02d\\\" and did(product_viewed where category under \\\"c%02d\\\", last 90 days)", category,
-                                (category + 7) % CATEGORIES);
+    case 6:
+        return arena_printf(
+            a,
+            "city = \\\"town%02d\\\" and did(product_viewed where category under \\\"c%02d\\\", last 90 days)",
+            category, (category + 7) % CATEGORIES);
     default: return arena_printf(a, "in segment \\\"s%03d\\\" and did(product_viewed, last 1 days)", i - 7);
     }
 }
@@ -92,12 +122,15 @@ static str segment_rule(arena *a, int i)
 static void open_shop(struct bench *b, int segments)
 {
     for (int i = 0; i < ITEMS; i++) {
-        str text = arena_printf(&b->a, "{\"product_key\":\"p%06d\",\"title\":\"Thing number %d\",\"category\":\"c%02d > d%d\",\"brand\":\"Brand %d\"}", i, i,
-                                i * CATEGORIES / ITEMS, i % 10, i % 37);
+        str text = arena_printf(
+            &b->a,
+            "{\"product_key\":\"p%06d\",\"title\":\"Thing number %d\",\"category\":\"c%02d > d%d\",\"brand\":\"Brand %d\"}",
+            i, i, i * CATEGORIES / ITEMS, i % 10, i % 37);
         const struct json *doc;
         struct item_change change;
         struct buf bytes = { .arena = &b->a };
-        bool ok = json_parse(&b->a, text, &doc, NULL) == ERR_OK && item_change_from_json(&b->a, doc, &change, NULL) == ERR_OK;
+        bool ok = json_parse(&b->a, text, &doc, NULL) == ERR_OK
+                  && item_change_from_json(&b->a, doc, &change, NULL) == ERR_OK;
         assert(ok);
         item_change_encode(&change, &bytes);
         b->entries[b->entries_n++] = (struct entry){ ENTRY_CATALOG, buf_str(&bytes) };
@@ -107,13 +140,17 @@ static void open_shop(struct bench *b, int segments)
     define(b, "source", "shop", S("{\"title\":\"Shop\"}"));
     for (int i = 0; i < segments; i++) {
         str rule = segment_rule(&b->a, i);
-        define(b, "segment", arena_printf(&b->a, "s%03d", i).ptr,
-               arena_printf(&b->a, "{\"kind\":\"segment\",\"key\":\"s%03d\",\"title\":\"Segment %d\",\"rule\":\"%.*s\"}", i, i, STR_FMT(rule)));
+        define(
+            b, "segment", arena_printf(&b->a, "s%03d", i).ptr,
+            arena_printf(
+                &b->a,
+                "{\"kind\":\"segment\",\"key\":\"s%03d\",\"title\":\"Segment %d\",\"rule\":\"%.*s\"}",
+                i, i, STR_FMT(rule)));
     }
     arena_clear(&b->a);
 }
 
-/* ---- calls --------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* Everybody has a corner of the shop, and goes less often the further from it. */
 static u32 item_for(struct bench *b, u32 person)
@@ -124,7 +161,10 @@ static u32 item_for(struct bench *b, u32 person)
 
 static void product(struct bench *b, struct buf *out, u32 person)
 {
-    buf_printf(out, "\"product_id\":\"p%06u\",\"price\":19.99,\"quantity\":1,\"name\":\"Thing\",\"currency\":\"EUR\"", item_for(b, person));
+    buf_printf(
+        out,
+        "\"product_id\":\"p%06u\",\"price\":19.99,\"quantity\":1,\"name\":\"Thing\",\"currency\":\"EUR\"",
+        item_for(b, person));
 }
 
 static void call(struct bench *b, struct buf *out, u32 person, str at)
@@ -134,23 +174,38 @@ static void call(struct bench *b, struct buf *out, u32 person, str at)
     buf_printf(out, "{\"%s\":\"u%08u\",", b->anonymous ? "anonymousId" : "userId", person);
     switch (kind) {
     case 0:
-        buf_printf(out, "\"type\":\"track\",\"event\":\"Order Completed\",\"properties\":{\"order_id\":\"o%lld\",\"total\":39.98,\"revenue\":39.98,"
-                   "\"currency\":\"EUR\",\"products\":[{", (long long)b->number);
+        buf_printf(
+            out,
+            "\"type\":\"track\",\"event\":\"Order Completed\",\"properties\":{\"order_id\":\"o%lld\",\"total\":39.98,\"revenue\":39.98,"
+            "\"currency\":\"EUR\",\"products\":[{",
+            (long long)b->number);
         product(b, out, person);
         buf_add(out, S("},{"));
         product(b, out, person);
         buf_add(out, S("}]}"));
         break;
-    case 1: buf_add(out, S("\"type\":\"identify\",\"traits\":{\"city\":\"town07\",\"plan\":\"basic\"}")); break;
-    case 2: buf_add(out, S("\"type\":\"track\",\"event\":\"Products Searched\",\"properties\":{\"query\":\"blue thing\"}")); break;
-    case 5: case 6: case 7: case 8: buf_add(out, S("\"type\":\"page\",\"name\":\"Home\",\"properties\":{\"path\":\"/\"}")); break;
+    case 1:
+        buf_add(out,
+                S("\"type\":\"identify\",\"traits\":{\"city\":\"town07\",\"plan\":\"basic\"}"));
+        break;
+    case 2:
+        buf_add(
+            out,
+            S("\"type\":\"track\",\"event\":\"Products Searched\",\"properties\":{\"query\":\"blue thing\"}"));
+        break;
+    case 5: case 6: case 7:
+    case 8: buf_add(out, S("\"type\":\"page\",\"name\":\"Home\",\"properties\":{\"path\":\"/\"}")); break;
     default:
-        buf_printf(out, "\"type\":\"track\",\"event\":\"%s\",\"properties\":{", kind == 3 || kind == 4 ? "Product Added" : "Product Viewed");
+        buf_printf(out, "\"type\":\"track\",\"event\":\"%s\",\"properties\":{",
+                   kind == 3 || kind == 4 ? "Product Added" : "Product Viewed");
         product(b, out, person);
         buf_add(out, S("}"));
     }
-    buf_printf(out, ",\"messageId\":\"node-%012lld\",\"timestamp\":\"%.*s\",\"context\":{\"library\":{\"name\":\"analytics-node\",\"version\":\"2.0\"},"
-               "\"locale\":\"en-GB\",\"page\":{\"url\":\"https://shop.example/p/p%06u\",\"title\":\"A page\"}}}", (long long)b->number, STR_FMT(at), item);
+    buf_printf(
+        out,
+        ",\"messageId\":\"node-%012lld\",\"timestamp\":\"%.*s\",\"context\":{\"library\":{\"name\":\"analytics-node\",\"version\":\"2.0\"},"
+        "\"locale\":\"en-GB\",\"page\":{\"url\":\"https://shop.example/p/p%06u\",\"title\":\"A page\"}}}",
+        (long long)b->number, STR_FMT(at), item);
     b->number++;
 }
 
@@ -173,7 +228,9 @@ static void refused(void *ctx, isize index, enum err err, str reason, const stru
 static void read_batch(struct bench *b, str body)
 {
     const struct json *doc;
-    struct ingest_envelope envelope = { .received_ms = b->now_ms, .source = S("shop"), .verified = !b->anonymous };
+    struct ingest_envelope envelope = { .received_ms = b->now_ms,
+                                        .source = S("shop"),
+                                        .verified = !b->anonymous };
     struct ingest_sink sink = { b, take, refused, NULL };
     i64 began = clock_cpu_us();
     enum err err = json_parse(&b->a, body, &doc, NULL);
@@ -208,14 +265,16 @@ static void happen(struct bench *b, i64 events, i64 step_ms, bool in_turn)
     rcu_settle();
 }
 
-/* ---- the two of them ------------------------------------------------------------------------------------- */
+/* ---- the two of them ------------------------------------------------------------------------- */
 
 static bool bench_open(struct bench *b, int segments, const char *store)
 {
     static int opened;
     struct diag diag = { .arena = &b->a };
     str log = arena_printf(&b->a, "mem:fold-bench-%d", opened++);
-    struct fold_options options = { .config = &config, .clock = clock_system(), .log_uri = log.ptr, .store_path = store };
+    struct fold_options options = {
+        .config = &config, .clock = clock_system(), .log_uri = log.ptr, .store_path = store
+    };
     b->rng = rng_seed(7);
     b->now_ms = BEGAN;
     if (fold_open(&options, &b->fold, &diag)) return false;
@@ -234,10 +293,15 @@ static int bench_speed(u32 people, i64 events, int segments)
     happen(&b, people * events, 1, false);
     happen(&b, timed, 1, false);
     struct hash128 digest = fold_digest(b.fold).all;
-    (void)printf("# %u people with %lld events each, %d segments, digest %016llx\n", people, (long long)events, segments, (unsigned long long)digest.hi);
-    (void)printf("fold_read_us %.2f us of CPU an event, from JSON to the log's bytes\n", (f64)b.read_us / (f64)timed);
-    (void)printf("fold_event_us %.2f us of CPU an event, from the log's bytes to the state\n", (f64)b.fold_us / (f64)timed);
-    (void)printf("fold_store_us %.2f us of CPU an event, from the state to SQLite, %d people at a time\n", (f64)b.store_us / (f64)timed, A_FLUSH);
+    (void)printf("# %u people with %lld events each, %d segments, digest %016llx\n", people,
+                 (long long)events, segments, (unsigned long long)digest.hi);
+    (void)printf("fold_read_us %.2f us of CPU an event, from JSON to the log's bytes\n",
+                 (f64)b.read_us / (f64)timed);
+    (void)printf("fold_event_us %.2f us of CPU an event, from the log's bytes to the state\n",
+                 (f64)b.fold_us / (f64)timed);
+    (void)printf(
+        "fold_store_us %.2f us of CPU an event, from the state to SQLite, %d people at a time\n",
+        (f64)b.store_us / (f64)timed, A_FLUSH);
     fold_close(b.fold);
     arena_fini(&b.a);
     static const char *const ends[] = { "", "-wal", "-shm" };
@@ -280,9 +344,12 @@ static void bench_parts(const struct fold *fold, u32 people)
     }
     orders = rows_bytes(fold->orders.all);
     f64 n = people;
-    (void)printf("# a person: profile %.0f bytes (%.1f entries, %.1f memberships, %.1f facts), ledger %.0f (%.1f links), orders %.0f (%.1f), %.0f event keys, %.1f timers\n",
-                 (f64)bytes / n, (f64)entries / n, (f64)memberships / n, (f64)traits / n, (f64)links / n, (f64)identity_links_n(fold->live.identity) / n,
-                 (f64)orders / n, (f64)orders_n(&fold->orders) / n, (f64)seen_count(&fold->seen) / n, (f64)fold->timers.n / n);
+    (void)printf(
+        "# a person: profile %.0f bytes (%.1f entries, %.1f memberships, %.1f facts), ledger %.0f (%.1f links), orders %.0f (%.1f), %.0f event keys, %.1f timers\n",
+        (f64)bytes / n, (f64)entries / n, (f64)memberships / n, (f64)traits / n, (f64)links / n,
+        (f64)identity_links_n(fold->live.identity) / n, (f64)orders / n,
+        (f64)orders_n(&fold->orders) / n, (f64)seen_count(&fold->seen) / n,
+        (f64)fold->timers.n / n);
     buf_fini(&packed);
     arena_fini(&a);
 }
@@ -311,10 +378,13 @@ static int bench_memory(const char *name, u32 people, i64 events, bool anonymous
     i64 awake = allocated() - before;
     rest(&b);
     struct people_bytes held = people_bytes(b.fold->live.people);
-    (void)printf("# %.0f bytes a person before they rest; then %.0f of people who are plain and %.0f of those who are cold, with what heads them\n", (f64)awake / people,
-                 (f64)held.plain / people, (f64)held.cold / people);
-    (void)printf("memory_%s_million %.0f MB a million, of %u with %lld events each in %d segments; budget %lld\n", name, (f64)(allocated() - before) / people,
-           people, (long long)events, segments, (long long)budget);
+    (void)printf(
+        "# %.0f bytes a person before they rest; then %.0f of people who are plain and %.0f of those who are cold, with what heads them\n",
+        (f64)awake / people, (f64)held.plain / people, (f64)held.cold / people);
+    (void)printf(
+        "memory_%s_million %.0f MB a million, of %u with %lld events each in %d segments; budget %lld\n",
+        name, (f64)(allocated() - before) / people, people, (long long)events, segments,
+        (long long)budget);
     bench_parts(b.fold, people);
     fold_close(b.fold);
     arena_fini(&b.a);
@@ -332,7 +402,8 @@ int main(int argc, char **argv)
         failed = str_eq(only, S("known")) ? 0 : bench_memory("anonymous", people, 10, true, 200, 400);
         failed |= str_eq(only, S("anonymous")) ? 0 : bench_memory("known", people, 100, false, 200, 1500);
     } else {
-        failed = bench_speed(argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 5000, argc > 2 ? strtoll(argv[2], NULL, 10) : 20,
+        failed = bench_speed(argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 5000,
+                             argc > 2 ? strtoll(argv[2], NULL, 10) : 20,
                              argc > 3 ? (int)strtol(argv[3], NULL, 10) : 200);
     }
     rcu_thread_stop();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: the fold keeps its word: one id a person, merges that can be undone, memberships that move by
- * themselves, orders that stand once, no after a no; and the same log always gives the same digest. Method: a
- * fold that is not started is fed records by hand under a clock of our own, so that every case is exact to the
- * millisecond; random histories are replayed and compared; one test runs the real threads. */
+ * Goal: the fold keeps its word: one id a person, merges that can be undone, memberships that move
+ * by themselves, orders that stand once, no after a no; and the same log always gives the same
+ * digest. Method: a fold that is not started is fed records by hand under a clock of our own, so
+ * that every case is exact to the millisecond; random histories are replayed and compared; one test
+ * runs the real threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,7 +33,9 @@ static i64 fake_now(void *ctx) { (void)ctx; return atomic_load(&now); }
 static enum err open_fold(const char *log_uri, const char *store)
 {
     struct diag diag = { .arena = &all };
-    struct fold_options options = { .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store };
+    struct fold_options options = {
+        .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store
+    };
     enum err err = fold_open(&options, &fold, &diag);
     if (err) fail_msg("fold_open: %.*s", STR_FMT(diag.what));
     return err;
@@ -56,11 +59,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- feeding -------------------------------------------------------------------------------------- */
+/* ---- feeding --------------------------------------------------------------------------------- */
 
 static void put(const struct entry *entries, isize n)
 {
-    struct record record = { .at_ms = now, .fold_version = 1, .entries = (struct entry *)(uintptr_t)entries, .entries_n = n };
+    struct record record = { .at_ms = now,
+                             .fold_version = 1,
+                             .entries = (struct entry *)(uintptr_t)entries,
+                             .entries_n = n };
     assert_int_equal(log_append(fold->log, log_tail(fold->log), &record, 1), LOG_OK);
     fold_apply(fold, &record);
 }
@@ -82,8 +88,14 @@ static bool wait_until(i64 at_ms)
     return due;
 }
 
-static struct identifier proved(u8 kind, const char *value) { return (struct identifier){ kind, true, str_of(value) }; }
-static struct identifier claimed(u8 kind, const char *value) { return (struct identifier){ kind, false, str_of(value) }; }
+static struct identifier proved(u8 kind, const char *value)
+{
+    return (struct identifier){ kind, true, str_of(value) };
+}
+static struct identifier claimed(u8 kind, const char *value)
+{
+    return (struct identifier){ kind, false, str_of(value) };
+}
 static struct identifier cookie(const char *value) { return claimed(IDENTIFIER_ANONYMOUS_ID, value); }
 
 /* An event of one or two identifiers; an empty value: none. */
@@ -93,8 +105,14 @@ static struct event event_of(u16 type, struct identifier first, struct identifie
     isize n = 0;
     if (first.value.len) ids[n++] = first;
     if (second.value.len) ids[n++] = second;
-    return (struct event){ .type = type, .at_ms = now, .source = S("shop"), .channel = CHANNEL_WEB, .currency = currency_of(S("EUR")),
-                           .identifiers = ids, .identifiers_n = n, .key = arena_printf(&all, "key-%d", ++keys) };
+    return (struct event){ .type = type,
+                           .at_ms = now,
+                           .source = S("shop"),
+                           .channel = CHANNEL_WEB,
+                           .currency = currency_of(S("EUR")),
+                           .identifiers = ids,
+                           .identifiers_n = n,
+                           .key = arena_printf(&all, "key-%d", ++keys) };
 }
 
 static void put_event(const struct event *e)
@@ -130,7 +148,10 @@ static void views(struct identifier who, const char *key)
 
 static void define(const char *kind, const char *key, const char *document)
 {
-    struct definition_change change = { .op = DEFINITION_DRAFT, .kind = str_of(kind), .key = str_of(key), .document = str_of(document),
+    struct definition_change change = { .op = DEFINITION_DRAFT,
+                                        .kind = str_of(kind),
+                                        .key = str_of(key),
+                                        .document = str_of(document),
                                         .author = S("test") };
     struct buf draft = { 0 }, publish = { 0 };
     definition_change_encode(&change, &draft);
@@ -151,10 +172,13 @@ static void order_people(u8 op, u32 a, u32 b, u32 link)
     put_one(ENTRY_PEOPLE, &bytes);
 }
 
-/* ---- asking --------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static person_id find(struct identifier who) { return identity_find(fold->live.identity, who); }
-static const struct profile *profile(struct identifier who) { return people_get(fold->live.people, find(who), &all); }
+static const struct profile *profile(struct identifier who)
+{
+    return people_get(fold->live.people, find(who), &all);
+}
 
 static bool member(struct identifier who, const char *segment)
 {
@@ -177,7 +201,9 @@ static i64 worth(struct identifier who)
     const struct profile *p = profile(who);
     i64 sum = 0;
     for (isize i = 0; p && i < p->history_n; i++)
-        if (p->history[i].type == EVENT_ORDER_COMPLETED || p->history[i].type == EVENT_ORDER_REFUNDED) sum += p->history[i].value_minor;
+        if (p->history[i].type == EVENT_ORDER_COMPLETED
+            || p->history[i].type == EVENT_ORDER_REFUNDED)
+            sum += p->history[i].value_minor;
     return sum;
 }
 
@@ -191,7 +217,8 @@ static str bytes_of(person_id id)
 
 static bool same_digest(struct fold_digest a, struct fold_digest b)
 {
-    const char *names[] = { "all", "identity", "people", "catalog", "denials", "definitions", "orders", "cells", "rest" };
+    const char *names[] = { "all",         "identity", "people", "catalog", "denials",
+                            "definitions", "orders",   "cells",  "rest" };
     const struct hash128 *pa = &a.all, *pb = &b.all;
     bool same = true;
     for (isize i = 0; i < countof(names); i++)
@@ -210,20 +237,25 @@ static struct fold_digest replayed(void)
     return fold_digest(fold);
 }
 
-/* ---- R18, R19: who is who --------------------------------------------------------------------------- */
+/* ---- R18, R19: who is who -------------------------------------------------------------------- */
 
 static void R18_mail_phone_card_cookie_and_erp_number_lead_to_one_id(void **state)
 {
     (void)state;
-    views(cookie("c-1"), "jeans");                                                   /* the web shop, unknown */
+    /* the web shop, unknown */
+    views(cookie("c-1"), "jeans");
     struct event e = event_of(EVENT_IDENTIFIED, proved(IDENTIFIER_USER_ID, "ana"), cookie("c-1"));
     put_event(&e);
-    e = event_of(EVENT_IDENTIFIED, proved(IDENTIFIER_USER_ID, "ana"), proved(IDENTIFIER_EMAIL, "ana@example.com"));
+    e = event_of(EVENT_IDENTIFIED, proved(IDENTIFIER_USER_ID, "ana"),
+                 proved(IDENTIFIER_EMAIL, "ana@example.com"));
     put_event(&e);
-    e = event_of(EVENT_IDENTIFIED, proved(IDENTIFIER_EMAIL, "ana@example.com"), proved(IDENTIFIER_PHONE, "+4790000000"));
+    e = event_of(EVENT_IDENTIFIED, proved(IDENTIFIER_EMAIL, "ana@example.com"),
+                 proved(IDENTIFIER_PHONE, "+4790000000"));
     put_event(&e);                                                                   /* the newsletter */
-    happens(EVENT_PRODUCT_ADDED, proved(IDENTIFIER_CARD, "card-77"));                /* the till, before it knew */
-    e = event_of(EVENT_ORDER_COMPLETED, proved(IDENTIFIER_CARD, "card-77"), proved(IDENTIFIER_PHONE, "+4790000000"));
+    /* the till, before it knew */
+    happens(EVENT_PRODUCT_ADDED, proved(IDENTIFIER_CARD, "card-77"));
+    e = event_of(EVENT_ORDER_COMPLETED, proved(IDENTIFIER_CARD, "card-77"),
+                 proved(IDENTIFIER_PHONE, "+4790000000"));
     e.order_key = S("t-1");
     put_event(&e);
     e = event_of(EVENT_IDENTIFIED, proved(IDENTIFIER_ERP_ID, "100042"), proved(IDENTIFIER_CARD, "card-77"));
@@ -255,7 +287,9 @@ static void what_is_only_claimed_opens_nobodys_history(void **state)
 
 static void set_scene(void)
 {
-    define("segment", "jeans", "{\"rule\":\"count(product_viewed where category under \\\"Jeans\\\", last 30 days) >= 2\"}");
+    define(
+        "segment", "jeans",
+        "{\"rule\":\"count(product_viewed where category under \\\"Jeans\\\", last 30 days) >= 2\"}");
     define("segment", "buyers", "{\"rule\":\"did(order_completed, last 90 days)\"}");
     views(cookie("c-1"), "jeans");
     atomic_fetch_add(&now, HOUR_MS);
@@ -311,7 +345,7 @@ static void R19_login_merges_history_and_undoing_it_restores_both_exactly(void *
     assert_true(same_digest(live, replayed()));
 }
 
-/* ---- chance: any history, merged and parted, replays to the same state ---------------------------------- */
+/* ---- chance: any history, merged and parted, replays to the same state ----------------------- */
 
 static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_EMAIL, IDENTIFIER_CARD, IDENTIFIER_ANONYMOUS_ID };
 
@@ -326,11 +360,16 @@ static u32 late_days = 3;                               /* events come up to so 
 
 static void something(struct rng *rng)
 {
-    static const u16 types[] = { EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_ADDED, EVENT_IDENTIFIED, EVENT_ORDER_COMPLETED, EVENT_ORDER_UPDATED,
-                                 EVENT_ORDER_REFUNDED, EVENT_ORDER_CANCELLED, EVENT_CONSENT_CHANGED, EVENT_CUSTOM_FIRST, EVENT_ALIASED };
+    static const u16 types[] = { EVENT_PRODUCT_VIEWED,  EVENT_PRODUCT_ADDED,   EVENT_IDENTIFIED,
+                                 EVENT_ORDER_COMPLETED, EVENT_ORDER_UPDATED,   EVENT_ORDER_REFUNDED,
+                                 EVENT_ORDER_CANCELLED, EVENT_CONSENT_CHANGED, EVENT_CUSTOM_FIRST,
+                                 EVENT_ALIASED };
     static const char *const items[] = { "jeans", "jacket", "belt" };
-    struct event e = event_of(types[rng_below(rng, countof(types))], anyone(rng), rng_below(rng, 2) ? anyone(rng) : nobody);
-    struct fact trait = { .name = rng_below(rng, 2) ? S("plan") : S("city"), .kind = FACT_NUMBER, .n = rng_below(rng, 5) };
+    struct event e = event_of(types[rng_below(rng, countof(types))], anyone(rng),
+                              rng_below(rng, 2) ? anyone(rng) : nobody);
+    struct fact trait = { .name = rng_below(rng, 2) ? S("plan") : S("city"),
+                          .kind = FACT_NUMBER,
+                          .n = rng_below(rng, 5) };
     e.name = arena_printf(&all, "Custom %u", rng_below(rng, 3));
     e.at_ms = now - rng_below(rng, late_days) * DAY_MS;
     if (e.type == EVENT_IDENTIFIED) {
@@ -338,7 +377,8 @@ static void something(struct rng *rng)
         e.traits_n = 1;
     }
     if (e.type >= EVENT_CUSTOM_FIRST || rng_below(rng, 3) > 0) {
-        e.items = item(items[rng_below(rng, countof(items))], 100 + rng_below(rng, 5000), 1 + (i32)rng_below(rng, 3));
+        e.items = item(items[rng_below(rng, countof(items))], 100 + rng_below(rng, 5000),
+                       1 + (i32)rng_below(rng, 3));
         e.items_n = 1;
     }
     e.order_key = arena_printf(&all, "o-%u", rng_below(rng, 8));
@@ -365,12 +405,16 @@ static void print_profile(const char *when, person_id id, str bytes)
     struct people *people = people_new();
     assert_int_equal(people_load(people, bytes, &all), ERR_OK);
     const struct profile *p = people_get(people, id, &all);
-    print_message("# %u %s: created %lld last %lld bucketing %.*s older %lld known %d nodes %d traits %d consents %d history %d exposures %d\n",
-                  id.v, when, (long long)p->created_at_ms, (long long)p->last_at_ms, STR_FMT(p->bucketing_id), (long long)p->older_events,
-                  p->known, (int)p->nodes_n, (int)p->traits_n, (int)p->consents_n, (int)p->history_n, (int)p->exposures_n);
+    print_message(
+        "# %u %s: created %lld last %lld bucketing %.*s older %lld known %d nodes %d traits %d consents %d history %d exposures %d\n",
+        id.v, when, (long long)p->created_at_ms, (long long)p->last_at_ms, STR_FMT(p->bucketing_id),
+        (long long)p->older_events, p->known, (int)p->nodes_n, (int)p->traits_n, (int)p->consents_n,
+        (int)p->history_n, (int)p->exposures_n);
     for (isize i = 0; i < p->memberships_n; i++)
-        print_message("#   segment %d member %d entered %lld next %lld\n", p->memberships[i].segment, p->memberships[i].member,
-                      (long long)p->memberships[i].entered_at_ms, (long long)p->memberships[i].next_change_at_ms);
+        print_message("#   segment %d member %d entered %lld next %lld\n",
+                      p->memberships[i].segment, p->memberships[i].member,
+                      (long long)p->memberships[i].entered_at_ms,
+                      (long long)p->memberships[i].next_change_at_ms);
     people_free(people);
 }
 
@@ -403,7 +447,9 @@ static void R19_whatever_is_merged_can_be_parted_and_replays_alike(void **state)
         for (i32 i = 0; i < 300; i++) {
             u32 what = rng_below(&rng, 20);
             if (what == 0) merge_and_part(&rng);
-            else if (what == 1) order_people(PEOPLE_SPLIT, 0, 0, 1 + rng_below(&rng, (u32)identity_links_n(fold->live.identity)));
+            else if (what == 1)
+                order_people(PEOPLE_SPLIT, 0, 0,
+                             1 + rng_below(&rng, (u32)identity_links_n(fold->live.identity)));
             else if (what == 2) (void)wait_until(now + rng_below(&rng, 10) * DAY_MS);
             else something(&rng);
             atomic_fetch_add(&now, rng_below(&rng, 100000));
@@ -418,7 +464,7 @@ static void R19_whatever_is_merged_can_be_parted_and_replays_alike(void **state)
     }
 }
 
-/* ---- as of an instant: what the log cut there folds to ------------------------------------------------------ */
+/* ---- as of an instant: what the log cut there folds to --------------------------------------- */
 
 /* Another fold of the first entries of this one's log. */
 static struct fold *cut_at(u64 most)
@@ -452,8 +498,9 @@ static struct fold *cut_at(u64 most)
 
 static bool same_trait(const struct trait *x, const struct trait *y)
 {
-    return str_eq(x->fact.name, y->fact.name) && x->node == y->node && x->origin == y->origin && x->at_ms == y->at_ms && x->fact.kind == y->fact.kind
-        && x->fact.n == y->fact.n && str_eq(x->fact.text, y->fact.text) && str_eq(x->source, y->source);
+    return str_eq(x->fact.name, y->fact.name) && x->node == y->node && x->origin == y->origin
+           && x->at_ms == y->at_ms && x->fact.kind == y->fact.kind && x->fact.n == y->fact.n
+           && str_eq(x->fact.text, y->fact.text) && str_eq(x->source, y->source);
 }
 
 /* But for orders, which later news corrects where they stand, and the fold's own notes of moves. */
@@ -461,7 +508,8 @@ static isize plain_history(const struct profile *p, struct history_entry *out)
 {
     isize n = 0;
     for (isize i = 0; i < p->history_n; i++)
-        if (!(p->history[i].flags & HISTORY_ORDER) && !history_is_move(&p->history[i])) out[n++] = p->history[i];
+        if (!(p->history[i].flags & HISTORY_ORDER) && !history_is_move(&p->history[i]))
+            out[n++] = p->history[i];
     return n;
 }
 
@@ -469,13 +517,16 @@ static isize people_checked, facts_compared, facts_read, members_met;
 
 static void is_as_it_was(const struct profile *then, const struct profile *was)
 {
-    struct history_entry *x = arena_new(&all, struct history_entry, then->history_n + 1), *y = arena_new(&all, struct history_entry, was->history_n + 1);
+    struct history_entry *x = arena_new(&all, struct history_entry, then->history_n + 1),
+                         *y = arena_new(&all, struct history_entry, was->history_n + 1);
     isize n = plain_history(then, x), m = plain_history(was, y);
     assert_int_equal(n, m);
     for (isize i = 0; i < n; i++)
-        if (x[i].at_ms != y[i].at_ms || x[i].ref != y[i].ref || x[i].type != y[i].type || x[i].item != y[i].item || x[i].value_minor != y[i].value_minor)
+        if (x[i].at_ms != y[i].at_ms || x[i].ref != y[i].ref || x[i].type != y[i].type
+            || x[i].item != y[i].item || x[i].value_minor != y[i].value_minor)
             fail_msg("person %u: entry %td is another one", was->id.v, i);
-    if (then->traits_n != was->traits_n) fail_msg("person %u: %td facts, not %td", was->id.v, then->traits_n, was->traits_n);
+    if (then->traits_n != was->traits_n)
+        fail_msg("person %u: %td facts, not %td", was->id.v, then->traits_n, was->traits_n);
     for (isize i = 0; i < was->traits_n; i++)
         if (!same_trait(&then->traits[i], &was->traits[i]))
             fail_msg("person %u: %.*s is another one", was->id.v, STR_FMT(was->traits[i].fact.name));
@@ -483,14 +534,18 @@ static void is_as_it_was(const struct profile *then, const struct profile *was)
     facts_compared += was->traits_n;
 }
 
-/* In the same segment by its window, which lapses without an event; the one of orders follows their corrections. */
-static void is_where_it_was(const struct profile *then, const struct profile *was, const struct fold *cut, i64 at_ms)
+/* In the same segment by its window, which lapses without an event; the one of orders follows their
+ * corrections. */
+static void is_where_it_was(const struct profile *then, const struct profile *was,
+                            const struct fold *cut, i64 at_ms)
 {
-    const struct segment_set *set = atomic_load(&fold->live.book)->segments, *set_was = atomic_load(&cut->live.book)->segments;
+    const struct segment_set *set = atomic_load(&fold->live.book)->segments,
+                             *set_was = atomic_load(&cut->live.book)->segments;
     segment_id jeans = segment_find(set, S("jeans"));
     bool *in = arena_new(&all, bool, set->n + 1);
     past_segments(set, fold->live.catalog, then, at_ms, &all, in);
-    bool is = in[set->by_id[jeans.v] - set->at], held = segment_member(set_was, cut->live.catalog, was, jeans, at_ms);
+    bool is = in[set->by_id[jeans.v] - set->at],
+         held = segment_member(set_was, cut->live.catalog, was, jeans, at_ms);
     if (is != held) fail_msg("person %u: %d in the segment, not %d", was->id.v, is, held);
     members_met += held;
 }
@@ -503,12 +558,15 @@ static bool parted_since(u32 node, i64 at_ms)
         assert_true(identity_link(fold->live.identity, id, &l));
         if (l.kind != LINK_SPLIT || l.at_ms <= at_ms) continue;
         assert_true(identity_link(fold->live.identity, l.undoes, &undone));
-        if (identity_person(fold->live.identity, undone.a).v == person.v || identity_person(fold->live.identity, undone.b).v == person.v) return true;
+        if (identity_person(fold->live.identity, undone.a).v == person.v
+            || identity_person(fold->live.identity, undone.b).v == person.v)
+            return true;
     }
     return false;
 }
 
-/* Everybody the cut fold knows, who was not parted since, is found among the parts of somebody of now, as they were. */
+/* Everybody the cut fold knows, who was not parted since, is found among the parts of somebody of
+ * now, as they were. */
 static void compare_with_cut(u64 most, i64 at_ms)
 {
     struct fold *cut = cut_at(most);
@@ -522,16 +580,20 @@ static void compare_with_cut(u64 most, i64 at_ms)
     past.facts = facts;
     facts_read += past_facts_found(facts);
     for (u32 id = 1; id <= (u32)people_most(cut->live.people); id++) {
-        const struct profile *was = people_get(cut->live.people, (person_id){ id }, &all), *parts[NODES_PER_PERSON_MAX], *then = NULL;
+        const struct profile *was = people_get(cut->live.people, (person_id){ id }, &all),
+                             *parts[NODES_PER_PERSON_MAX], *then = NULL;
         if (!was || parted_since(id, at_ms)) continue;
-        const struct profile *is = people_get(fold->live.people, identity_person(fold->live.identity, id), &all);
+        const struct profile *is =
+            people_get(fold->live.people, identity_person(fold->live.identity, id), &all);
         if (!is) fail_msg("person %u is gone", id);
         isize n = past_people(&past, &(struct swept){ .id = is->id, .now = is }, &all, parts, countof(parts));
         u32 nodes[NODES_PER_PERSON_MAX];
         isize nodes_n = identity_nodes(cut->live.identity, (person_id){ id }, nodes, countof(nodes));
         for (isize i = 0; i < n && !then; i++)
             for (isize k = 0; k < parts[i]->traits_n + parts[i]->history_n && !then; k++) {
-                u32 node = k < parts[i]->traits_n ? parts[i]->traits[k].node : is->nodes[parts[i]->history[k - parts[i]->traits_n].node];
+                u32 node = k < parts[i]->traits_n
+                               ? parts[i]->traits[k].node
+                               : is->nodes[parts[i]->history[k - parts[i]->traits_n].node];
                 for (isize j = 0; j < nodes_n; j++)
                     if (nodes[j] == node) then = parts[i];
             }
@@ -549,7 +611,8 @@ static void as_of_an_instant_is_what_the_log_cut_there_folds_to(void **state)
     (void)state;
     i32 rounds = getenv("TEST_LONG") ? 60 : 6;
     people_checked = facts_compared = facts_read = members_met = 0;
-    late_days = 1;                                      /* what comes late belongs to the past, and not to the log cut there */
+    /* what comes late belongs to the past, and not to the log cut there */
+    late_days = 1;
     for (i32 round = 0; round < rounds; round++) {
         struct rng rng = rng_seed((u64)round + 77);
         u64 cuts[3];
@@ -558,7 +621,9 @@ static void as_of_an_instant_is_what_the_log_cut_there_folds_to(void **state)
         for (i32 i = 0; i < 300; i++) {
             u32 what = rng_below(&rng, 40);
             if (what == 0) merge_and_part(&rng);
-            else if (what == 1) order_people(PEOPLE_SPLIT, 0, 0, 1 + rng_below(&rng, (u32)identity_links_n(fold->live.identity)));
+            else if (what == 1)
+                order_people(PEOPLE_SPLIT, 0, 0,
+                             1 + rng_below(&rng, (u32)identity_links_n(fold->live.identity)));
             else if (what == 2) (void)wait_until(now + rng_below(&rng, 10) * DAY_MS);
             else something(&rng);
             if (i % 80 == 60) {
@@ -575,17 +640,22 @@ static void as_of_an_instant_is_what_the_log_cut_there_folds_to(void **state)
         assert_int_equal(open_fold(log_name, NULL), ERR_OK);
     }
     late_days = 3;
-    print_message("# %td people as they were, %td facts, %td of them said again since, %td in a segment\n", people_checked, facts_compared, facts_read, members_met);
-    assert_true(people_checked > 10 * rounds && facts_compared > 10 * rounds && facts_read > rounds && members_met > 0);
+    print_message(
+        "# %td people as they were, %td facts, %td of them said again since, %td in a segment\n",
+        people_checked, facts_compared, facts_read, members_met);
+    assert_true(people_checked > 10 * rounds && facts_compared > 10 * rounds && facts_read > rounds
+                && members_met > 0);
 }
 
-/* ---- R27, R28: segments that move by themselves -------------------------------------------------------- */
+/* ---- R27, R28: segments that move by themselves ---------------------------------------------- */
 
 static void R27_membership_flips_on_the_event_and_back_when_the_window_ends(void **state)
 {
     (void)state;
     struct identifier ana = proved(IDENTIFIER_USER_ID, "ana");
-    define("segment", "jeans", "{\"rule\":\"count(product_viewed where category under \\\"Jeans\\\", last 30 days) >= 2\"}");
+    define(
+        "segment", "jeans",
+        "{\"rule\":\"count(product_viewed where category under \\\"Jeans\\\", last 30 days) >= 2\"}");
     define("segment", "away", "{\"rule\":\"not in segment \\\"jeans\\\"\"}");
     views(ana, "jeans");
     assert_false(member(ana, "jeans"));
@@ -604,13 +674,15 @@ static void R27_membership_flips_on_the_event_and_back_when_the_window_ends(void
     assert_false(member(ana, "jeans"));
 }
 
-/* The segment of a cart that was left, with the move itself in the history for another rule to hear of, and all of it the same
- * when the log is folded again. */
+/* The segment of a cart that was left, with the move itself in the history for another rule to hear
+ * of, and all of it the same when the log is folded again. */
 static void what_is_due_at_once_comes_in_turns_dated_when_it_was_due(void **state)
 {
     (void)state;
     enum { MANY = 600, A_TURN = 256 };
-    define("segment", "today", "{\"kind\":\"segment\",\"key\":\"today\",\"rule\":\"did(product_viewed, last 1 days)\"}");
+    define(
+        "segment", "today",
+        "{\"kind\":\"segment\",\"key\":\"today\",\"rule\":\"did(product_viewed, last 1 days)\"}");
     for (int i = 0; i < MANY; i++) {
         atomic_store(&now, T0 + i);
         views(cookie(arena_printf(&all, "c%d", i).ptr), "p-1");
@@ -622,11 +694,15 @@ static void what_is_due_at_once_comes_in_turns_dated_when_it_was_due(void **stat
     for (isize left = MANY - A_TURN; left > 0; left -= A_TURN) {
         assert_true(wait_until(late));
         assert_int_equal(roll_count(fold->live.roll, today), left);
-        for (int i = 0; i < MANY; i += 7)               /* whoever asks is told by the clock, whose turn it ever is */
-            assert_false(segment_member(book->segments, fold->live.catalog, profile(cookie(arena_printf(&all, "c%d", i).ptr)), today, late));
+        /* whoever asks is told by the clock, whose turn it ever is */
+        for (int i = 0; i < MANY; i += 7)
+            assert_false(segment_member(book->segments, fold->live.catalog,
+                                        profile(cookie(arena_printf(&all, "c%d", i).ptr)), today,
+                                        late));
     }
     struct identifier mine = cookie("c599");
-    views(mine, "p-2");                                 /* any record brings the next on; this one comes back */
+    /* any record brings the next on; this one comes back */
+    views(mine, "p-2");
     assert_true(member(mine, "today"));
     assert_false(wait_until(late + 1000));
     assert_int_equal(roll_count(fold->live.roll, today), 1);
@@ -641,18 +717,23 @@ static void what_is_due_at_once_comes_in_turns_dated_when_it_was_due(void **stat
 static void a_new_rule_touches_only_whom_it_concerns(void **state)
 {
     (void)state;
-    define("segment", "jeans", "{\"kind\":\"segment\",\"key\":\"jeans\",\"rule\":\"count(product_viewed) >= 2\"}");
-    define("segment", "both", "{\"kind\":\"segment\",\"key\":\"both\",\"rule\":\"in segment \\\"jeans\\\" and did(product_viewed)\"}");
+    define("segment", "jeans",
+           "{\"kind\":\"segment\",\"key\":\"jeans\",\"rule\":\"count(product_viewed) >= 2\"}");
+    define(
+        "segment", "both",
+        "{\"kind\":\"segment\",\"key\":\"both\",\"rule\":\"in segment \\\"jeans\\\" and did(product_viewed)\"}");
     for (int i = 0; i < 30; i++)
         for (int k = 0; k <= i % 3; k++) views(cookie(arena_printf(&all, "c%d", i).ptr), "p-1");
     const struct profile *before[30];
     for (int i = 0; i < 30; i++) before[i] = profile(cookie(arena_printf(&all, "c%d", i).ptr));
-    define("segment", "jeans", "{\"kind\":\"segment\",\"key\":\"jeans\",\"rule\":\"count(product_viewed) >= 3\"}");
+    define("segment", "jeans",
+           "{\"kind\":\"segment\",\"key\":\"jeans\",\"rule\":\"count(product_viewed) >= 3\"}");
     for (int i = 0; i < 30; i++) {
         struct identifier who = cookie(arena_printf(&all, "c%d", i).ptr);
         assert_int_equal(member(who, "jeans"), i % 3 == 2);
         assert_int_equal(member(who, "both"), i % 3 == 2);      /* who depends on it follows */
-        assert_int_equal(profile(who)->bucketing_id.ptr != before[i]->bucketing_id.ptr, i % 3 == 1);     /* it stands in the version's own block */
+        /* it stands in the version's own block */
+        assert_int_equal(profile(who)->bucketing_id.ptr != before[i]->bucketing_id.ptr, i % 3 == 1);
     }
     assert_true(same_digest(fold_digest(fold), replayed()));
 }
@@ -661,7 +742,9 @@ static void moves_are_history_that_rules_hear_of_and_replays_repeat(void **state
 {
     (void)state;
     struct identifier ana = proved(IDENTIFIER_USER_ID, "ana");
-    define("segment", "left", "{\"rule\":\"sequence(product_added then not order_completed within 1 hour for the same cart, last 1 day)\"}");
+    define(
+        "segment", "left",
+        "{\"rule\":\"sequence(product_added then not order_completed within 1 hour for the same cart, last 1 day)\"}");
     define("segment", "twice", "{\"rule\":\"count(segment_entered where segment = \\\"left\\\") >= 2\"}");
     for (int i = 1; i <= 2; i++) {
         struct event e = event_of(EVENT_PRODUCT_ADDED, ana, nobody);
@@ -676,8 +759,11 @@ static void moves_are_history_that_rules_hear_of_and_replays_repeat(void **state
         const struct profile *p = profile(ana);
         const struct segment_set *set = atomic_load(&fold_live(fold)->book)->segments;
         struct match made[MATCHES_PER_SEGMENT_MAX];
-        assert_int_equal(segment_matches(set, fold_live(fold)->catalog, p, segment_find(set, S("left")), now, made), 1);
-        assert_true(str_eq(profile_cart(p, made->node, made->cart, made->at_ms), i == 1 ? S("c-1") : S("c-2")));
+        assert_int_equal(segment_matches(set, fold_live(fold)->catalog, p,
+                                         segment_find(set, S("left")), now, made),
+                         1);
+        assert_true(str_eq(profile_cart(p, made->node, made->cart, made->at_ms),
+                           i == 1 ? S("c-1") : S("c-2")));
         assert_int_equal(entries_of(ana, EVENT_SEGMENT_ENTERED), i == 1 ? 1 : 3);
         assert_int_equal(member(ana, "twice"), i == 2);
         assert_true(wait_until(added + DAY_MS));
@@ -692,7 +778,9 @@ static void moves_are_history_that_rules_hear_of_and_replays_repeat(void **state
 static void R28_three_views_in_a_session_place_a_stranger_in_a_segment(void **state)
 {
     (void)state;
-    define("segment", "hot", "{\"rule\":\"count(product_viewed where category under \\\"Jeans\\\", this session) >= 3\"}");
+    define(
+        "segment", "hot",
+        "{\"rule\":\"count(product_viewed where category under \\\"Jeans\\\", this session) >= 3\"}");
     for (int i = 0; i < 3; i++) {
         assert_false(member(cookie("c-1"), "hot"));
         views(cookie("c-1"), "jeans");
@@ -708,7 +796,7 @@ static void R28_three_views_in_a_session_place_a_stranger_in_a_segment(void **st
     assert_false(member(cookie("c-1"), "hot"));         /* the visit is over */
 }
 
-/* ---- orders ---------------------------------------------------------------------------------------- */
+/* ---- orders ---------------------------------------------------------------------------------- */
 
 static void orders_say(u16 type, struct identifier who, const char *key, i64 price, i32 quantity)
 {
@@ -776,7 +864,7 @@ static void an_order_that_turns_out_to_be_anothers_is_counted_once(void **state)
     assert_int_equal(fold->totals.revenue[0].minor, 1300);
 }
 
-/* ---- consent ----------------------------------------------------------------------------------------- */
+/* ---- consent --------------------------------------------------------------------------------- */
 
 static void after_a_no_nothing_more_is_folded_until_a_yes(void **state)
 {
@@ -789,7 +877,8 @@ static void after_a_no_nothing_more_is_folded_until_a_yes(void **state)
     put_event(&e);
     assert_int_equal(profile_consent(profile(ana), PURPOSE_ANALYTICS), CONSENT_DENIED);
     i64 before = fold->totals.no_consent;
-    views(ana, "jacket");                               /* had passed the gate before the no came: refused here */
+    /* had passed the gate before the no came: refused here */
+    views(ana, "jacket");
     assert_int_equal(entries_of(ana, EVENT_PRODUCT_VIEWED), 1);
     assert_int_equal(fold->totals.no_consent, before + 1);
     orders_say(EVENT_ORDER_COMPLETED, ana, "1", 1000, 1);
@@ -808,7 +897,9 @@ static void a_strangers_no_leaves_one_keyed_hash_and_a_yes_lifts_it(void **state
 {
     (void)state;
     struct hash128 who = denial_hash(fold->live.denial_key, cookie("c-1"));
-    struct refusal refusal = { .source = 1, .no_consent = 3, .denials = { { who, 1 << PURPOSE_ANALYTICS } }, .denials_n = 1 };
+    struct refusal refusal = {
+        .source = 1, .no_consent = 3, .denials = { { who, 1 << PURPOSE_ANALYTICS } }, .denials_n = 1
+    };
     struct buf bytes = { 0 };
     refusal_encode(&refusal, &bytes);
     put_one(ENTRY_REFUSAL, &bytes);
@@ -843,7 +934,8 @@ static void says_of_training(struct identifier who, bool yes)
     put_event(&e);
 }
 
-/* What the builder appends between two builds: visits that went on since, of those whose visits may be learnt from. */
+/* What the builder appends between two builds: visits that went on since, of those whose visits may
+ * be learnt from. */
 static void a_product_launched_since_the_build_is_recommended(void **state)
 {
     (void)state;
@@ -860,8 +952,11 @@ static void a_product_launched_since_the_build_is_recommended(void **state)
         views(cookie(people[i]), "jeans");
         views(cookie(people[i]), "cap");
     }
-    u32 jeans = catalog_find(fold->live.catalog, S("jeans")).v, cap = catalog_find(fold->live.catalog, S("cap")).v;
-    struct recommend_query q = { .product = jeans, .now_ms = now, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 10 };
+    u32 jeans = catalog_find(fold->live.catalog, S("jeans")).v,
+        cap = catalog_find(fold->live.catalog, S("cap")).v;
+    struct recommend_query q = {
+        .product = jeans, .now_ms = now, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 10
+    };
     for (int round = 0; round < 4; round++) {           /* before, after, after a no, and in the next build */
         if (round == 1 || round == 2) fold_freshen(fold);
         if (round == 3) fold_train(fold);
@@ -887,10 +982,12 @@ static void models_learn_from_nobody_who_was_not_asked_unless_the_source_says_wh
     assert_int_equal(taught(), 0);                      /* nobody was asked */
     says_of_training(ana, true);
     assert_int_equal(taught(), 2);                      /* a yes is for what was before, too */
-    define("source", "shop", "{\"basis\":{\"analytics\":\"contract\",\"model_training\":\"legitimate_interest\"}}");
+    define("source", "shop",
+           "{\"basis\":{\"analytics\":\"contract\",\"model_training\":\"legitimate_interest\"}}");
     views(ben, "jacket");
     orders_say(EVENT_ORDER_COMPLETED, ben, "2", 1000, 1);
-    assert_int_equal(taught(), 4);                      /* his later doings, not what came when the basis was consent */
+    /* his later doings, not what came when the basis was consent */
+    assert_int_equal(taught(), 4);
     says_of_training(ben, false);
     assert_int_equal(taught(), 2);                      /* he objects: nothing of his */
     says_of_training(ana, false);
@@ -910,13 +1007,14 @@ static void learning_goes_with_analytics_where_the_source_says_nothing_of_it(voi
     views(ana, "jeans");
     orders_say(EVENT_ORDER_COMPLETED, ben, "1", 1000, 1);
     assert_int_equal(entries_of(ben, EVENT_PRODUCT_PURCHASED), 1);
-    assert_int_equal(taught(), 1);                      /* she said yes to being counted; he was not asked: his order is the shop's alone */
+    /* she said yes to being counted; he was not asked: his order is the shop's alone */
+    assert_int_equal(taught(), 1);
     says_of_training(ana, false);
     assert_int_equal(taught(), 0);
     assert_true(same_digest(fold_digest(fold), replayed()));
 }
 
-/* ---- duplicates ---------------------------------------------------------------------------------------- */
+/* ---- duplicates ------------------------------------------------------------------------------ */
 
 static void a_key_is_remembered_for_the_window_and_then_forgotten(void **state)
 {
@@ -940,7 +1038,7 @@ static void a_key_is_remembered_for_the_window_and_then_forgotten(void **state)
     assert_true(same_digest(live, replayed()));
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 static char log_uri[96], store_path[96];
 
@@ -991,7 +1089,8 @@ static void what_was_flushed_is_read_back_to_the_same_digest(void **state)
     }
 }
 
-/* Stubs in the log, and how many of them still hold the hash of a key: the second byte of one has flags, of which 2 says so (forget.c). */
+/* Stubs in the log, and how many of them still hold the hash of a key: the second byte of one has
+ * flags, of which 2 says so (forget.c). */
 static isize stubs(isize *hashed)
 {
     isize n = 0;
@@ -1015,17 +1114,22 @@ static void erase_one(struct identifier who)
 {
     u64 ref;
     struct diag diag = { .arena = &all };
-    const struct erase_request request = { .who = { who }, .who_n = 1, .by = S("kari"), .because = S("test") };
+    const struct erase_request request = {
+        .who = { who }, .who_n = 1, .by = S("kari"), .because = S("test")
+    };
     assert_int_equal(fold_erase(fold, &request, 1, &ref, &diag), ERR_OK);
 }
 
-/* A stub tells a repeat from something new for as long as one may come; the first pass after that leaves nothing of the key. */
+/* A stub tells a repeat from something new for as long as one may come; the first pass after that
+ * leaves nothing of the key. */
 static void a_stub_keeps_the_hash_of_its_key_while_repeats_may_come(void **state)
 {
     (void)state;
     isize hashed;
     set_scene();
-    struct identifier ana = proved(IDENTIFIER_USER_ID, "ana"), ben = proved(IDENTIFIER_USER_ID, "ben"), cid = proved(IDENTIFIER_USER_ID, "cid");
+    struct identifier ana = proved(IDENTIFIER_USER_ID, "ana"),
+                      ben = proved(IDENTIFIER_USER_ID, "ben"),
+                      cid = proved(IDENTIFIER_USER_ID, "cid");
     for (int i = 0; i < 3; i++) happens(EVENT_PRODUCT_VIEWED, ana);
     erase_one(ana);
     isize hers = stubs(&hashed);
@@ -1064,7 +1168,9 @@ static void a_crash_between_append_and_flush_replays_to_the_same_digest(void **s
     fold = NULL;
     struct diag diag = { .arena = &all };
     struct buf report = { 0 };
-    struct fold_options options = { .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store_path };
+    struct fold_options options = {
+        .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store_path
+    };
     assert_int_equal(fold_verify(&options, &report, &diag), ERR_OK);
     buf_fini(&report);
 }
@@ -1080,7 +1186,8 @@ static void meta_of(const char *sql)
 /* People of bytes that this program cannot read, as another form would have them. */
 static void state_of_an_older_form_is_folded_anew(void **state)
 {
-    static const char *const older[] = { "DELETE FROM meta WHERE key = 'form'", "UPDATE meta SET value = x'01' WHERE key = 'form'" };
+    static const char *const older[] = { "DELETE FROM meta WHERE key = 'form'",
+                                         "UPDATE meta SET value = x'01' WHERE key = 'form'" };
     (void)state;
     set_scene();
     for (isize i = 0; i < countof(older); i++) {
@@ -1090,21 +1197,26 @@ static void state_of_an_older_form_is_folded_anew(void **state)
         u64 ref = fold->ref;
         fold_close(fold);
         meta_of(older[i]);
-        meta_of("UPDATE person SET bytes = x'02' || bytes; INSERT INTO denial(who, purposes) VALUES(x'00', 7)");
+        meta_of(
+            "UPDATE person SET bytes = x'02' || bytes; INSERT INTO denial(who, purposes) VALUES(x'00', 7)");
         assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
         assert_true(fold->ref == ref && same_digest(live, fold_digest(fold)));
-        fold_close(fold);                               /* nothing was flushed: what is kept is as it was, and folded anew again */
+        /* nothing was flushed: what is kept is as it was, and folded anew again */
+        fold_close(fold);
         assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
         save_tick(fold, true);
         fold_close(fold);
         assert_int_equal(open_fold(log_uri, store_path), ERR_OK);
-        assert_true(fold->flushed_ref == ref && same_digest(live, fold_digest(fold)));    /* read, not folded */
+        /* read, not folded */
+        assert_true(fold->flushed_ref == ref && same_digest(live, fold_digest(fold)));
     }
     save_tick(fold, true);
     fold_close(fold);
     fold = NULL;
     struct diag diag = { .arena = &all };
-    struct fold_options options = { .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store_path };
+    struct fold_options options = {
+        .config = &config, .clock = { fake_now, NULL }, .log_uri = log_uri, .store_path = store_path
+    };
     struct fold *refused;
     meta_of("UPDATE meta SET value = x'7f' WHERE key = 'form'");
     assert_int_equal(fold_open(&options, &refused, &diag), ERR_REFUSED);
@@ -1112,7 +1224,7 @@ static void state_of_an_older_form_is_folded_anew(void **state)
     fold_close(refused);
 }
 
-/* ---- with its threads ------------------------------------------------------------------------------------- */
+/* ---- with its threads ------------------------------------------------------------------------ */
 
 struct asked { bool member; i64 accepted; u64 ref; };
 
@@ -1145,7 +1257,8 @@ static void the_threads_take_keep_and_tick_by_themselves(void **state)
         assert_int_equal(asked.member, i >= 39);
         buf_fini(&bytes);
     }
-    atomic_fetch_add(&now, DAY_MS);                     /* nobody says anything; the fold's own tick is enough */
+    /* nobody says anything; the fold's own tick is enough */
+    atomic_fetch_add(&now, DAY_MS);
     for (int i = 0; i < 500 && asked.member; i++) {
         (void)usleep(10000);
         fold_ask_wait(fold, ask_member, &asked);

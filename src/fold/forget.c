@@ -2,24 +2,29 @@
  *
  * forget.c - the log and the store without somebody who was erased (erase.c).
  *
- * The log is gone through once, from its beginning, for all erasures that wait. An entry of theirs becomes a stub. A stub says nothing of
- * what was done and by whom; it holds what a replay needs so that nobody else gets other numbers:
+ * The log is gone through once, from its beginning, for all erasures that wait. An entry of theirs
+ * becomes a stub. A stub says nothing of what was done and by whom; it holds what a replay needs so
+ * that nobody else gets other numbers:
  *
  *   u8    format, 1
- *   u8    flags: 1 it had a key that tells it from a repeat; 2 the hash of that key follows, while repeats may still come
- *         (the first pass after that takes it out);
- *         4 it was a decision, which takes a place among those kept; 8 an event follows, of somebody else, without them
+ *   u8    flags: 1 it had a key that tells it from a repeat; 2 the hash of that key follows, while
+ *   repeats may still come
+ *         (the first pass after that takes it out); 4 it was a decision, which takes a place among
+ *         those kept; 8 an event follows, of somebody else, without them
  *   lines of the ledger and nodes that it made (struct burnt), how many orders
  *   a custom event's name, if it said that one first; items, if it was the first to describe them
  *
- * An event is theirs when the identifier that spoke for it is (identity_spoke): what several people's identifiers stand on is looked up in
- * the ledger, by when each became known. An event of somebody else that merely names them loses their identifiers. An order
- * is theirs by its key, too, and a pixel's view by the decision it belongs to. A dead letter is theirs when one of its words is
- * one of their identifiers, however cased; that may take a letter too many.
+ * An event is theirs when the identifier that spoke for it is (identity_spoke): what several
+ * people's identifiers stand on is looked up in the ledger, by when each became known. An event of
+ * somebody else that merely names them loses their identifiers. An order is theirs by its key, too,
+ * and a pixel's view by the decision it belongs to. A dead letter is theirs when one of its words
+ * is one of their identifiers, however cased; that may take a letter too many.
  *
- * The store goes first: the batch that has them gone is written, the tables that hold texts are searched, and the write-ahead log is emptied,
- * before the log is touched; then what connectors could not deliver, which lies in a file of its own. So a start after a crash in between finds the erasure in the store and does the rest, and a replay never begins
- * in a log of which half was rewritten. Files are replaced one by one; doing it again does no harm.
+ * The store goes first: the batch that has them gone is written, the tables that hold texts are
+ * searched, and the write-ahead log is emptied, before the log is touched; then what connectors
+ * could not deliver, which lies in a file of its own. So a start after a crash in between finds the
+ * erasure in the store and does the rest, and a replay never begins in a log of which half was
+ * rewritten. Files are replaced one by one; doing it again does no harm.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,7 +39,7 @@
 enum { STUB_FORMAT = 1, STUB_KEYED = 1, STUB_HASHED = 2, STUB_DECISION = 4, STUB_EVENT = 8 };
 enum { BURNT_MAX = 100000, OTHERS_MAX = 1 << 20, AGAIN_MS = 60 * 1000, RESTS_MAX = 3000, LETTER_TRIES = 100 };
 
-/* ---- stubs -------------------------------------------------------------------------------------- */
+/* ---- stubs ----------------------------------------------------------------------------------- */
 
 struct stub {
     u8 flags;
@@ -56,7 +61,8 @@ static void visit_burnt(struct codec *c, struct burnt *v)
 
 static void visit_seen_item(struct codec *c, struct event_item *v)
 {
-    str *const texts[] = { &v->product_key, &v->variant_key, &v->title, &v->category, &v->brand, &v->url, &v->image };
+    str *const texts[] = { &v->product_key, &v->variant_key, &v->title, &v->category,
+                           &v->brand,       &v->url,         &v->image };
     for (isize i = 0; i < countof(texts); i++) codec_str(c, texts[i]);
     codec_bool(c, &v->priced);
     codec_i64(c, &v->price_minor);
@@ -106,7 +112,8 @@ void apply_stub(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     if (s.flags & STUB_HASHED) (void)seen_put(fold, s.key, now_ms);
     else if (s.flags & STUB_KEYED) seen_day(fold, now_ms);
     if (s.name.len) (void)fold_name_of(fold, s.name, ref);
-    for (isize i = 0; i < s.items_n; i++) (void)catalog_see(fold->live.catalog, &s.items[i], s.currency, s.items_at_ms, ref);
+    for (isize i = 0; i < s.items_n; i++)
+        (void)catalog_see(fold->live.catalog, &s.items[i], s.currency, s.items_at_ms, ref);
     for (u32 i = 0; i < s.orders; i++) orders_burn(&fold->orders, ref);
     if (s.flags & STUB_DECISION) decided_blank(fold);
     identity_burn(fold->live.identity, s.burnt, s.burnt_n, ref);
@@ -114,7 +121,7 @@ void apply_stub(struct fold *fold, str bytes, u64 ref, i64 now_ms)
     identity_burnt(fold->live.identity);
 }
 
-/* ---- what is looked for --------------------------------------------------------------------------- */
+/* ---- what is looked for ---------------------------------------------------------------------- */
 
 struct line { u64 ref; struct burnt is; };
 struct sought { u64 since; i32 whose; };                /* whose: of the erasures under way */
@@ -132,10 +139,12 @@ struct pass {
     struct { struct sought *at; isize n, cap; } sought;
     struct { struct line *at; isize n, cap; } lines;    /* of the ledger, by entry */
     struct { u64 *at; isize n, cap; } order_refs, name_refs;
-    i32 repeats_day;                                    /* a repeat may still come of what came on that day or later */
+    /* a repeat may still come of what came on that day or later */
+    i32 repeats_day;
     u64 tail;
     bool only_counts;
-    const struct held_sink *tells;                      /* what is theirs is told, and stays; null: it is not asked for */
+    /* what is theirs is told, and stays; null: it is not asked for */
+    const struct held_sink *tells;
 };
 
 static struct hash128 number(u64 v) { return (struct hash128){ v, v * 0x9e3779b97f4a7c15u }; }
@@ -168,7 +177,9 @@ static void pass_add(struct pass *p, isize whose)
     for (isize i = 0; i < e->nodes_n; i++) (void)map_put(p->nodes, number(e->nodes[i]), (u64)whose + 1);
     for (isize i = 0; i < e->links_n; i++) {
         struct link l;
-        if (identity_link(fold->live.identity, e->links[i], &l)) vec_push(&p->lines, ((struct line){ l.ref, { l.id, l.kind == LINK_ERASED ? l.a : 0 } }));
+        if (identity_link(fold->live.identity, e->links[i], &l))
+            vec_push(&p->lines,
+                     ((struct line){ l.ref, { l.id, l.kind == LINK_ERASED ? l.a : 0 } }));
     }
     for (isize i = 0; i < e->orders_n; i++) {
         const struct order *o = fold_order(fold, (order_id){ e->orders[i] }, &a);
@@ -183,7 +194,8 @@ static void pass_sort(struct pass *p)
     struct fold *fold = p->fold;
     for (isize i = 0; i < fold->name_refs.n; i++) vec_push(&p->name_refs, fold->name_refs.at[i]);
     if (p->lines.n) qsort(p->lines.at, (size_t)p->lines.n, sizeof *p->lines.at, line_order);
-    if (p->order_refs.n) qsort(p->order_refs.at, (size_t)p->order_refs.n, sizeof *p->order_refs.at, ref_order);
+    if (p->order_refs.n)
+        qsort(p->order_refs.at, (size_t)p->order_refs.n, sizeof *p->order_refs.at, ref_order);
     if (p->name_refs.n) qsort(p->name_refs.at, (size_t)p->name_refs.n, sizeof *p->name_refs.at, ref_order);
     p->repeats_day = fold->seen.today - (i32)fold->config->dedup_days;
     p->tail = fold->ref + 1;
@@ -217,11 +229,12 @@ static const struct sought *sought_for(const struct pass *p, struct identifier v
     return at ? &p->sought.at[at - 1] : NULL;
 }
 
-/* ---- words -------------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static bool is_word_byte(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c & 0x80) || (c && strchr("@._+-~|=%", c));
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c & 0x80)
+           || (c && strchr("@._+-~|=%", c));
 }
 
 /* 1 + whose, by a word or by what stands in quotes; 0: nobody's. */
@@ -232,10 +245,12 @@ static u64 words_of(const struct fold *fold, const struct map *words, str text)
         char c = i < text.len ? text.ptr[i] : 0;
         u64 at = 0;
         if (is_word_byte(c)) { if (began < 0) began = i; continue; }
-        if (began >= 0 && i - began <= IDENTIFIER_BYTES_MAX) at = map_get(words, erase_word(fold, str_slice(text, began, i)), 0);
+        if (began >= 0 && i - began <= IDENTIFIER_BYTES_MAX)
+            at = map_get(words, erase_word(fold, str_slice(text, began, i)), 0);
         began = -1;
         if (!at && c == '"') {
-            if (quoted >= 0 && i - quoted <= IDENTIFIER_BYTES_MAX) at = map_get(words, erase_word(fold, str_slice(text, quoted, i)), 0);
+            if (quoted >= 0 && i - quoted <= IDENTIFIER_BYTES_MAX)
+                at = map_get(words, erase_word(fold, str_slice(text, quoted, i)), 0);
             quoted = i + 1;
         }
         if (at) return at;
@@ -243,7 +258,7 @@ static u64 words_of(const struct fold *fold, const struct map *words, str text)
     return 0;
 }
 
-/* ---- whose an entry is ----------------------------------------------------------------------------------- */
+/* ---- whose an entry is ----------------------------------------------------------------------- */
 
 struct attached_ask { struct identifier v; u64 since; };
 
@@ -273,21 +288,30 @@ static u64 attached(void *ctx, struct identifier v)
 
 static bool is_order(u16 type)
 {
-    return type == EVENT_ORDER_COMPLETED || type == EVENT_ORDER_UPDATED || type == EVENT_ORDER_REFUNDED || type == EVENT_ORDER_CANCELLED;
+    return type == EVENT_ORDER_COMPLETED || type == EVENT_ORDER_UPDATED
+           || type == EVENT_ORDER_REFUNDED || type == EVENT_ORDER_CANCELLED;
 }
 
 static u64 order_of(struct pass *p, const struct event *e, u64 ref)
 {
     if (!is_order(e->type) || map_count(p->orders) == 0) return 0;
-    str key = e->order_key.len ? arena_printf(&p->scratch, "%.*s:%.*s", STR_FMT(e->source), STR_FMT(e->order_key))
-                               : arena_printf(&p->scratch, "%.*s:#%llu", STR_FMT(e->source), (unsigned long long)ref);
+    str key =
+        e->order_key.len
+            ? arena_printf(&p->scratch, "%.*s:%.*s", STR_FMT(e->source), STR_FMT(e->order_key))
+            : arena_printf(&p->scratch, "%.*s:#%llu", STR_FMT(e->source), (unsigned long long)ref);
     return map_get(p->orders, erase_order_key(p->fold, key), 0);
 }
 
 static const struct sought *previous_of(struct pass *p, const struct event *e)
 {
-    const struct sought *as_user = e->previous_id.len ? sought_for(p, (struct identifier){ IDENTIFIER_USER_ID, true, e->previous_id }) : NULL;
-    return as_user || !e->previous_id.len ? as_user : sought_for(p, (struct identifier){ IDENTIFIER_ANONYMOUS_ID, true, e->previous_id });
+    const struct sought *as_user =
+        e->previous_id.len
+            ? sought_for(p, (struct identifier){ IDENTIFIER_USER_ID, true, e->previous_id })
+            : NULL;
+    return as_user || !e->previous_id.len
+               ? as_user
+               : sought_for(p,
+                            (struct identifier){ IDENTIFIER_ANONYMOUS_ID, true, e->previous_id });
 }
 
 /* NAMES: it is somebody else's, and names them. */
@@ -310,13 +334,14 @@ static enum part whose_event(struct pass *p, const struct event *e, u64 ref, isi
     if (e->identifiers_n) return previous ? NAMES : NOBODYS;
     struct ticket ticket;
     u64 at = order_of(p, e, ref);
-    if (!at && e->ticket.len && ticket_read(p->fold->live.secret, e->ticket, &ticket)) at = map_get(p->decisions, number(ticket.decision_key), 0);
+    if (!at && e->ticket.len && ticket_read(p->fold->live.secret, e->ticket, &ticket))
+        at = map_get(p->decisions, number(ticket.decision_key), 0);
     if (!at) return previous ? NAMES : NOBODYS;
     *whose = (isize)at - 1;
     return THEIRS;
 }
 
-/* ---- making a stub --------------------------------------------------------------------------------------- */
+/* ---- making a stub --------------------------------------------------------------------------- */
 
 static bool holds_ref(const u64 *at, isize n, u64 ref)
 {
@@ -334,9 +359,11 @@ static void burn_of(struct pass *p, u64 ref, struct stub *s)
     isize n = 0;
     while (low + n < p->lines.n && p->lines.at[low + n].ref == ref) n++;
     struct burnt *both = arena_new(&p->scratch, struct burnt, s->burnt_n + n);
-    isize at = 0, old = 0, fresh = 0;                   /* by number, with those that stand in the stub already */
+    /* by number, with those that stand in the stub already */
+    isize at = 0, old = 0, fresh = 0;
     while (old < s->burnt_n || fresh < n) {
-        bool first = fresh == n || (old < s->burnt_n && s->burnt[old].link < p->lines.at[low + fresh].is.link);
+        bool first = fresh == n
+                     || (old < s->burnt_n && s->burnt[old].link < p->lines.at[low + fresh].is.link);
         both[at++] = first ? s->burnt[old++] : p->lines.at[low + fresh++].is;
     }
     s->burnt = both;
@@ -390,7 +417,9 @@ static void stub_of_event(struct pass *p, const struct event *e, u64 ref, i64 at
     keyed(p, s, e->source, e->key, at_ms);
     burn_of(p, ref, s);
     if (is_order(e->type) && holds_ref(p->order_refs.at, p->order_refs.n, ref)) orders_of(p, ref, s);
-    if ((e->type == EVENT_NONE || e->type >= EVENT_CUSTOM_FIRST) && holds_ref(p->name_refs.at, p->name_refs.n, ref)) s->name = e->name;
+    if ((e->type == EVENT_NONE || e->type >= EVENT_CUSTOM_FIRST)
+        && holds_ref(p->name_refs.at, p->name_refs.n, ref))
+        s->name = e->name;
     if (e->items_n) items_of(p, e, ref, s);
 }
 
@@ -502,7 +531,8 @@ static bool forget_entry(void *ctx, u64 ref, i64 at_ms, const struct entry *entr
     bool theirs = false;
     struct stub s = { 0 };
     arena_clear(&p->scratch);
-    atomic_store_explicit(&p->fold->erase_progress, (i32)((f64)ref / (f64)p->tail * 1000), memory_order_relaxed);
+    atomic_store_explicit(&p->fold->erase_progress, (i32)((f64)ref / (f64)p->tail * 1000),
+                          memory_order_relaxed);
     switch ((enum entry_kind)entry->kind) {
     case ENTRY_EVENT: theirs = forget_event(p, entry->bytes, ref, at_ms, &s, out); break;
     case ENTRY_ERASED: theirs = forget_stub(p, entry->bytes, ref, at_ms, out); break;
@@ -510,7 +540,9 @@ static bool forget_entry(void *ctx, u64 ref, i64 at_ms, const struct entry *entr
     case ENTRY_DEAD: theirs = forget_letter(p, entry->bytes, at_ms, out); break;
     case ENTRY_PREDICTION: theirs = forget_prediction(p, entry->bytes); break;
     case ENTRY_PEOPLE:
-        if (entry->bytes.len && (entry->bytes.ptr[0] == PEOPLE_MERGE || entry->bytes.ptr[0] == PEOPLE_SPLIT)) theirs = forget_people(p, ref, out);
+        if (entry->bytes.len
+            && (entry->bytes.ptr[0] == PEOPLE_MERGE || entry->bytes.ptr[0] == PEOPLE_SPLIT))
+            theirs = forget_people(p, ref, out);
         break;
     default: break;
     }
@@ -526,7 +558,7 @@ static enum err go_through(struct pass *p, i64 *erased, struct diag *diag)
     return err;
 }
 
-/* ---- the store ----------------------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 static bool names_them(const struct purge *purge, str body, arena *a)
 {
@@ -558,7 +590,8 @@ static enum err purge_tables(struct purge *purge, struct store *store)
     struct statement *s = store_statement(store, "SELECT ref, reason, raw FROM dead_letter");
     enum err err = ERR_OK;
     while (!(err = statement_step(s, &row)) && row)
-        if (words_of(purge->fold, purge->words, column_str(s, 1)) || words_of(purge->fold, purge->words, column_blob(s, 2)))
+        if (words_of(purge->fold, purge->words, column_str(s, 1))
+            || words_of(purge->fold, purge->words, column_blob(s, 2)))
             vec_push(&letters, column_i64(s, 0));
     if (!err) {
         s = store_statement(store, "SELECT seq, person, body FROM outbox");
@@ -571,11 +604,16 @@ static enum err purge_tables(struct purge *purge, struct store *store)
     if (!err) {
         s = store_statement(store, "SELECT ref, person FROM decision WHERE person > 0");
         while (!(err = statement_step(s, &row)) && row)
-            if (map_get(purge->nodes, number((u64)column_i64(s, 1)), 0)) vec_push(&decisions, column_i64(s, 0));
+            if (map_get(purge->nodes, number((u64)column_i64(s, 1)), 0))
+                vec_push(&decisions, column_i64(s, 0));
     }
     if (!err) err = store_begin(store);
-    if (!err) err = drop_rows(store, store_statement(store, "DELETE FROM decision WHERE ref = ?1"), &decisions);
-    if (!err) err = drop_rows(store, store_statement(store, "DELETE FROM dead_letter WHERE ref = ?1"), &letters);
+    if (!err)
+        err = drop_rows(store, store_statement(store, "DELETE FROM decision WHERE ref = ?1"),
+                        &decisions);
+    if (!err)
+        err = drop_rows(store, store_statement(store, "DELETE FROM dead_letter WHERE ref = ?1"),
+                        &letters);
     if (!err) err = drop_rows(store, store_statement(store, "DELETE FROM outbox WHERE seq = ?1"), &rows);
     if (!err) err = store_commit(store);
     if (err) store_abort(store);
@@ -590,14 +628,15 @@ bool purge_run(struct purge *purge, struct store *store)
 {
     struct diag diag = { 0 };
     enum err err = purge_tables(purge, store);
-    if (!err) err = store_wal_truncate(store, &diag);   /* a reader that looks at the past holds it for a moment */
+    /* a reader that looks at the past holds it for a moment */
+    if (!err) err = store_wal_truncate(store, &diag);
     if (err && err != ERR_OVERLOADED) log_error("erase.store err=%s", err_name(err));
     if (err) return false;
     atomic_store(&purge->done, true);
     return true;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------ */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static void take_waiting(void *ctx, struct fold *fold)
 {
@@ -651,7 +690,9 @@ static bool is_their_letter(void *ctx, const struct outbox_row *row, str reason)
 {
     const struct purge *purge = ctx;
     arena a = { 0 };
-    bool theirs = map_get(purge->nodes, number(row->person.v), 0) || words_of(purge->fold, purge->words, reason) || names_them(purge, row->body, &a);
+    bool theirs = map_get(purge->nodes, number(row->person.v), 0)
+                  || words_of(purge->fold, purge->words, reason)
+                  || names_them(purge, row->body, &a);
     arena_fini(&a);
     return theirs;
 }
@@ -681,7 +722,10 @@ static enum err say_done(struct pass *p)
         entries[i] = (struct entry){ ENTRY_PEOPLE, buf_str(&bytes) };
     }
     if (fold->started) return fold_submit_wait(fold, entries, p->n, NULL);
-    struct record record = { .at_ms = max_i64(clock_now(fold->clock), log_last_ms(fold->log)), .fold_version = 1, .entries = entries, .entries_n = p->n };
+    struct record record = { .at_ms = max_i64(clock_now(fold->clock), log_last_ms(fold->log)),
+                             .fold_version = 1,
+                             .entries = entries,
+                             .entries_n = p->n };
     if (log_append(fold->log, log_tail(fold->log), &record, 1) != LOG_OK) return ERR_DISK;
     fold_apply(fold, &record);
     if (fold->store) save_tick(fold, true);
@@ -696,12 +740,14 @@ enum err erase_finish(struct fold *fold, struct diag *diag)
     fold_ask_wait(fold, take_waiting, p);
     if (p->n) {
         err = purge_store(p);
-        if (err == ERR_DISK) return diag_set(diag, err, "the store could not be written");      /* what it may look into stays */
+        /* what it may look into stays */
+        if (err == ERR_DISK) return diag_set(diag, err, "the store could not be written");
         if (err) err = diag_set(diag, err, "the store could not be emptied of who was erased");
         if (!err) err = purge_letters(p, diag);
         if (!err) err = go_through(p, &erased, diag);
         if (!err) err = say_done(p);
-        log_note("erase.done people=%td entries=%lld ms=%lld err=%s", p->n, (long long)erased, (long long)(clock_monotonic_us() - began) / 1000, err_name(err));
+        log_note("erase.done people=%td entries=%lld ms=%lld err=%s", p->n, (long long)erased,
+                 (long long)(clock_monotonic_us() - began) / 1000, err_name(err));
     }
     pass_free(p);
     return err;
@@ -719,7 +765,8 @@ static void collect_one(void *ctx, struct fold *fold)
     pass_sort(p);
 }
 
-enum err fold_erase_try(struct fold *fold, const struct erase_request *request, struct erase_counts *out, struct diag *diag)
+enum err fold_erase_try(struct fold *fold, const struct erase_request *request,
+                        struct erase_counts *out, struct diag *diag)
 {
     struct pass *p = pass_new(fold);
     struct trying t = { p, request };
@@ -732,7 +779,8 @@ enum err fold_erase_try(struct fold *fold, const struct erase_request *request, 
     return err;
 }
 
-enum err fold_held(struct fold *fold, const struct erase_request *request, const struct held_sink *sink, struct diag *diag)
+enum err fold_held(struct fold *fold, const struct erase_request *request,
+                   const struct held_sink *sink, struct diag *diag)
 {
     struct pass *p = pass_new(fold);
     struct trying t = { p, request };
@@ -745,7 +793,7 @@ enum err fold_held(struct fold *fold, const struct erase_request *request, const
     return err;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 struct eraser { pthread_t thread; struct queue *asked; };
 
@@ -757,7 +805,8 @@ static void submit(void *ctx, struct fold *fold)
     s->err = erase_submit(fold, s->requests, s->n, s->refs);
 }
 
-enum err fold_erase(struct fold *fold, const struct erase_request *requests, isize n, u64 *refs, struct diag *diag)
+enum err fold_erase(struct fold *fold, const struct erase_request *requests, isize n, u64 *refs,
+                    struct diag *diag)
 {
     static char word;
     struct submitting s = { requests, n, refs, ERR_OK };
@@ -779,7 +828,9 @@ static void *eraser_thread(void *ctx)
         arena a = { 0 };
         struct diag diag = { .arena = &a };
         enum err err = erase_finish(fold, &diag);
-        if (err) log_error("erase.failed err=%s why=\"%.*s\" again_ms=%d", err_name(err), STR_FMT(diag.what), AGAIN_MS);
+        if (err)
+            log_error("erase.failed err=%s why=\"%.*s\" again_ms=%d", err_name(err),
+                      STR_FMT(diag.what), AGAIN_MS);
         arena_fini(&a);
         wait_ms = err ? AGAIN_MS : -1;
     }

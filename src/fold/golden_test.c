@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: nobody changes what a log folds to without raising STATE_FORM, since folders of an older form would keep what the older program
- * made of it. Method: one log of every kind of entry, made here with fixed keys and times, folded; its digest is compared with the one
- * that stands beside STATE_FORM.
+ * Goal: nobody changes what a log folds to without raising STATE_FORM, since folders of an older
+ * form would keep what the older program made of it. Method: one log of every kind of entry, made
+ * here with fixed keys and times, folded; its digest is compared with the one that stands beside
+ * STATE_FORM.
  *
- * When it differs: is it meant? If not, mend it. If it is, raise STATE_FORM, say there what changed, and put what this test prints in
- * the place of STATE_GOLDEN. Never the digest alone. When another change got there first, raise the form above theirs. */
+ * When it differs: is it meant? If not, mend it. If it is, raise STATE_FORM, say there what
+ * changed, and put what this test prints in the place of STATE_GOLDEN. Never the digest alone. When
+ * another change got there first, raise the form above theirs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +25,10 @@ static i64 at_ms;
 
 static i64 fixed(void *ctx) { (void)ctx; return T0 + 400 * DAY_MS; }
 
-static void entry(u8 kind, const struct buf *bytes) { vec_push(&entries, ((struct entry){ kind, buf_str(bytes) })); }
+static void entry(u8 kind, const struct buf *bytes)
+{
+    vec_push(&entries, ((struct entry){ kind, buf_str(bytes) }));
+}
 
 /* What was added since is one record. */
 static void record(i64 later_ms)
@@ -36,7 +41,11 @@ static void record(i64 later_ms)
 
 static void define(const char *kind, const char *key, const char *document)
 {
-    struct definition_change change = { .op = DEFINITION_DRAFT, .kind = str_of(kind), .key = str_of(key), .document = str_of(document), .author = S("kari") };
+    struct definition_change change = { .op = DEFINITION_DRAFT,
+                                        .kind = str_of(kind),
+                                        .key = str_of(key),
+                                        .document = str_of(document),
+                                        .author = S("kari") };
     struct buf draft = { .arena = &a }, publish = { .arena = &a };
     definition_change_encode(&change, &draft);
     change.op = DEFINITION_PUBLISH;
@@ -70,27 +79,75 @@ static void story(void)
                                     { .name = S_INIT("age"), .kind = FACT_NUMBER, .n = 41 } };
     currency eur = currency_of(S("EUR"));
     at_ms = T0;
-    define("settings", "secret", "{\"ticket\":\"0102030405060708091011121314151617181920212223242526272829303132\","
-                                 "\"denial\":\"3132333435363738394041424344454647484950515253545556575859606162\"}");
+    define("settings", "secret",
+           "{\"ticket\":\"0102030405060708091011121314151617181920212223242526272829303132\","
+           "\"denial\":\"3132333435363738394041424344454647484950515253545556575859606162\"}");
     record(0);
-    define("source", "web", "{\"title\":\"Web\",\"owner\":\"kari\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\"}}");
-    define("segment", "viewers", "{\"title\":\"Viewers\",\"owner\":\"kari\",\"rule\":\"count(product_viewed, last 30 days) >= 1\"}");
-    define("segment", "buyers", "{\"title\":\"Buyers\",\"owner\":\"kari\",\"rule\":\"count(order_completed) >= 1\"}");
+    define(
+        "source", "web",
+        "{\"title\":\"Web\",\"owner\":\"kari\",\"basis\":{\"analytics\":\"contract\",\"personalisation\":\"contract\"}}");
+    define(
+        "segment", "viewers",
+        "{\"title\":\"Viewers\",\"owner\":\"kari\",\"rule\":\"count(product_viewed, last 30 days) >= 1\"}");
+    define("segment", "buyers",
+           "{\"title\":\"Buyers\",\"owner\":\"kari\",\"rule\":\"count(order_completed) >= 1\"}");
     record(SECOND_MS);
-    happens((struct event){ .type = EVENT_PRODUCT_VIEWED, .name = S("Product Viewed"), .identifiers = ana + 1, .identifiers_n = 1, .items = jeans, .items_n = 1, .currency = eur });
-    happens((struct event){ .type = EVENT_IDENTIFIED, .name = S("identify"), .identifiers = ana, .identifiers_n = 2, .traits = traits, .traits_n = 2 });
+    happens((struct event){ .type = EVENT_PRODUCT_VIEWED,
+                            .name = S("Product Viewed"),
+                            .identifiers = ana + 1,
+                            .identifiers_n = 1,
+                            .items = jeans,
+                            .items_n = 1,
+                            .currency = eur });
+    happens((struct event){ .type = EVENT_IDENTIFIED,
+                            .name = S("identify"),
+                            .identifiers = ana,
+                            .identifiers_n = 2,
+                            .traits = traits,
+                            .traits_n = 2 });
     record(MINUTE_MS);
-    happens((struct event){ .type = EVENT_PRODUCT_VIEWED, .name = S("Product Viewed"), .identifiers = claim, .identifiers_n = 2, .items = jeans, .items_n = 1 });
-    happens((struct event){ .type = EVENT_NONE, .name = S("Bike Fitted"), .identifiers = ben, .identifiers_n = 1 });
-    happens((struct event){ .type = EVENT_ORDER_COMPLETED, .name = S("Order Completed"), .identifiers = ben, .identifiers_n = 1, .order_key = S("1001"),
-                            .items = jeans, .items_n = 1, .currency = eur, .valued = true, .value_minor = 9800 });
+    happens((struct event){ .type = EVENT_PRODUCT_VIEWED,
+                            .name = S("Product Viewed"),
+                            .identifiers = claim,
+                            .identifiers_n = 2,
+                            .items = jeans,
+                            .items_n = 1 });
+    happens((struct event){
+        .type = EVENT_NONE, .name = S("Bike Fitted"), .identifiers = ben, .identifiers_n = 1 });
+    happens((struct event){ .type = EVENT_ORDER_COMPLETED,
+                            .name = S("Order Completed"),
+                            .identifiers = ben,
+                            .identifiers_n = 1,
+                            .order_key = S("1001"),
+                            .items = jeans,
+                            .items_n = 1,
+                            .currency = eur,
+                            .valued = true,
+                            .value_minor = 9800 });
     record(HOUR_MS);
-    happens((struct event){ .type = EVENT_ORDER_REFUNDED, .name = S("Order Refunded"), .order_key = S("1001"), .currency = eur, .valued = true, .value_minor = 1000 });
-    struct buf refusal = { .arena = &a }, letter = { .arena = &a }, merge = { .arena = &a }, tick = { .arena = &a }, item = { .arena = &a };
-    refusal_encode(&(struct refusal){ .source = 1, .no_consent = 2, .denials = { { { 5, 6 }, 3 } }, .denials_n = 1 }, &refusal);
-    dead_letter_encode(&(struct dead_letter){ .source = S("web"), .reason = S("no time"), .raw = S("{}") }, &letter);
-    people_order_encode(&(struct people_order){ .op = PEOPLE_MERGE, .a = 1, .b = 4, .who = S("kari") }, &merge);
-    item_change_encode(&(struct item_change){ ITEM_PUT, { .kind = ITEM_PRODUCT, .key = S("shirt"), .brand = S("Acme"), .category = S("Men > Shirts") } }, &item);
+    happens((struct event){ .type = EVENT_ORDER_REFUNDED,
+                            .name = S("Order Refunded"),
+                            .order_key = S("1001"),
+                            .currency = eur,
+                            .valued = true,
+                            .value_minor = 1000 });
+    struct buf refusal = { .arena = &a }, letter = { .arena = &a }, merge = { .arena = &a },
+               tick = { .arena = &a }, item = { .arena = &a };
+    refusal_encode(
+        &(struct refusal){
+            .source = 1, .no_consent = 2, .denials = { { { 5, 6 }, 3 } }, .denials_n = 1 },
+        &refusal);
+    dead_letter_encode(
+        &(struct dead_letter){ .source = S("web"), .reason = S("no time"), .raw = S("{}") },
+        &letter);
+    people_order_encode(
+        &(struct people_order){ .op = PEOPLE_MERGE, .a = 1, .b = 4, .who = S("kari") }, &merge);
+    item_change_encode(&(struct item_change){ ITEM_PUT,
+                                              { .kind = ITEM_PRODUCT,
+                                                .key = S("shirt"),
+                                                .brand = S("Acme"),
+                                                .category = S("Men > Shirts") } },
+                       &item);
     entry(ENTRY_REFUSAL, &refusal);
     entry(ENTRY_DEAD, &letter);
     entry(ENTRY_PEOPLE, &merge);
@@ -117,10 +174,13 @@ static void the_same_log_folds_to_what_it_did(void **state)
     assert_int_equal(fold->totals.dead, 1);
     struct hash128 h = fold_digest(fold).all;
     char digest[40];
-    (void)snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    (void)snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)h.hi,
+                   (unsigned long long)h.lo);
     if (strcmp(digest, STATE_GOLDEN) != 0)
-        fail_msg("a log folds to something else than it did. If that is meant, raise STATE_FORM (now %d) in fold/inside.h, say there what changed, and put "
-                 "STATE_GOLDEN beside it to \"%s\"", STATE_FORM, digest);
+        fail_msg(
+            "a log folds to something else than it did. If that is meant, raise STATE_FORM (now %d) in fold/inside.h, say there what changed, and put "
+            "STATE_GOLDEN beside it to \"%s\"",
+            STATE_FORM, digest);
     fold_close(fold);
     vec_fini(&entries);
     arena_fini(&a);

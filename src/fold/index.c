@@ -2,9 +2,10 @@
  *
  * index.c - keeps the search index up with the catalogue, beside the fold and never in its way.
  *
- * Every search_ms it looks whether an item changed. A few changes make the index's small part anew (milliseconds);
- * many, another language, or a recommenders' model that knows what is popular when the index does not, make all of
- * it anew. Then it rests: twice as long as the build took when items changed, ten times when only order would.
+ * Every search_ms it looks whether an item changed. A few changes make the index's small part anew
+ * (milliseconds); many, another language, or a recommenders' model that knows what is popular when
+ * the index does not, make all of it anew. Then it rests: twice as long as the build took when
+ * items changed, ten times when only order would.
  *
  * What is popular comes from the model and only orders; so a new model by itself rebuilds an index that is
  * POPULARITY_MS old, or one that was made before there was a model.
@@ -19,7 +20,8 @@ enum { POPULARITY_MS = 5 * MINUTE_MS };
 struct indexer {
     pthread_t thread;
     struct queue *stop;                                 /* nothing is ever queued; closing it ends the wait */
-    const struct model *model;                          /* the one that popularity was taken from; compared, never read */
+    /* the one that popularity was taken from; compared, never read */
+    const struct model *model;
     char language[16];
     i64 built_at_us, build_us;
 };
@@ -48,7 +50,8 @@ static void build(struct fold *fold, struct indexer *x, str language)
     mem_free(popularity);
     x->build_us = clock_monotonic_us() - x->built_at_us;
     publish(fold, index);
-    log_trace("index.build items=%lld ms=%lld", (long long)search_card(index).items, (long long)x->build_us / 1000);
+    log_trace("index.build items=%lld ms=%lld", (long long)search_card(index).items,
+              (long long)x->build_us / 1000);
 }
 
 static void keep_up(struct fold *fold, struct indexer *x)

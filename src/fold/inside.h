@@ -11,21 +11,30 @@
 #include "base/rows.h"
 #include "fold/fold.h"
 
-/* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of an older form is folded anew. 1: before
- * forms were told; 2: a person keeps no matches, history says what models may learn from; 3: an order keeps where it was made; 4: what events made
- * knows the entry that made it, and time moves people on their own; 5: a person is packed (profile/pack.c); 6: an order tells its
- * node first, and keeps 64 bits of what was said; 7: a line of the ledger begins with its identifier; 8: times of
- * memberships are told in days. */
+/* Goes up with every change of what the same log folds to, or of the bytes it is kept in: state of
+ * an older form is folded anew. 1: before forms were told; 2: a person keeps no matches, history
+ * says what models may learn from; 3: an order keeps where it was made; 4: what events made knows
+ * the entry that made it, and time moves people on their own; 5: a person is packed
+ * (profile/pack.c); 6: an order tells its node first, and keeps 64 bits of what was said; 7: a line
+ * of the ledger begins with its identifier; 8: times of memberships are told in days. */
 enum { STATE_FORM = 8 };
 /* What golden_test.c's log folds to in this form. Never changed without the form: that test says how. */
 #define STATE_GOLDEN "7892f09189a82d10c8098421a812d8a6"
 
-enum { DECIDED_MAX = 100000, DEAD_KEPT = 1000, WARNINGS_MAX = 1000, LATEST_MAX = 64, CUSTOM_NAMES_MAX = 4096, CARDS_MAX = 32 };
+enum {
+    DECIDED_MAX = 100000,
+    DEAD_KEPT = 1000,
+    WARNINGS_MAX = 1000,
+    LATEST_MAX = 64,
+    CUSTOM_NAMES_MAX = 4096,
+    CARDS_MAX = 32
+};
 
 /* Each as bytes (order_encode), the same that the store has. */
 struct orders {
     struct rows *all;                                   /* by id */
-    struct finder *by_number;                           /* by order key alone, whatever the source; erased ones are not there */
+    /* by order key alone, whatever the source; erased ones are not there */
+    struct finder *by_number;
     struct buf work;
     struct { u32 *at; isize n, cap; } dirty;
     isize dirty_at;
@@ -39,9 +48,11 @@ struct cells {
     struct hash128 digest;
 };
 
-/* Event keys seen, each with the day it came: de-duplication for dedup_days. Keys for the store wait in `added`, whole. */
+/* Event keys seen, each with the day it came: de-duplication for dedup_days. Keys for the store
+ * wait in `added`, whole. */
 enum { SEEN_PARTS = 1 << 13 };
-/* late: what came since the others were packed, in whose block those are too. packed_on: the day from which their ages count. */
+/* late: what came since the others were packed, in whose block those are too. packed_on: the day
+ * from which their ages count. */
 struct seen_part { u64 *late; u32 late_n, cap, packed; i32 packed_on; u8 group_bits, age_bits; };
 struct seen_day { i32 day; struct hash128 sum; };
 struct seen_key { struct hash128 key; i32 day; };
@@ -49,7 +60,8 @@ struct seen {
     struct seen_part *parts;
     struct { struct seen_key *at; isize n, cap; } added;
     struct { struct seen_day *at; isize n, cap; } days; /* the digest, by day */
-    i32 today, oldest;                                  /* what is older than the oldest counts as not there */
+    /* what is older than the oldest counts as not there */
+    i32 today, oldest;
     struct { u64 *at; isize n, cap; } work;             /* a part that is made anew */
     isize next_part;                                    /* whose turn it is to be rid of that */
     struct hash128 digest;
@@ -64,11 +76,20 @@ struct outbox {
 
 struct due { i64 at_ms; u32 person; };
 struct due_place { u32 low, high, person; };            /* the same in 12 bytes */
-/* later: how many of them are passed over when their time comes, since the person is in it for a sooner one. */
+/* later: how many of them are passed over when their time comes, since the person is in it for a
+ * sooner one. */
 struct timers { struct due_place *at; isize n, cap, later; struct { i64 *at; isize n, cap; } queued; };
 
 /* One experience that is not fixed. learnt.arms 0: nothing learnt. */
-struct trial { u32 campaign; u8 experience; struct allotment learnt; struct { struct epoch *at; isize n, cap; } epochs; };
+struct trial {
+    u32 campaign;
+    u8 experience;
+    struct allotment learnt;
+    struct {
+        struct epoch *at;
+        isize n, cap;
+    } epochs;
+};
 
 struct flush;
 struct purge;
@@ -93,7 +114,8 @@ struct fold {
     struct timers timers;
     struct totals totals;
     struct { struct source_count *at; isize n, cap; } sources;
-    struct { str *at; isize n, cap; } names;            /* custom event names: type EVENT_CUSTOM_FIRST + index */
+    /* custom event names: type EVENT_CUSTOM_FIRST + index */
+    struct { str *at; isize n, cap; } names;
     struct { u64 *at; isize n, cap; } name_refs;        /* the entry that said each first */
     struct map *names_by_text;
     struct { struct card *at; isize n, cap; } cards;    /* of the predictions' models, oldest first */
@@ -101,8 +123,10 @@ struct fold {
     struct { struct learnt_mix *at; isize n, cap; } weights;
     bool names_dirty, sources_dirty, cards_dirty, trials_dirty, weights_dirty, rest_dirty;
     struct { struct dead_letter *at; isize n, cap; } dead;
-    isize dead_flushed, dead_stored;                    /* handed to the flush thread; known to be in the store */
-    struct { u64 *at; isize n, cap; } dead_taken;       /* refs of letters taken after all, until the store knows */
+    /* handed to the flush thread; known to be in the store */
+    isize dead_flushed, dead_stored;
+    /* refs of letters taken after all, until the store knows */
+    struct { u64 *at; isize n, cap; } dead_taken;
     isize dead_taken_flushed;
     struct { struct warning *at; isize n, cap; } warnings;
     struct map *warnings_by_key;
@@ -117,12 +141,15 @@ struct fold {
     isize latest_n;                                     /* ever */
     f32 tag_ms[TAG_PAGES_MAX]; isize tag_pages;         /* a ring; ever */
     u64 ref;
-    bool book_replaced, settling;                       /* since the last time that what waits was given back; it is being given back */
-    u64 book_ref;                                       /* of the entry that last changed what is published: the book's version */
+    /* since the last time that what waits was given back; it is being given back */
+    bool book_replaced, settling;
+    /* of the entry that last changed what is published: the book's version */
+    u64 book_ref;
     i64 now_ms;
     u64 flushed_ref;
     i64 flushed_at_us;
-    _Atomic u64 *marker;                                /* the entry being folded, for whoever survives us; null: nobody does */
+    /* the entry being folded, for whoever survives us; null: nobody does */
+    _Atomic u64 *marker;
     arena scratch;                                      /* one entry */
     arena ahead;                                        /* events that are read before their turn */
     arena batch;                                        /* one flush */
@@ -132,7 +159,8 @@ struct fold {
     bool told_to_stop, still;
     pthread_t thread;
     bool started;
-    _Atomic bool tick_asked;                            /* without room on the disk the writer says so, on its own thread */
+    /* without room on the disk the writer says so, on its own thread */
+    _Atomic bool tick_asked;
     struct append tick_append;
     struct builder *builder;
     u64 trained_ref;                /* the builder's: the last entry that the model certainly knows */
@@ -155,12 +183,14 @@ void apply_event(struct fold *fold, str bytes, u64 ref, i64 now_ms);
 /* A decision that is not there any more takes its place among those kept. */
 void decided_blank(struct fold *fold);
 void order_gone(struct fold *fold, order_id id, i64 now_ms);    /* out of the history of whoever has it */
-u16 fold_name_of(struct fold *fold, str name, u64 ref);     /* ref: the entry that says it, kept when it is the first */
+/* ref: the entry that says it, kept when it is the first */
+u16 fold_name_of(struct fold *fold, str name, u64 ref);
 
 /* The facts an event says of whoever it is, as the fold takes them; the count. */
 isize event_facts(const struct event *e, u32 node, arena *a, const struct trait **out);
 
-/* carts.c: the number of the event's cart among those of its node, put among the person's traits when new; 0: none was named. */
+/* carts.c: the number of the event's cart among those of its node, put among the person's traits
+ * when new; 0: none was named. */
 u8 cart_number(struct profile_edit *edit, arena *a, const struct event *e, u32 node);
 
 struct source_count *source_slot(struct fold *fold, str source);
@@ -176,16 +206,19 @@ bool quality_check(struct fold *fold, struct event *e, u64 ref, i64 now_ms);
 struct warning *warning_put(struct fold *fold, u16 source, str what);
 void warnings_fini(struct fold *fold);
 
-/* orders.c: applies an order event; `changed` when anything did. The entity as it stood before is in `before` (lines in a). */
+/* orders.c: applies an order event; `changed` when anything did. The entity as it stood before is
+ * in `before` (lines in a). */
 struct order_effect { const struct order *order; bool changed, created; struct order before; };
 struct whose { u32 node; u8 cart; };                    /* 0, 0: nobody's */
-struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, struct whose whose, u64 ref, arena *a);
+struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items,
+                                 struct whose whose, u64 ref, arena *a);
 void orders_init(struct orders *orders);
 void orders_fini(struct orders *orders);
 void order_encode(const struct order *order, struct buf *out);
 enum err orders_load(struct orders *orders, str bytes, arena *scratch);
 u32 orders_dirty_next(struct orders *orders);
-/* Of somebody who is erased nothing stays but the number; and the number alone is used up, in a replay without them. */
+/* Of somebody who is erased nothing stays but the number; and the number alone is used up, in a
+ * replay without them. */
 void orders_erase(struct orders *orders, order_id id);
 void orders_burn(struct orders *orders, u64 ref);
 isize orders_n(const struct orders *orders);
@@ -201,11 +234,13 @@ void cells_init(struct cells *cells);
 void cells_fini(struct cells *cells);
 /* Takes away what a person's exposures put in, or puts it in. */
 void cells_count(struct fold *fold, const struct exposure *exposures, isize n, int sign);
-void exposures_recount(struct profile_edit *edit, const struct history_entry *history, isize history_n, i64 window_ms);
+void exposures_recount(struct profile_edit *edit, const struct history_entry *history,
+                       isize history_n, i64 window_ms);
 void cell_encode(const struct cell *cell, struct buf *out);
 enum err cells_load(struct cells *cells, str bytes);
 u32 cells_dirty_next(struct cells *cells);
-void exposure_viewed(struct profile_edit *edit, arena *a, const struct ticket *ticket, u32 node, i64 at_ms, bool clicked);
+void exposure_viewed(struct profile_edit *edit, arena *a, const struct ticket *ticket, u32 node,
+                     i64 at_ms, bool clicked);
 
 /* timers.c */
 void timers_push(struct timers *timers, i64 at_ms, u32 person);
@@ -218,36 +253,44 @@ void seen_fini(struct seen *seen);
 isize seen_count(const struct seen *seen);              /* goes through all of them */
 struct hash128 seen_key(str source, str key);
 void seen_call_for(const struct seen *seen, struct hash128 key);        /* into the cache: it is put soon */
-bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms);       /* false: it was seen within dedup_days */
+/* false: it was seen within dedup_days */
+bool seen_put(struct fold *fold, struct hash128 key, i64 now_ms);
 void seen_day(struct fold *fold, i64 now_ms);           /* what seen_put does when a day begins */
 void seen_load(struct seen *seen, struct hash128 key, i32 day);
 
 /* outbox.c: what an event, moves between segments, and a change of consent mean for connectors. */
 void outbox_fini(struct outbox *outbox);
 void outbox_event(struct fold *fold, const struct event *e, person_id person);
-void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n, i64 now_ms);
+void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n,
+                  i64 now_ms);
 void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms);
 
 /* erase.c: who is erased, and what that does to the state. */
 /* What can be told of somebody without saying who: hashes under the folder's key. */
-struct theirs { struct hash128 hash; u64 since; bool denied; };         /* of an identifier; since: the entry that attached it; denied: it is refused from now on */
+/* of an identifier; since: the entry that attached it; denied: it is refused from now on */
+struct theirs { struct hash128 hash; u64 since; bool denied; };
 struct erasing {
     struct erasure is;
     u32 *nodes, *links, *orders; isize nodes_n, links_n, orders_n;
     struct theirs *theirs; isize theirs_n;
-    struct hash128 *words, *order_keys; isize words_n, order_keys_n;    /* their identifiers as they may stand in a text; keys of their orders */
-    str rest;                       /* counts as they were right before, which no replay without them would come to; empty: another entry has them */
+    /* their identifiers as they may stand in a text; keys of their orders */
+    struct hash128 *words, *order_keys; isize words_n, order_keys_n;
+    /* counts as they were right before, which no replay without them would come to; empty: another
+     * entry has them */
+    str rest;
 };
 enum err erasing_read(str bytes, arena *a, struct erasing *out);
 struct hash128 erase_hash(const struct fold *fold, struct identifier v);
 struct hash128 erase_word(const struct fold *fold, str text);
 struct hash128 erase_order_key(const struct fold *fold, str key);
-void erase_collect(const struct fold *fold, const struct erase_request *request, arena *a, struct erasing *out);
+void erase_collect(const struct fold *fold, const struct erase_request *request, arena *a,
+                   struct erasing *out);
 /* On the fold's thread, with nothing being written: one record that tells of all of them, folded. */
 enum err erase_submit(struct fold *fold, const struct erase_request *requests, isize n, u64 *refs);
 void apply_erase(struct fold *fold, str bytes, u64 ref, i64 now_ms);
 void apply_erased(struct fold *fold, str bytes);
-void erased_encode(const struct erasure *of, i64 at_ms, struct buf *out);      /* the entry that says it is done, with its counts */
+/* the entry that says it is done, with its counts */
+void erased_encode(const struct erasure *of, i64 at_ms, struct buf *out);
 void erasure_encode(const struct erasure *erasure, struct buf *out);
 enum err erasures_load(struct fold *fold, str bytes, arena *a);
 void erasures_fini(struct fold *fold);
@@ -257,7 +300,8 @@ enum err stub_check(str bytes, arena *a);               /* whether a stub reads;
 void apply_stub(struct fold *fold, str bytes, u64 ref, i64 now_ms);
 enum err erase_finish(struct fold *fold, struct diag *diag);    /* what is still to be done of all erasures */
 struct store;
-bool purge_run(struct purge *purge, struct store *store);       /* on the flush thread, behind the batch that has them gone; false: again later */
+/* on the flush thread, behind the batch that has them gone; false: again later */
+bool purge_run(struct purge *purge, struct store *store);
 void eraser_start(struct fold *fold);
 void eraser_stop(struct fold *fold);
 
@@ -277,8 +321,10 @@ void builder_start(struct fold *fold);
 void builder_stop(struct fold *fold);
 
 /* trials.c */
-void trials_follow(struct fold *fold, struct book *book);       /* puts what was learnt into a new book, and notes its shares */
-void trials_show(struct fold *fold, struct book *book);         /* puts what was learnt into a book that is only asked */
+/* puts what was learnt into a new book, and notes its shares */
+void trials_follow(struct fold *fold, struct book *book);
+/* puts what was learnt into a book that is only asked */
+void trials_show(struct fold *fold, struct book *book);
 void apply_allotment(struct fold *fold, str bytes);
 void trials_encode(const struct fold *fold, struct buf *out);
 enum err trials_load(struct fold *fold, str bytes, arena *a);
@@ -310,8 +356,10 @@ void outlook_free(struct fold *fold);
 enum err save_open(struct fold *fold, const char *path, struct diag *diag);
 enum err save_load(struct fold *fold, struct diag *diag);
 void save_start(struct fold *fold);
-void save_tick(struct fold *fold, bool now);            /* hands what changed to the flush thread when it is time */
-bool save_reads(const struct fold *fold);               /* the flush thread still reads versions that may have been replaced */
+/* hands what changed to the flush thread when it is time */
+void save_tick(struct fold *fold, bool now);
+/* the flush thread still reads versions that may have been replaced */
+bool save_reads(const struct fold *fold);
 void save_read_wait(const struct fold *fold);
 void save_stop(struct fold *fold);
 /* The counts that do not follow from what stands in the log when somebody is erased, whole. */

@@ -2,14 +2,15 @@
  *
  * learn.c - bandits learn: beside the fold, from people's exposures, into the log.
  *
- * What is to be learnt is asked of the fold (which experiences, with which shares, since when); what came of it is read from
- * profiles as the builder reads them; what follows is submitted like any fact. So a replay meets the same shares at the same
- * entries and computes nothing.
+ * What is to be learnt is asked of the fold (which experiences, with which shares, since when);
+ * what came of it is read from profiles as the builder reads them; what follows is submitted like
+ * any fact. So a replay meets the same shares at the same entries and computes nothing.
  *
- * An arm's mean is taken over strata: neighbouring epochs, joined until every arm has a hundred people in each. Between strata
- * shares differ and so may the season; each stratum weighs by its people, and an arm that was favoured on a good day gains
- * nothing by it. Shares move only when every arm has a hundred people, by half a percent or more, and no sooner than a hundredth
- * of the bandit's age after the last move: moves grow rarer, and a year of them is some hundreds.
+ * An arm's mean is taken over strata: neighbouring epochs, joined until every arm has a hundred
+ * people in each. Between strata shares differ and so may the season; each stratum weighs by its
+ * people, and an arm that was favoured on a good day gains nothing by it. Shares move only when
+ * every arm has a hundred people, by half a percent or more, and no sooner than a hundredth of the
+ * bandit's age after the last move: moves grow rarer, and a year of them is some hundreds.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +20,14 @@
 #include "base/thread.h"
 #include "fold/inside.h"
 
-enum { PEOPLE_PER_BRACKET = 2000, PEOPLE_LEAST = 100, MOVED_LEAST = 50, ROWS_MAX = 20000, BANDITS_MAX = 256, LEAVES_MAX = 12 };
+enum {
+    PEOPLE_PER_BRACKET = 2000,
+    PEOPLE_LEAST = 100,
+    MOVED_LEAST = 50,
+    ROWS_MAX = 20000,
+    BANDITS_MAX = 256,
+    LEAVES_MAX = 12
+};
 
 struct learner { pthread_t thread; struct queue *stop; };
 
@@ -39,7 +47,7 @@ struct bandit {
 };
 struct lesson { arena a; struct bandit *at; isize n; i64 now_ms; };
 
-/* ---- what is to be learnt: on the fold's thread ------------------------------------------------- */
+/* ---- what is to be learnt: on the fold's thread ---------------------------------------------- */
 
 static u8 reward_of(str metric)
 {
@@ -47,7 +55,8 @@ static u8 reward_of(str metric)
     return str_eq(metric, S("revenue_per_person")) ? REWARD_REVENUE : REWARD_ORDER;
 }
 
-/* The latest decisions of it that were seen, a person's first one last: the copy is short, decoding comes later. */
+/* The latest decisions of it that were seen, a person's first one last: the copy is short, decoding
+ * comes later. */
 static void copy_decisions(struct fold *fold, struct lesson *l, struct bandit *b)
 {
     isize oldest = max_isize(0, fold->decided_n - DECIDED_MAX);
@@ -56,7 +65,8 @@ static void copy_decisions(struct fold *fold, struct lesson *l, struct bandit *b
         const struct decided *d = &fold->decided[i % DECIDED_MAX];
         bool own = d->decision.campaign == b->now.campaign && d->decision.experience == b->now.experience;
         if (!own || !d->viewed || !d->decision.person.v || d->decision.reason != REASON_BANDIT) continue;
-        b->rows[b->rows_n++] = (struct seen_decision){ d->decision.person.v, arena_str(&l->a, d->bytes), d->clicked };
+        b->rows[b->rows_n++] =
+            (struct seen_decision){ d->decision.person.v, arena_str(&l->a, d->bytes), d->clicked };
     }
 }
 
@@ -66,14 +76,23 @@ static void add_bandit(struct fold *fold, struct lesson *l, const struct campaig
     struct bandit *b = &l->at[l->n++];
     isize n;
     const struct epoch *epochs = fold_epochs(fold, c->id, index, &n);
-    *b = (struct bandit){ .settings = x->adaptive->settings, .kind = x->adaptive->kind, .contextual = x->choose == CHOOSE_CONTEXTUAL,
-                          .reward = reward_of(c->metric), .context_n = x->adaptive->context_n, .epochs_n = n,
-                          .epochs = arena_new(&l->a, struct epoch, n), .sums = arena_alloc(&l->a, sizeof *b->sums, 8, n) };
+    *b = (struct bandit){ .settings = x->adaptive->settings,
+                          .kind = x->adaptive->kind,
+                          .contextual = x->choose == CHOOSE_CONTEXTUAL,
+                          .reward = reward_of(c->metric),
+                          .context_n = x->adaptive->context_n,
+                          .epochs_n = n,
+                          .epochs = arena_new(&l->a, struct epoch, n),
+                          .sums = arena_alloc(&l->a, sizeof *b->sums, 8, n) };
     if (n) memcpy(b->epochs, epochs, (size_t)n * sizeof *epochs);
     for (isize i = 0; i < b->context_n; i++) b->context[i] = arena_str(&l->a, x->adaptive->context[i]);
-    b->now = (struct allotment){ .campaign = c->id, .experience = index, .arms = (u8)x->variations_n, .ranges_n = x->allocation.n,
+    b->now = (struct allotment){ .campaign = c->id,
+                                 .experience = index,
+                                 .arms = (u8)x->variations_n,
+                                 .ranges_n = x->allocation.n,
                                  .ranges = arena_new(&l->a, struct range, x->allocation.n) };
-    if (x->allocation.n) memcpy(b->now.ranges, x->allocation.at, (size_t)x->allocation.n * sizeof *b->now.ranges);
+    if (x->allocation.n)
+        memcpy(b->now.ranges, x->allocation.at, (size_t)x->allocation.n * sizeof *b->now.ranges);
     if (b->contextual) copy_decisions(fold, l, b);
 }
 
@@ -86,13 +105,13 @@ static void ask_lesson(void *ctx, struct fold *fold)
     for (isize i = 0; i < book->campaigns_n; i++)
         for (u8 k = 0; k < book->campaigns[i].experiences_n && l->n < BANDITS_MAX; k++) {
             const struct campaign *c = &book->campaigns[i];
-            bool runs = !c->paused && (!c->ends_at_ms || c->ends_at_ms > l->now_ms) && c->experiences[k].adaptive
-                     && c->experiences[k].variations_n > 1;
+            bool runs = !c->paused && (!c->ends_at_ms || c->ends_at_ms > l->now_ms)
+                        && c->experiences[k].adaptive && c->experiences[k].variations_n > 1;
             if (runs) add_bandit(fold, l, c, k);
         }
 }
 
-/* ---- what came of it: from profiles ---------------------------------------------------------------- */
+/* ---- what came of it: from profiles ---------------------------------------------------------- */
 
 static f64 reward_in(u8 kind, const struct exposure *x)
 {
@@ -111,8 +130,8 @@ static bool part_of(const struct profile *p, const struct bandit *b, struct expo
     while (from < p->exposures_n && p->exposures[from].campaign < b->now.campaign) from++;
     isize to = from;
     while (to < p->exposures_n && p->exposures[to].campaign == b->now.campaign) to++;
-    return to > from && exposures_whole(p->exposures + from, to - from, out) && out->experience == b->now.experience
-        && out->variation < b->now.arms;
+    return to > from && exposures_whole(p->exposures + from, to - from, out)
+           && out->experience == b->now.experience && out->variation < b->now.arms;
 }
 
 static void count_person(struct lesson *l, const struct profile *p)
@@ -147,7 +166,7 @@ static void count_people(struct fold *fold, struct lesson *l)
     arena_fini(&a);
 }
 
-/* ---- what follows ------------------------------------------------------------------------------------ */
+/* ---- what follows ---------------------------------------------------------------------------- */
 
 struct strata { f64 n[BANDIT_ARMS_MAX], sum[BANDIT_ARMS_MAX], sum_sq[BANDIT_ARMS_MAX]; };
 
@@ -168,7 +187,8 @@ static bool believe(const struct bandit *b, struct bandit_belief *out)
     }
     if (closed) {                                       /* what is left over joins the last one */
         struct strata *last = &strata[closed - 1];
-        for (isize k = 0; k < b->now.arms; k++) last->n[k] += s.n[k], last->sum[k] += s.sum[k], last->sum_sq[k] += s.sum_sq[k];
+        for (isize k = 0; k < b->now.arms; k++)
+            last->n[k] += s.n[k], last->sum[k] += s.sum[k], last->sum_sq[k] += s.sum_sq[k];
     }
     for (isize i = 0; i < closed; i++)
         for (isize k = 0; k < b->now.arms; k++) all += strata[i].n[k];
@@ -176,7 +196,8 @@ static bool believe(const struct bandit *b, struct bandit_belief *out)
         f64 weight = 0;
         for (isize k = 0; k < b->now.arms; k++) weight += strata[i].n[k] / all;
         for (isize k = 0; k < b->now.arms; k++) {
-            struct bandit_belief one = bandit_belief_of(strata[i].n[k], strata[i].sum[k], strata[i].sum_sq[k], b->reward != REWARD_REVENUE);
+            struct bandit_belief one = bandit_belief_of(
+                strata[i].n[k], strata[i].sum[k], strata[i].sum_sq[k], b->reward != REWARD_REVENUE);
             means[k] += weight * one.mean;
             variances[k] += weight * weight * one.sd * one.sd;
         }
@@ -193,11 +214,14 @@ static bool rested(const struct bandit *b, i64 now_ms)
     return since >= age / 100;
 }
 
-/* Ranges that give these shares, as near as may be to what is; cut anew when so many moves have frayed them. */
+/* Ranges that give these shares, as near as may be to what is; cut anew when so many moves have
+ * frayed them. */
 static void allot(struct bandit *b, const i32 *shares, arena *a)
 {
     struct allocation old = { b->now.ranges, b->now.ranges_n }, made;
-    if (experiment_reallocate(a, old, shares, b->now.arms, &made, NULL) && experiment_allocate(a, shares, b->now.arms, &made, NULL)) return;
+    if (experiment_reallocate(a, old, shares, b->now.arms, &made, NULL)
+        && experiment_allocate(a, shares, b->now.arms, &made, NULL))
+        return;
     b->now.ranges = (struct range *)(uintptr_t)made.at;
     b->now.ranges_n = made.n;
 }
@@ -218,18 +242,22 @@ static bool learn_shares(struct bandit *b, arena *a)
     return true;
 }
 
-/* A person's first decision and what came of it. Rows come newest first, so a later one of the same person replaces it. */
+/* A person's first decision and what came of it. Rows come newest first, so a later one of the same
+ * person replaces it. */
 static bool learn_policy(struct fold *fold, struct bandit *b, arena *a)
 {
     str *texts = arena_new(a, str, b->rows_n * b->context_n + 1);
     i32 *arms = arena_new(a, i32, b->rows_n + 1), shares[BANDIT_ARMS_MAX];
-    f64 *rewards = arena_new(a, f64, b->rows_n + 1), people[BANDIT_ARMS_MAX] = { 0 }, mean[BANDIT_ARMS_MAX] = { 0 };
+    f64 *rewards = arena_new(a, f64, b->rows_n + 1), people[BANDIT_ARMS_MAX] = { 0 },
+        mean[BANDIT_ARMS_MAX] = { 0 };
     struct map *row_of = map_new(b->rows_n + 16);
     isize n = 0;
     for (isize i = 0; i < b->rows_n; i++) {
         struct decision d;
         const struct seen_decision *row = &b->rows[i];
-        if (decision_decode(row->bytes, a, &d) || d.context_n != b->context_n || d.variation >= b->now.arms) continue;
+        if (decision_decode(row->bytes, a, &d) || d.context_n != b->context_n
+            || d.variation >= b->now.arms)
+            continue;
         struct arena_mark mark = arena_mark(a);
         rcu_read_begin();
         const struct profile *p = people_read(fold->live.people, (person_id){ row->person }, PEOPLE_FACTS, a);
@@ -250,11 +278,14 @@ static bool learn_policy(struct fold *fold, struct bandit *b, arena *a)
     for (isize i = 0; i < n; i++) people[arms[i]]++;
     for (isize k = 0; k < b->now.arms; k++)
         if (people[k] < PEOPLE_LEAST) return false;
-    struct bandit_data data = bandit_data_of(a, b->context, b->context_n, texts, arms, rewards, n, b->now.arms, b->reward != REWARD_REVENUE);
+    struct bandit_data data = bandit_data_of(a, b->context, b->context_n, texts, arms, rewards, n,
+                                             b->now.arms, b->reward != REWARD_REVENUE);
     struct bandit_tree_options options = { .units = PEOPLE_LEAST, .leaves_max = LEAVES_MAX, .gain = 6 };
-    struct bandit_policy *policy = b->kind == BANDIT_TREE ? bandit_tree_learn(a, &data, &b->settings, &options)
-                                                          : bandit_linear_learn(a, &data, &b->settings, b->kind, 0);
-    for (isize i = 0; i < n; i++) {                     /* the shares everybody has together: what a stranger's page and the results show */
+    struct bandit_policy *policy = b->kind == BANDIT_TREE
+                                       ? bandit_tree_learn(a, &data, &b->settings, &options)
+                                       : bandit_linear_learn(a, &data, &b->settings, b->kind, 0);
+    /* the shares everybody has together: what a stranger's page and the results show */
+    for (isize i = 0; i < n; i++) {
         i32 at[BANDIT_ARMS_MAX], leaf;
         bandit_policy_shares(policy, data.rows[i].x, at, &leaf);
         for (isize k = 0; k < b->now.arms; k++) mean[k] += at[k];
@@ -286,12 +317,14 @@ isize fold_learn(struct fold *fold)
         struct entry entry = { ENTRY_ALLOTMENT, buf_str(&bytes) };
         changed += fold_submit_wait(fold, &entry, 1, NULL) == ERR_OK;
     }
-    if (l.n) log_trace("learn.done bandits=%td changed=%td ms=%lld", l.n, changed, (long long)(clock_monotonic_us() - began) / 1000);
+    if (l.n)
+        log_trace("learn.done bandits=%td changed=%td ms=%lld", l.n, changed,
+                  (long long)(clock_monotonic_us() - began) / 1000);
     arena_fini(&l.a);
     return changed + learn_weights(fold);
 }
 
-/* ---- the thread ----------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void *learner_thread(void *ctx)
 {
@@ -303,7 +336,8 @@ static void *learner_thread(void *ctx)
     while (queue_take(fold->learner->stop, &nothing, 1, wait_ms) >= 0) {
         i64 began = clock_monotonic_us();
         (void)fold_learn(fold);
-        wait_ms = max_i64(fold->config->learn_ms, (clock_monotonic_us() - began) / 100);        /* a tenth of one core at most */
+        /* a tenth of one core at most */
+        wait_ms = max_i64(fold->config->learn_ms, (clock_monotonic_us() - began) / 100);
     }
     rcu_thread_stop();
     return NULL;

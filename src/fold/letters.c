@@ -36,7 +36,7 @@ enum err dead_letter_decode(str bytes, struct dead_letter *out)
     return c.failed ? ERR_DAMAGED : ERR_OK;
 }
 
-/* ---- folding ---------------------------------------------------------------------------------- */
+/* ---- folding --------------------------------------------------------------------------------- */
 
 /* The letter may be older than what is kept in RAM, and is in the store then. */
 static void letter_taken(struct fold *fold, str ref)
@@ -106,7 +106,7 @@ void letters_fini(struct fold *fold)
     vec_fini(&fold->dead_taken);
 }
 
-/* ---- searching -------------------------------------------------------------------------------- */
+/* ---- searching ------------------------------------------------------------------------------- */
 
 struct search {
     const struct letter_query *q;
@@ -117,9 +117,13 @@ struct search {
 
 static bool matches(const struct letter_query *q, const struct dead_letter *d)
 {
-    return (q->which == LETTERS_ALL || d->replayed == (q->which == LETTERS_TAKEN)) && (q->source.len == 0 || str_eq(q->source, d->source)) && (q->reason.len == 0 || str_holds_nocase(d->reason, q->reason))
-        && (q->text.len == 0 || str_holds_nocase(d->raw, q->text) || str_holds_nocase(d->reason, q->text)) && d->at_ms >= q->since_ms
-        && (q->ref == 0 || d->ref == q->ref) && (q->before == 0 || d->ref < q->before);
+    return (q->which == LETTERS_ALL || d->replayed == (q->which == LETTERS_TAKEN))
+           && (q->source.len == 0 || str_eq(q->source, d->source))
+           && (q->reason.len == 0 || str_holds_nocase(d->reason, q->reason))
+           && (q->text.len == 0 || str_holds_nocase(d->raw, q->text)
+               || str_holds_nocase(d->reason, q->text))
+           && d->at_ms >= q->since_ms && (q->ref == 0 || d->ref == q->ref)
+           && (q->before == 0 || d->ref < q->before);
 }
 
 static void page_add(struct search *s, const struct dead_letter *d)
@@ -127,8 +131,14 @@ static void page_add(struct search *s, const struct dead_letter *d)
     struct letter_page *page = s->out;
     page->total++;
     if (page->n == s->q->limit) return;
-    page->at[page->n++] = (struct dead_letter){ d->ref, d->at_ms, arena_str(s->a, d->source), arena_str(s->a, d->reason),
-                                                arena_str(s->a, d->raw), d->replayed, d->verified, S("") };
+    page->at[page->n++] = (struct dead_letter){ d->ref,
+                                                d->at_ms,
+                                                arena_str(s->a, d->source),
+                                                arena_str(s->a, d->reason),
+                                                arena_str(s->a, d->raw),
+                                                d->replayed,
+                                                d->verified,
+                                                S("") };
 }
 
 /* On the fold's thread: what is newer than the store. */
@@ -178,19 +188,30 @@ static enum err from_store(struct search *s, struct store *store)
     if (!err && row) page->total += column_i64(st, 0);
     statement_reset(st);
     if (err || page->n == s->q->limit) return err;
-    st = bound(store, "SELECT ref, at, source, reason, raw, replayed, verified" WHERE " ORDER BY ref DESC LIMIT ?8", s->q);
+    st = bound(store,
+               "SELECT ref, at, source, reason, raw, replayed, verified" WHERE
+               " ORDER BY ref DESC LIMIT ?8",
+               s->q);
     bind_i64(st, 8, s->q->limit - page->n);
     i64 total = page->total;
     while (!(err = statement_step(st, &row)) && row) {
-        struct dead_letter d = { (u64)column_i64(st, 0), column_i64(st, 1), column_str(st, 2), column_str(st, 3), column_blob(st, 4), column_i64(st, 5) != 0, column_i64(st, 6) != 0, S("") };
+        struct dead_letter d = { (u64)column_i64(st, 0), column_i64(st, 1),
+                                 column_str(st, 2),      column_str(st, 3),
+                                 column_blob(st, 4),     column_i64(st, 5) != 0,
+                                 column_i64(st, 6) != 0, S("") };
         page_add(s, &d);
     }
     page->total = total;
     if (err) return err;
-    st = bound(store, "SELECT source, reason, count(*)" WHERE " GROUP BY source, reason ORDER BY count(*) DESC LIMIT 50", s->q);
+    st = bound(store,
+               "SELECT source, reason, count(*)" WHERE
+               " GROUP BY source, reason ORDER BY count(*) DESC LIMIT 50",
+               s->q);
     page->groups = arena_new(s->a, struct letter_group, 50);
     while (!(err = statement_step(st, &row)) && row)
-        page->groups[page->groups_n++] = (struct letter_group){ arena_str(s->a, column_str(st, 0)), arena_str(s->a, column_str(st, 1)), column_i64(st, 2) };
+        page->groups[page->groups_n++] =
+            (struct letter_group){ arena_str(s->a, column_str(st, 0)),
+                                   arena_str(s->a, column_str(st, 1)), column_i64(st, 2) };
     return err;
 }
 
@@ -210,7 +231,8 @@ static void drop_taken(void *ctx, struct fold *fold)
     page->n = n;
 }
 
-enum err fold_letters(struct fold *fold, const struct letter_query *q, arena *a, struct letter_page *out, struct diag *diag)
+enum err fold_letters(struct fold *fold, const struct letter_query *q, arena *a,
+                      struct letter_page *out, struct diag *diag)
 {
     struct search s = { .q = q, .a = a, .out = out };
     struct store *store = NULL;

@@ -130,7 +130,8 @@ static void order_put(struct orders *orders, const struct order *o)
     hash128_sum(&orders->digest, hash128(buf_str(&orders->work), 0), true);
     if (made) (void)rows_add(orders->all, buf_str(&orders->work));
     else rows_set(orders->all, o->id.v, buf_str(&orders->work));
-    if (made && o->key.len) finder_add(orders->by_number, number_key(str_cut(o->key, ':').tail), o->id.v);      /* without a key: erased */
+    /* without a key: erased */
+    if (made && o->key.len) finder_add(orders->by_number, number_key(str_cut(o->key, ':').tail), o->id.v);
 }
 
 static int by_item(const void *x, const void *y)
@@ -181,9 +182,15 @@ static u64 content_of(const struct event *e, const struct order_line *lines, isi
 {
     struct buf bytes = { 0 };
     struct order said = {
-        .state = (u8)e->type, .channel = e->channel, .currency = e->currency, .at_ms = e->at_ms, .node = node,
-        .value_minor = e->valued ? e->value_minor : sum_lines(lines, n), .place = { recommend_place(e->country), recommend_place(e->store) },
-        .lines = (struct order_line *)(uintptr_t)lines, .lines_n = n,
+        .state = (u8)e->type,
+        .channel = e->channel,
+        .currency = e->currency,
+        .at_ms = e->at_ms,
+        .node = node,
+        .value_minor = e->valued ? e->value_minor : sum_lines(lines, n),
+        .place = { recommend_place(e->country), recommend_place(e->store) },
+        .lines = (struct order_line *)(uintptr_t)lines,
+        .lines_n = n,
     };
     order_encode(&said, &bytes);
     u64 h = hash64(buf_str(&bytes), 6);
@@ -227,8 +234,9 @@ static void make_return(struct order *o, const struct event *e, struct order_lin
     order_lines(o, lines, n);
 }
 
-/* Senders that say how new their word is may send it twice and out of turn. A whole statement stands as the order is after its
- * refunds, so a refund that is not newer is in it already; and a statement older than what is known would undo it. */
+/* Senders that say how new their word is may send it twice and out of turn. A whole statement
+ * stands as the order is after its refunds, so a refund that is not newer is in it already; and a
+ * statement older than what is known would undo it. */
 static bool is_stale(const struct order *o, const struct event *e)
 {
     if (e->said_at_ms == 0) return false;
@@ -236,13 +244,15 @@ static bool is_stale(const struct order *o, const struct event *e)
     return e->said_at_ms < o->said_at_ms || (o->state != ORDER_RETURN && e->said_at_ms < o->refund_at_ms);
 }
 
-struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items, struct whose whose, u64 ref, arena *a)
+struct order_effect orders_apply(struct fold *fold, const struct event *e, const u32 *items,
+                                 struct whose whose, u64 ref, arena *a)
 {
     u32 node = whose.node;
     struct orders *orders = &fold->orders;
     struct order_line *lines;
     str key = arena_printf(a, "%.*s:%.*s", STR_FMT(e->source), STR_FMT(e->order_key));
-    if (e->order_key.len == 0) key = arena_printf(a, "%.*s:#%llu", STR_FMT(e->source), (unsigned long long)ref);
+    if (e->order_key.len == 0)
+        key = arena_printf(a, "%.*s:#%llu", STR_FMT(e->source), (unsigned long long)ref);
     isize n = lines_of(e, items, a, &lines);
     u64 content = content_of(e, lines, n, node);
     struct order *o = order_of(orders, key, a);
@@ -273,14 +283,17 @@ struct order_effect orders_apply(struct fold *fold, const struct event *e, const
         else refund(o, e, lines, n);
         break;
     default:
-        returned = o->state == ORDER_RETURN && e->said_at_ms && e->said_at_ms < o->refund_at_ms ? -o->value_minor : 0;
+        returned = o->state == ORDER_RETURN && e->said_at_ms && e->said_at_ms < o->refund_at_ms
+                       ? -o->value_minor
+                       : 0;
         o->state = ORDER_COMPLETED;
         o->currency = e->currency;
         o->channel = e->channel;
         if (e->type == EVENT_ORDER_COMPLETED) o->at_ms = e->at_ms;
         if (n > 0 || e->type == EVENT_ORDER_COMPLETED) order_lines(o, lines, n);
         if (e->valued || n > 0) o->value_minor = e->valued ? e->value_minor : sum_lines(lines, n);
-        o->refunded_minor = min_i64(returned, o->value_minor);  /* the refund had overtaken the order it is of */
+        /* the refund had overtaken the order it is of */
+        o->refunded_minor = min_i64(returned, o->value_minor);
     }
     effect.order = o;
     order_put(orders, o);
@@ -324,8 +337,12 @@ isize order_entries(const struct order *o, u8 node, arena *a, struct history_ent
 {
     struct history_entry *entries = arena_new(a, struct history_entry, o->lines_n + 1);
     if (o->state == ORDER_CANCELLED) return 0;
-    struct history_entry common = { .at_ms = o->at_ms, .ref = o->id.v, .currency = o->currency.v, .channel = o->channel,
-                                    .node = node, .flags = (u16)(HISTORY_ORDER | o->cart << HISTORY_CART_SHIFT) };
+    struct history_entry common = { .at_ms = o->at_ms,
+                                    .ref = o->id.v,
+                                    .currency = o->currency.v,
+                                    .channel = o->channel,
+                                    .node = node,
+                                    .flags = (u16)(HISTORY_ORDER | o->cart << HISTORY_CART_SHIFT) };
     entries[0] = common;
     entries[0].type = o->state == ORDER_RETURN ? EVENT_ORDER_REFUNDED : EVENT_ORDER_COMPLETED;
     entries[0].value_minor = o->value_minor - o->refunded_minor;

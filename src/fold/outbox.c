@@ -57,18 +57,24 @@ void outbox_event(struct fold *fold, const struct event *e, person_id person)
             event_encode(e, &bytes);
             body = buf_str(&bytes);
         }
-        put(fold, c, (struct outbox_row){ .kind = OUTBOX_EVENT, .at_ms = e->at_ms, .person = person, .body = body });
+        put(fold, c,
+            (struct outbox_row){
+                .kind = OUTBOX_EVENT, .at_ms = e->at_ms, .person = person, .body = body });
     }
 }
 
-void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n, i64 now_ms)
+void outbox_moves(struct fold *fold, person_id person, const struct segment_change *moves, isize n,
+                  i64 now_ms)
 {
     const struct book *book = atomic_load(&fold->live.book);
     for (isize i = 0; i < book->connectors_n; i++)
         for (isize k = 0; k < n; k++)
             if (connector_wants_segment(&book->connectors[i], moves[k].segment))
-                put(fold, &book->connectors[i], (struct outbox_row){ .kind = moves[k].entered ? OUTBOX_ENTERED : OUTBOX_LEFT,
-                    .at_ms = now_ms, .person = person, .segment = moves[k].segment });
+                put(fold, &book->connectors[i],
+                    (struct outbox_row){ .kind = moves[k].entered ? OUTBOX_ENTERED : OUTBOX_LEFT,
+                                         .at_ms = now_ms,
+                                         .person = person,
+                                         .segment = moves[k].segment });
 }
 
 void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms)
@@ -79,7 +85,11 @@ void outbox_consent(struct fold *fold, const struct profile *p, i64 now_ms)
         for (isize k = 0; c->type == CONNECTOR_ADS && k < c->segments_n; k++) {
             const struct membership *m = profile_membership(p, c->segments[k]);
             if (m && m->member)
-                put(fold, c, (struct outbox_row){ .kind = OUTBOX_AGAIN, .at_ms = now_ms, .person = p->id, .segment = c->segments[k] });
+                put(fold, c,
+                    (struct outbox_row){ .kind = OUTBOX_AGAIN,
+                                         .at_ms = now_ms,
+                                         .person = p->id,
+                                         .segment = c->segments[k] });
         }
     }
 }

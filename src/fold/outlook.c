@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * outlook.c - the builder's look ahead: fits the predictions' models, logs what they say of each person, publishes intent.
+ * outlook.c - the builder's look ahead: fits the predictions' models, logs what they say of each
+ * person, publishes intent.
  *
- * Scores go into the log, one entry a person, and into state only from there, so a rule that asks for one gives the same on a replay.
- * The models do not: they are made anew from what is there. A buyer whose scores moved by less than scores_differ() tells is left as
- * logged, so a quiet day adds little. Models are fitted again when a day has gone by, or a fifth more orders came; between, the
- * same models are asked again. A campaign's uplift is fitted as often, from everybody whose outcome had its days to come; whoever did
- * something in the last 90 days gets its score. Who refused analytics or training is not learnt from, who refused personalisation is not scored. */
+ * Scores go into the log, one entry a person, and into state only from there, so a rule that asks
+ * for one gives the same on a replay. The models do not: they are made anew from what is there. A
+ * buyer whose scores moved by less than scores_differ() tells is left as logged, so a quiet day
+ * adds little. Models are fitted again when a day has gone by, or a fifth more orders came;
+ * between, the same models are asked again. A campaign's uplift is fitted as often, from everybody
+ * whose outcome had its days to come; whoever did something in the last 90 days gets its score. Who
+ * refused analytics or training is not learnt from, who refused personalisation is not scored. */
 #include "base/logline.h"
 #include "base/rcu.h"
 #include "fold/inside.h"
 
 enum { PEOPLE_PER_BRACKET = 2000, ENTRIES_PER_SUBMIT = 500, REACH_DAYS = 90 };
 
-/* A campaign whose uplift is learnt, as the book had it. `variations`: by experience, a bit for each that is the control. */
+/* A campaign whose uplift is learnt, as the book had it. `variations`: by experience, a bit for
+ * each that is the control. */
 struct trial_of {
     u32 campaign, key_hash;
     str key, title;
@@ -35,7 +39,8 @@ struct foresight {
 
 struct look { i64 orders; u32 version; currency currency; u64 ref, book; };
 
-/* On the fold's thread. The currency is the one most of the shop's money is in, by count of minor units; ties to the first. */
+/* On the fold's thread. The currency is the one most of the shop's money is in, by count of minor
+ * units; ties to the first. */
 static void look_at(void *ctx, struct fold *fold)
 {
     struct look *l = ctx;
@@ -70,9 +75,12 @@ void outlook_free(struct fold *fold)
     if (o) free_outlook(o);
 }
 
-static bool refused(const struct profile *p, int purpose) { return profile_consent(p, purpose) == CONSENT_DENIED; }
+static bool refused(const struct profile *p, int purpose)
+{
+    return profile_consent(p, purpose) == CONSENT_DENIED;
+}
 
-/* ---- uplift ----------------------------------------------------------------------------------------------- */
+/* ---- uplift ---------------------------------------------------------------------------------- */
 
 static void forget_trial(struct trial_of *t)
 {
@@ -90,7 +98,10 @@ static void forget_trials(struct foresight *f)
 
 static struct trial_of trial_of(const struct campaign *c)
 {
-    struct trial_of t = { .campaign = c->id, .key_hash = uplift_campaign(c->key), .key = mem_str(c->key), .title = mem_str(c->title),
+    struct trial_of t = { .campaign = c->id,
+                          .key_hash = uplift_campaign(c->key),
+                          .key = mem_str(c->key),
+                          .title = mem_str(c->title),
                           .plan = c->uplift };
     for (isize x = 0; x < c->experiences_n; x++) {
         const struct experience *e = &c->experiences[x];
@@ -103,8 +114,9 @@ static struct trial_of trial_of(const struct campaign *c)
 
 static bool same_trial(const struct trial_of *a, const struct trial_of *b)
 {
-    return a->campaign == b->campaign && a->plan.clicks == b->plan.clicks && a->plan.days == b->plan.days && a->tested == b->tested
-        && memcmp(a->controls, b->controls, sizeof a->controls) == 0;
+    return a->campaign == b->campaign && a->plan.clicks == b->plan.clicks
+           && a->plan.days == b->plan.days && a->tested == b->tested
+           && memcmp(a->controls, b->controls, sizeof a->controls) == 0;
 }
 
 /* As the book has them now; one that is as it was keeps what it learnt. */
@@ -136,7 +148,8 @@ static bool did_order(const struct profile *p, i64 from_ms, i64 to_ms)
     return false;
 }
 
-/* One person's part in the experiment, once the outcome had its days to come; of a row too many the oldest are overwritten. */
+/* One person's part in the experiment, once the outcome had its days to come; of a row too many the
+ * oldest are overwritten. */
 static void take_part(struct trial_of *t, const struct profile *p, i64 now_ms, arena *a)
 {
     isize from = 0, n = 0;
@@ -148,7 +161,8 @@ static void take_part(struct trial_of *t, const struct profile *p, i64 now_ms, a
     bool tested = whole.experience < EXPERIENCES_MAX && t->tested >> whole.experience & 1;
     if (!tested || whole.variation >= 32 || until_ms > now_ms) return;
     struct lift_row row = { .treated = !(t->controls[whole.experience] >> whole.variation & 1),
-                            .outcome = t->plan.clicks ? whole.clicks > 0 : did_order(p, whole.first_at_ms, until_ms) };
+                            .outcome = t->plan.clicks ? whole.clicks > 0
+                                                      : did_order(p, whole.first_at_ms, until_ms) };
     const struct profile *then = profile_then(p, whole.first_at_ms - 1, NULL, 0, a);
     lift_features(then ? then : p, whole.first_at_ms - 1, row.x);
     if (t->rows.n < LIFT_ROWS_MAX) vec_push(&t->rows, row);
@@ -192,9 +206,10 @@ static void score_uplifts(const struct foresight *f, const struct profile *p, i6
     }
 }
 
-/* ---- gathering and saying --------------------------------------------------------------------------------- */
+/* ---- gathering and saying -------------------------------------------------------------------- */
 
-static void gather(struct fold *fold, struct look look, i64 now_ms, struct buyers *learn, struct buyers *ask, struct intent_trainer *t)
+static void gather(struct fold *fold, struct look look, i64 now_ms, struct buyers *learn,
+                   struct buyers *ask, struct intent_trainer *t)
 {
     struct foresight *f = fold->foresight;
     u32 most = (u32)people_most(fold->live.people);
@@ -237,7 +252,8 @@ static void mail_add(struct mail *l, const struct prediction *p)
 }
 
 /* Scores are of what was asked a moment ago: who is not there any more, or refuses by now, has none. */
-static isize news_of(struct fold *fold, const struct buyers *ask, isize *buyer, u32 from, u32 to, i64 now_ms, struct prediction *out)
+static isize news_of(struct fold *fold, const struct buyers *ask, isize *buyer, u32 from, u32 to,
+                     i64 now_ms, struct prediction *out)
 {
     const struct foresight *f = fold->foresight;
     isize n = 0;
@@ -255,7 +271,8 @@ static isize news_of(struct fold *fold, const struct buyers *ask, isize *buyer, 
         s.version = f->version;
         s.at_ms = now_ms;
         bool any = s.known || s.uplifts_n;
-        if (any && (!p->scores || scores_differ(p->scores, &s))) out[n++] = (struct prediction){ .person = p->id, .scores = s };
+        if (any && (!p->scores || scores_differ(p->scores, &s)))
+            out[n++] = (struct prediction){ .person = p->id, .scores = s };
     }
     rcu_read_end();
     arena_fini(&a);
@@ -283,8 +300,10 @@ static void log_cards(struct fold *fold, struct mail *l, bool buyers, i64 now_ms
         if (!t->due || !t->lift) continue;
         w = (struct jsonw){ .out = &card };
         lift_card(t->lift, arena_printf(&l->a, UPLIFT_PREFIX "%.*s", STR_FMT(t->key)),
-                  arena_printf(&l->a, "by how much %.*s raises the chance of %s within %d days", STR_FMT(t->title),
-                               t->plan.clicks ? "a click" : "an order", t->plan.days), f->version, now_ms, &w);
+                  arena_printf(&l->a, "by how much %.*s raises the chance of %s within %d days",
+                               STR_FMT(t->title), t->plan.clicks ? "a click" : "an order",
+                               t->plan.days),
+                  f->version, now_ms, &w);
         mail_card(l, f->version, &card);
     }
 }
@@ -298,7 +317,9 @@ static isize log_scores(struct fold *fold, const struct buyers *ask, bool buyers
     l->fold = fold;
     log_cards(fold, l, buyers, now_ms);
     for (u32 id = 1; id <= most && !l->failed; id += PEOPLE_PER_BRACKET) {
-        isize n = news_of(fold, ask, &buyer, id, id + PEOPLE_PER_BRACKET <= most ? id + PEOPLE_PER_BRACKET : most + 1, now_ms, news);
+        isize n = news_of(fold, ask, &buyer, id,
+                          id + PEOPLE_PER_BRACKET <= most ? id + PEOPLE_PER_BRACKET : most + 1,
+                          now_ms, news);
         for (isize i = 0; i < n; i++) mail_add(l, &news[i]);
     }
     mail_send(l);
@@ -324,7 +345,8 @@ static void look_ahead(struct fold *fold, struct look look)
     struct buyers learn = { 0 }, ask = { 0 };
     struct intent_trainer *t = intent_trainer_new(fold->config->session_gap_ms);
     struct outlook made = { .made_ms = now_ms };
-    bool renew = now_ms / DAY_MS != f->made_day || look.orders > f->orders + f->orders / 5 + 20, buyers = false, any = false;
+    bool renew = now_ms / DAY_MS != f->made_day || look.orders > f->orders + f->orders / 5 + 20,
+         buyers = false, any = false;
     if (look.book != f->book) list_trials(fold);
     for (isize i = 0; i < f->trials_n; i++) f->trials[i].due = renew || !f->trials[i].lift;
     gather(fold, look, now_ms, &learn, &ask, t);
@@ -349,7 +371,8 @@ static void look_ahead(struct fold *fold, struct look look)
     for (isize i = 0; i < f->trials_n; i++) any |= f->trials[i].lift != NULL;
     isize said = f->models || any ? log_scores(fold, &ask, buyers, now_ms) : 0;
     publish(fold, made);
-    log_trace("outlook.done buyers=%td visits=%td said=%td version=%u ms=%lld", ask.all.n, made.intent_card.visits, said, f->version,
+    log_trace("outlook.done buyers=%td visits=%td said=%td version=%u ms=%lld", ask.all.n,
+              made.intent_card.visits, said, f->version,
               (long long)(clock_monotonic_us() - began) / 1000);
     buyers_fini(&learn);
     buyers_fini(&ask);
@@ -364,7 +387,8 @@ void outlook_step(struct fold *fold)
     i64 now_us = clock_monotonic_us();
     if (f->ran_us && atomic_load(&fold->live.folded) == f->ran_ref) return;
     fold_ask_wait(fold, look_at, &look);
-    bool due = f->ran_us == 0 || now_us - f->ran_us >= fold->config->predict_ms * 1000 || look.orders > f->ran_orders + f->ran_orders / 5 + 20;
+    bool due = f->ran_us == 0 || now_us - f->ran_us >= fold->config->predict_ms * 1000
+               || look.orders > f->ran_orders + f->ran_orders / 5 + 20;
     if (!due) return;
     look_ahead(fold, look);
     f->ran_us = now_us;

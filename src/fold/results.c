@@ -34,8 +34,8 @@ static void visit_cell(struct codec *c, struct cell *v)
     codec_u8(c, &v->variation);
     codec_i32(c, &v->day);
     codec_u16(c, &v->currency);
-    i64 *const sums[] = { &v->exposed, &v->clicked, &v->views, &v->clicks, &v->buyers, &v->orders, &v->revenue_minor,
-                          &v->orders_sq };
+    i64 *const sums[] = { &v->exposed, &v->clicked, &v->views,         &v->clicks,
+                          &v->buyers,  &v->orders,  &v->revenue_minor, &v->orders_sq };
     for (isize i = 0; i < countof(sums); i++) codec_i64(c, sums[i]);
     codec_i128(c, &v->revenue_sq);
 }
@@ -47,10 +47,13 @@ void cell_encode(const struct cell *cell, struct buf *out)
     visit_cell(&c, &copy);
 }
 
-/* Of whom all was taken out again: it counts as never made, as it is when those are erased and the log is replayed. */
+/* Of whom all was taken out again: it counts as never made, as it is when those are erased and the
+ * log is replayed. */
 static bool is_empty(const struct cell *c)
 {
-    return !(c->exposed | c->clicked | c->views | c->clicks | c->buyers | c->orders | c->revenue_minor | c->orders_sq) && !c->revenue_sq;
+    return !(c->exposed | c->clicked | c->views | c->clicks | c->buyers | c->orders
+             | c->revenue_minor | c->orders_sq)
+           && !c->revenue_sq;
 }
 
 static void digest(struct cells *cells, const struct cell *cell, bool add)
@@ -89,8 +92,13 @@ static struct cell *cell_need(struct cells *cells, struct cell like, u32 *index)
 static void cell_add(struct cells *cells, const struct exposure *x, int sign)
 {
     u32 index;
-    struct cell *cell = cell_need(cells, (struct cell){ .campaign = x->campaign, .experience = x->experience,
-                                  .variation = x->variation, .day = (i32)(x->first_at_ms / DAY_MS), .currency = x->currency }, &index);
+    struct cell *cell = cell_need(cells,
+                                  (struct cell){ .campaign = x->campaign,
+                                                 .experience = x->experience,
+                                                 .variation = x->variation,
+                                                 .day = (i32)(x->first_at_ms / DAY_MS),
+                                                 .currency = x->currency },
+                                  &index);
     digest(cells, cell, false);
     cell->exposed += sign;
     cell->clicked += sign * (x->clicks > 0);
@@ -118,7 +126,8 @@ void cells_count(struct fold *fold, const struct exposure *exposures, isize n, i
 }
 
 /* Orders in the window after an exposure's first view: how many, and their worth. */
-void exposures_recount(struct profile_edit *edit, const struct history_entry *history, isize history_n, i64 window_ms)
+void exposures_recount(struct profile_edit *edit, const struct history_entry *history,
+                       isize history_n, i64 window_ms)
 {
     for (isize i = 0; i < edit->exposures.n; i++) {
         struct exposure *x = &edit->exposures.at[i];
@@ -175,13 +184,19 @@ static void exposure_see(struct profile_edit *edit, arena *a, struct exposure li
     else x->views++;
 }
 
-void exposure_viewed(struct profile_edit *edit, arena *a, const struct ticket *ticket, u32 node, i64 at_ms, bool clicked)
+void exposure_viewed(struct profile_edit *edit, arena *a, const struct ticket *ticket, u32 node,
+                     i64 at_ms, bool clicked)
 {
-    struct exposure programme = { .campaign = 0, .variation = ticket->programme_holdout, .node = node, .first_at_ms = at_ms };
+    struct exposure programme = {
+        .campaign = 0, .variation = ticket->programme_holdout, .node = node, .first_at_ms = at_ms
+    };
     exposure_see(edit, a, programme, clicked);
     if (!ticket->campaign) return;
-    struct exposure own = { .campaign = ticket->campaign, .experience = ticket->experience, .variation = ticket->variation,
-                            .node = node, .first_at_ms = at_ms };
+    struct exposure own = { .campaign = ticket->campaign,
+                            .experience = ticket->experience,
+                            .variation = ticket->variation,
+                            .node = node,
+                            .first_at_ms = at_ms };
     exposure_see(edit, a, own, clicked);
 }
 

@@ -2,15 +2,18 @@
  *
  * save.c - state to SQLite behind the fold, and back at start-up.
  *
- * The fold's thread takes what changed since last time into one batch, true for one entry of the log: people as the versions they
- * are (most of what changes, and dear to encode), the rest as rows. The flush thread encodes the people, so that no event waits for
- * that, and writes the batch and that entry's number in one transaction. Until they are encoded nothing that was replaced is given back
- * (save_reads). One batch is under way at a time, so a slow disk makes batches bigger and nothing waits. Start-up reads the rows and replays the log from the
- * entry after. The rows' bytes are what counts; the columns beside them are for people with `sqlite3`.
+ * The fold's thread takes what changed since last time into one batch, true for one entry of the
+ * log: people as the versions they are (most of what changes, and dear to encode), the rest as
+ * rows. The flush thread encodes the people, so that no event waits for that, and writes the batch
+ * and that entry's number in one transaction. Until they are encoded nothing that was replaced is
+ * given back (save_reads). One batch is under way at a time, so a slow disk makes batches bigger
+ * and nothing waits. Start-up reads the rows and replays the log from the entry after. The rows'
+ * bytes are what counts; the columns beside them are for people with `sqlite3`.
  *
- * The rows say which form they are of. Those of an older one are not read: what an older program made of an event may not be what this one
- * makes of it, even where its bytes could still be told. The log has everything, so all of it is folded again, and the first batch puts
- * the new rows in the place of the old in one transaction.
+ * The rows say which form they are of. Those of an older one are not read: what an older program
+ * made of an event may not be what this one makes of it, even where its bytes could still be told.
+ * The log has everything, so all of it is folded again, and the first batch puts the new rows in
+ * the place of the old in one transaction.
  */
 #include <stdlib.h>
 
@@ -37,7 +40,8 @@ static const struct migration schema[] = {
     "CREATE TABLE decision(ref INTEGER PRIMARY KEY, key INTEGER, person INTEGER, at INTEGER, placement INTEGER, campaign INTEGER,"
     " experience INTEGER, variation INTEGER, reason TEXT, viewed INTEGER, clicked INTEGER, bytes BLOB NOT NULL);"
     "CREATE INDEX decision_person ON decision(person, at);" },
-    /* Keys come by the thousand, in no order, and are never looked up here: a row for each cost more than the people did. */
+    /* Keys come by the thousand, in no order, and are never looked up here: a row for each cost
+     * more than the people did. */
     { 2,
     "CREATE TABLE seen_page(id INTEGER PRIMARY KEY, day INTEGER NOT NULL, keys BLOB NOT NULL);"
     "CREATE INDEX seen_page_day ON seen_page(day);"
@@ -56,13 +60,33 @@ static const struct migration schema[] = {
     "ALTER TABLE decision ADD COLUMN teaches INTEGER NOT NULL DEFAULT 0;" },
     { 6,
     "CREATE TABLE erasure(ref INTEGER PRIMARY KEY, at INTEGER NOT NULL, done INTEGER NOT NULL, bytes BLOB NOT NULL);" },
-    /* Decisions come in the order they were taken and of people in none: the index was two thirds of what a row cost, and only erasing asked it. */
+    /* Decisions come in the order they were taken and of people in none: the index was two thirds
+     * of what a row cost, and only erasing asked it. */
     { 7,
     "DROP INDEX decision_person;" } };
 
 enum table {
-    META, PERSON, PERSON_GONE, PAGE, LINK, ITEM, ORDER, DEFINITION, CELL, DENIALS_CLEAR, DENIAL, SEEN, SEEN_OLD, DEAD, DEAD_TAKEN, DECISION,
-    DECISION_MARK, OUTBOX, OUTBOX_OLD, PAGES_GONE, ERASURE
+    META,
+    PERSON,
+    PERSON_GONE,
+    PAGE,
+    LINK,
+    ITEM,
+    ORDER,
+    DEFINITION,
+    CELL,
+    DENIALS_CLEAR,
+    DENIAL,
+    SEEN,
+    SEEN_OLD,
+    DEAD,
+    DEAD_TAKEN,
+    DECISION,
+    DECISION_MARK,
+    OUTBOX,
+    OUTBOX_OLD,
+    PAGES_GONE,
+    ERASURE
 };
 
 static const char *const statements[] = {
@@ -70,21 +94,28 @@ static const char *const statements[] = {
     [PERSON] = "INSERT OR REPLACE INTO person(id, last_at, known, bytes) VALUES(?1, ?2, ?3, ?6)",
     [PERSON_GONE] = "DELETE FROM person WHERE id = ?1",
     [PAGE] = "INSERT INTO history_page(person, first_at, last_at, entries) VALUES(?1, ?2, ?3, ?6)",
-    [LINK] = "INSERT OR REPLACE INTO identity_link(id, node, kind, identifier_kind, identifier, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [LINK] =
+        "INSERT OR REPLACE INTO identity_link(id, node, kind, identifier_kind, identifier, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [ITEM] = "INSERT OR REPLACE INTO item(id, key, bytes) VALUES(?1, ?5, ?6)",
-    [ORDER] = "INSERT OR REPLACE INTO shop_order(id, node, at, value_minor, key, bytes) VALUES(?1, ?2, ?3, ?7, ?5, ?6)",
-    [DEFINITION] = "INSERT OR REPLACE INTO definition(id, published, kind, key, bytes) VALUES(?1, ?2, ?4, ?5, ?6)",
+    [ORDER] =
+        "INSERT OR REPLACE INTO shop_order(id, node, at, value_minor, key, bytes) VALUES(?1, ?2, ?3, ?7, ?5, ?6)",
+    [DEFINITION] =
+        "INSERT OR REPLACE INTO definition(id, published, kind, key, bytes) VALUES(?1, ?2, ?4, ?5, ?6)",
     [CELL] = "INSERT OR REPLACE INTO cell(id, campaign, day, bytes) VALUES(?1, ?2, ?3, ?6)",
     [DENIALS_CLEAR] = "DELETE FROM denial",
     [DENIAL] = "INSERT OR REPLACE INTO denial(who, purposes) VALUES(?6, ?1)",
     [SEEN] = "INSERT INTO seen_page(day, keys) VALUES(?1, ?6)",
     [SEEN_OLD] = "DELETE FROM seen_page WHERE day < ?1",
-    [DEAD] = "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw, verified) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [DEAD] =
+        "INSERT OR REPLACE INTO dead_letter(ref, at, replayed, source, reason, raw, verified) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [DEAD_TAKEN] = "UPDATE dead_letter SET replayed = 1 WHERE ref = ?1",
-    [DECISION] = "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
-                 " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
-    [DECISION_MARK] = "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7, clicks = ?8, teaches = ?9 WHERE ref = ?1",
-    [OUTBOX] = "INSERT OR REPLACE INTO outbox(seq, connector, kind, at, ref, person, segment, body) VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?6)",
+    [DECISION] =
+        "INSERT OR REPLACE INTO decision(ref, key, person, at, placement, campaign, experience, variation, reason, viewed, clicked, bytes)"
+        " VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?11, ?4, ?12, ?13, ?6)",
+    [DECISION_MARK] =
+        "UPDATE decision SET viewed = ?2, clicked = ?3, person = ?7, clicks = ?8, teaches = ?9 WHERE ref = ?1",
+    [OUTBOX] =
+        "INSERT OR REPLACE INTO outbox(seq, connector, kind, at, ref, person, segment, body) VALUES(?1, ?2, ?3, ?7, ?8, ?9, ?10, ?6)",
     [OUTBOX_OLD] = "DELETE FROM outbox WHERE at < ?1",
     [PAGES_GONE] = "DELETE FROM history_page WHERE person = ?1",
     [ERASURE] = "INSERT OR REPLACE INTO erasure(ref, at, done, bytes) VALUES(?1, ?2, ?3, ?6)",
@@ -95,9 +126,10 @@ static const char empty_all[] =
     "DELETE FROM definition; DELETE FROM cell; DELETE FROM denial; DELETE FROM seen_page; DELETE FROM dead_letter; DELETE FROM decision;"
     "DELETE FROM outbox; DELETE FROM erasure";
 
-/* Who comes twice between two batches is written once, and a page of the store once for all that are on it: so a batch of a busy shop waits until
- * it is a large one, as long as nothing in it is for others to read (the outbox). What is not in the store is folded again after a kill, and what is
- * encoded waits in memory: so many entries are 50 MB, and about a second's folding. */
+/* Who comes twice between two batches is written once, and a page of the store once for all that
+ * are on it: so a batch of a busy shop waits until it is a large one, as long as nothing in it is
+ * for others to read (the outbox). What is not in the store is folded again after a kill, and what
+ * is encoded waits in memory: so many entries are 50 MB, and about a second's folding. */
 enum { BATCH_FEW = 16384, BATCH_MANY = 65536, BATCH_WAITS = 4 };
 
 /* In the order of the parameters: ?1 to ?3, ?4, ?5, ?6, and from ?7 on. */
@@ -142,7 +174,7 @@ enum err save_open(struct fold *fold, const char *path, struct diag *diag)
     return ERR_OK;
 }
 
-/* ---- out --------------------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 static struct row *row_add(struct batch *b, u8 table)
 {
@@ -188,8 +220,9 @@ static void visit_warning(struct codec *c, struct warning *v)
 
 static void visit_totals(struct codec *c, struct totals *v)
 {
-    i64 *const counts[] = { &v->events, &v->duplicates, &v->no_consent, &v->dead, &v->dead_taken, &v->decisions, &v->orders, &v->records, &v->ticks,
-                            &v->mixed, &v->last_at_ms };
+    i64 *const counts[] = { &v->events,     &v->duplicates, &v->no_consent, &v->dead,
+                            &v->dead_taken, &v->decisions,  &v->orders,     &v->records,
+                            &v->ticks,      &v->mixed,      &v->last_at_ms };
     for (isize i = 0; i < countof(counts); i++) codec_i64(c, counts[i]);
     v->revenues_n = codec_count(c, v->revenues_n, countof(v->revenue));
     for (isize i = 0; i < v->revenues_n; i++) {
@@ -273,7 +306,8 @@ static void gather_pages(struct fold *fold, struct batch *b)
         row->n[0] = page.person.v;
         row->n[1] = page.entries[0].at_ms;
         row->n[2] = page.entries[page.entries_n - 1].at_ms;
-        row->bytes = arena_str(&b->a, (str){ (const char *)page.entries, page.entries_n * (isize)sizeof *page.entries });
+        row->bytes = arena_str(&b->a, (str){ (const char *)page.entries,
+                                             page.entries_n * (isize)sizeof *page.entries });
         mem_free(page.entries);
     }
 }
@@ -281,7 +315,8 @@ static void gather_pages(struct fold *fold, struct batch *b)
 /* Behind whatever else the batch says of them. */
 static void gather_gone(struct fold *fold, struct batch *b, struct buf *t)
 {
-    for (isize i = 0; i < fold->gone.n; i++) row_add(b, PAGES_GONE)->n[0] = fold->gone.at[i];     /* decisions: purge_run */
+    /* decisions: purge_run */
+    for (isize i = 0; i < fold->gone.n; i++) row_add(b, PAGES_GONE)->n[0] = fold->gone.at[i];
     fold->gone.n = 0;
     for (; fold->erasures_dirty < fold->erasures.n; fold->erasures_dirty++) {
         const struct erasure *e = fold->erasures.at[fold->erasures_dirty];
@@ -411,8 +446,13 @@ static void decision_row(struct batch *b, const struct decided *d)
     row->n[0] = (i64)d->ref;
     row->n[1] = (i64)d->decision.key;
     row->n[2] = d->decision.person.v;
-    const i64 more[] = { d->decision.at_ms, d->decision.placement, d->decision.campaign, d->decision.experience, d->decision.variation,
-                         d->viewed, d->clicked };
+    const i64 more[] = { d->decision.at_ms,
+                         d->decision.placement,
+                         d->decision.campaign,
+                         d->decision.experience,
+                         d->decision.variation,
+                         d->viewed,
+                         d->clicked };
     memcpy(row->more, more, sizeof more);
     row->kind = str_of(decide_reason_name(d->decision.reason));
     row->bytes = arena_str(&b->a, d->bytes);
@@ -422,7 +462,8 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
 {
     isize oldest = max_isize(fold->decided_flushed, fold->decided_n - DECIDED_MAX);
     for (isize i = oldest; i < fold->decided_n; i++)
-        if (fold->decided[i % DECIDED_MAX].ref) decision_row(b, &fold->decided[i % DECIDED_MAX]);      /* else it is erased */
+        if (fold->decided[i % DECIDED_MAX].ref)
+            decision_row(b, &fold->decided[i % DECIDED_MAX]); /* else it is erased */
     fold->decided_flushed = fold->decided_n;
     for (isize i = 0; i < fold->decided_touched.n; i++) {
         const struct decided *d = fold_decided(fold, fold->decided_touched.at[i]);
@@ -488,7 +529,8 @@ static void gather_rest(struct fold *fold, struct batch *b, struct buf *t)
     struct totals totals = fold->totals;
     visit_totals(&c, &totals);
     meta_add(b, "totals", t);
-    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->trials_dirty = fold->weights_dirty = fold->rest_dirty = false;
+    fold->names_dirty = fold->sources_dirty = fold->cards_dirty = fold->trials_dirty =
+        fold->weights_dirty = fold->rest_dirty = false;
 }
 
 static void gather(struct fold *fold)
@@ -541,8 +583,9 @@ static enum err batch_try(struct store *store, struct batch *b)
     return err;
 }
 
-/* A full disk passes: the rows wait here, what changes meanwhile is in the log and goes with the next batch. False: told to stop first.
- * What the rows say is in the log then, too. Any other failure would let the store drift behind for ever, unseen. */
+/* A full disk passes: the rows wait here, what changes meanwhile is in the log and goes with the
+ * next batch. False: told to stop first. What the rows say is in the log then, too. Any other
+ * failure would let the store drift behind for ever, unseen. */
 static bool batch_write(struct flush *flush, struct batch *b)
 {
     enum err err;
@@ -623,14 +666,18 @@ void save_tick(struct fold *fold, bool now)
     if (!flush) return;
     if (now) {
         flush_end(flush);                               /* what is under way ends first */
-        if ((fold->flushed_ref == fold->ref && !atomic_load(&fold->purge)) || flush->behind) return;    /* a batch after one that is missing would not be true */
+        /* a batch after one that is missing would not be true */
+        if ((fold->flushed_ref == fold->ref && !atomic_load(&fold->purge)) || flush->behind) return;
         gather(fold);
         encode_people(fold->live.people, &flush->batch);
         if (batch_write(flush, &flush->batch)) fold->flushed_ref = fold->ref;
         return;
     }
     i64 us = clock_monotonic_us();
-    if (!batch_due(fold, us - fold->flushed_at_us) || (fold->ref == fold->flushed_ref && !atomic_load(&fold->purge)) || atomic_load(&flush->busy)) return;
+    if (!batch_due(fold, us - fold->flushed_at_us)
+        || (fold->ref == fold->flushed_ref && !atomic_load(&fold->purge))
+        || atomic_load(&flush->busy))
+        return;
     gather(fold);
     fold->flushed_ref = fold->ref;
     fold->flushed_at_us = us;
@@ -653,15 +700,36 @@ void save_stop(struct fold *fold)
     fold->store = NULL;
 }
 
-/* ---- in -------------------------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
-struct loading { struct fold *fold; struct statement *s; arena a; struct fold_digest digest; bool signed_off; };
+struct loading {
+    struct fold *fold;
+    struct statement *s;
+    arena a;
+    struct fold_digest digest;
+    bool signed_off;
+};
 
-static enum err load_link(struct loading *l) { return identity_load(l->fold->live.identity, column_blob(l->s, 0)); }
-static enum err load_item(struct loading *l) { return catalog_load(l->fold->live.catalog, column_blob(l->s, 0)); }
-static enum err load_person(struct loading *l) { return people_load(l->fold->live.people, column_blob(l->s, 0), &l->a); }
-static enum err load_order(struct loading *l) { return orders_load(&l->fold->orders, column_blob(l->s, 0), &l->a); }
-static enum err load_definition(struct loading *l) { return definition_load(l->fold->definitions, column_blob(l->s, 0), &l->a); }
+static enum err load_link(struct loading *l)
+{
+    return identity_load(l->fold->live.identity, column_blob(l->s, 0));
+}
+static enum err load_item(struct loading *l)
+{
+    return catalog_load(l->fold->live.catalog, column_blob(l->s, 0));
+}
+static enum err load_person(struct loading *l)
+{
+    return people_load(l->fold->live.people, column_blob(l->s, 0), &l->a);
+}
+static enum err load_order(struct loading *l)
+{
+    return orders_load(&l->fold->orders, column_blob(l->s, 0), &l->a);
+}
+static enum err load_definition(struct loading *l)
+{
+    return definition_load(l->fold->definitions, column_blob(l->s, 0), &l->a);
+}
 static enum err load_cell(struct loading *l) { return cells_load(&l->fold->cells, column_blob(l->s, 0)); }
 
 static struct hash128 key_of(str bytes)
@@ -715,10 +783,14 @@ static enum err load_meta(struct loading *l)
     struct fold *fold = l->fold;
     str key = column_str(l->s, 0), value = column_blob(l->s, 1);
     struct codec c = codec_reader(value, &l->a);
-    if (str_eq(key, S("ref")) && value.len == (isize)sizeof fold->ref) memcpy(&fold->ref, value.ptr, sizeof fold->ref);
-    if (str_eq(key, S("book")) && value.len == (isize)sizeof fold->book_ref) memcpy(&fold->book_ref, value.ptr, sizeof fold->book_ref);
-    if (str_eq(key, S("now")) && value.len == (isize)sizeof fold->now_ms) memcpy(&fold->now_ms, value.ptr, sizeof fold->now_ms);
-    if (str_eq(key, S("outbox")) && value.len == (isize)(sizeof fold->outbox.seq + sizeof fold->outbox.digest)) {
+    if (str_eq(key, S("ref")) && value.len == (isize)sizeof fold->ref)
+        memcpy(&fold->ref, value.ptr, sizeof fold->ref);
+    if (str_eq(key, S("book")) && value.len == (isize)sizeof fold->book_ref)
+        memcpy(&fold->book_ref, value.ptr, sizeof fold->book_ref);
+    if (str_eq(key, S("now")) && value.len == (isize)sizeof fold->now_ms)
+        memcpy(&fold->now_ms, value.ptr, sizeof fold->now_ms);
+    if (str_eq(key, S("outbox"))
+        && value.len == (isize)(sizeof fold->outbox.seq + sizeof fold->outbox.digest)) {
         memcpy(&fold->outbox.seq, value.ptr, sizeof fold->outbox.seq);
         memcpy(&fold->outbox.digest, value.ptr + sizeof fold->outbox.seq, sizeof fold->outbox.digest);
     }
@@ -757,9 +829,13 @@ static enum err load_meta(struct loading *l)
     return c.failed ? ERR_DAMAGED : ERR_OK;
 }
 
-static enum err load_erasure(struct loading *l) { return erasures_load(l->fold, column_blob(l->s, 0), &l->a); }
+static enum err load_erasure(struct loading *l)
+{
+    return erasures_load(l->fold, column_blob(l->s, 0), &l->a);
+}
 
-static enum err load_table(struct loading *l, const char *sql, enum err (*load)(struct loading *l), struct diag *diag)
+static enum err load_table(struct loading *l, const char *sql, enum err (*load)(struct loading *l),
+                           struct diag *diag)
 {
     bool row;
     enum err err;
@@ -789,23 +865,33 @@ static enum err check_digest(struct loading *l, struct diag *diag)
     const char *which = "the whole";
     for (isize i = countof(parts) - 1; i >= 0; i--)
         if (!hash128_eq(parts[i].then, parts[i].now)) which = parts[i].name;
-    return diag_set(diag, ERR_DAMAGED, "opmaat.db does not hold what was written to it (%s): move it away, and the next start makes it anew from the log",
-                    which);
+    return diag_set(
+        diag, ERR_DAMAGED,
+        "opmaat.db does not hold what was written to it (%s): move it away, and the next start makes it anew from the log",
+        which);
 }
 
 /* 0: nothing is kept; 1: by a program that did not say. */
 static enum err form_of(struct fold *fold, u32 *form, struct diag *diag)
 {
     bool row;
-    struct statement *s = store_statement(fold->store, "SELECT key = 'form', value FROM meta WHERE key IN ('form', 'ref') ORDER BY key LIMIT 1");
+    struct statement *s = store_statement(
+        fold->store,
+        "SELECT key = 'form', value FROM meta WHERE key IN ('form', 'ref') ORDER BY key LIMIT 1");
     enum err err = statement_step(s, &row);
     *form = 0;
     if (!err && row) {
         struct codec c = codec_reader(column_blob(s, 1), NULL);
         *form = 1;
         if (column_i64(s, 0)) codec_u32(&c, form);
-        if (c.failed) err = diag_set(diag, ERR_DAMAGED, "opmaat.db does not tell its form: move it away, and the next start makes it anew from the log");
-        if (*form > STATE_FORM) err = diag_set(diag, ERR_REFUSED, "opmaat.db is of a newer program: its form is %u, this one writes %u", *form, STATE_FORM);
+        if (c.failed)
+            err = diag_set(
+                diag, ERR_DAMAGED,
+                "opmaat.db does not tell its form: move it away, and the next start makes it anew from the log");
+        if (*form > STATE_FORM)
+            err = diag_set(diag, ERR_REFUSED,
+                           "opmaat.db is of a newer program: its form is %u, this one writes %u",
+                           *form, STATE_FORM);
     }
     statement_reset(s);
     return err;
@@ -827,7 +913,8 @@ static enum err load_all(struct loading *l, struct diag *diag)
         { "SELECT ref, bytes, viewed, clicked, person, clicks, teaches FROM (SELECT * FROM decision ORDER BY ref DESC LIMIT 100000) ORDER BY ref", load_decision },
     };
     enum err err = ERR_OK;
-    for (isize i = 0; !err && i < countof(tables); i++) err = load_table(l, tables[i].sql, tables[i].load, diag);
+    for (isize i = 0; !err && i < countof(tables); i++)
+        err = load_table(l, tables[i].sql, tables[i].load, diag);
     return err ? err : check_digest(l, diag);
 }
 

@@ -2,14 +2,16 @@
  *
  * scenario.c - a segment's rule as it might be, tried on the last days before it is published.
  *
- * Counts: everybody is asked both rules at a point a day, as they stood (profile/then.c). Decisions: each that was made in those days
- * and is kept is asked again, by the campaigns as they are now, once with the segment as it is and once as it would be: which campaign
- * would have spoken in that placement. Both sides are answered anew, so that the difference is the rule's alone. What a request's
- * context said is not kept, and what depends on it does not hold. Contacts are those decisions times the share of the placement's that
- * were seen.
+ * Counts: everybody is asked both rules at a point a day, as they stood (profile/then.c).
+ * Decisions: each that was made in those days and is kept is asked again, by the campaigns as they
+ * are now, once with the segment as it is and once as it would be: which campaign would have spoken
+ * in that placement. Both sides are answered anew, so that the difference is the rule's alone. What
+ * a request's context said is not kept, and what depends on it does not hold. Contacts are those
+ * decisions times the share of the placement's that were seen.
  *
- * The interval is over people, who may have many decisions each: the total over n people has variance n s^2 with s that of a person's
- * sum among all people who were decided for (the usual cluster-robust error), so it tells how much the next days may differ from these.
+ * The interval is over people, who may have many decisions each: the total over n people has
+ * variance n s^2 with s that of a person's sum among all people who were decided for (the usual
+ * cluster-robust error), so it tells how much the next days may differ from these.
  */
 #include <math.h>
 
@@ -35,10 +37,13 @@ static struct book *built(struct fold *fold, const struct definition_candidate *
     struct definition_errors errors = { 0 };
     struct rule_names names = fold_names(fold);
     struct book *book = NULL;
-    if (book_build(fold->definitions, candidate, &names, fold->live.secret, fold->ref, &book, &errors) == ERR_OK) return book;
+    if (book_build(fold->definitions, candidate, &names, fold->live.secret, fold->ref, &book,
+                   &errors)
+        == ERR_OK)
+        return book;
     const struct definition_error *e = &errors.at[0];
-    t->err = diag_set(t->diag, ERR_REFUSED, "%.*s \"%.*s\", column %lld: %.*s", STR_FMT(e->kind), STR_FMT(e->key), (long long)e->column,
-                      STR_FMT(e->message));
+    t->err = diag_set(t->diag, ERR_REFUSED, "%.*s \"%.*s\", column %lld: %.*s", STR_FMT(e->kind),
+                      STR_FMT(e->key), (long long)e->column, STR_FMT(e->message));
     book_free(book);
     return NULL;
 }
@@ -48,7 +53,8 @@ static void gather(void *ctx, struct fold *fold)
     struct trying *t = ctx;
     const struct definition *def = definition_find(fold->definitions, S("segment"), t->ask->segment);
     if (!def || definition_published(def).len == 0) {
-        t->err = diag_set(t->diag, ERR_NOT_FOUND, "there is no published segment \"%.*s\"", STR_FMT(t->ask->segment));
+        t->err = diag_set(t->diag, ERR_NOT_FOUND, "there is no published segment \"%.*s\"",
+                          STR_FMT(t->ask->segment));
         return;
     }
     struct definition_candidate candidate = { S("segment"), def->key, t->ask->document };
@@ -60,15 +66,18 @@ static void gather(void *ctx, struct fold *fold)
     t->rows = arena_new(t->a, struct row, DECIDED_MAX);
     for (isize back = 0; (d = fold_decided_at(fold, back)) && d->decision.at_ms >= t->ask->since_ms; back++) {
         u8 why = d->decision.reason;
-        bool asked = d->decision.person.v && !d->decision.programme_holdout && why != REASON_PREVIEW && why != REASON_UNKNOWN_PLACEMENT;
+        bool asked = d->decision.person.v && !d->decision.programme_holdout && why != REASON_PREVIEW
+                     && why != REASON_UNKNOWN_PLACEMENT;
         if (!asked) continue;
         u32 person = identity_person(fold->live.identity, d->decision.person.v).v;
-        t->rows[t->rows_n++] = (struct row){ person, d->decision.at_ms, d->decision.placement, d->viewed || d->clicked };
+        t->rows[t->rows_n++] = (struct row){ person, d->decision.at_ms, d->decision.placement,
+                                             d->viewed || d->clicked };
     }
 }
 
 /* The campaign that would have spoken, as the campaigns stand: -1 for none. */
-static isize speaker(const struct fold *fold, const struct book *book, const struct profile *then, i64 at_ms, u16 placement)
+static isize speaker(const struct fold *fold, const struct book *book, const struct profile *then,
+                     i64 at_ms, u16 placement)
 {
     const struct placement *at = NULL;
     for (isize i = 0; i < book->placements_n; i++)
@@ -76,7 +85,10 @@ static isize speaker(const struct fold *fold, const struct book *book, const str
     for (isize i = 0; at && i < book->campaigns_n; i++) {
         const struct campaign *c = &book->campaigns[i];
         if (c->paused || !str_eq(book->placements[c->placement].family, at->family)) continue;
-        struct as_of as_of = { .world = { .profile = then, .catalog = fold->live.catalog, .now_ms = at_ms, .market = c->market },
+        struct as_of as_of = { .world = { .profile = then,
+                                          .catalog = fold->live.catalog,
+                                          .now_ms = at_ms,
+                                          .market = c->market },
                                .set = book->segments };
         struct rule_facts facts = facts_as_of(&as_of);
         facts.no_timer = true;
@@ -99,7 +111,8 @@ static void decisions(struct trying *t, struct fold *fold)
     arena a = { 0 };
     for (isize i = 0; i < n; i++) out->campaigns[i].key = arena_str(t->a, t->now->campaigns[i].key);
     isize cells = (isize)(most + 1) * max_isize(n, 1);
-    bool told = cells <= CELLS_MAX;                     /* else the campaigns go without an interval of their own */
+    /* else the campaigns go without an interval of their own */
+    bool told = cells <= CELLS_MAX;
     i32 *each = arena_new(t->a, i32, told ? cells : 1);
     for (isize i = 0; i < t->rows_n; i++) {
         const struct row *row = &t->rows[i];
@@ -134,7 +147,8 @@ static void decisions(struct trying *t, struct fold *fold)
             sum += x;
             square += x * x;
         }
-        f64 variance = people > 1 ? (square - sum * sum / people) / (people - 1) : 0, error = 1.959963984540054 * sqrt(people * variance);
+        f64 variance = people > 1 ? (square - sum * sum / people) / (people - 1) : 0,
+            error = 1.959963984540054 * sqrt(people * variance);
         struct scenario_campaign *c = k < 0 ? &out->all : &out->campaigns[k];
         c->low = k >= 0 && !told ? (f64)NAN : sum - error;
         c->high = k >= 0 && !told ? (f64)NAN : sum + error;
@@ -153,7 +167,8 @@ static void turn_person(void *ctx, void *answer, const struct swept *who, arena 
     i64 now_ms = q->t->ask->now_ms;
     const struct profile *p = profile_then(who->now, now_ms, who->nodes, who->nodes_n, a);
     if (!p) return;
-    struct as_of at = { .world = { .profile = p, .catalog = q->catalog, .now_ms = now_ms }, .set = q->t->now->segments };
+    struct as_of at = { .world = { .profile = p, .catalog = q->catalog, .now_ms = now_ms },
+                        .set = q->t->now->segments };
     struct rule_facts facts = facts_as_of(&at);
     facts.no_timer = true;
     bool in = rule_holds(rule_run(q->was, &facts));
@@ -173,14 +188,20 @@ static void counts(struct trying *t, struct fold *fold)
     const struct segment *was = t->now->segments->by_id[id.v], *would = t->then->segments->by_id[id.v];
     isize days = (isize)max_i64(1, (t->ask->now_ms - t->ask->since_ms) / DAY_MS);
     struct turning q = { t, was->rule, would->rule, catalog };
-    struct sweep people = { .people = fold->live.people, .identity = fold->live.identity, .past = &t->past, .answer_size = sizeof(struct turned),
-                            .each = turn_person, .ctx = &q };
+    struct sweep people = { .people = fold->live.people,
+                            .identity = fold->live.identity,
+                            .past = &t->past,
+                            .answer_size = sizeof(struct turned),
+                            .each = turn_person,
+                            .ctx = &q };
     void *answers[SWEEP_ANSWERS_MAX];
     out->points_n = min_isize(days, SCENARIO_POINTS_MAX - 1) + 1;
     for (isize i = 0; i < out->points_n; i++) {
         i64 at_ms = t->ask->since_ms + (t->ask->now_ms - t->ask->since_ms) * i / (out->points_n - 1);
-        out->points[i] = (struct scenario_point){ at_ms, segment_preview(&people, catalog, was->rule, t->now->segments, at_ms).count,
-                                                  segment_preview(&people, catalog, would->rule, t->then->segments, at_ms).count };
+        out->points[i] = (struct scenario_point){
+            at_ms, segment_preview(&people, catalog, was->rule, t->now->segments, at_ms).count,
+            segment_preview(&people, catalog, would->rule, t->then->segments, at_ms).count
+        };
     }
     isize n = sweep_run(&people, t->a, answers);
     for (isize i = 0; i < n; i++) {
@@ -189,7 +210,8 @@ static void counts(struct trying *t, struct fold *fold)
     }
 }
 
-enum err fold_scenario(struct fold *fold, const struct scenario *ask, arena *a, struct scenario_answer *out, struct diag *diag)
+enum err fold_scenario(struct fold *fold, const struct scenario *ask, arena *a,
+                       struct scenario_answer *out, struct diag *diag)
 {
     struct trying t = { .ask = ask, .answer = out, .a = a, .diag = diag };
     *out = (struct scenario_answer){ 0 };

@@ -3,9 +3,10 @@
  * seen.c - the same event twice is one event, for dedup_days.
  *
  * The key is source and messageId, as 128 bits, with the day it came. It is part of the fold's
- * state, so there is no gap between writing an event and knowing it was written. The store keeps all of a key; in RAM
- * there are 64 bits of it: 13 choose one of the parts, 51 tell it there. A new event is taken
- * for another of a hundred million with a chance below 6 in 10^12, and nobody who sends events can raise that.
+ * state, so there is no gap between writing an event and knowing it was written. The store keeps
+ * all of a key; in RAM there are 64 bits of it: 13 choose one of the parts, 51 tell it there. A new
+ * event is taken for another of a hundred million with a chance below 6 in 10^12, and nobody who
+ * sends events can raise that.
  *
  * A part is most of its keys in the order of their bits, packed. As those are as good as random,
  * the first of them only say which of its groups of some twenty a key is in; what is left of it
@@ -65,10 +66,14 @@ static void count(struct seen *seen, struct hash128 key, i32 day)
     hash128_sum(&seen->digest, h, true);
 }
 
-/* ---- a part -------------------------------------------------------------------------------------------- */
+/* ---- a part ---------------------------------------------------------------------------------- */
 
 /* A slot, as what came since is kept: the key's bits, and a byte that says the day, never 0. */
-static u64 slot_of(struct hash128 key, i32 day) { return key.lo >> (64 - KEY_BITS) << DAY_BITS | (u64)((day % DAYS_TOLD + DAYS_TOLD) % DAYS_TOLD + 1); }
+static u64 slot_of(struct hash128 key, i32 day)
+{
+    return key.lo >> (64 - KEY_BITS) << DAY_BITS
+           | (u64)((day % DAYS_TOLD + DAYS_TOLD) % DAYS_TOLD + 1);
+}
 
 static i32 day_of(const struct seen *seen, u64 slot)
 {
@@ -91,12 +96,16 @@ static int by_bits(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-/* A part's block: room for what came since, where each group begins and the last ends, the packed ones, and bytes that
- * may be read behind them. */
+/* A part's block: room for what came since, where each group begins and the last ends, the packed
+ * ones, and bytes that may be read behind them. */
 static u32 *groups_of(const struct seen_part *part) { return (u32 *)(void *)(part->late + part->cap); }
-static u8 *packed_of(const struct seen_part *part) { return (u8 *)(groups_of(part) + (1u << part->group_bits) + 1); }
+static u8 *packed_of(const struct seen_part *part)
+{
+    return (u8 *)(groups_of(part) + (1u << part->group_bits) + 1);
+}
 static int rest_bits(const struct seen_part *part) { return KEY_BITS - part->group_bits; }
-static int width_of(const struct seen_part *part) { return rest_bits(part) + part->age_bits; }      /* 56 at most: with a byte's 7 one word */
+/* 56 at most: with a byte's 7 one word */
+static int width_of(const struct seen_part *part) { return rest_bits(part) + part->age_bits; }
 
 static u64 packed_get(const struct seen_part *part, u32 i)
 {
@@ -105,7 +114,10 @@ static u64 packed_get(const struct seen_part *part, u32 i)
     return word >> at % 8 & ((UINT64_C(1) << width_of(part)) - 1);
 }
 
-static i32 packed_day(const struct seen_part *part, u64 v) { return part->packed_on - (i32)(v & ((1u << part->age_bits) - 1)); }
+static i32 packed_day(const struct seen_part *part, u64 v)
+{
+    return part->packed_on - (i32)(v & ((1u << part->age_bits) - 1));
+}
 
 static bool lives(const struct seen *seen, i32 day) { return day >= seen->oldest; }
 
@@ -114,7 +126,9 @@ static void unpack(struct seen *seen, struct seen_part part)
 {
     u64 days[1 << DAY_BITS];                            /* a slot's day, by the age; 0: too old */
     for (i32 age = 0; age < 1 << part.age_bits; age++)
-        days[age] = lives(seen, part.packed_on - age) ? slot_of((struct hash128){ 0 }, part.packed_on - age) : 0;
+        days[age] = lives(seen, part.packed_on - age)
+                        ? slot_of((struct hash128){ 0 }, part.packed_on - age)
+                        : 0;
     if (seen->work.cap < part.packed + part.late_n) {
         seen->work.cap = part.packed + part.late_n;
         seen->work.at = mem_grow(seen->work.at, seen->work.cap * (isize)sizeof *seen->work.at);
@@ -152,16 +166,25 @@ static void part_renew(struct seen *seen, struct seen_part *part)
     unpack(seen, *part);
     merge(seen, part->late, part->late_n);
     u32 n = (u32)seen->work.n, oldest = 0, today = (u32)slot_of((struct hash128){ 0 }, seen->today);
-    for (u32 i = 0; i < n; i++) oldest = age_of(seen->work.at[i], today) > oldest ? age_of(seen->work.at[i], today) : oldest;
+    for (u32 i = 0; i < n; i++)
+        oldest =
+            age_of(seen->work.at[i], today) > oldest ? age_of(seen->work.at[i], today) : oldest;
     mem_free(part->late);
-    struct seen_part made = { .packed = n, .cap = n / ROOM_SHARE + ROOM_LEAST, .packed_on = seen->today, .age_bits = (u8)bits_for(oldest),
-                              .group_bits = (u8)(n / GROUP_LEAST >> GROUP_BITS_LEAST ? bits_for(n / GROUP_LEAST) - 1 : GROUP_BITS_LEAST) };
+    struct seen_part made = { .packed = n,
+                              .cap = n / ROOM_SHARE + ROOM_LEAST,
+                              .packed_on = seen->today,
+                              .age_bits = (u8)bits_for(oldest),
+                              .group_bits = (u8)(n / GROUP_LEAST >> GROUP_BITS_LEAST
+                                                     ? bits_for(n / GROUP_LEAST) - 1
+                                                     : GROUP_BITS_LEAST) };
     isize groups = ((isize)1 << made.group_bits) + 1, bits = (isize)n * width_of(&made);
-    made.late = mem_grow(NULL, (isize)made.cap * (isize)sizeof *made.late + groups * (isize)sizeof(u32) + bits / 8 + READ_BYTES + 1);
+    made.late = mem_grow(NULL, (isize)made.cap * (isize)sizeof *made.late
+                                   + groups * (isize)sizeof(u32) + bits / 8 + READ_BYTES + 1);
     memset(groups_of(&made), 0, (size_t)groups * sizeof(u32));
     u8 *to = packed_of(&made);
     u64 word = 0;
-    for (u32 i = 0, held = 0; i < n; i++) {             /* of a byte that is not full the rest comes with the next */
+    /* of a byte that is not full the rest comes with the next */
+    for (u32 i = 0, held = 0; i < n; i++) {
         u64 slot = seen->work.at[i], rest = bits_of(slot) & ((UINT64_C(1) << rest_bits(&made)) - 1);
         groups_of(&made)[(bits_of(slot) >> rest_bits(&made)) + 1] = i + 1;
         word |= (rest << made.age_bits | age_of(slot, today)) << held;
@@ -216,13 +239,14 @@ isize seen_count(const struct seen *seen)
     return n;
 }
 
-/* ---- days ------------------------------------------------------------------------------------------------- */
+/* ---- days ------------------------------------------------------------------------------------ */
 
 static void sweep(struct seen *seen, i32 before, i32 oldest)
 {
     isize kept = 0;
     bool all = before < oldest;                         /* nothing that was there stays */
-    isize turns = all || seen->today - before >= 8 ? SEEN_PARTS : (seen->today - before) * (isize)PARTS_PER_DAY;
+    isize turns = all || seen->today - before >= 8 ? SEEN_PARTS
+                                                   : (seen->today - before) * (isize)PARTS_PER_DAY;
     seen->oldest = oldest;
     for (isize i = 0; i < seen->days.n; i++) {
         if (seen->days.at[i].day >= oldest) seen->days.at[kept++] = seen->days.at[i];

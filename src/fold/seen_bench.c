@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * seen_bench.c - ten million messageIds: what remembering one costs, and that none is mistaken for another. */
+ * seen_bench.c - ten million messageIds: what remembering one costs, and that none is mistaken for
+ * another. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,7 +24,9 @@ static str key_of(u64 number, char text[40])
 {
     struct rng r = rng_seed(number);
     u64 a = rng_next(&r), b = rng_next(&r);
-    int n = snprintf(text, 40, "%08x-%04x-%04x-%04x-%012llx", (u32)(a >> 32), (u32)(a >> 16) & 0xffff, (u32)a & 0xffff, (u32)(b >> 48), (unsigned long long)(b & 0xffffffffffff));
+    int n =
+        snprintf(text, 40, "%08x-%04x-%04x-%04x-%012llx", (u32)(a >> 32), (u32)(a >> 16) & 0xffff,
+                 (u32)a & 0xffff, (u32)(b >> 48), (unsigned long long)(b & 0xffffffffffff));
     return (str){ text, n };
 }
 
@@ -40,10 +43,13 @@ int main(void)
     }
     i64 took_us = clock_monotonic_us() - began;
     i64 bytes = resident_bytes() - before;
-    for (u64 i = 0; i < AGAIN; i++) known += !seen_put(&fold, seen_key(S("shop"), key_of(i * (KEYS / AGAIN), text)), 1764000000000);
+    for (u64 i = 0; i < AGAIN; i++)
+        known +=
+            !seen_put(&fold, seen_key(S("shop"), key_of(i * (KEYS / AGAIN), text)), 1764000000000);
     printf("seen_ns %.0f ns a key, of %d random messageIds\n", (f64)took_us * 1000 / KEYS, KEYS);
-    printf("seen_bytes %.1f bytes resident a key; %lld taken for another, %lld of %d recognised when they came again\n", (f64)bytes / KEYS,
-           (long long)mistaken, (long long)known, AGAIN);
+    printf(
+        "seen_bytes %.1f bytes resident a key; %lld taken for another, %lld of %d recognised when they came again\n",
+        (f64)bytes / KEYS, (long long)mistaken, (long long)known, AGAIN);
     seen_fini(&fold.seen);
     return mistaken != 0 || known != AGAIN;
 }

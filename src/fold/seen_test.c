@@ -27,7 +27,9 @@ static void a_key_is_known_for_its_days_and_no_longer(void **state)
         if (rng_below(&r, 50000) == 0) day += leaps[rng_below(&r, countof(leaps))];
         u32 k = rng_below(&r, KEYS);
         bool live = day_of[k] && day_of[k] >= day - DAYS;
-        assert_int_equal(seen_put(&fold, hash128((str){ (const char *)&k, sizeof k }, 9), day * DAY_MS + i % 1000), !live);
+        assert_int_equal(seen_put(&fold, hash128((str){ (const char *)&k, sizeof k }, 9),
+                                  day * DAY_MS + i % 1000),
+                         !live);
         if (!live) day_of[k] = day;
     }
     isize live = 0;

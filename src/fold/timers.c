@@ -3,10 +3,11 @@
  * timers.c - when somebody's membership can next change by itself.
  *
  * A binary heap of (instant, person), earliest first, ties by person so that replays agree. A
- * person stands in it once, no later than they are due: whose instant moves on stays where they are and
- * is pushed again when that comes; whose instant comes sooner is pushed anew, and the later one is
- * passed over, or put away when a fifth of the heap is such. Derived from the profiles: not state of its own, and whoever loads them has nobody too
- * early, so that must not count for anything.
+ * person stands in it once, no later than they are due: whose instant moves on stays where they are
+ * and is pushed again when that comes; whose instant comes sooner is pushed anew, and the later one
+ * is passed over, or put away when a fifth of the heap is such. Derived from the profiles: not
+ * state of its own, and whoever loads them has nobody too early, so that must not count for
+ * anything.
  */
 #include "fold/inside.h"
 

@@ -2,10 +2,11 @@
  *
  * trials.c - since when which shares hold, and what bandits learnt.
  *
- * An epoch is a time of constant shares. Results compare inside each and add up (measure/), so a ramp, an edit or a bandit's
- * move biases nothing. Epochs follow from the book: whenever one is made, shares that are not the last epoch's open a new one
- * at the record's time. What a bandit learnt came as a record and is put into every book from then on, as long as the
- * experience has the arms it was learnt for.
+ * An epoch is a time of constant shares. Results compare inside each and add up (measure/), so a
+ * ramp, an edit or a bandit's move biases nothing. Epochs follow from the book: whenever one is
+ * made, shares that are not the last epoch's open a new one at the record's time. What a bandit
+ * learnt came as a record and is put into every book from then on, as long as the experience has
+ * the arms it was learnt for.
  */
 #include "fold/inside.h"
 
@@ -15,7 +16,8 @@ enum { EPOCHS_MAX = 2000 };
 static struct trial *trial_of(struct fold *fold, u32 campaign, u8 experience)
 {
     for (isize i = 0; i < fold->trials.n; i++)
-        if (fold->trials.at[i].campaign == campaign && fold->trials.at[i].experience == experience) return &fold->trials.at[i];
+        if (fold->trials.at[i].campaign == campaign && fold->trials.at[i].experience == experience)
+            return &fold->trials.at[i];
     return NULL;
 }
 
@@ -23,7 +25,10 @@ static struct trial *trial_need(struct fold *fold, u32 campaign, u8 experience)
 {
     struct trial *t = trial_of(fold, campaign, experience);
     if (t) return t;
-    vec_push(&fold->trials, (struct trial){ .campaign = campaign, .experience = experience, .learnt = { campaign, experience, 0, NULL, 0, { 0 } } });
+    vec_push(&fold->trials,
+             (struct trial){ .campaign = campaign,
+                             .experience = experience,
+                             .learnt = { campaign, experience, 0, NULL, 0, { 0 } } });
     fold->trials_dirty = true;
     return &fold->trials.at[fold->trials.n - 1];
 }
@@ -40,7 +45,8 @@ static void keep(struct trial *t, const struct allotment *learnt)
     allotment_free(&t->learnt);
     t->learnt = *learnt;
     t->learnt.ranges = learnt->ranges_n ? mem_new(learnt->ranges_n * (isize)sizeof *learnt->ranges) : NULL;
-    if (learnt->ranges_n) memcpy(t->learnt.ranges, learnt->ranges, (size_t)learnt->ranges_n * sizeof *learnt->ranges);
+    if (learnt->ranges_n)
+        memcpy(t->learnt.ranges, learnt->ranges, (size_t)learnt->ranges_n * sizeof *learnt->ranges);
     t->learnt.policy = mem_str(learnt->policy);
 }
 
@@ -57,10 +63,13 @@ static struct epoch epoch_of(const struct experience *x, const struct trial *t, 
 static void note_epoch(struct fold *fold, struct trial *t, struct epoch e)
 {
     const struct epoch *last = t->epochs.n ? &t->epochs.at[t->epochs.n - 1] : NULL;
-    if (last && last->arms == e.arms && last->policy == e.policy && !memcmp(last->shares, e.shares, sizeof e.shares)) return;
+    if (last && last->arms == e.arms && last->policy == e.policy
+        && !memcmp(last->shares, e.shares, sizeof e.shares))
+        return;
     fold->trials_dirty = true;
     if (last && t->epochs.n == EPOCHS_MAX) return;
-    if (last && last->at_ms == e.at_ms) t->epochs.at[t->epochs.n - 1] = e;      /* nobody saw the one in between */
+    /* nobody saw the one in between */
+    if (last && last->at_ms == e.at_ms) t->epochs.at[t->epochs.n - 1] = e;
     else vec_push(&t->epochs, e);
 }
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * weights.c - what each recommender of a mix is worth in a placement: learnt from rows that were seen, kept as a fact.
+ * weights.c - what each recommender of a mix is worth in a placement: learnt from rows that were
+ * seen, kept as a fact.
  *
- * The learner reads the ring of latest decisions, as bandits do (learn.c): of each row that was seen, how high every recommender had
- * placed each item and which items were clicked. Rows of one strategy in one placement, blended from the mix it has now, go
- * together; the latest ROWS_MOST of them. Only who may be learnt from is: the person's yes, or a basis of whoever told that the row
- * was seen; a stranger's rows are left out, and so are those of people who were erased. What follows is submitted like any fact:
- * a replay meets the same weights at the same entries and computes nothing, and a past decision can be taken again with the weights of
- * then. Why the ring and not a sample of the fold's own: decisions/010.
+ * The learner reads the ring of latest decisions, as bandits do (learn.c): of each row that was
+ * seen, how high every recommender had placed each item and which items were clicked. Rows of one
+ * strategy in one placement, blended from the mix it has now, go together; the latest ROWS_MOST of
+ * them. Only who may be learnt from is: the person's yes, or a basis of whoever told that the row
+ * was seen; a stranger's rows are left out, and so are those of people who were erased. What
+ * follows is submitted like any fact: a replay meets the same weights at the same entries and
+ * computes nothing, and a past decision can be taken again with the weights of then. Why the ring
+ * and not a sample of the fold's own: decisions/010.
  *
  * The weights of a mix that the strategy no longer has wait here until it has it again. */
 #include <math.h>
@@ -20,12 +23,13 @@
 enum { WEIGHTS_MAX = 1024, ROWS_MOST = 5000, ROWS_ALL_MOST = 40000, PEOPLE_PER_BRACKET = 2000 };
 static const f64 worth_saying = .005;                   /* a weight that moves less stays */
 
-/* ---- state ------------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 static struct learnt_mix *find(const struct fold *fold, u32 strategy, u16 placement)
 {
     for (isize i = 0; i < fold->weights.n; i++)
-        if (fold->weights.at[i].strategy == strategy && fold->weights.at[i].placement == placement) return &fold->weights.at[i];
+        if (fold->weights.at[i].strategy == strategy && fold->weights.at[i].placement == placement)
+            return &fold->weights.at[i];
     return NULL;
 }
 
@@ -90,7 +94,7 @@ const struct learnt_mix *fold_weights(const struct fold *fold, isize *n)
     return fold->weights.at;
 }
 
-/* ---- what there is to learn from: on the fold's thread ------------------------------------------------- */
+/* ---- what there is to learn from: on the fold's thread --------------------------------------- */
 
 struct row { str bytes; u32 person; u64 clicks; bool teaches; i64 at_ms; };
 struct subject {
@@ -135,19 +139,22 @@ static void ask_rows(void *ctx, struct fold *fold)
         if (!d->viewed || !d->decision.person.v || !d->decision.asked || !d->decision.placement) continue;
         struct subject *s = subject_of(r, book, &d->decision);
         if (!s || s->mix != d->decision.asked || s->n == ROWS_MOST) continue;
-        s->rows[s->n++] = (struct row){ arena_str(&r->a, d->bytes), d->decision.person.v, d->clicks, d->teaches, d->decision.at_ms };
+        s->rows[s->n++] = (struct row){ arena_str(&r->a, d->bytes), d->decision.person.v, d->clicks,
+                                        d->teaches, d->decision.at_ms };
         r->all++;
     }
 }
 
-/* ---- learning: on the learner's --------------------------------------------------------------------------- */
+/* ---- learning: on the learner's -------------------------------------------------------------- */
 
 static bool may_teach(struct fold *fold, const struct row *row)
 {
     const struct people *people = fold->live.people;
     person_id id = { row->person };
-    if (!people_has(people, id) || people_consent(people, id, PURPOSE_ANALYTICS) == CONSENT_DENIED) return false;
-    return consent_allows(row->teaches ? BASIS_CONTRACT : BASIS_CONSENT, people_consent(people, id, PURPOSE_MODEL_TRAINING));
+    if (!people_has(people, id) || people_consent(people, id, PURPOSE_ANALYTICS) == CONSENT_DENIED)
+        return false;
+    return consent_allows(row->teaches ? BASIS_CONTRACT : BASIS_CONSENT,
+                          people_consent(people, id, PURPOSE_MODEL_TRAINING));
 }
 
 static isize showings_of(struct fold *fold, const struct subject *s, struct shown_item **out)
@@ -162,7 +169,10 @@ static isize showings_of(struct fold *fold, const struct subject *s, struct show
             if (!may_teach(fold, &s->rows[i]) || decision_decode(s->rows[i].bytes, &scratch, &d)) continue;
             const u8 *height = (const u8 *)d.heights.ptr;
             for (isize k = 0; k < min_isize(d.items_n, 64); k++) {
-                struct shown_item one = { .person = s->rows[i].person, .at_ms = s->rows[i].at_ms, .place = (u8)k, .clicked = s->rows[i].clicks >> k & 1 };
+                struct shown_item one = { .person = s->rows[i].person,
+                                          .at_ms = s->rows[i].at_ms,
+                                          .place = (u8)k,
+                                          .clicked = s->rows[i].clicks >> k & 1 };
                 u8 highest = 0;
                 for (u8 r = 0; r < RECOMMENDERS; r++) {
                     if (!(d.asked >> r & 1)) continue;
@@ -181,8 +191,15 @@ static isize showings_of(struct fold *fold, const struct subject *s, struct show
 
 static bool submit(struct fold *fold, const struct subject *s, const struct weighing *w, arena *a)
 {
-    struct learnt_mix v = { .strategy = s->strategy, .placement = s->placement, .mix = s->mix, .from_ms = w->from_ms, .to_ms = w->to_ms,
-                            .showings = w->showings, .clicks = w->clicks, .loss_defaults = w->loss_defaults, .loss_learnt = w->loss_learnt,
+    struct learnt_mix v = { .strategy = s->strategy,
+                            .placement = s->placement,
+                            .mix = s->mix,
+                            .from_ms = w->from_ms,
+                            .to_ms = w->to_ms,
+                            .showings = w->showings,
+                            .clicks = w->clicks,
+                            .loss_defaults = w->loss_defaults,
+                            .loss_learnt = w->loss_learnt,
                             .sureness = w->sureness };
     f64 sum = 0, most = 0;
     for (isize i = 0; i < s->order_n; i++) sum += s->now[s->order[i]];
@@ -215,7 +232,8 @@ isize learn_weights(struct fold *fold)
         *lesson = (struct lesson_of_mix){ s->strategy, s->placement, s->mix, r.now_ms, { 0 } };
         recommend_weigh(showings, n, s->order, s->order_n, s->defaults, s->now, &lesson->weighing);
         mem_free(showings);
-        if (lesson->weighing.verdict != WEIGHING_TOO_LITTLE) changed += submit(fold, s, &lesson->weighing, &r.a);
+        if (lesson->weighing.verdict != WEIGHING_TOO_LITTLE)
+            changed += submit(fold, s, &lesson->weighing, &r.a);
     }
     struct lessons *old = (struct lessons *)(uintptr_t)atomic_exchange(&fold->live.lessons, lessons);
     if (old) rcu_defer(free_lessons, old);

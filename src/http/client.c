@@ -31,14 +31,19 @@ static struct curl_slist *header_list(const struct http_fetch *ask, arena *a)
 {
     struct curl_slist *list = NULL;
     for (isize i = 0; i < ask->headers_n; i++)
-        list = curl_slist_append(list, arena_printf(a, "%.*s: %.*s", STR_FMT(ask->headers[i].name), STR_FMT(ask->headers[i].value)).ptr);
+        list = curl_slist_append(list, arena_printf(a, "%.*s: %.*s", STR_FMT(ask->headers[i].name),
+                                                    STR_FMT(ask->headers[i].value))
+                                           .ptr);
     return list;
 }
 
-static enum err why_not(CURLcode code, const struct http_fetch *ask, const struct taking *t, const char *said, struct diag *diag)
+static enum err why_not(CURLcode code, const struct http_fetch *ask, const struct taking *t,
+                        const char *said, struct diag *diag)
 {
     if (t->over) return diag_set(diag, ERR_TOO_BIG, "the answer is bigger than %td bytes", t->most);
-    if (code == CURLE_OPERATION_TIMEDOUT) return diag_set(diag, ERR_TIMEOUT, "no whole answer within %lld ms", (long long)ask->timeout_ms);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return diag_set(diag, ERR_TIMEOUT, "no whole answer within %lld ms",
+                        (long long)ask->timeout_ms);
     return diag_set(diag, ERR_REFUSED, "%s", said[0] ? said : curl_easy_strerror(code));
 }
 
@@ -72,7 +77,9 @@ enum err http_fetch(const struct http_fetch *ask, arena *a, struct http_fetched 
         (void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, ask->file);
         (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     }
-    if (ask->method != METHOD_GET) (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, arena_z(a, http_method_name(ask->method)));
+    if (ask->method != METHOD_GET)
+        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST,
+                               arena_z(a, http_method_name(ask->method)));
     if (ask->method == METHOD_POST || ask->method == METHOD_PUT) {
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.len);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ask->body.len ? ask->body.ptr : "");

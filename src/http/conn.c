@@ -219,7 +219,8 @@ static struct exchange *begin_exchange(struct conn *c)
     c->exchange = ex;
     memcpy(ex->peer, c->peer, PEER_BYTES);
     ex->req.peer = str_of(ex->peer);
-    wire_request(&c->wire, c->in->bytes + c->at, arena_new(&ex->scratch, struct http_header, c->wire.headers_n), &ex->req);
+    wire_request(&c->wire, c->in->bytes + c->at,
+                 arena_new(&ex->scratch, struct http_header, c->wire.headers_n), &ex->req);
     if (c->loop->stopping) ex->req.keep_alive = false;
     return ex;
 }

@@ -69,8 +69,9 @@ void http_reply_problem(struct http_request *req, enum err err, str detail,
 void http_stream_begin(struct http_request *req, i32 status, str type,
                        const struct http_header *extra, isize extra_n);
 bool http_stream_write(struct http_request *req, str bytes);
-/* For streams that stay open by the thousand: when the handler that began it returns, the request's bytes, headers and
- * scratch are given back, and `own` and `loop` are all that is left of it. An idle stream then holds under 4 KB. */
+/* For streams that stay open by the thousand: when the handler that began it returns, the request's
+ * bytes, headers and scratch are given back, and `own` and `loop` are all that is left of it. An
+ * idle stream then holds under 4 KB. */
 void http_stream_bare(struct http_request *req);
 void http_stream_end(struct http_request *req);
 
@@ -125,8 +126,8 @@ struct http_options http_options(const struct config *config);
 /* A listening socket on "127.0.0.1", "::1", "0.0.0.0", ...; port 0 takes a free one. The caller
  * owns it, and may keep it while servers come and go. */
 MUST_USE enum err http_listen(str address, i32 port, int *fd, struct diag *diag);
-/* A listening socket that is a file, for its owner and root alone: the file's mode says so, and each caller is asked who they are. What
- * lay there is replaced. */
+/* A listening socket that is a file, for its owner and root alone: the file's mode says so, and
+ * each caller is asked who they are. What lay there is replaced. */
 MUST_USE enum err http_listen_file(const char *path, int *fd, struct diag *diag);
 i32 http_port(int fd);                                  /* 0 of a file */
 
@@ -146,18 +147,21 @@ isize http_server_loops(const struct http_server *server);
 struct http_loop *http_server_loop(struct http_server *server, isize number);
 
 /* ---- asking somebody else (client.c) --------------------------------------------------------- */
-/* Any method of an http or https address; redirects are followed for GET. An answer of any status is ERR_OK. ERR_TOO_BIG over bytes_max,
- * ERR_TIMEOUT, ERR_REFUSED with the reason when there is no answer. Blocks: not on an HTTP loop. */
+/* Any method of an http or https address; redirects are followed for GET. An answer of any status
+ * is ERR_OK. ERR_TOO_BIG over bytes_max, ERR_TIMEOUT, ERR_REFUSED with the reason when there is no
+ * answer. Blocks: not on an HTTP loop. */
 struct http_fetch {
     enum http_method method;
     str url, body;
     const struct http_header *headers; isize headers_n;
     isize bytes_max;                    /* of the answer, unpacked */
     i64 timeout_ms;                     /* for all of it */
-    const char *file;                   /* the socket to go by, instead of what the address names; null: none */
+    /* the socket to go by, instead of what the address names; null: none */
+    const char *file;
 };
 struct http_fetched { i32 status; str body; };
-MUST_USE enum err http_fetch(const struct http_fetch *ask, arena *a, struct http_fetched *out, struct diag *diag);
+MUST_USE enum err http_fetch(const struct http_fetch *ask, arena *a, struct http_fetched *out,
+                             struct diag *diag);
 
 /* ---- counters ------------------------------------------------------------------------------ */
 /* Why a request was refused before a handler saw it: refusal.def. */

@@ -184,7 +184,8 @@ static struct http_loop *least_loaded(struct http_loop *self)
 static void receive(void *arg)
 {
     struct newcomer *new = arg;
-    conn_start(new->loop, new->fd, new->peer);          /* also when stopping: it was accepted, so it is answered */
+    /* also when stopping: it was accepted, so it is answered */
+    conn_start(new->loop, new->fd, new->peer);
     mem_free(new);
 }
 
@@ -313,8 +314,9 @@ static void on_tick(uv_timer_t *tick)
     end_if_empty(loop);
 }
 
-/* A connection without a request may have one under way to us: it is left a moment to arrive, and is answered with
- * "Connection: close". Closed at once it would be cut off, which a client cannot tell from a crash. */
+/* A connection without a request may have one under way to us: it is left a moment to arrive, and
+ * is answered with "Connection: close". Closed at once it would be cut off, which a client cannot
+ * tell from a crash. */
 static void begin_stop(void *arg)
 {
     struct http_loop *loop = arg;
@@ -404,13 +406,17 @@ enum err http_listen(str address, i32 port, int *fd, struct diag *diag)
 enum err http_listen_file(const char *path, int *fd, struct diag *diag)
 {
     struct sockaddr_un bound = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof bound.sun_path) return diag_set(diag, ERR_TOO_BIG, "%s is too long for a socket's name", path);
+    if (strlen(path) >= sizeof bound.sun_path)
+        return diag_set(diag, ERR_TOO_BIG, "%s is too long for a socket's name", path);
     (void)snprintf(bound.sun_path, sizeof bound.sun_path, "%s", path);
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd < 0) return system_failed(diag, "socket");
     (void)unlink(path);
-    /* The mode of the descriptor becomes that of the file: there is no moment at which it is anybody else's. */
-    if (fchmod(*fd, 0600) == 0 && bind(*fd, (struct sockaddr *)&bound, sizeof bound) == 0 && listen(*fd, BACKLOG) == 0) return ERR_OK;
+    /* The mode of the descriptor becomes that of the file: there is no moment at which it is
+     * anybody else's. */
+    if (fchmod(*fd, 0600) == 0 && bind(*fd, (struct sockaddr *)&bound, sizeof bound) == 0
+        && listen(*fd, BACKLOG) == 0)
+        return ERR_OK;
     enum err err = diag_set(diag, ERR_INTERNAL, "cannot listen on %s: %s", path, uv_strerror(-errno));
     (void)close(*fd);
     *fd = -1;
@@ -501,7 +507,8 @@ enum err http_server_start(const struct http_options *options, struct http_serve
         assert(!failed);
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (http_port(options->listen_fd)) log_note("http.start port=%d loops=%d", http_port(options->listen_fd), (int)loops_n);
+    if (http_port(options->listen_fd))
+        log_note("http.start port=%d loops=%d", http_port(options->listen_fd), (int)loops_n);
     *out = server;
     return ERR_OK;
 }

@@ -66,7 +66,8 @@ void sender_wake(struct sender *sender) { (void)curl_multi_wakeup(sender->multi)
 static size_t take_answer(char *bytes, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
-    isize room = (isize)sizeof t->answer - t->answer_n, came = (isize)(size * n), kept = min_isize(room, came);
+    isize room = (isize)sizeof t->answer - t->answer_n, came = (isize)(size * n),
+          kept = min_isize(room, came);
     if (kept > 0) memcpy(t->answer + t->answer_n, bytes, (size_t)kept);
     t->answer_n += max_isize(kept, 0);
     return size * n;
@@ -74,14 +75,16 @@ static size_t take_answer(char *bytes, size_t size, size_t n, void *ctx)
 
 static void add_header(struct transfer *t, arena *a, str name, str value)
 {
-    struct curl_slist *longer = curl_slist_append(t->headers, arena_printf(a, "%.*s: %.*s", STR_FMT(name), STR_FMT(value)).ptr);
+    struct curl_slist *longer = curl_slist_append(
+        t->headers, arena_printf(a, "%.*s: %.*s", STR_FMT(name), STR_FMT(value)).ptr);
     assert(longer);
     t->headers = longer;
 }
 
 enum err sender_start(struct sender *sender, const struct sending *sending)
 {
-    if (!str_starts(sending->url, S("http://")) && !str_starts(sending->url, S("https://"))) return ERR_BAD_INPUT;
+    if (!str_starts(sending->url, S("http://")) && !str_starts(sending->url, S("https://")))
+        return ERR_BAD_INPUT;
     if (sender->n >= SENDER_UNDER_WAY_MAX) return ERR_OVERLOADED;
     struct transfer *t = mem_new(sizeof *t);
     arena a = { 0 };
@@ -91,7 +94,8 @@ enum err sender_start(struct sender *sender, const struct sending *sending)
     t->done = sending->done;
     t->ctx = sending->ctx;
     t->began_us = clock_monotonic_us();
-    for (isize i = 0; i < sending->headers_n; i++) add_header(t, &a, sending->headers[i].name, sending->headers[i].value);
+    for (isize i = 0; i < sending->headers_n; i++)
+        add_header(t, &a, sending->headers[i].name, sending->headers[i].value);
     add_header(t, &a, S("Expect"), S(""));              /* no round trip before the body */
     CURLcode bad = curl_easy_setopt(t->easy, CURLOPT_URL, arena_z(&a, sending->url));
     (void)curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -102,7 +106,8 @@ enum err sender_start(struct sender *sender, const struct sending *sending)
     (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
     (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
     (void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)sending->timeout_ms);
-    (void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)min_i64(sending->timeout_ms, 10 * SECOND_MS));
+    (void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long)min_i64(sending->timeout_ms, 10 * SECOND_MS));
     (void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take_answer);
     (void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->failure);
@@ -125,8 +130,13 @@ static void finish(struct sender *sender, struct transfer *t, CURLcode how)
     if (how == CURLE_OK) (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &wait);
     struct sent sent = {
-        .status = (i32)status, .body = { t->answer, t->answer_n }, .took_us = clock_monotonic_us() - t->began_us,
-        .retry_after_s = (i64)wait, .failure = how == CURLE_OK ? "" : t->failure[0] ? t->failure : curl_easy_strerror(how),
+        .status = (i32)status,
+        .body = { t->answer, t->answer_n },
+        .took_us = clock_monotonic_us() - t->began_us,
+        .retry_after_s = (i64)wait,
+        .failure = how == CURLE_OK ? ""
+                   : t->failure[0] ? t->failure
+                                   : curl_easy_strerror(how),
     };
     t->done(t->ctx, &sent);
     transfer_free(sender, t);

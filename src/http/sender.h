@@ -39,7 +39,8 @@ struct sending {
 
 struct sender;
 struct sender *sender_new(void);
-void sender_free(struct sender *sender);                /* what is under way is given up, without its `done` */
+/* what is under way is given up, without its `done` */
+void sender_free(struct sender *sender);
 /* ERR_BAD_INPUT: no address of http or https. ERR_OVERLOADED: SENDER_UNDER_WAY_MAX are under way. */
 MUST_USE enum err sender_start(struct sender *sender, const struct sending *sending);
 /* Moves bytes and calls `done` for what was answered; waits at most wait_ms for something to happen. */

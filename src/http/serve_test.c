@@ -65,7 +65,8 @@ static void on_gone(void *ctx, struct http_request *req)
 {
     (void)ctx;
     atomic_fetch_add(&t.gone, 1);
-    if (str_eq(req->path, S("/stream")) || req->path.len == 0) http_stream_end(req);         /* a bare one has no path left */
+    /* a bare one has no path left */
+    if (str_eq(req->path, S("/stream")) || req->path.len == 0) http_stream_end(req);
 }
 
 static void handle(void *ctx, struct http_request *req)
@@ -280,7 +281,8 @@ static str gzip(arena *a, str in)
 static str post(arena *a, const char *path, const char *headers, str body)
 {
     struct buf b = { .arena = a };
-    buf_printf(&b, "POST %s HTTP/1.1\r\nHost: shop\r\n%sContent-Length: %td\r\n\r\n", path, headers, body.len);
+    buf_printf(&b, "POST %s HTTP/1.1\r\nHost: shop\r\n%sContent-Length: %td\r\n\r\n", path, headers,
+               body.len);
     buf_add(&b, body);
     return buf_str(&b);
 }
@@ -440,7 +442,8 @@ static void a_head_answer_has_a_length_and_no_body(void **state)
     assert_int_equal(header_of(r.head, S("content-length")).len, 0);
     r = get_reply(&c, &a, true);
     assert_true(str_eq(header_of(r.head, S("x-good")), S("1")));
-    assert_int_equal(str_find(r.head, S("Split")), -1);         /* the one that would cut the head is left out */
+    /* the one that would cut the head is left out */
+    assert_int_equal(str_find(r.head, S("Split")), -1);
     expect_reply(&c, &a, 409, "{\"type\":\"/problems/conflict\",\"title\":\"somebody changed it in between; "
                  "read it again\",\"status\":409,\"detail\":\"it is \\\"so\\\"\"}");
     hang_up(&c);
@@ -665,7 +668,8 @@ static void every_ambiguous_request_is_refused_and_the_connection_closed(void **
             for (isize k = 0; k < HTTP_REFUSALS_N; k++) {
                 print_message("# %s %d\n", http_refusal_name((enum http_refusal)k), (int)now.refused[k]);
             }
-            fail_msg("%s: not counted as %s: %.*s", probe->why, http_refusal_name(probe->want), STR_FMT(r.body));
+            fail_msg("%s: not counted as %s: %.*s", probe->why, http_refusal_name(probe->want),
+                     STR_FMT(r.body));
         }
         hang_up(&c);
     }
@@ -779,7 +783,9 @@ static void a_request_that_drips_is_ended_by_its_deadline(void **state)
     options.request_ms = 200;
     start(options);
     str begins[] = {
-        S("G"), S("GET / HTTP/1.1\r\nHost: s\r\n"), S("POST / HTTP/1.1\r\nHost: s\r\nContent-Length: 9999\r\n\r\nab"),
+        S("G"),
+        S("GET / HTTP/1.1\r\nHost: s\r\n"),
+        S("POST / HTTP/1.1\r\nHost: s\r\nContent-Length: 9999\r\n\r\nab"),
         S(CHUNKED "ff\r\na"),
     };
     for (isize i = 0; i < countof(begins); i++) {
@@ -971,7 +977,10 @@ static void a_stream_arrives_in_chunks_and_the_connection_goes_on(void **state)
 static void a_bare_stream_holds_nothing_of_its_request(void **state)
 {
     (void)state;
-    static const char *const said[] = { "GET /bare HTTP/1.1\r\nHost: s\r\n\r\n", "GET /bare HTTP/1.1\r\nHost: s\r\n\r\nGET /next HTTP/1.1\r\nHost: s\r\n\r\n" };
+    static const char *const said[] = {
+        "GET /bare HTTP/1.1\r\nHost: s\r\n\r\n",
+        "GET /bare HTTP/1.1\r\nHost: s\r\n\r\nGET /next HTTP/1.1\r\nHost: s\r\n\r\n"
+    };
     start(usual());
     for (i32 with = 0; with < 2; with++) {
         struct client c = dial();

@@ -8,8 +8,9 @@
  * persons are what it says. A split marks one merge undone and draws the rings of that person
  * anew from the merges that still hold.
  *
- * A line of the ledger is kept as the bytes that the store has. An identifier is found by a hash of its kind and value, which leads to the
- * lines that may have attached it; the line itself says whether it did.
+ * A line of the ledger is kept as the bytes that the store has. An identifier is found by a hash of
+ * its kind and value, which leads to the lines that may have attached it; the line itself says
+ * whether it did.
  *
  * Who decides, on an event that carries several identifiers: the strong ones that may speak
  * (verified) come first; weak ones (the browser's or device's own) join them unless the weak
@@ -27,7 +28,8 @@
 
 enum { CHUNK = 1 << 16, CHUNKS_MAX = 1 << 13 };
 
-/* `lines`: those that stand on the node, in order. 0: none; two numbers of 31 bits behind a bit that is set, the second may be 0; or a pointer. */
+/* `lines`: those that stand on the node, in order. 0: none; two numbers of 31 bits behind a bit
+ * that is set, the second may be 0; or a pointer. */
 struct node { _Atomic u32 person, next; _Atomic u64 lines; };
 struct lines { _Atomic u32 n; u32 cap, at[]; };
 
@@ -42,7 +44,8 @@ struct identity {
     isize dirty_at;
     struct { u32 *at; isize n, cap; } loose;            /* lines that refuse an identifier nobody had */
     struct hash128 digest;
-    const struct burnt *burn; isize burn_n;             /* what the entry under way had made that was erased */
+    /* what the entry under way had made that was erased */
+    const struct burnt *burn; isize burn_n;
     u64 burn_ref;
 };
 
@@ -119,7 +122,8 @@ static void off_node(struct node *node)
 void identity_free(struct identity *identity)
 {
     if (!identity) return;
-    for (u32 id = 1; id <= identity->nodes; id++) mem_free(lines_of_word(atomic_load(&node_at(identity, id)->lines)));
+    for (u32 id = 1; id <= identity->nodes; id++)
+        mem_free(lines_of_word(atomic_load(&node_at(identity, id)->lines)));
     for (isize i = 0; i < CHUNKS_MAX; i++) mem_free(atomic_load(&identity->chunks[i]));
     rows_free(identity->links);
     buf_fini(&identity->work);
@@ -134,23 +138,37 @@ static struct hash128 identifier_hash(const struct identity *identity, struct id
 {
     struct hash128 h = hash128(v.value, identity->seed);
     u64 kind = v.kind + (identifier_may_speak(v) ? 0 : 64u);
-    return (struct hash128){ h.hi, h.lo + kind * 0x9e3779b97f4a7c15u };         /* into what comes out: hash.h says why not the seed */
+    /* into what comes out: hash.h says why not the seed */
+    return (struct hash128){ h.hi, h.lo + kind * 0x9e3779b97f4a7c15u };
 }
 
 /* ---- the ledger ---------------------------------------------------------------------------- */
 
-enum { LINE_KIND = 7, LINE_VERIFIED = 8, LINE_PROVED = 16, LINE_B = 32, LINE_UNDOES = 64, LINE_IDENTIFIER = 7, LINE_MEMO = 1 << 11, LINE_UNDONE = 1 << 12, LINE_REASON = 13 };
+enum {
+    LINE_KIND = 7,
+    LINE_VERIFIED = 8,
+    LINE_PROVED = 16,
+    LINE_B = 32,
+    LINE_UNDOES = 64,
+    LINE_IDENTIFIER = 7,
+    LINE_MEMO = 1 << 11,
+    LINE_UNDONE = 1 << 12,
+    LINE_REASON = 13
+};
 
-/* What an identifier is looked for by comes first. Most lines have one node, undo nothing and keep nothing. */
+/* What an identifier is looked for by comes first. Most lines have one node, undo nothing and keep
+ * nothing. */
 static void visit_link(struct codec *c, struct link *v)
 {
     bool writes = !codec_reads(c);
     u16 head = 0;
     if (writes) {
         assert(v->kind <= LINE_KIND && v->reason <= 7 && v->identifier.kind <= 15);
-        head = (u16)(v->kind | (v->verified ? LINE_VERIFIED : 0) | (v->identifier.verified ? LINE_PROVED : 0) | (v->b ? LINE_B : 0)
-                     | (v->undoes ? LINE_UNDOES : 0) | v->identifier.kind << LINE_IDENTIFIER | (v->memo.len ? LINE_MEMO : 0)
-                     | (v->undone ? LINE_UNDONE : 0) | v->reason << LINE_REASON);
+        head = (u16)(v->kind | (v->verified ? LINE_VERIFIED : 0)
+                     | (v->identifier.verified ? LINE_PROVED : 0) | (v->b ? LINE_B : 0)
+                     | (v->undoes ? LINE_UNDOES : 0) | v->identifier.kind << LINE_IDENTIFIER
+                     | (v->memo.len ? LINE_MEMO : 0) | (v->undone ? LINE_UNDONE : 0)
+                     | v->reason << LINE_REASON);
     }
     codec_u16(c, &head);
     codec_str(c, &v->identifier.value);
@@ -232,7 +250,9 @@ static u32 line_find(const struct identity *identity, struct identifier v, u32 *
         line += n;
         *node = get(&line);
         struct identifier is = { head >> LINE_IDENTIFIER & 15, (head & LINE_PROVED) != 0, value };
-        if ((head & LINE_KIND) == LINK_ATTACH && is.kind == v.kind && identifier_may_speak(is) == identifier_may_speak(v) && str_eq(is.value, v.value)) return id;
+        if ((head & LINE_KIND) == LINK_ATTACH && is.kind == v.kind
+            && identifier_may_speak(is) == identifier_may_speak(v) && str_eq(is.value, v.value))
+            return id;
     }
     *node = 0;
     return 0;
@@ -270,7 +290,10 @@ person_id identity_find(const struct identity *identity, struct identifier ident
     return (person_id){ node ? person_of(identity, node) : 0 };
 }
 
-u32 identity_node(const struct identity *identity, struct identifier identifier) { return node_look_up(identity, identifier); }
+u32 identity_node(const struct identity *identity, struct identifier identifier)
+{
+    return node_look_up(identity, identifier);
+}
 
 person_id identity_person(const struct identity *identity, u32 node)
 {
@@ -358,7 +381,8 @@ isize identity_nodes(const struct identity *identity, person_id person, u32 *out
 }
 
 /* kind below 0: all, of which a merge stands on both its nodes and counts once. */
-static isize links_of(const struct identity *identity, person_id person, int kind, struct link *out, isize max)
+static isize links_of(const struct identity *identity, person_id person, int kind, struct link *out,
+                      isize max)
 {
     u32 nodes[NODES_PER_PERSON_MAX], line;
     isize nodes_n = identity_nodes(identity, person, nodes, NODES_PER_PERSON_MAX), n = 0;
@@ -373,7 +397,8 @@ static isize links_of(const struct identity *identity, person_id person, int kin
 /* The same one by one and in no order: start with { 0 }; false ends. */
 struct walk { u32 node; isize at; };
 
-static bool walk_next(const struct identity *identity, person_id person, struct walk *w, int kind, struct link *out)
+static bool walk_next(const struct identity *identity, person_id person, struct walk *w, int kind,
+                      struct link *out)
 {
     if (person.v == 0 || person.v > identity->nodes) return false;
     if (w->node == 0) w->node = person.v;
@@ -424,7 +449,8 @@ static isize kind_count(const struct identity *identity, person_id person, u8 ki
 {
     isize same = 0, n = 0;
     struct link link;
-    for (struct walk w = { 0 }; walk_next(identity, person, &w, LINK_ATTACH, &link); n++) same += link.identifier.kind == kind;
+    for (struct walk w = { 0 }; walk_next(identity, person, &w, LINK_ATTACH, &link); n++)
+        same += link.identifier.kind == kind;
     if (all) *all = n;
     return same;
 }
@@ -433,24 +459,37 @@ static isize kind_count(const struct identity *identity, person_id person, u8 ki
 
 struct cause { u64 ref; i64 at_ms; str source; };
 
-static void refuse(struct identity *identity, u32 node, u32 other, struct identifier v, u8 reason, struct cause cause)
+static void refuse(struct identity *identity, u32 node, u32 other, struct identifier v, u8 reason,
+                   struct cause cause)
 {
     struct link old;
     isize n = 0;
     person_id person = { person_of(identity, node) };
     for (struct walk w = { 0 }; walk_next(identity, person, &w, LINK_REFUSED, &old); n++) {
-        bool same = old.reason == reason && old.identifier.kind == v.kind && str_eq(old.identifier.value, v.value);
+        bool same = old.reason == reason && old.identifier.kind == v.kind
+                    && str_eq(old.identifier.value, v.value);
         if (same) return;                               /* said once, it is known */
     }
     if (n >= IDENTIFIERS_PER_PERSON_MAX) return;
-    (void)ledger_add(identity, (struct link){ .kind = LINK_REFUSED, .reason = reason, .a = node, .b = other, .ref = cause.ref,
-                                        .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+    (void)ledger_add(identity, (struct link){ .kind = LINK_REFUSED,
+                                              .reason = reason,
+                                              .a = node,
+                                              .b = other,
+                                              .ref = cause.ref,
+                                              .at_ms = cause.at_ms,
+                                              .identifier = v,
+                                              .source = cause.source });
 }
 
 static void attach_anyway(struct identity *identity, u32 node, struct identifier v, struct cause cause)
 {
-    u32 line = ledger_add(identity, (struct link){ .kind = LINK_ATTACH, .a = node, .verified = v.verified, .ref = cause.ref,
-                                                   .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+    u32 line = ledger_add(identity, (struct link){ .kind = LINK_ATTACH,
+                                                   .a = node,
+                                                   .verified = v.verified,
+                                                   .ref = cause.ref,
+                                                   .at_ms = cause.at_ms,
+                                                   .identifier = v,
+                                                   .source = cause.source });
     finder_add(identity->by_identifier, identifier_hash(identity, v), line);
 }
 
@@ -520,9 +559,12 @@ static bool anyone_speaks(const struct event *e)
     return false;
 }
 
-/* Which identifier speaks for an event: the strongest that may and is known, or the strongest that may, where it is strong and the known one is
- * not. When all are claims, the strongest claim, as somebody of that name: their history is kept apart from whoever proves to bear it. */
-static const struct identifier *spokesman(const struct event *e, bool (*known)(const void *ctx, struct identifier v), const void *ctx)
+/* Which identifier speaks for an event: the strongest that may and is known, or the strongest that
+ * may, where it is strong and the known one is not. When all are claims, the strongest claim, as
+ * somebody of that name: their history is kept apart from whoever proves to bear it. */
+static const struct identifier *spokesman(const struct event *e,
+                                          bool (*known)(const void *ctx, struct identifier v),
+                                          const void *ctx)
 {
     const struct identifier *best = NULL, *best_known = NULL;
     bool claims_only = !anyone_speaks(e);
@@ -530,9 +572,14 @@ static const struct identifier *spokesman(const struct event *e, bool (*known)(c
         const struct identifier *v = &e->identifiers[i];
         if (!identifier_may_speak(*v) && !claims_only) continue;
         if (!best || identifier_strength(v->kind) > identifier_strength(best->kind)) best = v;
-        if ((!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind)) && known(ctx, *v)) best_known = v;
+        if ((!best_known || identifier_strength(v->kind) > identifier_strength(best_known->kind))
+            && known(ctx, *v))
+            best_known = v;
     }
-    return best_known && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind)) ? best_known : best;
+    return best_known
+                   && (identifier_is_strong(best_known->kind) || !identifier_is_strong(best->kind))
+               ? best_known
+               : best;
 }
 
 static bool has_node(const void *identity, struct identifier v) { return node_find(identity, v) != 0; }
@@ -551,7 +598,8 @@ static u32 speaker(struct identity *identity, const struct event *e, struct caus
     return node;
 }
 
-/* As speaker(): once an event was resolved, its strongest identifier is known, as the node that spoke or as one that did. */
+/* As speaker(): once an event was resolved, its strongest identifier is known, as the node that
+ * spoke or as one that did. */
 u32 identity_speaks(const struct identity *identity, const struct event *e)
 {
     const struct identifier *best = NULL;
@@ -570,25 +618,35 @@ static void merge_into(struct identity *identity, struct resolved *r, u32 other,
     person_id mine = { person_of(identity, r->node) }, theirs = { person_of(identity, other) };
     if (mine.v == theirs.v) return;
     int refused = may_join(identity, mine, theirs);
-    if (refused == LINK_OTHER_PERSON && why == LINK_ALIAS) refused = -1;    /* that is what an alias says: two user ids, one person */
+    /* that is what an alias says: two user ids, one person */
+    if (refused == LINK_OTHER_PERSON && why == LINK_ALIAS) refused = -1;
     if (refused >= 0) {
         refuse(identity, r->node, other, v, (u8)refused, cause);
         return;
     }
-    r->links[r->merged_n] = ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = why, .a = r->node, .b = other, .verified = true,
-                                                                .ref = cause.ref, .at_ms = cause.at_ms, .identifier = v, .source = cause.source });
+    r->links[r->merged_n] = ledger_add(identity, (struct link){ .kind = LINK_MERGE,
+                                                                .reason = why,
+                                                                .a = r->node,
+                                                                .b = other,
+                                                                .verified = true,
+                                                                .ref = cause.ref,
+                                                                .at_ms = cause.at_ms,
+                                                                .identifier = v,
+                                                                .source = cause.source });
     r->merged[r->merged_n++] = (person_id){ join(identity, r->node, other) };
 }
 
-/* "previous" is a browser's id, or a user id of before: who sends it does not say which. One nobody has met yet is both from now on, so that
- * an alias that comes before its history does as much as one that comes after. */
+/* "previous" is a browser's id, or a user id of before: who sends it does not say which. One nobody
+ * has met yet is both from now on, so that an alias that comes before its history does as much as
+ * one that comes after. */
 static void alias(struct identity *identity, struct resolved *r, const struct event *e, struct cause cause)
 {
     struct identifier as_user = { IDENTIFIER_USER_ID, true, e->previous_id };
     struct identifier as_browser = { IDENTIFIER_ANONYMOUS_ID, true, e->previous_id };
     u32 user = node_find(identity, as_user), browser = node_find(identity, as_browser);
     if (browser) merge_into(identity, r, browser, as_browser, LINK_ALIAS, cause);
-    if (user && r->merged_n < EVENT_IDENTIFIERS_MAX) merge_into(identity, r, user, as_user, LINK_ALIAS, cause);
+    if (user && r->merged_n < EVENT_IDENTIFIERS_MAX)
+        merge_into(identity, r, user, as_user, LINK_ALIAS, cause);
     if (user || browser) return;
     attach_anyway(identity, r->node, as_user, cause);
     attach_anyway(identity, r->node, as_browser, cause);
@@ -617,7 +675,8 @@ struct resolved identity_resolve(struct identity *identity, const struct event *
             merge_into(identity, &r, known, v, LINK_SAME_EVENT, cause);
         }
     }
-    if (e->previous_id.len && verified_speaker && r.merged_n < EVENT_IDENTIFIERS_MAX) alias(identity, &r, e, cause);
+    if (e->previous_id.len && verified_speaker && r.merged_n < EVENT_IDENTIFIERS_MAX)
+        alias(identity, &r, e, cause);
     r.person = (person_id){ person_of(identity, r.node) };
     return r;
 }
@@ -631,9 +690,16 @@ enum err identity_merge(struct identity *identity, person_id a, person_id b, u64
     out->person = pa;
     if (pa.v == pb.v) return ERR_OK;
     int refused = may_join(identity, pa, pb);
-    if (refused == LINK_TOO_MANY) return ERR_REFUSED;   /* a person's order may join two user ids, never too many nodes */
-    out->links[out->merged_n] = ledger_add(identity, (struct link){ .kind = LINK_MERGE, .reason = LINK_ORDERED, .a = pa.v, .b = pb.v, .verified = true,
-                                                                    .ref = ref, .at_ms = at_ms, .source = who });
+    /* a person's order may join two user ids, never too many nodes */
+    if (refused == LINK_TOO_MANY) return ERR_REFUSED;
+    out->links[out->merged_n] = ledger_add(identity, (struct link){ .kind = LINK_MERGE,
+                                                                    .reason = LINK_ORDERED,
+                                                                    .a = pa.v,
+                                                                    .b = pb.v,
+                                                                    .verified = true,
+                                                                    .ref = ref,
+                                                                    .at_ms = at_ms,
+                                                                    .source = who });
     out->merged[out->merged_n++] = (person_id){ join(identity, pa.v, pb.v) };
     out->person = identity_person(identity, pa.v);
     return ERR_OK;
@@ -656,7 +722,8 @@ static isize index_of(const u32 *at, isize n, u32 v)
     return -1;
 }
 
-/* Parts of `nodes` that the merges still standing hold together; part[i] is the lowest index of node i's part. */
+/* Parts of `nodes` that the merges still standing hold together; part[i] is the lowest index of
+ * node i's part. */
 static void draw_parts(const struct identity *identity, const u32 *nodes, isize n, isize *part)
 {
     u32 line;
@@ -692,7 +759,8 @@ static void redraw(struct identity *identity, const u32 *nodes, isize n, struct 
     }
 }
 
-enum err identity_split(struct identity *identity, u32 link_id, u64 ref, i64 at_ms, str who, struct parting *out)
+enum err identity_split(struct identity *identity, u32 link_id, u64 ref, i64 at_ms, str who,
+                        struct parting *out)
 {
     *out = (struct parting){ 0 };
     struct link link;
@@ -703,8 +771,14 @@ enum err identity_split(struct identity *identity, u32 link_id, u64 ref, i64 at_
     link.undone = true;
     line_replace(identity, &link);
     redraw(identity, nodes, n, out);
-    (void)ledger_add(identity, (struct link){ .kind = LINK_SPLIT, .reason = LINK_ORDERED, .a = link.a, .b = link.b,
-                                        .undoes = link_id, .ref = ref, .at_ms = at_ms, .source = who });
+    (void)ledger_add(identity, (struct link){ .kind = LINK_SPLIT,
+                                              .reason = LINK_ORDERED,
+                                              .a = link.a,
+                                              .b = link.b,
+                                              .undoes = link_id,
+                                              .ref = ref,
+                                              .at_ms = at_ms,
+                                              .source = who });
     return ERR_OK;
 }
 
@@ -716,7 +790,8 @@ void identity_erase_link(struct identity *identity, u32 id)
     if (!identity_link(identity, id, &old) || old.kind == LINK_ERASED) return;
     struct link blank = { .id = id, .kind = LINK_ERASED, .ref = old.ref };
     if (old.kind == LINK_ATTACH) {
-        if (line_on(identity, old.a, 0) == id) blank.a = old.a;     /* a node's first line is the one that made it */
+        /* a node's first line is the one that made it */
+        if (line_on(identity, old.a, 0) == id) blank.a = old.a;
         (void)finder_remove(identity->by_identifier, identifier_hash(identity, old.identifier), id);
     }
     line_replace(identity, &blank);
@@ -769,7 +844,8 @@ static bool was_known(const void *ctx, struct identifier v)
     return since && since < then->ref;
 }
 
-const struct identifier *identity_spoke(const struct event *e, u64 ref, u64 (*attached)(void *ctx, struct identifier v), void *ctx)
+const struct identifier *identity_spoke(const struct event *e, u64 ref,
+                                        u64 (*attached)(void *ctx, struct identifier v), void *ctx)
 {
     return spokesman(e, was_known, &(struct then){ ref, attached, ctx });
 }
@@ -796,7 +872,8 @@ enum err identity_load(struct identity *identity, str link_bytes)
     if (link.b != link.a) on_node(identity, link.b, link.id);
     if (link.kind == LINK_ATTACH)
         finder_add(identity->by_identifier, identifier_hash(identity, link.identifier), link.id);
-    bool joins = link.kind == LINK_MERGE && !link.undone && person_of(identity, link.a) != person_of(identity, link.b);
+    bool joins = link.kind == LINK_MERGE && !link.undone
+                 && person_of(identity, link.a) != person_of(identity, link.b);
     if (joins) join(identity, link.a, link.b);
     return ERR_OK;
 }

@@ -16,11 +16,15 @@ enum { PEOPLE = 12, PER_PERSON = 9, IDS = PEOPLE * PER_PERSON, LINKS = 150 };
 
 static arena a;
 
-/* Of one person: a user id, two of each other strong kind at most, browsers and a device; some of them aliases. */
+/* Of one person: a user id, two of each other strong kind at most, browsers and a device; some of
+ * them aliases. */
 static struct identifier identifier_of(i32 n)
 {
-    static const u8 kinds[PER_PERSON] = { IDENTIFIER_USER_ID, IDENTIFIER_EMAIL, IDENTIFIER_EMAIL, IDENTIFIER_PHONE, IDENTIFIER_CARD,
-                                          IDENTIFIER_MEMBER_ID, IDENTIFIER_ANONYMOUS_ID, IDENTIFIER_ANONYMOUS_ID, IDENTIFIER_DEVICE_ID };
+    static const u8 kinds[PER_PERSON] = { IDENTIFIER_USER_ID,      IDENTIFIER_EMAIL,
+                                          IDENTIFIER_EMAIL,        IDENTIFIER_PHONE,
+                                          IDENTIFIER_CARD,         IDENTIFIER_MEMBER_ID,
+                                          IDENTIFIER_ANONYMOUS_ID, IDENTIFIER_ANONYMOUS_ID,
+                                          IDENTIFIER_DEVICE_ID };
     return (struct identifier){ kinds[n % PER_PERSON], true, arena_printf(&a, "id-%d", n) };
 }
 
@@ -56,7 +60,8 @@ static void any_order_of_the_same_links_gives_the_same_people(void **state)
         for (i32 i = 0; i < IDS; i++) of[i] = i;
         for (isize i = 0; i < LINKS; i++) {
             i32 person = (i32)rng_below(&rng, PEOPLE) * PER_PERSON;
-            links[i] = (struct pair){ person + (i32)rng_below(&rng, PER_PERSON), person + (i32)rng_below(&rng, PER_PERSON) };
+            links[i] = (struct pair){ person + (i32)rng_below(&rng, PER_PERSON),
+                                      person + (i32)rng_below(&rng, PER_PERSON) };
             met[links[i].x] = met[links[i].y] = true;
             of[root(of, links[i].x)] = root(of, links[i].y);
         }
@@ -67,8 +72,10 @@ static void any_order_of_the_same_links_gives_the_same_people(void **state)
             for (i32 x = 0; x < IDS; x++)
                 for (i32 y = 0; y < x; y++) {
                     if (!met[x] || !met[y]) continue;
-                    bool one = identity_find(identity, identifier_of(x)).v == identity_find(identity, identifier_of(y)).v;
-                    if (one != (root(of, x) == root(of, y))) fail_msg("round %d, order %d: %d and %d", (int)round, (int)order, x, y);
+                    bool one = identity_find(identity, identifier_of(x)).v
+                               == identity_find(identity, identifier_of(y)).v;
+                    if (one != (root(of, x) == root(of, y)))
+                        fail_msg("round %d, order %d: %d and %d", (int)round, (int)order, x, y);
                 }
             for (u32 id = 1; id <= (u32)identity_links_n(identity); id++) {
                 struct link line;
@@ -90,7 +97,8 @@ static str picture(const struct identity *identity)
     for (u32 person = 1; person <= (u32)identity_people(identity); person++) {
         u32 nodes[NODES_PER_PERSON_MAX];
         isize n = identity_nodes(identity, (person_id){ person }, nodes, countof(nodes));
-        for (isize i = 0; i < n && identity_person(identity, person).v == person; i++) buf_printf(&out, "%u,", nodes[i]);
+        for (isize i = 0; i < n && identity_person(identity, person).v == person; i++)
+            buf_printf(&out, "%u,", nodes[i]);
         buf_byte(&out, ';');
     }
     return buf_str(&out);
@@ -105,12 +113,17 @@ static void a_split_undoes_its_merge(void **state)
         for (u64 i = 0; i < LINKS; i++) {
             i32 person = (i32)rng_below(&rng, PEOPLE) * PER_PERSON;
             str before = picture(identity);
-            struct pair link = { person + (i32)rng_below(&rng, PER_PERSON), person + (i32)rng_below(&rng, PER_PERSON) };
+            struct pair link = { person + (i32)rng_below(&rng, PER_PERSON),
+                                 person + (i32)rng_below(&rng, PER_PERSON) };
             struct resolved r = { 0 };
             if (rng_below(&rng, 3)) r = meet(identity, link, i);
             else {
                 u32 most = (u32)identity_people(identity);
-                if (most < 2 || identity_merge(identity, (person_id){ 1 + rng_below(&rng, most) }, (person_id){ 1 + rng_below(&rng, most) }, i, 1, S("kari"), &r)) continue;
+                if (most < 2
+                    || identity_merge(identity, (person_id){ 1 + rng_below(&rng, most) },
+                                      (person_id){ 1 + rng_below(&rng, most) }, i, 1, S("kari"),
+                                      &r))
+                    continue;
                 struct parting parts;
                 if (r.merged_n == 0) continue;
                 assert_int_equal(r.merged_n, 1);
@@ -132,9 +145,14 @@ static void an_alias_joins_two_user_ids_whether_it_comes_first_or_last(void **st
     (void)state;
     for (int first = 0; first < 2; first++) {
         struct identity *identity = identity_new(1);
-        struct identifier old[] = { { IDENTIFIER_USER_ID, true, S("ana-old") } }, new[] = { { IDENTIFIER_USER_ID, true, S("ana") } };
+        struct identifier old[] = { { IDENTIFIER_USER_ID, true, S("ana-old") } },
+                          new[] = { { IDENTIFIER_USER_ID, true, S("ana") } };
         struct event before = { .source = S("shop"), .identifiers = old, .identifiers_n = 1 };
-        struct event says = { .source = S("shop"), .type = EVENT_ALIASED, .identifiers = new, .identifiers_n = 1, .previous_id = S("ana-old") };
+        struct event says = { .source = S("shop"),
+                              .type = EVENT_ALIASED,
+                              .identifiers = new,
+                              .identifiers_n = 1,
+                              .previous_id = S("ana-old") };
         if (first) (void)identity_resolve(identity, &says, 1, 1);
         (void)identity_resolve(identity, &before, 2, 2);
         if (!first) (void)identity_resolve(identity, &says, 3, 3);
@@ -149,10 +167,16 @@ static void what_is_refused_is_in_the_ledger_with_its_reason(void **state)
 {
     (void)state;
     struct identity *identity = identity_new(1);
-    struct identifier ana[] = { { IDENTIFIER_USER_ID, true, S("ana") }, { IDENTIFIER_ANONYMOUS_ID, true, S("ipad") } };
-    struct identifier bo[] = { { IDENTIFIER_USER_ID, true, S("bo") }, { IDENTIFIER_ANONYMOUS_ID, true, S("ipad") } };
-    struct identifier thief[] = { { IDENTIFIER_ANONYMOUS_ID, true, S("elsewhere") }, { IDENTIFIER_USER_ID, false, S("ana") } };
-    const struct { struct identifier *ids; u8 reason; } rows[] = { { ana, 255 }, { bo, LINK_OTHER_PERSON }, { thief, LINK_CLAIMED } };
+    struct identifier ana[] = { { IDENTIFIER_USER_ID, true, S("ana") },
+                                { IDENTIFIER_ANONYMOUS_ID, true, S("ipad") } };
+    struct identifier bo[] = { { IDENTIFIER_USER_ID, true, S("bo") },
+                               { IDENTIFIER_ANONYMOUS_ID, true, S("ipad") } };
+    struct identifier thief[] = { { IDENTIFIER_ANONYMOUS_ID, true, S("elsewhere") },
+                                  { IDENTIFIER_USER_ID, false, S("ana") } };
+    const struct {
+        struct identifier *ids;
+        u8 reason;
+    } rows[] = { { ana, 255 }, { bo, LINK_OTHER_PERSON }, { thief, LINK_CLAIMED } };
     for (isize i = 0; i < countof(rows); i++) {
         struct event e = { .source = S("web"), .identifiers = rows[i].ids, .identifiers_n = 2 };
         (void)identity_resolve(identity, &e, (u64)i + 1, 10 + i);
@@ -165,15 +189,18 @@ static void what_is_refused_is_in_the_ledger_with_its_reason(void **state)
         assert_int_equal(last->ref, i + 1);
         assert_true(str_eq(last->source, S("web")));
     }
-    u32 people[3] = { identity_find(identity, ana[0]).v, identity_find(identity, bo[0]).v, identity_find(identity, thief[0]).v };
+    u32 people[3] = { identity_find(identity, ana[0]).v, identity_find(identity, bo[0]).v,
+                      identity_find(identity, thief[0]).v };
     assert_true(people[0] != people[1] && people[1] != people[2] && people[0] != people[2]);
     identity_free(identity);
 }
 
-/* Eight digits are what customer numbers and cards are made of, and where a hash of few bytes could mistake one for the other. */
+/* Eight digits are what customer numbers and cards are made of, and where a hash of few bytes could
+ * mistake one for the other. */
 static void numbers_of_two_kinds_are_never_one_person(void **state)
 {
-    static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_CARD, IDENTIFIER_MEMBER_ID, IDENTIFIER_ANONYMOUS_ID };
+    static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_CARD, IDENTIFIER_MEMBER_ID,
+                                IDENTIFIER_ANONYMOUS_ID };
     (void)state;
     for (u64 seed = 0; seed < 20; seed++) {
         struct identity *identity = identity_new(seed * 0x9e3779b97f4a7c15u);
@@ -192,7 +219,7 @@ static void numbers_of_two_kinds_are_never_one_person(void **state)
     }
 }
 
-/* ---- erasing ------------------------------------------------------------------------------------- */
+/* ---- erasing --------------------------------------------------------------------------------- */
 
 enum { CROWD = 5, SAID = 90 };
 
@@ -204,7 +231,13 @@ static bool same(struct identifier x, struct identifier y)
 }
 
 /* Whose identifiers go, which lines and which nodes: as fold/ finds them. */
-struct doomed { const struct identity *identity; struct identifier ids[400]; u64 since[400]; bool *links, nodes[4000]; isize n; };
+struct doomed {
+    const struct identity *identity;
+    struct identifier ids[400];
+    u64 since[400];
+    bool *links, nodes[4000];
+    isize n;
+};
 
 static void doom_person(struct identity *identity, person_id person, struct doomed *d)
 {
@@ -243,13 +276,16 @@ static void doom(struct identity *identity, struct identifier who, struct doomed
     for (u32 id = 1; id <= (u32)identity_links_n(identity); id++) {
         struct link line, *l = &line;
         assert_true(identity_link(identity, id, &line));
-        d->links[id] = d->nodes[l->a] || d->nodes[l->b] || (l->kind == LINK_REFUSED && is_doomed(d, l->identifier));
+        d->links[id] = d->nodes[l->a] || d->nodes[l->b]
+                       || (l->kind == LINK_REFUSED && is_doomed(d, l->identifier));
     }
 }
 
 static void say(struct identity *identity, const struct said *said, u64 ref)
 {
-    struct event e = { .source = S("shop"), .identifiers = (struct identifier *)(uintptr_t)said->ids, .identifiers_n = said->n };
+    struct event e = { .source = S("shop"),
+                       .identifiers = (struct identifier *)(uintptr_t)said->ids,
+                       .identifiers_n = said->n };
     (void)identity_resolve(identity, &e, ref, 1000 + (i64)ref);
 }
 
@@ -267,11 +303,13 @@ static bool is_theirs(struct doomed *d, const struct said *said, u64 ref)
     return is_doomed(d, *identity_spoke(&e, ref, since, d));
 }
 
-/* Erasing somebody at the end, and replaying what is left with their numbers burnt, come to the same ledger. */
+/* Erasing somebody at the end, and replaying what is left with their numbers burnt, come to the
+ * same ledger. */
 static void a_replay_without_somebody_is_the_ledger_they_were_erased_from(void **state)
 {
     (void)state;
-    static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_EMAIL, IDENTIFIER_ANONYMOUS_ID, IDENTIFIER_DEVICE_ID };
+    static const u8 kinds[] = { IDENTIFIER_USER_ID, IDENTIFIER_EMAIL, IDENTIFIER_ANONYMOUS_ID,
+                                IDENTIFIER_DEVICE_ID };
     isize erased = 0;
     for (u64 round = 0; round < 300; round++) {
         struct rng rng = rng_seed(round + 77);
@@ -282,15 +320,20 @@ static void a_replay_without_somebody_is_the_ledger_they_were_erased_from(void *
             said->n = 1 + rng_below(&rng, 3);
             for (isize i = 0; i < said->n; i++) {
                 u8 kind = kinds[rng_below(&rng, countof(kinds))];
-                bool mine = i == 0 || rng_below(&rng, 6);               /* now and then two people share a browser */
+                /* now and then two people share a browser */
+                bool mine = i == 0 || rng_below(&rng, 6);
                 i32 whose = mine ? (i32)(ref * 7 + round) % CROWD : (i32)rng_below(&rng, CROWD);
-                said->ids[i] = (struct identifier){ kind, rng_below(&rng, 3) != 0 || !identifier_is_strong(kind),
-                                                    arena_printf(&a, "%d-%d", kind, whose) };
+                said->ids[i] =
+                    (struct identifier){ kind,
+                                         rng_below(&rng, 3) != 0 || !identifier_is_strong(kind),
+                                         arena_printf(&a, "%d-%d", kind, whose) };
             }
             say(live, said, ref);
         }
         struct doomed d = { .identity = live, .links = arena_new(&a, bool, identity_links_n(live) + 1) };
-        struct identifier who = { IDENTIFIER_USER_ID, true, arena_printf(&a, "%d-%d", IDENTIFIER_USER_ID, (int)(round % CROWD)) };
+        struct identifier who = { IDENTIFIER_USER_ID, true,
+                                  arena_printf(&a, "%d-%d", IDENTIFIER_USER_ID,
+                                               (int)(round % CROWD)) };
         doom(live, who, &d);
         for (u32 id = 1; id <= (u32)identity_links_n(live); id++)
             if (d.links[id]) identity_erase_link(live, id);

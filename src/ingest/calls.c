@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * calls.c - calls as a table, for tools that export no JSON: a column is a field of the call ("event", "userId", "timestamp"), or of its
- * properties, traits or context ("properties.answer").
+ * calls.c - calls as a table, for tools that export no JSON: a column is a field of the call
+ * ("event", "userId", "timestamp"), or of its properties, traits or context ("properties.answer").
  *
- * In those, what is written like a number is one; a zero in front or a plus makes a text, as of a postal code or a telephone. An empty cell says
- * nothing. Each row becomes the line that the same call would be in NDJSON, and goes the same way.
+ * In those, what is written like a number is one; a zero in front or a plus makes a text, as of a
+ * postal code or a telephone. An empty cell says nothing. Each row becomes the line that the same
+ * call would be in NDJSON, and goes the same way.
  */
 #include "ingest/rows.h"
 
@@ -14,7 +15,9 @@ static bool is_number(str text)
     bool begins = text.len > 0 && (text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9'));
     bool padded = text.len > 1 && text.ptr[0] == '0' && text.ptr[1] != '.';
     bool plain = text.len > 0 && text.ptr[text.len - 1] >= '0' && text.ptr[text.len - 1] <= '9';
-    for (isize i = 1; i < text.len; i++) plain &= (text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] == '.' && i + 1 < text.len);
+    for (isize i = 1; i < text.len; i++)
+        plain &=
+            (text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] == '.' && i + 1 < text.len);
     return begins && !padded && plain && text.len <= 15 && str_to_f64(text, &n);
 }
 
@@ -55,7 +58,9 @@ static str line_of(const struct record *record, arena *a)
 enum err import_calls(struct importing *im, struct rows *rows)
 {
     if (!rows_has(rows, S("event")) && !rows_has(rows, S("type")))
-        return diag_set(im->diag, ERR_BAD_INPUT, "a table of events has a column \"event\" or \"type\"; the header is: %.*s", STR_FMT(rows_header(rows, im->keep)));
+        return diag_set(im->diag, ERR_BAD_INPUT,
+                        "a table of events has a column \"event\" or \"type\"; the header is: %.*s",
+                        STR_FMT(rows_header(rows, im->keep)));
     for (;;) {
         struct record record;
         bool found;

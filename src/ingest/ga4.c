@@ -65,8 +65,8 @@ static void tell_fields(struct telling *t, const struct json *from)
 
 static void tell_items(struct telling *t, const struct json *items)
 {
-    static const char *const levels[] = { "item_category", "item_category2", "item_category3", "item_category4",
-                                          "item_category5" };
+    static const char *const levels[] = { "item_category", "item_category2", "item_category3",
+                                          "item_category4", "item_category5" };
     jsonw_key_begin(&t->w, "products", '[');
     json_each(item, items) {
         jsonw_begin(&t->w, '{');
@@ -121,7 +121,10 @@ static void tell_event(struct telling *t, const struct json *body, const struct 
 {
     str name = str_trim(json_str(json_get(event, S("name")), S("")));
     const struct json *params = json_get(event, S("params"));
-    if (!json_is(event, JSON_OBJ) || name.len == 0) { tell_refused(t, event, "an event needs a name"); return; }
+    if (!json_is(event, JSON_OBJ) || name.len == 0) {
+        tell_refused(t, event, "an event needs a name");
+        return;
+    }
     if (params && params->kind != JSON_OBJ) { tell_refused(t, event, "params must be an object"); return; }
     bool page = str_eq(name, S("page_view")), screen = str_eq(name, S("screen_view"));
     tell(t, page ? "page" : screen ? "screen" : "track", page || screen ? S("") : name_of(name));

@@ -16,7 +16,7 @@ bool import_kind_known(str kind)
     return false;
 }
 
-/* ---- what is refused -------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 enum { LETTER_BYTES_MAX = 32 << 10 };
 
@@ -45,10 +45,12 @@ static str letter_text(struct importing *im)
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "import", im->import->kind);
     jsonw_key_begin(&w, "row", '{');
-    for (isize i = 0; r && i < im->fields_n; i++) print_field(&w, str_of(im->fields[i]), column_text(&im->columns[i], r, im->scratch));
+    for (isize i = 0; r && i < im->fields_n; i++)
+        print_field(&w, str_of(im->fields[i]), column_text(&im->columns[i], r, im->scratch));
     json_each(trait, im->traits)
         for (isize i = 0; r && i < r->n; i++)
-            if (str_eq(r->names[i], json_str(trait, S("")))) print_field(&w, trait->key, str_trim(r->values[i]));
+            if (str_eq(r->names[i], json_str(trait, S(""))))
+                print_field(&w, trait->key, str_trim(r->values[i]));
     bool doc = r && r->doc && im->fields_n == 0;
     if (doc) json_each(one, r->doc) { jsonw_key(&w, one->key); jsonw_value(&w, one); }
     for (isize i = 0; r && !doc && i < r->n; i++)
@@ -108,7 +110,7 @@ currency import_currency(const struct importing *im)
     return currency_of(json_str(json_get(im->import->map, S("currency")), S("")));
 }
 
-/* ---- events: a call a line, as /v1/batch takes them -------------------------------------------- */
+/* ---- events: a call a line, as /v1/batch takes them ------------------------------------------ */
 
 enum err import_event_line(struct importing *im, str line)
 {
@@ -167,7 +169,14 @@ enum err import_run(struct gz *gz, const struct import *import, const struct imp
         return diag_set(diag, ERR_BAD_INPUT, "a map is an object");
     arena keep = { 0 }, scratch = { 0 };
     struct diag inside = { .arena = &scratch };
-    struct importing im = { .gz = gz, .import = import, .sink = sink, .totals = totals, .keep = &keep, .scratch = &scratch, .diag = &inside, .shown = -1 };
+    struct importing im = { .gz = gz,
+                            .import = import,
+                            .sink = sink,
+                            .totals = totals,
+                            .keep = &keep,
+                            .scratch = &scratch,
+                            .diag = &inside,
+                            .shown = -1 };
     struct csv *csv = csv_new(gz);
     struct rows *rows;
     str head = S("");

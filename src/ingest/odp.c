@@ -87,8 +87,10 @@ static void tell_order(struct telling *t, const struct json *order)
         { "order_id", "order_id" }, { "total", "total" }, { "subtotal", "subtotal" }, { "tax", "tax" },
         { "shipping", "shipping" }, { "discount", "discount" }, { "coupon", "coupon_code" }, { "currency", "currency" },
     };
-    for (isize i = 0; i < countof(fields); i++) tell_value(t, fields[i].ours, json_get(order, str_of(fields[i].theirs)));
-    if (json_is(json_get(order, S("items")), JSON_ARR)) tell_value(t, "products", json_get(order, S("items")));
+    for (isize i = 0; i < countof(fields); i++)
+        tell_value(t, fields[i].ours, json_get(order, str_of(fields[i].theirs)));
+    if (json_is(json_get(order, S("items")), JSON_ARR))
+        tell_value(t, "products", json_get(order, S("items")));
 }
 
 static void tell_event(struct telling *t, const struct json *event)
@@ -98,10 +100,17 @@ static void tell_event(struct telling *t, const struct json *event)
     const struct json *who = json_get(event, S("identifiers")), *data = json_get(event, S("data"));
     if (!json_is(event, JSON_OBJ)) { tell_refused(t, event, "an event must be an object"); return; }
     if (type.len == 0) { tell_refused(t, event, "type is missing"); return; }
-    if (!json_is(who, JSON_OBJ) || json_len(who) == 0) { tell_refused(t, event, "identifiers is missing"); return; }
+    if (!json_is(who, JSON_OBJ) || json_len(who) == 0) {
+        tell_refused(t, event, "identifiers is missing");
+        return;
+    }
     bool identified = str_eq(action, S("identified")) || str_eq(type, S("customer"));
     bool page = str_eq(type, S("pageview"));
-    tell(t, identified ? "identify" : page ? "page" : "track", identified || page ? S("") : name_of(t, type, action));
+    tell(t,
+         identified ? "identify"
+         : page     ? "page"
+                    : "track",
+         identified || page ? S("") : name_of(t, type, action));
     tell_identifiers(t, who);
     static const struct told_field address[] = { { "url", "page" }, { "referrer", "referrer" } };
     if (page) tell_object(t, "page", data, address, countof(address));
@@ -139,7 +148,8 @@ enum err ingest_odp(arena *a, const struct json *body, const struct ingest_envel
 
 static str skip_blank(str s)
 {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\n' || s.ptr[0] == '\r')) s = str_from(s, 1);
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\n' || s.ptr[0] == '\r'))
+        s = str_from(s, 1);
     return s;
 }
 
@@ -162,7 +172,8 @@ static void read_subset(str list, str quote, struct odp_question *out)
     }
 }
 
-/* `quote` is how a quotation mark stands in the text: \" in a body as it was sent, " in a query that was unescaped. */
+/* `quote` is how a quotation mark stands in the text: \" in a body as it was sent, " in a query
+ * that was unescaped. */
 static bool read_question(str text, str quote, struct odp_question *out)
 {
     *out = (struct odp_question){ 0 };
@@ -193,7 +204,8 @@ isize ingest_odp_question(arena *a, str body, struct odp_question out[2])
     const struct json *doc;
     isize n = 0;
     if (read_question(body, S("\\\""), &out[n])) n++;
-    if (json_parse(a, body, &doc, NULL) == ERR_OK && read_question(json_str(json_get(doc, S("query")), S("")), S("\""), &out[n])
+    if (json_parse(a, body, &doc, NULL) == ERR_OK
+        && read_question(json_str(json_get(doc, S("query")), S("")), S("\""), &out[n])
         && (n == 0 || !str_eq(out[0].id, out[n].id)))
         n++;
     return n;

@@ -47,7 +47,8 @@ enum field {
     CHANNEL,
     STORE,
     COUPON,
-    CARD,                           /* these came later, and add nothing to the content of a line without them: keys stay */
+    /* these came later, and add nothing to the content of a line without them: keys stay */
+    CARD,
     ERP_ID,
     FIELDS
 };
@@ -167,7 +168,8 @@ static bool read_at(str text, str zone, i64 *out)
 
 static bool has_person(const str *f)
 {
-    return f[USER_ID].len || f[EMAIL].len || f[PHONE].len || f[MEMBER_ID].len || f[CARD].len || f[ERP_ID].len || f[ANONYMOUS_ID].len;
+    return f[USER_ID].len || f[EMAIL].len || f[PHONE].len || f[MEMBER_ID].len || f[CARD].len
+           || f[ERP_ID].len || f[ANONYMOUS_ID].len;
 }
 
 /* Empty when the line can be taken. Fills the amount as soon as it can be known. */
@@ -250,7 +252,8 @@ static void line_take(struct orders *o, const struct record *record)
 {
     arena *a = o->im->scratch;
     struct buf content = { .arena = a };
-    bool later = column_text(&o->columns[CARD], record, a).len || column_text(&o->columns[ERP_ID], record, a).len;
+    bool later = column_text(&o->columns[CARD], record, a).len
+                 || column_text(&o->columns[ERP_ID], record, a).len;
     for (isize i = 0; i < (later ? FIELDS : CARD); i++) {
         str text = column_text(&o->columns[i], record, a);
         if (i) buf_byte(&content, '\x1f');

@@ -47,7 +47,9 @@ static void tell_time(struct telling *t, const struct json *event)
     const struct json *offset = json_get(event, S("offset"));
     if (json_get(event, S("timestamp"))) tell_value(t, "timestamp", json_get(event, S("timestamp")));
     else if ((ago = json_int(offset, -1)) >= 0 && ago < t->envelope.received_ms)
-        jsonw_key_time(&t->w, "timestamp", (t->envelope.sent_at_ms ? t->envelope.sent_at_ms : t->envelope.received_ms) - ago);
+        jsonw_key_time(&t->w, "timestamp",
+                       (t->envelope.sent_at_ms ? t->envelope.sent_at_ms : t->envelope.received_ms)
+                           - ago);
 }
 
 static void tell_context(struct telling *t, const struct json *p)
@@ -63,7 +65,8 @@ static void tell_context(struct telling *t, const struct json *p)
     };
     struct jsonw *w = &t->w;
     jsonw_key_begin(w, "context", '{');
-    for (isize i = 0; i < countof(plain); i++) tell_value(t, plain[i].ours, json_get(p, str_of(plain[i].theirs)));
+    for (isize i = 0; i < countof(plain); i++)
+        tell_value(t, plain[i].ours, json_get(p, str_of(plain[i].theirs)));
     tell_object(t, "page", p, page, countof(page));
     tell_object(t, "campaign", p, campaign, countof(campaign));
     jsonw_key_begin(w, "library", '{');

@@ -97,7 +97,7 @@ static void print_map(struct jsonw *w, str kind, const struct record *first)
     jsonw_end(w, '}');
 }
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static enum err print_rows(struct jsonw *w, str sample, str kind, str *map, arena *a, struct diag *diag)
 {
@@ -135,7 +135,7 @@ static enum err print_rows(struct jsonw *w, str sample, str kind, str *map, aren
     return err;
 }
 
-/* ---- what an import would say ----------------------------------------------------------------- */
+/* ---- what an import would say ---------------------------------------------------------------- */
 
 struct trial { struct jsonw *w; isize shown; };
 
@@ -185,7 +185,8 @@ static enum err read_sample(struct gz *gz, arena *a, str *out, bool *whole, stru
     return n ? ERR_OK : diag_set(diag, ERR_BAD_INPUT, "the file is empty");
 }
 
-enum err import_preview(struct gz *gz, const struct import *import, arena *a, struct jsonw *w, struct diag *diag)
+enum err import_preview(struct gz *gz, const struct import *import, arena *a, struct jsonw *w,
+                        struct diag *diag)
 {
     str sample = S(""), proposal = S("");
     bool whole = true;
@@ -201,7 +202,11 @@ enum err import_preview(struct gz *gz, const struct import *import, arena *a, st
     if (!err && proposal.len > 2) {
         jsonw_key(w, S("columns"));
         jsonw_raw(w, proposal);
-        if (!trial.map && json_parse(a, arena_printf(a, "{\"columns\":%.*s}", STR_FMT(proposal)), &columns, NULL) == ERR_OK) trial.map = columns;
+        if (!trial.map
+            && json_parse(a, arena_printf(a, "{\"columns\":%.*s}", STR_FMT(proposal)), &columns,
+                          NULL)
+                   == ERR_OK)
+            trial.map = columns;
     }
     struct diag why = { .arena = a };
     if (!err && (!xml || whole) && print_trial(w, sample, &trial, &why)) jsonw_key_str(w, "error", why.what);

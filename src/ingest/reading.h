@@ -29,6 +29,7 @@ void reading_count(const struct reading *r, isize offset);
 
 MUST_USE enum err read_who(struct reading *r);              /* who.c: identifiers, traits */
 MUST_USE enum err read_commerce(struct reading *r);         /* commerce.c: items, money, orders */
-void read_surroundings(struct reading *r);                  /* surroundings.c: page, campaign, device, channel, consent */
+/* surroundings.c: page, campaign, device, channel, consent */
+void read_surroundings(struct reading *r);
 
 #endif

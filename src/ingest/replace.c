@@ -29,17 +29,20 @@ static struct item_change out_of_stock(const struct item *item, arena *a)
     change.item.stock = arena_new(a, struct stock, item->stock_n);
     for (isize i = 0; i < item->stock_n; i++)
         if (item->stock[i].quantity > 0)
-            change.item.stock[change.item.stock_n++] = (struct stock){ arena_str(a, item->stock[i].store), 0 };
+            change.item.stock[change.item.stock_n++] =
+                (struct stock){ arena_str(a, item->stock[i].store), 0 };
     return change;
 }
 
-enum err import_replacement(struct gz *gz, const struct import *import, const struct catalog *catalog, bool forced, arena *a,
+enum err import_replacement(struct gz *gz, const struct import *import,
+                            const struct catalog *catalog, bool forced, arena *a,
                             struct replacement *out, struct diag *diag)
 {
     bool content = str_eq(import->kind, S("content")), stock = str_eq(import->kind, S("stock"));
     *out = (struct replacement){ 0 };
     if (!content && !stock && !str_eq(import->kind, S("products")))
-        return diag_set(diag, ERR_REFUSED, "mode=replace is for products, content and stock: what happened stays");
+        return diag_set(diag, ERR_REFUSED,
+                        "mode=replace is for products, content and stock: what happened stays");
     struct named named = { map_new(1024), catalog };
     struct import_sink sink = { .ctx = &named, .item = note_item };
     struct import_totals totals;
@@ -49,19 +52,28 @@ enum err import_replacement(struct gz *gz, const struct import *import, const st
     for (u32 id = 1; !err && id <= (u32)most; id++) {
         rcu_read_begin();
         const struct item *item = catalog_item(catalog, (item_id){ id });
-        bool counts = item && !item->removed && item->kind == (content ? ITEM_CONTENT : ITEM_PRODUCT) && (!stock || item_stock(item, S("web")) > 0 || item->stock_n);
+        bool counts = item && !item->removed
+                      && item->kind == (content ? ITEM_CONTENT : ITEM_PRODUCT)
+                      && (!stock || item_stock(item, S("web")) > 0 || item->stock_n);
         out->there += counts;
         if (counts && !map_get(named.keys, (struct hash128){ id, 1 }, 0))
-            out->at[out->n++] = stock ? out_of_stock(item, a) : (struct item_change){ ITEM_REMOVE, { .key = arena_str(a, item->key) } };
+            out->at[out->n++] =
+                stock ? out_of_stock(item, a)
+                      : (struct item_change){ ITEM_REMOVE, { .key = arena_str(a, item->key) } };
         rcu_read_end();
     }
     map_free(named.keys);
     if (err) return err;
-    if (totals.refused) return diag_set(diag, ERR_REFUSED, "%lld lines cannot be read, so the file does not say all there is; nothing was changed",
-                                        (long long)totals.refused);
+    if (totals.refused)
+        return diag_set(
+            diag, ERR_REFUSED,
+            "%lld lines cannot be read, so the file does not say all there is; nothing was changed",
+            (long long)totals.refused);
     if (!forced && out->n * 100 > out->there * DROP_PERCENT)
-        return diag_set(diag, ERR_REFUSED, "this would drop %td of the %lld that are there, more than %d %%; nothing was changed (force it, if it is meant)",
-                        out->n, (long long)out->there, DROP_PERCENT);
+        return diag_set(
+            diag, ERR_REFUSED,
+            "this would drop %td of the %lld that are there, more than %d %%; nothing was changed (force it, if it is meant)",
+            out->n, (long long)out->there, DROP_PERCENT);
     return ERR_OK;
 }
 

@@ -6,7 +6,8 @@
 
 #include "ingest/ingest.h"
 
-/* names belong to the reader (CSV: the same pointer for every record) or, in NDJSON, to the record's arena. */
+/* names belong to the reader (CSV: the same pointer for every record) or, in NDJSON, to the
+ * record's arena. */
 struct record { const str *names; const str *values; isize n; i64 line; const struct json *doc; };
 
 struct rows;
@@ -46,7 +47,8 @@ currency import_currency(const struct importing *im);
 const char *const *order_fields(isize *n);
 const char *const *people_fields(isize *n);
 MUST_USE enum err import_calls(struct importing *im, struct rows *rows);       /* calls.c */
-MUST_USE enum err import_event_line(struct importing *im, str line);           /* import.c: one call as JSON */
+/* import.c: one call as JSON */
+MUST_USE enum err import_event_line(struct importing *im, str line);
 MUST_USE enum err import_orders(struct importing *im, struct rows *rows);      /* orders.c */
 MUST_USE enum err import_people(struct importing *im, struct rows *rows);      /* people.c */
 MUST_USE enum err import_items(struct importing *im, struct rows *rows);       /* feed.c */
@@ -63,8 +65,8 @@ void feed_end(struct feed *feed);
 struct column { str name, value, strip_suffix; bool upper, given; };
 /* map.columns: {"order_key": "InvoiceNo", "user_id": {"column": "CustomerID", "strip_suffix": ".0"}, "currency": {"value": "GBP"}};
  * without a map, and for fields it does not name when `loose`, each field's own name. */
-MUST_USE enum err columns_read(const struct importing *im, const struct rows *rows, const char *const *fields, isize n, bool loose,
-                               struct column *out);
+MUST_USE enum err columns_read(const struct importing *im, const struct rows *rows,
+                               const char *const *fields, isize n, bool loose, struct column *out);
 str column_text(const struct column *column, const struct record *record, arena *a);
 
 #endif

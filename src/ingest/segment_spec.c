@@ -33,7 +33,8 @@ const struct json *json_any(const struct json *obj, const char *names)
 const struct json *context_get(const struct reading *r, const char *dotted)
 {
     const struct json *own = json_path(r->context, dotted);
-    return r->envelope->context ? json_either(own, json_path(r->envelope->context, dotted)) : json_either(own, NULL);
+    return r->envelope->context ? json_either(own, json_path(r->envelope->context, dotted))
+                                : json_either(own, NULL);
 }
 
 str text_of(const struct reading *r, const struct json *v) { return str_trim(json_text(r->a, v)); }
@@ -144,8 +145,8 @@ static enum err read_at(struct reading *r)
     if (at_ms <= 0) return reading_refuse(r, "timestamp lies before 1970 once corrected by sentAt");
     i64 ahead_ms = at_ms - v->received_ms;
     if (v->clock_ahead_ms && ahead_ms > v->clock_ahead_ms)
-        return reading_refuse(r, "its clock is %.1f hours ahead of ours; the source allows %.1f", (f64)ahead_ms / HOUR_MS,
-                              (f64)v->clock_ahead_ms / HOUR_MS);
+        return reading_refuse(r, "its clock is %.1f hours ahead of ours; the source allows %.1f",
+                              (f64)ahead_ms / HOUR_MS, (f64)v->clock_ahead_ms / HOUR_MS);
     if (v->clock_behind_ms && -ahead_ms > v->clock_behind_ms)
         return reading_refuse(r, "it is %.1f days old; the source allows %.1f", (f64)-ahead_ms / (f64)DAY_MS,
                               (f64)v->clock_behind_ms / (f64)DAY_MS);

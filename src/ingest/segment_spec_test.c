@@ -404,14 +404,19 @@ static void a_click_is_forgotten_wherever_it_stands(void **state)
 {
     (void)state;
     struct event e = {
-        .click_id = S("gclid=77"), .url = S("https://shop/?a=1&gclid=77&b=2#top"), .referrer = S("https://ads/?fbclid=88"),
-        .properties = S("{\"url\":\"https://shop/?gclid=77\",\"gclid\": \"77\",\"note\":\"my gclid=5 stays\",\"n\":1}"),
+        .click_id = S("gclid=77"),
+        .url = S("https://shop/?a=1&gclid=77&b=2#top"),
+        .referrer = S("https://ads/?fbclid=88"),
+        .properties = S(
+            "{\"url\":\"https://shop/?gclid=77\",\"gclid\": \"77\",\"note\":\"my gclid=5 stays\",\"n\":1}"),
     };
     ingest_forget_click(&a, &e);
     check(e.click_id, "");
     check(e.url, "https://shop/?a=1&gclid=&b=2#top");
     check(e.referrer, "https://ads/?fbclid=");
-    check(e.properties, "{\"url\":\"https://shop/?gclid=\",\"gclid\": \"\",\"note\":\"my gclid=5 stays\",\"n\":1}");
+    check(
+        e.properties,
+        "{\"url\":\"https://shop/?gclid=\",\"gclid\": \"\",\"note\":\"my gclid=5 stays\",\"n\":1}");
     struct event none = { .url = S("https://shop/?gclid=77") };
     ingest_forget_click(&a, &none);                     /* read_query would have found it */
     check(none.url, "https://shop/?gclid=77");

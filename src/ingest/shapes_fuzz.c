@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The first letter says which shape the rest is read as: p PostHog, g GA4, o ODP, s Shopify, w WooCommerce (both with the
- * topic up to a line's end), q ODP's question, x a pixel's address. */
+ * The first letter says which shape the rest is read as: p PostHog, g GA4, o ODP, s Shopify, w
+ * WooCommerce (both with the topic up to a line's end), q ODP's question, x a pixel's address. */
 #include "ingest/ingest.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
@@ -54,8 +54,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     struct diag why = { .arena = &a };
     if (size == 0) return 0;
     str text = { (const char *)data + 1, (isize)size - 1 };
-    struct ingest_envelope v = { .received_ms = 1795000000000, .source = S("fuzz"), .currency = currency_of(S("EUR")),
-                                 .verified = true, .delivery = S("d-1") };
+    struct ingest_envelope v = { .received_ms = 1795000000000,
+                                 .source = S("fuzz"),
+                                 .currency = currency_of(S("EUR")),
+                                 .verified = true,
+                                 .delivery = S("d-1") };
     struct ingest_sink sink = { &a, take, refuse, take_item };
     ingest_reader *reader = NULL;
     switch (data[0]) {

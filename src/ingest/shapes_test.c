@@ -28,7 +28,8 @@ static void print_event(void *ctx, isize index, const struct event *e)
     if (e->key.len) buf_printf(out, " %.*s", STR_FMT(e->key));
     if (e->at_ms != RECEIVED) buf_printf(out, " at-%lld", (long long)(RECEIVED - e->at_ms) / 1000);
     for (isize i = 0; i < e->identifiers_n; i++)
-        buf_printf(out, " %s=%.*s%s", identifier_name(e->identifiers[i].kind), STR_FMT(e->identifiers[i].value), e->identifiers[i].verified ? "!" : "");
+        buf_printf(out, " %s=%.*s%s", identifier_name(e->identifiers[i].kind),
+                   STR_FMT(e->identifiers[i].value), e->identifiers[i].verified ? "!" : "");
     if (e->previous_id.len) buf_printf(out, " was=%.*s", STR_FMT(e->previous_id));
     for (isize i = 0; i < e->traits_n; i++)
         buf_printf(out, " {%.*s=%.*s}", STR_FMT(e->traits[i].name), STR_FMT(e->traits[i].text));
@@ -68,10 +69,15 @@ static void print_refusal(void *ctx, isize index, enum err err, str reason, cons
 static void print_item(void *ctx, const struct item_change *c)
 {
     const struct item *it = &c->item;
-    buf_printf(ctx, "item %.*s%s", STR_FMT(it->key), c->kind == ITEM_REMOVE ? " removed" : it->hidden ? " hidden" : "");
+    buf_printf(ctx, "item %.*s%s", STR_FMT(it->key),
+               c->kind == ITEM_REMOVE ? " removed"
+               : it->hidden           ? " hidden"
+                                      : "");
     if (it->titles_n) buf_printf(ctx, " \"%.*s\"", STR_FMT(it->titles[0].value));
     if (it->descriptions_n) buf_printf(ctx, " (%.*s)", STR_FMT(it->descriptions[0].value));
-    if (it->prices_n) buf_printf(ctx, " @%lld/%lld", (long long)it->prices[0].minor, (long long)it->prices[0].list_minor);
+    if (it->prices_n)
+        buf_printf(ctx, " @%lld/%lld", (long long)it->prices[0].minor,
+                   (long long)it->prices[0].list_minor);
     if (it->stock_n) buf_printf(ctx, " stock %d", it->stock[0].quantity);
     for (isize i = 0; i < it->variants_n; i++) {
         const struct variant *v = &it->variants[i];
@@ -89,10 +95,15 @@ static void check(const struct example *example, bool verified)
     const struct json *body;
     struct buf out = { .arena = &a };
     struct diag why = { .arena = &a };
-    struct ingest_envelope v = { .received_ms = RECEIVED, .source = S("shop"), .currency = currency_of(S("EUR")), .verified = verified,
-                                 .type = str_of(example->topic), .delivery = example->topic ? S("d1") : S("") };
+    struct ingest_envelope v = { .received_ms = RECEIVED,
+                                 .source = S("shop"),
+                                 .currency = currency_of(S("EUR")),
+                                 .verified = verified,
+                                 .type = str_of(example->topic),
+                                 .delivery = example->topic ? S("d1") : S("") };
     struct ingest_sink sink = { &out, print_event, print_refusal, print_item };
-    if (json_parse(&a, str_of(example->sent), &body, &why)) fail_msg("%s: %.*s", example->sent, STR_FMT(why.what));
+    if (json_parse(&a, str_of(example->sent), &body, &why))
+        fail_msg("%s: %.*s", example->sent, STR_FMT(why.what));
     if (example->reader(&a, body, &v, &sink, &why)) buf_printf(&out, "! %.*s\n", STR_FMT(why.what));
     if (!str_eq(buf_str(&out), str_of(example->ours)))
         fail_msg("\n%s\n  is\n%.*s  expected\n%s", example->sent, STR_FMT(buf_str(&out)), example->ours);
@@ -207,13 +218,29 @@ static void all(const struct example *list, isize n, ingest_reader *reader, bool
     }
 }
 
-static void posthog_calls(void **state) { (void)state; all(posthog, countof(posthog), ingest_posthog, false); }
-static void measurement_protocol_calls(void **state) { (void)state; all(ga4, countof(ga4), ingest_ga4, false); }
+static void posthog_calls(void **state)
+{
+    (void)state;
+    all(posthog, countof(posthog), ingest_posthog, false);
+}
+static void measurement_protocol_calls(void **state)
+{
+    (void)state;
+    all(ga4, countof(ga4), ingest_ga4, false);
+}
 static void odp_calls(void **state) { (void)state; all(odp, countof(odp), ingest_odp, false); }
-static void shopify_deliveries(void **state) { (void)state; all(shopify, countof(shopify), ingest_shopify, true); }
-static void woocommerce_deliveries(void **state) { (void)state; all(woocommerce, countof(woocommerce), ingest_woocommerce, true); }
+static void shopify_deliveries(void **state)
+{
+    (void)state;
+    all(shopify, countof(shopify), ingest_shopify, true);
+}
+static void woocommerce_deliveries(void **state)
+{
+    (void)state;
+    all(woocommerce, countof(woocommerce), ingest_woocommerce, true);
+}
 
-/* ---- ODP's question ---------------------------------------------------------------------------- */
+/* ---- ODP's question -------------------------------------------------------------------------- */
 
 #define SENT(id) "{\"query\" : \"query {customer(fs_user_id : \\\"" id "\\\") {audiences(subset: [\\\"a\\\",\\\"b c\\\"]) {edges {node {name state}}}}}\"}"
 
@@ -235,20 +262,32 @@ static void the_question_is_read_whatever_the_id_holds(void **state)
         isize n = ingest_odp_question(&a, str_of(cases[i].sent), q);
         if (n != 1 + (cases[i].other != NULL)) fail_msg("%s: %td readings", cases[i].sent, n);
         if (!str_eq(q[0].id, str_of(cases[i].id))) fail_msg("%s: %.*s", cases[i].sent, STR_FMT(q[0].id));
-        if (n == 2 && !str_eq(q[1].id, str_of(cases[i].other))) fail_msg("%s: %.*s", cases[i].sent, STR_FMT(q[1].id));
+        if (n == 2 && !str_eq(q[1].id, str_of(cases[i].other)))
+            fail_msg("%s: %.*s", cases[i].sent, STR_FMT(q[1].id));
         assert_true(str_eq(q[0].name, S("fs_user_id")));
         assert_int_equal(q[0].subset_n, 2);
         assert_true(str_eq(q[0].subset[1], S("b c")));
     }
     struct odp_question q[2];
-    static const char *const none[] = { "", "{}", "{\"query\":\"{me}\"}", "customer(", "customer(vuid", "customer(vuid : \\\"x", "customer(vuid : \\\"x\\\")" };
-    for (isize i = 0; i < countof(none); i++) assert_int_equal(ingest_odp_question(&a, str_of(none[i]), q), 0);
-    assert_int_equal(ingest_odp_question(&a, S("{\"query\":\"{customer(vuid: \\\"v\\\") {audiences {edges {node {name}}}}}\"}"), q), 1);
+    static const char *const none[] = { "",
+                                        "{}",
+                                        "{\"query\":\"{me}\"}",
+                                        "customer(",
+                                        "customer(vuid",
+                                        "customer(vuid : \\\"x",
+                                        "customer(vuid : \\\"x\\\")" };
+    for (isize i = 0; i < countof(none); i++)
+        assert_int_equal(ingest_odp_question(&a, str_of(none[i]), q), 0);
+    assert_int_equal(
+        ingest_odp_question(
+            &a, S("{\"query\":\"{customer(vuid: \\\"v\\\") {audiences {edges {node {name}}}}}\"}"),
+            q),
+        1);
     assert_true(q[0].all);
     arena_clear(&a);
 }
 
-/* ---- pixels ---------------------------------------------------------------------------------------- */
+/* ---- pixels ---------------------------------------------------------------------------------- */
 
 static void a_pixels_address_is_a_call(void **state)
 {
@@ -266,9 +305,11 @@ static void a_pixels_address_is_a_call(void **state)
         struct diag why = { .arena = &a };
         struct buf out = { .arena = &a };
         struct jsonw w = { .out = &out };
-        if (ingest_pixel(&a, str_of(cases[i].query), &call, &why)) fail_msg("%s: %.*s", cases[i].query, STR_FMT(why.what));
+        if (ingest_pixel(&a, str_of(cases[i].query), &call, &why))
+            fail_msg("%s: %.*s", cases[i].query, STR_FMT(why.what));
         jsonw_value(&w, call);
-        if (!str_eq(buf_str(&out), str_of(cases[i].call))) fail_msg("%s\n  is %.*s", cases[i].query, STR_FMT(buf_str(&out)));
+        if (!str_eq(buf_str(&out), str_of(cases[i].call)))
+            fail_msg("%s\n  is %.*s", cases[i].query, STR_FMT(buf_str(&out)));
     }
     const struct json *call;
     assert_int_equal(ingest_pixel(&a, S("data=%25%25"), &call, NULL), ERR_BAD_INPUT);

@@ -23,10 +23,14 @@ static str text_at(struct telling *t, const struct json *from, const char *dotte
     return str_trim(json_text(t->a, json_path(from, dotted)));
 }
 
-static bool given(const struct json *v) { return v && v->kind != JSON_NULL && !(v->kind == JSON_STR && v->s.len == 0); }
+static bool given(const struct json *v)
+{
+    return v && v->kind != JSON_NULL && !(v->kind == JSON_STR && v->s.len == 0);
+}
 
 /* The first of two dotted fields that says something. */
-static void tell_either(struct telling *t, const char *key, const struct json *from, const char *a, const char *b)
+static void tell_either(struct telling *t, const char *key, const struct json *from, const char *a,
+                        const char *b)
 {
     const struct json *v = json_path(from, a);
     tell_value(t, key, given(v) ? v : json_path(from, b));
@@ -101,13 +105,16 @@ static void tell_micro(struct telling *t, const char *key, i64 amount)
 {
     i64 whole = amount / 1000000, rest = amount % 1000000;
     bool below = amount < 0;
-    jsonw_key_str(&t->w, key, arena_printf(t->a, "%s%lld.%06lld", below ? "-" : "", (long long)(below ? -whole : whole),
-                                           (long long)(below ? -rest : rest)));
+    jsonw_key_str(&t->w, key,
+                  arena_printf(t->a, "%s%lld.%06lld", below ? "-" : "",
+                               (long long)(below ? -whole : whole),
+                               (long long)(below ? -rest : rest)));
 }
 
 static void tell_product(struct telling *t, const struct json *line)
 {
-    str product = text_at(t, line, "product_id"), sku = text_at(t, line, "sku"), variant = text_at(t, line, "variant_id");
+    str product = text_at(t, line, "product_id"), sku = text_at(t, line, "sku"),
+        variant = text_at(t, line, "variant_id");
     if (product.len) tell_text(t, "product_id", product);
     tell_text(t, "variant_id", variant.len && product.len ? variant : sku);
     tell_value(t, "name", json_get(line, S("title")));
@@ -127,7 +134,8 @@ static void tell_lines(struct telling *t, const struct json *lines)
         i64 sold = json_int(json_get(line, S("quantity")), 0), left = quantity_left(line), off = 0;
         if (left <= 0 || sold <= 0) continue;
         json_each(one, json_get(line, S("discount_allocations"))) off += micro(t, json_get(one, S("amount")));
-        if (json_len(json_get(line, S("discount_allocations"))) == 0) off = micro(t, json_get(line, S("total_discount")));
+        if (json_len(json_get(line, S("discount_allocations"))) == 0)
+            off = micro(t, json_get(line, S("total_discount")));
         jsonw_begin(&t->w, '{');
         tell_product(t, line);
         tell_micro(t, "price", micro(t, json_get(line, S("price"))) - off / sold);
@@ -144,14 +152,19 @@ static void tell_revenue(struct telling *t, const struct json *order)
     if (given(now)) { tell_value(t, "revenue", now); return; }
     i64 left = micro(t, json_get(order, S("subtotal_price")));
     json_each(refund, json_get(order, S("refunds")))
-        json_each(line, json_get(refund, S("refund_line_items"))) left -= micro(t, json_get(line, S("subtotal")));
+        json_each (line, json_get(refund, S("refund_line_items")))
+            left -= micro(t, json_get(line, S("subtotal")));
     tell_micro(t, "revenue", left > 0 ? left : 0);
 }
 
 static void tell_order(struct telling *t, const struct json *order)
 {
-    bool cancelled = given(json_get(order, S("cancelled_at"))) || str_eq(text_at(t, order, "financial_status"), S("voided"));
-    if (json_bool(json_get(order, S("test")), false)) { tell_refused(t, order, "it is a test order of the shop"); return; }
+    bool cancelled = given(json_get(order, S("cancelled_at")))
+                     || str_eq(text_at(t, order, "financial_status"), S("voided"));
+    if (json_bool(json_get(order, S("test")), false)) {
+        tell_refused(t, order, "it is a test order of the shop");
+        return;
+    }
     tell(t, "track", cancelled ? S("Order Cancelled") : S("Order Completed"));
     tell_key(t, "");
     tell_who(t, order);
@@ -168,7 +181,8 @@ static void tell_order(struct telling *t, const struct json *order)
     tell_value(t, "shipping", json_path(order, "total_shipping_price_set.shop_money.amount"));
     tell_either(t, "discount", order, "current_total_discounts", "total_discounts");
     const struct json *codes = json_get(order, S("discount_codes"));
-    if (json_is(codes, JSON_ARR) && codes->list.n) tell_value(t, "coupon", json_get(codes->list.at, S("code")));
+    if (json_is(codes, JSON_ARR) && codes->list.n)
+        tell_value(t, "coupon", json_get(codes->list.at, S("code")));
     tell_value(t, "cart_id", json_get(order, S("cart_token")));
     tell_value(t, "financial_status", json_get(order, S("financial_status")));
     tell_id(t, "store", json_get(order, S("location_id")));
@@ -181,13 +195,15 @@ static void tell_order(struct telling *t, const struct json *order)
 
 static void tell_refund(struct telling *t, const struct json *refund)
 {
-    const struct json *lines = json_get(refund, S("refund_line_items")), *paid = json_get(refund, S("transactions"));
+    const struct json *lines = json_get(refund, S("refund_line_items")),
+                      *paid = json_get(refund, S("transactions"));
     const struct json *first = json_is(paid, JSON_ARR) && paid->list.n ? paid->list.at : NULL;
     i64 amount = 0;
     json_each(line, lines) amount += micro(t, json_get(line, S("subtotal")));
     if (json_len(lines) == 0)                           /* money alone, without goods */
         json_each(one, paid)
-            if (str_eq(json_str(json_get(one, S("kind")), S("")), S("refund"))) amount += micro(t, json_get(one, S("amount")));
+            if (str_eq(json_str(json_get(one, S("kind")), S("")), S("refund")))
+                amount += micro(t, json_get(one, S("amount")));
     tell(t, "track", S("Order Refunded"));
     str id = text_at(t, refund, "id");
     if (id.len) jsonw_key_str(&t->w, "messageId", arena_printf(t->a, "shopify-refund-%.*s", STR_FMT(id)));
@@ -214,7 +230,9 @@ static void tell_checkout(struct telling *t, const struct json *checkout)
 {
     tell(t, "track", S("Checkout Started"));
     str token = first_of(text_at(t, checkout, "token"), text_at(t, checkout, "id"));
-    if (token.len) jsonw_key_str(&t->w, "messageId", arena_printf(t->a, "shopify-checkout-%.*s", STR_FMT(token)));
+    if (token.len)
+        jsonw_key_str(&t->w, "messageId",
+                      arena_printf(t->a, "shopify-checkout-%.*s", STR_FMT(token)));
     tell_who(t, checkout);
     tell_value(t, "timestamp", json_get(checkout, S("created_at")));
     tell_context(t, checkout);
@@ -235,7 +253,8 @@ static void tell_leave(struct telling *t, const char *purpose, const struct json
 {
     str state = json_str(json_get(consent, S("state")), S(""));
     if (str_eq(state, S("subscribed"))) jsonw_key_bool(&t->w, purpose, true);
-    if (str_eq(state, S("unsubscribed")) || str_eq(state, S("redacted"))) jsonw_key_bool(&t->w, purpose, false);
+    if (str_eq(state, S("unsubscribed")) || str_eq(state, S("redacted")))
+        jsonw_key_bool(&t->w, purpose, false);
 }
 
 static void tell_leaves(struct telling *t, const struct json *customer)
@@ -250,8 +269,11 @@ static void tell_leaves(struct telling *t, const struct json *customer)
 
 static void tell_customer(struct telling *t, const struct json *customer)
 {
-    static const char *const same[] = { "email", "phone", "first_name", "last_name", "created_at", "tags", "note" };
-    static const struct told_field address[] = { { "city", "city" }, { "postal_code", "zip" }, { "country", "country_code" } };
+    static const char *const same[] = { "email",      "phone", "first_name", "last_name",
+                                        "created_at", "tags",  "note" };
+    static const struct told_field address[] = { { "city", "city" },
+                                                 { "postal_code", "zip" },
+                                                 { "country", "country_code" } };
     struct jsonw *w = &t->w;
     tell(t, "identify", S(""));
     tell_key(t, "");
@@ -340,7 +362,8 @@ static void tell_product_page(struct telling *t, const struct json *product)
     struct jsonw *w = &t->w;
     const struct json *variants = json_get(product, S("variants"));
     const struct json *first = json_is(variants, JSON_ARR) && variants->list.n ? variants->list.at : NULL;
-    str status = json_str(json_get(product, S("status")), S("active")), handle = text_at(t, product, "handle");
+    str status = json_str(json_get(product, S("status")), S("active")),
+        handle = text_at(t, product, "handle");
     char code[4];
     t->text = (struct buf){ .arena = t->a };
     t->w = (struct jsonw){ .out = &t->text };
@@ -353,7 +376,8 @@ static void tell_product_page(struct telling *t, const struct json *product)
     tell_value(t, "brand", json_get(product, S("vendor")));
     tell_value(t, "category", json_get(product, S("product_type")));
     tell_value(t, "published_at", json_get(product, S("published_at")));
-    if (!str_eq(status, S("active")) || !given(json_get(product, S("published_at")))) jsonw_key_bool(w, "hidden", true);
+    if (!str_eq(status, S("active")) || !given(json_get(product, S("published_at"))))
+        jsonw_key_bool(w, "hidden", true);
     if (t->envelope.currency.v) jsonw_key_str(w, "currency", currency_code(t->envelope.currency, code));
     tell_price(t, first);
     int size = option_named(product, "size", "storlek"), colour = option_named(product, "color", "colour");

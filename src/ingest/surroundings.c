@@ -112,10 +112,13 @@ static void read_place(struct reading *r)
     if (!context_get(r, "location")) return;
     for (isize i = 0; i < countof(places) && e->traits_n < EVENT_TRAITS_MAX; i++) {
         const struct json *v = context_get(r, places[i].path);
-        struct fact fact = { .name = str_of(places[i].name), .kind = places[i].number ? FACT_NUMBER : FACT_TEXT };
+        struct fact fact = { .name = str_of(places[i].name),
+                             .kind = places[i].number ? FACT_NUMBER : FACT_TEXT };
         fact.n = json_num(v, 1e9);
         fact.text = places[i].number ? S("") : text_of(r, v);
-        if (places[i].number ? !(fact.n >= -places[i].most && fact.n <= places[i].most) : fact.text.len == 0) continue;
+        if (places[i].number ? !(fact.n >= -places[i].most && fact.n <= places[i].most)
+                             : fact.text.len == 0)
+            continue;
         if (!wide) {
             wide = arena_new(r->a, struct fact, e->traits_n + countof(places));
             if (e->traits_n) memcpy(wide, e->traits, (size_t)e->traits_n * sizeof *wide);

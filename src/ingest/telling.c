@@ -73,7 +73,10 @@ void tell_text(struct telling *t, const char *key, str text)
     if (text.len) jsonw_key_str(&t->w, key, text);
 }
 
-void tell_id(struct telling *t, const char *key, const struct json *v) { tell_text(t, key, str_trim(json_text(t->a, v))); }
+void tell_id(struct telling *t, const char *key, const struct json *v)
+{
+    tell_text(t, key, str_trim(json_text(t->a, v)));
+}
 
 void tell_value(struct telling *t, const char *key, const struct json *v)
 {
@@ -82,7 +85,8 @@ void tell_value(struct telling *t, const char *key, const struct json *v)
     jsonw_value(&t->w, v);
 }
 
-void tell_object(struct telling *t, const char *key, const struct json *from, const struct told_field *fields, isize n)
+void tell_object(struct telling *t, const char *key, const struct json *from,
+                 const struct told_field *fields, isize n)
 {
     bool begun = false;
     for (isize i = 0; i < n; i++) {
@@ -101,13 +105,16 @@ enum err calls_of(const struct json *body, const struct json *list, const struct
     isize most = envelope->batch_events ? envelope->batch_events : BATCH_EVENTS;
     if (!list && json_is(body, JSON_ARR)) list = body;
     if (list && list->kind != JSON_ARR) return diag_set(why, ERR_BAD_INPUT, "expected a list of events");
-    if (!list && !json_is(body, JSON_OBJ)) return diag_set(why, ERR_BAD_INPUT, "expected an event or a list of events");
+    if (!list && !json_is(body, JSON_OBJ))
+        return diag_set(why, ERR_BAD_INPUT, "expected an event or a list of events");
     *out = list ? (struct calls){ list->list.at, list->list.n } : (struct calls){ body, 1 };
-    if (out->n > most) return diag_set(why, ERR_TOO_BIG, "there are %td events, the limit is %td", out->n, most);
+    if (out->n > most)
+        return diag_set(why, ERR_TOO_BIG, "there are %td events, the limit is %td", out->n, most);
     return ERR_OK;
 }
 
-enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n, const struct json *body, struct diag *why)
+enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n,
+                       const struct json *body, struct diag *why)
 {
     str topic = t->envelope.type;
     t->envelope.type = S("");
@@ -117,6 +124,7 @@ enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n, c
             topics[i].tell(t, body);
             return ERR_OK;
         }
-    tell_refused(t, body, "the topic \"%.*s\" is none that is used here", (int)min_isize(topic.len, 80), topic.ptr);
+    tell_refused(t, body, "the topic \"%.*s\" is none that is used here",
+                 (int)min_isize(topic.len, 80), topic.ptr);
     return ERR_OK;
 }

@@ -33,19 +33,24 @@ void tell_item(struct telling *t, const struct json *sent);
 /* Written when there is something to write: a text or a number that is not empty, as text. */
 void tell_text(struct telling *t, const char *key, str text);
 void tell_id(struct telling *t, const char *key, const struct json *v);
-/* An object under `key` of those of our fields that `from` has under their name (dots lead inside); nothing when it has none. */
+/* An object under `key` of those of our fields that `from` has under their name (dots lead inside);
+ * nothing when it has none. */
 struct told_field { const char *ours, *theirs; };
-void tell_object(struct telling *t, const char *key, const struct json *from, const struct told_field *fields, isize n);
+void tell_object(struct telling *t, const char *key, const struct json *from,
+                 const struct told_field *fields, isize n);
 /* As it came, unless it is absent, null or an empty text. */
 void tell_value(struct telling *t, const char *key, const struct json *v);
 
-/* A webhook says by its topic what its body is. One that no row names is refused; ERR_BAD_INPUT when the body is no object. */
+/* A webhook says by its topic what its body is. One that no row names is refused; ERR_BAD_INPUT
+ * when the body is no object. */
 struct topic { str name; void (*tell)(struct telling *t, const struct json *body); };
-MUST_USE enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n, const struct json *body, struct diag *why);
+MUST_USE enum err tell_by_topic(struct telling *t, const struct topic *topics, isize n,
+                                const struct json *body, struct diag *why);
 
 /* The calls of a body: its list, or itself as a list of one. ERR_TOO_BIG over the limit of the envelope. */
 struct calls { const struct json *at; isize n; };
-MUST_USE enum err calls_of(const struct json *body, const struct json *list, const struct ingest_envelope *envelope,
-                           struct calls *out, struct diag *why);
+MUST_USE enum err calls_of(const struct json *body, const struct json *list,
+                           const struct ingest_envelope *envelope, struct calls *out,
+                           struct diag *why);
 
 #endif

@@ -54,7 +54,9 @@ static i64 micro(struct telling *t, const struct json *v)
 
 static void tell_micro(struct telling *t, const char *key, i64 amount)
 {
-    jsonw_key_str(&t->w, key, arena_printf(t->a, "%lld.%06lld", (long long)(amount / 1000000), (long long)(amount % 1000000)));
+    jsonw_key_str(&t->w, key,
+                  arena_printf(t->a, "%lld.%06lld", (long long)(amount / 1000000),
+                               (long long)(amount % 1000000)));
 }
 
 /* ---- orders ---------------------------------------------------------------------------------- */
@@ -184,7 +186,8 @@ static void tell_order_deleted(struct telling *t, const struct json *order)
 
 static void tell_customer(struct telling *t, const struct json *customer)
 {
-    static const char *const same[] = { "email", "first_name", "last_name", "username", "is_paying_customer" };
+    static const char *const same[] = { "email", "first_name", "last_name", "username",
+                                        "is_paying_customer" };
     static const struct told_field address[] = {
         { "city", "billing.city" }, { "postal_code", "billing.postcode" }, { "country", "billing.country" },
     };
@@ -239,17 +242,20 @@ static void tell_product(struct telling *t, const struct json *product)
                                  "or a product feed, brings it");
         return;
     }
-    const struct json *images = json_get(product, S("images")), *categories = json_get(product, S("categories"));
+    const struct json *images = json_get(product, S("images")),
+                      *categories = json_get(product, S("categories"));
     item_begin(t);
     tell_id(t, "product_key", json_get(product, S("id")));
     tell_value(t, "title", json_get(product, S("name")));
     tell_value(t, "url", json_get(product, S("permalink")));
-    if (json_is(images, JSON_ARR) && images->list.n) tell_value(t, "image", json_get(images->list.at, S("src")));
+    if (json_is(images, JSON_ARR) && images->list.n)
+        tell_value(t, "image", json_get(images->list.at, S("src")));
     if (json_is(categories, JSON_ARR) && categories->list.n)
         tell_value(t, "category", json_get(categories->list.at, S("name")));
     if (t->envelope.currency.v) jsonw_key_str(w, "currency", currency_code(t->envelope.currency, code));
     tell_value(t, "price", json_get(product, S("price")));
-    if (json_bool(json_get(product, S("on_sale")), false)) tell_value(t, "list", json_get(product, S("regular_price")));
+    if (json_bool(json_get(product, S("on_sale")), false))
+        tell_value(t, "list", json_get(product, S("regular_price")));
     tell_stock(t, product);
     if (!str_eq(text_at(t, product, "status"), S("publish"))) jsonw_key_bool(w, "hidden", true);
     tell_time(t, "published_at", product, "date_created_gmt");

@@ -17,10 +17,14 @@
 enum { RECORDS_AT_ONCE = 256, BYTES_AT_ONCE = 8 << 20 };
 
 static const char *const kinds[ENTRY_KINDS] = {
-    [ENTRY_ERASED] = "erased", [ENTRY_EVENT] = "event", [ENTRY_TICK] = "tick", [ENTRY_DEFINITION] = "definition",
-    [ENTRY_CATALOG] = "catalog", [ENTRY_DECISION] = "decision", [ENTRY_REFUSAL] = "refusal", [ENTRY_DEAD] = "dead",
-    [ENTRY_PEOPLE] = "people", [ENTRY_SKIP] = "skip", [ENTRY_DIGEST] = "digest",
-    [ENTRY_PREDICTION] = "prediction", [ENTRY_ALLOTMENT] = "allotment", [ENTRY_DELIVERY] = "delivery", [ENTRY_WEIGHTS] = "weights",
+    [ENTRY_ERASED] = "erased",       [ENTRY_EVENT] = "event",
+    [ENTRY_TICK] = "tick",           [ENTRY_DEFINITION] = "definition",
+    [ENTRY_CATALOG] = "catalog",     [ENTRY_DECISION] = "decision",
+    [ENTRY_REFUSAL] = "refusal",     [ENTRY_DEAD] = "dead",
+    [ENTRY_PEOPLE] = "people",       [ENTRY_SKIP] = "skip",
+    [ENTRY_DIGEST] = "digest",       [ENTRY_PREDICTION] = "prediction",
+    [ENTRY_ALLOTMENT] = "allotment", [ENTRY_DELIVERY] = "delivery",
+    [ENTRY_WEIGHTS] = "weights",
 };
 
 const char *entry_kind_name(u8 kind) { return kind < ENTRY_KINDS ? kinds[kind] : "unknown"; }
@@ -52,7 +56,8 @@ void archive_print(const struct record *record, struct buf *out)
         buf_byte(out, '"');
         size_t room = sodium_base64_ENCODED_LEN((size_t)e->bytes.len, sodium_base64_VARIANT_ORIGINAL);
         buf_reserve(out, (isize)room);
-        sodium_bin2base64(out->ptr + out->len, room, (const u8 *)e->bytes.ptr, (size_t)e->bytes.len, sodium_base64_VARIANT_ORIGINAL);
+        sodium_bin2base64(out->ptr + out->len, room, (const u8 *)e->bytes.ptr, (size_t)e->bytes.len,
+                          sodium_base64_VARIANT_ORIGINAL);
         out->len += (isize)room - 1;                    /* without its final zero */
         buf_byte(out, '"');
         w.comma = true;
@@ -118,8 +123,10 @@ static bool bytes_of(arena *a, const struct json *v, str *out)
     u8 *bytes = arena_new(a, u8, v->s.len / 4 * 3 + 3);
     size_t n;
     const char *end;
-    bool whole = sodium_base642bin(bytes, (size_t)(v->s.len / 4 * 3 + 3), v->s.ptr, (size_t)v->s.len, NULL, &n, &end,
-                                   sodium_base64_VARIANT_ORIGINAL) == 0 && end == v->s.ptr + v->s.len;
+    bool whole = sodium_base642bin(bytes, (size_t)(v->s.len / 4 * 3 + 3), v->s.ptr,
+                                   (size_t)v->s.len, NULL, &n, &end, sodium_base64_VARIANT_ORIGINAL)
+                     == 0
+                 && end == v->s.ptr + v->s.len;
     *out = (str){ (const char *)bytes, (isize)n };
     return whole;
 }
@@ -131,21 +138,31 @@ enum err archive_take(struct archive *ar, str line, struct diag *diag)
     arena_clear(&ar->line);
     enum err err = json_parse(&ar->line, line, &doc, diag);
     if (err) return err;
-    i64 ref = json_int(json_get(doc, S("ref")), 0), of = json_int(json_get(doc, S("record")), 0), at_ms = json_int(json_get(doc, S("at_ms")), 0);
+    i64 ref = json_int(json_get(doc, S("ref")), 0), of = json_int(json_get(doc, S("record")), 0),
+        at_ms = json_int(json_get(doc, S("at_ms")), 0);
     if (!kind_of(json_str(json_get(doc, S("kind")), S("")), &entry.kind))
-        return diag_set(diag, ERR_BAD_INPUT, "the entry is of no kind that this program knows; it may come from a newer one");
-    if ((u64)ref != ar->next) return diag_set(diag, ERR_BAD_INPUT, "expected entry %" PRIu64 ", found %" PRIi64, ar->next, ref);
+        return diag_set(
+            diag, ERR_BAD_INPUT,
+            "the entry is of no kind that this program knows; it may come from a newer one");
+    if ((u64)ref != ar->next)
+        return diag_set(diag, ERR_BAD_INPUT, "expected entry %" PRIu64 ", found %" PRIi64, ar->next,
+                        ref);
     bool begins = of == ref;
     if (!begins && (ar->entries.n == 0 || (u64)of != ar->record))
-        return diag_set(diag, ERR_BAD_INPUT, "entry %" PRIi64 " belongs to record %" PRIi64 ", which did not begin", ref, of);
-    if (at_ms < ar->at_ms || (!begins && at_ms != ar->at_ms)) return diag_set(diag, ERR_BAD_INPUT, "time runs backwards at entry %" PRIi64, ref);
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "entry %" PRIi64 " belongs to record %" PRIi64 ", which did not begin", ref,
+                        of);
+    if (at_ms < ar->at_ms || (!begins && at_ms != ar->at_ms))
+        return diag_set(diag, ERR_BAD_INPUT, "time runs backwards at entry %" PRIi64, ref);
     if (begins) {
         record_close(ar);
         if (ar->records.n >= RECORDS_AT_ONCE || ar->a.used >= BYTES_AT_ONCE) err = write_records(ar, diag);
         if (err) return err;
-        vec_push(&ar->records, (struct record){
-            .at_ms = at_ms, .partition = (u32)json_int(json_get(doc, S("partition")), 0), .epoch = (u32)json_int(json_get(doc, S("epoch")), 0),
-            .fold_version = (u32)json_int(json_get(doc, S("version")), 0) });
+        vec_push(&ar->records,
+                 (struct record){ .at_ms = at_ms,
+                                  .partition = (u32)json_int(json_get(doc, S("partition")), 0),
+                                  .epoch = (u32)json_int(json_get(doc, S("epoch")), 0),
+                                  .fold_version = (u32)json_int(json_get(doc, S("version")), 0) });
         ar->record = (u64)of;
     }
     if (!bytes_of(&ar->a, json_get(doc, S("bytes")), &entry.bytes))

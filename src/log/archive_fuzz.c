@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * archive_fuzz.c - any lines: what is taken comes out again as the same lines, what is not is refused with a reason. */
+ * archive_fuzz.c - any lines: what is taken comes out again as the same lines, what is not is
+ * refused with a reason. */
 #include <stdio.h>
 
 #include "log/log.h"

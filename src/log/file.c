@@ -667,7 +667,8 @@ isize erase_ask(str bytes, u64 tail, log_erase *erase, void *ctx, arena *scratch
     return n;
 }
 
-/* Entries of one file that are to go, as ascending numbers, and what comes in their places, in the same order. */
+/* Entries of one file that are to go, as ascending numbers, and what comes in their places, in the
+ * same order. */
 struct doomed { u64 *at; isize n, cap; struct { isize *at; isize n, cap; } ends; struct buf stubs; };
 
 static enum err doom(struct file_medium *m, struct log_file *file, i64 end, u64 tail,
@@ -725,7 +726,8 @@ static bool copy_without(struct log_file *from, const struct doomed *doomed, str
         for (; next < doomed->n && doomed->at[next] < head.first + head.entries_n; next++) {
             isize from_byte = next ? doomed->ends.at[next - 1] : 0;
             any = gone[doomed->at[next] - head.first] = true;
-            stubs[doomed->at[next] - head.first] = str_slice(buf_str(&doomed->stubs), from_byte, doomed->ends.at[next]);
+            stubs[doomed->at[next] - head.first] =
+                str_slice(buf_str(&doomed->stubs), from_byte, doomed->ends.at[next]);
         }
         if (any) record_erase(&out, bytes, gone, stubs);
         else buf_add(&out, bytes);

@@ -20,7 +20,9 @@
 #include "base/hash.h"
 
 enum entry_kind {
-    ENTRY_ERASED,     /* what stood here was erased; its salted hash keeps the chain whole. Bytes: what was left in its place */
+    /* what stood here was erased; its salted hash keeps the chain whole. Bytes: what was left in
+     * its place */
+    ENTRY_ERASED,
     ENTRY_EVENT,      /* event_encode */
     ENTRY_TICK,       /* time passed: nothing in it, the record's time is the message */
     ENTRY_DEFINITION, /* something people author changed */
@@ -33,7 +35,8 @@ enum entry_kind {
     ENTRY_DIGEST, /* the state's digest after the entry before */
     ENTRY_PREDICTION, /* one person's scores, or the card of the models that make them */
     ENTRY_ALLOTMENT, /* shares a bandit was found to give, or its policy */
-    ENTRY_DELIVERY, /* items of a file that a source brought, counted: catalogue entries do not say whose they are */
+    /* items of a file that a source brought, counted: catalogue entries do not say whose they are */
+    ENTRY_DELIVERY,
     ENTRY_WEIGHTS,  /* what the recommenders of a mix were found to be worth in a placement */
     ENTRY_KINDS
 };
@@ -84,9 +87,10 @@ MUST_USE enum log_appended log_bulk(struct log *log, bool on);
 /* Files that hold nothing at or after `before` may go. The last file with a record in it stays. */
 MUST_USE enum err log_trim(struct log *log, u64 before);
 
-/* Replaces the bytes of the entries for which `erase` says so by what it adds to `stub`, often nothing (kind ENTRY_ERASED),
- * file by file: new file, fsync, rename. The chain of hashes stays valid: it was made of what stood there, so what stands there now
- * is guarded by its checksum alone. Asked in order of their numbers, and again of stubs that hold something. `erased` counts. */
+/* Replaces the bytes of the entries for which `erase` says so by what it adds to `stub`, often
+ * nothing (kind ENTRY_ERASED), file by file: new file, fsync, rename. The chain of hashes stays
+ * valid: it was made of what stood there, so what stands there now is guarded by its checksum
+ * alone. Asked in order of their numbers, and again of stubs that hold something. `erased` counts. */
 typedef bool log_erase(void *ctx, u64 number, i64 at_ms, const struct entry *entry, struct buf *stub);
 MUST_USE enum err log_rewrite(struct log *log, log_erase *erase, void *ctx, i64 *erased, struct diag *diag);
 
@@ -94,7 +98,7 @@ MUST_USE enum err log_rewrite(struct log *log, log_erase *erase, void *ctx, i64 
 MUST_USE enum err log_verify(const char *uri, const struct config *config,
                              struct log_totals *totals, struct diag *diag);
 
-/* ---- as NDJSON, an entry a line, exact (archive.c) -------------------------------------------- */
+/* ---- as NDJSON, an entry a line, exact (archive.c) ------------------------------------------- */
 
 /* A record's lines. */
 void archive_print(const struct record *record, struct buf *out);
@@ -141,8 +145,9 @@ void log_group_release(struct log_writer *writer, struct log_group *group);
 /* From any thread: counts since the start, what waits now, and how long commits took (sum and
  * longest). */
 struct log_writer_totals log_writer_totals(struct log_writer *writer);
-/* From now on nothing is written, though all may be handed in; true once all that was written has been released. Asked again until it
- * is, and then let go: in between the log's end is the caller's. One caller at a time. */
+/* From now on nothing is written, though all may be handed in; true once all that was written has
+ * been released. Asked again until it is, and then let go: in between the log's end is the
+ * caller's. One caller at a time. */
 bool log_writer_hold(struct log_writer *writer);
 void log_writer_go(struct log_writer *writer);
 /* Takes over the settings that may change while running. */

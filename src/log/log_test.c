@@ -571,7 +571,9 @@ static void leaves_stubs(const char *where)
     struct log *log = open_log(where);
     i64 erased;
     for (int i = 0; i < 40; i++) {
-        struct entry entries[] = { { ENTRY_EVENT, S("ben") }, { ENTRY_EVENT, S("ana@example.com") }, { ENTRY_DECISION, S("") } };
+        struct entry entries[] = { { ENTRY_EVENT, S("ben") },
+                                   { ENTRY_EVENT, S("ana@example.com") },
+                                   { ENTRY_DECISION, S("") } };
         struct record record = { .at_ms = i, .entries = entries, .entries_n = 3 };
         assert_int_equal(log_append(log, log_tail(log), &record, 1), LOG_OK);
     }
@@ -605,7 +607,9 @@ static void what_was_erased_is_copied_as_erased(void **state)
 {
     (void)state;
     struct log *log = open_log("mem:copy");
-    struct entry entries[] = { { ENTRY_EVENT, S("ben") }, { ENTRY_ERASED, S("left") }, { ENTRY_ERASED, S("") } };
+    struct entry entries[] = { { ENTRY_EVENT, S("ben") },
+                               { ENTRY_ERASED, S("left") },
+                               { ENTRY_ERASED, S("") } };
     struct record record = { .entries = entries, .entries_n = 3 };
     assert_int_equal(log_append(log, log_tail(log), &record, 1), LOG_OK);
     struct record r = read_at(log, 1);

@@ -136,7 +136,8 @@ void record_write(struct buf *out, struct record *record, struct record_link lin
         at[32] = e->kind;
         if (e->bytes.len) memcpy(at + ENTRY_HEADER, e->bytes.ptr, (size_t)e->bytes.len);
         entry_hash(at + 8, at + 24, e->bytes.len);
-        if (e->kind == ENTRY_ERASED) {                  /* copied from another log: what its hash was made of is not told here either */
+        /* copied from another log: what its hash was made of is not told here either */
+        if (e->kind == ENTRY_ERASED) {
             at[4] = FLAG_ERASED;
             memset(at + 24, 0, 8);
         }

@@ -47,8 +47,8 @@ bool record_read(str bytes, arena *a, struct record *out);
 /* Checks each entry's hash and the record's own, slower than the checksum. False when one does
  * not agree. */
 bool record_prove(str bytes);
-/* Adds to `out` the record with stubs[i] in the place of the entries for which gone[i]; their hashes and all others'
- * stay. `stubs` may be null: nothing stands there. */
+/* Adds to `out` the record with stubs[i] in the place of the entries for which gone[i]; their
+ * hashes and all others' stay. `stubs` may be null: nothing stands there. */
 void record_erase(struct buf *out, str bytes, const bool *gone, const str *stubs);
 
 static inline bool record_begins(const char *p)

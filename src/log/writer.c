@@ -61,7 +61,8 @@ struct log_writer {
     struct group *spare;
     isize spares;
     isize outstanding;              /* groups with the fold */
-    bool stopping, disk_full, asleep, holding, held;    /* held: the thread waits at its gate, and nothing is being written */
+    /* held: the thread waits at its gate, and nothing is being written */
+    bool stopping, disk_full, asleep, holding, held;
     struct log_writer_totals totals;
 };
 
@@ -281,7 +282,8 @@ static struct group *commit(struct log_writer *w, struct group *groups)
     w->totals.commits++;
     if (did == LOG_RETRY) {
         w->totals.retried++;
-        w->disk_full = true;                            /* until the disk is looked at again: no need to try for each call */
+        /* until the disk is looked at again: no need to try for each call */
+        w->disk_full = true;
     } else {
         w->totals.records += n;
         w->totals.entries += entries;

@@ -28,8 +28,8 @@ static void mean_and_total(const void *ctx, const u32 *times, f64 *out)
     out[1] = rows;
 }
 
-/* A mean's error is normal at so many rows: its interval is the mean and 1.96 standard errors to each side. With 4,000
- * draws a border is known to about a fortieth of the width. */
+/* A mean's error is normal at so many rows: its interval is the mean and 1.96 standard errors to
+ * each side. With 4,000 draws a border is known to about a fortieth of the width. */
 static void the_interval_of_a_mean_is_the_normals(void **state)
 {
     (void)state;
@@ -48,7 +48,8 @@ static void the_interval_of_a_mean_is_the_normals(void **state)
     assert_true(fabs(e[0].value - mean) < 1e-12);
     assert_true(fabs(e[0].low - (mean - 1.96 * error)) < 0.15 * error);
     assert_true(fabs(e[0].high - (mean + 1.96 * error)) < 0.15 * error);
-    assert_true(e[1].low >= ROWS && e[1].value <= ROWS && e[1].high <= ROWS);      /* a draw has as many rows as the sample */
+    /* a draw has as many rows as the sample */
+    assert_true(e[1].low >= ROWS && e[1].value <= ROWS && e[1].high <= ROWS);
     bootstrap(mean_and_total, &s, ROWS, 7, RESAMPLES, 2, again, &a);
     assert_memory_equal(e, again, sizeof e);            /* the seed is all the chance there is */
     arena_fini(&a);

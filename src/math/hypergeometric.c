@@ -2,9 +2,10 @@
  *
  * hypergeometric.c - Gauss's 2F1 on [0, 1), where models of repeat buying need it.
  *
- * The plain series, of whichever of the two forms joined by Euler's transformation
- * F(a,b;c;z) = (1-z)^(c-a-b) F(c-a,c-b;c;z) has the smaller c-a-b's growth at 1 (DLMF 15.2.1, 15.8.1). Boost has
- * a pFq of its own, but in 1.74 it is some hundred times slower and gives up sooner; fits call this a million times. */
+ * The plain series, of whichever of the two forms joined by Euler's transformation F(a,b;c;z) =
+ * (1-z)^(c-a-b) F(c-a,c-b;c;z) has the smaller c-a-b's growth at 1 (DLMF 15.2.1, 15.8.1). Boost has
+ * a pFq of its own, but in 1.74 it is some hundred times slower and gives up sooner; fits call this
+ * a million times. */
 #include <math.h>
 
 #include "math/math.h"
@@ -20,7 +21,9 @@ static f64 series(f64 a, f64 b, f64 c, f64 z)
         sum += term;
         /* Terms may grow before they fall: it has settled once they fall and no longer count. */
         f64 ratio = fabs((a + n + 1) * (b + n + 1) / ((c + n + 1) * (n + 2)) * z);
-        if (term == 0 || (ratio < 1 && (sum == before || fabs(term) < 1e-17 * fabs(sum) * (1 - ratio)))) return sum;
+        if (term == 0
+            || (ratio < 1 && (sum == before || fabs(term) < 1e-17 * fabs(sum) * (1 - ratio))))
+            return sum;
     }
     return NAN;
 }

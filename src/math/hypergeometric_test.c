@@ -29,7 +29,8 @@ static void it_matches_mpmath(void **state)
         { 40.2, -0.2, 43.1, 0.97, 0.61792005682359804 },
         { 0.5, 0.5, 1.5, 0.97, 1.4181475093525079 },
     };
-    for (isize i = 0; i < countof(rows); i++) near(hypergeometric_2f1(rows[i].a, rows[i].b, rows[i].c, rows[i].z), rows[i].want);
+    for (isize i = 0; i < countof(rows); i++)
+        near(hypergeometric_2f1(rows[i].a, rows[i].b, rows[i].c, rows[i].z), rows[i].want);
 }
 
 static void it_agrees_with_closed_forms(void **state)
@@ -41,11 +42,13 @@ static void it_agrees_with_closed_forms(void **state)
         near(hypergeometric_2f1(.5, .5, 1.5, z * z), asin(z) / z);
     }
     assert_true(hypergeometric_2f1(3, 4, 5, 0) == 1);
-    assert_true(isnan(hypergeometric_2f1(1, 1, 2, 1)) && isnan(hypergeometric_2f1(1, 1, 2, -.1)) && isnan(hypergeometric_2f1(1, 1, 0, .5)));
+    assert_true(isnan(hypergeometric_2f1(1, 1, 2, 1)) && isnan(hypergeometric_2f1(1, 1, 2, -.1))
+                && isnan(hypergeometric_2f1(1, 1, 0, .5)));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(it_matches_mpmath), cmocka_unit_test(it_agrees_with_closed_forms) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(it_matches_mpmath),
+                                        cmocka_unit_test(it_agrees_with_closed_forms) };
     return cmocka_run_group_tests_name("math/hypergeometric", tests, NULL, NULL);
 }

@@ -33,8 +33,9 @@ f64 gamma_regularised_upper(f64 a, f64 x);              /* Q(a, x) */
 f64 beta_regularised(f64 a, f64 b, f64 x);              /* I_x(a, b) */
 f64 beta_log(f64 a, f64 b);                             /* ln B(a, b) */
 
-/* Gauss's 2F1(a, b; c; z) for 0 <= z < 1 and c > 0, else NaN (hypergeometric.c). Relative error below 1e-11 where a, b and c are
- * within 0.001..1,000 and c - a - b is not far below 0. NaN where 3,000 terms do not settle it (z within about 0.01 of 1). */
+/* Gauss's 2F1(a, b; c; z) for 0 <= z < 1 and c > 0, else NaN (hypergeometric.c). Relative error
+ * below 1e-11 where a, b and c are within 0.001..1,000 and c - a - b is not far below 0. NaN where
+ * 3,000 terms do not settle it (z within about 0.01 of 1). */
 f64 hypergeometric_2f1(f64 a, f64 b, f64 c, f64 z);
 
 /* ---- decay: bit-identical everywhere (decay.c) --------------------------------------------- */
@@ -80,8 +81,8 @@ struct estimate estimate_of(f64 value, f64 *drawn, isize n);
 /* Takes all measures of a draw: times[i] says how often row i counts. `out` comes as zeros. */
 typedef void bootstrap_measure(const void *ctx, const u32 *times, f64 *out);
 /* Each measure's value, with percentiles of a seeded bootstrap over `rows` as its interval. */
-void bootstrap(bootstrap_measure *measure, const void *ctx, isize rows, u64 seed, isize resamples, isize measures,
-               struct estimate *out, arena *a);
+void bootstrap(bootstrap_measure *measure, const void *ctx, isize rows, u64 seed, isize resamples,
+               isize measures, struct estimate *out, arena *a);
 
 /* ---- the best k (topk.c) ------------------------------------------------------------------- */
 /* Higher score first; of equal scores the lower id. So the answer does not depend on the order

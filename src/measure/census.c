@@ -2,9 +2,10 @@
  *
  * census.c - a walk over people becomes sums by arm, stratum, segment and metric.
  *
- * Sums suffice for everything but quantiles and winsorised means, for which each person's value is kept until the end. The first
- * metric is also summed by day, for the interval over time; a day's slice is of one stratum, so that the last day's interval is the
- * page's. Segments are asked as of the first exposure: who is in a segment because of what they were shown must not choose it.
+ * Sums suffice for everything but quantiles and winsorised means, for which each person's value is
+ * kept until the end. The first metric is also summed by day, for the interval over time; a day's
+ * slice is of one stratum, so that the last day's interval is the page's. Segments are asked as of
+ * the first exposure: who is in a segment because of what they were shown must not choose it.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -56,7 +57,7 @@ void census_free(struct census *t)
     mem_free(t);
 }
 
-/* ---- who, and since when ------------------------------------------------------------------------------ */
+/* ---- who, and since when --------------------------------------------------------------------- */
 
 static bool part_of(const struct census *t, const struct profile *p, struct exposure *out)
 {
@@ -64,8 +65,8 @@ static bool part_of(const struct census *t, const struct profile *p, struct expo
     while (from < p->exposures_n && p->exposures[from].campaign < t->ask.campaign) from++;
     isize to = from;
     while (to < p->exposures_n && p->exposures[to].campaign == t->ask.campaign) to++;
-    return to > from && exposures_whole(p->exposures + from, to - from, out) && out->experience < EXPERIENCES_MAX
-        && out->variation < EXPERIENCE_VARIATIONS_MAX;
+    return to > from && exposures_whole(p->exposures + from, to - from, out)
+           && out->experience < EXPERIENCES_MAX && out->variation < EXPERIENCE_VARIATIONS_MAX;
 }
 
 static isize epoch_of(const struct census *t, const struct exposure *x)
@@ -78,7 +79,9 @@ static isize epoch_of(const struct census *t, const struct exposure *x)
 static isize arm_of(const struct census *t, const struct exposure *x)
 {
     isize i = 0;
-    while (i < t->arms_n && (t->arms[i].experience != x->experience || t->arms[i].variation != x->variation)) i++;
+    while (i < t->arms_n
+           && (t->arms[i].experience != x->experience || t->arms[i].variation != x->variation))
+        i++;
     return i;
 }
 
@@ -88,7 +91,9 @@ void census_count(struct census *t, const struct profile *p)
     if (p->exposures_n == 0 || !part_of(t, p, &x)) return;
     isize arm = arm_of(t, &x);
     if (arm == CENSUS_ARMS_MAX) return;
-    if (arm == t->arms_n) t->arms[t->arms_n++] = (struct census_arm){ .experience = x.experience, .variation = x.variation };
+    if (arm == t->arms_n)
+        t->arms[t->arms_n++] =
+            (struct census_arm){ .experience = x.experience, .variation = x.variation };
     t->arms[arm].people++;
     t->arms[arm].lately += x.first_at_ms > t->ask.now_ms - 7 * DAY_MS;
     t->counts[x.experience][epoch_of(t, &x)][x.variation]++;
@@ -143,7 +148,7 @@ void census_settle(struct census *t)
     t->sums = arena_new(&t->a, struct stats_sums, rows * t->stride);
 }
 
-/* ---- what a person adds ---------------------------------------------------------------------------------- */
+/* ---- what a person adds ---------------------------------------------------------------------- */
 
 /* In what a person adds is counted: the shop's settings, and how much money had no rate. */
 struct counting { const struct settings *settings; i64 *unconverted; };
@@ -159,7 +164,8 @@ static f64 in_shop_currency(const struct counting *in, i64 minor, u16 of)
 }
 
 /* Of one part between two instants; orders' refunds are entries of their own with a value below 0. */
-static f64 part_value(const struct counting *in, const struct metric_part *part, const struct profile *p, i64 from_ms, i64 to_ms)
+static f64 part_value(const struct counting *in, const struct metric_part *part,
+                      const struct profile *p, i64 from_ms, i64 to_ms)
 {
     f64 value = 0;
     bool has = false, other = false;
@@ -167,9 +173,11 @@ static f64 part_value(const struct counting *in, const struct metric_part *part,
         const struct history_entry *e = &p->history[i];
         if (e->at_ms < from_ms) break;
         if (e->at_ms > to_ms || e->flags & HISTORY_BOT) continue;
-        bool own = e->type == part->type, back = part->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED;
+        bool own = e->type == part->type,
+             back = part->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED;
         other |= part->of == PART_WITHOUT && e->type == part->without;
-        if (part->of == PART_VALUE && (own || back)) value += in_shop_currency(in, e->value_minor, e->currency);
+        if (part->of == PART_VALUE && (own || back))
+            value += in_shop_currency(in, e->value_minor, e->currency);
         else if (own && part->of == PART_QUANTITY) value += e->quantity;
         else if (own && part->of == PART_COUNT) value++;
         has |= own;
@@ -179,14 +187,16 @@ static f64 part_value(const struct counting *in, const struct metric_part *part,
     return value;
 }
 
-static f64 rule_value(const struct metric_part *part, const struct catalog *catalog, const struct segment_set *set, const struct profile *p, i64 at_ms)
+static f64 rule_value(const struct metric_part *part, const struct catalog *catalog,
+                      const struct segment_set *set, const struct profile *p, i64 at_ms)
 {
     struct as_of at = { .world = { .profile = p, .catalog = catalog, .now_ms = at_ms }, .set = set };
     struct rule_facts facts = facts_as_of(&at);
     return rule_holds(rule_run(part->rule, &facts));
 }
 
-struct metric_share metric_share(const struct metric *m, const struct metric_world *world, const struct profile *p, i64 from_ms, i64 to_ms, i64 *unconverted)
+struct metric_share metric_share(const struct metric *m, const struct metric_world *world,
+                                 const struct profile *p, i64 from_ms, i64 to_ms, i64 *unconverted)
 {
     struct counting in = { world->settings, unconverted };
     struct metric_share share = { 0 };
@@ -196,8 +206,8 @@ struct metric_share metric_share(const struct metric *m, const struct metric_wor
     return share;
 }
 
-static f64 value_of(struct census *t, const struct metric *m, const struct metric_part *part, const struct profile *p,
-                    const struct exposure *x)
+static f64 value_of(struct census *t, const struct metric *m, const struct metric_part *part,
+                    const struct profile *p, const struct exposure *x)
 {
     struct counting in = { t->ask.settings, &t->unconverted };
     i64 to_ms = x->first_at_ms + (m->window_ms ? m->window_ms : t->ask.window_ms);
@@ -217,8 +227,12 @@ static u32 groups_of(const struct census *t, const struct profile *p, const stru
 {
     u32 groups = 1;
     for (isize i = 0; i < t->ask.segments_n; i++) {
-        const struct segment *segment = t->ask.segments[i].v < SEGMENTS_MAX ? t->ask.set->by_id[t->ask.segments[i].v] : NULL;
-        struct as_of at = { .world = { .profile = p, .catalog = t->ask.catalog, .now_ms = x->first_at_ms }, .set = t->ask.set };
+        const struct segment *segment =
+            t->ask.segments[i].v < SEGMENTS_MAX ? t->ask.set->by_id[t->ask.segments[i].v] : NULL;
+        struct as_of at = {
+            .world = { .profile = p, .catalog = t->ask.catalog, .now_ms = x->first_at_ms },
+            .set = t->ask.set
+        };
         struct rule_facts facts = facts_as_of(&at);
         if (segment && rule_holds(rule_run(segment->rule, &facts))) groups |= 2U << i;
     }
@@ -228,7 +242,10 @@ static u32 groups_of(const struct census *t, const struct profile *p, const stru
 static void add_slice(struct census *t, isize arm, isize stratum, i32 day, const struct stats_sums *one)
 {
     isize i = t->slices.n - 1;
-    while (i >= 0 && (t->slices.at[i].arm != arm || t->slices.at[i].stratum != stratum || t->slices.at[i].day != day)) i--;
+    while (i >= 0
+           && (t->slices.at[i].arm != arm || t->slices.at[i].stratum != stratum
+               || t->slices.at[i].day != day))
+        i--;
     if (i < 0) {
         if (t->slices.n == (isize)CENSUS_SLICES_MAX * 16) return;
         vec_push(&t->slices, (struct slice){ .arm = (u16)arm, .stratum = (u16)stratum, .day = day });
@@ -251,13 +268,27 @@ void census_sum(struct census *t, const struct profile *p)
         if (metric->kind == STATS_RATIO) d = value_of(t, metric, &metric->bottom, p, &x);
         bool past = metric->before_ms > 0 && metric->top.of != PART_CLICKED && metric->top.of != PART_RULE;
         struct counting in = { t->ask.settings, &t->unconverted };
-        if (past) before = part_value(&in, &metric->top, p, x.first_at_ms - metric->before_ms, x.first_at_ms - 1);
+        if (past)
+            before = part_value(&in, &metric->top, p, x.first_at_ms - metric->before_ms,
+                                x.first_at_ms - 1);
         if (keeps_values(metric)) {
-            vec_push(&t->values[m], (struct kept){ .arm = (u16)arm, .stratum = (u16)stratum, .y = y, .x = before, .groups = groups });
+            vec_push(&t->values[m], (struct kept){ .arm = (u16)arm,
+                                                   .stratum = (u16)stratum,
+                                                   .y = y,
+                                                   .x = before,
+                                                   .groups = groups });
             continue;
         }
-        struct stats_sums one = { .n = 1, .sum = y, .sum_sq = y * y, .den_sum = d, .den_sum_sq = d * d, .cross = y * d, .pre_sum = before,
-                                  .pre_sum_sq = before * before, .pre_cross = before * y, .den_pre_cross = before * d };
+        struct stats_sums one = { .n = 1,
+                                  .sum = y,
+                                  .sum_sq = y * y,
+                                  .den_sum = d,
+                                  .den_sum_sq = d * d,
+                                  .cross = y * d,
+                                  .pre_sum = before,
+                                  .pre_sum_sq = before * before,
+                                  .pre_cross = before * y,
+                                  .den_pre_cross = before * d };
         for (isize g = 0; g <= t->ask.segments_n; g++)
             if (groups >> g & 1) stats_sums_add(&sums_at(t, arm, g, m)[stratum], &one);
         if (m == 0) add_slice(t, arm, stratum, (i32)(x.first_at_ms / DAY_MS), &one);
@@ -277,7 +308,12 @@ static void finish_values(struct census *t, isize m)
         for (isize i = 0; i < n; i++) {
             const struct kept *v = &t->values[m].at[i];
             f64 y = fmin(v->y, cap), x = fmin(v->x, cap);
-            struct stats_sums one = { .n = 1, .sum = y, .sum_sq = y * y, .pre_sum = x, .pre_sum_sq = x * x, .pre_cross = x * y };
+            struct stats_sums one = { .n = 1,
+                                      .sum = y,
+                                      .sum_sq = y * y,
+                                      .pre_sum = x,
+                                      .pre_sum_sq = x * x,
+                                      .pre_cross = x * y };
             for (isize g = 0; g <= t->ask.segments_n; g++)
                 if (v->groups >> g & 1) stats_sums_add(&sums_at(t, v->arm, g, m)[v->stratum], &one);
         }
@@ -290,7 +326,8 @@ static void finish_values(struct census *t, isize m)
                 if (t->values[m].at[i].arm == arm && t->values[m].at[i].groups >> g & 1)
                     all[k++] = (struct stats_counted){ t->values[m].at[i].y, 1 };
             stats_counted_sort(all, k);
-            /* Without an error it stays 0 and nothing is judged (stats.h). One stratum: quantiles do not add up. */
+            /* Without an error it stays 0 and nothing is judged (stats.h). One stratum: quantiles
+             * do not add up. */
             if (k) (void)stats_quantile(all, k, metric->quantile, sums_at(t, arm, g, m));
         }
 }
@@ -317,7 +354,7 @@ void census_finish(struct census *t)
     }
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 isize census_arms(const struct census *t, const struct census_arm **out)
 {
@@ -328,7 +365,10 @@ isize census_arms(const struct census *t, const struct census_arm **out)
 isize census_strata(const struct census *t, u8 experience) { return t->strata[experience]; }
 i64 census_unconverted(const struct census *t) { return t->unconverted; }
 
-const struct stats_sums *census_sums(const struct census *t, isize arm, isize group, isize metric) { return sums_at(t, arm, group, metric); }
+const struct stats_sums *census_sums(const struct census *t, isize arm, isize group, isize metric)
+{
+    return sums_at(t, arm, group, metric);
+}
 
 isize census_days(const struct census *t, u8 experience, const i32 **days)
 {

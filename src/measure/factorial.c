@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * factorial.c - contrasts of cell means (Montgomery, Design and Analysis of Experiments, ch. 5-6): an effect is the sum of c_i
- * mean_i with the c_i of its kind, its variance the sum of c_i^2 variance_i / n_i. */
+ * factorial.c - contrasts of cell means (Montgomery, Design and Analysis of Experiments, ch. 5-6):
+ * an effect is the sum of c_i mean_i with the c_i of its kind, its variance the sum of c_i^2
+ * variance_i / n_i. */
 #include "measure/factorial.h"
 
 #include <math.h>
@@ -38,8 +39,9 @@ static bool whole(const struct factorial_arm *arms, isize n, const u8 *levels, i
     return (f64)n == all;
 }
 
-static void estimate(const struct factorial_arm *arms, isize n, const u8 *levels, isize factors, f64 alpha, f64 tuning_n,
-                     const struct contrast *c, struct factorial_effect *out)
+static void estimate(const struct factorial_arm *arms, isize n, const u8 *levels, isize factors,
+                     f64 alpha, f64 tuning_n, const struct contrast *c,
+                     struct factorial_effect *out)
 {
     f64 effect = 0, variance = 0, people = 0;
     for (isize i = 0; i < n; i++) {
@@ -50,24 +52,33 @@ static void estimate(const struct factorial_arm *arms, isize n, const u8 *levels
     }
     f64 rho = stats_sequential_rho(alpha, tuning_n, STATS_TWO_SIDED), se = sqrt(variance);
     f64 half = se * stats_mixture_bound(people, rho, alpha, false);
-    *out = (struct factorial_effect){ .factor = c->factor, .level = c->level, .other = c->other, .other_level = c->other_level,
-                                      .estimate = effect, .se = se, .low = effect - half, .high = effect + half, .p = 1 };
+    *out = (struct factorial_effect){ .factor = c->factor,
+                                      .level = c->level,
+                                      .other = c->other,
+                                      .other_level = c->other_level,
+                                      .estimate = effect,
+                                      .se = se,
+                                      .low = effect - half,
+                                      .high = effect + half,
+                                      .p = 1 };
     if (se > 0) out->p = fmin(1, exp(-stats_mixture_log(effect / se, people, rho, false)));
 }
 
-isize factorial_effects(const struct factorial_arm *arms, isize n, const u8 *levels, isize factors, f64 alpha, f64 tuning_n,
-                        struct factorial_effect *out, arena *scratch)
+isize factorial_effects(const struct factorial_arm *arms, isize n, const u8 *levels, isize factors,
+                        f64 alpha, f64 tuning_n, struct factorial_effect *out, arena *scratch)
 {
     isize count = 0;
     if (factors < 2 || factors > FACTORS_MAX || !whole(arms, n, levels, factors)) return 0;
     for (i8 f = 0; f < factors; f++)
         for (i8 i = 1; i < levels[f] && count < FACTORIAL_EFFECTS_MAX; i++)
-            estimate(arms, n, levels, factors, alpha, tuning_n, &(struct contrast){ f, i, -1, 0 }, &out[count++]);
+            estimate(arms, n, levels, factors, alpha, tuning_n, &(struct contrast){ f, i, -1, 0 },
+                     &out[count++]);
     for (i8 f = 0; f < factors; f++)
         for (i8 g = (i8)(f + 1); g < factors; g++)
             for (i8 i = 1; i < levels[f]; i++)
                 for (i8 j = 1; j < levels[g] && count < FACTORIAL_EFFECTS_MAX; j++)
-                    estimate(arms, n, levels, factors, alpha, tuning_n, &(struct contrast){ f, i, g, j }, &out[count++]);
+                    estimate(arms, n, levels, factors, alpha, tuning_n,
+                             &(struct contrast){ f, i, g, j }, &out[count++]);
     f64 *p = arena_new(scratch, f64, count);
     for (isize i = 0; i < count; i++) p[i] = out[i].p;
     stats_correct(p, count, STATS_HOLM, scratch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: main effects and interactions are those of the design, whatever the shares. Method: contrasts worked out by hand; a
- * simulation with effects of known size, and one with none. */
+ * Goal: main effects and interactions are those of the design, whatever the shares. Method:
+ * contrasts worked out by hand; a simulation with effects of known size, and one with none. */
 #include "measure/factorial.h"
 
 #include <math.h>
@@ -23,7 +23,8 @@ static int teardown(void **state)
 
 static const u8 two_by_two[] = { 2, 2 };
 
-/* .10 .12 / .11 .16: A = ((.11 + .16) - (.10 + .12)) / 2, AB = .16 - .11 - .12 + .10; se of A: half the root of the sum of the four. */
+/* .10 .12 / .11 .16: A = ((.11 + .16) - (.10 + .12)) / 2, AB = .16 - .11 - .12 + .10; se of A: half
+ * the root of the sum of the four. */
 static void R81_effects_are_those_worked_out_by_hand(void **state)
 {
     (void)state;
@@ -51,7 +52,8 @@ static struct factorial_arm drawn(struct rng *r, u8 a, u8 b, isize n, f64 chance
     return (struct factorial_arm){ { a, b }, (f64)n, mean, mean * (1 - mean) };
 }
 
-/* Effects .04 and .03 and none together, shares as uneven as 8 to 1: the estimates are theirs, and nothing leaks into the interaction. */
+/* Effects .04 and .03 and none together, shares as uneven as 8 to 1: the estimates are theirs, and
+ * nothing leaks into the interaction. */
 static void R81_unequal_shares_do_not_mix_factors(void **state)
 {
     (void)state;
@@ -60,7 +62,9 @@ static void R81_unequal_shares_do_not_mix_factors(void **state)
     enum { RUNS = 200 };
     isize false_alarms = 0;
     for (isize run = 0; run < RUNS; run++) {
-        const struct factorial_arm arms[] = { drawn(&r, 0, 0, 4000, .10), drawn(&r, 0, 1, 500, .13), drawn(&r, 1, 0, 500, .14), drawn(&r, 1, 1, 4000, .17) };
+        const struct factorial_arm arms[] = { drawn(&r, 0, 0, 4000, .10), drawn(&r, 0, 1, 500, .13),
+                                              drawn(&r, 1, 0, 500, .14),
+                                              drawn(&r, 1, 1, 4000, .17) };
         struct factorial_effect out[FACTORIAL_EFFECTS_MAX];
         assert_int_equal(factorial_effects(arms, 4, two_by_two, 2, .05, 5000, out, &memory), 3);
         a += out[0].estimate / RUNS;

@@ -22,10 +22,12 @@ enum { NODES = 8 };
 /* Nobody is farther out: the normal density at 9 is 1e-18. */
 static const f64 reach = 9;
 
-static const f64 node_at[NODES] = { -0.9602898564975363, -0.7966664774136267, -0.5255324099163290, -0.1834346424956498,
-                                    0.1834346424956498,  0.5255324099163290,  0.7966664774136267,  0.9602898564975363 };
-static const f64 node_weight[NODES] = { 0.1012285362903763, 0.2223810344533745, 0.3137066458778873, 0.3626837833783620,
-                                        0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763 };
+static const f64 node_at[NODES] = { -0.9602898564975363, -0.7966664774136267, -0.5255324099163290,
+                                    -0.1834346424956498, 0.1834346424956498,  0.5255324099163290,
+                                    0.7966664774136267,  0.9602898564975363 };
+static const f64 node_weight[NODES] = { 0.1012285362903763, 0.2223810344533745, 0.3137066458778873,
+                                        0.3626837833783620, 0.3626837833783620, 0.3137066458778873,
+                                        0.2223810344533745, 0.1012285362903763 };
 
 /* mass: density times weight. */
 struct mesh { f64 *at, *mass; isize n; };
@@ -98,8 +100,10 @@ static void convolve(const struct mesh *from, struct mesh *to, f64 sd)
     }
 }
 
-/* Whoever stayed within the bound at look k, where the path came to since the look before; nothing is known before the first. */
-static struct mesh go_on(const struct stats_looks *looks, isize k, const struct mesh *before, f64 bound, f64 sd, arena *a)
+/* Whoever stayed within the bound at look k, where the path came to since the look before; nothing
+ * is known before the first. */
+static struct mesh go_on(const struct stats_looks *looks, isize k, const struct mesh *before,
+                         f64 bound, f64 sd, arena *a)
 {
     const f64 *t = looks->information;
     f64 high = fmin(bound, reach * sqrt(t[k])), low = looks->one_sided ? -reach * sqrt(t[k]) : -high;
@@ -134,8 +138,9 @@ void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds)
     arena_fini(&a);
 }
 
-/* The mesh carries the density under "no effect". With a drift (the expected z at the end) a path that is at s at t is exp(drift s -
- * drift^2 t / 2) times as likely, whatever way it took (Girsanov), so the same mesh serves. */
+/* The mesh carries the density under "no effect". With a drift (the expected z at the end) a path
+ * that is at s at t is exp(drift s - drift^2 t / 2) times as likely, whatever way it took
+ * (Girsanov), so the same mesh serves. */
 f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 drift, f64 *expected)
 {
     arena a = { 0 };
@@ -145,7 +150,9 @@ f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 dr
     for (isize k = 0; k < looks->n; k++) {
         f64 before = k ? t[k - 1] : 0, sd = sqrt(t[k] - before), bound = bounds[k] * sqrt(t[k]), leaves = 0;
         for (isize i = 0; i < (k ? m.n : 1); i++) {
-            f64 s = k ? m.at[i] : 0, mass = k ? m.mass[i] * exp(drift * s - drift * drift * before / 2) : 1, mean = s + drift * (t[k] - before);
+            f64 s = k ? m.at[i] : 0,
+                mass = k ? m.mass[i] * exp(drift * s - drift * drift * before / 2) : 1,
+                mean = s + drift * (t[k] - before);
             leaves += mass * normal_sf((bound - mean) / sd);
             if (!looks->one_sided) leaves += mass * normal_sf((bound + mean) / sd);
         }
@@ -159,7 +166,8 @@ f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 dr
     return power;
 }
 
-f64 stats_group_size(const struct stats_looks *looks, f64 effect, f64 variance, f64 alpha, f64 power, f64 *expected)
+f64 stats_group_size(const struct stats_looks *looks, f64 effect, f64 variance, f64 alpha,
+                     f64 power, f64 *expected)
 {
     arena a = { 0 };
     f64 *bounds = arena_new(&a, f64, looks->n), low = 0, high = 20, share = 1;
@@ -188,10 +196,12 @@ f64 stats_bounds_p(const struct stats_looks *looks, f64 z)
     arena a = { 0 };
     f64 *bounds = arena_new(&a, f64, looks->n), reached = looks->one_sided ? z : fabs(z);
     f64 low = 1e-6, high = 12;                          /* p from 1 down to 1e-33 */
-    f64 at_low = short_of(looks, low, reached, bounds), at_high = short_of(looks, high, reached, bounds), p = 1;
+    f64 at_low = short_of(looks, low, reached, bounds),
+        at_high = short_of(looks, high, reached, bounds), p = 1;
     if (at_high <= 0) p = 2 * normal_sf(high);
     for (int i = 0; at_low < 0 && at_high > 0 && i < 100; i++) {
-        f64 x = high - at_high * (high - low) / (at_high - at_low), at_x = short_of(looks, x, reached, bounds);
+        f64 x = high - at_high * (high - low) / (at_high - at_low),
+            at_x = short_of(looks, x, reached, bounds);
         p = 2 * normal_sf(x);
         if (fabs(at_x) < 1e-10) break;
         if (at_x < 0) {

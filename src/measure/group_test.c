@@ -46,7 +46,8 @@ static void bounds_equal_lan_and_demets(void **state)
 static void a_test_that_runs_over_its_plan_equals_spotify(void **state)
 {
     (void)state;
-    static const f64 t[] = { 250 / 810.0, 450 / 810.0, 630 / 810.0, 1 }, want[] = { .00095, .00241, .00410, .00636 };
+    static const f64 t[] = { 250 / 810.0, 450 / 810.0, 630 / 810.0, 1 },
+                     want[] = { .00095, .00241, .00410, .00636 };
     f64 got[4];
     struct stats_looks looks = { t, 4, STATS_POWER, 2, false };
     stats_bounds(&looks, 0.01, got);
@@ -110,7 +111,7 @@ static void R82_looking_again_and_again_by_plan_keeps_the_level(void **state)
         }
 }
 
-/* ---- quantiles -------------------------------------------------------------------------------- */
+/* ---- quantiles ------------------------------------------------------------------------------- */
 
 /* gbstats 0.8: QuantileStatistic(n = 11054, nu = 0.9, 7.158, bounds 7.0988 to 7.2172) has a variance
  * of 10.0864 a person with divisor n - 1; ours has none. */
@@ -124,7 +125,8 @@ static void a_quantile_is_judged_as_gbstats_does(void **state)
                             .quantile_se = (7.747193868770344 - 7.64180598628119) / (2 * z) };
     near(a.quantile_se * a.quantile_se * (a.n - 1), 10.0864, 0.5e-4);
     struct stats_settings s = { .kind = STATS_QUANTILE, .alpha = 0.05, .tuning_n = 5000 };
-    struct stats_effect e = stats_effect(&s, (struct stats_arm){ &a, 1 }, (struct stats_arm){ &b, 1 }, NULL, 0);
+    struct stats_effect e =
+        stats_effect(&s, (struct stats_arm){ &a, 1 }, (struct stats_arm){ &b, 1 }, NULL, 0);
     near(e.effect, 0.536512437557978, 1e-12);
     near(e.se, hypot(a.quantile_se, b.quantile_se), 1e-15);
 }
@@ -161,7 +163,7 @@ static void a_quantile_that_cannot_be_told_says_so(void **state)
     near(stats_value_at(same, 2, 0.95), 5, 0);
 }
 
-/* ---- ratios with a covariate -------------------------------------------------------------------- */
+/* ---- ratios with a covariate ----------------------------------------------------------------- */
 
 /* Pages per visit, with the same ratio before the experiment: people differ in their own rate, so the
  * past explains much. The variance falls by the squared correlation of the linear parts, the effect
@@ -172,23 +174,28 @@ static void cuped_of_a_ratio_narrows_and_does_not_shift(void **state)
     struct rng rng = rng_seed(9);
     struct stats_sums side[2] = { { .n = 0 }, { .n = 0 } };
     for (int i = 0; i < 40000; i++) {
-        f64 rate = 2 + 2 * rng_unit(&rng), visits = 1 + floor(rng_unit(&rng) * 5), before = 1 + floor(rng_unit(&rng) * 5);
+        f64 rate = 2 + 2 * rng_unit(&rng), visits = 1 + floor(rng_unit(&rng) * 5),
+            before = 1 + floor(rng_unit(&rng) * 5);
         f64 d = visits, z = before, x = before * (rate + rng_unit(&rng) - 0.5);
         f64 y = visits * (rate + rng_unit(&rng) - 0.5 + (i & 1 ? 0.1 : 0));
-        struct stats_sums one = { 1, y, y * y, d, d * d, y * d, x, x * x, y * x, d * x, z, z * z, x * z, y * z, d * z, 0, 0 };
+        struct stats_sums one = { 1,     y, y * y, d,     d * d, y * d, x, x * x, y * x,
+                                  d * x, z, z * z, x * z, y * z, d * z, 0, 0 };
         stats_sums_add(&side[i & 1], &one);
     }
     struct stats_settings s = { .kind = STATS_RATIO, .alpha = 0.05, .tuning_n = 5000 };
     struct stats_arm arms[] = { { &side[0], 1 }, { &side[1], 1 } };
     f64 theta = stats_theta(STATS_RATIO, arms, 2);
-    struct stats_effect plain = stats_effect(&s, arms[0], arms[1], NULL, 0), cuped = stats_effect(&s, arms[0], arms[1], NULL, theta);
+    struct stats_effect plain = stats_effect(&s, arms[0], arms[1], NULL, 0),
+                        cuped = stats_effect(&s, arms[0], arms[1], NULL, theta);
     assert_true(theta > 0.5 && theta < 1.1);
     near(plain.effect, 0.1, 4 * plain.se);
     near(cuped.effect, 0.1, 4 * cuped.se);
     /* Linear parts correlate by 9/11 (visits before and now are independent) of 0.8 (noise): 0.655. */
     near(cuped.se / plain.se, sqrt(1 - 0.655 * 0.655), 0.02);
     /* A covariate that is no ratio works by the same door. */
-    for (int k = 0; k < 2; k++) side[k].pre_den_sum = side[k].pre_den_sum_sq = side[k].pre_den_cross = side[k].cross_pre_den = side[k].den_pre_den_cross = 0;
+    for (int k = 0; k < 2; k++)
+        side[k].pre_den_sum = side[k].pre_den_sum_sq = side[k].pre_den_cross =
+            side[k].cross_pre_den = side[k].den_pre_den_cross = 0;
     theta = stats_theta(STATS_RATIO, arms, 2);
     struct stats_effect other = stats_effect(&s, arms[0], arms[1], NULL, theta);
     near(other.effect, 0.1, 4 * other.se);
@@ -211,27 +218,33 @@ static void a_planned_size_has_the_power_asked_for(void **state)
         for (int k = 1; k <= 100; k++) {
             sum += step * 0.1 + sqrt(2 * step) * normal_quantile(rng_unit(&rng) * 0.9999999 + 5e-8);
             f64 at = step * k;
-            if (fabs(sum / at) / sqrt(2 / at) >= stats_mixture_bound(2 * at, rho, 0.05, false)) { ended++; break; }
+            if (fabs(sum / at) / sqrt(2 / at) >= stats_mixture_bound(2 * at, rho, 0.05, false)) {
+                ended++;
+                break;
+            }
         }
     }
     assert_true(ended / 400.0 > 0.8 - 0.06);
 }
 
-/* A plain z test is one look; at no effect the looks reject as often as alpha says; a simulation of 40,000 tests (standard error
- * 0.002 at 0.8) agrees with the power and with when it ends; Jennison and Turnbull's inflation factors for classic designs bracket
- * those of the spending functions: 1.028 (O'Brien, Fleming) and 1.229 (Pocock) for five looks at 0.05 and 0.8. */
+/* A plain z test is one look; at no effect the looks reject as often as alpha says; a simulation of
+ * 40,000 tests (standard error 0.002 at 0.8) agrees with the power and with when it ends; Jennison
+ * and Turnbull's inflation factors for classic designs bracket those of the spending functions:
+ * 1.028 (O'Brien, Fleming) and 1.229 (Pocock) for five looks at 0.05 and 0.8. */
 static void a_size_for_looks_has_its_power(void **state)
 {
     (void)state;
     static const f64 t[] = { .2, .4, .6, .8, 1 }, one[] = { 1 };
     struct stats_looks single = { one, 1, STATS_OBRIEN_FLEMING, 0, false };
     f64 bounds[5], expected, fixed = stats_sample_size(.01, .06, .05, .8);
-    near(stats_group_size(&single, .01, .06, .05, .8, &expected) / fixed, 1, 1e-4);      /* the other side counts here: 1e-6 of power */
+    /* the other side counts here: 1e-6 of power */
+    near(stats_group_size(&single, .01, .06, .05, .8, &expected) / fixed, 1, 1e-4);
     for (int which = 0; which < 2; which++) {
         struct stats_looks looks = { t, 5, which ? STATS_POCOCK : STATS_OBRIEN_FLEMING, 0, false };
         stats_bounds(&looks, .05, bounds);
         near(stats_looks_power(&looks, bounds, 0, &expected), .05, 1e-9);
-        f64 n = stats_group_size(&looks, .01, .06, .05, .8, &expected), inflation = n / fixed, drift = .01 * sqrt(n / .06);
+        f64 n = stats_group_size(&looks, .01, .06, .05, .8, &expected), inflation = n / fixed,
+            drift = .01 * sqrt(n / .06);
         assert_true(which ? inflation > 1.15 && inflation < 1.235 : inflation > 1.01 && inflation < 1.035);
         assert_true(expected < .85 * fixed);
         struct rng rng = rng_seed(7 + (u64)which);

@@ -53,7 +53,8 @@ static struct trial_end run(struct shop *shop)
         f64 p[ARMS - 1];
         for (isize e = 0; e <= t; e++) weights[e] = 1 / (f64)(t + 1);
         for (isize k = 1; k < ARMS; k++) {
-            struct stats_effect e = stats_effect(&s, (struct stats_arm){ sums[0], t + 1 }, (struct stats_arm){ sums[k], t + 1 }, weights, 0);
+            struct stats_effect e = stats_effect(&s, (struct stats_arm){ sums[0], t + 1 },
+                                                 (struct stats_arm){ sums[k], t + 1 }, weights, 0);
             p[k - 1] = stats_sequential(&s, &e).p;
             least[k] = p[k - 1] = fmin(least[k], p[k - 1]);
         }
@@ -77,8 +78,8 @@ static struct trial_end run(struct shop *shop)
     return outcome;
 }
 
-/* One arm of four is 30 % better. The adaptive mode decides for the same arm as equal shares do, with a seventh fewer people or
- * better in the mean over 100 shops (measured over 200: 29 % fewer). */
+/* One arm of four is 30 % better. The adaptive mode decides for the same arm as equal shares do,
+ * with a seventh fewer people or better in the mean over 100 shops (measured over 200: 29 % fewer). */
 static void R85_adaptive_allocation_decides_the_same_with_fewer_people(void **state)
 {
     (void)state;
@@ -96,8 +97,9 @@ static void R85_adaptive_allocation_decides_the_same_with_fewer_people(void **st
     assert_true(people[1] <= .85 * people[0]);
 }
 
-/* Nothing is better, rates double over time, shares follow noise, and somebody looks after every period: wrong verdicts stay
- * below alpha (and three standard errors of 400 shops; measured over 1,000: 4.0 %). */
+/* Nothing is better, rates double over time, shares follow noise, and somebody looks after every
+ * period: wrong verdicts stay below alpha (and three standard errors of 400 shops; measured over
+ * 1,000: 4.0 %). */
 static void R85_and_its_statistics_stay_valid(void **state)
 {
     (void)state;

@@ -2,14 +2,16 @@
  *
  * looks.c - a test that is judged at looks agreed on beforehand, from what people did.
  *
- * The plan is a number of people in all arms together and how many looks there are; look k is due when so many people have come as
- * k of the n equal parts make, and it is held at the end of the day on which that is so. Days are the grain of what is kept
- * (census_until), so that every look can be worked out again at any time from the people, and nobody has to have been there to
- * look. When a day passes several looks at once the last of them is held and the others are not: what they would have spent is
- * left to it. The information at a look is its people over those planned; over the plan it is 1, and the looks before are held
- * against what there was (stats.h).
+ * The plan is a number of people in all arms together and how many looks there are; look k is due
+ * when so many people have come as k of the n equal parts make, and it is held at the end of the
+ * day on which that is so. Days are the grain of what is kept (census_until), so that every look
+ * can be worked out again at any time from the people, and nobody has to have been there to look.
+ * When a day passes several looks at once the last of them is held and the others are not: what
+ * they would have spent is left to it. The information at a look is its people over those planned;
+ * over the plan it is 1, and the looks before are held against what there was (stats.h).
  *
- * With several variations each is tried at its part of alpha (Bonferroni): bounds of one variation know nothing of the others. */
+ * With several variations each is tried at its part of alpha (Bonferroni): bounds of one variation
+ * know nothing of the others. */
 #include <math.h>
 
 #include "measure/metric.h"
@@ -28,7 +30,8 @@ static f64 people_until(const struct judging *j, u8 experience, i32 day)
     return people;
 }
 
-static void hold(const struct judging *j, const struct judged *row, const struct look_plan *plan, struct held_look *looks, isize n)
+static void hold(const struct judging *j, const struct judged *row, const struct look_plan *plan,
+                 struct held_look *looks, isize n)
 {
     f64 information[LOOKS_MAX], bounds[LOOKS_MAX];
     struct held_look *now = &looks[n - 1];
@@ -39,7 +42,8 @@ static void hold(const struct judging *j, const struct judged *row, const struct
     now->information = information[n - 1];
     now->bound = bounds[n - 1];
     now->spent = stats_spent(&all, plan->alpha, now->information);
-    struct stats_effect absolute = judge_until(j, row, now->day, false), lift = judge_until(j, row, now->day, true);
+    struct stats_effect absolute = judge_until(j, row, now->day, false),
+                        lift = judge_until(j, row, now->day, true);
     struct stats_settings s = { .kind = j->metrics[row->metric]->kind, .alpha = plan->alpha };
     now->z = absolute.problem || !(absolute.se > 0) ? 0 : absolute.effect / absolute.se;
     now->stops = fabs(now->z) >= now->bound;
@@ -50,7 +54,8 @@ static void hold(const struct judging *j, const struct judged *row, const struct
     now->relative = stats_group(&s, &lift, &all);
 }
 
-isize judge_looks(const struct judging *j, const struct judged *row, const struct look_plan *plan, i32 today, struct held_look *out)
+isize judge_looks(const struct judging *j, const struct judged *row, const struct look_plan *plan,
+                  i32 today, struct held_look *out)
 {
     const struct census_arm *arms;
     const i32 *days;

@@ -2,7 +2,8 @@
  *
  * metric.c - metrics as definitions.
  *
- * The core ones are rows of the same form a shop writes, so that a number on any screen comes from a definition somebody can read. */
+ * The core ones are rows of the same form a shop writes, so that a number on any screen comes from
+ * a definition somebody can read. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -43,7 +44,9 @@ static void PRINTF_LIKE(3, 4) refuse(struct building *b, const char *path, const
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     b->failed = true;
-    definition_error_add(b->errors, (struct definition_error){ S("metric"), b->key, arena_str(b->a, str_of(path)), arena_str(b->a, str_of(text)), 0 });
+    definition_error_add(b->errors, (struct definition_error){ S("metric"), b->key,
+                                                               arena_str(b->a, str_of(path)),
+                                                               arena_str(b->a, str_of(text)), 0 });
 }
 
 
@@ -82,7 +85,8 @@ static i64 days_of(struct building *b, const struct json *v, const char *path)
     str text = json_str(v, S(""));
     if (!v) return 0;
     struct str_cut cut = str_cut(text, ' ');
-    bool sound = str_to_i64(cut.head, &n) && n >= 1 && n <= 365 && (str_eq(cut.tail, S("days")) || str_eq(cut.tail, S("day")));
+    bool sound = str_to_i64(cut.head, &n) && n >= 1 && n <= 365
+                 && (str_eq(cut.tail, S("days")) || str_eq(cut.tail, S("day")));
     if (!sound) refuse(b, path, "expected 1 to 365 days, such as \"14 days\"");
     return sound ? n * 24 * (i64)HOUR_MS : 0;
 }
@@ -97,9 +101,13 @@ static void read_metric(struct building *b, const struct json *doc, struct metri
         refuse(b, "type", "type is mean, proportion, ratio or quantile, not \"%.*s\"", STR_FMT(type));
         kind = STATS_MEAN;
     }
-    *m = (struct metric){ .key = b->key, .title = json_str(json_get(doc, S("title")), b->key), .text = json_get_str(doc, "text"),
-                          .kind = (enum stats_kind)kind, .down = str_eq(json_get_str(doc, "direction"), S("down")),
-                          .winsorise = json_num(json_get(doc, S("winsorise")), 0), .window_ms = days_of(b, json_get(doc, S("window")), "window"),
+    *m = (struct metric){ .key = b->key,
+                          .title = json_str(json_get(doc, S("title")), b->key),
+                          .text = json_get_str(doc, "text"),
+                          .kind = (enum stats_kind)kind,
+                          .down = str_eq(json_get_str(doc, "direction"), S("down")),
+                          .winsorise = json_num(json_get(doc, S("winsorise")), 0),
+                          .window_ms = days_of(b, json_get(doc, S("window")), "window"),
                           .before_ms = days_of(b, json_get(doc, S("cuped")), "cuped") };
     const struct json *rule = json_get(doc, S("rule"));
     if (m->text.len == 0) m->text = json_get_str(doc, "description");
@@ -114,12 +122,17 @@ static void read_metric(struct building *b, const struct json *doc, struct metri
     }
     if (m->kind == STATS_RATIO) m->bottom = read_part(b, json_get(doc, S("denominator")), "denominator");
     if (m->kind == STATS_QUANTILE) m->quantile = json_num(json_get(doc, S("quantile")), 0.5);
-    if (m->kind == STATS_QUANTILE && !(m->quantile > 0 && m->quantile < 1)) refuse(b, "quantile", "lies between 0 and 1");
-    if (!(m->winsorise >= 0 && m->winsorise < 1)) refuse(b, "winsorise", "lies between 0 and 1, such as 0.99");
-    if (m->winsorise > 0 && m->kind != STATS_MEAN) refuse(b, "winsorise", "only means are cut; a ratio's parts move together");
+    if (m->kind == STATS_QUANTILE && !(m->quantile > 0 && m->quantile < 1))
+        refuse(b, "quantile", "lies between 0 and 1");
+    if (!(m->winsorise >= 0 && m->winsorise < 1))
+        refuse(b, "winsorise", "lies between 0 and 1, such as 0.99");
+    if (m->winsorise > 0 && m->kind != STATS_MEAN)
+        refuse(b, "winsorise", "only means are cut; a ratio's parts move together");
     m->money = m->top.of == PART_VALUE;
-    bool binary = m->top.of == PART_ANY || m->top.of == PART_CLICKED || m->top.of == PART_WITHOUT || m->top.of == PART_RULE;
-    if (m->kind == STATS_PROPORTION && !binary && !b->failed) refuse(b, "numerator", "a proportion counts people: of is any or clicked");
+    bool binary = m->top.of == PART_ANY || m->top.of == PART_CLICKED || m->top.of == PART_WITHOUT
+                  || m->top.of == PART_RULE;
+    if (m->kind == STATS_PROPORTION && !binary && !b->failed)
+        refuse(b, "numerator", "a proportion counts people: of is any or clicked");
 }
 
 static void add(struct building *b, struct metrics *metrics, struct metric *room, const struct json *doc)
@@ -152,18 +165,20 @@ enum err metrics_build(const struct definitions *definitions, const struct defin
     assert(!b.failed);
     const struct definition *def;
     for (isize at = 0; (def = definition_next(definitions, S("metric"), &at));) {
-        bool is_candidate = candidate && str_eq(candidate->kind, S("metric")) && str_eq(candidate->key, def->key);
+        bool is_candidate =
+            candidate && str_eq(candidate->kind, S("metric")) && str_eq(candidate->key, def->key);
         str text = is_candidate ? candidate->document : definition_published(def);
         if (text.len == 0) continue;
         b.key = arena_str(b.a, def->key);
-        if (json_parse(b.a, text, &doc, NULL) || !json_is(doc, JSON_OBJ)) refuse(&b, "", "expected a JSON object");
+        if (json_parse(b.a, text, &doc, NULL) || !json_is(doc, JSON_OBJ))
+            refuse(&b, "", "expected a JSON object");
         else add(&b, metrics, room, doc);
     }
     return b.failed ? ERR_REFUSED : ERR_OK;
 }
 
-enum err metric_read(arena *a, str key, const struct json *doc, const struct rule_names *names, struct metric *out,
-                     struct definition_errors *errors)
+enum err metric_read(arena *a, str key, const struct json *doc, const struct rule_names *names,
+                     struct metric *out, struct definition_errors *errors)
 {
     struct building b = { .a = a, .names = names, .errors = errors, .key = key };
     *out = (struct metric){ .key = key };

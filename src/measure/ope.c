@@ -11,9 +11,11 @@ const char *ope_alarm_text(enum ope_alarm alarm)
 {
     switch (alarm) {
     case OPE_FEW: return "the effective sample size is below 100: this says next to nothing";
-    case OPE_UNLIKE: return "the effective sample size is below a tenth of the rows: the two policies hardly ever agree";
+    case OPE_UNLIKE:
+        return "the effective sample size is below a tenth of the rows: the two policies hardly ever agree";
     case OPE_HEAVY: return "one row carries more than a tenth of all weight: read the clipped values";
-    case OPE_SHIFTED: return "the mean weight is not 1: the propensities are not those the choices were made with";
+    case OPE_SHIFTED:
+        return "the mean weight is not 1: the propensities are not those the choices were made with";
     case OPE_UNREWARDED: return "fewer than ten rewarded rows count: the interval is too narrow";
     }
     return "";
@@ -43,7 +45,10 @@ static struct ope_value value_of(f64 value, f64 se, f64 alpha)
     return (struct ope_value){ value, se, value - half, value + half };
 }
 
-static struct ope_value valued(const struct terms *t, f64 alpha) { return value_of(mean_of(t), se_of(t), alpha); }
+static struct ope_value valued(const struct terms *t, f64 alpha)
+{
+    return value_of(mean_of(t), se_of(t), alpha);
+}
 
 /* Self-normalised, with the error of a ratio of two means. */
 static struct ope_value self_normalised(const struct ope_row *rows, isize n, f64 clip, f64 alpha)
@@ -64,7 +69,8 @@ struct ope ope_evaluate(const struct ope_row *rows, isize n, f64 clip, f64 alpha
 {
     assert(clip > 0 && alpha > 0 && alpha < 1);
     struct ope o = { .n = n, .clip = clip };
-    struct terms logged = { 0 }, weights = { 0 }, ips = { 0 }, cut = { 0 }, dm = { 0 }, dr = { 0 }, dr_cut = { 0 }, gain = { 0 };
+    struct terms logged = { 0 }, weights = { 0 }, ips = { 0 }, cut = { 0 }, dm = { 0 }, dr = { 0 },
+                 dr_cut = { 0 }, gain = { 0 };
     for (isize i = 0; i < n; i++) {
         const struct ope_row *r = &rows[i];
         assert(r->propensity > 0);
@@ -86,7 +92,8 @@ struct ope ope_evaluate(const struct ope_row *rows, isize n, f64 clip, f64 alpha
     o.ips_clipped = valued(&cut, alpha);
     o.snips = self_normalised(rows, n, (f64)INFINITY, alpha);
     o.snips_clipped = self_normalised(rows, n, clip, alpha);
-    o.dm = (struct ope_value){ mean_of(&dm), (f64)NAN, (f64)NAN, (f64)NAN };       /* its error is the model's, which no row shows */
+    /* its error is the model's, which no row shows */
+    o.dm = (struct ope_value){ mean_of(&dm), (f64)NAN, (f64)NAN, (f64)NAN };
     o.dr = valued(&dr, alpha);
     o.gain = valued(&gain, alpha);
     o.dr_clipped = valued(&dr_cut, alpha);

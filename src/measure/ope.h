@@ -25,8 +25,10 @@ enum ope_alarm {
     OPE_FEW = 1,                        /* effective sample size below 100 */
     OPE_UNLIKE = 2,                     /* ... below a tenth of the rows: the policies hardly meet */
     OPE_HEAVY = 4,                      /* one row carries more than a tenth of all weight */
-    OPE_SHIFTED = 8,                    /* mean weight not 1 within three standard errors: propensities are not what was done */
-    OPE_UNREWARDED = 16,                /* fewer than ten rewarded rows carry weight: a normal interval says too much */
+    /* mean weight not 1 within three standard errors: propensities are not what was done */
+    OPE_SHIFTED = 8,
+    /* fewer than ten rewarded rows carry weight: a normal interval says too much */
+    OPE_UNREWARDED = 16,
 };
 enum { OPE_ALARMS = 5 };
 const char *ope_alarm_text(enum ope_alarm alarm);
@@ -45,17 +47,19 @@ struct ope {
  * the delta method; DM has none: its error is the model's own. ESS = (sum w)^2 / sum w^2. */
 struct ope ope_evaluate(const struct ope_row *rows, isize n, f64 clip, f64 alpha);
 
-/* ---- `opmaat evaluate ope` -------------------------------------------------------------------- */
+/* ---- `opmaat evaluate ope` ------------------------------------------------------------------- */
 /* A CSV (or TSV) file with a header, plain or gzipped. Columns are found by name: action or item_id;
  * propensity, propensity_score or pscore; reward or click; or as the options say. */
 struct ope_options {
     const char *test, *train;           /* train: what the reward model learns from; null: test */
     str action, propensity, reward;     /* column names; empty: by the usual names */
-    str policy;                         /* "uniform", "always:ACTION", "column:NAME"; empty: uniform over the actions seen */
+    /* "uniform", "always:ACTION", "column:NAME"; empty: uniform over the actions seen */
+    str policy;
     f64 clip, alpha;                    /* 0: 10, 0.05 */
     bool json;
 };
 MUST_USE enum err ope_run(const struct ope_options *options, struct buf *out, struct diag *diag);
-void ope_print(const struct ope *ope, struct jsonw *w); /* "metrics", "weights", "alarms" into the open object */
+/* "metrics", "weights", "alarms" into the open object */
+void ope_print(const struct ope *ope, struct jsonw *w);
 
 #endif

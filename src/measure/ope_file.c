@@ -37,8 +37,9 @@ static isize column_of(const struct csv_row *header, str given, const char *cons
     return -1;
 }
 
-static enum err find_columns(const struct reading *r, const char *path, const struct csv_row *header, bool is_test,
-                             struct columns *out, struct diag *diag)
+static enum err find_columns(const struct reading *r, const char *path,
+                             const struct csv_row *header, bool is_test, struct columns *out,
+                             struct diag *diag)
 {
     static const char *const actions[] = { "action", "item_id", "action_id", "arm", "variation" };
     static const char *const propensities[] = { "propensity", "propensity_score", "pscore" };
@@ -54,7 +55,9 @@ static enum err find_columns(const struct reading *r, const char *path, const st
                         : out->propensity < 0 && is_test ? "propensity (or propensity_score, pscore)"
                         : target.len && is_test && out->target < 0 ? "of the policy's name" : NULL;
     if (!missing) return ERR_OK;
-    return diag_set(diag, ERR_BAD_INPUT, "%s: there is no column %s; --action, --propensity and --reward name others", path, missing);
+    return diag_set(diag, ERR_BAD_INPUT,
+                    "%s: there is no column %s; --action, --propensity and --reward name others",
+                    path, missing);
 }
 
 static u32 action_of(struct reading *r, str name)
@@ -71,25 +74,35 @@ static bool number(const struct csv_row *row, isize column, f64 *out)
     return column >= 0 && column < row->n && str_to_f64(str_trim(row->fields[column]), out) && isfinite(*out);
 }
 
-static enum err read_row(struct reading *r, const char *path, const struct csv_row *row, const struct columns *c, bool is_test,
-                         struct logged *out, struct diag *diag)
+static enum err read_row(struct reading *r, const char *path, const struct csv_row *row,
+                         const struct columns *c, bool is_test, struct logged *out,
+                         struct diag *diag)
 {
     struct ope_row one = { .propensity = 1 };
     if (row->n <= max_isize(c->action, c->reward) || !number(row, c->reward, &one.reward))
-        return diag_set(diag, ERR_BAD_INPUT, "%s, line %lld: reward is not a number", path, (long long)row->line);
-    if (is_test && !(number(row, c->propensity, &one.propensity) && one.propensity > 0 && one.propensity <= 1))
-        return diag_set(diag, ERR_BAD_INPUT, "%s, line %lld: a propensity is above 0 and at most 1: what was chosen was possible",
-                        path, (long long)row->line);
+        return diag_set(diag, ERR_BAD_INPUT, "%s, line %lld: reward is not a number", path,
+                        (long long)row->line);
+    if (is_test
+        && !(number(row, c->propensity, &one.propensity) && one.propensity > 0
+             && one.propensity <= 1))
+        return diag_set(
+            diag, ERR_BAD_INPUT,
+            "%s, line %lld: a propensity is above 0 and at most 1: what was chosen was possible",
+            path, (long long)row->line);
     if (c->target >= 0 && !(number(row, c->target, &one.target) && one.target >= 0 && one.target <= 1))
-        return diag_set(diag, ERR_BAD_INPUT, "%s, line %lld: the policy's probability lies between 0 and 1", path, (long long)row->line);
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "%s, line %lld: the policy's probability lies between 0 and 1", path,
+                        (long long)row->line);
     one.action = action_of(r, row->fields[c->action]);
-    if (r->names > ACTIONS_MAX) return diag_set(diag, ERR_TOO_BIG, "%s: more than %d actions", path, ACTIONS_MAX);
+    if (r->names > ACTIONS_MAX)
+        return diag_set(diag, ERR_TOO_BIG, "%s: more than %d actions", path, ACTIONS_MAX);
     if (out->rows.n == ROWS_MAX) return diag_set(diag, ERR_TOO_BIG, "%s: more than %d rows", path, ROWS_MAX);
     vec_push(&out->rows, one);
     return ERR_OK;
 }
 
-static enum err read_log(struct reading *r, const char *path, bool is_test, struct logged *out, struct diag *diag)
+static enum err read_log(struct reading *r, const char *path, bool is_test, struct logged *out,
+                         struct diag *diag)
 {
     struct gz *gz;
     enum err err = gz_open(path, &gz, diag);
@@ -100,7 +113,8 @@ static enum err read_log(struct reading *r, const char *path, bool is_test, stru
     str head = { 0 };
     err = csv_peek(csv, 4096, &head, diag);
     isize line_end = str_find(head, S("\n"));
-    if (!err && str_find((str){ head.ptr, line_end < 0 ? head.len : line_end }, S("\t")) >= 0) csv_separator(csv, '\t');
+    if (!err && str_find((str){ head.ptr, line_end < 0 ? head.len : line_end }, S("\t")) >= 0)
+        csv_separator(csv, '\t');
     while (!err && found) {
         struct arena_mark mark = arena_mark(r->a);
         struct csv_row row;
@@ -117,8 +131,9 @@ static enum err read_log(struct reading *r, const char *path, bool is_test, stru
     return err;
 }
 
-/* What the target policy does, by action: uniform over what the log has seen, or one action. A column says it by row instead,
- * and then what the target earns elsewhere is not known: DM and DR are of the actions it names in the rows. */
+/* What the target policy does, by action: uniform over what the log has seen, or one action. A
+ * column says it by row instead, and then what the target earns elsewhere is not known: DM and DR
+ * are of the actions it names in the rows. */
 static enum err target_policy(struct reading *r, struct logged *log, struct diag *diag)
 {
     str policy = r->options->policy.len ? r->options->policy : S("uniform");
@@ -126,7 +141,9 @@ static enum err target_policy(struct reading *r, struct logged *log, struct diag
     bool by_row = str_starts(policy, S("column:"));
     if (str_starts(policy, S("always:"))) {
         u64 at = map_get(r->by_name, hash128(str_from(policy, 7), 21), 0);
-        if (!at) return diag_set(diag, ERR_REFUSED, "action \"%.*s\" is not in the log", STR_FMT(str_from(policy, 7)));
+        if (!at)
+            return diag_set(diag, ERR_REFUSED, "action \"%.*s\" is not in the log",
+                            STR_FMT(str_from(policy, 7)));
         probability[at - 1] = 1;
     } else if (str_eq(policy, S("uniform"))) {
         bool *seen = arena_new(r->a, bool, r->names + 1);
@@ -165,7 +182,8 @@ static void learn(struct reading *r, const struct logged *from)
     }
 }
 
-static const char protocol[] = "off-policy: each logged choice counts target / propensity times; intervals are normal";
+static const char protocol[] =
+    "off-policy: each logged choice counts target / propensity times; intervals are normal";
 
 static void report(const struct ope *o, const struct reading *r, isize train_n, struct buf *out)
 {
@@ -190,16 +208,20 @@ static void report(const struct ope *o, const struct reading *r, isize train_n, 
         { "logged", &o->logged }, { "ips", &o->ips }, { "snips", &o->snips }, { "ips clipped", &o->ips_clipped },
         { "snips clipped", &o->snips_clipped }, { "dm", &o->dm }, { "dr", &o->dr }, { "dr clipped", &o->dr_clipped },
     };
-    buf_printf(out, "%s\n\nrows         %td, %u actions, %td rewarded\n", protocol, o->n, r->names, o->rewarded);
-    buf_printf(out, "weights      mean %.6g, max %.6g, effective sample size %.3f, clipped at %g\n\n", o->mean_weight, o->max_weight,
-               o->ess, o->clip);
+    buf_printf(out, "%s\n\nrows         %td, %u actions, %td rewarded\n", protocol, o->n, r->names,
+               o->rewarded);
+    buf_printf(out,
+               "weights      mean %.6g, max %.6g, effective sample size %.3f, clipped at %g\n\n",
+               o->mean_weight, o->max_weight, o->ess, o->clip);
     for (isize i = 0; i < countof(rows); i++) {
         buf_printf(out, "%-14s %.8f", rows[i].name, rows[i].v->value);
         if (isfinite(rows[i].v->se)) buf_printf(out, "   %.8f to %.8f", rows[i].v->low, rows[i].v->high);
         buf_byte(out, '\n');
     }
     for (u32 i = 0; i < OPE_ALARMS; i++)
-        if (o->alarms >> i & 1) buf_printf(out, "%salarm: %s\n", i ? "" : "\n", ope_alarm_text((enum ope_alarm)(1U << i)));
+        if (o->alarms >> i & 1)
+            buf_printf(out, "%salarm: %s\n", i ? "" : "\n",
+                       ope_alarm_text((enum ope_alarm)(1U << i)));
 }
 
 enum err ope_run(const struct ope_options *options, struct buf *out, struct diag *diag)

@@ -42,9 +42,14 @@ static f64 at(const struct json *json, const char *path) { return json_num(json_
 static void the_open_bandit_table_is_met(void **state)
 {
     (void)state;
-    static const struct { const char *file; f64 logged, ips, snips, mean, ess, ess_tolerance, max, clipped, dm, dr; } rows[] = {
-        { "bts_men.csv.gz", .0069, .0030086263, .0031894232, .943314, 655.710, .5e-3, 178.25, .0030086263, .0036190239, .0029227329 },
-        { "bts_women.csv.gz", .0046, .0074375775, .0023730461, 3.134190, 2.078, .5e-3, 21739.13, .0043836692, .0029892837, .0077424234 },
+    static const struct {
+        const char *file;
+        f64 logged, ips, snips, mean, ess, ess_tolerance, max, clipped, dm, dr;
+    } rows[] = {
+        { "bts_men.csv.gz", .0069, .0030086263, .0031894232, .943314, 655.710, .5e-3, 178.25,
+          .0030086263, .0036190239, .0029227329 },
+        { "bts_women.csv.gz", .0046, .0074375775, .0023730461, 3.134190, 2.078, .5e-3, 21739.13,
+          .0043836692, .0029892837, .0077424234 },
     };
     arena a = { 0 };
     for (isize i = 0; i < countof(rows); i++) {
@@ -83,7 +88,8 @@ static void an_effective_sample_of_two_raises_every_alarm(void **state)
     (void)state;
     arena a = { 0 };
     const struct json *women = evaluate(&a, "bts_women.csv.gz", S("uniform"));
-    assert_true(alarmed(women, S("below 100")) && alarmed(women, S("hardly ever agree")) && alarmed(women, S("one row carries")));
+    assert_true(alarmed(women, S("below 100")) && alarmed(women, S("hardly ever agree"))
+                && alarmed(women, S("one row carries")));
     const struct json *random = evaluate(&a, "random_men.csv.gz", S("uniform"));
     assert_int_equal(json_len(json_get(random, S("alarms"))), 0);
     near(at(random, "weights.effective_sample_size"), 10000, 1e-6);
@@ -106,7 +112,12 @@ static void intervals_cover_what_the_other_policy_really_earns(void **state)
         for (isize i = 0; i < countof(rows); i++) {
             f64 u = rng_unit(&rng);
             u32 k = u < .7 ? 0 : u < .9 ? 1 : 2;
-            rows[i] = (struct ope_row){ k, chosen[k], asked[k], rng_unit(&rng) < worth[k], .15 + .1 * k, .15 + .1 * (.3 + 2 * .6) };
+            rows[i] = (struct ope_row){ k,
+                                        chosen[k],
+                                        asked[k],
+                                        rng_unit(&rng) < worth[k],
+                                        .15 + .1 * k,
+                                        .15 + .1 * (.3 + 2 * .6) };
         }
         struct ope o = ope_evaluate(rows, countof(rows), 1000, 0.05);
         const struct ope_value *all[] = { &o.ips, &o.snips, &o.dr };

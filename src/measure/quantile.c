@@ -48,7 +48,8 @@ enum stats_problem stats_quantile(const struct stats_counted *at, isize n, f64 n
     *out = (struct stats_sums){ .n = all, .quantile = stats_value_at(at, n, nu) };
     f64 z = -normal_quantile(0.025), half = z * sqrt(nu * (1 - nu) / all);
     if (!(all > z * z * fmax(nu / (1 - nu), (1 - nu) / nu))) return STATS_TOO_FEW;
-    f64 low = at_rank(at, n, fmax(1, floor(all * (nu - half)))), high = at_rank(at, n, fmin(all, ceil(all * (nu + half)) + 1));
+    f64 low = at_rank(at, n, fmax(1, floor(all * (nu - half)))),
+        high = at_rank(at, n, fmin(all, ceil(all * (nu + half)) + 1));
     if (!(high > low)) return STATS_BOUNDS_COLLAPSED;
     out->quantile_se = (high - low) / (2 * z);
     return STATS_FINE;

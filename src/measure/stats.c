@@ -307,7 +307,8 @@ static f64 watched_z(const struct stats_settings *s, const struct stats_effect *
     return (e->top - e->control) / sqrt(e->v_square - 2 * e->v_cross + e->v_rest);
 }
 
-static struct stats_interval watched_interval(const struct stats_settings *s, const struct stats_effect *e, f64 bound, f64 p)
+static struct stats_interval watched_interval(const struct stats_settings *s,
+                                              const struct stats_effect *e, f64 bound, f64 p)
 {
     return as_lift(s) ? lifts(s, e, bound, p) : interval_of(e->effect, bound * e->se, s->tail, p);
 }
@@ -330,7 +331,8 @@ struct stats_interval stats_group(const struct stats_settings *s, const struct s
     assert(looks->n >= 1 && looks->n <= STATS_LOOKS_MAX && looks->one_sided == (s->tail != STATS_TWO_SIDED));
     f64 bounds[STATS_LOOKS_MAX], z = watched_z(s, e);
     stats_bounds(looks, s->alpha, bounds);
-    return watched_interval(s, e, bounds[looks->n - 1], stats_bounds_p(looks, s->tail == STATS_LESS ? -z : z));
+    return watched_interval(s, e, bounds[looks->n - 1],
+                            stats_bounds_p(looks, s->tail == STATS_LESS ? -z : z));
 }
 
 /* ---- Bayesian ------------------------------------------------------------------------------- */

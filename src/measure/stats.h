@@ -42,7 +42,8 @@ struct stats_sums {
 };
 /* One arm: `epochs` of them. Both arms of a comparison have the same number. */
 struct stats_arm { const struct stats_sums *at; isize epochs; };
-void stats_sums_add(struct stats_sums *to, const struct stats_sums *s);        /* of everything that is a sum */
+/* of everything that is a sum */
+void stats_sums_add(struct stats_sums *to, const struct stats_sums *s);
 
 /* What is believed before the data: normal, of the relative lift unless `absolute`. Not proper means
  * no opinion (an infinitely wide prior). It is rescaled to the effect asked for. */
@@ -117,17 +118,26 @@ enum stats_spending { STATS_OBRIEN_FLEMING, STATS_POCOCK, STATS_POWER };
  * will be at the end, rising, 0 < t. What is over 1 was not planned for: nothing is left to spend,
  * so divide by the larger of plan and fact. exponent: of STATS_POWER, alpha t^exponent. */
 enum { STATS_LOOKS_MAX = 500 };
-struct stats_looks { const f64 *information; isize n; enum stats_spending spending; f64 exponent; bool one_sided; };
+struct stats_looks {
+    const f64 *information;
+    isize n;
+    enum stats_spending spending;
+    f64 exponent;
+    bool one_sided;
+};
 /* alpha spent until t: 2 - 2 Phi(z(alpha/2) / sqrt t), of two sides for each side's half as ldbounds
  * has it; alpha ln(1 + (e - 1) t); alpha t^exponent (Lan, DeMets 1983; Kim, DeMets 1987). */
 f64 stats_spent(const struct stats_looks *looks, f64 alpha, f64 t);
 /* |z| (one-sided: z) at which each look stops; infinite where there is nothing to spend. */
 void stats_bounds(const struct stats_looks *looks, f64 alpha, f64 *bounds);
-/* The chance to stop at one of the looks when z at the end is expected to be `drift`; *expected: the information there will be on the average
- * when it ends, stopped or not (Jennison, Turnbull 2000, chapter 19). */
+/* The chance to stop at one of the looks when z at the end is expected to be `drift`; *expected:
+ * the information there will be on the average when it ends, stopped or not (Jennison, Turnbull
+ * 2000, chapter 19). */
 f64 stats_looks_power(const struct stats_looks *looks, const f64 *bounds, f64 drift, f64 *expected);
-/* People an arm at the last look, for that power at this effect; `variance` as in stats_sample_size. *expected: on the average. */
-f64 stats_group_size(const struct stats_looks *looks, f64 effect, f64 variance, f64 alpha, f64 power, f64 *expected);
+/* People an arm at the last look, for that power at this effect; `variance` as in
+ * stats_sample_size. *expected: on the average. */
+f64 stats_group_size(const struct stats_looks *looks, f64 effect, f64 variance, f64 alpha,
+                     f64 power, f64 *expected);
 /* The least alpha at which the last look would have stopped at z: the repeated p-value. */
 f64 stats_bounds_p(const struct stats_looks *looks, f64 z);
 /* The repeated confidence interval at the last of `looks` (Jennison, Turnbull 1989): valid at every
@@ -135,7 +145,7 @@ f64 stats_bounds_p(const struct stats_looks *looks, f64 z);
 struct stats_interval stats_group(const struct stats_settings *s, const struct stats_effect *e,
                                   const struct stats_looks *looks);
 
-/* ---- quantiles (quantile.c) ------------------------------------------------------------------- */
+/* ---- quantiles (quantile.c) ------------------------------------------------------------------ */
 struct stats_counted { f64 value, people; };            /* a list of them, by value, is a distribution */
 void stats_counted_sort(struct stats_counted *at, isize n);
 /* The least value that a share nu of people does not exceed. NaN of nobody. */
@@ -144,7 +154,7 @@ f64 stats_value_at(const struct stats_counted *at, isize n, f64 nu);
  * STATS_BOUNDS_COLLAPSED when the order statistics to either side are equal. */
 enum stats_problem stats_quantile(const struct stats_counted *at, isize n, f64 nu, struct stats_sums *out);
 
-/* ---- Bayesian --------------------------------------------------------------------------------- */
+/* ---- Bayesian -------------------------------------------------------------------------------- */
 /* Posterior of the effect, and what each choice is expected to lose in its units. */
 struct stats_belief { f64 mean, sd, low, high, chance_to_win, loss_if_chosen, loss_if_not; };
 struct stats_belief stats_bayes(const struct stats_settings *s, const struct stats_effect *e);
@@ -159,8 +169,9 @@ void stats_correct(f64 *p, isize n, enum stats_correction how, arena *scratch);
  * after a correction). */
 struct stats_interval stats_interval_of_p(f64 effect, f64 p, f64 alpha);
 
-/* Two-sided p that two shares are one, by the pooled score test (the square root of Pearson's chi-square on the 2 x 2 table): holds up
- * where one share is 0 or 1 and a standard error of its own would vanish. 1 when nothing varies or nobody is there. */
+/* Two-sided p that two shares are one, by the pooled score test (the square root of Pearson's
+ * chi-square on the 2 x 2 table): holds up where one share is 0 or 1 and a standard error of its
+ * own would vanish. 1 when nothing varies or nobody is there. */
 f64 stats_shares_p(f64 with, f64 n, f64 other_with, f64 other_n);
 
 /* ---- sample ratio --------------------------------------------------------------------------- */

@@ -100,7 +100,7 @@ static isize named(const struct json *v, const str *names, isize n, isize otherw
     return -1;
 }
 
-/* ---- in --------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
 static enum err read_prior(struct request *r, const struct json *v)
 {
@@ -124,16 +124,19 @@ static enum err read_prior(struct request *r, const struct json *v)
 static enum err read_looks(struct request *r, const struct json *in)
 {
     struct diag *diag = r->diag;
-    isize found = named(json_get(in, S("spending")), spending_names, countof(spending_names), STATS_OBRIEN_FLEMING);
+    isize found = named(json_get(in, S("spending")), spending_names, countof(spending_names),
+                        STATS_OBRIEN_FLEMING);
     if (found < 0) return diag_set(diag, ERR_BAD_INPUT, "spending is obrien_fleming, pocock or power");
-    r->looks = (struct stats_looks){ .spending = (enum stats_spending)found, .one_sided = r->settings.tail != STATS_TWO_SIDED,
+    r->looks = (struct stats_looks){ .spending = (enum stats_spending)found,
+                                     .one_sided = r->settings.tail != STATS_TWO_SIDED,
                                      .exponent = json_num(json_get(in, S("exponent")), 2) };
     if (!(r->looks.exponent > 0)) return diag_set(diag, ERR_BAD_INPUT, "exponent is above 0");
     r->planned_n = json_num(json_get(in, S("planned_n")), 0);
     const struct json *information = json_get(in, S("information")), *looks = json_get(in, S("looks"));
     const struct json *given = information ? information : looks;
     isize n = json_len(given);
-    if (n > STATS_LOOKS_MAX) return diag_set(diag, ERR_BAD_INPUT, "there are at most %d looks", STATS_LOOKS_MAX);
+    if (n > STATS_LOOKS_MAX)
+        return diag_set(diag, ERR_BAD_INPUT, "there are at most %d looks", STATS_LOOKS_MAX);
     r->information = arena_new(r->a, f64, n + 1);
     f64 last = 0;
     json_each(v, given) {
@@ -146,9 +149,13 @@ static enum err read_looks(struct request *r, const struct json *in)
         r->information[k] /= whole;
         f64 before = k ? r->information[k - 1] : 0;
         if (!(r->information[k] - before >= 1e-4))
-            return diag_set(diag, ERR_BAD_INPUT, "looks grow by at least a ten-thousandth of the whole; look %td does not", k + 1);
+            return diag_set(
+                diag, ERR_BAD_INPUT,
+                "looks grow by at least a ten-thousandth of the whole; look %td does not", k + 1);
         if (r->information[k] > 1)
-            return diag_set(diag, ERR_BAD_INPUT, "information is a share of all there will be, at most 1; give looks and planned_n instead");
+            return diag_set(
+                diag, ERR_BAD_INPUT,
+                "information is a share of all there will be, at most 1; give looks and planned_n instead");
     }
     i64 look = json_int(json_get(in, S("look")), n);
     if (n && (look < 1 || look > n)) return diag_set(diag, ERR_BAD_INPUT, "look is 1 to %td", n);
@@ -162,7 +169,9 @@ static enum err read_settings(struct request *r, const struct json *in)
     struct diag *diag = r->diag;
     const struct json *method = json_get(in, S("method"));
     isize found = named(method, method_names, countof(method_names), SEQUENTIAL);
-    if (found < 0) return diag_set(diag, ERR_BAD_INPUT, "method is sequential, fixed, bayes or group_sequential");
+    if (found < 0)
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "method is sequential, fixed, bayes or group_sequential");
     r->method = (enum method)found;
     found = named(json_get(in, S("correction")), correction_names, countof(correction_names), STATS_NONE);
     if (found < 0) return diag_set(diag, ERR_BAD_INPUT, "correction is bh, holm or none");
@@ -227,7 +236,8 @@ static isize read_values(struct request *r, const struct json *v, struct stats_c
     json_each(x, values) at[n++] = (struct stats_counted){ json_num(x, 0), 1 };
     json_each(pair, counts) {
         if (json_len(pair) != 2) continue;
-        at[n++] = (struct stats_counted){ json_num(&pair->list.at[0], 0), fmax(0, json_num(&pair->list.at[1], 0)) };
+        at[n++] = (struct stats_counted){ json_num(&pair->list.at[0], 0),
+                                          fmax(0, json_num(&pair->list.at[1], 0)) };
     }
     stats_counted_sort(at, n);
     *out = at;
@@ -265,7 +275,8 @@ static f64 cap_of(struct request *r, const struct metric *m, const struct json *
     return n ? stats_value_at(all, n, m->winsorise) : (f64)INFINITY;
 }
 
-static enum err read_quantile(struct request *r, struct metric *m, str arm, const struct json *v, struct stats_sums *out)
+static enum err read_quantile(struct request *r, struct metric *m, str arm, const struct json *v,
+                              struct stats_sums *out)
 {
     struct stats_counted *at;
     isize n = read_values(r, v, &at);
@@ -296,13 +307,16 @@ static enum err read_sums(struct request *r, struct metric *m, str arm, const st
     if (values) {
         m->cuped = false;
         if (m->kind == STATS_RATIO)
-            return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: a ratio is given by its sums", STR_FMT(m->key));
+            return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: a ratio is given by its sums",
+                            STR_FMT(m->key));
         sum_values(at, values, m->cap, out);
         return check_sums(r, m, arm, out);
     }
     if (m->winsorise > 0)
-        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s, arm %.*s: winsorise needs values or counts; sums are past cutting",
-                        STR_FMT(m->key), STR_FMT(arm));
+        return diag_set(
+            r->diag, ERR_BAD_INPUT,
+            "metric %.*s, arm %.*s: winsorise needs values or counts; sums are past cutting",
+            STR_FMT(m->key), STR_FMT(arm));
     bool n = number(v, S("n"), &out->n), sum = number(v, S("sum"), &out->sum);
     bool squares = number(v, S("sum_sq"), &out->sum_sq), ratio = number(v, S("den_sum"), &out->den_sum);
     ratio = number(v, S("den_sum_sq"), &out->den_sum_sq) && ratio;
@@ -310,7 +324,8 @@ static enum err read_sums(struct request *r, struct metric *m, str arm, const st
     bool pre = number(v, S("pre_sum"), &out->pre_sum), pre_sq = number(v, S("pre_sum_sq"), &out->pre_sum_sq);
     if (!number(v, S("pre_cross"), &out->pre_cross) || !pre || !pre_sq) m->cuped = false;
     if (!number(v, S("den_pre_cross"), &out->den_pre_cross) && m->kind == STATS_RATIO) m->cuped = false;
-    bool past = number(v, S("pre_den_sum"), &out->pre_den_sum), whole = number(v, S("pre_den_sum_sq"), &out->pre_den_sum_sq);
+    bool past = number(v, S("pre_den_sum"), &out->pre_den_sum),
+         whole = number(v, S("pre_den_sum_sq"), &out->pre_den_sum_sq);
     whole = number(v, S("pre_den_cross"), &out->pre_den_cross) && whole;
     whole = number(v, S("cross_pre_den"), &out->cross_pre_den) && whole;
     whole = number(v, S("den_pre_den_cross"), &out->den_pre_den_cross) && whole;
@@ -390,7 +405,8 @@ static enum err read_metric(struct request *r, const struct json *v, struct metr
     m->nu = json_num(json_get(v, S("quantile")), 0.5);
     m->winsorise = json_num(json_get(v, S("winsorise")), 0);
     if (!(m->nu > 0 && m->nu < 1) || !(m->winsorise >= 0 && m->winsorise < 1))
-        return diag_set(r->diag, ERR_BAD_INPUT, "metric %.*s: quantile and winsorise lie between 0 and 1", STR_FMT(m->key));
+        return diag_set(r->diag, ERR_BAD_INPUT,
+                        "metric %.*s: quantile and winsorise lie between 0 and 1", STR_FMT(m->key));
     m->cuped = m->kind != STATS_QUANTILE;
     const struct json *arms = json_get(v, S("arms"));
     isize n = json_len(arms);
@@ -407,7 +423,7 @@ static enum err read_metric(struct request *r, const struct json *v, struct metr
     return ERR_OK;
 }
 
-/* ---- judging ----------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 /* An epoch weighs as the people of all its arms do, so that every comparison has the same weights. */
 static f64 *weights_of(arena *a, const struct metric *m)
@@ -422,7 +438,8 @@ static f64 *weights_of(arena *a, const struct metric *m)
 }
 
 /* Without a list of looks this is the first: of what was planned, or the only one. */
-static struct stats_interval grouped(const struct request *r, const struct stats_settings *s, const struct stats_effect *e)
+static struct stats_interval grouped(const struct request *r, const struct stats_settings *s,
+                                     const struct stats_effect *e)
 {
     struct stats_looks looks = r->looks;
     f64 only = e->problem || !(r->planned_n > e->n) ? 1 : e->n / r->planned_n;
@@ -466,7 +483,7 @@ static void correct(const struct request *r, struct comparison *at, isize n)
     }
 }
 
-/* ---- out --------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 static void write_interval(struct jsonw *w, const char *low, const char *high, struct stats_interval i)
 {

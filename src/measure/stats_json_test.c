@@ -202,20 +202,23 @@ static void group_sequential_has_its_bounds_and_runs_over_its_plan(void **state)
     (void)state;
     arena a = { 0 };
     const struct json *out = NULL;
-    str text = S("{\"method\": \"group_sequential\", \"information\": [0.2, 0.4, 0.6, 0.8, 1], \"look\": 3, \"relative\": false,"
-                 " \"metrics\": [{\"key\": \"m\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3000, \"sum\": 300},"
-                 " {\"key\": \"b\", \"n\": 3000, \"sum\": 370}]}]}");
+    str text = S(
+        "{\"method\": \"group_sequential\", \"information\": [0.2, 0.4, 0.6, 0.8, 1], \"look\": 3, \"relative\": false,"
+        " \"metrics\": [{\"key\": \"m\", \"kind\": \"proportion\", \"arms\": [{\"key\": \"a\", \"n\": 3000, \"sum\": 300},"
+        " {\"key\": \"b\", \"n\": 3000, \"sum\": 370}]}]}");
     out = answer(&a, text);
     const struct json *looks = json_path(out, "group_sequential.looks");
     assert_int_equal(json_len(looks), 5);
     near(&looks->list.at[2], "bound", 2.6803, 0.51e-4);
-    f64 bound = json_num(json_get(&looks->list.at[2], S("bound")), 0), se = json_num(json_get(comparison(out, 0, 0), S("se")), 0);
+    f64 bound = json_num(json_get(&looks->list.at[2], S("bound")), 0),
+        se = json_num(json_get(comparison(out, 0, 0), S("se")), 0);
     near(comparison(out, 0, 0), "low", 70.0 / 3000 - bound * se, 1e-12);
     assert_true(json_bool(json_get(comparison(out, 0, 0), S("significant")), false));
 
-    text = S("{\"method\": \"group_sequential\", \"alpha\": 0.01, \"spending\": \"power\", \"planned_n\": 300,"
-             " \"looks\": [250, 450, 630, 810], \"metrics\": [{\"key\": \"m\", \"kind\": \"proportion\", \"arms\":"
-             " [{\"key\": \"a\", \"n\": 405, \"sum\": 100}, {\"key\": \"b\", \"n\": 405, \"sum\": 150}]}]}");
+    text = S(
+        "{\"method\": \"group_sequential\", \"alpha\": 0.01, \"spending\": \"power\", \"planned_n\": 300,"
+        " \"looks\": [250, 450, 630, 810], \"metrics\": [{\"key\": \"m\", \"kind\": \"proportion\", \"arms\":"
+        " [{\"key\": \"a\", \"n\": 405, \"sum\": 100}, {\"key\": \"b\", \"n\": 405, \"sum\": 150}]}]}");
     out = answer(&a, text);
     looks = json_path(out, "group_sequential.looks");
     near(&looks->list.at[0], "nominal", .00095, 1e-4);
@@ -232,10 +235,13 @@ static void values_quantiles_and_winsorised_means_come_through(void **state)
     buf_printf(&text, "{\"relative\": false, \"method\": \"fixed\", \"metrics\": [");
     for (int m = 0; m < 3; m++) {
         buf_printf(&text, "%s{\"key\": \"m%d\"%s, \"arms\": [", m ? "," : "", m,
-                   m == 0 ? "" : m == 1 ? ", \"winsorise\": 0.9" : ", \"kind\": \"quantile\", \"quantile\": 0.5");
+                   m == 0   ? ""
+                   : m == 1 ? ", \"winsorise\": 0.9"
+                            : ", \"kind\": \"quantile\", \"quantile\": 0.5");
         for (int arm = 0; arm < 2; arm++) {
             buf_printf(&text, "%s{\"key\": \"%c\", \"values\": [", arm ? "," : "", 'a' + arm);
-            for (int i = 0; i < 100; i++) buf_printf(&text, "%s%d", i ? "," : "", i == 99 ? 10000 : i + arm * 5);
+            for (int i = 0; i < 100; i++)
+                buf_printf(&text, "%s%d", i ? "," : "", i == 99 ? 10000 : i + arm * 5);
             buf_printf(&text, "]}");
         }
         buf_printf(&text, "]}");
@@ -245,7 +251,8 @@ static void values_quantiles_and_winsorised_means_come_through(void **state)
     out = answer(&a, buf_str(&text));
     near(comparison(out, 0, 0), "effect", 4.95, 1e-9);
     near(comparison(out, 2, 0), "effect", 5, 1e-9);
-    f64 wide = json_num(json_get(comparison(out, 0, 0), S("se")), 0), cut = json_num(json_get(comparison(out, 1, 0), S("se")), 0);
+    f64 wide = json_num(json_get(comparison(out, 0, 0), S("se")), 0),
+        cut = json_num(json_get(comparison(out, 1, 0), S("se")), 0);
     assert_true(wide > 100 && cut < 5);
     arena_fini(&a);
 }

@@ -38,7 +38,7 @@ static const struct stats_sums revenue_a = { .n = 3407, .sum = 1396.87, .sum_sq 
 static const struct stats_sums revenue_a3000 = { .n = 3000, .sum = 1396.87, .sum_sq = 52377.9767 };
 static const struct stats_sums revenue_b = { .n = 3461, .sum = 2422.7, .sum_sq = 134698.29 };
 
-/* ---- fixed horizon: gbstats frequentist tests ------------------------------------------------- */
+/* ---- fixed horizon: gbstats frequentist tests ------------------------------------------------ */
 
 static void R80_welch_relative_and_absolute_equal_gbstats(void **state)
 {
@@ -98,7 +98,7 @@ static void one_sided_tests_equal_gbstats(void **state)
     near(less.high - e.effect, e.effect - i.low, 1e-12);
 }
 
-/* ---- always valid ----------------------------------------------------------------------------- */
+/* ---- always valid ---------------------------------------------------------------------------- */
 
 static void sequential_equals_gbstats(void **state)
 {
@@ -213,7 +213,7 @@ static void a_lift_is_near_the_delta_method_when_the_control_is_known_well(void 
     }
 }
 
-/* ---- CUPED: gbstats fixtures ------------------------------------------------------------------ */
+/* ---- CUPED: gbstats fixtures ----------------------------------------------------------------- */
 
 static const struct stats_sums cuped_a = { .n = 3001, .sum = 300, .sum_sq = 600, .pre_sum = 210,
                                            .pre_sum_sq = 415, .pre_cross = -20 };
@@ -277,7 +277,7 @@ static void cuped_cuts_the_variance_by_the_squared_correlation(void **state)
     near(cuped * cuped / (plain * plain), 1 - 0.64, 0.02 * 0.36 + 0.005);
 }
 
-/* ---- ratio: gbstats fixture ------------------------------------------------------------------- */
+/* ---- ratio: gbstats fixture ------------------------------------------------------------------ */
 
 static void ratio_equals_gbstats(void **state)
 {
@@ -299,7 +299,7 @@ static void ratio_equals_gbstats(void **state)
     near(belief.loss_if_chosen, 0.050934045, D9);
 }
 
-/* ---- Bayesian: gbstats tests ------------------------------------------------------------------ */
+/* ---- Bayesian: gbstats tests ----------------------------------------------------------------- */
 
 static void bayesian_equals_gbstats(void **state)
 {
@@ -386,7 +386,7 @@ static void a_prior_is_rescaled_to_the_effect_asked_for(void **state)
     near(stats_bayes(&s, &relative).chance_to_win, chance, 1e-12);
 }
 
-/* ---- many comparisons: GrowthBook packages/shared/test/experiments.test.ts (MIT) --------------- */
+/* ---- many comparisons: GrowthBook packages/shared/test/experiments.test.ts (MIT) ------------- */
 
 static void corrections_equal_growthbook(void **state)
 {
@@ -417,7 +417,7 @@ static void corrections_equal_growthbook(void **state)
     arena_fini(&a);
 }
 
-/* ---- sample ratio ----------------------------------------------------------------------------- */
+/* ---- sample ratio ---------------------------------------------------------------------------- */
 
 static void R80_sample_ratio_check_equals_published_numbers(void **state)
 {
@@ -486,7 +486,7 @@ static void the_sequential_sample_ratio_check_may_be_watched(void **state)
     assert_true(found >= 95);
 }
 
-/* ---- power ------------------------------------------------------------------------------------ */
+/* ---- power ----------------------------------------------------------------------------------- */
 
 static void power_equals_published_numbers(void **state)
 {
@@ -513,7 +513,7 @@ static void power_equals_published_numbers(void **state)
     near(stats_power(0, 1, 0.05), 0.05, 1e-12);
 }
 
-/* ---- epochs ----------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 /* True lift 0, base rate 10 % then 20 %, allocation 50:50 then 10:90: Simpson's paradox in the sums,
  * nothing in the stratified difference. Expected counts, so the answer is exact. */
@@ -570,7 +570,7 @@ static void what_cannot_be_judged_says_why(void **state)
     assert_true(isnan(stats_bayes(&s, &e).chance_to_win));
 }
 
-/* ---- A/A -------------------------------------------------------------------------------------- */
+/* ---- A/A ------------------------------------------------------------------------------------- */
 
 enum { PATHS = 2000, PEOPLE = 3000, LOOK_FROM = 100 };
 

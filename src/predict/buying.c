@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * buying.c - how often people come back, and what an order is worth: models with few parameters, by maximum likelihood.
+ * buying.c - how often people come back, and what an order is worth: models with few parameters, by
+ * maximum likelihood.
  *
- *   bg_nbd      Fader, Hardie and Lee 2005: orders while alive are Poisson, rates gamma(r, alpha) over people; after each repeat a
- *               person leaves for good with a chance of their own, beta(a, b). Who never repeated cannot have left: a known flaw.
+ *   bg_nbd      Fader, Hardie and Lee 2005: orders while alive are Poisson, rates gamma(r, alpha)
+ *   over people; after each repeat a
+ *               person leaves for good with a chance of their own, beta(a, b). Who never repeated
+ *               cannot have left: a known flaw.
  *   mbg_nbd     Batislam, Denizel and Filiztekin 2007: the same, and one may leave after the first order too.
- *   pareto_nbd  Schmittlein, Morrison and Colombo 1987, as in Fader and Hardie's note of 2005: leaving is in time, gamma(s, beta).
+ *   pareto_nbd  Schmittlein, Morrison and Colombo 1987, as in Fader and Hardie's note of 2005:
+ *   leaving is in time, gamma(s, beta).
  *   nbd         Ehrenberg 1959: nobody leaves. What remains when the data says nothing of leaving.
  *   spend       Gamma-Gamma, Fader and Hardie 2013.
  *
- * Parameters are looked for as logarithms, by NLopt's Nelder-Mead from two starts, between bounds. A likelihood that is
- * flat towards an end ("nobody ever leaves": a to 0, b to infinity) runs to a bound; that is found and told (struct buying's
- * edge), since the numbers would look like any others. Likelihoods count equal people once. */
+ * Parameters are looked for as logarithms, by NLopt's Nelder-Mead from two starts, between bounds.
+ * A likelihood that is flat towards an end ("nobody ever leaves": a to 0, b to infinity) runs to a
+ * bound; that is found and told (struct buying's edge), since the numbers would look like any
+ * others. Likelihoods count equal people once. */
 #include <math.h>
 #include <nlopt.h>
 #include <stdlib.h>
@@ -28,9 +33,10 @@ static f64 log_add(f64 a, f64 b)
     return most == -HUGE_VAL ? most : most + log1p(exp(least - most));
 }
 
-/* ---- one person's likelihood ------------------------------------------------------------------------- */
+/* ---- one person's likelihood ----------------------------------------------------------------- */
 
-/* ln of the weight of having left at the last order, against that of being here still; -inf: cannot have left. */
+/* ln of the weight of having left at the last order, against that of being here still; -inf: cannot
+ * have left. */
 static f64 log_left(u8 model, const f64 k[4], const struct purchases *p)
 {
     f64 x = p->repeats, r = k[0], alpha = k[1], a = k[2], b = k[3];
@@ -48,21 +54,24 @@ static const struct { f64 at, weight; } gauss[] = {
     { 0.14887433898163121, 0.29552422471475287 },
 };
 
-/* ln of the weight of having left between the last order and the end: s times the integral over y of
- * ((alpha+T)/(alpha+y))^(r+x) ((beta+T)/(beta+y))^s / (beta+y). The published form has 2F1, which crawls where alpha and beta are far
- * apart; over ln(alpha+y) Gauss and Legendre's ten points, twice, are as exact and always as quick. */
+/* ln of the weight of having left between the last order and the end: s times the integral over y
+ * of ((alpha+T)/(alpha+y))^(r+x) ((beta+T)/(beta+y))^s / (beta+y). The published form has 2F1,
+ * which crawls where alpha and beta are far apart; over ln(alpha+y) Gauss and Legendre's ten
+ * points, twice, are as exact and always as quick. */
 static f64 log_left_pareto(const f64 k[4], const struct purchases *p)
 {
     enum { PANELS = 2 };
     f64 u = k[0] + p->repeats, alpha = k[1], s = k[2], beta = k[3];
     f64 from = log(alpha + p->last), to = log(alpha + p->seen), beta_end = log(beta + p->seen);
-    f64 most = u * (to - from) + s * (beta_end - log(beta + p->last)), sum = 0, half = (to - from) / (2 * PANELS);
+    f64 most = u * (to - from) + s * (beta_end - log(beta + p->last)), sum = 0,
+        half = (to - from) / (2 * PANELS);
     if (!(to > from)) return -HUGE_VAL;
     for (int panel = 0; panel < PANELS; panel++)
         for (isize i = 0; i < countof(gauss); i++)
             for (int side = -1; side <= 1; side += 2) {
                 f64 w = from + half * (2 * panel + 1 + side * gauss[i].at), y = exp(w) - alpha;
-                sum += gauss[i].weight * (y + alpha) / (y + beta) * exp(u * (to - w) + s * (beta_end - log(beta + y)) - most);
+                sum += gauss[i].weight * (y + alpha) / (y + beta)
+                       * exp(u * (to - w) + s * (beta_end - log(beta + y)) - most);
             }
     return most + log(s * sum * half);
 }
@@ -80,7 +89,8 @@ static f64 part_of_times(u8 model, const f64 k[4], const struct purchases *p)
 {
     f64 here = -(k[0] + p->repeats) * log(k[1] + p->seen);
     if (model == BUYING_NBD) return here;
-    if (model == BUYING_PARETO) return here + k[2] * (log(k[3]) - log(k[3] + p->seen)) + log_add(0, log_left_pareto(k, p));
+    if (model == BUYING_PARETO)
+        return here + k[2] * (log(k[3]) - log(k[3] + p->seen)) + log_add(0, log_left_pareto(k, p));
     return here + log_add(0, log_left(model, k, p));
 }
 
@@ -92,7 +102,8 @@ static f64 likelihood_of(u8 model, const f64 k[4], const struct like *at, isize 
     struct sum sum = { 0 };
     f64 part = 0;
     for (isize i = 0; i < n; i++) {
-        if (i == 0 || at[i].p.repeats != at[i - 1].p.repeats) part = part_of_repeats(model, k, at[i].p.repeats);
+        if (i == 0 || at[i].p.repeats != at[i - 1].p.repeats)
+            part = part_of_repeats(model, k, at[i].p.repeats);
         sum_add(&sum, at[i].times * (part + part_of_times(model, k, &at[i].p)));
     }
     return sum_value(sum);
@@ -105,7 +116,7 @@ f64 buying_log_likelihood(u8 model, const f64 param[4], const struct purchases *
     return sum_value(sum);
 }
 
-/* ---- looking for parameters ----------------------------------------------------------------------------- */
+/* ---- looking for parameters ------------------------------------------------------------------ */
 
 #define LOG_LEAST (-9.0)
 #define LOG_MOST 14.0
@@ -124,7 +135,8 @@ static f64 buying_objective(unsigned n, const f64 *x, f64 *slope, void *ctx)
 }
 
 /* The best of several starts; each is gone on from where it stopped, as a simplex may collapse early. */
-static f64 climb(nlopt_func objective, void *problem, unsigned n, const f64 (*starts)[4], isize starts_n, f64 *best)
+static f64 climb(nlopt_func objective, void *problem, unsigned n, const f64 (*starts)[4],
+                 isize starts_n, f64 *best)
 {
     f64 highest = -HUGE_VAL;
     nlopt_opt opt = nlopt_create(NLOPT_LN_NELDERMEAD, n);
@@ -191,9 +203,11 @@ static const char *edge_of(const struct buying *b, f64 scale)
     return NULL;
 }
 
-enum err buying_fit(u8 model, const struct purchases *at, isize n, arena *a, struct buying *out, struct diag *diag)
+enum err buying_fit(u8 model, const struct purchases *at, isize n, arena *a, struct buying *out,
+                    struct diag *diag)
 {
-    /* Time is measured in the mean time people were seen, so that starts and bounds fit days and weeks alike. */
+    /* Time is measured in the mean time people were seen, so that starts and bounds fit days and
+     * weeks alike. */
     static const f64 starts[][4] = { { -0.7, -1, 0, 1 }, { 0.7, 0.7, -0.7, 0 } };
     isize repeaters = 0;
     f64 scale = 0;
@@ -203,8 +217,10 @@ enum err buying_fit(u8 model, const struct purchases *at, isize n, arena *a, str
         scale += at[i].seen / (f64)n;
     }
     if (n < BUYING_PEOPLE_MIN || repeaters < BUYING_REPEATERS_MIN || scale <= 0)
-        return diag_set(diag, ERR_REFUSED, "not enough data: %td buyers of whom %td ordered again on another day; %d and %d are needed", n,
-                        repeaters, BUYING_PEOPLE_MIN, BUYING_REPEATERS_MIN);
+        return diag_set(
+            diag, ERR_REFUSED,
+            "not enough data: %td buyers of whom %td ordered again on another day; %d and %d are needed",
+            n, repeaters, BUYING_PEOPLE_MIN, BUYING_REPEATERS_MIN);
     struct arena_mark mark = arena_mark(a);
     struct buying_problem problem = { .model = model };
     problem.at = likes_of(at, n, scale, a, &problem.n);
@@ -221,7 +237,7 @@ enum err buying_fit(u8 model, const struct purchases *at, isize n, arena *a, str
     return ERR_OK;
 }
 
-/* ---- what follows ------------------------------------------------------------------------------------------- */
+/* ---- what follows ---------------------------------------------------------------------------- */
 
 f64 buying_alive(const struct buying *b, const struct purchases *p)
 {
@@ -230,8 +246,9 @@ f64 buying_alive(const struct buying *b, const struct purchases *p)
     return 1 / (1 + exp(left));
 }
 
-/* Orders within `ahead` of one who is still here, over BG and MBG: E = c0/(a-1) (1 - (1-z)^(a-1) F(c-u, a-1; c; z)), with
- * z = t/(alpha+T+t); by Euler's transformation of the published form, in which the powers would cancel. */
+/* Orders within `ahead` of one who is still here, over BG and MBG: E = c0/(a-1) (1 - (1-z)^(a-1)
+ * F(c-u, a-1; c; z)), with z = t/(alpha+T+t); by Euler's transformation of the published form, in
+ * which the powers would cancel. */
 static f64 expected_here(const struct buying *b, const struct purchases *p, f64 ahead)
 {
     f64 x = p->repeats, r = b->param[0], alpha = b->param[1], a = b->param[2], top = b->param[3] + x;
@@ -258,14 +275,16 @@ f64 buying_expected(const struct buying *b, const struct purchases *p, f64 ahead
     return (r + x) / (alpha + p->seen) * ahead;
 }
 
-/* With BG and MBG nobody leaves before the next order, so it is the gamma mixture of exponentials. Under Pareto the next order races
- * with leaving: the integral over t of u/(from+t) (from/(from+t))^u (left/(left+t))^s, over ln(from+t). */
+/* With BG and MBG nobody leaves before the next order, so it is the gamma mixture of exponentials.
+ * Under Pareto the next order races with leaving: the integral over t of u/(from+t)
+ * (from/(from+t))^u (left/(left+t))^s, over ln(from+t). */
 f64 buying_none(const struct buying *b, const struct purchases *p, f64 ahead)
 {
     enum { PANELS = 8 };
     f64 u = b->param[0] + p->repeats, from = b->param[1] + p->seen, alive = buying_alive(b, p);
     if (b->model != BUYING_PARETO) return 1 - alive * -expm1(u * (log(from) - log(from + ahead)));
-    f64 s = b->param[2], left = b->param[3] + p->seen, sum = 0, half = (log(from + ahead) - log(from)) / (2 * PANELS);
+    f64 s = b->param[2], left = b->param[3] + p->seen, sum = 0,
+        half = (log(from + ahead) - log(from)) / (2 * PANELS);
     for (int panel = 0; panel < PANELS; panel++)
         for (isize i = 0; i < countof(gauss); i++)
             for (int side = -1; side <= 1; side += 2) {
@@ -287,13 +306,13 @@ f64 buying_next(const struct buying *b, const struct purchases *p, f64 most)
     return high;
 }
 
-/* ---- what an order is worth ------------------------------------------------------------------------------------- */
+/* ---- what an order is worth ------------------------------------------------------------------ */
 
 static f64 person_spend(f64 p, f64 q, f64 v, const struct spending *s)
 {
     f64 x = s->orders, px = p * x;
-    return gamma_log(px + q) - gamma_log(px) - gamma_log(q) + q * log(v) + (px - 1) * log(s->mean) + px * log(x)
-         - (px + q) * log(x * s->mean + v);
+    return gamma_log(px + q) - gamma_log(px) - gamma_log(q) + q * log(v) + (px - 1) * log(s->mean)
+           + px * log(x) - (px + q) * log(x * s->mean + v);
 }
 
 f64 spend_log_likelihood(f64 p, f64 q, f64 v, const struct spending *at, isize n)
@@ -322,8 +341,10 @@ enum err spend_fit(const struct spending *at, isize n, struct spend *out, struct
         typical += at[i].mean / (f64)n;
     }
     if (n < BUYING_REPEATERS_MIN)
-        return diag_set(diag, ERR_REFUSED, "not enough data: %td buyers with repeat orders of some worth; %d are needed", n,
-                        BUYING_REPEATERS_MIN);
+        return diag_set(
+            diag, ERR_REFUSED,
+            "not enough data: %td buyers with repeat orders of some worth; %d are needed", n,
+            BUYING_REPEATERS_MIN);
     const f64 starts[][4] = { { 1.5, 1.3, log(typical) - .5, 0 }, { 0, 1, log(typical), 0 } };
     struct spend_problem problem = { at, n };
     (void)climb(spend_objective, &problem, 3, starts, countof(starts), x);
@@ -332,7 +353,8 @@ enum err spend_fit(const struct spending *at, isize n, struct spend *out, struct
     return ERR_OK;
 }
 
-/* The mean of all weighs as much as the person's orders say little. Without a mean (q <= 1) the person's own stands. */
+/* The mean of all weighs as much as the person's orders say little. Without a mean (q <= 1) the
+ * person's own stands. */
 f64 spend_expected(const struct spend *s, struct spending of)
 {
     f64 px = s->p * of.orders;
@@ -340,14 +362,15 @@ f64 spend_expected(const struct spend *s, struct spending of)
     return s->p * (s->v + of.orders * of.mean) / (px + s->q - 1);
 }
 
-/* ---- which one ----------------------------------------------------------------------------------------------------- */
+/* ---- which one ------------------------------------------------------------------------------- */
 
-enum err buying_choose(const struct purchases *at, isize n, arena *a, struct buying *out, struct buying tried[BUYING_MODELS],
-                       struct diag *diag)
+enum err buying_choose(const struct purchases *at, isize n, arena *a, struct buying *out,
+                       struct buying tried[BUYING_MODELS], struct diag *diag)
 {
     static const u8 models[] = { BUYING_MBG, BUYING_BG, BUYING_NBD };
     enum err err = ERR_OK;
-    for (isize i = 0; !err && i < countof(models); i++) err = buying_fit(models[i], at, n, a, &tried[models[i]], diag);
+    for (isize i = 0; !err && i < countof(models); i++)
+        err = buying_fit(models[i], at, n, a, &tried[models[i]], diag);
     if (err) return err;
     *out = tried[BUYING_NBD];
     for (isize i = 0; i < 2; i++) {

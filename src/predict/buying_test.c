@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: the models of repeat buying give what is published for CDNOW, chances are chances, and data that says nothing of leaving
- * is found out.
- * Method: the published parameters, likelihoods and forecasts (Fader, Hardie and Lee 2005; Fader and Hardie 2005, 2013) with the
- * tolerance each is printed to; people made by the model itself; identities between the functions. */
+ * Goal: the models of repeat buying give what is published for CDNOW, chances are chances, and data
+ * that says nothing of leaving is found out. Method: the published parameters, likelihoods and
+ * forecasts (Fader, Hardie and Lee 2005; Fader and Hardie 2005, 2013) with the tolerance each is
+ * printed to; people made by the model itself; identities between the functions. */
 #include "predict/predict.h"
 
 #include "ingest/ingest.h"
@@ -26,7 +26,8 @@ static const char *shared(const char *path)
 
 static void is_near(const char *what, f64 got, f64 want, f64 tolerance)
 {
-    if (!(fabs(got - want) <= tolerance)) fail_msg("%s is %.8f, not %.8f within %g", what, got, want, tolerance);
+    if (!(fabs(got - want) <= tolerance))
+        fail_msg("%s is %.8f, not %.8f within %g", what, got, want, tolerance);
 }
 
 static struct purchases *cdnow(isize *n)
@@ -57,7 +58,8 @@ static struct buying fit_of(u8 model, const struct purchases **all, isize *n)
 {
     static struct buying fits[BUYING_MODELS];
     *all = cdnow(n);
-    if (fits[model].people == 0) assert_int_equal(buying_fit(model, *all, *n, &a, &fits[model], NULL), ERR_OK);
+    if (fits[model].people == 0)
+        assert_int_equal(buying_fit(model, *all, *n, &a, &fits[model], NULL), ERR_OK);
     return fits[model];
 }
 
@@ -71,8 +73,8 @@ static void fitted(u8 model, const f64 want[4], f64 log_likelihood)
     assert_null(b.edge);
 }
 
-/* r .2426, alpha 4.4136, a .7929, b 2.4259, -9582.43 (Fader, Hardie and Lee 2005, table 2, more digits from the
- * implementation that carries the data). */
+/* r .2426, alpha 4.4136, a .7929, b 2.4259, -9582.43 (Fader, Hardie and Lee 2005, table 2, more
+ * digits from the implementation that carries the data). */
 static void bg_nbd_is_as_published(void **state)
 {
     (void)state;
@@ -103,8 +105,8 @@ static void mbg_nbd_is_at_its_top(void **state)
     assert_true(buying_alive(&b, &(struct purchases){ 0, 0, 39 }) < .9);
 }
 
-/* Published by number of repeats 0..6: .225 .523 1.044 1.520 2.164 2.654 3.504, to three digits; and .813, .446 the mean chance of
- * still being there. */
+/* Published by number of repeats 0..6: .225 .523 1.044 1.520 2.164 2.654 3.504, to three digits;
+ * and .813, .446 the mean chance of still being there. */
 static void forecasts_are_as_published(void **state)
 {
     (void)state;
@@ -128,7 +130,8 @@ static void forecasts_are_as_published(void **state)
     is_near("mean alive, Pareto", alive_pareto, .446, .001);
 }
 
-/* Chances stay chances; no order in no time; and the orders expected are the sum of what each short while expects. */
+/* Chances stay chances; no order in no time; and the orders expected are the sum of what each short
+ * while expects. */
 static void chances_agree_with_each_other(void **state)
 {
     (void)state;
@@ -149,16 +152,17 @@ static void chances_agree_with_each_other(void **state)
         for (f64 ahead = .5; ahead < 300; ahead *= 3) {
             f64 expected = buying_expected(b, &p, ahead), none = buying_none(b, &p, ahead);
             if (!(expected >= before && none <= none_before + 1e-6 && none >= 1 - alive - 1e-6))
-                fail_msg("%s of %d, %g, %g in %g: %g then %g orders, none %g then %g, alive %g", buying_name(b->model), repeats, p.last, seen,
-                         ahead, before, expected, none_before, none, alive);
+                fail_msg("%s of %d, %g, %g in %g: %g then %g orders, none %g then %g, alive %g",
+                         buying_name(b->model), repeats, p.last, seen, ahead, before, expected,
+                         none_before, none, alive);
             /* Whoever is expected to order n times orders at least once no more likely than n. */
             assert_true(1 - none <= expected + 1e-9);
             before = expected;
             none_before = none;
         }
         f64 soon = 1e-5 * seen;
-        is_near("soon, orders and the chance of one are the same", buying_expected(b, &p, soon), 1 - buying_none(b, &p, soon),
-                1e-3 * buying_expected(b, &p, soon) + 1e-12);
+        is_near("soon, orders and the chance of one are the same", buying_expected(b, &p, soon),
+                1 - buying_none(b, &p, soon), 1e-3 * buying_expected(b, &p, soon) + 1e-12);
     }
 }
 
@@ -180,7 +184,8 @@ static void an_edge_is_found_out(void **state)
     assert_string_equal(b.edge, "nobody ever leaves");
     assert_int_equal(buying_fit(BUYING_NBD, all, PEOPLE, &a, &nbd, NULL), ERR_OK);
     assert_null(nbd.edge);
-    is_near("r", nbd.param[0], 1, .1);                  /* exponential rates are gamma's with r 1; their standard error is .03 */
+    /* exponential rates are gamma's with r 1; their standard error is .03 */
+    is_near("r", nbd.param[0], 1, .1);
     is_near("alpha", nbd.param[1], 8, .8);
     is_near("the two likelihoods", b.log_likelihood, nbd.log_likelihood, 2);
 }
@@ -245,9 +250,13 @@ static void too_little_says_how_much_is_needed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bg_nbd_is_as_published), cmocka_unit_test(pareto_nbd_is_as_published), cmocka_unit_test(mbg_nbd_is_at_its_top),
-        cmocka_unit_test(forecasts_are_as_published), cmocka_unit_test(chances_agree_with_each_other),
-        cmocka_unit_test(an_edge_is_found_out), cmocka_unit_test(gamma_gamma_is_as_published),
+        cmocka_unit_test(bg_nbd_is_as_published),
+        cmocka_unit_test(pareto_nbd_is_as_published),
+        cmocka_unit_test(mbg_nbd_is_at_its_top),
+        cmocka_unit_test(forecasts_are_as_published),
+        cmocka_unit_test(chances_agree_with_each_other),
+        cmocka_unit_test(an_edge_is_found_out),
+        cmocka_unit_test(gamma_gamma_is_as_published),
         cmocka_unit_test(too_little_says_how_much_is_needed),
     };
     int failed = cmocka_run_group_tests_name("buying", tests, NULL, NULL);

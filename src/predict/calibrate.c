@@ -17,7 +17,8 @@ static int by_predicted(const void *left, const void *right)
 /* Wilson 1927. */
 static void share_interval(struct bin *b)
 {
-    f64 n = (f64)b->n, mid = b->observed + Z * Z / (2 * n), half = Z * sqrt(b->observed * (1 - b->observed) / n + Z * Z / (4 * n * n));
+    f64 n = (f64)b->n, mid = b->observed + Z * Z / (2 * n),
+        half = Z * sqrt(b->observed * (1 - b->observed) / n + Z * Z / (4 * n * n));
     b->low = fmax(0, (mid - half) / (1 + Z * Z / n));
     b->high = fmin(1, (mid + half) / (1 + Z * Z / n));
 }
@@ -87,12 +88,16 @@ struct goodness goodness(struct forecast *at, isize n)
     }
     g.rate = hits / (f64)n;
     g.base_brier = g.rate * (1 - g.rate);
-    g.base_log_loss = hits > 0 && g.rate < 1 ? g.rate * log_loss_of(g.rate, 1) + (1 - g.rate) * log_loss_of(g.rate, 0) : 0;
-    /* From the highest down, ties together: pairs won for the AUC, precision at each hit for the average precision. */
+    g.base_log_loss = hits > 0 && g.rate < 1
+                          ? g.rate * log_loss_of(g.rate, 1) + (1 - g.rate) * log_loss_of(g.rate, 0)
+                          : 0;
+    /* From the highest down, ties together: pairs won for the AUC, precision at each hit for the
+     * average precision. */
     f64 won = 0, above = 0, misses = (f64)n - hits;
     for (isize to = n, from; to > 0; to = from) {
         f64 here = 0;
-        for (from = to; from > 0 && at[from - 1].predicted == at[to - 1].predicted; from--) here += at[from - 1].actual;
+        for (from = to; from > 0 && at[from - 1].predicted == at[to - 1].predicted; from--)
+            here += at[from - 1].actual;
         f64 missed = (f64)(to - from) - here, seen_misses = (f64)(n - to) - above;
         won += here * (misses - seen_misses - missed / 2);
         above += here;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: of several learners the one that is right for the data is chosen, and what it says is what was put in.
- * Method: people drawn from known effects, visits whose outcome only trees can tell and visits where they cannot do better, and CDNOW.
- * Tolerances are some three standard errors of what is estimated from so many people; every draw is seeded. */
+ * Goal: of several learners the one that is right for the data is chosen, and what it says is what
+ * was put in. Method: people drawn from known effects, visits whose outcome only trees can tell and
+ * visits where they cannot do better, and CDNOW. Tolerances are some three standard errors of what
+ * is estimated from so many people; every draw is seeded. */
 #include "predict/inside.h"
 
 #include <math.h>
@@ -16,10 +17,11 @@ static arena a;
 
 static void is_near(const char *what, f64 got, f64 want, f64 tolerance)
 {
-    if (!(fabs(got - want) <= tolerance)) fail_msg("%s is %.6f, not %.6f within %g", what, got, want, tolerance);
+    if (!(fabs(got - want) <= tolerance))
+        fail_msg("%s is %.6f, not %.6f within %g", what, got, want, tolerance);
 }
 
-/* ---- uplift ------------------------------------------------------------------------------------------------ */
+/* ---- uplift ---------------------------------------------------------------------------------- */
 
 enum { FEMALE = 1, MALE = 2 };
 
@@ -64,18 +66,21 @@ static f64 number_at(const struct json *card, const char *path)
     return json_num(v, 0);
 }
 
-/* Women gain .15, men nothing, and men order more by themselves: by response alone the wrong half would come first. */
+/* Women gain .15, men nothing, and men order more by themselves: by response alone the wrong half
+ * would come first. */
 static void who_is_worth_treating_is_found(void **state)
 {
     (void)state;
-    struct lift_rows rows = draw_people(12000, (f64[]){ .1, .4 }, (f64[]){ .15, 0 }, 3), others = draw_people(2000, (f64[]){ .1, .4 }, (f64[]){ .15, 0 }, 4);
+    struct lift_rows rows = draw_people(12000, (f64[]){ .1, .4 }, (f64[]){ .15, 0 }, 3),
+                     others = draw_people(2000, (f64[]){ .1, .4 }, (f64[]){ .15, 0 }, 4);
     struct lift *m, *again;
     struct lift_counts counts;
     assert_int_equal(lift_fit(&rows, &m, &counts, NULL), ERR_OK);
     assert_int_equal(counts.treated + counts.control, 12000);
     f64 spread;
     f64 women = mean_of(m, &others, FEMALE, &spread), men = mean_of(m, &others, MALE, &spread);
-    is_near("of women", women, .15, .06);               /* the scale is drawn to the mean of .075 by as much as the scores are noise */
+    /* the scale is drawn to the mean of .075 by as much as the scores are noise */
+    is_near("of women", women, .15, .06);
     is_near("of men", men, 0, .06);
     assert_true(women - men > .04);
     struct buf text = { .arena = &a };
@@ -92,7 +97,8 @@ static void who_is_worth_treating_is_found(void **state)
     json_each(bin, json_get(card, S("calibration"))) {
         bins++;
         off += fabs(number_at(bin, "predicted") - number_at(bin, "observed")) / CALIBRATION_BINS;
-        assert_true(number_at(bin, "low") <= number_at(bin, "observed") && number_at(bin, "observed") <= number_at(bin, "high"));
+        assert_true(number_at(bin, "low") <= number_at(bin, "observed")
+                    && number_at(bin, "observed") <= number_at(bin, "high"));
     }
     assert_int_equal(bins, CALIBRATION_BINS);
     assert_true(off < .04);                             /* a tenth is 1,200 people: its own error is .024 */
@@ -104,7 +110,8 @@ static void who_is_worth_treating_is_found(void **state)
     }
     assert_true(reasons > others.n * 3 / 4);
     assert_int_equal(lift_fit(&rows, &again, &counts, NULL), ERR_OK);
-    for (isize i = 0; i < others.n; i++) assert_true(lift_score(m, others.at[i].x).value == lift_score(again, others.at[i].x).value);
+    for (isize i = 0; i < others.n; i++)
+        assert_true(lift_score(m, others.at[i].x).value == lift_score(again, others.at[i].x).value);
     lift_free(m);
     lift_free(again);
     vec_fini(&rows);
@@ -142,7 +149,7 @@ static void too_few_say_how_many_are_needed(void **state)
     vec_fini(&rows);
 }
 
-/* ---- trees --------------------------------------------------------------------------------------------------- */
+/* ---- trees ----------------------------------------------------------------------------------- */
 
 static void trees_tell_what_no_sum_can(void **state)
 {
@@ -160,7 +167,9 @@ static void trees_tell_what_no_sum_can(void **state)
     struct trees *t, *again;
     assert_int_equal(trees_grow(cells, labels, N, WIDTH, 1, &t, NULL), ERR_OK);
     assert_int_equal(trees_grow(cells, labels, N, WIDTH, 1, &again, NULL), ERR_OK);
-    const f32 unknown = __builtin_nanf(""), rows[4][WIDTH] = { { 1, -5, unknown }, { 0, 5, .5f }, { 0, -5, .5f }, { 1, 5, unknown } };
+    const f32 unknown = __builtin_nanf(""), rows[4][WIDTH] = {
+        { 1, -5, unknown }, { 0, 5, .5f }, { 0, -5, .5f }, { 1, 5, unknown }
+    };
     for (int r = 0; r < 4; r++) {
         f64 moved[WIDTH], said = trees_ask(t, rows[r]);
         is_near("the chance", said, r < 2 ? .8 : .1, .08);
@@ -179,8 +188,12 @@ static isize draw_visit(struct rng *rng, i64 at_ms, bool crossed, struct history
     bool searched = rng_unit(rng) < .5, many = views > 3;
     f64 chance = crossed ? (many != searched ? .75 : .05) : 1 / (1 + exp(2 - 1.2 * searched));
     if (searched) out[n++] = (struct history_entry){ .at_ms = at_ms, .type = EVENT_PRODUCTS_SEARCHED };
-    for (isize i = 0; i < views; i++) out[n++] = (struct history_entry){ .at_ms = at_ms + (i + 1) * 1000, .type = EVENT_PRODUCT_VIEWED, .item = 1 };
-    if (rng_unit(rng) < chance) out[n++] = (struct history_entry){ .at_ms = at_ms + 60000, .type = EVENT_ORDER_COMPLETED };
+    for (isize i = 0; i < views; i++)
+        out[n++] = (struct history_entry){ .at_ms = at_ms + (i + 1) * 1000,
+                                           .type = EVENT_PRODUCT_VIEWED,
+                                           .item = 1 };
+    if (rng_unit(rng) < chance)
+        out[n++] = (struct history_entry){ .at_ms = at_ms + 60000, .type = EVENT_ORDER_COMPLETED };
     return n;
 }
 
@@ -202,38 +215,48 @@ static void the_model_of_intent_is_the_one_that_forecasts_better(void **state)
         assert_true(!trees || card.trees.log_loss < card.logistic.log_loss);
         assert_true(card.goodness.log_loss == (trees ? card.trees.log_loss : card.logistic.log_loss));
         assert_true(card.goodness.n == card.trees.n && card.trees.n == card.logistic.n);
-        struct history_entry now[] = { { .at_ms = 1000, .type = EVENT_PRODUCTS_SEARCHED }, { .at_ms = 2000, .type = EVENT_PRODUCT_VIEWED, .item = 1 } };
+        struct history_entry now[] = { { .at_ms = 1000, .type = EVENT_PRODUCTS_SEARCHED },
+                                       { .at_ms = 2000, .type = EVENT_PRODUCT_VIEWED, .item = 1 } };
         struct intent_reason why[3];
-        if (crossed) is_near("searched, one view", intent_of(m, now, 2, 2500), .43, .2);   /* three in six more looks to come, and .75 or .05 */
+        /* three in six more looks to come, and .75 or .05 */
+        if (crossed) is_near("searched, one view", intent_of(m, now, 2, 2500), .43, .2);
         assert_true(intent_reasons(m, now, 2, 2500, why, 3) > 0);
         intent_free(m);
     }
 }
 
-/* ---- repeat buying ----------------------------------------------------------------------------------------------- */
+/* ---- repeat buying --------------------------------------------------------------------------- */
 
-static f64 draw_gamma(struct rng *rng, f64 shape)       /* Marsaglia and Tsang 2000, shape >= 1; below it by their boost */
+/* Marsaglia and Tsang 2000, shape >= 1; below it by their boost */
+static f64 draw_gamma(struct rng *rng, f64 shape)
 {
-    if (shape < 1) return draw_gamma(rng, shape + 1) * pow(rng_unit(rng), 1 / shape); // NOLINT(misc-no-recursion): once
+    if (shape < 1)
+        return draw_gamma(rng, shape + 1)
+               * pow(rng_unit(rng), 1 / shape); // NOLINT(misc-no-recursion): once
     f64 d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
     for (;;) {
-        f64 x = sqrt(-2 * log(1 - rng_unit(rng))) * cos(2 * 3.14159265358979323846 * rng_unit(rng)), v = 1 + c * x;
-        if (v > 0 && log(1 - rng_unit(rng)) < x * x / 2 + d - d * v * v * v + d * log(v * v * v)) return d * v * v * v;
+        f64 x = sqrt(-2 * log(1 - rng_unit(rng))) * cos(2 * 3.14159265358979323846 * rng_unit(rng)),
+            v = 1 + c * x;
+        if (v > 0 && log(1 - rng_unit(rng)) < x * x / 2 + d - d * v * v * v + d * log(v * v * v))
+            return d * v * v * v;
     }
 }
 
-/* Buyers who order at a rate of their own (gamma: r, alpha) and, with s > 0, leave at one of their own (gamma: s, beta); in days. */
+/* Buyers who order at a rate of their own (gamma: r, alpha) and, with s > 0, leave at one of their
+ * own (gamma: s, beta); in days. */
 static struct buyers draw_buyers(isize n, f64 r, f64 alpha, f64 s, f64 beta, i32 days, u64 seed)
 {
     struct buyers b = { .today = 20000 };
     struct rng rng = rng_seed(seed);
     for (isize i = 0; i < n; i++) {
-        f64 rate = draw_gamma(&rng, r) / alpha, stays = s > 0 ? -log(1 - rng_unit(&rng)) / (draw_gamma(&rng, s) / beta) : 1e9;
+        f64 rate = draw_gamma(&rng, r) / alpha,
+            stays = s > 0 ? -log(1 - rng_unit(&rng)) / (draw_gamma(&rng, s) / beta) : 1e9;
         i32 first = 20000 - days + (i32)rng_below(&rng, (u32)days / 3);
         struct buyer who = { { (u32)i + 1 }, b.orders.n, 0 };
         vec_push(&b.orders, (struct buyer_order){ first, 5000 });
         for (f64 at = 0; (at += -log(1 - rng_unit(&rng)) / rate) < stays && first + at < 20000;)
-            if ((i32)at + first > b.orders.at[b.orders.n - 1].day) vec_push(&b.orders, (struct buyer_order){ (i32)at + first, 5000 });
+            if ((i32)at + first > b.orders.at[b.orders.n - 1].day)
+                vec_push(&b.orders, (struct buyer_order){ (i32)at + first, 5000 });
         who.n = b.orders.n - who.first;
         vec_push(&b.all, who);
     }
@@ -264,7 +287,8 @@ static void agrees(const struct json *card)
         n++;
         if (json_bool(json_get(one, S("chosen")), false)) {
             assert_null(json_get(one, S("edge")));
-            assert_true(str_eq(json_str(json_get(one, S("model")), S("")), json_str(json_get(card, S("model")), S("-"))));
+            assert_true(str_eq(json_str(json_get(one, S("model")), S("")),
+                               json_str(json_get(card, S("model")), S("-"))));
             chosen = said;
         }
         if (!json_get(one, S("edge")) && said > best) best = said;
@@ -276,7 +300,8 @@ static void agrees(const struct json *card)
 static void the_model_of_buying_is_the_one_that_says_the_hold_out_best(void **state)
 {
     (void)state;
-    struct buyers leaving = draw_buyers(4000, 1.2, 25, .9, 60, 400, 11), staying = draw_buyers(4000, 1.2, 40, 0, 0, 400, 12);
+    struct buyers leaving = draw_buyers(4000, 1.2, 25, .9, 60, 400, 11),
+                  staying = draw_buyers(4000, 1.2, 40, 0, 0, 400, 12);
     const struct json *card = card_of(&leaving);
     agrees(card);
     assert_true(str_eq(json_str(json_get(card, S("model")), S("")), S("pareto_nbd")));
@@ -290,8 +315,10 @@ static void the_model_of_buying_is_the_one_that_says_the_hold_out_best(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_is_worth_treating_is_found), cmocka_unit_test(where_all_gain_alike_all_get_the_same),
-        cmocka_unit_test(too_few_say_how_many_are_needed), cmocka_unit_test(trees_tell_what_no_sum_can),
+        cmocka_unit_test(who_is_worth_treating_is_found),
+        cmocka_unit_test(where_all_gain_alike_all_get_the_same),
+        cmocka_unit_test(too_few_say_how_many_are_needed),
+        cmocka_unit_test(trees_tell_what_no_sum_can),
         cmocka_unit_test(the_model_of_intent_is_the_one_that_forecasts_better),
         cmocka_unit_test(the_model_of_buying_is_the_one_that_says_the_hold_out_best),
     };

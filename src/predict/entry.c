@@ -2,8 +2,8 @@
  *
  * entry.c - scores and cards as they stand in the log, and the words for reasons.
  *
- * An entry is about one person, so that erasing a person erases whole entries: u32 person (0: a card), then the
- * scores, or the card's version and JSON. */
+ * An entry is about one person, so that erasing a person erases whole entries: u32 person (0: a
+ * card), then the scores, or the card's version and JSON. */
 #include "predict/predict.h"
 
 #include <math.h>
@@ -56,7 +56,8 @@ static str with_money(arena *a, str words, f64 number, currency in)
     int digits = in.v ? currency_digits(in) : 2;
     if (str_eq(after.head, S("minor"))) number /= pow(10, digits);
     str unit = in.v ? currency_code(in, code) : S("");
-    return arena_printf(a, "%.*s%.*s%s%.*f%.*s", STR_FMT(before.head), STR_FMT(unit), unit.len ? " " : "", digits, number, STR_FMT(after.tail));
+    return arena_printf(a, "%.*s%.*s%s%.*f%.*s", STR_FMT(before.head), STR_FMT(unit),
+                        unit.len ? " " : "", digits, number, STR_FMT(after.tail));
 }
 
 /* The formats come from reason.def alone, each with one %f in it. */

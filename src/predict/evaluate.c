@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evaluate.c - `opmaat evaluate clv|propensity|uplift`: how good the models are on a file, on what they have not seen.
+ * evaluate.c - `opmaat evaluate clv|propensity|uplift`: how good the models are on a file, on what
+ * they have not seen.
  *
- * Each report says the protocol, the sizes, the measures with 95 % intervals (percentiles of a seeded bootstrap over people or
- * rows, of the same forecasts) and the time taken. */
+ * Each report says the protocol, the sizes, the measures with 95 % intervals (percentiles of a
+ * seeded bootstrap over people or rows, of the same forecasts) and the time taken. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ static int ascending(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static void print_estimates(const struct estimates *e, struct jsonw *w)
 {
@@ -38,7 +39,8 @@ static void print_estimates(const struct estimates *e, struct jsonw *w)
 static void text_estimates(const struct estimates *e, struct buf *out)
 {
     for (isize m = 0; m < e->n; m++)
-        buf_printf(out, "%-20s %10.4f   %.4f to %.4f\n", e->names[m], e->at[m].value, e->at[m].low, e->at[m].high);
+        buf_printf(out, "%-20s %10.4f   %.4f to %.4f\n", e->names[m], e->at[m].value, e->at[m].low,
+                   e->at[m].high);
 }
 
 static void print_end(struct jsonw *w, const struct predict_evaluation *o, f64 seconds, struct buf *out)
@@ -66,8 +68,8 @@ static void text_calibration(struct calibration c, struct buf *out)
 {
     buf_printf(out, "\npredicted   observed   from       to         n\n");
     for (isize i = 0; i < c.bins_n; i++)
-        buf_printf(out, "%-11.4f %-10.4f %-10.4f %-10.4f %td\n", c.bins[i].predicted, c.bins[i].observed, c.bins[i].low, c.bins[i].high,
-                   c.bins[i].n);
+        buf_printf(out, "%-11.4f %-10.4f %-10.4f %-10.4f %td\n", c.bins[i].predicted,
+                   c.bins[i].observed, c.bins[i].low, c.bins[i].high, c.bins[i].n);
 }
 
 /* Forecasts in order of what was predicted. AUC of the chance of `actual` > 0, by pairs, ties a half. */
@@ -87,10 +89,11 @@ static f64 auc_of(const struct forecast *at, isize n, const u32 *times)
 
 static int by_predicted(const void *left, const void *right)
 {
-    return ascending(&((const struct forecast *)left)->predicted, &((const struct forecast *)right)->predicted);
+    return ascending(&((const struct forecast *)left)->predicted,
+                     &((const struct forecast *)right)->predicted);
 }
 
-/* ---- clv --------------------------------------------------------------------------------------------------- */
+/* ---- clv ------------------------------------------------------------------------------------- */
 
 static const char clv_protocol[] =
     "Orders of one day are one; rows below 0 are returns, taken off the money. Models are fitted on days up to the calibration's last "
@@ -104,7 +107,9 @@ static bool read_day(str text, i32 *out)
 {
     i64 number, at_ms;
     if (text.len == 8 && str_to_i64(text, &number)) {   /* 19970101 */
-        struct civil c = { .year = (i32)(number / 10000), .month = (i32)(number / 100 % 100), .day = (i32)(number % 100) };
+        struct civil c = { .year = (i32)(number / 10000),
+                           .month = (i32)(number / 100 % 100),
+                           .day = (i32)(number % 100) };
         if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > 31) return false;
         at_ms = time_from_civil(c);
     } else if (!time_parse(text, &at_ms)) {
@@ -123,7 +128,8 @@ static int sale_order(const void *left, const void *right)
     return (a->day > b->day) - (a->day < b->day);
 }
 
-static enum err read_sales(const char *path, struct csv *csv, struct sales *out, struct map *people, arena *a, struct diag *diag)
+static enum err read_sales(const char *path, struct csv *csv, struct sales *out, struct map *people,
+                           arena *a, struct diag *diag)
 {
     static const char *const names[] = { "customer_id", "date", "value" };
     struct csv_row row;
@@ -135,14 +141,21 @@ static enum err read_sales(const char *path, struct csv *csv, struct sales *out,
         for (int k = 0; k < 3; k++)
             if (str_eq_nocase(str_trim(row.fields[i]), str_of(names[k]))) at[k] = i;
     if (at[0] < 0 || at[1] < 0 || at[2] < 0)
-        return diag_set(diag, ERR_BAD_INPUT, "%s: the first line should name the columns customer_id, date and value", path);
-    for (struct arena_mark mark = arena_mark(a); !(err = csv_next(csv, a, &row, &found, diag)) && found; arena_reset(a, mark)) {
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "%s: the first line should name the columns customer_id, date and value",
+                        path);
+    for (struct arena_mark mark = arena_mark(a);
+         !(err = csv_next(csv, a, &row, &found, diag)) && found; arena_reset(a, mark)) {
         struct sale sale = { 0 };
         if (row.n == 1 && row.fields[0].len == 0) continue;
-        bool whole = row.n > max_isize(at[0], max_isize(at[1], at[2])) && read_day(str_trim(row.fields[at[1]]), &sale.day)
-                  && str_to_f64(str_trim(row.fields[at[2]]), &sale.value) && isfinite(sale.value);
+        bool whole = row.n > max_isize(at[0], max_isize(at[1], at[2]))
+                     && read_day(str_trim(row.fields[at[1]]), &sale.day)
+                     && str_to_f64(str_trim(row.fields[at[2]]), &sale.value)
+                     && isfinite(sale.value);
         if (!whole) {
-            err = diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": expected a customer, a date and a number", path, row.line);
+            err = diag_set(diag, ERR_BAD_INPUT,
+                           "%s line %" PRId64 ": expected a customer, a date and a number", path,
+                           row.line);
             break;
         }
         str person = str_trim(row.fields[at[0]]);
@@ -155,7 +168,8 @@ static enum err read_sales(const char *path, struct csv *csv, struct sales *out,
     return err;
 }
 
-/* Days of one person become one row; what is below 0 is taken off the day or, when nothing else was bought on it, left out. */
+/* Days of one person become one row; what is below 0 is taken off the day or, when nothing else was
+ * bought on it, left out. */
 static void merge_days(struct sales *s)
 {
     isize n = 0;
@@ -173,7 +187,11 @@ static void merge_days(struct sales *s)
     s->n = n;
 }
 
-struct clv_person { struct purchases p; struct spending spending; f64 orders, value, predicted, predicted_value; };
+struct clv_person {
+    struct purchases p;
+    struct spending spending;
+    f64 orders, value, predicted, predicted_value;
+};
 struct clv {
     struct predict_evaluation o;
     struct sales sales;
@@ -213,9 +231,24 @@ static void clv_people(struct clv *c, arena *a)
     }
 }
 
-enum { CLV_MAE, CLV_RMSE, CLV_CORR, CLV_TOTAL, CLV_ACTUAL, CLV_RATIO, CLV_AUC, CLV_VALUE_TOTAL, CLV_VALUE_ACTUAL, CLV_VALUE_MAE, CLV_MEASURES };
-static const char *const clv_names[] = { "mae", "rmse", "corr", "orders_predicted", "orders_actual", "orders_ratio", "auc", "value_predicted",
-                                         "value_actual", "value_mae" };
+enum {
+    CLV_MAE,
+    CLV_RMSE,
+    CLV_CORR,
+    CLV_TOTAL,
+    CLV_ACTUAL,
+    CLV_RATIO,
+    CLV_AUC,
+    CLV_VALUE_TOTAL,
+    CLV_VALUE_ACTUAL,
+    CLV_VALUE_MAE,
+    CLV_MEASURES
+};
+static const char *const clv_names[] = { "mae",           "rmse",
+                                         "corr",          "orders_predicted",
+                                         "orders_actual", "orders_ratio",
+                                         "auc",           "value_predicted",
+                                         "value_actual",  "value_mae" };
 
 static void clv_measure(const void *ctx, const u32 *times, f64 *out)
 {
@@ -227,7 +260,8 @@ static void clv_measure(const void *ctx, const u32 *times, f64 *out)
         f64 t = times[i];
         n += t;
         x += t * p->predicted, y += t * p->orders;
-        xx += t * p->predicted * p->predicted, yy += t * p->orders * p->orders, xy += t * p->predicted * p->orders;
+        xx += t * p->predicted * p->predicted, yy += t * p->orders * p->orders,
+            xy += t * p->predicted * p->orders;
         off += t * fabs(p->predicted - p->orders);
         out[CLV_VALUE_TOTAL] += t * p->predicted_value;
         out[CLV_VALUE_ACTUAL] += t * p->value;
@@ -264,7 +298,8 @@ static enum err clv_fit(struct clv *c, arena *a, struct diag *diag)
     return ERR_OK;
 }
 
-static const struct clv_person *sorting;                /* for by_forecast; one evaluation at a time in a process */
+/* for by_forecast; one evaluation at a time in a process */
+static const struct clv_person *sorting;
 static int by_forecast(const void *left, const void *right)
 {
     return ascending(&sorting[*(const u32 *)left].predicted, &sorting[*(const u32 *)right].predicted);
@@ -288,8 +323,8 @@ static void clv_forecast(struct clv *c, arena *a)
     }
 }
 
-/* Of the orders by known people in the same days a year before, against what they ordered a day in the year around: 0 when the file does
- * not reach back far enough to say. */
+/* Of the orders by known people in the same days a year before, against what they ordered a day in
+ * the year around: 0 when the file does not reach back far enough to say. */
 static f64 clv_season(const struct clv *c)
 {
     f64 window = 0, year = 0;
@@ -308,11 +343,14 @@ static f64 clv_season(const struct clv *c)
 
 static void print_buying(const struct buying *b, const struct clv *c, struct jsonw *w)
 {
-    static const char *const parameters[BUYING_MODELS][4] = { { "r", "alpha", "a", "b" }, { "r", "alpha", "a", "b" },
-                                                              { "r", "alpha", "s", "beta" }, { "r", "alpha" } };
+    static const char *const parameters[BUYING_MODELS][4] = { { "r", "alpha", "a", "b" },
+                                                              { "r", "alpha", "a", "b" },
+                                                              { "r", "alpha", "s", "beta" },
+                                                              { "r", "alpha" } };
     f64 total = 0, alive = 0;
     jsonw_key_begin(w, buying_name(b->model), '{');
-    for (int i = 0; i < 4 && parameters[b->model][i]; i++) jsonw_key_num(w, parameters[b->model][i], b->param[i]);
+    for (int i = 0; i < 4 && parameters[b->model][i]; i++)
+        jsonw_key_num(w, parameters[b->model][i], b->param[i]);
     for (isize i = 0; i < c->n; i++) {
         total += buying_expected(b, &c->people[i].p, c->ahead);
         alive += buying_alive(b, &c->people[i].p) / (f64)c->n;
@@ -338,7 +376,10 @@ static void clv_json(struct clv *c, const struct estimates *e, f64 seconds, stru
     jsonw_begin(&w, '{');
     jsonw_key_str(&w, "protocol", str_of(clv_protocol));
     jsonw_key_str(&w, "algorithm", str_of(buying_name(c->chosen.model)));
-    if (edge) jsonw_key_str(&w, "fallback", arena_printf(a, "%s: the models with leaving ran to an edge, nbd stands in", edge));
+    if (edge)
+        jsonw_key_str(
+            &w, "fallback",
+            arena_printf(a, "%s: the models with leaving ran to an edge, nbd stands in", edge));
     jsonw_key_begin(&w, "train", '{');
     jsonw_key_int(&w, "people", c->n);
     jsonw_key_int(&w, "repeats", c->repeats);
@@ -377,26 +418,32 @@ static void clv_text(struct clv *c, const struct estimates *e, f64 seconds, stru
     const char *edge = fallback_words(c);
     buf_printf(out, "%s\n\nmodel        %s\n", clv_protocol, buying_name(c->chosen.model));
     if (edge) buf_printf(out, "             fallback: %s, so the models with leaving say nothing\n", edge);
-    buf_printf(out, "calibration  %.*s to %.*s: %td people, %td repeat orders\n", STR_FMT(day_text(a, c->from)),
-               STR_FMT(day_text(a, c->until)), c->n, c->repeats);
+    buf_printf(out, "calibration  %.*s to %.*s: %td people, %td repeat orders\n",
+               STR_FMT(day_text(a, c->from)), STR_FMT(day_text(a, c->until)), c->n, c->repeats);
     buf_printf(out, "hold-out     to %.*s: %.1f weeks\n", STR_FMT(day_text(a, c->end)), c->ahead);
     f64 season = clv_season(c);
-    if (season > 0) buf_printf(out, "season       these weeks a year before had %.2f times the orders of an even year\n", season);
+    if (season > 0)
+        buf_printf(
+            out,
+            "season       these weeks a year before had %.2f times the orders of an even year\n",
+            season);
     for (u8 m = 0; m < BUYING_MODELS; m++) {
         const struct buying *b = &c->tried[m];
-        buf_printf(out, "%-12s %.4f %.4f %.4f %.4f  log-likelihood %.2f%s%s\n", buying_name(m), b->param[0], b->param[1], b->param[2],
-                   b->param[3], b->log_likelihood, b->edge ? "  EDGE: " : "", b->edge ? b->edge : "");
+        buf_printf(out, "%-12s %.4f %.4f %.4f %.4f  log-likelihood %.2f%s%s\n", buying_name(m),
+                   b->param[0], b->param[1], b->param[2], b->param[3], b->log_likelihood,
+                   b->edge ? "  EDGE: " : "", b->edge ? b->edge : "");
     }
     if (c->spent)
-        buf_printf(out, "gamma_gamma  p %.4f q %.4f v %.4f  log-likelihood %.2f, %td people\n", c->spend.p, c->spend.q, c->spend.v,
-                   c->spend.log_likelihood, c->spend.people);
+        buf_printf(out, "gamma_gamma  p %.4f q %.4f v %.4f  log-likelihood %.2f, %td people\n",
+                   c->spend.p, c->spend.q, c->spend.v, c->spend.log_likelihood, c->spend.people);
     buf_byte(out, '\n');
     text_estimates(e, out);
     text_calibration(calibrate(c->forecasts, c->n, true), out);
     buf_printf(out, "\nfitted in %.2f s\n", seconds);
 }
 
-static enum err read_sales_file(const char *path, struct sales *out, struct map *people, arena *a, struct diag *diag)
+static enum err read_sales_file(const char *path, struct sales *out, struct map *people, arena *a,
+                                struct diag *diag)
 {
     struct gz *gz = NULL;
     str head;
@@ -417,7 +464,8 @@ static enum err clv_read(struct clv *c, arena *a, struct diag *diag)
     struct map *people = map_new(1024);
     enum err err = read_sales_file(c->o.train, &c->sales, people, a, diag);
     c->until = INT32_MIN;
-    for (isize i = 0; i < c->sales.n; i++) c->until = c->sales.at[i].day > c->until ? c->sales.at[i].day : c->until;
+    for (isize i = 0; i < c->sales.n; i++)
+        c->until = c->sales.at[i].day > c->until ? c->sales.at[i].day : c->until;
     if (!err && c->o.test) err = read_sales_file(c->o.test, &c->sales, people, a, diag);
     map_free(people);
     return err;
@@ -428,7 +476,9 @@ static enum err clv_run(struct clv *c, arena *a, struct buf *out, struct diag *d
     bool known = c->o.algorithm.len == 0;
     for (u8 m = 0; m < BUYING_MODELS; m++) known |= str_eq(c->o.algorithm, str_of(buying_name(m)));
     if (!known)
-        return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are bg_nbd, mbg_nbd, pareto_nbd and nbd", STR_FMT(c->o.algorithm));
+        return diag_set(diag, ERR_REFUSED,
+                        "no algorithm %.*s; there are bg_nbd, mbg_nbd, pareto_nbd and nbd",
+                        STR_FMT(c->o.algorithm));
     enum err err = clv_read(c, a, diag);
     if (err) return err;
     merge_days(&c->sales);
@@ -440,7 +490,8 @@ static enum err clv_run(struct clv *c, arena *a, struct buf *out, struct diag *d
         c->end = c->sales.at[i].day > c->end ? c->sales.at[i].day : c->end;
     }
     if (!c->o.test) c->until = c->from + (c->end - c->from) * 2 / 3;
-    if ((c->o.until.len && !read_day(c->o.until, &c->until)) || (c->o.end.len && !read_day(c->o.end, &c->end)) || c->until >= c->end)
+    if ((c->o.until.len && !read_day(c->o.until, &c->until))
+        || (c->o.end.len && !read_day(c->o.end, &c->end)) || c->until >= c->end)
         return diag_set(diag, ERR_BAD_INPUT, "expected --until DATE before --end DATE, both within the file");
     c->ahead = (f64)(c->end - c->until) / 7;
     clv_people(c, a);
@@ -467,14 +518,17 @@ enum err evaluate_clv(const struct predict_evaluation *options, struct buf *out,
     return err;
 }
 
-/* ---- sheets: folds, columns ------------------------------------------------------------------------------------ */
+/* ---- sheets: folds, columns ------------------------------------------------------------------ */
 
-static enum err skipped(const struct sheet *s, const struct predict_evaluation *o, bool *skip, struct diag *diag)
+static enum err skipped(const struct sheet *s, const struct predict_evaluation *o, bool *skip,
+                        struct diag *diag)
 {
     for (str rest = o->skip; rest.len;) {
         struct str_cut cut = str_cut(rest, ',');
         isize at = sheet_column(s, str_trim(cut.head));
-        if (at < 0) return diag_set(diag, ERR_BAD_INPUT, "%s has no column %.*s", o->train, STR_FMT(cut.head));
+        if (at < 0)
+            return diag_set(diag, ERR_BAD_INPUT, "%s has no column %.*s", o->train,
+                            STR_FMT(cut.head));
         skip[at] = true;
         rest = cut.found ? cut.tail : S("");
     }
@@ -482,23 +536,29 @@ static enum err skipped(const struct sheet *s, const struct predict_evaluation *
 }
 
 /* A column of yes and no: 1 and 0, or two kinds of which the one that reads as yes is. */
-static enum err yes_column(const struct sheet *s, const char *path, const char *option, str name, bool *out, bool *skip, struct diag *diag)
+static enum err yes_column(const struct sheet *s, const char *path, const char *option, str name,
+                           bool *out, bool *skip, struct diag *diag)
 {
     isize at = sheet_column(s, name);
-    if (name.len == 0 || at < 0) return diag_set(diag, ERR_BAD_INPUT, "%s has no column \"%.*s\" for --%s", path, STR_FMT(name), option);
+    if (name.len == 0 || at < 0)
+        return diag_set(diag, ERR_BAD_INPUT, "%s has no column \"%.*s\" for --%s", path,
+                        STR_FMT(name), option);
     const struct column *c = &s->columns[at];
     skip[at] = true;
     for (isize i = 0; i < s->rows; i++) {
         f64 v = c->values[i];
         if (c->numeric ? v != 0 && v != 1 : v > 1)
-            return diag_set(diag, ERR_BAD_INPUT, "%s: column \"%.*s\" should hold 1 and 0, or true and false", path, STR_FMT(name));
+            return diag_set(diag, ERR_BAD_INPUT,
+                            "%s: column \"%.*s\" should hold 1 and 0, or true and false", path,
+                            STR_FMT(name));
         out[i] = c->numeric ? v == 1 : v == c->yes;
     }
     return ERR_OK;
 }
 
 /* With a test file its rows are the one fold that is forecast; how many there are. */
-static isize fold_rows(const u8 *strata, const struct sheet *s, const struct predict_evaluation *o, u8 *fold, arena *a)
+static isize fold_rows(const u8 *strata, const struct sheet *s, const struct predict_evaluation *o,
+                       u8 *fold, arena *a)
 {
     if (!o->test) {
         deal_folds(strata, s->rows, o->folds, o->seed, fold, a);
@@ -508,14 +568,16 @@ static isize fold_rows(const u8 *strata, const struct sheet *s, const struct pre
     return 1;
 }
 
-/* ---- propensity ------------------------------------------------------------------------------------------------- */
+/* ---- propensity ------------------------------------------------------------------------------ */
 
 static const char propensity_protocol[] =
     "Stratified folds, drawn with the seed; each fold is forecast by a model of the others, and the forecasts are judged together. "
     "brier_base and log_loss_base are of always saying the rate. Intervals: 95 %, bootstrap over rows.";
 
 enum { P_AUC, P_AP, P_LOG_LOSS, P_BRIER, P_ACCURACY, P_BASE_LOG_LOSS, P_BASE_BRIER, P_MEASURES };
-static const char *const propensity_names[] = { "auc", "average_precision", "log_loss", "brier", "accuracy", "log_loss_base", "brier_base" };
+static const char *const propensity_names[] = { "auc",       "average_precision", "log_loss",
+                                                "brier",     "accuracy",          "log_loss_base",
+                                                "brier_base" };
 
 struct propensity_case { struct forecast *at; isize n; };
 
@@ -551,7 +613,8 @@ static void propensity_measure(const void *ctx, const u32 *times, f64 *out)
     out[P_BASE_LOG_LOSS] = rate > 0 && rate < 1 ? -rate * log(rate) - (1 - rate) * log1p(-rate) : 0;
 }
 
-static enum err propensity_folds(const struct sheet *s, const bool *skip, const bool *label, const struct predict_evaluation *o, u8 learner,
+static enum err propensity_folds(const struct sheet *s, const bool *skip, const bool *label,
+                                 const struct predict_evaluation *o, u8 learner,
                                  struct propensity_case *out, arena *a, struct diag *diag)
 {
     u8 *strata = arena_new(a, u8, s->rows + 1), *fold = arena_new(a, u8, s->rows + 1);
@@ -565,19 +628,23 @@ static enum err propensity_folds(const struct sheet *s, const bool *skip, const 
             if (fold[i] == k) test[test_n++] = (u32)i;
             else train[train_n++] = (u32)i;
         }
-        enum err err = propensity_run(learner, s, skip, label, train, train_n, test, test_n, o->seed, said, diag);
+        enum err err = propensity_run(learner, s, skip, label, train, train_n, test, test_n,
+                                      o->seed, said, diag);
         if (err) return err;
-        for (isize i = 0; i < test_n; i++) out->at[out->n++] = (struct forecast){ said[i], label[test[i]] ? 1 : 0 };
+        for (isize i = 0; i < test_n; i++)
+            out->at[out->n++] = (struct forecast){ said[i], label[test[i]] ? 1 : 0 };
     }
     return ERR_OK;
 }
 
-static enum err propensity_case_run(const struct predict_evaluation *o, arena *a, struct buf *out, struct diag *diag)
+static enum err propensity_case_run(const struct predict_evaluation *o, arena *a, struct buf *out,
+                                    struct diag *diag)
 {
     struct sheet s;
     u8 learner = str_eq(o->algorithm, S("trees")) ? PROPENSITY_TREES : PROPENSITY_LOGISTIC;
     if (o->algorithm.len && learner == PROPENSITY_LOGISTIC && !str_eq(o->algorithm, S("logistic")))
-        return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are logistic and trees", STR_FMT(o->algorithm));
+        return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are logistic and trees",
+                        STR_FMT(o->algorithm));
     enum err err = sheet_read(o->train, o->test, a, &s, diag);
     if (err) return err;
     bool *skip = arena_new(a, bool, s.columns_n), *label = arena_new(a, bool, s.rows + 1);
@@ -587,8 +654,10 @@ static enum err propensity_case_run(const struct predict_evaluation *o, arena *a
     isize yes = 0;
     for (isize i = 0; i < s.rows; i++) yes += label[i];
     if (yes < 2 * o->folds || s.rows - yes < 2 * o->folds)
-        return diag_set(diag, ERR_REFUSED, "not enough data: %td rows with a yes and %td with a no; %td of each are needed", yes, s.rows - yes,
-                        2 * o->folds);
+        return diag_set(
+            diag, ERR_REFUSED,
+            "not enough data: %td rows with a yes and %td with a no; %td of each are needed", yes,
+            s.rows - yes, 2 * o->folds);
     struct propensity_case c = { arena_new(a, struct forecast, s.rows), 0 };
     i64 began = clock_monotonic_us();
     err = propensity_folds(&s, skip, label, o, learner, &c, a, diag);
@@ -600,8 +669,11 @@ static enum err propensity_case_run(const struct predict_evaluation *o, arena *a
     struct calibration chart = calibrate(c.at, c.n, false);
     const char *name = learner == PROPENSITY_TREES ? "trees" : "logistic";
     if (!o->json) {
-        buf_printf(out, "%s\n\nalgorithm    %s\nrows         %td, %td of them a yes; %td forecast; %td folds, seed %" PRIu64 "\n\n", propensity_protocol,
-                   name, s.rows, yes, c.n, o->test ? 1 : o->folds, o->seed);
+        buf_printf(
+            out,
+            "%s\n\nalgorithm    %s\nrows         %td, %td of them a yes; %td forecast; %td folds, seed %" PRIu64
+            "\n\n",
+            propensity_protocol, name, s.rows, yes, c.n, o->test ? 1 : o->folds, o->seed);
         text_estimates(&e, out);
         text_calibration(chart, out);
         buf_printf(out, "\nlearnt and asked in %.2f s\n", seconds);
@@ -635,7 +707,7 @@ enum err evaluate_propensity(const struct predict_evaluation *options, struct bu
     return err;
 }
 
-/* ---- uplift ------------------------------------------------------------------------------------------------------ */
+/* ---- uplift ---------------------------------------------------------------------------------- */
 
 static const char uplift_protocol[] =
     "Folds stratified by treatment and outcome; each is scored by models of the others. two_model: chance of the outcome with treatment less "
@@ -643,12 +715,14 @@ static const char uplift_protocol[] =
     "order, in outcomes a treated row. The learner with the higher Qini is chosen; `sure` says whether the interval of the "
     "difference leaves 0 out. Intervals: 95 %, bootstrap over rows.";
 
-static enum err uplift_case_run(const struct predict_evaluation *o, arena *a, struct buf *out, struct diag *diag)
+static enum err uplift_case_run(const struct predict_evaluation *o, arena *a, struct buf *out,
+                                struct diag *diag)
 {
     struct sheet s;
     enum err err = sheet_read(o->train, o->test, a, &s, diag);
     if (err) return err;
-    bool *skip = arena_new(a, bool, s.columns_n), *treated = arena_new(a, bool, s.rows + 1), *outcome = arena_new(a, bool, s.rows + 1);
+    bool *skip = arena_new(a, bool, s.columns_n), *treated = arena_new(a, bool, s.rows + 1),
+         *outcome = arena_new(a, bool, s.rows + 1);
     err = skipped(&s, o, skip, diag);
     if (!err) err = yes_column(&s, o->train, "treatment", o->treatment, treated, skip, diag);
     if (!err) err = yes_column(&s, o->train, "outcome", o->outcome, outcome, skip, diag);
@@ -656,18 +730,25 @@ static enum err uplift_case_run(const struct predict_evaluation *o, arena *a, st
     isize arm[2] = { 0 }, hits[2] = { 0 };
     for (isize i = 0; i < s.rows; i++) { arm[treated[i]]++; hits[treated[i]] += outcome[i]; }
     if (hits[0] < 2 * o->folds || hits[1] < 2 * o->folds)
-        return diag_set(diag, ERR_REFUSED, "not enough data: %td outcomes with treatment and %td without; %td of each are needed", hits[1], hits[0],
-                        2 * o->folds);
+        return diag_set(
+            diag, ERR_REFUSED,
+            "not enough data: %td outcomes with treatment and %td without; %td of each are needed",
+            hits[1], hits[0], 2 * o->folds);
     u8 *strata = arena_new(a, u8, s.rows + 1), *fold = arena_new(a, u8, s.rows + 1);
     for (isize i = 0; i < s.rows; i++) strata[i] = (u8)(treated[i] * 2 + outcome[i]);
     i64 began = clock_monotonic_us();
-    struct uplift_question q = { &s, skip, treated, outcome, fold, fold_rows(strata, &s, o, fold, a), o->seed, o->resamples, { 1, ENCODER_CUTS_MAX } };
+    struct uplift_question q = { &s,      skip,         treated,
+                                 outcome, fold,         fold_rows(strata, &s, o, fold, a),
+                                 o->seed, o->resamples, { 1, ENCODER_CUTS_MAX } };
     struct uplift_judgement j = uplift_judge(&q, a);
     f64 seconds = (f64)(clock_monotonic_us() - began) / 1e6;
     const char *chosen = uplift_learner_name(j.chosen);
     if (!o->json) {
-        buf_printf(out, "%s\n\nrows         %td treated, %td not; %td and %td outcomes\nchosen       %s%s\n\n", uplift_protocol, arm[1], arm[0], hits[1],
-                   hits[0], chosen, j.sure ? "" : " (the interval of the difference holds 0: either may be better)");
+        buf_printf(
+            out,
+            "%s\n\nrows         %td treated, %td not; %td and %td outcomes\nchosen       %s%s\n\n",
+            uplift_protocol, arm[1], arm[0], hits[1], hits[0], chosen,
+            j.sure ? "" : " (the interval of the difference holds 0: either may be better)");
         text_estimates(&j.measures, out);
         buf_printf(out, "\nlearnt and asked in %.2f s\n", seconds);
         return ERR_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ftrl.c - logistic regression that learns one example at a time: FTRL-Proximal with a rate of its own for each coordinate
- * (McMahan et al., KDD 2013, algorithm 1). A weight is worked out from two sums when it is needed, so what was never met weighs
- * nothing and costs nothing. */
+ * ftrl.c - logistic regression that learns one example at a time: FTRL-Proximal with a rate of its
+ * own for each coordinate (McMahan et al., KDD 2013, algorithm 1). A weight is worked out from two
+ * sums when it is needed, so what was never met weighs nothing and costs nothing. */
 #include <math.h>
 
 #include "predict/predict.h"

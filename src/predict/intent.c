@@ -1,22 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * intent.c - will this visit end in an order? Asked anew with each event, of a logistic model that learns online.
+ * intent.c - will this visit end in an order? Asked anew with each event, of a logistic model that
+ * learns online.
  *
- * A visit is a run of events without a pause of a session's gap, from its start or from the order before. After each of its events
- * it is one example: what was done so far and who is here, and whether an order followed in the same visit. So that the early
- * moments of a visit count as much as the late ones, at most EXAMPLES_A_VISIT of them are learnt from, the last among them.
+ * A visit is a run of events without a pause of a session's gap, from its start or from the order
+ * before. After each of its events it is one example: what was done so far and who is here, and
+ * whether an order followed in the same visit. So that the early moments of a visit count as much
+ * as the late ones, at most EXAMPLES_A_VISIT of them are learnt from, the last among them.
  *
- * Learning goes in the order visits ended. All moments of a visit are forecast before any is learnt; the card judges the forecasts
- * of the later half, so it shows what serving would have said.
+ * Learning goes in the order visits ended. All moments of a visit are forecast before any is
+ * learnt; the card judges the forecasts of the later half, so it shows what serving would have
+ * said.
  *
- * From TREE_VISITS_MIN visits on boosted trees are tried besides, of the latest TREE_MOMENTS_MAX moments of the earlier half, and take over
- * where they forecast the later half better than chance explains. The card has the figures of both. */
+ * From TREE_VISITS_MIN visits on boosted trees are tried besides, of the latest TREE_MOMENTS_MAX
+ * moments of the earlier half, and take over where they forecast the later half better than chance
+ * explains. The card has the figures of both. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "predict/inside.h"
 
-enum { EXAMPLES_A_VISIT = 8, EXAMPLES_MAX = 4 << 20, FEATURES_MAX = 32, TREE_VISITS_MIN = 2000, TREE_MOMENTS_MAX = 50000 };
+enum {
+    EXAMPLES_A_VISIT = 8,
+    EXAMPLES_MAX = 4 << 20,
+    FEATURES_MAX = 32,
+    TREE_VISITS_MIN = 2000,
+    TREE_MOMENTS_MAX = 50000
+};
 
 static const struct { const char *name; u16 types[4]; } deeds[] = {
     { "looked at products", { EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_CLICKED } },
@@ -33,8 +43,15 @@ static const struct { const char *name; u16 types[4]; } deeds[] = {
 };
 enum { DEEDS = (int)countof(deeds), STEPS = 6, OTHER = DEEDS };
 enum {
-    AT_ALWAYS, AT_DEED, AT_LAST = AT_DEED + DEEDS * STEPS, AT_MINUTES = AT_LAST + DEEDS + 1, AT_ORDERS = AT_MINUTES + STEPS,
-    AT_SINCE = AT_ORDERS + STEPS, AT_VISITS = AT_SINCE + STEPS, AT_CHANNEL = AT_VISITS + STEPS, DIMS = AT_CHANNEL + CHANNELS
+    AT_ALWAYS,
+    AT_DEED,
+    AT_LAST = AT_DEED + DEEDS * STEPS,
+    AT_MINUTES = AT_LAST + DEEDS + 1,
+    AT_ORDERS = AT_MINUTES + STEPS,
+    AT_SINCE = AT_ORDERS + STEPS,
+    AT_VISITS = AT_SINCE + STEPS,
+    AT_CHANNEL = AT_VISITS + STEPS,
+    DIMS = AT_CHANNEL + CHANNELS
 };
 
 static int deed_of(u16 type)
@@ -48,9 +65,11 @@ static int deed_of(u16 type)
 /* Not something the person does in a visit. */
 static bool passes_by(const struct history_entry *e)
 {
-    return e->flags & HISTORY_BOT || e->type == EVENT_DECISION_VIEWED || e->type == EVENT_DECISION_CLICKED || e->type == EVENT_SEGMENT_ENTERED
-        || e->type == EVENT_SEGMENT_LEFT || e->type == EVENT_PRODUCT_PURCHASED || e->type == EVENT_ORDER_REFUNDED
-        || e->type == EVENT_ORDER_CANCELLED || e->type == EVENT_ORDER_UPDATED;
+    return e->flags & HISTORY_BOT || e->type == EVENT_DECISION_VIEWED
+           || e->type == EVENT_DECISION_CLICKED || e->type == EVENT_SEGMENT_ENTERED
+           || e->type == EVENT_SEGMENT_LEFT || e->type == EVENT_PRODUCT_PURCHASED
+           || e->type == EVENT_ORDER_REFUNDED || e->type == EVENT_ORDER_CANCELLED
+           || e->type == EVENT_ORDER_UPDATED;
 }
 
 struct visit { i64 from_ms, at_ms, order_ms; i32 events, orders, visits; u16 done[DEEDS]; u8 last, channel; };
@@ -80,7 +99,8 @@ static u32 step_of(f64 value, const f64 bounds[STEPS - 1])
 
 static isize visit_features(const struct visit *v, struct feature *out)
 {
-    static const f64 counts[] = { 2, 3, 5, 9, 17 }, minutes[] = { 1, 3, 8, 20, 45 }, orders[] = { 1, 2, 3, 6, 12 };
+    static const f64 counts[] = { 2, 3, 5, 9, 17 }, minutes[] = { 1, 3, 8, 20, 45 },
+                     orders[] = { 1, 2, 3, 6, 12 };
     static const f64 days[] = { 7, 30, 90, 365, 36500 }, visits[] = { 2, 3, 5, 9, 20 };
     isize n = 0;
     out[n++] = (struct feature){ AT_ALWAYS, 1 };
@@ -98,8 +118,17 @@ static isize visit_features(const struct visit *v, struct feature *out)
 }
 
 /* The same for trees, which cut numbers by themselves. */
-enum { CELL_DEED, CELL_LAST = CELL_DEED + DEEDS, CELL_MINUTES = CELL_LAST + DEEDS + 1, CELL_ORDERS, CELL_SINCE, CELL_VISITS, CELL_EVENTS,
-       CELL_CHANNEL, CELLS = CELL_CHANNEL + CHANNELS };
+enum {
+    CELL_DEED,
+    CELL_LAST = CELL_DEED + DEEDS,
+    CELL_MINUTES = CELL_LAST + DEEDS + 1,
+    CELL_ORDERS,
+    CELL_SINCE,
+    CELL_VISITS,
+    CELL_EVENTS,
+    CELL_CHANNEL,
+    CELLS = CELL_CHANNEL + CHANNELS
+};
 
 static void visit_cells(const struct visit *v, f32 out[CELLS])
 {
@@ -114,11 +143,19 @@ static void visit_cells(const struct visit *v, f32 out[CELLS])
     if (v->channel < CHANNELS) out[CELL_CHANNEL + v->channel] = 1;
 }
 
-/* ---- learning ------------------------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 struct moment { struct visit visit; i64 ended_ms; u32 number; bool ordered; };
-struct intent_trainer { i64 gap_ms; struct { struct moment *at; isize n, cap; } moments; u32 visits, orders; };
-struct intent_model { struct ftrl *ftrl; struct trees *trees; i64 gap_ms; };       /* trees: null unless they were chosen */
+struct intent_trainer {
+    i64 gap_ms;
+    struct {
+        struct moment *at;
+        isize n, cap;
+    } moments;
+    u32 visits, orders;
+};
+/* trees: null unless they were chosen */
+struct intent_model { struct ftrl *ftrl; struct trees *trees; i64 gap_ms; };
 
 struct intent_trainer *intent_trainer_new(i64 session_gap_ms)
 {
@@ -127,12 +164,14 @@ struct intent_trainer *intent_trainer_new(i64 session_gap_ms)
     return t;
 }
 
-static void visit_end(struct intent_trainer *t, const struct visit *moments, isize n, i64 ended_ms, bool ordered)
+static void visit_end(struct intent_trainer *t, const struct visit *moments, isize n, i64 ended_ms,
+                      bool ordered)
 {
     if (n == 0 || t->moments.n + EXAMPLES_A_VISIT > EXAMPLES_MAX) return;
     t->visits++;
     t->orders += ordered;
-    for (isize i = 0; i < n; i++) vec_push(&t->moments, (struct moment){ moments[i], ended_ms, t->visits, ordered });
+    for (isize i = 0; i < n; i++)
+        vec_push(&t->moments, (struct moment){ moments[i], ended_ms, t->visits, ordered });
 }
 
 void intent_train(struct intent_trainer *t, const struct history_entry *history, isize n, i64 now_ms)
@@ -173,7 +212,8 @@ static void learn_visit(struct ftrl *f, const struct moment *at, isize n, struct
 {
     struct feature x[FEATURES_MAX];
     for (isize i = 0; i < n; i++)
-        said[i] = (struct forecast){ ftrl_predict(f, x, visit_features(&at[i].visit, x)), at[i].ordered ? 1 : 0 };
+        said[i] = (struct forecast){ ftrl_predict(f, x, visit_features(&at[i].visit, x)),
+                                     at[i].ordered ? 1 : 0 };
     for (isize i = 0; i < n; i++) {
         isize width = visit_features(&at[i].visit, x);
         ftrl_learn(f, x, width, ftrl_predict(f, x, width), at[i].ordered);
@@ -184,7 +224,8 @@ static struct trees *grow(const struct moment *at, isize n)
 {
     struct trees *trees = NULL;
     isize from = n > TREE_MOMENTS_MAX ? n - TREE_MOMENTS_MAX : 0;
-    f32 *cells = mem_new((n - from) * CELLS * (isize)sizeof *cells), *labels = mem_new((n - from) * (isize)sizeof *labels);
+    f32 *cells = mem_new((n - from) * CELLS * (isize)sizeof *cells),
+        *labels = mem_new((n - from) * (isize)sizeof *labels);
     for (isize i = from; i < n; i++) {
         visit_cells(&at[i].visit, cells + (i - from) * CELLS);
         labels[i - from] = at[i].ordered ? 1 : 0;
@@ -195,9 +236,11 @@ static struct trees *grow(const struct moment *at, isize n)
     return trees;
 }
 
-/* Trees of the earlier half forecast the later, of which `said` has what the logistic model said online. They are chosen when their loss is
- * less by more than chance makes: the mean difference of a visit is below 0 by two of its standard errors. */
-static bool trees_earn_it(const struct moment *at, isize n, const struct forecast *said, struct intent_card *card, struct forecast *forecast)
+/* Trees of the earlier half forecast the later, of which `said` has what the logistic model said
+ * online. They are chosen when their loss is less by more than chance makes: the mean difference of
+ * a visit is below 0 by two of its standard errors. */
+static bool trees_earn_it(const struct moment *at, isize n, const struct forecast *said,
+                          struct intent_card *card, struct forecast *forecast)
 {
     struct trees *trees = grow(at, n / 2);
     f32 cells[CELLS];
@@ -205,10 +248,13 @@ static bool trees_earn_it(const struct moment *at, isize n, const struct forecas
     if (!trees) return false;
     for (isize from = n / 2, to; from < n; from = to) {
         f64 less = 0;
-        for (to = from; to < n && at[to].number == at[from].number && at[to].ended_ms == at[from].ended_ms; to++) {
+        for (to = from;
+             to < n && at[to].number == at[from].number && at[to].ended_ms == at[from].ended_ms;
+             to++) {
             visit_cells(&at[to].visit, cells);
             forecast[to - n / 2] = (struct forecast){ trees_ask(trees, cells), said[to].actual };
-            less += log_loss_of(forecast[to - n / 2].predicted, said[to].actual) - log_loss_of(said[to].predicted, said[to].actual);
+            less += log_loss_of(forecast[to - n / 2].predicted, said[to].actual)
+                    - log_loss_of(said[to].predicted, said[to].actual);
         }
         less /= (f64)(to - from);
         visits++;
@@ -237,7 +283,9 @@ struct intent_model *intent_learn(struct intent_trainer *t, struct intent_card *
         m = mem_new(sizeof *m);
         *m = (struct intent_model){ ftrl_new(DIMS), NULL, t->gap_ms };
         for (isize from = 0, to; from < n; from = to) {
-            for (to = from; to < n && at[to].number == at[from].number && at[to].ended_ms == at[from].ended_ms;) to++;
+            for (to = from; to < n && at[to].number == at[from].number
+                            && at[to].ended_ms == at[from].ended_ms;)
+                to++;
             learn_visit(m->ftrl, at + from, to - from, said + from);
         }
         card->from_ms = at[0].ended_ms;
@@ -265,9 +313,10 @@ void intent_free(struct intent_model *m)
     mem_free(m);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
-static bool visit_now(const struct intent_model *m, const struct history_entry *history, isize n, i64 now_ms, struct visit *v)
+static bool visit_now(const struct intent_model *m, const struct history_entry *history, isize n,
+                      i64 now_ms, struct visit *v)
 {
     *v = (struct visit){ 0 };
     for (isize i = 0; i < n && history[i].at_ms <= now_ms; i++) {
@@ -313,7 +362,8 @@ static const char *feature_name(u32 at)
 
 static const char *cell_name(int at)
 {
-    static const char *const names[] = { "how long the visit is", "how many orders so far", "when the last order was", "how many visits",
+    static const char *const names[] = { "how long the visit is", "how many orders so far",
+                                         "when the last order was", "how many visits",
                                          "how much was done" };
     if (at >= CELL_CHANNEL) return "the channel";
     if (at >= CELL_MINUTES) return names[at - CELL_MINUTES];
@@ -332,8 +382,8 @@ static void moves(struct moving *m, const char *name, f64 weight)
     m->at[k].weight += weight;
 }
 
-isize intent_reasons(const struct intent_model *m, const struct history_entry *history, isize n, i64 now_ms, struct intent_reason *out,
-                     isize max)
+isize intent_reasons(const struct intent_model *m, const struct history_entry *history, isize n,
+                     i64 now_ms, struct intent_reason *out, isize max)
 {
     struct visit v;
     struct feature x[FEATURES_MAX];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what is learnt from each interaction is worth something: the reward of a model that goes on learning rises along the log, and
- * draws ahead of one that was frozen.
- * Method: real clicks replayed in the order they came, in six parts of equal length. Before each part the learning model is made of all
- * that came before; the frozen one is of the first part. Both rank for the same moments of the same visits (every twelfth visit); the
- * reward is 1 when the next click stands among the first twenty. The interval is a bootstrap over visits. */
+ * Goal: what is learnt from each interaction is worth something: the reward of a model that goes on
+ * learning rises along the log, and draws ahead of one that was frozen. Method: real clicks
+ * replayed in the order they came, in six parts of equal length. Before each part the learning
+ * model is made of all that came before; the frozen one is of the first part. Both rank for the
+ * same moments of the same visits (every twelfth visit); the reward is 1 when the next click stands
+ * among the first twenty. The interval is a bootstrap over visits. */
 #include "recommend/recommend.h"
 
 #include "base/hash.h"
@@ -42,18 +43,26 @@ static struct clicks read_clicks(arena *a, u32 *items)
     bool found;
     struct clicks all = { 0 };
     struct map *names = map_new(1024);
-    assert_int_equal(gz_open(arena_printf(a, "%s/data/session-toy/train.txt.gz", folder ? folder : "../shared").ptr, &gz, &diag), ERR_OK);
+    assert_int_equal(
+        gz_open(
+            arena_printf(a, "%s/data/session-toy/train.txt.gz", folder ? folder : "../shared").ptr,
+            &gz, &diag),
+        ERR_OK);
     struct csv *csv = csv_new(gz);
     csv_separator(csv, '\t');
     assert_int_equal(csv_next(csv, a, &row, &found, &diag), ERR_OK);
-    for (struct arena_mark mark = arena_mark(a); csv_next(csv, a, &row, &found, &diag) == ERR_OK && found; arena_reset(a, mark)) {
+    for (struct arena_mark mark = arena_mark(a);
+         csv_next(csv, a, &row, &found, &diag) == ERR_OK && found; arena_reset(a, mark)) {
         i64 session;
         f64 seconds;
         assert_true(row.n >= 3 && str_to_i64(row.fields[0], &session) && str_to_f64(row.fields[2], &seconds));
         u64 item = map_get(names, hash128(row.fields[1], 0), 0);
         if (item == 0) (void)map_put(names, hash128(row.fields[1], 0), item = ++*items);
-        vec_push(&all, (struct interaction){ .session = (u32)session, .item = (u32)item, .at_ms = (i64)(seconds * 1000),
-                                                .kind = INTERACTION_VIEWED, .weight = 1 });
+        vec_push(&all, (struct interaction){ .session = (u32)session,
+                                             .item = (u32)item,
+                                             .at_ms = (i64)(seconds * 1000),
+                                             .kind = INTERACTION_VIEWED,
+                                             .weight = 1 });
     }
     csv_free(csv);
     gz_close(gz);
@@ -77,9 +86,17 @@ static bool hits(const struct model *model, const struct interaction *visit, isi
     struct recommended *list;
     bool hit = false;
     for (isize i = 0; i < seen; i++)
-        history[i] = (struct history_entry){ .at_ms = visit[0].at_ms + i * 1000, .item = visit[i].item, .quantity = 1, .type = EVENT_PRODUCT_VIEWED };
-    struct recommend_query query = { .history = history, .history_n = seen, .now_ms = history[seen - 1].at_ms, .mix_n = 3, .limit = TOP,
-                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
+        history[i] = (struct history_entry){ .at_ms = visit[0].at_ms + i * 1000,
+                                             .item = visit[i].item,
+                                             .quantity = 1,
+                                             .type = EVENT_PRODUCT_VIEWED };
+    struct recommend_query query = { .history = history,
+                                     .history_n = seen,
+                                     .now_ms = history[seen - 1].at_ms,
+                                     .mix_n = 3,
+                                     .limit = TOP,
+                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC,
+                                              RECOMMENDER_TRENDING } };
     isize n = recommend(model, &query, a, &list);
     for (isize i = 0; i < n; i++) hit |= list[i].item == next;
     arena_reset(a, mark);
@@ -101,7 +118,8 @@ static struct tried total(const struct part *p, struct rng *rng)
     return sum;
 }
 
-static void replay_part(struct part *p, struct interaction *at, isize n, const struct model *learning, const struct model *frozen, arena *a)
+static void replay_part(struct part *p, struct interaction *at, isize n,
+                        const struct model *learning, const struct model *frozen, arena *a)
 {
     qsort(at, (size_t)n, sizeof *at, by_visit);
     for (isize from = 0, to, visit = 0; from < n; from = to, visit++) {
@@ -133,7 +151,8 @@ static void R38_reward_rises_along_the_log_against_a_frozen_model(void **state)
         replay_part(&parts[k], copy, to - from, learning, frozen, &a);
         model_free(learning);
         struct tried t = total(&parts[k], NULL);
-        print_message("# part %td: learning %.4f, frozen %.4f, of %.0f moments\n", k, t.learning / t.moments, t.frozen / t.moments, t.moments);
+        print_message("# part %td: learning %.4f, frozen %.4f, of %.0f moments\n", k,
+                      t.learning / t.moments, t.frozen / t.moments, t.moments);
     }
     /* The last two parts against the first two after the frozen model was made. */
     struct rng rng = rng_seed(1);
@@ -159,6 +178,7 @@ static void R38_reward_rises_along_the_log_against_a_frozen_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(R38_reward_rises_along_the_log_against_a_frozen_model) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(
+        R38_reward_rises_along_the_log_against_a_frozen_model) };
     return cmocka_run_group_tests_name("learning", tests, NULL, NULL);
 }

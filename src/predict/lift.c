@@ -2,13 +2,15 @@
  *
  * lift.c - what a campaign changes for one person, learnt from the shop's own experiment.
  *
- * Everybody who was exposed to the campaign is a row: what was known of them just before, whether they were treated or in the control,
- * and whether the outcome came in the days after. Two learners compete (uplift.c): a model of the outcome for each arm, whose difference
- * is the score, and the model of the treated arm alone. Each is judged by Qini on folds it had not seen; the better one is kept, and its
- * scores are brought to the scale of the outcome by a straight line through the effect: of y (t - p) / (p (1 - p)), whose mean given
- * anything known before is the effect of treatment (t: treated, p: the share treated), on the score. The slope is drawn towards 0
- * by as much of it as chance would make, so that where effects do not differ everybody gets the same. The chart is made crosswise, the
- * line of one half asked for the other. */
+ * Everybody who was exposed to the campaign is a row: what was known of them just before, whether
+ * they were treated or in the control, and whether the outcome came in the days after. Two learners
+ * compete (uplift.c): a model of the outcome for each arm, whose difference is the score, and the
+ * model of the treated arm alone. Each is judged by Qini on folds it had not seen; the better one
+ * is kept, and its scores are brought to the scale of the outcome by a straight line through the
+ * effect: of y (t - p) / (p (1 - p)), whose mean given anything known before is the effect of
+ * treatment (t: treated, p: the share treated), on the score. The slope is drawn towards 0 by as
+ * much of it as chance would make, so that where effects do not differ everybody gets the same. The
+ * chart is made crosswise, the line of one half asked for the other. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -32,7 +34,7 @@ static const struct { const char *name; u8 kinds; u8 reason; } columns[LIFT_COLU
     [LIFT_KNOWN] = { "known", 2, REASON_CODE_LIFT_KNOWN },
 };
 
-/* ---- what was known ---------------------------------------------------------------------------------------- */
+/* ---- what was known -------------------------------------------------------------------------- */
 
 static f32 kind_of(const struct profile *p, const char *trait, const str *words, isize n)
 {
@@ -54,7 +56,11 @@ void lift_features(const struct profile *then, i64 at_ms, f32 x[LIFT_COLUMNS])
         const struct history_entry *e = &then->history[i];
         bool lately = e->at_ms > at_ms - 30 * DAY_MS;
         if (e->flags & HISTORY_BOT || history_is_move(e)) continue;
-        if (e->type == EVENT_ORDER_COMPLETED) { orders++; value += (f64)e->value_minor; ordered_at = e->at_ms; }
+        if (e->type == EVENT_ORDER_COMPLETED) {
+            orders++;
+            value += (f64)e->value_minor;
+            ordered_at = e->at_ms;
+        }
         bool shown = e->type == EVENT_DECISION_VIEWED || e->type == EVENT_DECISION_CLICKED;
         if (shown || e->type == EVENT_PRODUCT_PURCHASED) continue;
         events += lately;
@@ -79,20 +85,25 @@ void lift_features(const struct profile *then, i64 at_ms, f32 x[LIFT_COLUMNS])
     x[LIFT_KNOWN] = then->known;
 }
 
-/* ---- as a sheet ---------------------------------------------------------------------------------------------- */
+/* ---- as a sheet ------------------------------------------------------------------------------ */
 
 static struct sheet sheet_of(const struct lift_row *at, isize n, arena *a)
 {
-    struct sheet s = { .columns = arena_new(a, struct column, LIFT_COLUMNS), .columns_n = LIFT_COLUMNS, .rows = n, .first = n };
+    struct sheet s = { .columns = arena_new(a, struct column, LIFT_COLUMNS),
+                       .columns_n = LIFT_COLUMNS,
+                       .rows = n,
+                       .first = n };
     for (isize c = 0; c < LIFT_COLUMNS; c++) {
-        s.columns[c] = (struct column){ .name = str_of(columns[c].name), .numeric = columns[c].kinds == 0, .kinds = columns[c].kinds,
+        s.columns[c] = (struct column){ .name = str_of(columns[c].name),
+                                        .numeric = columns[c].kinds == 0,
+                                        .kinds = columns[c].kinds,
                                         .values = arena_new(a, f64, n + 1) };
         for (isize i = 0; i < n; i++) s.columns[c].values[i] = (f64)at[i].x[c];
     }
     return s;
 }
 
-/* ---- learning ------------------------------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 struct line { f64 level, slope; };
 struct lift {
@@ -124,7 +135,9 @@ static struct line line_of(const struct uplift_row *at, isize n, isize half)
     for (int pass = 0; pass < 2; pass++)                /* sums, then what is left about the line */
         for (isize i = 0; i < n; i++) {
             if (half < 2 && i % 2 != half) continue;
-            f64 seen = at[i].outcome ? ((at[i].treated ? 1 : 0) - share) / (share * (1 - share)) : 0, s = at[i].score;
+            f64 seen =
+                    at[i].outcome ? ((at[i].treated ? 1 : 0) - share) / (share * (1 - share)) : 0,
+                s = at[i].score;
             if (pass == 0) { x += s / rows; y += seen / rows; continue; }
             xx += (s - x) * (s - x);
             xy += (s - x) * (seen - y);
@@ -153,7 +166,9 @@ static struct bin bin_of(const struct uplift_row *at, isize n)
     }
     f64 others = (f64)n - treated;
     f64 with = treated > 0 ? hits / treated : 0, without = others > 0 ? other_hits / others : 0;
-    f64 half = 1.959963984540054 * sqrt(with * (1 - with) / fmax(treated, 1) + without * (1 - without) / fmax(others, 1));
+    f64 half =
+        1.959963984540054
+        * sqrt(with * (1 - with) / fmax(treated, 1) + without * (1 - without) / fmax(others, 1));
     b.observed = with - without;
     b.low = b.observed - half;
     b.high = b.observed + half;
@@ -163,7 +178,8 @@ static struct bin bin_of(const struct uplift_row *at, isize n)
 static void chart(struct lift *m, struct uplift_row *at, isize n)
 {
     struct line halves[2] = { line_of(at, n, 0), line_of(at, n, 1) };
-    for (isize i = 0; i < n; i++) at[i].score = halves[1 - i % 2].level + halves[1 - i % 2].slope * at[i].score;
+    for (isize i = 0; i < n; i++)
+        at[i].score = halves[1 - i % 2].level + halves[1 - i % 2].slope * at[i].score;
     qsort(at, (size_t)n, sizeof *at, by_score);
     for (isize i = 0; i < CALIBRATION_BINS; i++) {
         isize from = n * i / CALIBRATION_BINS, to = n * (i + 1) / CALIBRATION_BINS;
@@ -183,14 +199,20 @@ static void draw_curve(struct lift *m, const struct uplift_row *at, isize n, con
         others += !row->treated;
         *(row->treated ? &hits : &other_hits) += row->outcome;
         for (; point <= CURVE_POINTS && (i + 1) * CURVE_POINTS >= n * point; point++)
-            m->curve[point] = (struct point){ (f64)point / CURVE_POINTS, (hits - (others > 0 ? other_hits * treated / others : 0)) / all, 0 };
+            m->curve[point] =
+                (struct point){ (f64)point / CURVE_POINTS,
+                                (hits - (others > 0 ? other_hits * treated / others : 0)) / all,
+                                0 };
     }
-    for (isize k = 0; k <= CURVE_POINTS; k++) m->curve[k].random = m->curve[CURVE_POINTS].extra * (f64)k / CURVE_POINTS;
+    for (isize k = 0; k <= CURVE_POINTS; k++)
+        m->curve[k].random = m->curve[CURVE_POINTS].extra * (f64)k / CURVE_POINTS;
 }
 
-static void learn_whole(struct lift *m, const struct sheet *s, const bool *skip, const bool *treated, const bool *outcome, arena *a)
+static void learn_whole(struct lift *m, const struct sheet *s, const bool *skip,
+                        const bool *treated, const bool *outcome, arena *a)
 {
-    u32 *with = arena_new(a, u32, s->rows + 1), *without = arena_new(a, u32, s->rows + 1), *all = arena_new(a, u32, s->rows + 1);
+    u32 *with = arena_new(a, u32, s->rows + 1), *without = arena_new(a, u32, s->rows + 1),
+        *all = arena_new(a, u32, s->rows + 1);
     isize with_n = 0, without_n = 0;
     for (isize i = 0; i < s->rows; i++) {
         all[i] = (u32)i;
@@ -199,15 +221,18 @@ static void learn_whole(struct lift *m, const struct sheet *s, const bool *skip,
     }
     m->encoder = encoder_new(s, skip, all, s->rows, CUTS, &m->a);
     m->with = logistic_learn(m->encoder, s, outcome, with, with_n, SEED, L2);
-    if (m->learner == UPLIFT_TWO_MODEL) m->without = logistic_learn(m->encoder, s, outcome, without, without_n, SEED, L2);
+    if (m->learner == UPLIFT_TWO_MODEL)
+        m->without = logistic_learn(m->encoder, s, outcome, without, without_n, SEED, L2);
 }
 
-enum err lift_fit(const struct lift_rows *rows, struct lift **out, struct lift_counts *counts, struct diag *diag)
+enum err lift_fit(const struct lift_rows *rows, struct lift **out, struct lift_counts *counts,
+                  struct diag *diag)
 {
     arena a = { 0 };
     struct lift_counts c = { 0 };
     isize n = rows->n;
-    bool skip[LIFT_COLUMNS] = { 0 }, *treated = arena_new(&a, bool, n + 1), *outcome = arena_new(&a, bool, n + 1);
+    bool skip[LIFT_COLUMNS] = { 0 }, *treated = arena_new(&a, bool, n + 1),
+         *outcome = arena_new(&a, bool, n + 1);
     u8 *strata = arena_new(&a, u8, n + 1), *fold = arena_new(&a, u8, n + 1);
     for (isize i = 0; i < n; i++) {
         bool t = treated[i] = rows->at[i].treated, y = outcome[i] = rows->at[i].outcome;
@@ -218,10 +243,15 @@ enum err lift_fit(const struct lift_rows *rows, struct lift **out, struct lift_c
     *counts = c;
     *out = NULL;
     enum err err = ERR_OK;
-    isize people = min_isize(c.treated, c.control), outcomes = min_isize(c.treated_outcomes, c.control_outcomes);
+    isize people = min_isize(c.treated, c.control),
+          outcomes = min_isize(c.treated_outcomes, c.control_outcomes);
     if (people < LIFT_PEOPLE_MIN || outcomes < LIFT_OUTCOMES_MIN)
-        err = diag_set(diag, ERR_REFUSED, "not enough data: %td treated and %td in the control, of whom %td and %td with the outcome; %d people and %d "
-                       "outcomes of each are needed", c.treated, c.control, c.treated_outcomes, c.control_outcomes, LIFT_PEOPLE_MIN, LIFT_OUTCOMES_MIN);
+        err = diag_set(
+            diag, ERR_REFUSED,
+            "not enough data: %td treated and %td in the control, of whom %td and %td with the outcome; %d people and %d "
+            "outcomes of each are needed",
+            c.treated, c.control, c.treated_outcomes, c.control_outcomes, LIFT_PEOPLE_MIN,
+            LIFT_OUTCOMES_MIN);
     if (!err) {
         struct sheet s = sheet_of(rows->at, n, &a);
         deal_folds(strata, n, FOLDS, SEED, fold, &a);
@@ -248,10 +278,11 @@ void lift_free(struct lift *m)
     mem_free(m);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* The columns that move the score most, with what they held. */
-static void because(const struct lift *m, const struct feature *x, isize n, const f32 known[LIFT_COLUMNS], struct uplift_score *out)
+static void because(const struct lift *m, const struct feature *x, isize n,
+                    const f32 known[LIFT_COLUMNS], struct uplift_score *out)
 {
     f64 moved[LIFT_COLUMNS] = { 0 };
     for (isize i = 0; i < n; i++) {
@@ -280,7 +311,9 @@ struct uplift_score lift_score(const struct lift *m, const f32 known[LIFT_COLUMN
     struct uplift_score out = { 0 };
     for (isize c = 0; c < LIFT_COLUMNS; c++) {
         values[c] = (f64)known[c];
-        row[c] = (struct column){ .numeric = columns[c].kinds == 0, .kinds = columns[c].kinds, .values = &values[c] };
+        row[c] = (struct column){ .numeric = columns[c].kinds == 0,
+                                  .kinds = columns[c].kinds,
+                                  .values = &values[c] };
     }
     assert(encoder_width(m->encoder) <= countof(x));
     isize n = encode_row(m->encoder, &s, 0, x);
@@ -291,7 +324,7 @@ struct uplift_score lift_score(const struct lift *m, const f32 known[LIFT_COLUMN
     return out;
 }
 
-/* ---- the card ------------------------------------------------------------------------------------------------------- */
+/* ---- the card -------------------------------------------------------------------------------- */
 
 void lift_card(const struct lift *m, str score, str title, u32 version, i64 at_ms, struct jsonw *w)
 {
@@ -323,7 +356,9 @@ void lift_card(const struct lift *m, str score, str title, u32 version, i64 at_m
         jsonw_end(w, '}');
     }
     jsonw_end(w, ']');
-    jsonw_key_str(w, "chart_of", S("the effect said of people not learnt from, and the difference of the arms among them"));
+    jsonw_key_str(
+        w, "chart_of",
+        S("the effect said of people not learnt from, and the difference of the arms among them"));
     jsonw_key_int(w, "judged", m->counts.treated + m->counts.control);
     jsonw_key(w, S("calibration"));
     calibration_print(&m->chart, w);

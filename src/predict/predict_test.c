@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: measures are what their definitions say, learners find what was put in, and the shared data sets reach what is published.
- * Method: answers worked out by hand; data made from known chances; Online Shoppers by the protocol of its README. */
+ * Goal: measures are what their definitions say, learners find what was put in, and the shared data
+ * sets reach what is published. Method: answers worked out by hand; data made from known chances;
+ * Online Shoppers by the protocol of its README. */
 #include "predict/predict.h"
 
 #include <math.h>
@@ -14,11 +15,12 @@
 
 static void is_near(const char *what, f64 got, f64 want, f64 tolerance)
 {
-    if (!(fabs(got - want) <= tolerance)) fail_msg("%s is %.8f, not %.8f within %g", what, got, want, tolerance);
+    if (!(fabs(got - want) <= tolerance))
+        fail_msg("%s is %.8f, not %.8f within %g", what, got, want, tolerance);
 }
 
-/* Three yes at .9 .6 .4, two no at .6 .1. Pairs won: .9 both, .6 one and a half, .4 one: 4.5 of 6. Average precision, from the top,
- * ties together: 1/3 (1 + 2/3 + 3/4). */
+/* Three yes at .9 .6 .4, two no at .6 .1. Pairs won: .9 both, .6 one and a half, .4 one: 4.5 of 6.
+ * Average precision, from the top, ties together: 1/3 (1 + 2/3 + 3/4). */
 static void measures_are_what_they_say(void **state)
 {
     (void)state;
@@ -33,7 +35,8 @@ static void measures_are_what_they_say(void **state)
     assert_int_equal(goodness(at, 0).n, 0);
 }
 
-/* Wilson's interval of 1 in 10: .0179 to .4042 (Newcombe 1998, table I gives .0179, .4041 by the same formula, to rounding). */
+/* Wilson's interval of 1 in 10: .0179 to .4042 (Newcombe 1998, table I gives .0179, .4041 by the
+ * same formula, to rounding). */
 static void charts_have_bins_with_counts(void **state)
 {
     (void)state;
@@ -51,7 +54,8 @@ static void charts_have_bins_with_counts(void **state)
     assert_int_equal(calibrate(at, 3, true).bins_n, 3);
 }
 
-/* One example, by hand from the algorithm: first the chance is a half, so z = -.5 and n = .25; the weight is .5 / ((1 + .5) / .1 + 1). */
+/* One example, by hand from the algorithm: first the chance is a half, so z = -.5 and n = .25; the
+ * weight is .5 / ((1 + .5) / .1 + 1). */
 static void one_step_of_ftrl_is_by_the_book(void **state)
 {
     (void)state;
@@ -83,12 +87,14 @@ static void ftrl_finds_the_chances(void **state)
     ftrl_free(f);
 }
 
-/* Rows best first: treated yes, untreated no, treated yes, untreated yes, treated no, untreated no. Extra outcomes after each: 1, 1, 2,
- * 1, .5, 1. Trapezoids over 6 rows less half the end, an end of 1, 3 treated: ((.5+1+1.5+1.5+.75+.75) / 6 - .5) / 3. */
+/* Rows best first: treated yes, untreated no, treated yes, untreated yes, treated no, untreated no.
+ * Extra outcomes after each: 1, 1, 2, 1, .5, 1. Trapezoids over 6 rows less half the end, an end of
+ * 1, 3 treated: ((.5+1+1.5+1.5+.75+.75) / 6 - .5) / 3. */
 static void qini_is_by_hand(void **state)
 {
     (void)state;
-    const struct uplift_row at[] = { { 6, true, true }, { 5, false, false }, { 4, true, true }, { 3, false, true }, { 2, true, false }, { 1, false, false } };
+    const struct uplift_row at[] = { { 6, true, true },  { 5, false, false }, { 4, true, true },
+                                     { 3, false, true }, { 2, true, false },  { 1, false, false } };
     const u32 order[] = { 0, 1, 2, 3, 4, 5 }, twice[] = { 2, 2, 2, 2, 2, 2 };
     is_near("qini", qini(at, 6, order, NULL), (6.0 / 6 - .5) / 3, 1e-12);
     is_near("the same people twice", qini(at, 6, order, twice), qini(at, 6, order, NULL), 1e-12);
@@ -96,7 +102,7 @@ static void qini_is_by_hand(void **state)
     is_near("of the first half", uplift_at(at, 6, order, NULL, .5), 1, 1e-12);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static arena a;
 
@@ -142,14 +148,17 @@ static void online_shoppers_is_reached(void **state)
 {
     (void)state;
     const char *folder = getenv("OPMAAT_SHARED");
-    const char *path = arena_printf(&a, "%s/data/online-shoppers/online_shoppers_intention.csv.gz", folder ? folder : "../shared").ptr;
+    const char *path = arena_printf(&a, "%s/data/online-shoppers/online_shoppers_intention.csv.gz",
+                                    folder ? folder : "../shared")
+                           .ptr;
     struct predict_evaluation o = { .train = path, .label = S("Revenue"), .resamples = 20 };
     const struct json *with = report(evaluate_propensity, o);
     assert_true(metric(with, "auc", "value") >= .885);
     assert_true(metric(with, "brier", "value") < .7 * metric(with, "brier_base", "value"));
     assert_int_equal(json_int(json_path(with, "test.rows"), 0), 12330);
     json_each(bin, json_get(with, S("calibration")))    /* calibrated: no tenth is further off than this */
-        is_near("a bin", json_num(json_get(bin, S("observed")), -1), json_num(json_get(bin, S("predicted")), -2), .06);
+        is_near("a bin", json_num(json_get(bin, S("observed")), -1),
+                json_num(json_get(bin, S("predicted")), -2), .06);
     o.skip = S("PageValues");
     assert_true(metric(report(evaluate_propensity, o), "auc", "value") >= .745);
     o.skip = S("");
@@ -157,7 +166,8 @@ static void online_shoppers_is_reached(void **state)
     assert_true(metric(report(evaluate_propensity, o), "auc", "value") >= .93);
 }
 
-/* Treatment helps those of kind b alone, who buy less without it; so ranking by response misleads, and two models do not. */
+/* Treatment helps those of kind b alone, who buy less without it; so ranking by response misleads,
+ * and two models do not. */
 static const char *uplift_file(bool heterogeneous)
 {
     struct buf text = { .arena = &a };
@@ -174,7 +184,10 @@ static const char *uplift_file(bool heterogeneous)
 static void uplift_picks_the_learner_that_holds(void **state)
 {
     (void)state;
-    struct predict_evaluation o = { .train = uplift_file(true), .treatment = S("treated"), .outcome = S("bought"), .resamples = 200 };
+    struct predict_evaluation o = { .train = uplift_file(true),
+                                    .treatment = S("treated"),
+                                    .outcome = S("bought"),
+                                    .resamples = 200 };
     const struct json *r = report(evaluate_uplift, o);
     assert_true(str_eq(json_str(json_get(r, S("algorithm")), S("")), S("two_model")));
     assert_true(json_bool(json_get(r, S("sure")), false));
@@ -213,15 +226,24 @@ static void files_that_will_not_do_say_why(void **state)
     assert_int_equal(unlink(o.train), 0);
 }
 
-/* ---- intent -------------------------------------------------------------------------------------------- */
+/* ---- intent ---------------------------------------------------------------------------------- */
 
 static isize visit_of(struct rng *rng, i64 at_ms, struct history_entry *out)
 {
     isize n = 0;
     bool buys = rng_below(rng, 4) == 0;
-    for (u32 i = 0; i <= rng_below(rng, 4); i++) out[n++] = (struct history_entry){ .at_ms = at_ms += 9000, .type = EVENT_PRODUCT_VIEWED, .item = 1 };
-    if (buys || rng_below(rng, 5) == 0) out[n++] = (struct history_entry){ .at_ms = at_ms += 9000, .type = EVENT_PRODUCT_ADDED, .item = 1 };
-    if (buys) out[n++] = (struct history_entry){ .at_ms = at_ms + 9000, .type = EVENT_ORDER_COMPLETED, .flags = HISTORY_ORDER };
+    for (u32 i = 0; i <= rng_below(rng, 4); i++)
+        out[n++] = (struct history_entry){ .at_ms = at_ms += 9000,
+                                           .type = EVENT_PRODUCT_VIEWED,
+                                           .item = 1 };
+    if (buys || rng_below(rng, 5) == 0)
+        out[n++] = (struct history_entry){ .at_ms = at_ms += 9000,
+                                           .type = EVENT_PRODUCT_ADDED,
+                                           .item = 1 };
+    if (buys)
+        out[n++] = (struct history_entry){ .at_ms = at_ms + 9000,
+                                           .type = EVENT_ORDER_COMPLETED,
+                                           .flags = HISTORY_ORDER };
     return n;
 }
 
@@ -241,7 +263,8 @@ static void intent_learns_from_visits_and_moves_with_each_event(void **state)
     assert_int_equal(card.visits, 3000);
     assert_true(card.goodness.brier < card.goodness.base_brier);
     assert_true(card.goodness.log_loss < card.goodness.base_log_loss);
-    struct history_entry now[] = { { .at_ms = 1000, .type = EVENT_PRODUCT_VIEWED, .item = 1 }, { .at_ms = 2000, .type = EVENT_PRODUCT_ADDED, .item = 1 },
+    struct history_entry now[] = { { .at_ms = 1000, .type = EVENT_PRODUCT_VIEWED, .item = 1 },
+                                   { .at_ms = 2000, .type = EVENT_PRODUCT_ADDED, .item = 1 },
                                    { .at_ms = 3000, .type = EVENT_ORDER_COMPLETED } };
     f64 looked = intent_of(m, now, 1, 1500), added = intent_of(m, now, 2, 2500);
     assert_true(looked > 0 && added > looked + .2);
@@ -259,8 +282,14 @@ static void intent_learns_from_visits_and_moves_with_each_event(void **state)
 static void what_is_logged_reads_back(void **state)
 {
     (void)state;
-    struct prediction p = { .person = { 7 }, .scores = { .at_ms = 5, .version = 3, .known = 1 << SCORE_CHURN | 1 << SCORE_CLV_365, .currency = 9,
-                                                         .reasons = { { 0, REASON_CODE_OVERDUE, 3.25f } }, .reasons_n = 1 } }, back;
+    struct prediction p = { .person = { 7 },
+                            .scores = { .at_ms = 5,
+                                        .version = 3,
+                                        .known = 1 << SCORE_CHURN | 1 << SCORE_CLV_365,
+                                        .currency = 9,
+                                        .reasons = { { 0, REASON_CODE_OVERDUE, 3.25f } },
+                                        .reasons_n = 1 } },
+                      back;
     p.scores.value[SCORE_CHURN] = .5f;
     p.scores.value[SCORE_CLV_365] = 12345;
     struct buf bytes = { .arena = &a };
@@ -268,7 +297,8 @@ static void what_is_logged_reads_back(void **state)
     assert_int_equal(prediction_decode(buf_str(&bytes), &a, &back), ERR_OK);
     assert_int_equal(back.person.v, 7);
     assert_false(scores_differ(&p.scores, &back.scores));
-    assert_true(str_eq(score_reason_text(&a, back.scores.reasons[0], (currency){ 0 }), S("silent for 3.2 times the usual gap between orders")));
+    assert_true(str_eq(score_reason_text(&a, back.scores.reasons[0], (currency){ 0 }),
+                       S("silent for 3.2 times the usual gap between orders")));
     const struct { u8 code; f32 number; const char *words; } said[] = {
         { REASON_CODE_LIFT_DEVICE, 0, "device not known" },
         { REASON_CODE_LIFT_DEVICE, 3, "on a tablet" },
@@ -281,7 +311,8 @@ static void what_is_logged_reads_back(void **state)
         struct score_reason reason = { 0, said[i].code, said[i].number };
         assert_true(str_eq(score_reason_text(&a, reason, currency_of(S("NOK"))), str_of(said[i].words)));
     }
-    for (isize cut = 0; cut < bytes.len; cut++) assert_int_equal(prediction_decode((str){ bytes.ptr, cut }, &a, &back), ERR_DAMAGED);
+    for (isize cut = 0; cut < bytes.len; cut++)
+        assert_int_equal(prediction_decode((str){ bytes.ptr, cut }, &a, &back), ERR_DAMAGED);
     back = p;
     back.scores.value[SCORE_CHURN] = .6f;
     assert_true(scores_differ(&p.scores, &back.scores));
@@ -290,10 +321,15 @@ static void what_is_logged_reads_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(measures_are_what_they_say), cmocka_unit_test(charts_have_bins_with_counts),
-        cmocka_unit_test(one_step_of_ftrl_is_by_the_book), cmocka_unit_test(ftrl_finds_the_chances), cmocka_unit_test(qini_is_by_hand),
-        cmocka_unit_test(online_shoppers_is_reached), cmocka_unit_test(uplift_picks_the_learner_that_holds),
-        cmocka_unit_test(files_that_will_not_do_say_why), cmocka_unit_test(intent_learns_from_visits_and_moves_with_each_event),
+        cmocka_unit_test(measures_are_what_they_say),
+        cmocka_unit_test(charts_have_bins_with_counts),
+        cmocka_unit_test(one_step_of_ftrl_is_by_the_book),
+        cmocka_unit_test(ftrl_finds_the_chances),
+        cmocka_unit_test(qini_is_by_hand),
+        cmocka_unit_test(online_shoppers_is_reached),
+        cmocka_unit_test(uplift_picks_the_learner_that_holds),
+        cmocka_unit_test(files_that_will_not_do_say_why),
+        cmocka_unit_test(intent_learns_from_visits_and_moves_with_each_event),
         cmocka_unit_test(what_is_logged_reads_back),
     };
     int failed = cmocka_run_group_tests_name("predict", tests, NULL, NULL);

@@ -2,7 +2,8 @@
  *
  * propensity.c - the chance of a yes, from a row of a sheet, by one of two learners.
  *
- * The logistic one goes over the rows a few times in a drawn order, learning online as it would in the server. The trees are in trees.c. */
+ * The logistic one goes over the rows a few times in a drawn order, learning online as it would in
+ * the server. The trees are in trees.c. */
 #include "predict/inside.h"
 
 enum { PASSES = 5 };
@@ -17,8 +18,8 @@ static void shuffle(u32 *at, isize n, struct rng *rng)
     }
 }
 
-struct ftrl *logistic_learn(const struct encoder *e, const struct sheet *s, const bool *label, const u32 *train, isize n, u64 seed,
-                            f64 l2)
+struct ftrl *logistic_learn(const struct encoder *e, const struct sheet *s, const bool *label,
+                            const u32 *train, isize n, u64 seed, f64 l2)
 {
     arena a = { 0 };
     struct rng rng = rng_seed(seed);
@@ -38,8 +39,9 @@ struct ftrl *logistic_learn(const struct encoder *e, const struct sheet *s, cons
     return f;
 }
 
-void logistic_run(const struct sheet *s, const bool *skip, const bool *label, const u32 *train, isize train_n, const u32 *test, isize test_n,
-                  u64 seed, struct logistic_taste taste, f64 *out)
+void logistic_run(const struct sheet *s, const bool *skip, const bool *label, const u32 *train,
+                  isize train_n, const u32 *test, isize test_n, u64 seed,
+                  struct logistic_taste taste, f64 *out)
 {
     arena a = { 0 };
     struct encoder *e = encoder_new(s, skip, train, train_n, taste.cuts, &a);
@@ -50,7 +52,7 @@ void logistic_run(const struct sheet *s, const bool *skip, const bool *label, co
     arena_fini(&a);
 }
 
-/* ---- trees --------------------------------------------------------------------------------------------- */
+/* ---- trees ----------------------------------------------------------------------------------- */
 
 /* Numbers as they are; a kind as a column of its own, 0 or 1. */
 static f32 *dense(const struct sheet *s, const bool *skip, const u32 *rows, isize n, isize *width, arena *a)
@@ -72,8 +74,9 @@ static f32 *dense(const struct sheet *s, const bool *skip, const u32 *rows, isiz
     return cells;
 }
 
-static enum err run_trees(const struct sheet *s, const bool *skip, const bool *label, const u32 *train, isize train_n, const u32 *test,
-                          isize test_n, u64 seed, f64 *out, struct diag *diag)
+static enum err run_trees(const struct sheet *s, const bool *skip, const bool *label,
+                          const u32 *train, isize train_n, const u32 *test, isize test_n, u64 seed,
+                          f64 *out, struct diag *diag)
 {
     arena a = { 0 };
     isize width;
@@ -88,10 +91,13 @@ static enum err run_trees(const struct sheet *s, const bool *skip, const bool *l
     return err;
 }
 
-enum err propensity_run(u8 learner, const struct sheet *s, const bool *skip, const bool *label, const u32 *train, isize train_n,
-                        const u32 *test, isize test_n, u64 seed, f64 *out, struct diag *diag)
+enum err propensity_run(u8 learner, const struct sheet *s, const bool *skip, const bool *label,
+                        const u32 *train, isize train_n, const u32 *test, isize test_n, u64 seed,
+                        f64 *out, struct diag *diag)
 {
-    if (learner == PROPENSITY_TREES) return run_trees(s, skip, label, train, train_n, test, test_n, seed, out, diag);
-    logistic_run(s, skip, label, train, train_n, test, test_n, seed, (struct logistic_taste){ 1, ENCODER_CUTS_MAX }, out);
+    if (learner == PROPENSITY_TREES)
+        return run_trees(s, skip, label, train, train_n, test, test_n, seed, out, diag);
+    logistic_run(s, skip, label, train, train_n, test, test_n, seed,
+                 (struct logistic_taste){ 1, ENCODER_CUTS_MAX }, out);
     return ERR_OK;
 }

@@ -2,17 +2,28 @@
  *
  * scores.c - one run over all buyers: fit, judge on the latest weeks, score everybody.
  *
- * The models are fitted twice: on what was known before the hold-out (the last 90 days, or a third of what there is), to see how
- * they would have done, and on everything, to score. The model of repeat buying is the one that said best what the hold-out held, of
- * those that did not run to an edge; when it does run to one on everything, or nothing can be held out, the likelier of MBG and BG. The chance of an order in the hold-out is brought in line with what happened by
- * a logistic curve over the model's own chance, the silence and the number of orders; its chart is made crosswise, each half of the
- * people by the curve of the other half. Days are the unit, money is in minor units of the shop's currency. */
+ * The models are fitted twice: on what was known before the hold-out (the last 90 days, or a third
+ * of what there is), to see how they would have done, and on everything, to score. The model of
+ * repeat buying is the one that said best what the hold-out held, of those that did not run to an
+ * edge; when it does run to one on everything, or nothing can be held out, the likelier of MBG and
+ * BG. The chance of an order in the hold-out is brought in line with what happened by a logistic
+ * curve over the model's own chance, the silence and the number of orders; its chart is made
+ * crosswise, each half of the people by the curve of the other half. Days are the unit, money is in
+ * minor units of the shop's currency. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "predict/inside.h"
 
-enum { SAMPLE_MAX = 50000, CHOICE_MAX = 10000, SPAN_DAYS_MIN = 30, CURVE = 4, CURVE_PEOPLE_MIN = 200, CURVE_PASSES = 20, FIFTHS = 4 };
+enum {
+    SAMPLE_MAX = 50000,
+    CHOICE_MAX = 10000,
+    SPAN_DAYS_MIN = 30,
+    CURVE = 4,
+    CURVE_PEOPLE_MIN = 200,
+    CURVE_PASSES = 20,
+    FIFTHS = 4
+};
 
 void buyers_fini(struct buyers *b)
 {
@@ -38,9 +49,10 @@ void buyers_add(struct buyers *b, const struct profile *p, currency in, i64 now_
     if (b->orders.n > first) vec_push(&b->all, (struct buyer){ p->id, first, b->orders.n - first });
 }
 
-/* ---- one buyer as of a day ------------------------------------------------------------------------------ */
+/* ---- one buyer as of a day ------------------------------------------------------------------- */
 
-struct tally { struct purchases p; struct spending spending; f64 worth; isize orders; };    /* worth: of all orders, a mean */
+/* worth: of all orders, a mean */
+struct tally { struct purchases p; struct spending spending; f64 worth; isize orders; };
 
 /* False when there was no order yet. */
 static bool tally_at(const struct buyers *b, const struct buyer *of, i32 day, struct tally *out)
@@ -58,11 +70,13 @@ static bool tally_at(const struct buyers *b, const struct buyer *of, i32 day, st
     out->p.repeats = (i32)(out->orders - 1);
     out->p.seen = day - o[0].day;
     out->worth = value / (f64)out->orders;
-    if (out->p.repeats && repeat_value > 0) out->spending = (struct spending){ repeat_value / out->p.repeats, out->p.repeats };
+    if (out->p.repeats && repeat_value > 0)
+        out->spending = (struct spending){ repeat_value / out->p.repeats, out->p.repeats };
     return true;
 }
 
-static void ahead_of(const struct buyers *b, const struct buyer *of, i32 after, i32 until, f64 *orders, f64 *value)
+static void ahead_of(const struct buyers *b, const struct buyer *of, i32 after, i32 until,
+                     f64 *orders, f64 *value)
 {
     *orders = *value = 0;
     for (isize i = 0; i < of->n; i++) {
@@ -73,7 +87,7 @@ static void ahead_of(const struct buyers *b, const struct buyer *of, i32 after, 
     }
 }
 
-/* ---- fitting ---------------------------------------------------------------------------------------------- */
+/* ---- fitting --------------------------------------------------------------------------------- */
 
 struct choice { bool tried, stands; const char *edge; f64 log_likelihood, mae; };
 struct models {
@@ -89,13 +103,15 @@ struct models {
     currency currency;
     struct goodness goodness;
     struct calibration churn, orders, value;
-    f64 back_once;                  /* the chance of those who ordered once to order within the horizon, a mean */
+    /* the chance of those who ordered once to order within the horizon, a mean */
+    f64 back_once;
 };
 
 struct fit { struct buying buying; struct spend spend; bool spent; const char *edge; };
 
 /* `model`: BUYING_MODELS for the likelier one that did not run to an edge. */
-static enum err fit_at(const struct buyers *b, i32 day, u8 model, arena *a, struct fit *out, struct diag *diag)
+static enum err fit_at(const struct buyers *b, i32 day, u8 model, arena *a, struct fit *out,
+                       struct diag *diag)
 {
     isize step = b->all.n / SAMPLE_MAX + 1, n = 0, spent_n = 0;
     struct purchases *all = arena_new(a, struct purchases, b->all.n / step + 1);
@@ -153,7 +169,8 @@ static f64 curve_ask(const struct ftrl *f, f64 chance, const struct purchases *p
 
 static void judge(struct models *m, struct judged *at, isize n, arena *a)
 {
-    struct forecast *churn = arena_new(a, struct forecast, n + 1), *orders = arena_new(a, struct forecast, n + 1);
+    struct forecast *churn = arena_new(a, struct forecast, n + 1),
+                    *orders = arena_new(a, struct forecast, n + 1);
     struct forecast *value = arena_new(a, struct forecast, n + 1);
     struct ftrl *halves[2] = { NULL, NULL };
     m->judged = n;
@@ -178,13 +195,15 @@ static void judge(struct models *m, struct judged *at, isize n, arena *a)
     if (m->spent) m->value = calibrate(value, n, true);
 }
 
-/* Every model that did not run to an edge, fitted on what was known before the hold-out, is asked of the hold-out: the log-likelihood
- * of what each buyer did in it given what they had done before, a mean over buyers, and how far expected orders were off. */
+/* Every model that did not run to an edge, fitted on what was known before the hold-out, is asked
+ * of the hold-out: the log-likelihood of what each buyer did in it given what they had done before,
+ * a mean over buyers, and how far expected orders were off. */
 static u8 choose_model(struct models *m, const struct buyers *b, arena *a)
 {
     isize step = b->all.n / CHOICE_MAX + 1, n = 0;
     i32 until = m->today - m->hold_days;
-    struct purchases *before = arena_new(a, struct purchases, b->all.n / step + 1), *after = arena_new(a, struct purchases, b->all.n / step + 1);
+    struct purchases *before = arena_new(a, struct purchases, b->all.n / step + 1),
+                     *after = arena_new(a, struct purchases, b->all.n / step + 1);
     f64 *orders = arena_new(a, f64, b->all.n / step + 1), value;
     u8 best = BUYING_MODELS;
     for (isize i = 0; i < b->all.n; i += step) {
@@ -200,10 +219,14 @@ static u8 choose_model(struct models *m, const struct buyers *b, arena *a)
         struct choice *c = &m->choices[k];
         if (buying_fit(k, before, n, a, &fitted, NULL)) continue;
         *c = (struct choice){ .tried = true, .edge = fitted.edge };
-        c->log_likelihood = (buying_log_likelihood(k, fitted.param, after, n) - fitted.log_likelihood) / (f64)n;
-        for (isize i = 0; i < n; i++) c->mae += fabs(buying_expected(&fitted, &before[i], m->hold_days) - orders[i]) / (f64)n;
+        c->log_likelihood =
+            (buying_log_likelihood(k, fitted.param, after, n) - fitted.log_likelihood) / (f64)n;
+        for (isize i = 0; i < n; i++)
+            c->mae += fabs(buying_expected(&fitted, &before[i], m->hold_days) - orders[i]) / (f64)n;
         c->stands = !fitted.edge && isfinite(c->log_likelihood) && isfinite(c->mae);
-        if (c->stands && (best == BUYING_MODELS || c->log_likelihood > m->choices[best].log_likelihood)) best = k;
+        if (c->stands
+            && (best == BUYING_MODELS || c->log_likelihood > m->choices[best].log_likelihood))
+            best = k;
     }
     return best;
 }
@@ -260,7 +283,8 @@ static f64 chance_of_order(const struct models *m, const struct purchases *p)
 
 static void describe(struct models *m, const struct buyers *b, arena *a)
 {
-    f64 *recency = arena_new(a, f64, b->all.n), *frequency = arena_new(a, f64, b->all.n), *monetary = arena_new(a, f64, b->all.n), once = 0;
+    f64 *recency = arena_new(a, f64, b->all.n), *frequency = arena_new(a, f64, b->all.n),
+        *monetary = arena_new(a, f64, b->all.n), once = 0;
     isize n = 0;
     for (isize i = 0; i < b->all.n; i++) {
         struct tally s;
@@ -287,7 +311,8 @@ enum err models_fit(const struct buyers *b, i64 now_ms, struct models **out, str
     i32 today = (i32)(now_ms / DAY_MS), first = today;
     for (isize i = 0; i < b->orders.n; i++) first = b->orders.at[i].day < first ? b->orders.at[i].day : first;
     if (b->all.n && today - first < SPAN_DAYS_MIN)
-        return diag_set(diag, ERR_REFUSED, "not enough data: orders of %d days; %d are needed", today - first, SPAN_DAYS_MIN);
+        return diag_set(diag, ERR_REFUSED, "not enough data: orders of %d days; %d are needed",
+                        today - first, SPAN_DAYS_MIN);
     struct models *m = mem_new(sizeof *m);
     *m = (struct models){ .today = today, .currency = b->currency };
     m->hold_days = (today - first) / 3 < SCORE_HORIZON_DAYS ? (today - first) / 3 : SCORE_HORIZON_DAYS;
@@ -309,7 +334,7 @@ enum err models_fit(const struct buyers *b, i64 now_ms, struct models **out, str
 
 void models_free(struct models *m) { mem_free(m); }
 
-/* ---- scoring ------------------------------------------------------------------------------------------------ */
+/* ---- scoring --------------------------------------------------------------------------------- */
 
 static void say(struct scores *s, u8 score, f64 value)
 {
@@ -320,7 +345,8 @@ static void say(struct scores *s, u8 score, f64 value)
 
 static void because(struct scores *s, u8 score, u8 code, f64 number)
 {
-    if (s->reasons_n < SCORE_REASONS_MAX) s->reasons[s->reasons_n++] = (struct score_reason){ score, code, (f32)number };
+    if (s->reasons_n < SCORE_REASONS_MAX)
+        s->reasons[s->reasons_n++] = (struct score_reason){ score, code, (f32)number };
 }
 
 static void reasons_for(const struct models *m, const struct tally *at, struct scores *s)
@@ -333,8 +359,10 @@ static void reasons_for(const struct models *m, const struct tally *at, struct s
     if (!(s->known >> SCORE_CLV_365 & 1)) return;
     because(s, SCORE_CLV_365, REASON_CODE_ORDERS, (f64)at->orders);
     f64 minor = pow(10, currency_digits(m->currency));
-    if (at->worth > 0) because(s, SCORE_CLV_365, REASON_CODE_ORDER_WORTH, at->worth / minor);    /* 0: other currencies, without a rate */
-    if (m->buying.model != BUYING_NBD) because(s, SCORE_CLV_365, REASON_CODE_ALIVE, 100 * buying_alive(&m->buying, &at->p));
+    /* 0: other currencies, without a rate */
+    if (at->worth > 0) because(s, SCORE_CLV_365, REASON_CODE_ORDER_WORTH, at->worth / minor);
+    if (m->buying.model != BUYING_NBD)
+        because(s, SCORE_CLV_365, REASON_CODE_ALIVE, 100 * buying_alive(&m->buying, &at->p));
 }
 
 struct scores models_score(const struct models *m, const struct buyers *b, const struct buyer *of)
@@ -365,13 +393,16 @@ bool scores_differ(const struct scores *a, const struct scores *b)
     }
     if (a->uplifts_n != b->uplifts_n) return true;
     for (isize i = 0; i < a->uplifts_n; i++)
-        if (a->uplifts[i].campaign != b->uplifts[i].campaign || fabsf(a->uplifts[i].value - b->uplifts[i].value) > .005f) return true;
+        if (a->uplifts[i].campaign != b->uplifts[i].campaign
+            || fabsf(a->uplifts[i].value - b->uplifts[i].value) > .005f)
+            return true;
     return false;
 }
 
-/* ---- the card ------------------------------------------------------------------------------------------------- */
+/* ---- the card -------------------------------------------------------------------------------- */
 
-static void card_head(const struct models *m, u8 score, const char *model, u32 version, i64 at_ms, struct jsonw *w)
+static void card_head(const struct models *m, u8 score, const char *model, u32 version, i64 at_ms,
+                      struct jsonw *w)
 {
     jsonw_begin(w, '{');
     jsonw_key_str(w, "score", str_of(score_name(score)));
@@ -385,11 +416,14 @@ static void card_head(const struct models *m, u8 score, const char *model, u32 v
     jsonw_key_int(w, "repeat_buyers", m->repeaters);
     jsonw_end(w, '}');
     if (m->edge && score != SCORE_RECENCY)
-        jsonw_key_str(w, "fallback", str_of("what is known of leaving runs to an edge, so nbd, without leaving, stands in"));
+        jsonw_key_str(
+            w, "fallback",
+            str_of("what is known of leaving runs to an edge, so nbd, without leaving, stands in"));
     if (m->edge && score != SCORE_RECENCY) jsonw_key_str(w, "edge", str_of(m->edge));
 }
 
-static void card_chart(const struct models *m, const struct calibration *chart, const char *of, struct jsonw *w)
+static void card_chart(const struct models *m, const struct calibration *chart, const char *of,
+                       struct jsonw *w)
 {
     jsonw_key_str(w, "chart_of", str_of(of));
     jsonw_key_int(w, "hold_out_days", m->hold_days);
@@ -400,14 +434,19 @@ static void card_chart(const struct models *m, const struct calibration *chart, 
 
 static void card_parameters(const struct models *m, struct jsonw *w)
 {
-    static const char *const names[BUYING_MODELS][4] = { { "r", "alpha", "a", "b" }, { "r", "alpha", "a", "b" },
-                                                         { "r", "alpha", "s", "beta" }, { "r", "alpha" } };
+    static const char *const names[BUYING_MODELS][4] = { { "r", "alpha", "a", "b" },
+                                                         { "r", "alpha", "a", "b" },
+                                                         { "r", "alpha", "s", "beta" },
+                                                         { "r", "alpha" } };
     jsonw_key_begin(w, "parameters", '{');
-    for (int i = 0; i < 4 && names[m->buying.model][i]; i++) jsonw_key_num(w, names[m->buying.model][i], m->buying.param[i]);
+    for (int i = 0; i < 4 && names[m->buying.model][i]; i++)
+        jsonw_key_num(w, names[m->buying.model][i], m->buying.param[i]);
     jsonw_key_num(w, "log_likelihood", m->buying.log_likelihood);
     jsonw_end(w, '}');
     jsonw_key_begin(w, "choice", '{');
-    jsonw_key_str(w, "by", S("log-likelihood of what a buyer did in the hold-out, given what they had done before; a mean"));
+    jsonw_key_str(
+        w, "by",
+        S("log-likelihood of what a buyer did in the hold-out, given what they had done before; a mean"));
     jsonw_key_begin(w, "of", '[');
     for (u8 k = 0; k < BUYING_MODELS; k++) {
         const struct choice *c = &m->choices[k];
@@ -440,15 +479,21 @@ void models_card(const struct models *m, u32 version, i64 at_ms, struct jsonw *w
     jsonw_end(w, '}');
     if (m->buying.model != BUYING_NBD) {
         card_head(m, SCORE_ALIVE, model, version, at_ms, w);
-        jsonw_key_str(w, "note", S("never seen, only followed from the model; the chart is churn's, which rests on it"));
-        card_chart(m, &m->churn, "the chance of no order in the hold-out, and the share that did not order", w);
+        jsonw_key_str(
+            w, "note",
+            S("never seen, only followed from the model; the chart is churn's, which rests on it"));
+        card_chart(m, &m->churn,
+                   "the chance of no order in the hold-out, and the share that did not order", w);
         jsonw_end(w, '}');
     }
     card_head(m, SCORE_ORDERS_365, model, version, at_ms, w);
     card_chart(m, &m->orders, "orders in the hold-out, a buyer", w);
     jsonw_end(w, '}');
     card_head(m, SCORE_NEXT_ORDER_DAYS, model, version, at_ms, w);
-    card_chart(m, &m->churn, "the chance of no order in the hold-out, which the days follow from, and the share that did not order", w);
+    card_chart(
+        m, &m->churn,
+        "the chance of no order in the hold-out, which the days follow from, and the share that did not order",
+        w);
     jsonw_end(w, '}');
     if (m->spent) {
         char code[4];

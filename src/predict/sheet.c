@@ -2,9 +2,10 @@
  *
  * sheet.c - a file of rows and columns as numbers, and rows as features.
  *
- * A column is numeric when each of its values reads as a number (empty: not known). As features a number becomes its tenth among the
- * rows learnt from, one feature each, so that the model is not bound to a straight line, and its size on a scale of logarithms,
- * centred; a kind becomes a feature by itself. Kinds and cuts that the learning rows did not have count as nothing. */
+ * A column is numeric when each of its values reads as a number (empty: not known). As features a
+ * number becomes its tenth among the rows learnt from, one feature each, so that the model is not
+ * bound to a straight line, and its size on a scale of logarithms, centred; a kind becomes a
+ * feature by itself. Kinds and cuts that the learning rows did not have count as nothing. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,13 +17,16 @@ enum { ROWS_MAX = 20 << 20, SPREADS_MOST = 4 };
 
 struct cells { str *at; isize n, cap; };
 
-static enum err read_cells(const char *path, struct csv *csv, arena *a, struct sheet *out, struct cells *cells, struct diag *diag)
+static enum err read_cells(const char *path, struct csv *csv, arena *a, struct sheet *out,
+                           struct cells *cells, struct diag *diag)
 {
     struct csv_row row;
     bool found;
     enum err err = csv_next(csv, a, &row, &found, diag);
     if (err) return err;
-    if (!found || row.n < 2) return diag_set(diag, ERR_BAD_INPUT, "%s: the first line should name two columns or more", path);
+    if (!found || row.n < 2)
+        return diag_set(diag, ERR_BAD_INPUT, "%s: the first line should name two columns or more",
+                        path);
     if (!out->columns) {
         out->columns_n = row.n;
         out->columns = arena_new(a, struct column, row.n);
@@ -34,8 +38,10 @@ static enum err read_cells(const char *path, struct csv *csv, arena *a, struct s
     while (!(err = csv_next(csv, a, &row, &found, diag)) && found) {
         if (row.n == 1 && row.fields[0].len == 0) continue;
         if (row.n != out->columns_n)
-            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": %td values for %td columns", path, row.line, row.n, out->columns_n);
-        if (out->rows == ROWS_MAX) return diag_set(diag, ERR_TOO_BIG, "%s: more than %d rows", path, ROWS_MAX);
+            return diag_set(diag, ERR_BAD_INPUT, "%s line %" PRId64 ": %td values for %td columns",
+                            path, row.line, row.n, out->columns_n);
+        if (out->rows == ROWS_MAX)
+            return diag_set(diag, ERR_TOO_BIG, "%s: more than %d rows", path, ROWS_MAX);
         for (isize i = 0; i < row.n; i++) vec_push(cells, arena_str(a, str_trim(row.fields[i])));
         out->rows++;
     }
@@ -61,7 +67,8 @@ static void column_fill(struct sheet *s, isize column, const struct cells *cells
             static const char *const words[] = { "true", "yes", "y", "t" };
             (void)map_put(kinds, key, kind = ++c->kinds);
             bool says = false;
-            for (isize k = 0; k < countof(words); k++) says |= str_eq_nocase(cells->at[i * s->columns_n + column], str_of(words[k]));
+            for (isize k = 0; k < countof(words); k++)
+                says |= str_eq_nocase(cells->at[i * s->columns_n + column], str_of(words[k]));
             if (says) c->yes = (u32)kind - 1;
         }
         c->values[i] = (f64)(kind - 1);
@@ -69,7 +76,8 @@ static void column_fill(struct sheet *s, isize column, const struct cells *cells
     map_free(kinds);
 }
 
-static enum err read_file(const char *path, arena *a, struct sheet *out, struct cells *cells, struct diag *diag)
+static enum err read_file(const char *path, arena *a, struct sheet *out, struct cells *cells,
+                          struct diag *diag)
 {
     struct gz *gz = NULL;
     str head;
@@ -106,9 +114,17 @@ isize sheet_column(const struct sheet *s, str name)
     return -1;
 }
 
-/* ---- features --------------------------------------------------------------------------------------------- */
+/* ---- features -------------------------------------------------------------------------------- */
 
-struct coding { isize column; u32 first; bool numeric; f64 cuts[ENCODER_CUTS_MAX]; int cuts_n; f64 mean, spread; u32 kinds; };
+struct coding {
+    isize column;
+    u32 first;
+    bool numeric;
+    f64 cuts[ENCODER_CUTS_MAX];
+    int cuts_n;
+    f64 mean, spread;
+    u32 kinds;
+};
 struct encoder { struct coding *codings; isize n, dims; };
 
 static f64 scaled(f64 v) { return copysign(log1p(fabs(v)), v); }
@@ -133,7 +149,8 @@ static void learn_cuts(struct coding *c, f64 *known, isize n, int cuts)
     }
 }
 
-struct encoder *encoder_new(const struct sheet *s, const bool *skip, const u32 *rows, isize n, int cuts, arena *a)
+struct encoder *encoder_new(const struct sheet *s, const bool *skip, const u32 *rows, isize n,
+                            int cuts, arena *a)
 {
     assert(cuts > 0 && cuts <= ENCODER_CUTS_MAX);
     struct encoder *e = arena_new(a, struct encoder, 1);
@@ -177,7 +194,11 @@ isize encode_row(const struct encoder *e, const struct sheet *s, isize row, stru
         while ((int)place < c->cuts_n && v >= c->cuts[place]) place++;
         out[n++] = (struct feature){ c->first + 2 + place, 1 };
         /* Held within what was met: one who is far outside is not taken to be that much more of it. */
-        if (c->spread > 0) out[n++] = (struct feature){ c->first, (f32)fmin(fmax((scaled(v) - c->mean) / c->spread, -SPREADS_MOST), SPREADS_MOST) };
+        if (c->spread > 0)
+            out[n++] =
+                (struct feature){ c->first,
+                                  (f32)fmin(fmax((scaled(v) - c->mean) / c->spread, -SPREADS_MOST),
+                                            SPREADS_MOST) };
     }
     return n;
 }

@@ -2,9 +2,9 @@
  *
  * uplift.c - how much of what happens was caused, among the people taken first.
  *
- * Of the first k by score, with t treated and c not, extra outcomes are hits_t - hits_c * t / c (Radcliffe 2007): what was had
- * with treatment less what as many would have given without. Qini is the mean height of that curve over the straight line to its
- * end, in outcomes a treated person. */
+ * Of the first k by score, with t treated and c not, extra outcomes are hits_t - hits_c * t / c
+ * (Radcliffe 2007): what was had with treatment less what as many would have given without. Qini is
+ * the mean height of that curve over the straight line to its end, in outcomes a treated person. */
 #include <stdlib.h>
 
 #include "predict/inside.h"
@@ -17,7 +17,10 @@ static void take_some(struct taken *t, const struct uplift_row *row, u32 times)
     else { t->others += times; t->other_hits += row->outcome ? times : 0; }
 }
 
-static f64 extra(const struct taken *t) { return t->hits - (t->others > 0 ? t->other_hits * t->treated / t->others : 0); }
+static f64 extra(const struct taken *t)
+{
+    return t->hits - (t->others > 0 ? t->other_hits * t->treated / t->others : 0);
+}
 
 f64 qini(const struct uplift_row *at, isize n, const u32 *order, const u32 *times)
 {
@@ -47,10 +50,11 @@ f64 uplift_at(const struct uplift_row *at, isize n, const u32 *order, const u32 
     return t.treated > 0 && t.others > 0 ? t.hits / t.treated - t.other_hits / t.others : 0;
 }
 
-/* ---- which learner ------------------------------------------------------------------------------------------ */
+/* ---- which learner --------------------------------------------------------------------------- */
 
 enum { QINI_TWO, QINI_RESPONSE, DIFFERENCE, TOP_TWO, TOP_RESPONSE, EFFECT, UPLIFT_MEASURES };
-static const char *const measure_names[] = { "qini_two_model", "qini_response", "qini_difference", "uplift@30_two_model",
+static const char *const measure_names[] = { "qini_two_model",     "qini_response",
+                                             "qini_difference",    "uplift@30_two_model",
                                              "uplift@30_response", "effect" };
 
 const char *uplift_learner_name(u8 learner) { return learner == UPLIFT_TWO_MODEL ? "two_model" : "response"; }
@@ -91,7 +95,8 @@ static u32 *order_of(const struct uplift_row *at, isize n, u64 seed, arena *a)
 static void judge_folds(const struct uplift_question *q, struct uplift_judgement *j, arena *a)
 {
     isize n = q->sheet->rows;
-    u32 *with = arena_new(a, u32, n + 1), *without = arena_new(a, u32, n + 1), *test = arena_new(a, u32, n + 1);
+    u32 *with = arena_new(a, u32, n + 1), *without = arena_new(a, u32, n + 1),
+        *test = arena_new(a, u32, n + 1);
     f64 *said_with = arena_new(a, f64, n + 1), *said_without = arena_new(a, f64, n + 1);
     for (isize k = 0; k < q->folds; k++) {
         isize with_n = 0, without_n = 0, test_n = 0;
@@ -101,11 +106,15 @@ static void judge_folds(const struct uplift_question *q, struct uplift_judgement
             else without[without_n++] = (u32)i;
         }
         logistic_run(q->sheet, q->skip, q->outcome, with, with_n, test, test_n, q->seed, q->taste, said_with);
-        logistic_run(q->sheet, q->skip, q->outcome, without, without_n, test, test_n, q->seed, q->taste, said_without);
+        logistic_run(q->sheet, q->skip, q->outcome, without, without_n, test, test_n, q->seed,
+                     q->taste, said_without);
         for (isize i = 0; i < test_n; i++) {
             u32 row = test[i];
-            j->rows[UPLIFT_TWO_MODEL][j->n] = (struct uplift_row){ said_with[i] - said_without[i], q->treated[row], q->outcome[row] };
-            j->rows[UPLIFT_RESPONSE][j->n++] = (struct uplift_row){ said_with[i], q->treated[row], q->outcome[row] };
+            j->rows[UPLIFT_TWO_MODEL][j->n] =
+                (struct uplift_row){ said_with[i] - said_without[i], q->treated[row],
+                                     q->outcome[row] };
+            j->rows[UPLIFT_RESPONSE][j->n++] =
+                (struct uplift_row){ said_with[i], q->treated[row], q->outcome[row] };
         }
     }
 }

@@ -2,13 +2,16 @@
  *
  * cold.c - people who are not looked at for a while, in a third of their bytes.
  *
- * Packed people are much like each other: the same segments, kinds of entries, names of facts. So each is a zstd frame of its own, made with a
- * dictionary that was trained on some of the shop's own people; the frame names the dictionary and says how long it becomes. The fastest level:
- * what the slower ones gain is a twentieth, and without Huffman codes a reader is done in half the time (bench/recorded.txt).
+ * Packed people are much like each other: the same segments, kinds of entries, names of facts. So
+ * each is a zstd frame of its own, made with a dictionary that was trained on some of the shop's
+ * own people; the frame names the dictionary and says how long it becomes. The fastest level: what
+ * the slower ones gain is a twentieth, and without Huffman codes a reader is done in half the time
+ * (bench/recorded.txt).
  *
- * Only RAM has these bytes: store and digest have the packed ones, so nothing follows from when somebody is made cold, nor from a
- * dictionary. One is made on a thread aside, and made again when the people are eight times as many; older ones stay, since frames
- * name them. Bits of people stand in a dictionary, of somebody erased too; nobody can ask for it, and it goes with the process. */
+ * Only RAM has these bytes: store and digest have the packed ones, so nothing follows from when
+ * somebody is made cold, nor from a dictionary. One is made on a thread aside, and made again when
+ * the people are eight times as many; older ones stay, since frames name them. Bits of people stand
+ * in a dictionary, of somebody erased too; nobody can ask for it, and it goes with the process. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <zdict.h>
@@ -36,7 +39,10 @@ void cold_free(struct cold *cold)
     mem_free(cold);
 }
 
-int cold_dictionaries(const struct cold *cold) { return atomic_load_explicit(&cold->n, memory_order_acquire); }
+int cold_dictionaries(const struct cold *cold)
+{
+    return atomic_load_explicit(&cold->n, memory_order_acquire);
+}
 
 bool cold_learn(struct cold *cold, const char *samples, const size_t *sizes, isize n)
 {
@@ -45,7 +51,8 @@ bool cold_learn(struct cold *cold, const char *samples, const size_t *sizes, isi
     if (number > DICTIONARIES) return false;
     size_t size = ZDICT_trainFromBuffer(bytes, sizeof bytes, samples, sizes, (unsigned)n);
     if (ZDICT_isError(size)) return false;              /* too few, or nothing that they have in common */
-    store_u32le(bytes + NUMBER_AT, (u32)number);        /* in one byte of a frame, where a random one takes four */
+    /* in one byte of a frame, where a random one takes four */
+    store_u32le(bytes + NUMBER_AT, (u32)number);
     struct dictionary *d = mem_new(sizeof *d);
     *d = (struct dictionary){ ZSTD_createCDict(bytes, size, LEVEL), ZSTD_createDDict(bytes, size) };
     assert(d->packs && d->unpacks);
@@ -61,7 +68,8 @@ bool cold_pack(struct cold *cold, str bytes, struct buf *out)
     if (!cold->packing) cold->packing = ZSTD_createCCtx();
     assert(cold->packing);
     buf_reserve(out, bytes.len);
-    size_t size = ZSTD_compress_usingCDict(cold->packing, out->ptr, (size_t)bytes.len, bytes.ptr, (size_t)bytes.len, cold->at[n - 1]->packs);
+    size_t size = ZSTD_compress_usingCDict(cold->packing, out->ptr, (size_t)bytes.len, bytes.ptr,
+                                           (size_t)bytes.len, cold->at[n - 1]->packs);
     if (ZSTD_isError(size)) return false;               /* it would take more than there was */
     out->len = (isize)size;
     return true;
@@ -74,7 +82,7 @@ isize cold_len(str frame)
     return (isize)n;
 }
 
-/* ---- reading, on any thread ------------------------------------------------------------------------------ */
+/* ---- reading, on any thread ------------------------------------------------------------------ */
 
 /* A context is 95 KB: each thread makes one when it first meets somebody cold. */
 static pthread_key_t context_key;
@@ -100,6 +108,7 @@ void cold_unpack(const struct cold *cold, str frame, char *to)
     assert(number > 0 && number <= DICTIONARIES);
     const struct dictionary *d = atomic_load_explicit(&cold->at[number - 1], memory_order_acquire);
     isize n = cold_len(frame);
-    size_t got = ZSTD_decompress_usingDDict(context_of_thread(), to, (size_t)n, frame.ptr, (size_t)frame.len, d->unpacks);
+    size_t got = ZSTD_decompress_usingDDict(context_of_thread(), to, (size_t)n, frame.ptr,
+                                            (size_t)frame.len, d->unpacks);
     assert(!ZSTD_isError(got) && (isize)got == n);      /* they are our own bytes */
 }

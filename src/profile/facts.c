@@ -2,10 +2,12 @@
  *
  * facts.c - what a fact was at an instant, when it was said again since.
  *
- * A profile keeps the newest of each fact: what it was before stands in the log. A question about the past notes which facts it lacks
- * (past_facts_want), somebody reads the log and offers what was said there (past_facts_offer), and profile_then_by fills them in. A fact is
- * one by name, origin and the part of a person it belongs to, as in a profile; of those said by the instant the latest counts, by the
- * time it was said, and of equal times the one that came last. So taking in events costs nothing for it. */
+ * A profile keeps the newest of each fact: what it was before stands in the log. A question about
+ * the past notes which facts it lacks (past_facts_want), somebody reads the log and offers what was
+ * said there (past_facts_offer), and profile_then_by fills them in. A fact is one by name, origin
+ * and the part of a person it belongs to, as in a profile; of those said by the instant the latest
+ * counts, by the time it was said, and of equal times the one that came last. So taking in events
+ * costs nothing for it. */
 #include "profile/profile.h"
 
 struct past_fact { struct trait trait; u64 ref; bool found; };
@@ -43,7 +45,10 @@ void past_facts_free(struct past_facts *f)
     mem_free(f);
 }
 
-static struct hash128 key_of(const struct trait *t) { return hash128(t->fact.name, (u64)t->node << 8 | t->origin); }
+static struct hash128 key_of(const struct trait *t)
+{
+    return hash128(t->fact.name, (u64)t->node << 8 | t->origin);
+}
 
 void past_facts_want(struct past_facts *f, const struct profile *p)
 {
@@ -52,7 +57,9 @@ void past_facts_want(struct past_facts *f, const struct profile *p)
         if (t->at_ms <= f->at_ms || map_get(f->by_key, key_of(t), 0)) continue;
         f->full |= f->all.n == PAST_FACTS_MAX;
         if (f->full) return;
-        struct trait wanted = { .fact = { .name = mem_str(t->fact.name) }, .node = t->node, .origin = t->origin };
+        struct trait wanted = { .fact = { .name = mem_str(t->fact.name) },
+                                .node = t->node,
+                                .origin = t->origin };
         vec_push(&f->all, (struct past_fact){ .trait = wanted });
         (void)map_put(f->by_key, key_of(t), (u64)f->all.n);
     }
@@ -63,7 +70,8 @@ void past_facts_offer(struct past_facts *f, const struct trait *t, u64 ref)
     u64 at = t->at_ms <= f->at_ms ? map_get(f->by_key, key_of(t), 0) : 0;
     struct past_fact *kept = at ? &f->all.at[at - 1] : NULL;
     if (!kept || !str_eq(kept->trait.fact.name, t->fact.name)) return;
-    bool newer = !kept->found || t->at_ms > kept->trait.at_ms || (t->at_ms == kept->trait.at_ms && ref > kept->ref);
+    bool newer = !kept->found || t->at_ms > kept->trait.at_ms
+                 || (t->at_ms == kept->trait.at_ms && ref > kept->ref);
     if (!newer) return;
     str name = kept->trait.fact.name;
     if (kept->found) forget(&kept->trait);

@@ -24,23 +24,30 @@ struct history_coder {
 /* A person unpacked, and the bytes that may stay as they are in the next version. */
 struct unpacked { struct profile profile; str memberships, history; struct history_coder coder; bool whole; };
 
-/* Adds the person to out. `old`: null, or the version before, whose first `kept` entries of history are those of p too. */
+/* Adds the person to out. `old`: null, or the version before, whose first `kept` entries of history
+ * are those of p too. */
 void profile_pack(const struct profile *p, const struct unpacked *old, isize kept, struct buf *out);
-/* False when they are not such bytes. Strings stay in them, lists go to the arena; behind the history there is room for `spare` entries. */
+/* False when they are not such bytes. Strings stay in them, lists go to the arena; behind the
+ * history there is room for `spare` entries. */
 bool profile_unpack(str bytes, enum people_depth depth, isize spare, arena *a, struct unpacked *out);
-bool profile_unpack_rest(struct unpacked *u, arena *a);         /* the memberships, when they were passed over */
+/* the memberships, when they were passed over */
+bool profile_unpack_rest(struct unpacked *u, arena *a);
 void history_pack(struct history_coder *c, const struct history_entry *entries, isize n, struct buf *out);
 
 
-/* cold.c: such bytes as a frame that is a third as long, by dictionaries of which one thread at a time makes the next. */
+/* cold.c: such bytes as a frame that is a third as long, by dictionaries of which one thread at a
+ * time makes the next. */
 struct cold;
 struct cold *cold_new(void);
 void cold_free(struct cold *cold);
 int cold_dictionaries(const struct cold *cold);         /* that there are */
-/* Of n samples one behind the other; some hundred milliseconds. False: there was nothing to learn, or there are as many as there may be. */
+/* Of n samples one behind the other; some hundred milliseconds. False: there was nothing to learn,
+ * or there are as many as there may be. */
 bool cold_learn(struct cold *cold, const char *samples, const size_t *sizes, isize n);
-bool cold_pack(struct cold *cold, str bytes, struct buf *out);      /* the fold's, once there is a dictionary; false: it gains nothing */
+/* the fold's, once there is a dictionary; false: it gains nothing */
+bool cold_pack(struct cold *cold, str bytes, struct buf *out);
 isize cold_len(str frame);                              /* of the bytes it becomes */
-void cold_unpack(const struct cold *cold, str frame, char *to);     /* any thread; `to` has room for cold_len */
+/* any thread; `to` has room for cold_len */
+void cold_unpack(const struct cold *cold, str frame, char *to);
 
 #endif

@@ -2,35 +2,58 @@
  *
  * pack.c - a person as bytes: in RAM, in the store and in the digest, the same ones.
  *
- * People are many and mostly not looked at, so what is kept of one is a run of bytes in one block; who reads them unpacks what they ask
- * for into an arena of their own, which costs less than the cache lines that the unpacked form took. The sections stand in the order in
- * which readers need them (enum people_depth), so that an unpacking can stop, or pass over the memberships:
+ * People are many and mostly not looked at, so what is kept of one is a run of bytes in one block;
+ * who reads them unpacks what they ask for into an arena of their own, which costs less than the
+ * cache lines that the unpacked form took. The sections stand in the order in which readers need
+ * them (enum people_depth), so that an unpacking can stop, or pass over the memberships:
  *
  *   head         format, id, first and last seen, what moved out, known, the bucketing id, nodes
  *   consents, traits, exposures, scores
  *   memberships  their bytes counted, so that they can be passed over
  *   history      a count, then entries to the end
  *
- * Nothing but the facts decides the bytes: the same person is the same bytes, whatever way they came to be. An entry depends on those
- * before it alone, so that one more is added behind the bytes there are.
+ * Nothing but the facts decides the bytes: the same person is the same bytes, whatever way they
+ * came to be. An entry depends on those before it alone, so that one more is added behind the bytes
+ * there are.
  *
- * An entry's tag. 0sssstiv: shape s (what entries of a kind agree in, by the order they first came; 14: no entry, only another instant; 15:
- * told here), at the instant and of the ref before (t), with an item (i), with a value (v). An instant alone is followed by moves; with v they
- * are time's own and name no ref. What t, i and v ask for follows, and times and
- * refs as differences. 1liinnnn nnnnnnnn: came into segment n or left it (l), at the instant and of the ref before, because of no item (ii 0),
- * the item before (1), or the item that follows (2). 1n11nnnn: the same as the move before, of the segment n + 1 after that one's.
+ * An entry's tag. 0sssstiv: shape s (what entries of a kind agree in, by the order they first came;
+ * 14: no entry, only another instant; 15: told here), at the instant and of the ref before (t),
+ * with an item (i), with a value (v). An instant alone is followed by moves; with v they are time's
+ * own and name no ref. What t, i and v ask for follows, and times and refs as differences. 1liinnnn
+ * nnnnnnnn: came into segment n or left it (l), at the instant and of the ref before, because of no
+ * item (ii 0), the item before (1), or the item that follows (2). 1n11nnnn: the same as the move
+ * before, of the segment n + 1 after that one's.
  *
- * A membership is how far its segment is from the one before, what kind of row it is (enum row), and its times. They lie whole hours and days from
- * what somebody did, so a time is the number of its place within an hour, by the order those first came (that of the change before goes without
+ * A membership is how far its segment is from the one before, what kind of row it is (enum row),
+ * and its times. They lie whole hours and days from what somebody did, so a time is the number of
+ * its place within an hour, by the order those first came (that of the change before goes without
  * saying), and the hours or days since the first time in that place. */
 #include "profile/inside.h"
 
 enum { FORMAT = 5, VARINT_MAX = 10, ENTRY_BYTES_MAX = 64 };
-enum { TAG_MOVE = 0x80, MOVE_LEFT = 0x40, MOVE_ITEM = 4, TAG_SHAPE = 3, TAG_SAME = 4, TAG_ITEM = 2, TAG_VALUE = 1, TAG_TIMED = 1, SHAPE_INSTANT = 14, SHAPE_TOLD = 15 };
-enum { MOVE_ITEM_NONE, MOVE_ITEM_SAME, MOVE_ITEM_TOLD, MOVE_AGAIN, MOVE_STEP_MAX = 32, MOVE_SEGMENTS = 1 << 12 };
+enum {
+    TAG_MOVE = 0x80,
+    MOVE_LEFT = 0x40,
+    MOVE_ITEM = 4,
+    TAG_SHAPE = 3,
+    TAG_SAME = 4,
+    TAG_ITEM = 2,
+    TAG_VALUE = 1,
+    TAG_TIMED = 1,
+    SHAPE_INSTANT = 14,
+    SHAPE_TOLD = 15
+};
+enum {
+    MOVE_ITEM_NONE,
+    MOVE_ITEM_SAME,
+    MOVE_ITEM_TOLD,
+    MOVE_AGAIN,
+    MOVE_STEP_MAX = 32,
+    MOVE_SEGMENTS = 1 << 12
+};
 static_assert((int)HISTORY_SHAPES == (int)SHAPE_INSTANT, "numbers that are left for shapes");
 
-/* ---- numbers --------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static u64 zigzag(i64 v) { return ((u64)v << 1) ^ (u64)(v >> 63); }
 static i64 unzigzag(u64 v) { return (i64)(v >> 1) ^ -(i64)(v & 1); }
@@ -75,12 +98,12 @@ static inline u64 get_most(struct reader *r, u64 most)
     return 0;
 }
 
-/* ---- history ----------------------------------------------------------------------------------------------- */
+/* ---- history --------------------------------------------------------------------------------- */
 
 static bool shape_eq(const struct entry_shape *x, const struct entry_shape *y)
 {
-    return x->type == y->type && x->quantity == y->quantity && x->currency == y->currency && x->flags == y->flags && x->channel == y->channel
-        && x->node == y->node;
+    return x->type == y->type && x->quantity == y->quantity && x->currency == y->currency
+           && x->flags == y->flags && x->channel == y->channel && x->node == y->node;
 }
 
 static int shape_of(const struct history_coder *c, const struct entry_shape *shape)
@@ -92,7 +115,8 @@ static int shape_of(const struct history_coder *c, const struct entry_shape *sha
 
 static bool is_plain_move(const struct history_entry *e)
 {
-    return history_is_move(e) && e->quantity >= 0 && e->quantity < MOVE_SEGMENTS && !e->value_minor && !e->currency && !e->channel && !e->node && !e->flags;
+    return history_is_move(e) && e->quantity >= 0 && e->quantity < MOVE_SEGMENTS && !e->value_minor
+           && !e->currency && !e->channel && !e->node && !e->flags;
 }
 
 static char *put_instant(struct history_coder *c, char *at, const struct history_entry *e, int order)
@@ -116,8 +140,8 @@ static char *put_move(struct history_coder *c, char *at, const struct history_en
 {
     bool timed = e->ref == 0;
     int step = e->quantity - c->move_segment - 1;
-    if (e->type == c->move_type && e->item == c->move_item && step >= 0 && step < MOVE_STEP_MAX && e->at_ms == c->at_ms && timed == c->timed
-        && (timed || e->ref == c->ref[0])) {
+    if (e->type == c->move_type && e->item == c->move_item && step >= 0 && step < MOVE_STEP_MAX
+        && e->at_ms == c->at_ms && timed == c->timed && (timed || e->ref == c->ref[0])) {
         *at++ = (char)(TAG_MOVE | (step & 16 ? MOVE_LEFT : 0) | MOVE_AGAIN << MOVE_ITEM | (step & 15));
         c->move_segment = (u16)e->quantity;
         return at;
@@ -228,8 +252,15 @@ static void get_entry(struct reader *r, struct history_coder *c, u8 tag, struct 
     int order = (s.flags & HISTORY_ORDER) != 0;
     if (!(tag & TAG_SAME)) get_instant(r, c, order);
     if (tag & TAG_ITEM) c->item = (u32)get_most(r, UINT32_MAX);
-    *out = (struct history_entry){ .at_ms = c->at_ms, .ref = c->ref[order], .item = tag & TAG_ITEM ? c->item : 0, .quantity = s.quantity, .type = s.type,
-                                   .currency = s.currency, .channel = s.channel, .node = s.node, .flags = s.flags };
+    *out = (struct history_entry){ .at_ms = c->at_ms,
+                                   .ref = c->ref[order],
+                                   .item = tag & TAG_ITEM ? c->item : 0,
+                                   .quantity = s.quantity,
+                                   .type = s.type,
+                                   .currency = s.currency,
+                                   .channel = s.channel,
+                                   .node = s.node,
+                                   .flags = s.flags };
     if (tag & TAG_VALUE) out->value_minor = unzigzag(get(r));
 }
 
@@ -247,14 +278,16 @@ static bool history_unpack(str bytes, struct history_coder *c, struct history_en
     return !r.failed && r.at == r.end;
 }
 
-/* ---- memberships --------------------------------------------------------------------------------------------- */
+/* ---- memberships ----------------------------------------------------------------------------- */
 
 enum { PLACES_MAX = 64, ROW_BYTES_MAX = 64 };
-/* A row's head: 8 times the step to its segment, and 3 times whether they are in (since a time at the place of the last change), and the next change.
- * Any other row has a byte more: whether they are in, twice since when, 8 times the change. Changes come first. */
+/* A row's head: 8 times the step to its segment, and 3 times whether they are in (since a time at
+ * the place of the last change), and the next change. Any other row has a byte more: whether they
+ * are in, twice since when, 8 times the change. Changes come first. */
 enum row { ROW_IN = 3, ROW_OTHER = 6, ROW_STEP = 3, ROW_SINCE = 1, ROW_CHANGE = 3 };
 enum at { AT_NO_TIME, AT_SAME, AT_TOLD, ATS };          /* a time's place: that of the last change, or told */
-struct places { i64 first[PLACES_MAX + 1], began_hour; u32 ms[PLACES_MAX + 1]; int n, last; };   /* first: time there; last: of the change before; -1: none */
+/* first: time there; last: of the change before; -1: none */
+struct places { i64 first[PLACES_MAX + 1], began_hour; u32 ms[PLACES_MAX + 1]; int n, last; };
 enum { HOURS_MAX = 1 << 30 };
 
 static i64 hour_of(i64 at_ms) { return at_ms / HOUR_MS - (at_ms % HOUR_MS < 0); }
@@ -306,7 +339,10 @@ static inline i64 get_time(struct reader *r, struct places *p, int i)
     return i < p->n ? p->first[i] + get_span(r) : get_new(r, p);
 }
 
-static enum at at_of(const struct places *p, int place) { return place == p->last && place < p->n ? AT_SAME : AT_TOLD; }
+static enum at at_of(const struct places *p, int place)
+{
+    return place == p->last && place < p->n ? AT_SAME : AT_TOLD;
+}
 
 /* Behind their length, which is known last. */
 static void memberships_pack(const struct profile *p, struct buf *out)
@@ -324,19 +360,26 @@ static void memberships_pack(const struct profile *p, struct buf *out)
         const struct membership *m = &rows[i];
         bool changes = m->next_change_at_ms != TIME_NEVER;
         u32 ms = changes ? place_of(m->next_change_at_ms) : 0, since_ms = 0;
-        int place = !changes ? places.last : places.last >= 0 && places.ms[places.last] == ms ? places.last : place_find(&places, ms);
+        int place = !changes                                           ? places.last
+                    : places.last >= 0 && places.ms[places.last] == ms ? places.last
+                                                                       : place_find(&places, ms);
         int change = changes ? (int)at_of(&places, place) : AT_NO_TIME, since = AT_NO_TIME;
-        if (m->entered_at_ms) {                         /* as if the change were written, so that its place is met */
+        /* as if the change were written, so that its place is met */
+        if (m->entered_at_ms) {
             since_ms = place_of(m->entered_at_ms);
             if (changes) since = since_ms == ms && place < PLACES_MAX ? AT_SAME : AT_TOLD;
             else since = (int)at_of(&places, place_find(&places, since_ms));
         }
         bool usual = since == (m->member ? AT_SAME : AT_NO_TIME);
-        at = put(at, (u64)(u16)(m->segment - before) << ROW_STEP | (u64)(usual ? (m->member ? ROW_IN : 0) + change : ROW_OTHER));
+        at = put(at, (u64)(u16)(m->segment - before) << ROW_STEP
+                         | (u64)(usual ? (m->member ? ROW_IN : 0) + change : ROW_OTHER));
         if (!usual) *at++ = (char)((m->member ? 1 : 0) | since << ROW_SINCE | change << ROW_CHANGE);
         if (changes) at = put_time(&places, at, m->next_change_at_ms, place, change == AT_TOLD);
         places.last = place;
-        if (since) at = put_time(&places, at, m->entered_at_ms, since == AT_SAME ? place : place_find(&places, since_ms), since == AT_TOLD);
+        if (since)
+            at = put_time(&places, at, m->entered_at_ms,
+                          since == AT_SAME ? place : place_find(&places, since_ms),
+                          since == AT_TOLD);
         before = m->segment;
     }
     char *to = put(length, (u64)(at - from));
@@ -363,7 +406,9 @@ static bool memberships_unpack(str bytes, arena *a, struct profile *out)
     for (isize i = 0; i < n; i++) {
         u64 head = get_most(r, (UINT64_C(1) << (16 + ROW_STEP)) - 1);
         int kind = head & 7, told, change = kind % ROW_IN, since = kind >= ROW_IN ? AT_SAME : AT_NO_TIME;
-        struct membership m = { .segment = (u16)(before + (head >> ROW_STEP)), .member = kind >= ROW_IN, .next_change_at_ms = TIME_NEVER };
+        struct membership m = { .segment = (u16)(before + (head >> ROW_STEP)),
+                                .member = kind >= ROW_IN,
+                                .next_change_at_ms = TIME_NEVER };
         if (kind >= ROW_OTHER) {
             u64 more = get_most(r, UINT8_MAX);
             m.member = more & 1;
@@ -387,11 +432,20 @@ static bool memberships_unpack(str bytes, arena *a, struct profile *out)
     return true;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
-enum { TRAIT_KIND = 7, TRAIT_ORIGIN = 3, TRAIT_B = 1 << 5, TRAIT_N = 1 << 6, TRAIT_TEXT = 1 << 7, TRAIT_SAME_SOURCE = 1 << 8, TRAIT_SAME_NODE = 1 << 9 };
+enum {
+    TRAIT_KIND = 7,
+    TRAIT_ORIGIN = 3,
+    TRAIT_B = 1 << 5,
+    TRAIT_N = 1 << 6,
+    TRAIT_TEXT = 1 << 7,
+    TRAIT_SAME_SOURCE = 1 << 8,
+    TRAIT_SAME_NODE = 1 << 9
+};
 
-/* A fact beside the one before it, of which there mostly is one source and one node: the first beside nobody, at the first node. */
+/* A fact beside the one before it, of which there mostly is one source and one node: the first
+ * beside nobody, at the first node. */
 static void visit_trait(struct codec *c, struct trait *v, const struct trait *before, i64 since_ms)
 {
     bool writes = !codec_reads(c);
@@ -399,8 +453,10 @@ static void visit_trait(struct codec *c, struct trait *v, const struct trait *be
     if (writes) {
         assert(v->fact.kind <= TRAIT_KIND);
         assert(v->origin <= 3);
-        head = (u16)(v->fact.kind | v->origin << TRAIT_ORIGIN | (v->fact.b ? TRAIT_B : 0) | (memcmp(&v->fact.n, &(f64){ 0 }, sizeof v->fact.n) ? TRAIT_N : 0)
-                     | (v->fact.text.len ? TRAIT_TEXT : 0) | (str_eq(before->source, v->source) ? TRAIT_SAME_SOURCE : 0)
+        head = (u16)(v->fact.kind | v->origin << TRAIT_ORIGIN | (v->fact.b ? TRAIT_B : 0)
+                     | (memcmp(&v->fact.n, &(f64){ 0 }, sizeof v->fact.n) ? TRAIT_N : 0)
+                     | (v->fact.text.len ? TRAIT_TEXT : 0)
+                     | (str_eq(before->source, v->source) ? TRAIT_SAME_SOURCE : 0)
                      | (before->node == v->node ? TRAIT_SAME_NODE : 0));
     }
     codec_u16(c, &head);
@@ -425,11 +481,18 @@ static void visit_traits(struct codec *c, struct profile *v)
     const struct trait first = { .node = v->nodes_n ? v->nodes[0] : 0 };
     struct trait *traits = (struct trait *)(uintptr_t)v->traits;
     v->traits_n = codec_count(c, v->traits_n, 1 << 16);
-    if (codec_reads(c)) v->traits = traits = v->traits_n ? arena_new(c->arena, struct trait, v->traits_n) : NULL;
-    for (isize i = 0; i < v->traits_n; i++) visit_trait(c, &traits[i], i ? &traits[i - 1] : &first, v->created_at_ms);
+    if (codec_reads(c))
+        v->traits = traits = v->traits_n ? arena_new(c->arena, struct trait, v->traits_n) : NULL;
+    for (isize i = 0; i < v->traits_n; i++)
+        visit_trait(c, &traits[i], i ? &traits[i - 1] : &first, v->created_at_ms);
 }
 
-enum { CONSENT_STATE = 4, CONSENT_SAME_SOURCE = 1 << 6, CONSENT_SAME_NODE = 1 << 7, CONSENT_SAME_TIME = 1 << 8 };
+enum {
+    CONSENT_STATE = 4,
+    CONSENT_SAME_SOURCE = 1 << 6,
+    CONSENT_SAME_NODE = 1 << 7,
+    CONSENT_SAME_TIME = 1 << 8
+};
 
 /* As a fact: they mostly come together. */
 static void visit_consent(struct codec *c, struct consent_entry *v, const struct consent_entry *before)
@@ -438,8 +501,10 @@ static void visit_consent(struct codec *c, struct consent_entry *v, const struct
     u16 head = 0;
     if (writes) {
         assert(v->purpose <= 15 && v->state <= 3);
-        head = (u16)(v->purpose | v->state << CONSENT_STATE | (str_eq(before->source, v->source) ? CONSENT_SAME_SOURCE : 0)
-                     | (before->node == v->node ? CONSENT_SAME_NODE : 0) | (before->at_ms == v->at_ms ? CONSENT_SAME_TIME : 0));
+        head = (u16)(v->purpose | v->state << CONSENT_STATE
+                     | (str_eq(before->source, v->source) ? CONSENT_SAME_SOURCE : 0)
+                     | (before->node == v->node ? CONSENT_SAME_NODE : 0)
+                     | (before->at_ms == v->at_ms ? CONSENT_SAME_TIME : 0));
     }
     codec_u16(c, &head);
     i64 at_ms = writes ? (i64)((u64)v->at_ms - (u64)before->at_ms) : 0;
@@ -459,7 +524,9 @@ static void visit_consents(struct codec *c, struct profile *v)
     const struct consent_entry first = { .node = v->nodes_n ? v->nodes[0] : 0, .at_ms = v->created_at_ms };
     struct consent_entry *consents = (struct consent_entry *)(uintptr_t)v->consents;
     v->consents_n = codec_count(c, v->consents_n, 1 << 16);
-    if (codec_reads(c)) v->consents = consents = v->consents_n ? arena_new(c->arena, struct consent_entry, v->consents_n) : NULL;
+    if (codec_reads(c))
+        v->consents = consents =
+            v->consents_n ? arena_new(c->arena, struct consent_entry, v->consents_n) : NULL;
     for (isize i = 0; i < v->consents_n; i++) visit_consent(c, &consents[i], i ? &consents[i - 1] : &first);
 }
 
@@ -494,7 +561,8 @@ static void visit_exposure(struct codec *c, struct exposure *v)
     codec_u16(c, &v->currency);
 }
 
-/* Lists are read into rooms of the arena and written from where they stand: so the pointers may lose their const. */
+/* Lists are read into rooms of the arena and written from where they stand: so the pointers may
+ * lose their const. */
 static void visit_head(struct codec *c, struct profile *v)
 {
     u8 format = FORMAT;
@@ -521,7 +589,8 @@ static void visit_facts(struct codec *c, struct profile *v)
     visit_traits(c, v);
     codec_list(c, struct exposure, exposures, v->exposures_n, 1 << 16, visit_exposure);
     v->exposures = exposures;
-    if (scores) {                                       /* bytes of their own: what is last in them shows by their end */
+    /* bytes of their own: what is last in them shows by their end */
+    if (scores) {
         struct codec w = codec_writer(&bytes);
         scores_visit(&w, scores);
         packed = buf_str(&bytes);
@@ -535,7 +604,7 @@ static void visit_facts(struct codec *c, struct profile *v)
     c->failed |= r.failed || r.in.len > 0;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 void profile_pack(const struct profile *p, const struct unpacked *old, isize kept, struct buf *out)
 {
@@ -543,10 +612,14 @@ void profile_pack(const struct profile *p, const struct unpacked *old, isize kep
     struct codec c = codec_writer(out);
     visit_head(&c, &copy);
     visit_facts(&c, &copy);
-    bool same = old && p->memberships_n == old->profile.memberships_n && p->created_at_ms == old->profile.created_at_ms;     /* what times are told from */
+    /* what times are told from */
+    bool same = old && p->memberships_n == old->profile.memberships_n
+                && p->created_at_ms == old->profile.created_at_ms;
     for (isize i = 0; same && i < p->memberships_n; i++) {
         const struct membership *m = &p->memberships[i], *o = &old->profile.memberships[i];
-        same = m->segment == o->segment && m->member == o->member && m->entered_at_ms == o->entered_at_ms && m->next_change_at_ms == o->next_change_at_ms;
+        same = m->segment == o->segment && m->member == o->member
+               && m->entered_at_ms == o->entered_at_ms
+               && m->next_change_at_ms == o->next_change_at_ms;
     }
     if (same) {
         str memberships = old->memberships;

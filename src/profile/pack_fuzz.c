@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pack_fuzz.c - any bytes as a person of the store: they read, to every depth, or they do not, and nothing is read outside them. */
+ * pack_fuzz.c - any bytes as a person of the store: they read, to every depth, or they do not, and
+ * nothing is read outside them. */
 #include "profile/profile.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t n);

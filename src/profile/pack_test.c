@@ -24,8 +24,17 @@ static i64 any(struct rng *r, i64 most)
 
 static struct history_entry any_entry(struct rng *r, i64 now_ms, u64 ref)
 {
-    static const u16 types[] = { EVENT_PAGE_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_ADDED, EVENT_ORDER_COMPLETED, EVENT_SEGMENT_ENTERED, EVENT_SEGMENT_LEFT, 700 };
-    struct history_entry e = { .at_ms = now_ms, .ref = ref, .type = types[rng_below(r, countof(types))], .quantity = (i32)rng_below(r, 3) };
+    static const u16 types[] = { EVENT_PAGE_VIEWED,
+                                 EVENT_PRODUCT_VIEWED,
+                                 EVENT_PRODUCT_ADDED,
+                                 EVENT_ORDER_COMPLETED,
+                                 EVENT_SEGMENT_ENTERED,
+                                 EVENT_SEGMENT_LEFT,
+                                 700 };
+    struct history_entry e = { .at_ms = now_ms,
+                               .ref = ref,
+                               .type = types[rng_below(r, countof(types))],
+                               .quantity = (i32)rng_below(r, 3) };
     if (rng_below(r, 2)) e.item = (u32)any(r, 20000);
     if (history_is_move(&e)) {
         e.quantity = (i32)any(r, 200);
@@ -44,19 +53,31 @@ static void any_facts(struct rng *r, struct profile_edit *e, arena *a, i64 now_m
 {
     static const char *const names[] = { "city", "language", "age", "plan" };
     str name = str_of(names[rng_below(r, countof(names))]);
-    struct trait t = { .fact = { .name = name, .kind = FACT_TEXT, .text = S("Oslo") }, .source = rng_below(r, 3) ? S("shop") : S("app"),
-                       .at_ms = now_ms, .node = e->nodes.at[0], .origin = (u8)rng_below(r, 3) };
-    if (rng_below(r, 2)) t.fact = (struct fact){ .name = name, .kind = FACT_NUMBER, .n = -0.5 * (f64)rng_below(r, 3) };
+    struct trait t = { .fact = { .name = name, .kind = FACT_TEXT, .text = S("Oslo") },
+                       .source = rng_below(r, 3) ? S("shop") : S("app"),
+                       .at_ms = now_ms,
+                       .node = e->nodes.at[0],
+                       .origin = (u8)rng_below(r, 3) };
+    if (rng_below(r, 2))
+        t.fact =
+            (struct fact){ .name = name, .kind = FACT_NUMBER, .n = -0.5 * (f64)rng_below(r, 3) };
     edit_trait(e, a, t);
-    if (rng_below(r, 5) == 0) edit_consent(e, a, (struct consent_entry){ (u8)rng_below(r, PURPOSES), CONSENT_GRANTED, e->nodes.at[0], any(r, T0), S("tag") });
+    if (rng_below(r, 5) == 0)
+        edit_consent(e, a,
+                     (struct consent_entry){ (u8)rng_below(r, PURPOSES), CONSENT_GRANTED,
+                                             e->nodes.at[0], any(r, T0), S("tag") });
     isize n = rng_below(r, 30);
     struct membership *rows = arena_new(a, struct membership, n);
     for (isize i = 0; i < n; i++) {
         rows[i] = (struct membership){ (u16)(1 + 3 * i), rng_below(r, 2), 0, TIME_NEVER };
         if (rows[i].member) rows[i].entered_at_ms = now_ms - (i64)rng_below(r, 9) * DAY_MS;
-        struct history_entry move = { .at_ms = rows[i].entered_at_ms - (rng_below(r, 9) == 0), .type = EVENT_SEGMENT_ENTERED, .quantity = rows[i].segment };
+        struct history_entry move = { .at_ms = rows[i].entered_at_ms - (rng_below(r, 9) == 0),
+                                      .type = EVENT_SEGMENT_ENTERED,
+                                      .quantity = rows[i].segment };
         if (rows[i].member && rng_below(r, 2)) edit_entry(e, a, move);
-        if (rng_below(r, 3)) rows[i].next_change_at_ms = rng_below(r, 9) ? now_ms + (i64)rng_below(r, 365) * DAY_MS : (i64)rng_below(r, 1000000) - 500000;
+        if (rng_below(r, 3))
+            rows[i].next_change_at_ms = rng_below(r, 9) ? now_ms + (i64)rng_below(r, 365) * DAY_MS
+                                                        : (i64)rng_below(r, 1000000) - 500000;
     }
     e->memberships.at = rows;
     e->memberships.n = e->memberships.cap = n;
@@ -95,7 +116,8 @@ static void same_person(const struct profile *x, const struct profile *y)
     assert_true(str_eq(x->bucketing_id, y->bucketing_id));
 }
 
-/* The commit says what it made: what is read back, what is packed whole from that, and what another table loads are the same. */
+/* The commit says what it made: what is read back, what is packed whole from that, and what another
+ * table loads are the same. */
 static void packed_as_it_was_made(void **state)
 {
     (void)state;
@@ -111,14 +133,16 @@ static void packed_as_it_was_made(void **state)
         people_edit(people, id, &a, &e);
         (void)edit_node(&e, 4 + rng_below(&r, 3), &a);
         if (!e.created_at_ms) { e.created_at_ms = now_ms; e.bucketing_id = S("cookie"); }
-        if (rng_below(&r, 20) == 0) e.created_at_ms -= (i64)rng_below(&r, 9) * HOUR_MS;       /* as when people are joined */
+        /* as when people are joined */
+        if (rng_below(&r, 20) == 0) e.created_at_ms -= (i64)rng_below(&r, 9) * HOUR_MS;
         e.known |= rng_below(&r, 20) == 0;
         for (u32 k = rng_below(&r, 6); k > 0; k--) edit_entry(&e, &a, any_entry(&r, now_ms, ref++));
         if (rng_below(&r, 2)) any_facts(&r, &e, &a, now_ms);
         if (rng_below(&r, 20) == 0) edit_history(&e, &a);
         (void)people_draft(people, &e, HISTORY_MOST);
         for (u32 k = rng_below(&r, 3); k > 0; k--) people_follow(&e, any_entry(&r, now_ms, ref));
-        const struct profile *made = people_commit(people, &e, HISTORY_MOST), *got = people_get(people, id, &a);
+        const struct profile *made = people_commit(people, &e, HISTORY_MOST),
+                             *got = people_get(people, id, &a);
         same_person(made, got);
         const struct profile *part = people_read(people, id, PEOPLE_HISTORY, &a);
         assert_true(part->memberships_n == 0 && part->next_change_at_ms == TIME_NEVER);
@@ -146,7 +170,8 @@ static void packed_as_it_was_made(void **state)
         if (!p) continue;
         kept.len = 0;
         profile_encode(p, &kept);
-        for (isize cut = 0; cut < kept.len; cut += 1 + kept.len / 40)       /* what was cut off is not believed */
+        /* what was cut off is not believed */
+        for (isize cut = 0; cut < kept.len; cut += 1 + kept.len / 40)
             assert_int_equal(people_load(loaded, str_slice(buf_str(&kept), 0, cut), &a), ERR_DAMAGED);
         assert_int_equal(people_load(loaded, buf_str(&kept), &a), ERR_OK);
     }
@@ -158,7 +183,8 @@ static void packed_as_it_was_made(void **state)
     people_free(loaded);
 }
 
-/* Two tables of the same people, of whom one lets who rests go cold: nobody can tell, and neither can the digest. */
+/* Two tables of the same people, of whom one lets who rests go cold: nobody can tell, and neither
+ * can the digest. */
 static void cold_is_told_as_warm(void **state)
 {
     (void)state;
@@ -185,7 +211,8 @@ static void cold_is_told_as_warm(void **state)
         }
         if (i % A_TURN == 0) {
             struct person_change *changed;
-            for (isize n = people_take(cools, &a, &changed); n-- > 0;) (void)people_encode(cools, &changed[n]);
+            for (isize n = people_take(cools, &a, &changed); n-- > 0;)
+                (void)people_encode(cools, &changed[n]);
             (void)people_cool(cools, now_ms, 20000, 4 * A_TURN);
             people_learn(cools);
             person_id other = { 1 + rng_below(&r, MANY) };
@@ -212,7 +239,8 @@ static void cold_is_told_as_warm(void **state)
     while (people_cool(cools, T0 + 90 * DAY_MS, 0, MANY)) {}
     assert_true(people_bytes(cools).plain < people_bytes(cools).cold);
     for (u32 id = 1; id <= MANY; id++) {
-        const struct profile *x = people_get(plain, (person_id){ id }, &a), *y = people_get(cools, (person_id){ id }, &a);
+        const struct profile *x = people_get(plain, (person_id){ id }, &a),
+                             *y = people_get(cools, (person_id){ id }, &a);
         assert_true(!x == !y);
         if (x) same_person(x, y);
         people_remove(plain, (person_id){ id });
@@ -230,7 +258,8 @@ static void cold_is_told_as_warm(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(packed_as_it_was_made), cmocka_unit_test(cold_is_told_as_warm) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(packed_as_it_was_made),
+                                        cmocka_unit_test(cold_is_told_as_warm) };
     rcu_thread_start();
     int failed = cmocka_run_group_tests_name("pack", tests, NULL, NULL);
     rcu_thread_stop();

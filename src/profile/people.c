@@ -6,14 +6,17 @@
  * unpacks it into an edit, and the next version is a new block, in which what did not change is copied
  * as bytes. Old blocks are given back after a grace period.
  *
- * Who was not written to for half an hour may be kept cold (cold.c): as soon as those who are not cold take more than they are to, whoever is not
- * stands in a queue, and is made cold when their turn comes and they rest; who does not rest, or waits for the flush, goes to its end. So each
- * visit costs one packing at most and one unpacking. The fold makes somebody warm again before it writes to them, and when whoever decides asks
- * for it (people_want), so that one request of a visit pays, and not all of them.
+ * Who was not written to for half an hour may be kept cold (cold.c): as soon as those who are not
+ * cold take more than they are to, whoever is not stands in a queue, and is made cold when their
+ * turn comes and they rest; who does not rest, or waits for the flush, goes to its end. So each
+ * visit costs one packing at most and one unpacking. The fold makes somebody warm again before it
+ * writes to them, and when whoever decides asks for it (people_want), so that one request of a
+ * visit pays, and not all of them.
  *
- * The digest is the sum of each person's hash; a changed person is marked, and the sum
- * is brought up to date when somebody asks, so ten events of one visit cost two hashes. It is kept as two sums, of what came and of what went: a
- * version goes when it is replaced, by the fold, and comes when it is encoded, on the flush thread.
+ * The digest is the sum of each person's hash; a changed person is marked, and the sum is brought
+ * up to date when somebody asks, so ten events of one visit cost two hashes. It is kept as two
+ * sums, of what came and of what went: a version goes when it is replaced, by the fold, and comes
+ * when it is encoded, on the flush thread.
  */
 
 #include <stdatomic.h>
@@ -28,26 +31,39 @@ enum { RESTS_MINUTES = 30, WANTED = 64, LEARN_PEOPLE = 1000, LEARN_BYTES = 1 << 
 
 struct packed { u32 n : 31, cold : 1; char bytes[]; };
 
-/* `types` and `newest_s` are a skim of the history, in one row with everybody else's: bits of what it holds (types 64 apart share one; what moved
- * out of it stays), and the time of its last entry, in whole seconds and never too early. Questions to everybody pass over most people by it. */
+/* `types` and `newest_s` are a skim of the history, in one row with everybody else's: bits of what
+ * it holds (types 64 apart share one; what moved out of it stays), and the time of its last entry,
+ * in whole seconds and never too early. Questions to everybody pass over most people by it. */
 /* `touched`: the minute of the last commit, its low bits. `queued`: among those who may be made cold. */
-struct slot { _Atomic(const struct packed *) packed; _Atomic u64 types; i64 due_ms; _Atomic u32 newest_s; u16 touched; bool known : 1, queued : 1; _Atomic bool consented; };
+struct slot {
+    _Atomic(const struct packed *) packed;
+    _Atomic u64 types;
+    i64 due_ms;
+    _Atomic u32 newest_s;
+    u16 touched;
+    bool known : 1, queued : 1;
+    _Atomic bool consented;
+};
 static_assert(sizeof(struct slot) == 32, "two to a cache line");
 
 struct people {
     _Atomic(struct slot *) chunks[CHUNKS_MAX];
     _Atomic u32 most;
     _Atomic i64 count, known;
-    struct bitset *dirty, *stale;                       /* not taken since they changed; and not in the digest yet, which is some of those */
+    /* not taken since they changed; and not in the digest yet, which is some of those */
+    struct bitset *dirty, *stale;
     isize page_at;
     struct { struct history_page *at; isize n, cap; } pages;
-    struct hash128 came, went, went_taken;              /* the digest is what came without what went; went_taken: when people were taken */
+    /* the digest is what came without what went; went_taken: when people were taken */
+    struct hash128 came, went, went_taken;
     struct buf work;                                    /* the version being made */
     struct cold *cold;
-    struct { u32 *at; isize first, n, cap; } queue;     /* a ring of who is not cold, in the order they came */
+    /* a ring of who is not cold, in the order they came */
+    struct { u32 *at; isize first, n, cap; } queue;
     u16 minute;                                         /* of the latest people_cool */
     _Atomic i64 plain_bytes, cold_bytes;
-    isize learnt_of;                                    /* people there were when the last dictionary was made */
+    /* people there were when the last dictionary was made */
+    isize learnt_of;
     _Atomic bool learns;                                /* a dictionary is wanted */
     struct wanted *wanted;
 };
@@ -80,7 +96,8 @@ void people_free(struct people *people)
         for (isize j = 0; chunk && j < CHUNK; j++) mem_free((void *)(uintptr_t)atomic_load(&chunk[j].packed));
         mem_free(chunk);
     }
-    for (; people->page_at < people->pages.n; people->page_at++) mem_free(people->pages.at[people->page_at].entries);
+    for (; people->page_at < people->pages.n; people->page_at++)
+        mem_free(people->pages.at[people->page_at].entries);
     bitset_free(people->dirty);
     bitset_free(people->stale);
     vec_fini(&people->pages);
@@ -116,7 +133,8 @@ static str plain_bytes(const struct people *people, const struct packed *packed,
     return (str){ to, n };
 }
 
-static const struct unpacked *unpack(const struct people *people, person_id id, enum people_depth depth, isize spare, arena *a)
+static const struct unpacked *unpack(const struct people *people, person_id id,
+                                     enum people_depth depth, isize spare, arena *a)
 {
     const struct packed *packed = packed_at(people, id);
     if (!packed) return NULL;
@@ -132,7 +150,8 @@ const struct profile *profile_read(str bytes, enum people_depth depth, arena *a)
     return bytes.len && profile_unpack(bytes, depth, 0, a, u) ? &u->profile : NULL;
 }
 
-const struct profile *people_read(const struct people *people, person_id id, enum people_depth depth, arena *a)
+const struct profile *people_read(const struct people *people, person_id id,
+                                  enum people_depth depth, arena *a)
 {
     const struct unpacked *u = unpack(people, id, depth, 0, a);
     return u ? &u->profile : NULL;
@@ -140,18 +159,24 @@ const struct profile *people_read(const struct people *people, person_id id, enu
 
 void people_read_on(const struct profile *p, arena *a)
 {
-    struct unpacked *u = (struct unpacked *)(uintptr_t)p;                  /* the profile is the first of it */
+    /* the profile is the first of it */
+    struct unpacked *u = (struct unpacked *)(uintptr_t)p;
     bool whole = profile_unpack_rest(u, a);
     assert(whole);
 }
 
-const struct profile *people_get(const struct people *people, person_id id, arena *a) { return people_read(people, id, PEOPLE_WHOLE, a); }
+const struct profile *people_get(const struct people *people, person_id id, arena *a)
+{
+    return people_read(people, id, PEOPLE_WHOLE, a);
+}
 bool people_has(const struct people *people, person_id id) { return packed_at(people, id) != NULL; }
 
 const struct profile *people_consented(const struct people *people, person_id id, arena *a)
 {
     const struct slot *slot = slot_at(people, id);
-    return slot && atomic_load_explicit(&slot->consented, memory_order_acquire) ? people_read(people, id, PEOPLE_CONSENTS, a) : NULL;
+    return slot && atomic_load_explicit(&slot->consented, memory_order_acquire)
+               ? people_read(people, id, PEOPLE_CONSENTS, a)
+               : NULL;
 }
 
 enum consent_state people_consent(const struct people *people, person_id id, int purpose)
@@ -208,7 +233,9 @@ static struct packed *packed_new(isize bytes)
 
 static void count_bytes(struct people *people, const struct packed *packed, int sign)
 {
-    if (packed) *(packed->cold ? &people->cold_bytes : &people->plain_bytes) += sign * (isize)(sizeof *packed + packed->n);
+    if (packed)
+        *(packed->cold ? &people->cold_bytes : &people->plain_bytes) +=
+            sign * (isize)(sizeof *packed + packed->n);
 }
 
 /* The same person in another form: no new version. */
@@ -224,10 +251,12 @@ static void put_form(struct people *people, struct slot *slot, const struct pack
 static void queue_put(struct people *people, u32 id)
 {
     if (people->queue.n == people->queue.cap) {
-        isize cap = people->queue.cap ? 2 * people->queue.cap : CHUNK, whole = people->queue.cap - people->queue.first;
+        isize cap = people->queue.cap ? 2 * people->queue.cap : CHUNK,
+              whole = people->queue.cap - people->queue.first;
         u32 *at = mem_grow(NULL, cap * (isize)sizeof *at);
         if (whole) memcpy(at, people->queue.at + people->queue.first, (size_t)whole * sizeof *at);
-        if (people->queue.first) memcpy(at + whole, people->queue.at, (size_t)people->queue.first * sizeof *at);
+        if (people->queue.first)
+            memcpy(at + whole, people->queue.at, (size_t)people->queue.first * sizeof *at);
         mem_free(people->queue.at);
         people->queue.at = at;
         people->queue.cap = cap;
@@ -292,7 +321,8 @@ static void warm_wanted(struct people *people)
     }
 }
 
-/* Waits for a dictionary where there is none yet, and asks for a better one when there are many more people. */
+/* Waits for a dictionary where there is none yet, and asks for a better one when there are many
+ * more people. */
 static bool can_cool(struct people *people)
 {
     isize count = atomic_load(&people->count);
@@ -315,7 +345,8 @@ bool people_cool(struct people *people, i64 now_ms, i64 plain_most, isize looks)
         const struct packed *packed = atomic_load_explicit(&slot->packed, memory_order_relaxed);
         slot->queued = false;
         if (!packed || packed->cold) continue;
-        bool rests = (u16)(people->minute - slot->touched) >= RESTS_MINUTES && !bitset_test(people->dirty, id.v);
+        bool rests = (u16)(people->minute - slot->touched) >= RESTS_MINUTES
+                     && !bitset_test(people->dirty, id.v);
         if (rests && make_cold(people, slot)) { any = true; continue; }
         if (rests) slot->touched = people->minute;      /* it gained nothing: not soon again */
         queue_once(people, id, slot);
@@ -347,7 +378,10 @@ void people_learn(struct people *people)
     buf_fini(&samples);
 }
 
-struct people_bytes people_bytes(const struct people *people) { return (struct people_bytes){ people->plain_bytes, people->cold_bytes }; }
+struct people_bytes people_bytes(const struct people *people)
+{
+    return (struct people_bytes){ people->plain_bytes, people->cold_bytes };
+}
 
 /* ---- editing -------------------------------------------------------------------------------- */
 
@@ -388,7 +422,8 @@ void people_edit(struct people *people, person_id id, arena *a, struct profile_e
     edit_list(out->nodes, u32, p->nodes, p->nodes_n, a);
     edit_list(out->traits, struct trait, p->traits, p->traits_n, a);
     edit_list(out->consents, struct consent_entry, p->consents, p->consents_n, a);
-    out->memberships.at = (struct membership *)(uintptr_t)p->memberships;      /* segments make another list */
+    /* segments make another list */
+    out->memberships.at = (struct membership *)(uintptr_t)p->memberships;
     out->memberships.n = out->memberships.cap = p->memberships_n;
     edit_list(out->exposures, struct exposure, p->exposures, p->exposures_n, a);
 }
@@ -403,7 +438,9 @@ void edit_history(struct profile_edit *edit, arena *a)
 {
     if (edit->history_replaced) return;
     edit->history_replaced = true;
-    if (edit->before) edit_list(edit->history, struct history_entry, edit->before->history, edit->before->history_n, a);
+    if (edit->before)
+        edit_list(edit->history, struct history_entry, edit->before->history,
+                  edit->before->history_n, a);
 }
 
 static void renumber(struct history_entry *at, isize n, isize from_index)
@@ -412,8 +449,8 @@ static void renumber(struct history_entry *at, isize n, isize from_index)
         if (at[i].node >= from_index) at[i].node++;
 }
 
-/* Nodes stay ascending, so that the same facts always have the same bytes; a node that comes in between moves the
- * numbers behind it. */
+/* Nodes stay ascending, so that the same facts always have the same bytes; a node that comes in
+ * between moves the numbers behind it. */
 u8 edit_node(struct profile_edit *edit, u32 node, arena *a)
 {
     isize i = 0;
@@ -471,7 +508,8 @@ void edit_consent(struct profile_edit *edit, arena *a, struct consent_entry entr
         return;
     }
     edit_push(edit->consents, a, struct consent_entry, entry);
-    memmove(edit->consents.at + i + 1, edit->consents.at + i, (size_t)(edit->consents.n - 1 - i) * sizeof entry);
+    memmove(edit->consents.at + i + 1, edit->consents.at + i,
+            (size_t)(edit->consents.n - 1 - i) * sizeof entry);
     edit->consents.at[i] = entry;
 }
 
@@ -493,7 +531,8 @@ void edit_absorb(struct profile_edit *into, const struct profile *other, arena *
     }
     for (isize i = 0; i < other->traits_n; i++) edit_trait(into, a, other->traits[i]);
     for (isize i = 0; i < other->consents_n; i++) edit_consent(into, a, other->consents[i]);
-    for (isize i = 0; i < other->exposures_n; i++) edit_push(into->exposures, a, struct exposure, other->exposures[i]);
+    for (isize i = 0; i < other->exposures_n; i++)
+        edit_push(into->exposures, a, struct exposure, other->exposures[i]);
     bool first = into->created_at_ms == 0 || other->created_at_ms < into->created_at_ms;
     if (first) into->created_at_ms = other->created_at_ms;
     if (into->bucketing_id.len == 0) into->bucketing_id = other->bucketing_id;
@@ -510,7 +549,8 @@ static isize node_index(const u32 *nodes, isize n, u32 node)
     return -1;
 }
 
-static isize keep_entries(struct profile_edit *edit, struct history_entry *at, isize n, const u32 *keep, isize keep_n)
+static isize keep_entries(struct profile_edit *edit, struct history_entry *at, isize n,
+                          const u32 *keep, isize keep_n)
 {
     isize kept = 0;
     for (isize i = 0; i < n; i++) {
@@ -530,18 +570,21 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *keep, isize keep_n, a
     edit_history(edit, a);
     edit->last_at_ms = 0;
     edit->history.n = keep_entries(edit, edit->history.at, edit->history.n, keep, keep_n);
-    edit->added.n = keep_entries(edit, edit->added.at, edit->added.n, keep, keep_n);       /* what was absorbed lies there */
+    /* what was absorbed lies there */
+    edit->added.n = keep_entries(edit, edit->added.at, edit->added.n, keep, keep_n);
     n = 0;
     for (isize i = 0; i < edit->traits.n; i++)
         if (node_index(keep, keep_n, edit->traits.at[i].node) >= 0) edit->traits.at[n++] = edit->traits.at[i];
     edit->traits.n = n;
     n = 0;
     for (isize i = 0; i < edit->consents.n; i++)
-        if (node_index(keep, keep_n, edit->consents.at[i].node) >= 0) edit->consents.at[n++] = edit->consents.at[i];
+        if (node_index(keep, keep_n, edit->consents.at[i].node) >= 0)
+            edit->consents.at[n++] = edit->consents.at[i];
     edit->consents.n = n;
     n = 0;
     for (isize i = 0; i < edit->exposures.n; i++)
-        if (node_index(keep, keep_n, edit->exposures.at[i].node) >= 0) edit->exposures.at[n++] = edit->exposures.at[i];
+        if (node_index(keep, keep_n, edit->exposures.at[i].node) >= 0)
+            edit->exposures.at[n++] = edit->exposures.at[i];
     edit->exposures.n = n;
     edit->scores = NULL;                                /* they were of the whole person */
     edit->nodes.n = 0;
@@ -552,7 +595,8 @@ void edit_keep_nodes(struct profile_edit *edit, const u32 *keep, isize keep_n, a
 
 static int entry_order(const void *x, const void *y) { return history_cmp(x, y); }
 
-static struct history_entry *wider(struct profile_edit *edit, const struct history_entry *from, isize n, isize most)
+static struct history_entry *wider(struct profile_edit *edit, const struct history_entry *from,
+                                   isize n, isize most)
 {
     edit->made_cap = most + HISTORY_SPARE;
     struct history_entry *to = arena_room(edit->arena, struct history_entry, edit->made_cap);
@@ -577,7 +621,8 @@ static void history_merge(struct profile_edit *edit, const struct history_entry 
 static bool adds_at_end(const struct profile_edit *edit)
 {
     const struct profile *p = edit->before;
-    return p->history_n == 0 || edit->added.n == 0 || history_cmp(&p->history[p->history_n - 1], &edit->added.at[0]) <= 0;
+    return p->history_n == 0 || edit->added.n == 0
+           || history_cmp(&p->history[p->history_n - 1], &edit->added.at[0]) <= 0;
 }
 
 static void page_out(struct people *people, struct profile_edit *edit, isize most)
@@ -598,7 +643,10 @@ static void page_out(struct people *people, struct profile_edit *edit, isize mos
 static void history_settle(struct people *people, struct profile_edit *edit, isize history_max)
 {
     if (edit->made) return;
-    struct history_entry *old = (struct history_entry *)(uintptr_t)(edit->history_replaced ? edit->history.at : edit->before ? edit->before->history : NULL);
+    struct history_entry *old =
+        (struct history_entry *)(uintptr_t)(edit->history_replaced ? edit->history.at
+                                            : edit->before         ? edit->before->history
+                                                                   : NULL);
     isize old_n = edit->history_replaced ? edit->history.n : edit->before ? edit->before->history_n : 0;
     if (edit->added.n > 1) qsort(edit->added.at, (size_t)edit->added.n, sizeof *edit->added.at, entry_order);
     if (edit->before && !edit->history_replaced && adds_at_end(edit)) {
@@ -631,7 +679,8 @@ static void mark(struct people *people, person_id id, const struct slot *slot)
 {
     const struct packed *counted = atomic_load_explicit(&slot->packed, memory_order_relaxed);
     (void)bitset_set(people->dirty, id.v);
-    if (bitset_set(people->stale, id.v) && counted) hash128_sum(&people->went, hash128(packed_str(counted), 0), true);
+    if (bitset_set(people->stale, id.v) && counted)
+        hash128_sum(&people->went, hash128(packed_str(counted), 0), true);
 }
 
 const struct profile *people_draft(struct people *people, struct profile_edit *edit, isize history_max)
@@ -639,15 +688,29 @@ const struct profile *people_draft(struct people *people, struct profile_edit *e
     history_settle(people, edit, history_max);
     struct profile *p = arena_new(edit->arena, struct profile, 1);
     *p = (struct profile){
-        .id = edit->id, .created_at_ms = edit->created_at_ms, .last_at_ms = edit->last_at_ms,
-        .bucketing_id = edit->bucketing_id, .nodes = edit->nodes.at, .nodes_n = edit->nodes.n,
-        .traits = edit->traits.at, .traits_n = edit->traits.n, .consents = edit->consents.at,
-        .consents_n = edit->consents.n, .history = edit->made, .history_n = edit->made_n,
-        .memberships = edit->memberships.at, .memberships_n = edit->memberships.n,
-        .exposures = edit->exposures.at, .exposures_n = edit->exposures.n, .scores = edit->scores, .known = edit->known,
-        .older_events = edit->older_events, .next_change_at_ms = TIME_NEVER,
+        .id = edit->id,
+        .created_at_ms = edit->created_at_ms,
+        .last_at_ms = edit->last_at_ms,
+        .bucketing_id = edit->bucketing_id,
+        .nodes = edit->nodes.at,
+        .nodes_n = edit->nodes.n,
+        .traits = edit->traits.at,
+        .traits_n = edit->traits.n,
+        .consents = edit->consents.at,
+        .consents_n = edit->consents.n,
+        .history = edit->made,
+        .history_n = edit->made_n,
+        .memberships = edit->memberships.at,
+        .memberships_n = edit->memberships.n,
+        .exposures = edit->exposures.at,
+        .exposures_n = edit->exposures.n,
+        .scores = edit->scores,
+        .known = edit->known,
+        .older_events = edit->older_events,
+        .next_change_at_ms = TIME_NEVER,
     };
-    for (isize i = 0; i < p->memberships_n; i++) p->next_change_at_ms = min_i64(p->next_change_at_ms, p->memberships[i].next_change_at_ms);
+    for (isize i = 0; i < p->memberships_n; i++)
+        p->next_change_at_ms = min_i64(p->next_change_at_ms, p->memberships[i].next_change_at_ms);
     return p;
 }
 
@@ -672,7 +735,9 @@ static void skim(struct slot *slot, const struct profile_edit *edit)
     u64 types = whole ? 0 : atomic_load_explicit(&slot->types, memory_order_relaxed) | edit->followed;
     for (isize i = 0; i < (whole ? edit->made_n : edit->added.n); i++) types |= rule_type_bit(at[i].type);
     atomic_store_explicit(&slot->types, types, memory_order_relaxed);
-    atomic_store_explicit(&slot->newest_s, edit->made_n ? seconds_of(edit->made[edit->made_n - 1].at_ms) : 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->newest_s,
+                          edit->made_n ? seconds_of(edit->made[edit->made_n - 1].at_ms) : 0,
+                          memory_order_relaxed);
 }
 
 static void put(struct people *people, person_id id, struct slot *slot, str bytes, const struct profile *p)
@@ -745,7 +810,8 @@ void scores_visit(struct codec *c, struct scores *v)
         codec_u8(c, &v->reasons[i].code);
         visit_f32(c, &v->reasons[i].number);
     }
-    if (codec_reads(c) ? c->in.len == 0 : v->uplifts_n == 0) return;    /* last, and only when there are any */
+    /* last, and only when there are any */
+    if (codec_reads(c) ? c->in.len == 0 : v->uplifts_n == 0) return;
     v->uplifts_n = codec_count(c, v->uplifts_n, countof(v->uplifts));
     for (isize i = 0; i < v->uplifts_n; i++) {
         struct uplift_score *u = &v->uplifts[i];
@@ -772,7 +838,8 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
     if (p->id.v == 0 || p->id.v / CHUNK >= CHUNKS_MAX || people_has(people, p->id)) return ERR_DAMAGED;
     for (isize i = 0; i < p->history_n; i++)
         if (p->history[i].node >= p->nodes_n) return ERR_DAMAGED;
-    struct profile_edit edit = { .made = (struct history_entry *)(uintptr_t)p->history, .made_n = p->history_n };
+    struct profile_edit edit = { .made = (struct history_entry *)(uintptr_t)p->history,
+                                 .made_n = p->history_n };
     struct slot *slot = slot_need(people, p->id);
     skim(slot, &edit);
     put(people, p->id, slot, bytes, p);
@@ -784,7 +851,8 @@ enum err people_load(struct people *people, str bytes, arena *scratch)
 
 isize people_dirty(const struct people *people) { return bitset_count(people->dirty); }
 
-/* From here on they count as encoded, so that the fold may mark them again meanwhile. Their bytes are not looked at: that is for whoever encodes them. */
+/* From here on they count as encoded, so that the fold may mark them again meanwhile. Their bytes
+ * are not looked at: that is for whoever encodes them. */
 isize people_take(struct people *people, arena *a, struct person_change **out)
 {
     isize n = 0;
@@ -793,7 +861,10 @@ isize people_take(struct people *people, arena *a, struct person_change **out)
         for (u64 left = bitset_word(people->dirty, w); left; left &= left - 1) {
             person_id id = { (u32)(w * 64 + __builtin_ctzll(left)) };
             bool counted = !bitset_test(people->stale, id.v);
-            at[n++] = (struct person_change){ id, atomic_load_explicit(&slot_at(people, id)->packed, memory_order_relaxed), counted };
+            at[n++] = (struct person_change){
+                id, atomic_load_explicit(&slot_at(people, id)->packed, memory_order_relaxed),
+                counted
+            };
         }
     bitset_none(people->dirty);
     bitset_none(people->stale);
@@ -825,7 +896,10 @@ static struct hash128 difference(struct hash128 came, struct hash128 went)
     return came;
 }
 
-struct hash128 people_digest_taken(const struct people *people) { return difference(people->came, people->went_taken); }
+struct hash128 people_digest_taken(const struct people *people)
+{
+    return difference(people->came, people->went_taken);
+}
 
 struct hash128 people_digest(struct people *people)
 {

@@ -41,7 +41,9 @@ const struct membership *profile_membership(const struct profile *p, segment_id 
         if (p->memberships[mid].segment < segment.v) from = mid + 1;
         else to = mid;
     }
-    return from < p->memberships_n && p->memberships[from].segment == segment.v ? &p->memberships[from] : NULL;
+    return from < p->memberships_n && p->memberships[from].segment == segment.v
+               ? &p->memberships[from]
+               : NULL;
 }
 
 str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms)
@@ -52,7 +54,9 @@ str profile_cart(const struct profile *p, u32 node, u8 cart, i64 at_ms)
     buf_printf(&out, CART_TRAIT "%u", cart);
     for (isize i = 0; i < p->traits_n; i++) {
         const struct trait *t = &p->traits[i];
-        if (t->node == node && t->origin == TRAIT_OBSERVED && at_ms >= t->at_ms && str_eq(t->fact.name, buf_str(&out))) return t->fact.text;
+        if (t->node == node && t->origin == TRAIT_OBSERVED && at_ms >= t->at_ms
+            && str_eq(t->fact.name, buf_str(&out)))
+            return t->fact.text;
     }
     return S("");
 }
@@ -63,7 +67,8 @@ static enum consent_state latest_said(const struct consent_entry *at, isize n, i
     for (isize i = 0; i < n; i++) {
         const struct consent_entry *c = &at[i];
         if (c->purpose != purpose) continue;
-        bool later = !best || c->at_ms > best->at_ms || (c->at_ms == best->at_ms && c->state == CONSENT_DENIED);
+        bool later = !best || c->at_ms > best->at_ms
+                     || (c->at_ms == best->at_ms && c->state == CONSENT_DENIED);
         if (later) best = c;
     }
     return best ? (enum consent_state)best->state : CONSENT_UNKNOWN;
@@ -82,7 +87,8 @@ enum consent_state edit_consent_said(const struct profile_edit *edit, int purpos
 bool profile_teaches(const struct profile *p, const struct history_entry *e)
 {
     if (profile_consent(p, PURPOSE_ANALYTICS) == CONSENT_DENIED) return false;
-    return consent_allows(e->flags & HISTORY_TEACHES ? BASIS_CONTRACT : BASIS_CONSENT, profile_consent(p, PURPOSE_MODEL_TRAINING));
+    return consent_allows(e->flags & HISTORY_TEACHES ? BASIS_CONTRACT : BASIS_CONSENT,
+                          profile_consent(p, PURPOSE_MODEL_TRAINING));
 }
 
 bool profile_teaches_all(const struct profile *p)
@@ -104,7 +110,14 @@ static f64 type_weight(u16 type)
     }
 }
 
-enum dimension { DIMENSION_CATEGORY, DIMENSION_BRAND, DIMENSION_COLOUR, DIMENSION_GENDER, DIMENSION_PRICE, DIMENSIONS };
+enum dimension {
+    DIMENSION_CATEGORY,
+    DIMENSION_BRAND,
+    DIMENSION_COLOUR,
+    DIMENSION_GENDER,
+    DIMENSION_PRICE,
+    DIMENSIONS
+};
 static const char *const dimension_names[] = { "category", "brand", "colour", "gender", "price" };
 
 static int dimension_of(str name)
@@ -114,7 +127,8 @@ static int dimension_of(str name)
     return str_eq(name, S("color")) ? DIMENSION_COLOUR : -1;
 }
 
-/* Bands of the general price, in whole units of its currency: they stay what they are when the range of the shop changes. */
+/* Bands of the general price, in whole units of its currency: they stay what they are when the
+ * range of the shop changes. */
 static str price_band(const struct item *item)
 {
     static const struct { i64 below; str name; } bands[] = {
@@ -148,7 +162,8 @@ bool profile_is_liking(const struct history_entry *e)
     return e->item && e->quantity >= 0 && !(e->flags & HISTORY_BOT) && type_weight(e->type) > 0;
 }
 
-/* All fade alike, so shares are the same whichever instant weights are counted back from: the last entry's. */
+/* All fade alike, so shares are the same whichever instant weights are counted back from: the last
+ * entry's. */
 
 static void add_to_category(struct likings *l, const struct liking *one)
 {
@@ -160,15 +175,19 @@ static void add_to_category(struct likings *l, const struct liking *one)
 
 struct likings profile_likings(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a)
 {
-    struct likings l = { .now_ms = now_ms, .each = arena_room(a, struct liking, p->history_n + 1), .categories = arena_room(a, struct liking, p->history_n + 1) };
+    struct likings l = { .now_ms = now_ms,
+                         .each = arena_room(a, struct liking, p->history_n + 1),
+                         .categories = arena_room(a, struct liking, p->history_n + 1) };
     i64 last_ms = p->history_n ? p->history[p->history_n - 1].at_ms : 0;
     for (isize i = 0; i < p->history_n; i++) {
         const struct history_entry *e = &p->history[i];
         if (!profile_is_liking(e) || e->at_ms > now_ms) continue;
         const struct item *item = catalog_item(catalog, (item_id){ e->item });
         if (!item) continue;
-        __builtin_prefetch(&item->category);            /* items lie all over the memory: the waits are one, and weights are worked out meanwhile */
-        l.each[l.each_n++] = (struct liking){ item, decay(type_weight(e->type), last_ms - e->at_ms, AFFINITY_HALF_LIFE_MS) };
+        /* items lie all over the memory: the waits are one, and weights are worked out meanwhile */
+        __builtin_prefetch(&item->category);
+        l.each[l.each_n++] = (struct liking){ item, decay(type_weight(e->type), last_ms - e->at_ms,
+                                                          AFFINITY_HALF_LIFE_MS) };
     }
     for (isize i = 0; i < l.each_n; i++)
         if (l.each[i].item->category.len) add_to_category(&l, &l.each[i]);
@@ -201,7 +220,8 @@ const struct liked_names *likings_names(const struct likings *l, const struct ca
                 names->at = wide;
             }
             i32 *head = &names->heads[category_head(of->at[k].sign)];
-            names->at[names->n] = (struct liked_name){ of->at[k].sign, *head, of->at[k].text, l->categories[i].weight };
+            names->at[names->n] = (struct liked_name){ of->at[k].sign, *head, of->at[k].text,
+                                                       l->categories[i].weight };
             *head = (i32)names->n++;
         }
     }
@@ -237,7 +257,8 @@ static f64 share_of(const struct likings *l, const struct catalog *catalog, str 
     return all > 0 ? matching / all : 0;
 }
 
-/* The trait in which somebody says what they like of a dimension; null when they said nothing. Asked for every liking of every rule. */
+/* The trait in which somebody says what they like of a dimension; null when they said nothing.
+ * Asked for every liking of every rule. */
 static const struct trait *preference(const struct profile *p, str dimension)
 {
     static const str names[] = { S_INIT(PREFERENCE_TRAIT "category"), S_INIT(PREFERENCE_TRAIT "brand"), S_INIT(PREFERENCE_TRAIT "colour"),
@@ -254,7 +275,9 @@ enum { AFFINITIES_MAX = 64 };
 static const struct json *chosen_texts(const struct trait *t, arena *a)
 {
     const struct json *said = NULL;
-    if (t->fact.kind == FACT_JSON && json_parse(a, t->fact.text, &said, NULL) == ERR_OK && json_is(said, JSON_ARR)) return said;
+    if (t->fact.kind == FACT_JSON && json_parse(a, t->fact.text, &said, NULL) == ERR_OK
+        && json_is(said, JSON_ARR))
+        return said;
     struct json *one = arena_new(a, struct json, 1), *list = arena_new(a, struct json, 1);
     *one = (struct json){ .kind = JSON_STR };
     *list = (struct json){ .kind = JSON_ARR };
@@ -283,14 +306,16 @@ static enum choice choice_of(const struct profile *p, const struct catalog *cata
     if (!t) return choice;
     json_each(one, chosen_texts(t, &a)) {
         str chosen = json_str(one, S(""));
-        if (chosen.len && choice != CHOICE_THIS) choice = is_chosen(catalog, dimension, chosen, value) ? CHOICE_THIS : CHOICE_OTHER;
+        if (chosen.len && choice != CHOICE_THIS)
+            choice = is_chosen(catalog, dimension, chosen, value) ? CHOICE_THIS : CHOICE_OTHER;
     }
     arena_fini(&a);
     return choice;
 }
 
 /* Where somebody chose, what was merely inferred counts half: it can never reach what they said. */
-static f64 affinity_from(const struct profile *p, const struct likings *l, const struct catalog *catalog, str dimension, str value)
+static f64 affinity_from(const struct profile *p, const struct likings *l,
+                         const struct catalog *catalog, str dimension, str value)
 {
     enum choice choice = choice_of(p, catalog, dimension, value);
     if (choice == CHOICE_THIS) return 1;
@@ -298,7 +323,8 @@ static f64 affinity_from(const struct profile *p, const struct likings *l, const
     return choice == CHOICE_OTHER ? share / 2 : share;
 }
 
-f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension, str value, i64 now_ms)
+f64 profile_affinity(const struct profile *p, const struct catalog *catalog, str dimension,
+                     str value, i64 now_ms)
 {
     arena a = { 0 };
     struct likings l = profile_likings(p, catalog, now_ms, &a);
@@ -330,8 +356,8 @@ isize profile_choices(const struct profile *p, arena *a, struct affinity **out)
     return n;
 }
 
-isize choices_fit(const struct affinity *choices, isize n, const struct catalog *catalog, const struct item *item,
-                  const struct affinity **first)
+isize choices_fit(const struct affinity *choices, isize n, const struct catalog *catalog,
+                  const struct item *item, const struct affinity **first)
 {
     isize fits = 0;
     u32 fitting = 0;
@@ -339,7 +365,8 @@ isize choices_fit(const struct affinity *choices, isize n, const struct catalog 
     for (isize i = 0; i < n; i++) {
         int d = dimension_of(choices[i].dimension);
         if (d < 0 || fitting >> d & 1) continue;
-        bool is = d == DIMENSION_CATEGORY ? item_under(catalog, item, choices[i].value) : str_eq_nocase(item_value(item, d), choices[i].value);
+        bool is = d == DIMENSION_CATEGORY ? item_under(catalog, item, choices[i].value)
+                                          : str_eq_nocase(item_value(item, d), choices[i].value);
         if (!is) continue;
         if (!*first) *first = &choices[i];
         fitting |= 1U << d;
@@ -360,7 +387,10 @@ static isize add_preferences(const struct profile *p, arena *a, struct affinity 
     }
     for (isize i = 0; i < chosen_n; i++) {
         isize k = 0;
-        while (k < n && !(str_eq(list[k].dimension, chosen[i].dimension) && str_eq_nocase(list[k].value, chosen[i].value))) k++;
+        while (k < n
+               && !(str_eq(list[k].dimension, chosen[i].dimension)
+                    && str_eq_nocase(list[k].value, chosen[i].value)))
+            k++;
         if (k == max) continue;
         list[k] = chosen[i];
         if (k == n) n++;
@@ -368,7 +398,8 @@ static isize add_preferences(const struct profile *p, arena *a, struct affinity 
     return n;
 }
 
-isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms, arena *a, struct affinity **out)
+isize profile_affinities(const struct profile *p, const struct catalog *catalog, i64 now_ms,
+                         arena *a, struct affinity **out)
 {
     enum { MAX = AFFINITIES_MAX };
     struct likings likings = profile_likings(p, catalog, now_ms, a);
@@ -382,7 +413,10 @@ isize profile_affinities(const struct profile *p, const struct catalog *catalog,
             if (value.len == 0) continue;
             all[d] += l->weight;
             isize k = 0;
-            while (k < n && !(str_eq(list[k].dimension, str_of(dimension_names[d])) && str_eq(list[k].value, value))) k++;
+            while (k < n
+                   && !(str_eq(list[k].dimension, str_of(dimension_names[d]))
+                        && str_eq(list[k].value, value)))
+                k++;
             if (k == MAX) continue;
             if (k == n) list[n++] = (struct affinity){ str_of(dimension_names[d]), value, 0, false };
             list[k].score += l->weight;
@@ -423,7 +457,10 @@ struct order_totals profile_orders(const struct profile *p, i64 now_ms)
 
 /* ---- what a rule asks ------------------------------------------------------------------------ */
 
-static const struct profile *speaking(const struct profile_world *w) { return w->impersonal ? NULL : w->profile; }
+static const struct profile *speaking(const struct profile_world *w)
+{
+    return w->impersonal ? NULL : w->profile;
+}
 
 static struct value ask_trait(const void *ctx, str name)
 {
@@ -443,7 +480,8 @@ static struct value json_value(const struct json *v)
 {
     if (json_is(v, JSON_STR)) return (struct value){ VALUE_TEXT, .s = v->s };
     if (json_is(v, JSON_BOOL)) return (struct value){ VALUE_BOOL, .b = v->b };
-    if (json_is(v, JSON_INT) || json_is(v, JSON_NUM)) return (struct value){ VALUE_NUMBER, .n = json_num(v, 0) };
+    if (json_is(v, JSON_INT) || json_is(v, JSON_NUM))
+        return (struct value){ VALUE_NUMBER, .n = json_num(v, 0) };
     if (json_is(v, JSON_ARR)) return (struct value){ VALUE_LIST, .list = v };
     return (struct value){ VALUE_UNKNOWN };
 }
@@ -459,8 +497,9 @@ static struct value ask_affinity(const void *ctx, str dimension, str value, i64 
     const struct profile_world *w = ctx;
     const struct profile *p = speaking(w);
     if (!p) return (struct value){ VALUE_UNKNOWN };
-    f64 share = w->likings && w->likings->now_ms == now_ms ? affinity_from(p, w->likings, w->catalog, dimension, value)
-                                                           : profile_affinity(p, w->catalog, dimension, value, now_ms);
+    f64 share = w->likings && w->likings->now_ms == now_ms
+                    ? affinity_from(p, w->likings, w->catalog, dimension, value)
+                    : profile_affinity(p, w->catalog, dimension, value, now_ms);
     return (struct value){ VALUE_NUMBER, .n = share };
 }
 
@@ -498,7 +537,8 @@ static struct value ask_uplift(const void *ctx, str campaign)
     const struct profile *p = speaking(w);
     const struct scores *s = p ? p->scores : NULL;
     for (isize i = 0; s && s->at_ms <= w->now_ms && i < s->uplifts_n; i++)
-        if (s->uplifts[i].campaign == uplift_campaign(campaign)) return (struct value){ VALUE_NUMBER, .n = (f64)s->uplifts[i].value };
+        if (s->uplifts[i].campaign == uplift_campaign(campaign))
+            return (struct value){ VALUE_NUMBER, .n = (f64)s->uplifts[i].value };
     return (struct value){ VALUE_UNKNOWN };
 }
 
@@ -537,14 +577,28 @@ struct rule_facts profile_facts(const struct profile_world *w)
 {
     const struct profile *p = speaking(w);
     return (struct rule_facts){
-        .now_ms = w->now_ms, .zone = w->zone, .history = p ? p->history : NULL, .history_n = p ? p->history_n : 0, .ctx = w, .segment_ctx = w,
-        .trait = ask_trait, .in_segment = ask_segment, .context = ask_context, .affinity = ask_affinity,
-        .affinity_lasts = !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
-        .quiz = ask_quiz, .cart = ask_cart, .predicted = ask_predicted, .uplift = ask_uplift, .item = ask_item, .item_under = ask_under,
+        .now_ms = w->now_ms,
+        .zone = w->zone,
+        .history = p ? p->history : NULL,
+        .history_n = p ? p->history_n : 0,
+        .ctx = w,
+        .segment_ctx = w,
+        .trait = ask_trait,
+        .in_segment = ask_segment,
+        .context = ask_context,
+        .affinity = ask_affinity,
+        .affinity_lasts =
+            !p || p->history_n == 0 || p->history[p->history_n - 1].at_ms <= w->now_ms,
+        .quiz = ask_quiz,
+        .cart = ask_cart,
+        .predicted = ask_predicted,
+        .uplift = ask_uplift,
+        .item = ask_item,
+        .item_under = ask_under,
     };
 }
 
-/* ---- exposures ---------------------------------------------------------------------------------- */
+/* ---- exposures ------------------------------------------------------------------------------- */
 
 bool exposures_whole(const struct exposure *list, isize n, struct exposure *out)
 {
@@ -552,7 +606,8 @@ bool exposures_whole(const struct exposure *list, isize n, struct exposure *out)
     bool one = !(list[0].flags & EXPOSURE_MIXED);
     for (isize i = 1; i < n; i++) {
         const struct exposure *x = &list[i];
-        one &= x->experience == out->experience && x->variation == out->variation && !(x->flags & EXPOSURE_MIXED);
+        one &= x->experience == out->experience && x->variation == out->variation
+               && !(x->flags & EXPOSURE_MIXED);
         out->views += x->views;
         out->clicks += x->clicks;
         if (x->first_at_ms >= out->first_at_ms) continue;

@@ -29,8 +29,10 @@ static void likings_fade_by_half_in_30_days_and_are_shares(void **state)
     (void)state;
     arena a = { 0 };
     struct catalog *c = catalog_new();
-    put(c, &a, S("{\"product_key\":\"j\",\"title\":\"Jeans\",\"category\":\"Women > Jeans\",\"brand\":\"Acme\"}"));
-    put(c, &a, S("{\"product_key\":\"s\",\"title\":\"Shoe\",\"category\":\"Women > Shoes\",\"brand\":\"Fjord\"}"));
+    put(c, &a,
+        S("{\"product_key\":\"j\",\"title\":\"Jeans\",\"category\":\"Women > Jeans\",\"brand\":\"Acme\"}"));
+    put(c, &a,
+        S("{\"product_key\":\"s\",\"title\":\"Shoe\",\"category\":\"Women > Shoes\",\"brand\":\"Fjord\"}"));
     u32 jeans = catalog_find(c, S("j")).v, shoe = catalog_find(c, S("s")).v;
     const struct history_entry history[] = {
         { .at_ms = T0 - 30 * DAY_MS, .type = EVENT_PRODUCT_VIEWED, .item = shoe, .quantity = 1 },

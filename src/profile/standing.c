@@ -59,7 +59,8 @@ struct worth profile_worth(const struct profile *p, i64 now_ms)
     }
     for (isize k = 0; k < w.n; k++)
         if (w.in[k].orders) w.in[k].average_minor = rounded(w.in[k].revenue_minor, w.in[k].orders);
-    if (w.orders > 1) w.days_between = (f64)(w.last_at_ms - w.first_at_ms) / (f64)DAY_MS / (f64)(w.orders - 1);
+    if (w.orders > 1)
+        w.days_between = (f64)(w.last_at_ms - w.first_at_ms) / (f64)DAY_MS / (f64)(w.orders - 1);
     return w;
 }
 

@@ -2,8 +2,9 @@
  *
  * then.c - a person as they stood at another instant: what was said or done later is not there yet.
  *
- * A profile keeps the newest value of a fact with its time. One that was said again since is unknown as of before that: what it was
- * then stands in the log alone, and comes from there when somebody has read it (facts.c). Nobody is copied of whom nothing is later. */
+ * A profile keeps the newest value of a fact with its time. One that was said again since is
+ * unknown as of before that: what it was then stands in the log alone, and comes from there when
+ * somebody has read it (facts.c). Nobody is copied of whom nothing is later. */
 #include "profile/profile.h"
 
 static bool has_node(const struct profile *p, u8 index, const u32 *nodes, isize n)
@@ -31,7 +32,8 @@ static bool all_by(const struct profile *p, i64 at_ms)
     return true;
 }
 
-const struct profile *profile_then_by(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, const struct past_facts *facts, arena *a)
+const struct profile *profile_then_by(const struct profile *p, i64 at_ms, const u32 *nodes,
+                                      isize nodes_n, const struct past_facts *facts, arena *a)
 {
     if (p->created_at_ms > at_ms) return NULL;
     if (!nodes && all_by(p, at_ms)) return p;
@@ -51,7 +53,8 @@ const struct profile *profile_then_by(const struct profile *p, i64 at_ms, const 
     n = 0;
     for (isize i = 0; i < p->traits_n; i++) {
         if (is_node(p->traits[i].node, nodes, nodes_n)) {
-            const struct trait *t = p->traits[i].at_ms <= at_ms ? &p->traits[i] : past_facts_get(facts, &p->traits[i]);
+            const struct trait *t =
+                p->traits[i].at_ms <= at_ms ? &p->traits[i] : past_facts_get(facts, &p->traits[i]);
             if (t) traits[n++] = *t;
         }
     }
@@ -71,7 +74,8 @@ const struct profile *profile_then_by(const struct profile *p, i64 at_ms, const 
     return there ? then : NULL;
 }
 
-const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32 *nodes, isize nodes_n, arena *a)
+const struct profile *profile_then(const struct profile *p, i64 at_ms, const u32 *nodes,
+                                   isize nodes_n, arena *a)
 {
     return profile_then_by(p, at_ms, nodes, nodes_n, NULL, a);
 }

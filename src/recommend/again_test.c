@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: the same doings and the same seed make the same model, in whatever order they are read and however many threads build
- * it: every recommender, of products and of content, lists, scores, parts, heights and reasons to the last bit, and the same card
- * but for its seconds.
- * Method: a seeded shop with a catalogue, people, visits, baskets, articles, stores and countries, built again and again; all of its
- * recommenders asked alone and together, of the same people, and the bytes of what they answer compared. */
+ * Goal: the same doings and the same seed make the same model, in whatever order they are read and
+ * however many threads build it: every recommender, of products and of content, lists, scores,
+ * parts, heights and reasons to the last bit, and the same card but for its seconds. Method: a
+ * seeded shop with a catalogue, people, visits, baskets, articles, stores and countries, built
+ * again and again; all of its recommenders asked alone and together, of the same people, and the
+ * bytes of what they answer compared. */
 #include "recommend/recommend.h"
 
 #include "base/rcu.h"
@@ -15,19 +16,36 @@
 #include <cmocka.h>
 
 #define NOW ((i64)1700000000000)
-enum { PRODUCTS = 240, ARTICLES = 30, ITEMS = PRODUCTS + ARTICLES + 1, SESSIONS = 2500, ASKED = 40, PLACES_N = 9, LIMIT = 25 };
+enum {
+    PRODUCTS = 240,
+    ARTICLES = 30,
+    ITEMS = PRODUCTS + ARTICLES + 1,
+    SESSIONS = 2500,
+    ASKED = 40,
+    PLACES_N = 9,
+    LIMIT = 25
+};
 
-struct shop { arena a; struct catalog *catalog; struct interaction *at; isize n; struct place places[PLACES_N]; };
+struct shop {
+    arena a;
+    struct catalog *catalog;
+    struct interaction *at;
+    isize n;
+    struct place places[PLACES_N];
+};
 
 static void fill_catalog(struct shop *s)
 {
     static const char *const colours[] = { "blue", "red", "green", "black", "white" };
     s->catalog = catalog_new();
     for (int i = 1; i < ITEMS; i++) {
-        str text = arena_printf(&s->a, "{\"%s\": \"i-%d\", \"title\": \"Thing number %d of %s\", \"category\": \"Shelf %d > Row %d\", \"brand\": \"Brand %d\","
-                                " \"colour\": \"%s\", \"price\": \"%d\", \"currency\": \"EUR\", %s\"attributes\": {\"skin-type\": \"%s\"}}",
-                                i > PRODUCTS ? "content_key" : "product_key", i, i, colours[i % 3], i % 6, i % 18, i % 11, colours[i % 5], 10 + i % 70, i % 2 ? "\"repurchase_days\": 60, " : "",
-                                i % 4 ? "dry" : "oily");
+        str text = arena_printf(
+            &s->a,
+            "{\"%s\": \"i-%d\", \"title\": \"Thing number %d of %s\", \"category\": \"Shelf %d > Row %d\", \"brand\": \"Brand %d\","
+            " \"colour\": \"%s\", \"price\": \"%d\", \"currency\": \"EUR\", %s\"attributes\": {\"skin-type\": \"%s\"}}",
+            i > PRODUCTS ? "content_key" : "product_key", i, i, colours[i % 3], i % 6, i % 18,
+            i % 11, colours[i % 5], 10 + i % 70, i % 2 ? "\"repurchase_days\": 60, " : "",
+            i % 4 ? "dry" : "oily");
         const struct json *doc;
         struct item_change change;
         assert_int_equal(json_parse(&s->a, text, &doc, NULL), ERR_OK);
@@ -36,24 +54,34 @@ static void fill_catalog(struct shop *s)
     }
 }
 
-/* Tastes by shelf, so that there is something to learn; one in five sessions is a basket, one in eight is of articles; what is bought is
- * bought again. */
+/* Tastes by shelf, so that there is something to learn; one in five sessions is a basket, one in
+ * eight is of articles; what is bought is bought again. */
 static void fill_doings(struct shop *s)
 {
     struct rng rng = rng_seed(11);
     s->at = arena_new(&s->a, struct interaction, SESSIONS * 8);
     for (u16 p = 1; p < PLACES_N; p++)
-        s->places[p] = (struct place){ recommend_place(p % 2 ? S("NO") : S("SE")), p > 2 ? recommend_place(arena_printf(&s->a, "store %d", p)) : 0 };
+        s->places[p] =
+            (struct place){ recommend_place(p % 2 ? S("NO") : S("SE")),
+                            p > 2 ? recommend_place(arena_printf(&s->a, "store %d", p)) : 0 };
     for (u32 session = 1; session <= SESSIONS; session++) {
         bool basket = session % 5 == 0, articles = session % 8 == 1;
         u32 person = 1 + rng_below(&rng, 500), shelf = person % 6, length = 2 + rng_below(&rng, 5);
         i64 at_ms = NOW - (i64)rng_below(&rng, 60 * 24 * 60) * MINUTE_MS;
         for (u32 k = 0; k < length; k++) {
-            u32 product = 1 + rng_below(&rng, 5) * 48 + shelf + 6 * rng_below(&rng, 8), article = PRODUCTS + 1 + rng_below(&rng, ARTICLES);
+            u32 product = 1 + rng_below(&rng, 5) * 48 + shelf + 6 * rng_below(&rng, 8),
+                article = PRODUCTS + 1 + rng_below(&rng, ARTICLES);
             s->at[s->n++] = (struct interaction){
-                .session = session, .item = articles ? article : product, .at_ms = basket ? at_ms : at_ms + k * SECOND_MS, .person = person,
-                .kind = articles ? INTERACTION_CONTENT : basket ? INTERACTION_PURCHASED : k % 3 == 2 ? INTERACTION_ADDED : INTERACTION_VIEWED,
-                .weight = basket ? 5 : 1, .place = (u16)(person % PLACES_N),
+                .session = session,
+                .item = articles ? article : product,
+                .at_ms = basket ? at_ms : at_ms + k * SECOND_MS,
+                .person = person,
+                .kind = articles     ? INTERACTION_CONTENT
+                        : basket     ? INTERACTION_PURCHASED
+                        : k % 3 == 2 ? INTERACTION_ADDED
+                                     : INTERACTION_VIEWED,
+                .weight = basket ? 5 : 1,
+                .place = (u16)(person % PLACES_N),
             };
         }
     }
@@ -70,7 +98,9 @@ static void shuffle(struct interaction *at, isize n, u64 seed)
     }
 }
 
-static const struct mixed usual = { .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_EASE }, .mix_n = 3 };
+static const struct mixed usual = {
+    .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_EASE }, .mix_n = 3
+};
 
 static struct model *built(const struct shop *s, isize threads, u64 seed)
 {
@@ -82,7 +112,8 @@ static struct model *built(const struct shop *s, isize threads, u64 seed)
     options.places_n = PLACES_N;
     struct model *m = model_build(s->at, s->n, ITEMS, NOW, &options, s->catalog);
     model_measure(m, s->at, s->n, &usual, 1, NULL);
-    model_append(m, s->at, s->n / 50, ITEMS);           /* the first hundreds of them once more, as what came since */
+    /* the first hundreds of them once more, as what came since */
+    model_append(m, s->at, s->n / 50, ITEMS);
     return m;
 }
 
@@ -94,14 +125,30 @@ static struct recommend_query question(u32 n, arena *a)
     u32 *cart = arena_new(a, u32, 2);
     u64 *answers = arena_new(a, u64, 1);
     for (isize i = 0; i < 12; i++)
-        history[i] = (struct history_entry){ .at_ms = NOW - (12 - i) * (i < 6 ? 20 * DAY_MS : MINUTE_MS), .quantity = 1, .item = 1 + rng_below(&rng, PRODUCTS),
-                                             .type = i % 4 == 0 ? EVENT_PRODUCT_PURCHASED : i % 4 == 1 ? EVENT_WISHLIST_ADDED : EVENT_PRODUCT_VIEWED };
+        history[i] =
+            (struct history_entry){ .at_ms = NOW - (12 - i) * (i < 6 ? 20 * DAY_MS : MINUTE_MS),
+                                    .quantity = 1,
+                                    .item = 1 + rng_below(&rng, PRODUCTS),
+                                    .type = i % 4 == 0   ? EVENT_PRODUCT_PURCHASED
+                                            : i % 4 == 1 ? EVENT_WISHLIST_ADDED
+                                                         : EVENT_PRODUCT_VIEWED };
     cart[0] = 1 + rng_below(&rng, PRODUCTS);
     cart[1] = 1 + rng_below(&rng, PRODUCTS);
     answers[0] = recommend_facet(S("skin-type"), n % 2 ? S("dry") : S("oily"));
-    return (struct recommend_query){ .history = history, .history_n = 12, .cart = cart, .cart_n = n % 3 ? 0 : 2, .product = n % 4 ? 0 : 1 + rng_below(&rng, PRODUCTS),
-                                     .answers = answers, .answers_n = 1, .now_ms = NOW, .limit = LIMIT, .content = n % 7 == 6,
-                                     .store = n % 2 ? recommend_place(arena_printf(a, "store %d", (int)(3 + n % 6))) : 0, .country = recommend_place(S("SE")) };
+    return (struct recommend_query){
+        .history = history,
+        .history_n = 12,
+        .cart = cart,
+        .cart_n = n % 3 ? 0 : 2,
+        .product = n % 4 ? 0 : 1 + rng_below(&rng, PRODUCTS),
+        .answers = answers,
+        .answers_n = 1,
+        .now_ms = NOW,
+        .limit = LIMIT,
+        .content = n % 7 == 6,
+        .store = n % 2 ? recommend_place(arena_printf(a, "store %d", (int)(3 + n % 6))) : 0,
+        .country = recommend_place(S("SE"))
+    };
 }
 
 static void the_answers_are_the_same(const struct model *one, const struct model *two)
@@ -130,12 +177,15 @@ static void the_answers_are_the_same(const struct model *one, const struct model
             arena_clear(&a);
         }
     for (u8 r = 0; r <= RECOMMENDERS; r++)
-        if (answered[r] == 0) fail_msg("%s never answered: nothing was compared", r < RECOMMENDERS ? recommender_name(r) : "all");
+        if (answered[r] == 0)
+            fail_msg("%s never answered: nothing was compared",
+                     r < RECOMMENDERS ? recommender_name(r) : "all");
     struct model_card a_card = model_card(one), b_card = model_card(two);
     a_card.took_us = b_card.took_us = 0;
     a_card.bytes = b_card.bytes;                        /* of threads' own rooms */
     assert_memory_equal(&a_card, &b_card, sizeof a_card);
-    const struct mixed *m = model_mixed(one, usual.mix, usual.mix_n, usual.weight), *same = model_mixed(two, usual.mix, usual.mix_n, usual.weight);
+    const struct mixed *m = model_mixed(one, usual.mix, usual.mix_n, usual.weight),
+                       *same = model_mixed(two, usual.mix, usual.mix_n, usual.weight);
     assert_non_null(m);
     assert_memory_equal(m, same, sizeof *m);
     for (u32 i = 1; i < ITEMS; i++) {
@@ -165,7 +215,8 @@ static void the_same_doings_make_the_same_model(void **state)
     mem_free(s);
 }
 
-/* But for what hangs on them afterwards: what is appended here is the first of the list, so that is left out. */
+/* But for what hangs on them afterwards: what is appended here is the first of the list, so that is
+ * left out. */
 static void the_order_they_are_read_in_is_nothing(void **state)
 {
     (void)state;

@@ -4,17 +4,20 @@
  *
  *   sum over seen (1 - u'v)^2 + alpha * sum over all (u'v)^2 + sum lambda_u |u|^2 + sum lambda_v |v|^2
  *
- * (Hu, Koren and Volinsky 2008), with regularisation scaled by frequency, lambda_u = lambda (|I_u| + alpha |I|),
- * and small starting vectors (Rendle et al. 2022). alpha is als_unseen / |I|: what is not seen weighs the same as a whole in
- * a small catalogue and in a large one; the same alpha for 3,600 and for 41,000 items leaves nothing of the second. Half a round solves for every person u
+ * (Hu, Koren and Volinsky 2008), with regularisation scaled by frequency, lambda_u = lambda (|I_u|
+ * + alpha |I|), and small starting vectors (Rendle et al. 2022). alpha is als_unseen / |I|: what is
+ * not seen weighs the same as a whole in a small catalogue and in a large one; the same alpha for
+ * 3,600 and for 41,000 items leaves nothing of the second. Half a round solves for every person u
  *
  *   (alpha V'V + V_u'V_u + lambda_u I) u = V_u' 1
  *
- * by three steps of conjugate gradient from where u stood (Takacs, Pilaszy and Tikk 2011); then items likewise. V'V is
- * one syrk. People are solved BATCH at a time: alpha V'V times all their directions is one product of matrices, and V_u'V_u
- * times a direction is one walk over the person's rows of V, each read once, multiplied, and added while it is at hand
- * (hear). That walk is nearly all of the work; it is compiled for the processor's widest vectors too, since no library
- * has both halves of it in one, and two calls a person for rows of 64 numbers cost more than the numbers do.
+ * by three steps of conjugate gradient from where u stood (Takacs, Pilaszy and Tikk 2011); then
+ * items likewise. V'V is one syrk. People are solved BATCH at a time: alpha V'V times all their
+ * directions is one product of matrices, and V_u'V_u times a direction is one walk over the
+ * person's rows of V, each read once, multiplied, and added while it is at hand (hear). That walk
+ * is nearly all of the work; it is compiled for the processor's widest vectors too, since no
+ * library has both halves of it in one, and two calls a person for rows of 64 numbers cost more
+ * than the numbers do.
  *
  * Somebody the model has never seen is one such solve (factors_of_person), so the last click counts at once
  * and vectors of people are not kept. */
@@ -25,14 +28,16 @@
 
 enum { STEPS = 3, STEPS_ALONE = 12, BATCH = 128, LANES = 16 };
 
-/* ---- one person's rows ------------------------------------------------------------------------ */
+/* ---- one person's rows ----------------------------------------------------------------------- */
 
 typedef f32 lanes __attribute__((vector_size(LANES * sizeof(f32)), aligned(4), may_alias));
 
-/* out += sum over rows v of at[]: (from + sign v'x) v; x and out of d numbers. Written once, compiled for each kind of processor
- * as a whole: vectors wider than a function's processor has are cut up before anything is inlined. With 64 numbers, four
- * vectors, direction and sum stay in registers. */
-typedef void hearing(const f32 *v, isize d, const u32 *at, isize n, f32 from, f32 sign, const f32 *x, f32 *out);
+/* out += sum over rows v of at[]: (from + sign v'x) v; x and out of d numbers. Written once,
+ * compiled for each kind of processor as a whole: vectors wider than a function's processor has are
+ * cut up before anything is inlined. With 64 numbers, four vectors, direction and sum stay in
+ * registers. */
+typedef void hearing(const f32 *v, isize d, const u32 *at, isize n, f32 from, f32 sign,
+                     const f32 *x, f32 *out);
 #define HEARING(name)                                                                                                     \
     static void name(const f32 *v, isize d, const u32 *at, isize n, f32 from, f32 sign, const f32 *x, f32 *out)          \
     {                                                                                                                     \
@@ -77,13 +82,15 @@ __attribute__((target("avx512f,avx512vl,avx512dq,fma"))) HEARING(hear_avx512)
 static hearing *hearing_here(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return hear_avx512;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
+        && __builtin_cpu_supports("avx512dq"))
+        return hear_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return hear_avx2;
 #endif
     return hear_any;
 }
 
-/* ---- solving ----------------------------------------------------------------------------------- */
+/* ---- solving --------------------------------------------------------------------------------- */
 
 static f32 dot(const f32 *a, const f32 *b, isize d) { return cblas_sdot((int)d, a, 1, b, 1); }
 
@@ -103,8 +110,10 @@ static void times_gram(const struct solver *s, isize n, const f32 *x, f32 *out)
     else cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, (int)n, d, 1, s->gram, d, x, d, 0, out, d);
 }
 
-/* Rows 0 .. n-1 of x, row i from the columns at[from[i]] .. at[from[i + 1] - 1]; whoever has none is nowhere. */
-static void solve(struct solver *s, const u32 *at, const isize *from, isize n, const f32 *lambda, int steps, f32 *x)
+/* Rows 0 .. n-1 of x, row i from the columns at[from[i]] .. at[from[i + 1] - 1]; whoever has none
+ * is nowhere. */
+static void solve(struct solver *s, const u32 *at, const isize *from, isize n, const f32 *lambda,
+                  int steps, f32 *x)
 {
     isize d = s->d;
     times_gram(s, n, x, s->ap);
@@ -153,14 +162,18 @@ static void solve_batches(void *ctx, isize from, isize to)
     struct solver s = solver_new(&a, h->d, h->v, h->gram, BATCH);
     for (isize batch = from; batch < to; batch++) {
         isize r = batch * BATCH, n = min_isize(BATCH, h->rows->n - r);
-        for (isize i = 0; i < n; i++) lambda[i] = (f32)(h->lambda * ((f64)(h->rows->from[r + i + 1] - h->rows->from[r + i]) + h->everybody));
+        for (isize i = 0; i < n; i++)
+            lambda[i] =
+                (f32)(h->lambda
+                      * ((f64)(h->rows->from[r + i + 1] - h->rows->from[r + i]) + h->everybody));
         solve(&s, h->rows->at, h->rows->from + r, n, lambda, STEPS, h->x + r * h->d);
     }
     arena_fini(&a);
 }
 
 /* Every row of x anew, from the v_n rows of v as they stand. */
-static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v, isize v_n, f64 alpha, isize d, f32 *x, arena *a)
+static void half_round(const struct recommend_options *o, const struct lists *rows, const f32 *v,
+                       isize v_n, f64 alpha, isize d, f32 *x, arena *a)
 {
     struct arena_mark mark = arena_mark(a);
     f32 *gram = dense_new(a, d * d);
@@ -175,7 +188,8 @@ struct lists people_lists(struct build *b)
     const struct model *m = b->m;
     u32 most = 0;
     for (isize s = 0; s < b->sessions; s++) most = b->spans[s].person > most ? b->spans[s].person : most;
-    u32 *row_of = arena_new(&b->scratch, u32, (isize)most + 1), *row = arena_new(&b->scratch, u32, b->sessions + 1);
+    u32 *row_of = arena_new(&b->scratch, u32, (isize)most + 1),
+        *row = arena_new(&b->scratch, u32, b->sessions + 1);
     struct lists l = { 0 };
     for (isize s = 0; s < b->sessions; s++) {
         u32 person = b->spans[s].person;
@@ -185,11 +199,13 @@ struct lists people_lists(struct build *b)
     }
     isize entries = (isize)m->session_from[b->sessions];
     isize *from = arena_new(&b->scratch, isize, l.n + 2), *fill = arena_new(&b->scratch, isize, l.n + 1);
-    for (isize s = 0; s < b->sessions; s++) from[row[s] + 1] += (isize)(m->session_from[s + 1] - m->session_from[s]);
+    for (isize s = 0; s < b->sessions; s++)
+        from[row[s] + 1] += (isize)(m->session_from[s + 1] - m->session_from[s]);
     for (isize r = 0; r < l.n; r++) from[r + 1] += from[r];
     u32 *at = arena_new(&b->scratch, u32, entries + 1);
     for (isize s = 0; s < b->sessions; s++)
-        for (u32 i = m->session_from[s]; i < m->session_from[s + 1]; i++) at[from[row[s]] + fill[row[s]]++] = m->session_items[i];
+        for (u32 i = m->session_from[s]; i < m->session_from[s + 1]; i++)
+            at[from[row[s]] + fill[row[s]]++] = m->session_items[i];
     /* Each once: what is seen a second time is closed up. */
     u32 *seen_by = arena_new(&b->scratch, u32, (isize)m->items + 1);
     l.from = arena_new(&b->scratch, isize, l.n + 2);
@@ -213,7 +229,8 @@ struct lists turned(const struct lists *l, isize columns, arena *a)
     for (isize i = 0; i < l->from[l->n]; i++) t.from[l->at[i] + 1]++;
     for (isize c = 0; c < columns; c++) t.from[c + 1] += t.from[c];
     for (isize r = 0; r < l->n; r++)
-        for (isize i = l->from[r]; i < l->from[r + 1]; i++) t.at[t.from[l->at[i]] + fill[l->at[i]]++] = (u32)r;
+        for (isize i = l->from[r]; i < l->from[r + 1]; i++)
+            t.at[t.from[l->at[i]] + fill[l->at[i]]++] = (u32)r;
     return t;
 }
 
@@ -231,7 +248,8 @@ void build_factors(struct build *b)
         f64 spread = .1 / sqrt((f64)d), alpha = o->als_unseen / (f64)max_isize(1, m->card.items);
         for (isize i = 0; i < (isize)m->items; i++)
             for (isize k = 0; k < d && items.from[i + 1] > items.from[i]; k++)
-                v[i * d + k] = (f32)(spread * 3.4641016151377544 * (rng_unit(&rng) - .5));  /* uniform, that deviation */
+                v[i * d + k] = (f32)(spread * 3.4641016151377544
+                                     * (rng_unit(&rng) - .5)); /* uniform, that deviation */
         for (isize round = 0; round < o->als_rounds && !told_to_stop(b); round++) {
             half_round(o, &people, v, (isize)m->items, alpha, d, u, &b->scratch);
             half_round(o, &items, u, people.n, alpha, d, v, &b->scratch);
@@ -254,5 +272,6 @@ const f32 *factors_of_person(const struct factors *f, const u32 *items, isize n,
 
 void factors_score(const struct factors *f, u32 items, const f32 *person, f32 *out)
 {
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)items, (int)f->d, 1, f->items, (int)f->d, person, 1, 0, out, 1);
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)items, (int)f->d, 1, f->items, (int)f->d, person,
+                1, 0, out, 1);
 }

@@ -2,18 +2,21 @@
  *
  * blend.c - from a question to a list.
  *
- * Each recommender asked becomes a feed. What adds up what it finds (like sessions, rows of a table) puts it all into a
- * column of the pool (pool.c); of what has a score for every item, rankings and factors, the top is drawn. An item's part is
+ * Each recommender asked becomes a feed. What adds up what it finds (like sessions, rows of a
+ * table) puts it all into a column of the pool (pool.c); of what has a score for every item,
+ * rankings and factors, the top is drawn. An item's part is
  *
  *   weight * score / best
  *
- * with the best score of an eligible one in that feed: scores of different recommenders have nothing
- * in common but where their best stands. What any feed brought gets its part from every other, drawn there
- * or not. Parts are added and divided by the sum of weights; items take their places in that order, each asked then whether it is
- * eligible, so that what is filtered never costs a place and few are asked; group caps act as places are taken. What nobody drew yet
- * stands no higher than what was drawn last of each feed (Fagin, Lotem and Naor 2001): while that is above the last of the list,
- * or places are empty, more is drawn. A boost could lift anything: where there is one, the eligible top of each feed is boosted
- * before places are taken. The mix is the first tier, each fallback is a tier of its own below it.
+ * with the best score of an eligible one in that feed: scores of different recommenders have
+ * nothing in common but where their best stands. What any feed brought gets its part from every
+ * other, drawn there or not. Parts are added and divided by the sum of weights; items take their
+ * places in that order, each asked then whether it is eligible, so that what is filtered never
+ * costs a place and few are asked; group caps act as places are taken. What nobody drew yet stands
+ * no higher than what was drawn last of each feed (Fagin, Lotem and Naor 2001): while that is above
+ * the last of the list, or places are empty, more is drawn. A boost could lift anything: where
+ * there is one, the eligible top of each feed is boosted before places are taken. The mix is the
+ * first tier, each fallback is a tier of its own below it.
  *
  * What the person did lately is the context, latest first: the product in view, the cart, then
  * history back to the first gap of 30 minutes (where that leaves nothing, the last few items). The
@@ -23,7 +26,15 @@
 #include <math.h>
 
 #define SESSION_GAP_MS (30 * (i64)MINUTE_MS)
-enum { LAST_FEW = 3, DRAW_FIRST = 32, HISTORY_WALKED_MAX = 2 * HEARD_MAX, RECENT_MAX = 200, FURTHER = 5, FIRST_SPARE = 4, LIKELY_FOUND = 1000 };
+enum {
+    LAST_FEW = 3,
+    DRAW_FIRST = 32,
+    HISTORY_WALKED_MAX = 2 * HEARD_MAX,
+    RECENT_MAX = 200,
+    FURTHER = 5,
+    FIRST_SPARE = 4,
+    LIKELY_FOUND = 1000
+};
 
 static const f64 own_weight = 1;                        /* of recommenders that know the person */
 static const f64 everyones_weight = .3;                 /* and of those that do not */
@@ -61,12 +72,14 @@ bool recommender_of(str name, u8 *out)
 
 /* ---- what the person did ------------------------------------------------------------------- */
 
-struct heard { u32 item; isize ago; f64 weight; bool pointed, wished; };       /* `ago` steps of the history; 0 for what is in view or in the cart */
+/* `ago` steps of the history; 0 for what is in view or in the cart */
+struct heard { u32 item; isize ago; f64 weight; bool pointed, wished; };
 struct context {
     u32 session[CONTEXT_MAX]; isize session_n;          /* latest first, distinct */
     struct heard *heard; isize heard_n, heard_most;     /* the same, further back: for tables and factors */
     u32 recent[RECENT_MAX]; isize recent_n;
-    u32 dropped[RECENT_MAX]; isize dropped_n;           /* taken off the wish list: what was wished before that no longer counts */
+    /* taken off the wish list: what was wished before that no longer counts */
+    u32 dropped[RECENT_MAX]; isize dropped_n;
     u32 latest;                                         /* 0: nothing is known */
 };
 
@@ -137,8 +150,11 @@ static void context_read(struct context *c, const struct model *m, const struct 
             last_few = c->session_n == 0;
         }
         later_ms = e->at_ms;
-        if (e->type == EVENT_WISHLIST_REMOVED && c->dropped_n < RECENT_MAX) c->dropped[c->dropped_n++] = e->item;
-        if (!is_interest(e) || (e->type == EVENT_WISHLIST_ADDED && holds(c->dropped, c->dropped_n, e->item))) continue;
+        if (e->type == EVENT_WISHLIST_REMOVED && c->dropped_n < RECENT_MAX)
+            c->dropped[c->dropped_n++] = e->item;
+        if (!is_interest(e)
+            || (e->type == EVENT_WISHLIST_ADDED && holds(c->dropped, c->dropped_n, e->item)))
+            continue;
         if (same_session || (last_few && c->session_n < LAST_FEW)) add_session(c, e->item);
         add_heard(c, (struct heard){ e->item, ago++, weight, .wished = e->type == EVENT_WISHLIST_ADDED });
         bool content = (e->flags & HISTORY_CONTENT) || e->type == EVENT_CONTENT_VIEWED;
@@ -153,18 +169,22 @@ static void context_read(struct context *c, const struct model *m, const struct 
 
 /* ---- feeds --------------------------------------------------------------------------------- */
 
-/* What a recommender has to say: a column of the pool, a list by falling scores with scores by item beside it, or scores of all items. */
+/* What a recommender has to say: a column of the pool, a list by falling scores with scores by item
+ * beside it, or scores of all items. */
 enum feed_kind { FEED_EMPTY, FEED_COLUMN, FEED_LIST, FEED_ALL };
 struct feed {
     u8 kind, recommender;
     f64 weight;
-    f64 best, last;                                     /* best: of an eligible one; 0: none is known. last: what was not drawn is not above */
+    /* best: of an eligible one; 0: none is known. last: what was not drawn is not above */
+    f64 best, last;
     isize taken;
     isize column;
     const struct scored *at; isize n, next;             /* a list */
-    const f32 *by_item; u32 items;                      /* scores of so many; null: of a list that is found by */
+    /* scores of so many; null: of a list that is found by */
+    const f32 *by_item; u32 items;
     const struct tally *found;
-    struct heights left;                                /* of all items, or of a column: what is not yet drawn; blocks 0: not begun */
+    /* of all items, or of a column: what is not yet drawn; blocks 0: not begun */
+    struct heights left;
 };
 
 struct kitchen {
@@ -179,7 +199,8 @@ struct kitchen {
     u32 (*groups)[GROUPINGS];                           /* of what is listed */
     f32 *boosts;                                        /* by row, of what was named; grows with the pool */
     isize boosts_n;
-    u32 tables_dense;                                   /* recommenders whose tables filled arrays: what they gave was not written down */
+    /* recommenders whose tables filled arrays: what they gave was not written down */
+    u32 tables_dense;
     f64 total_weight, scale;                            /* of a tier; scale: 0: not known yet */
 };
 
@@ -195,7 +216,8 @@ static f64 feed_score(const struct kitchen *k, const struct feed *f, isize row)
     return score > 0 ? score : 0;
 }
 
-/* What was drawn of a list is known to more digits than what is looked up: where nothing else is added, it is told so. */
+/* What was drawn of a list is known to more digits than what is looked up: where nothing else is
+ * added, it is told so. */
 static f64 feed_score_alone(const struct kitchen *k, const struct feed *f, isize row)
 {
     for (isize i = 0; f->kind == FEED_LIST && i < f->next; i++)
@@ -204,7 +226,10 @@ static f64 feed_score_alone(const struct kitchen *k, const struct feed *f, isize
 }
 
 /* The latest item is nobody's to give but theirs who say what was there before. */
-static bool may_give_latest(u8 recommender) { return recommender == RECOMMENDER_RECENT || recommender == RECOMMENDER_REPLENISH; }
+static bool may_give_latest(u8 recommender)
+{
+    return recommender == RECOMMENDER_RECENT || recommender == RECOMMENDER_REPLENISH;
+}
 
 static struct feed column_feed(struct kitchen *k, u8 recommender)
 {
@@ -251,33 +276,40 @@ static bool may_stand(struct kitchen *k, isize row)
     u8 *state = &k->pool.state[row];
     if (!(*state & ROW_ASKED)) {
         u32 item = k->pool.item[row];
-        bool is = item != q->product && !holds(q->cart, q->cart_n, item) && (!q->eligible || q->eligible(q->ctx, item));
+        bool is = item != q->product && !holds(q->cart, q->cart_n, item)
+                  && (!q->eligible || q->eligible(q->ctx, item));
         *state |= ROW_ASKED | (is ? ROW_ELIGIBLE : 0);
     }
     return *state & ROW_ELIGIBLE;
 }
 
-static const u8 table_of[RECOMMENDERS] = {              /* + 1 */
-    [RECOMMENDER_COOC] = TABLE_COOC + 1, [RECOMMENDER_RULES] = TABLE_RULES + 1, [RECOMMENDER_EASE] = TABLE_EASE + 1,
-    [RECOMMENDER_SLIST] = TABLE_SLIST + 1, [RECOMMENDER_CONTENT] = TABLE_CONTENT + 1, [RECOMMENDER_BUNDLES] = TABLE_BUNDLES + 1,
-    [RECOMMENDER_UPSELL] = TABLE_UPSELL + 1, [RECOMMENDER_COMPLEMENTS] = TABLE_COMPLEMENTS + 1, [RECOMMENDER_OUTFIT] = TABLE_COMPLEMENTS + 1,
-    [RECOMMENDER_SPECTRAL] = TABLE_SPECTRAL + 1,
+static const u8 table_of[RECOMMENDERS] = {
+    /* + 1 */
+    [RECOMMENDER_COOC] = TABLE_COOC + 1,          [RECOMMENDER_RULES] = TABLE_RULES + 1,
+    [RECOMMENDER_EASE] = TABLE_EASE + 1,          [RECOMMENDER_SLIST] = TABLE_SLIST + 1,
+    [RECOMMENDER_CONTENT] = TABLE_CONTENT + 1,    [RECOMMENDER_BUNDLES] = TABLE_BUNDLES + 1,
+    [RECOMMENDER_UPSELL] = TABLE_UPSELL + 1,      [RECOMMENDER_COMPLEMENTS] = TABLE_COMPLEMENTS + 1,
+    [RECOMMENDER_OUTFIT] = TABLE_COMPLEMENTS + 1, [RECOMMENDER_SPECTRAL] = TABLE_SPECTRAL + 1,
 };
 
 static f64 step_of(const struct model *m, u8 recommender)
 {
     const struct recommend_options *o = &m->options;
-    return recommender == RECOMMENDER_RULES ? o->rules_step : recommender == RECOMMENDER_EASE ? o->ease_step
-         : recommender == RECOMMENDER_SLIST ? o->slist_step
-         : recommender == RECOMMENDER_ALS ? o->als_step : recommender == RECOMMENDER_SPECTRAL ? o->spectral_step
-         : o->cooc_step;
+    return recommender == RECOMMENDER_RULES      ? o->rules_step
+           : recommender == RECOMMENDER_EASE     ? o->ease_step
+           : recommender == RECOMMENDER_SLIST    ? o->slist_step
+           : recommender == RECOMMENDER_ALS      ? o->als_step
+           : recommender == RECOMMENDER_SPECTRAL ? o->spectral_step
+                                                 : o->cooc_step;
 }
 
-/* Adds to what somebody chose, rather than to their taste: asked of the product in view and the cart, of the wish list, else of
- * the latest item alone. What stands in a role already taken is no addition. */
+/* Adds to what somebody chose, rather than to their taste: asked of the product in view and the
+ * cart, of the wish list, else of the latest item alone. What stands in a role already taken is no
+ * addition. */
 static bool completes(u8 recommender)
 {
-    return recommender == RECOMMENDER_BUNDLES || recommender == RECOMMENDER_COMPLEMENTS || recommender == RECOMMENDER_OUTFIT;
+    return recommender == RECOMMENDER_BUNDLES || recommender == RECOMMENDER_COMPLEMENTS
+           || recommender == RECOMMENDER_OUTFIT;
 }
 
 static bool is_anchor(const struct context *c, isize i, u8 recommender)
@@ -296,7 +328,8 @@ static f64 *heard_weights(const struct kitchen *k, u8 recommender)
     for (isize i = 0, ago = 0; i < c->heard_n; i++) {
         for (; ago < c->heard[i].ago; ago++) by *= step;
         weight[i] = c->heard[i].weight * by;
-        if (completes(recommender) || recommender == RECOMMENDER_UPSELL) weight[i] = is_anchor(c, i, recommender);
+        if (completes(recommender) || recommender == RECOMMENDER_UPSELL)
+            weight[i] = is_anchor(c, i, recommender);
         if (weight[i] < too_faint || c->heard[i].item >= k->m->items) weight[i] = 0;
     }
     return weight;
@@ -314,7 +347,8 @@ static bool role_is_taken(const struct kitchen *k, u8 recommender, u32 item)
     return false;
 }
 
-/* Leaves of what completes only what does: of roles not taken, and of an outfit one of each role, the best that is eligible. */
+/* Leaves of what completes only what does: of roles not taken, and of an outfit one of each role,
+ * the best that is eligible. */
 static void keep_completing(struct kitchen *k, const struct feed *f)
 {
     struct pool *p = &k->pool;
@@ -333,7 +367,8 @@ static void keep_completing(struct kitchen *k, const struct feed *f)
     }
 }
 
-/* Sends for the rows that will be read, while others work. A call of what has no effect but that would be left out: no call, then. */
+/* Sends for the rows that will be read, while others work. A call of what has no effect but that
+ * would be left out: no call, then. */
 __attribute__((always_inline)) static inline void table_expect(const struct kitchen *k, u8 recommender)
 {
     enum { ROWS = 8, LINES = 12, LINE_PAIRS = 64 / (int)sizeof(struct pair) };
@@ -342,12 +377,15 @@ __attribute__((always_inline)) static inline void table_expect(const struct kitc
     for (isize i = 0; t->from && i < min_isize(c->heard_n, ROWS); i++) {
         if (c->heard[i].item >= k->m->items) continue;
         u32 from = t->from[c->heard[i].item], to = t->from[c->heard[i].item + 1];
-        for (isize line = 0; line < LINES && from + line * LINE_PAIRS < to; line++) __builtin_prefetch(t->pairs + from + line * LINE_PAIRS);
+        for (isize line = 0; line < LINES && from + line * LINE_PAIRS < to; line++)
+            __builtin_prefetch(t->pairs + from + line * LINE_PAIRS);
     }
 }
 
 /* Adds a row of a table; `contents` as in sknn.c. */
-__attribute__((always_inline)) static inline void add_row(const struct kitchen *k, const struct pair *row, isize n, f32 by, bool contents, u32 from,
+__attribute__((always_inline)) static inline void add_row(const struct kitchen *k,
+                                                          const struct pair *row, isize n, f32 by,
+                                                          bool contents, u32 from,
                                                           struct adding *to)
 {
     const bool content = k->q->content;
@@ -383,7 +421,9 @@ static struct feed table_feed(struct kitchen *k, u8 recommender)
         f32 by = (f32)weight[i];
         pool_room(&k->pool, (isize)(to - from));
         struct adding adding = pool_adding(&k->pool, f.column);
-        if (contents) add_row(k, t->pairs + from, (isize)(to - from), by, true, gift_from(recommender, i), &adding);
+        if (contents)
+            add_row(k, t->pairs + from, (isize)(to - from), by, true, gift_from(recommender, i),
+                    &adding);
         else add_row(k, t->pairs + from, (isize)(to - from), by, false, gift_from(recommender, i), &adding);
         pool_added(&k->pool, adding);
     }
@@ -409,21 +449,29 @@ static struct feed factors_feed(const struct kitchen *k)
 }
 
 static const u8 ranking_of[RECOMMENDERS] = {
-    [RECOMMENDER_TRENDING] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS] = RANKING_BESTSELLERS, [RECOMMENDER_POPULAR] = RANKING_POPULAR,
-    [RECOMMENDER_TRENDING_HERE] = RANKING_TRENDING, [RECOMMENDER_BESTSELLERS_HERE] = RANKING_BESTSELLERS,
+    [RECOMMENDER_TRENDING] = RANKING_TRENDING,
+    [RECOMMENDER_BESTSELLERS] = RANKING_BESTSELLERS,
+    [RECOMMENDER_POPULAR] = RANKING_POPULAR,
+    [RECOMMENDER_TRENDING_HERE] = RANKING_TRENDING,
+    [RECOMMENDER_BESTSELLERS_HERE] = RANKING_BESTSELLERS,
     [RECOMMENDER_POPULAR_HERE] = RANKING_POPULAR,
 };
 
 static struct feed ranking_feed(const struct kitchen *k, u8 recommender)
 {
     const struct ranking *r = &k->m->rankings[k->q->content][ranking_of[recommender]];
-    return (struct feed){ .kind = FEED_LIST, .recommender = recommender, .at = r->at, .n = r->n, .by_item = k->m->ranked[ranking_of[recommender]],
+    return (struct feed){ .kind = FEED_LIST,
+                          .recommender = recommender,
+                          .at = r->at,
+                          .n = r->n,
+                          .by_item = k->m->ranked[ranking_of[recommender]],
                           .items = k->m->items };
 }
 
 bool recommender_is_here(u8 recommender)
 {
-    return recommender == RECOMMENDER_TRENDING_HERE || recommender == RECOMMENDER_BESTSELLERS_HERE || recommender == RECOMMENDER_POPULAR_HERE;
+    return recommender == RECOMMENDER_TRENDING_HERE || recommender == RECOMMENDER_BESTSELLERS_HERE
+           || recommender == RECOMMENDER_POPULAR_HERE;
 }
 
 /* The store's, else the country's, else everybody's. */
@@ -432,7 +480,11 @@ static struct feed here_feed(const struct kitchen *k, u8 recommender)
     const struct local *local = local_find(k->m, k->q->store, k->q->country);
     if (!local) return ranking_feed(k, recommender);
     const struct tally *found = &local->lists[k->q->content][ranking_of[recommender]].found;
-    return (struct feed){ .kind = FEED_LIST, .recommender = recommender, .at = found->at, .n = found->n, .found = found };
+    return (struct feed){ .kind = FEED_LIST,
+                          .recommender = recommender,
+                          .at = found->at,
+                          .n = found->n,
+                          .found = found };
 }
 
 static struct feed recent_feed(struct kitchen *k)
@@ -443,7 +495,8 @@ static struct feed recent_feed(struct kitchen *k)
     return few_feed(k, RECOMMENDER_RECENT, at, n);
 }
 
-/* What was bought and is due again, most due first: a want rises to its day, stays for a while and is then forgotten. */
+/* What was bought and is due again, most due first: a want rises to its day, stays for a while and
+ * is then forgotten. */
 static struct feed replenish_feed(struct kitchen *k)
 {
     enum { DUE_MOST = 200 };
@@ -454,9 +507,12 @@ static struct feed replenish_feed(struct kitchen *k)
     isize asked_n = 0;
     for (isize i = q->history_n; i-- > 0 && asked_n < DUE_MOST;) {
         const struct history_entry *e = &q->history[i];
-        if (e->type != EVENT_PRODUCT_PURCHASED || e->quantity <= 0 || e->at_ms > q->now_ms || holds(asked, asked_n, e->item)) continue;
+        if (e->type != EVENT_PRODUCT_PURCHASED || e->quantity <= 0 || e->at_ms > q->now_ms
+            || holds(asked, asked_n, e->item))
+            continue;
         asked[asked_n++] = e->item;                     /* the latest purchase of it counts */
-        f64 days = model_repurchase_days(k->m, e->item), share = days > 0 ? (f64)(q->now_ms - e->at_ms) / (f64)DAY_MS / days : 0;
+        f64 days = model_repurchase_days(k->m, e->item),
+            share = days > 0 ? (f64)(q->now_ms - e->at_ms) / (f64)DAY_MS / days : 0;
         if (share >= early && share <= forgotten) tally_add(&due, e->item, exp(-fabs(share - 1)));
     }
     return few_feed(k, RECOMMENDER_REPLENISH, due.at, due.n);
@@ -468,10 +524,13 @@ static struct feed session_feed(struct kitchen *k)
     const struct model *fresh = atomic_load_explicit(&k->m->fresh, memory_order_acquire);
     if (!k->near_sets) {
         k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->near_most, k->a);
-        if (fresh) k->near[k->near_sets++] = sknn_neighbours(fresh, c->session, c->session_n, k->near_most, k->a);
+        if (fresh)
+            k->near[k->near_sets++] =
+                sknn_neighbours(fresh, c->session, c->session_n, k->near_most, k->a);
     }
     struct feed f = column_feed(k, RECOMMENDER_SESSION);
-    for (isize set = 0; set < k->near_sets; set++) sknn_score(k->m, &k->near[set], k->q->content, &k->pool, f.column);
+    for (isize set = 0; set < k->near_sets; set++)
+        sknn_score(k->m, &k->near[set], k->q->content, &k->pool, f.column);
     column_end(k, &f);
     return f;
 }
@@ -488,7 +547,8 @@ static struct feed feed_open(struct kitchen *k, u8 recommender)
     switch ((enum recommender)recommender) {
     case RECOMMENDER_SESSION:
         return session_feed(k);
-    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_SLIST: case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
+    case RECOMMENDER_COOC: case RECOMMENDER_RULES: case RECOMMENDER_EASE: case RECOMMENDER_SLIST:
+    case RECOMMENDER_CONTENT: case RECOMMENDER_BUNDLES:
     case RECOMMENDER_COMPLEMENTS: case RECOMMENDER_UPSELL: case RECOMMENDER_OUTFIT: case RECOMMENDER_SPECTRAL:
         return table_feed(k, recommender);
     case RECOMMENDER_ALS:
@@ -508,9 +568,10 @@ static struct feed feed_open(struct kitchen *k, u8 recommender)
     return (struct feed){ .recommender = recommender };
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
-/* The next of what is not yet drawn of a feed: its row, made where there is none. False when nothing is left. */
+/* The next of what is not yet drawn of a feed: its row, made where there is none. False when
+ * nothing is left. */
 static bool feed_draw(struct kitchen *k, struct feed *f, isize *row, f64 *score)
 {
     if (f->kind == FEED_EMPTY) return false;
@@ -529,7 +590,8 @@ static bool feed_draw(struct kitchen *k, struct feed *f, isize *row, f64 *score)
     return true;
 }
 
-/* Of a column nothing is drawn but its best; where a boost may lift what stands lower, so many of it as of the others. */
+/* Of a column nothing is drawn but its best; where a boost may lift what stands lower, so many of
+ * it as of the others. */
 static void column_begin(struct kitchen *k, struct feed *f)
 {
     struct pool *p = &k->pool;
@@ -568,7 +630,8 @@ static bool feed_fill(struct kitchen *k, struct feed *f, isize want)
         boost_row(k, row);
         f->taken++;
     }
-    if (f->kind == FEED_COLUMN && !k->q->boost) { f->last = 0; return false; }      /* all of it stands in the pool */
+    /* all of it stands in the pool */
+    if (f->kind == FEED_COLUMN && !k->q->boost) { f->last = 0; return false; }
     return true;
 }
 
@@ -580,7 +643,8 @@ static void add_column(f32 *restrict sum, const f32 *restrict column, isize n, f
     for (isize row = 0; row < n; row++) sum[row] += by * (column[row] > 0 ? column[row] : 0);
 }
 
-static void add_scores(f32 *restrict sum, const f32 *restrict by_item, u32 items, const u32 *restrict item, isize n, f32 by)
+static void add_scores(f32 *restrict sum, const f32 *restrict by_item, u32 items,
+                       const u32 *restrict item, isize n, f32 by)
 {
     for (isize row = 0; row < n; row++) {
         f32 score = item[row] < items ? by_item[item[row]] : 0;
@@ -605,8 +669,11 @@ static struct heights blended(struct kitchen *k, const struct feed *feeds, isize
     isize latest = k->context.latest ? pool_find(p, k->context.latest) : -1;
     if (latest >= 0) sum[latest] = 0;
     for (isize f = 0; f < feeds_n && latest >= 0; f++)
-        if (may_give_latest(feeds[f].recommender) && feeds[f].best > 0) sum[latest] += (f32)(feeds[f].weight / feeds[f].best * feed_score(k, &feeds[f], latest));
-    for (isize row = 0; k->q->boost && row < p->n; row++) sum[row] = p->state[row] & ROW_NAMED ? sum[row] * k->boosts[row] : 0;
+        if (may_give_latest(feeds[f].recommender) && feeds[f].best > 0)
+            sum[latest] +=
+                (f32)(feeds[f].weight / feeds[f].best * feed_score(k, &feeds[f], latest));
+    for (isize row = 0; k->q->boost && row < p->n; row++)
+        sum[row] = p->state[row] & ROW_NAMED ? sum[row] * k->boosts[row] : 0;
     return heights_of(sum, p->n, p->item, k->a);
 }
 
@@ -625,7 +692,8 @@ static bool group_is_full(const struct kitchen *k, u32 item)
     return false;
 }
 
-/* Rows come in the order of sums of few digits; what is told has more, and never stands above the one before it. */
+/* Rows come in the order of sums of few digits; what is told has more, and never stands above the
+ * one before it. */
 static void list_row(struct kitchen *k, const struct feed *feeds, isize feeds_n, isize row, bool below)
 {
     struct recommended *r = &k->list[k->listed];
@@ -635,13 +703,16 @@ static void list_row(struct kitchen *k, const struct feed *feeds, isize feeds_n,
     for (isize f = 0; f < feeds_n; f++) {
         u8 by = feeds[f].recommender;
         if (!(feeds[f].best > 0) || (latest && !may_give_latest(by))) continue;
-        f64 score = feeds_n == 1 ? feed_score_alone(k, &feeds[f], row) : feed_score(k, &feeds[f], row), share = fmin(1, score / feeds[f].best);
+        f64 score =
+                feeds_n == 1 ? feed_score_alone(k, &feeds[f], row) : feed_score(k, &feeds[f], row),
+            share = fmin(1, score / feeds[f].best);
         sum += r->parts[by] = feeds[f].weight * share;
         if (!below) r->heights[by] = (u8)(255 * share + .5);
         if (r->parts[by] > r->parts[r->source]) r->source = by;
     }
     r->score = sum / k->total_weight * (k->q->boost ? (f64)k->boosts[row] : 1);
-    if (below) {                                        /* a tier's first says how far all of it stands down */
+    /* a tier's first says how far all of it stands down */
+    if (below) {
         if (!(k->scale > 0)) k->scale = k->listed > 0 ? fmin(1, k->list[k->listed - 1].score / r->score) : 1;
         r->score *= k->scale;
     }
@@ -666,7 +737,9 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
         }
         if (k->q->expect) k->q->expect(k->q->ctx, item, n);
         for (isize i = 0; i < n && k->listed < k->q->limit; i++) {
-            if (k->pool.state[row[i]] & ROW_PLACED || !may_stand(k, row[i]) || group_is_full(k, item[i])) continue;
+            if (k->pool.state[row[i]] & ROW_PLACED || !may_stand(k, row[i])
+                || group_is_full(k, item[i]))
+                continue;
             list_row(k, feeds, feeds_n, row[i], below);
         }
     } while (n == batch && k->listed < k->q->limit);
@@ -675,8 +748,11 @@ static void place(struct kitchen *k, const struct feed *feeds, isize feeds_n, bo
 /* Of its mix: each next counts less, and less what is everybody's. */
 static f64 weight_of(const struct recommend_query *q, u8 r, isize place)
 {
-    bool everyones = r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS || r == RECOMMENDER_POPULAR || recommender_is_here(r);
-    return q->weight[r] > 0 ? q->weight[r] : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)place);
+    bool everyones = r == RECOMMENDER_TRENDING || r == RECOMMENDER_BESTSELLERS
+                     || r == RECOMMENDER_POPULAR || recommender_is_here(r);
+    return q->weight[r] > 0
+               ? q->weight[r]
+               : (everyones ? everyones_weight : own_weight) * pow(preference_step, (f64)place);
 }
 
 void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out)
@@ -687,12 +763,14 @@ void recommend_weights(const u8 *mix, isize mix_n, const f64 *given, f64 *out)
     for (isize i = 0; i < mix_n; i++) out[mix[i]] = weight_of(&q, mix[i], i);
 }
 
-/* Whether nothing that was not drawn yet could take a place: what stands below the last drawn of every feed does not add up to the last of
- * the list. Nothing is known of that where a boost may lift anything. */
+/* Whether nothing that was not drawn yet could take a place: what stands below the last drawn of
+ * every feed does not add up to the last of the list. Nothing is known of that where a boost may
+ * lift anything. */
 static bool is_settled(const struct kitchen *k, const struct feed *feeds, isize n)
 {
     f64 most = 0;
-    for (isize i = 0; i < n; i++) most += feeds[i].best > 0 ? feeds[i].weight * feeds[i].last / feeds[i].best : 0;
+    for (isize i = 0; i < n; i++)
+        most += feeds[i].best > 0 ? feeds[i].weight * feeds[i].last / feeds[i].best : 0;
     return k->listed == k->q->limit && !k->q->boost && k->list[k->listed - 1].score > most / k->total_weight;
 }
 
@@ -719,18 +797,21 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
         feeds[i].weight = weight_of(k->q, r, i);
         k->total_weight += feeds[i].weight;
     }
-    /* Twice as many as are wanted are a list. Where columns fill it a few are enough most times, and then it is known that they are. */
+    /* Twice as many as are wanted are a list. Where columns fill it a few are enough most times,
+     * and then it is known that they are. */
     isize whole = max_isize(DRAW_FIRST, 2 * k->q->limit), want = k->q->boost || n == 1 ? whole : FIRST_SPARE;
     for (;; want = want < whole ? whole : 4 * want) {
         bool more = false;
         for (isize i = 0; i < n; i++) more |= feed_fill(k, &feeds[i], want);
-        unplace(k, before);                             /* what comes now may stand higher: places are taken anew */
+        /* what comes now may stand higher: places are taken anew */
+        unplace(k, before);
         place(k, feeds, n, below);
         if (!more || (k->listed == k->q->limit && (k->q->boost || is_settled(k, feeds, n)))) return;
     }
 }
 
-/* What the likest sessions hold is a list nearly always. Where a filter leaves too little of it there are more of them. */
+/* What the likest sessions hold is a list nearly always. Where a filter leaves too little of it
+ * there are more of them. */
 static bool may_look_further(const struct kitchen *k)
 {
     for (isize set = 0; set < k->near_sets && k->listed < k->q->limit; set++)
@@ -751,9 +832,12 @@ static void look_further(struct kitchen *k)
 static void place_latest(struct kitchen *k)
 {
     const struct recommend_query *q = k->q;
-    struct recommended latest = { .item = k->context.latest, .score = q->latest_score, .source = RECOMMENDER_RECENT };
+    struct recommended latest = { .item = k->context.latest,
+                                  .score = q->latest_score,
+                                  .source = RECOMMENDER_RECENT };
     if (q->latest_score <= 0 || !latest.item) return;
-    if (k->m->again && latest.item < k->m->items) latest.score *= pow((f64)k->m->again[latest.item], k->m->options.again_power);
+    if (k->m->again && latest.item < k->m->items)
+        latest.score *= pow((f64)k->m->again[latest.item], k->m->options.again_power);
     isize row = pool_row(&k->pool, latest.item);
     if (k->pool.state[row] & ROW_PLACED || !may_stand(k, row)) return;
     isize at = k->listed;
@@ -767,8 +851,8 @@ static void place_latest(struct kitchen *k)
 
 /* ---- because ------------------------------------------------------------------------------- */
 
-/* What each item heard gave to an item of the list. Where a table filled an array of all items nothing was written down: looks into its
- * rows again. */
+/* What each item heard gave to an item of the list. Where a table filled an array of all items
+ * nothing was written down: looks into its rows again. */
 static void table_gave(const struct kitchen *k, const struct recommended *r, u8 recommender, f64 *now)
 {
     const struct context *c = &k->context;
@@ -794,10 +878,12 @@ static void factors_gave(const struct kitchen *k, const struct recommended *r, f
     }
 }
 
-/* What each reason gave: items of the session first, then what else was heard; as: the reason that an item heard is. */
+/* What each reason gave: items of the session first, then what else was heard; as: the reason that
+ * an item heard is. */
 struct reasons { isize n; u32 *item; isize *as; f64 *gave, *now; };
 
-/* What one recommender's gifts were, by item of the session or by item heard: scaled to the part it has in the item. */
+/* What one recommender's gifts were, by item of the session or by item heard: scaled to the part it
+ * has in the item. */
 static void take_gifts(struct reasons *reasons, const isize *as, isize n, f64 part)
 {
     f64 all = 0;
@@ -859,7 +945,8 @@ static void explain(struct kitchen *k)
 {
     const struct context *c = &k->context;
     isize most = c->session_n + c->heard_n;
-    struct reasons reasons = { c->session_n, arena_room(k->a, u32, most), arena_room(k->a, isize, c->heard_n), arena_room(k->a, f64, most),
+    struct reasons reasons = { c->session_n, arena_room(k->a, u32, most),
+                               arena_room(k->a, isize, c->heard_n), arena_room(k->a, f64, most),
                                arena_new(k->a, f64, most) };
     for (isize i = 0; i < c->session_n; i++) reasons.item[i] = c->session[i];
     for (isize i = 0; i < c->heard_n; i++) {
@@ -870,7 +957,10 @@ static void explain(struct kitchen *k)
     }
     for (isize i = 0; i < k->listed; i++) {
         if (k->list[i].parts[RECOMMENDER_QUIZ] > 0)
-            k->list[i].answer = (u8)(1 + quiz_reason(k->m, k->q->answers, min_isize(k->q->answers_n, 64), k->list[i].item));
+            k->list[i].answer =
+                (u8)(1
+                     + quiz_reason(k->m, k->q->answers, min_isize(k->q->answers_n, 64),
+                                   k->list[i].item));
         name_reasons(k, &k->list[i], &reasons);
     }
 }
@@ -899,7 +989,8 @@ isize recommend(const struct model *model, const struct recommend_query *query, 
     *out = k.list;
     if (!model || query->limit == 0) return 0;
     k.pool = pool_new(a, LIKELY_FOUND, query->unexplained);
-    k.groups = arena_alloc(a, (isize)sizeof *k.groups, (isize)_Alignof(u32), query->group ? query->limit + 1 : 0);
+    k.groups = arena_alloc(a, (isize)sizeof *k.groups, (isize) _Alignof(u32),
+                           query->group ? query->limit + 1 : 0);
     context_read(&k.context, model, query, a);
 
     serve_tier(&k, query->mix, query->mix_n, false);

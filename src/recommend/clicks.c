@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * clicks.c - the files that evaluation reads: a line says who (or which session, which basket), what, perhaps when. */
+ * clicks.c - the files that evaluation reads: a line says who (or which session, which basket),
+ * what, perhaps when. */
 #include "base/hash.h"
 #include "ingest/ingest.h"
 #include "recommend/inside.h"
@@ -36,7 +37,8 @@ static int by_session_and_time(const void *left, const void *right)
     return (a->line > b->line) - (a->line < b->line);
 }
 
-/* "SessionId", "sessionid", "session_id" and "Session Id" are one name; a byte order mark before the first is nothing. */
+/* "SessionId", "sessionid", "session_id" and "Session Id" are one name; a byte order mark before
+ * the first is nothing. */
 static bool is_called(str said, const char *want)
 {
     isize at = 0;
@@ -103,7 +105,8 @@ static enum err read_rows(const char *path, struct csv *csv, str group, struct n
         for (isize i = 0; i < into->n; i++)
             into->at[i].at_ms = (i64)((f64)i * 30 * (f64)DAY_MS / (f64)into->n);
     if (into->n) qsort(into->at, (size_t)into->n, sizeof *into->at, by_session_and_time);
-    for (isize i = 0; i < into->n; i++) into->groups += i == 0 || into->at[i].session != into->at[i - 1].session;
+    for (isize i = 0; i < into->n; i++)
+        into->groups += i == 0 || into->at[i].session != into->at[i - 1].session;
     return ERR_OK;
 }
 

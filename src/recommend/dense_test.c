@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: EASE, SLIST and implicit ALS are what their formulas say.
- * Method: small data. EASE and SLIST against a direct inverse by Gauss-Jordan in double precision; ALS against the equations it
- * solves: at the end each side is where its own solve would leave it. Tolerances are what single precision leaves, and for
- * SLIST what its residues leave. */
+ * Goal: EASE, SLIST and implicit ALS are what their formulas say. Method: small data. EASE and
+ * SLIST against a direct inverse by Gauss-Jordan in double precision; ALS against the equations it
+ * solves: at the end each side is where its own solve would leave it. Tolerances are what single
+ * precision leaves, and for SLIST what its residues leave. */
 #include "recommend/inside.h"
 
 #include <cblas.h>
@@ -65,13 +65,15 @@ static void ease_is_the_inverse_of_its_gram_matrix(void **state)
         for (u32 p = t->from[i]; p < t->from[i + 1]; p++) {
             u32 j = t->pairs[p].item;
             f64 want = -g[i - 1][ITEMS + j - 1] / g[j - 1][ITEMS + j - 1];
-            if (fabs((f64)t->pairs[p].score - want) > 1e-4) fail_msg("B[%u][%u] is %g, not %g", i, j, (f64)t->pairs[p].score, want);
+            if (fabs((f64)t->pairs[p].score - want) > 1e-4)
+                fail_msg("B[%u][%u] is %g, not %g", i, j, (f64)t->pairs[p].score, want);
         }
     }
     model_free(m);
 }
 
-/* Sessions with repeats and ages. Rows and targets of the least squares are written out one by one, and G B = R solved as it stands. */
+/* Sessions with repeats and ages. Rows and targets of the least squares are written out one by one,
+ * and G B = R solved as it stands. */
 static void slist_solves_its_normal_equations(void **state)
 {
     (void)state;
@@ -94,7 +96,10 @@ static void slist_solves_its_normal_equations(void **state)
             items[k] = rng_below(&rng, ITEMS);
             distinct += x[items[k]] <= 0;
             x[items[k]] = 1;
-            at[n++] = (struct interaction){ s, items[k] + 1, (i64)(2 * s) * DAY_MS - (length - 1 - k), s, INTERACTION_VIEWED, 1, 0 };
+            at[n++] = (struct interaction){
+                s, items[k] + 1, (i64)(2 * s) * DAY_MS - (length - 1 - k), s, INTERACTION_VIEWED, 1,
+                0
+            };
         }
         for (isize i = 0; i < ITEMS; i++)
             for (isize j = 0; distinct > 1 && j < ITEMS; j++) {
@@ -103,7 +108,8 @@ static void slist_solves_its_normal_equations(void **state)
             }
         for (isize k = 0; k + 1 < length; k++) {
             m[items[k]][items[k]] += (1 - o.slist_alpha) * w;
-            for (isize later = k + 1; later < length; later++) r[items[k]][items[later]] += (1 - o.slist_alpha) * w * exp(-(f64)(later - k - 1));
+            for (isize later = k + 1; later < length; later++)
+                r[items[k]][items[later]] += (1 - o.slist_alpha) * w * exp(-(f64)(later - k - 1));
         }
     }
     for (isize i = 0; i < ITEMS; i++) {
@@ -133,7 +139,9 @@ static void slist_has_a_row_for_every_item(void **state)
     isize n = 0;
     for (u32 s = 0; s < MANY; s++)
         for (u32 k = 0; k < 4; k++)
-            at[n++] = (struct interaction){ s + 1, 1 + (k == 3 ? 0 : (s + k) % MANY), 1000 + k, s + 1, INTERACTION_VIEWED, 1, 0 };
+            at[n++] = (struct interaction){
+                s + 1, 1 + (k == 3 ? 0 : (s + k) % MANY), 1000 + k, s + 1, INTERACTION_VIEWED, 1, 0
+            };
     struct recommend_options o = recommend_defaults();
     o.memory_bytes = 1;
     struct model *m = model_build(at, n, MANY + 1, 2000, &o, NULL);
@@ -223,7 +231,8 @@ static void rotate_out(f64 c[ITEMS][ITEMS], f64 v[ITEMS][ITEMS])
             }
 }
 
-/* Against the same filter worked out in double precision. 1e-3: what six rounds of subspace iteration leave of twelve directions. */
+/* Against the same filter worked out in double precision. 1e-3: what six rounds of subspace
+ * iteration leave of twelve directions. */
 static void the_spectral_filter_is_the_projection_on_the_first_singular_vectors(void **state)
 {
     (void)state;
@@ -241,7 +250,8 @@ static void the_spectral_filter_is_the_projection_on_the_first_singular_vectors(
     for (isize i = 0; i < ITEMS; i++)
         for (isize j = 0; j < ITEMS; j++)
             for (isize s = 0; s < SESSIONS; s++)
-                if (held[s][i + 1] && held[s][j + 1]) c[i][j] += 1 / by_person[s] / sqrt(by_item[i] * by_item[j]);
+                if (held[s][i + 1] && held[s][j + 1])
+                    c[i][j] += 1 / by_person[s] / sqrt(by_item[i] * by_item[j]);
     rotate_out(c, v);
     f64 bar = 0;                                        /* the D-th largest eigenvalue */
     for (isize k = 0; k < ITEMS; k++) {
@@ -276,7 +286,8 @@ static void threads_change_nothing(void **state)
     struct model *one = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
     o.threads = 4;
     struct model *four = model_build(at, n, ITEMS + 1, 1000, &o, NULL);
-    assert_memory_equal(one->factors.items, four->factors.items, (ITEMS + 1) * (size_t)one->factors.d * sizeof(f32));
+    assert_memory_equal(one->factors.items, four->factors.items,
+                        (ITEMS + 1) * (size_t)one->factors.d * sizeof(f32));
     const struct table *a = &one->tables[TABLE_SPECTRAL], *b = &four->tables[TABLE_SPECTRAL];
     assert_memory_equal(a->from, b->from, (ITEMS + 2) * sizeof(u32));
     assert_memory_equal(a->pairs, b->pairs, a->from[ITEMS + 1] * sizeof(struct pair));
@@ -284,7 +295,8 @@ static void threads_change_nothing(void **state)
     model_free(four);
 }
 
-/* Products of threads that ask the library at once, beside the same product of one: it must not give two of them one working buffer. */
+/* Products of threads that ask the library at once, beside the same product of one: it must not
+ * give two of them one working buffer. */
 enum { SIDE = 16, PRODUCTS = 200000 };
 struct products { const f32 *symmetric, *by, *expected; atomic_int wrong; };
 
@@ -293,7 +305,8 @@ static void multiply(void *ctx, isize from, isize to)
     struct products *p = ctx;
     _Alignas(64) f32 out[SIDE * SIDE];
     for (isize i = from; i < to; i++) {
-        cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, SIDE, SIDE, 1, p->symmetric, SIDE, p->by, SIDE, 0, out, SIDE);
+        cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, SIDE, SIDE, 1, p->symmetric, SIDE, p->by,
+                    SIDE, 0, out, SIDE);
         if (memcmp(out, p->expected, sizeof out) != 0) atomic_fetch_add(&p->wrong, 1);
     }
 }
@@ -303,13 +316,15 @@ static void each_thread_has_a_buffer_of_its_own(void **state)
     (void)state;
     struct rng rng = rng_seed(13);
     arena a = { 0 };
-    f32 *symmetric = dense_new(&a, SIDE * SIDE), *by = dense_new(&a, SIDE * SIDE), *expected = dense_new(&a, SIDE * SIDE);
+    f32 *symmetric = dense_new(&a, SIDE * SIDE), *by = dense_new(&a, SIDE * SIDE),
+        *expected = dense_new(&a, SIDE * SIDE);
     for (isize i = 0; i < SIDE * SIDE; i++) {
         symmetric[i] = (f32)rng_unit(&rng);
         by[i] = (f32)rng_unit(&rng);
     }
     algebra_start();
-    cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, SIDE, SIDE, 1, symmetric, SIDE, by, SIDE, 0, expected, SIDE);
+    cblas_ssymm(CblasRowMajor, CblasRight, CblasLower, SIDE, SIDE, 1, symmetric, SIDE, by, SIDE, 0,
+                expected, SIDE);
     struct products p = { symmetric, by, expected, 0 };
     share(PRODUCTS, 4, multiply, &p);
     assert_int_equal(atomic_load(&p.wrong), 0);
@@ -322,13 +337,16 @@ static void the_same_data_gives_the_same_model(void **state)
     static bool held[SESSIONS][ITEMS + 1];
     static struct interaction at[SESSIONS * ITEMS];
     isize n = world(at, held);
-    struct model *one = model_build(at, n, ITEMS + 1, 1000, NULL, NULL), *two = model_build(at, n, ITEMS + 1, 1000, NULL, NULL);
+    struct model *one = model_build(at, n, ITEMS + 1, 1000, NULL, NULL),
+                 *two = model_build(at, n, ITEMS + 1, 1000, NULL, NULL);
     for (isize t = 0; t < TABLES; t++) {
         if (!one->tables[t].from) continue;
         assert_memory_equal(one->tables[t].from, two->tables[t].from, (ITEMS + 2) * sizeof(u32));
-        assert_memory_equal(one->tables[t].pairs, two->tables[t].pairs, one->tables[t].from[ITEMS + 1] * sizeof(struct pair));
+        assert_memory_equal(one->tables[t].pairs, two->tables[t].pairs,
+                            one->tables[t].from[ITEMS + 1] * sizeof(struct pair));
     }
-    assert_memory_equal(one->factors.items, two->factors.items, (ITEMS + 1) * (size_t)one->factors.d * sizeof(f32));
+    assert_memory_equal(one->factors.items, two->factors.items,
+                        (ITEMS + 1) * (size_t)one->factors.d * sizeof(f32));
     model_free(one);
     model_free(two);
 }

@@ -5,10 +5,11 @@
  *   G = sum over sessions and baskets of exp(-age/tau) x x'      x: which items it holds
  *   P = (G + lambda I)^-1        B_ij = -P_ij / P_jj, B_ii = 0     score_j = sum over i held of B_ij
  *
- * What co-occurrence counts twice, because a third item explains both, is taken out here; that is worth
- * half as much again on big baskets. It costs N^3 flops and 4 N^2 bytes once, so N is the head alone: the items
- * most dealt with lately, as many as ease_items and the memory allow. Of each row the ease_row weights furthest
- * from zero are kept, in the order of items; below zero they say "not with this".
+ * What co-occurrence counts twice, because a third item explains both, is taken out here; that is
+ * worth half as much again on big baskets. It costs N^3 flops and 4 N^2 bytes once, so N is the
+ * head alone: the items most dealt with lately, as many as ease_items and the memory allow. Of each
+ * row the ease_row weights furthest from zero are kept, in the order of items; below zero they say
+ * "not with this".
  *
  * P by Cholesky (spotrf, spotri) in single precision: lambda keeps the smallest eigenvalue far from zero. */
 #include "recommend/inside.h"
@@ -64,7 +65,8 @@ static void mirror(f32 *g, isize n)
     for (isize jb = 0; jb < n; jb += BLOCK)
         for (isize ib = jb; ib < n; ib += BLOCK)
             for (isize j = jb; j < min_isize(jb + BLOCK, n); j++)
-                for (isize i = max_isize(ib, j + 1); i < min_isize(ib + BLOCK, n); i++) g[i * n + j] = g[j * n + i];
+                for (isize i = max_isize(ib, j + 1); i < min_isize(ib + BLOCK, n); i++)
+                    g[i * n + j] = g[j * n + i];
 }
 
 f32 largest(f32 *at, isize n, isize k)
@@ -109,7 +111,8 @@ static void keep_rows(struct build *b, const f32 *p, const u32 *id, isize n)
             for (isize j = 0; j < n; j++) over += fabsf(w[j]) > bar;
             for (isize j = 0, level = row - over; j < n && used - first < row; j++) {
                 bool on = fabsf(w[j]) > bar;
-                if (on || (j != at && fabsf(w[j]) >= bar && level-- > 0)) pairs[used++] = (struct pair){ id[j], w[j] };
+                if (on || (j != at && fabsf(w[j]) >= bar && level-- > 0))
+                    pairs[used++] = (struct pair){ id[j], w[j] };
             }
         }
         at += in_head;
@@ -128,7 +131,9 @@ void build_ease(struct build *b)
     u32 *head = arena_new(&b->scratch, u32, (isize)m->items + 1), *id;
     for (isize s = 0; s < b->sessions; s++) {
         f64 age_days = (f64)(m->card.built_at_ms - b->spans[s].last_ms) / (f64)DAY_MS;
-        weight[s] = m->options.ease_decay_days > 0 && age_days > 0 ? exp(-age_days / m->options.ease_decay_days) : 1;
+        weight[s] = m->options.ease_decay_days > 0 && age_days > 0
+                        ? exp(-age_days / m->options.ease_decay_days)
+                        : 1;
     }
     isize n = choose_head(b, weight, head, &id);
     if (n >= 2) {

@@ -2,23 +2,27 @@
  *
  * evaluate.c - how good is it, on what it has not seen.
  *
- *   session    each test session is revealed item by item; after every item but the last, all training items are ranked
+ *   session    each test session is revealed item by item; after every item but the last, all
+ *   training items are ranked
  *              (the one just seen where the training file has repeats), and the next is the target
- *   sequence   one file: of everybody's items the last is the target, what stands before it is history and training alike.
+ *   sequence   one file: of everybody's items the last is the target, what stands before it is
+ *   history and training alike.
  *              With a second file the last of its items is the target
  *   basket     the last line of a test basket is the target, up to twenty known items before it are the cart
  *   topn       everything a person has in the test file is a target, what they have in training is history
  *
- * Whatever the kind, recommend() itself answers, and its numbers and weights are chosen on a held-out slice of the training
- * file (tune.c): nothing is fitted to the test file. Per question, with its targets T and a list cut at k:
+ * Whatever the kind, recommend() itself answers, and its numbers and weights are chosen on a
+ * held-out slice of the training file (tune.c): nothing is fitted to the test file. Per question,
+ * with its targets T and a list cut at k:
  *
  *   hr@k      1 when a target is on the list          recall@k   share of T on the list
- *   mrr@k     1 / the rank of the first target        ndcg@k     sum over targets of 1 / log2(1 + rank), over the best possible
+ *   mrr@k     1 / the rank of the first target        ndcg@k     sum over targets of 1 / log2(1 +
+ *   rank), over the best possible
  *   coverage@20  share of training items that stood in some list of 20
  *
- * Ties are broken against us; a target that training does not hold is a miss. Intervals are percentiles of a bootstrap over
- * test sessions, people or baskets (not predictions: those of one session go together), seeded. Latency is that of
- * recommend() alone, one call a prediction. */
+ * Ties are broken against us; a target that training does not hold is a miss. Intervals are
+ * percentiles of a bootstrap over test sessions, people or baskets (not predictions: those of one
+ * session go together), seeded. Latency is that of recommend() alone, one call a prediction. */
 #include "base/hash.h"
 #include "recommend/inside.h"
 
@@ -28,7 +32,12 @@
 
 enum { K_MAX = 50, RESAMPLES = 1000, BASKET_CONTEXT = 20 };
 
-static const struct kind { const char *name, *group, *protocol; enum task task; bool one_file, same_people; isize deep; } kinds[] = {
+static const struct kind {
+    const char *name, *group, *protocol;
+    enum task task;
+    bool one_file, same_people;
+    isize deep;
+} kinds[] = {
     { "session", "SessionId",
       "Every prefix of each test session predicts its next item. Full ranking of all training items; "
       "items seen earlier in the session may be recommended, the one just seen only where the training file shows people looking at one "
@@ -47,8 +56,9 @@ static const struct kind { const char *name, *group, *protocol; enum task task; 
       "training items that are not in the person's history. recall@k is hits / all targets of the person.",
       TASK_TOPN, false, true, 50 },
 };
-static const char common[] = " Ties are broken against us; targets unknown to training count as misses. MRR and NDCG are 0 beyond k. "
-                             "Numbers and weights are chosen on a held-out slice of the training file. Intervals: 95 %, bootstrap over ";
+static const char common[] =
+    " Ties are broken against us; targets unknown to training count as misses. MRR and NDCG are 0 beyond k. "
+    "Numbers and weights are chosen on a held-out slice of the training file. Intervals: 95 %, bootstrap over ";
 
 static const struct { const char *name; u8 recommender; } algorithms[] = {
     { "sknn", RECOMMENDER_SESSION }, { "cooc", RECOMMENDER_COOC }, { "rules", RECOMMENDER_RULES }, { "slist", RECOMMENDER_SLIST },
@@ -109,8 +119,8 @@ static int ascending(const void *left, const void *right)
 struct questions { struct trial *at; isize n; isize unknown; };
 
 /* The test lines of one group, its training lines (of the same person; else none) before them. */
-static void ask_group(struct questions *q, const struct kind *kind, const struct click *test, isize n, const struct click *train,
-                      isize train_n, u32 known, arena *a)
+static void ask_group(struct questions *q, const struct kind *kind, const struct click *test,
+                      isize n, const struct click *train, isize train_n, u32 known, arena *a)
 {
     u32 group = n ? test[0].session : 0;
     u32 *items = arena_new(a, u32, train_n + n + 1), *targets = arena_new(a, u32, n + 1);
@@ -158,7 +168,8 @@ static isize group_end(const struct clicks *c, isize from)
     return to;
 }
 
-static void ask_all(struct questions *q, const struct kind *kind, const struct clicks *test, const struct clicks *train, u32 known, arena *a)
+static void ask_all(struct questions *q, const struct kind *kind, const struct clicks *test,
+                    const struct clicks *train, u32 known, arena *a)
 {
     q->at = arena_new(a, struct trial, test->n + 1);
     for (isize from = 0, to, before = 0; from < test->n; from = to) {
@@ -166,7 +177,9 @@ static void ask_all(struct questions *q, const struct kind *kind, const struct c
         isize before_n = 0;
         if (kind->same_people) {
             while (before < train->n && train->at[before].session < test->at[from].session) before++;
-            while (before + before_n < train->n && train->at[before + before_n].session == test->at[from].session) before_n++;
+            while (before + before_n < train->n
+                   && train->at[before + before_n].session == test->at[from].session)
+                before_n++;
         }
         ask_group(q, kind, test->at + from, to - from, train->at + before, before_n, known, a);
     }
@@ -188,13 +201,16 @@ static void leave_last_out(struct clicks *all, struct clicks *last)
     all->n = kept;
 }
 
-static isize interactions_of(const struct kind *kind, const struct clicks *train, arena *a, struct interaction **out, i64 *last_ms)
+static isize interactions_of(const struct kind *kind, const struct clicks *train, arena *a,
+                             struct interaction **out, i64 *last_ms)
 {
     struct interaction *all = arena_new(a, struct interaction, train->n + 1);
     for (isize i = 0; i < train->n; i++) {
         const struct click *c = &train->at[i];
         u8 what = kind->task == TASK_BASKET ? INTERACTION_PURCHASED : INTERACTION_VIEWED;
-        all[i] = (struct interaction){ .session = c->session, .item = c->item, .at_ms = c->at_ms, .kind = what, .weight = 1 };
+        all[i] = (struct interaction){
+            .session = c->session, .item = c->item, .at_ms = c->at_ms, .kind = what, .weight = 1
+        };
         /* Clicks of one second keep the order of the file. */
         if (i > 0 && train->at[i - 1].session == c->session)
             all[i].at_ms = max_i64(c->at_ms, all[i - 1].at_ms + 1);
@@ -223,7 +239,9 @@ struct report {
 
 static const char *protocol_of(const struct report *r, arena *a)
 {
-    const char *over = r->kind->task == TASK_SESSION ? "test sessions." : r->kind->task == TASK_BASKET ? "test baskets." : "people.";
+    const char *over = r->kind->task == TASK_SESSION  ? "test sessions."
+                       : r->kind->task == TASK_BASKET ? "test baskets."
+                                                      : "people.";
     return arena_printf(a, "%s%s%s", r->kind->protocol, common, over).ptr;
 }
 
@@ -288,16 +306,25 @@ static void report_text(const struct report *r, struct buf *out, arena *a)
 {
     buf_printf(out, "%s\n\nalgorithm    %s", protocol_of(r, a), r->algorithm);
     for (u8 i = 0, first = 1; i < RECOMMENDERS; i++)
-        if (r->tuning.weight[i] > 0) { buf_printf(out, "%s%s %.2f", first ? ": " : ", ", recommender_name(i), r->tuning.weight[i]); first = 0; }
+        if (r->tuning.weight[i] > 0) {
+            buf_printf(out, "%s%s %.2f", first ? ": " : ", ", recommender_name(i),
+                       r->tuning.weight[i]);
+            first = 0;
+        }
     if (r->tuning.latest_score > 0) buf_printf(out, ", the item just seen at %.2f", r->tuning.latest_score);
-    buf_printf(out, "\ntrain        %td events, %td groups, %td items%s\n", r->train_n, r->train_groups, r->card.items,
+    buf_printf(out, "\ntrain        %td events, %td groups, %td items%s\n", r->train_n,
+               r->train_groups, r->card.items,
                r->timed ? "" : "; no times: the order of lines stands in");
-    buf_printf(out, "chosen on    %td held-out questions of it, in %.1f s\n", r->tuning.trials, r->tune_seconds);
-    buf_printf(out, "test         %td events, %td groups, %td predictions of %td targets, %td of them unknown to training\n\n", r->test_n,
-               r->test_groups, r->questions->n, r->targets, r->questions->unknown);
+    buf_printf(out, "chosen on    %td held-out questions of it, in %.1f s\n", r->tuning.trials,
+               r->tune_seconds);
+    buf_printf(
+        out,
+        "test         %td events, %td groups, %td predictions of %td targets, %td of them unknown to training\n\n",
+        r->test_n, r->test_groups, r->questions->n, r->targets, r->questions->unknown);
     for (isize m = 0; m < MEASURES; m++)
         if (measures[m].k <= r->kind->deep)
-            buf_printf(out, "%-12s %.4f   %.4f to %.4f\n", measures[m].name, r->measures[m].value, r->measures[m].low, r->measures[m].high);
+            buf_printf(out, "%-12s %.4f   %.4f to %.4f\n", measures[m].name, r->measures[m].value,
+                       r->measures[m].low, r->measures[m].high);
     buf_printf(out, "%-12s %.4f\n\n", "coverage@20", r->coverage);
     buf_printf(out, "bootstrap    %td resamples, seed %" PRIu64 "\n", r->resamples, r->seed);
     buf_printf(out, "model        built in %.2f s, %.1f MB\n", (f64)r->card.took_us / 1e6,
@@ -309,7 +336,14 @@ static void report_text(const struct report *r, struct buf *out, arena *a)
 
 enum { SHOWN = 20 };
 
-struct answering { const struct report *r; const struct ask *ask; const struct trial *at; f64 *took_us; isize **ranks; u32 (*shown)[SHOWN]; };
+struct answering {
+    const struct report *r;
+    const struct ask *ask;
+    const struct trial *at;
+    f64 *took_us;
+    isize **ranks;
+    u32 (*shown)[SHOWN];
+};
 
 static void answer_some(void *ctx, isize from, isize to)
 {
@@ -319,7 +353,8 @@ static void answer_some(void *ctx, isize from, isize to)
         const struct trial *trial = &q->at[i];
         struct recommended *list;
         i64 started_us = clock_monotonic_us();
-        isize n = trial_ask(q->ask, trial, q->r->kind->deep + 1, &scratch, &list);      /* one more, to see a tie across the end */
+        /* one more, to see a tie across the end */
+        isize n = trial_ask(q->ask, trial, q->r->kind->deep + 1, &scratch, &list);
         q->took_us[i] = (f64)(clock_monotonic_us() - started_us);
         for (isize l = 0; l < min_isize(n, SHOWN); l++) q->shown[i][l] = list[l].item;
         trial_ranks(trial, list, n, q->ranks[i]);
@@ -334,10 +369,13 @@ static f64 percentile(const f64 *rising, isize n, isize percent)
     return n > 0 ? rising[(n * percent + 99) / 100 - 1] : 0;
 }
 
-static void answer(struct report *r, const struct ask *ask, const struct questions *q, isize threads, arena *a)
+static void answer(struct report *r, const struct ask *ask, const struct questions *q,
+                   isize threads, arena *a)
 {
     i64 began_us = clock_monotonic_us();
-    struct answering all = { r, ask, q->at, arena_new(a, f64, q->n + 1), arena_new(a, isize *, q->n + 1), NULL };
+    struct answering all = {
+        r, ask, q->at, arena_new(a, f64, q->n + 1), arena_new(a, isize *, q->n + 1), NULL
+    };
     all.shown = arena_alloc(a, (isize)sizeof *all.shown, (isize)_Alignof(u32), q->n + 1);
     for (isize i = 0; i < q->n; i++) all.ranks[i] = arena_new(a, isize, q->at[i].targets_n);
     share(q->n, threads, answer_some, &all);
@@ -360,8 +398,9 @@ static void answer(struct report *r, const struct ask *ask, const struct questio
 }
 
 /* Reads both files, or the one of which the last is left out. */
-static enum err read_files(const struct evaluate_options *o, const struct kind *kind, struct names *names, struct clicks *train,
-                           struct clicks *test, u32 *known, struct diag *diag)
+static enum err read_files(const struct evaluate_options *o, const struct kind *kind,
+                           struct names *names, struct clicks *train, struct clicks *test,
+                           u32 *known, struct diag *diag)
 {
     bool one = !o->test || strcmp(o->train, o->test) == 0;
     names->sessions = map_new(1024);
@@ -372,7 +411,8 @@ static enum err read_files(const struct evaluate_options *o, const struct kind *
     }
     else if (!err) {
         *known = names->items_n + 1;                    /* what the test file adds is beyond the model */
-        if (!kind->same_people) {                       /* names of groups of one file mean nothing in the other */
+        /* names of groups of one file mean nothing in the other */
+        if (!kind->same_people) {
             map_free(names->sessions);
             names->sessions = map_new(1024);
         }
@@ -392,19 +432,24 @@ static enum err find_algorithm(str name, u32 *only, const char **said, struct di
             *said = algorithms[i].name;
             return ERR_OK;
         }
-    return diag_set(diag, ERR_REFUSED, "no algorithm %.*s; there are sknn, cooc, rules, slist, ease, als, pop and blend", STR_FMT(name));
+    return diag_set(
+        diag, ERR_REFUSED,
+        "no algorithm %.*s; there are sknn, cooc, rules, slist, ease, als, pop and blend",
+        STR_FMT(name));
 }
 
 enum err evaluate_run(const struct evaluate_options *options, struct buf *out, struct diag *diag)
 {
     const struct kind *kind = &kinds[0];
     u32 only = 0;
-    struct report report = { .seed = options->seed ? options->seed : 1, .resamples = options->resamples > 0 ? options->resamples : RESAMPLES };
+    struct report report = { .seed = options->seed ? options->seed : 1,
+                             .resamples = options->resamples > 0 ? options->resamples : RESAMPLES };
     for (isize i = 0; i < countof(kinds); i++)
         if (str_eq(options->kind, str_of(kinds[i].name))) kind = &kinds[i];
     enum err err = find_algorithm(options->algorithm, &only, &report.algorithm, diag);
     if (err) return err;
-    if (!options->test && !kind->one_file) return diag_set(diag, ERR_BAD_INPUT, "evaluate %s needs a test file", kind->name);
+    if (!options->test && !kind->one_file)
+        return diag_set(diag, ERR_BAD_INPUT, "evaluate %s needs a test file", kind->name);
 
     arena a = { 0 };
     struct names names = { .items = map_new(1024) };
@@ -416,8 +461,8 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
     if (err) goto out;
     ask_all(&questions, kind, &test, &train, known, &a);
     if (questions.n == 0) {
-        err = diag_set(diag, ERR_REFUSED, "%s: no %s has two items: nothing to predict", options->test ? options->test : options->train,
-                       kind->group);
+        err = diag_set(diag, ERR_REFUSED, "%s: no %s has two items: nothing to predict",
+                       options->test ? options->test : options->train, kind->group);
         goto out;
     }
 
@@ -432,7 +477,9 @@ enum err evaluate_run(const struct evaluate_options *options, struct buf *out, s
     report.test_groups = test.groups;
     report.questions = &questions;
     isize threads = (isize)sysconf(_SC_NPROCESSORS_ONLN);
-    report.tuning = recommend_tune(kind->task, all, all_n, known, &(struct tune_options){ only, report.seed, threads, options->said, options->ctx });
+    report.tuning = recommend_tune(
+        kind->task, all, all_n, known,
+        &(struct tune_options){ only, report.seed, threads, options->said, options->ctx });
     report.tune_seconds = (f64)(clock_monotonic_us() - began_us) / 1e6;
     if (options->said) options->said(options->ctx, "building the model");
     model = model_build(all, all_n, known, last_ms, &report.tuning.options, NULL);

@@ -31,7 +31,9 @@ struct run { enum err err; const struct json *json; struct diag diag; struct buf
 static struct run run_on(arena *a, const char *train, const char *test, str algorithm)
 {
     struct run run = { .diag = { .arena = a }, .text = { .arena = a } };
-    struct evaluate_options options = { .train = train, .test = test, .algorithm = algorithm, .json = true, .kind = kind_of_run };
+    struct evaluate_options options = {
+        .train = train, .test = test, .algorithm = algorithm, .json = true, .kind = kind_of_run
+    };
     run.err = evaluate_run(&options, &run.text, &run.diag);
     if (run.err == ERR_OK) assert_int_equal(json_parse(a, buf_str(&run.text), &run.json, &run.diag), ERR_OK);
     return run;
@@ -65,9 +67,11 @@ static void the_measures_are_what_they_say(void **state)
 {
     (void)state;
     arena a = { 0 };
-    str train = S("SessionId\tItemId\tTime\n1\ta\t1000\n2\ta\t1000\n3\ta\t1000\n4\ta\t1000\n5\tb\t1000\n6\tb\t1000\n7\tb\t1000\n"
-                  "8\tc\t1000\n9\tc\t1000\n10\td\t1000\n");
-    str test = S("Time\tItemId\tSessionId\r\n2000\ta\tx\r\n2001\tb\tx\r\n2002\td\tx\r\n2000\tc\ty\r\n2005\tzzz\ty\r\n2000\ta\tz\r\n");
+    str train = S(
+        "SessionId\tItemId\tTime\n1\ta\t1000\n2\ta\t1000\n3\ta\t1000\n4\ta\t1000\n5\tb\t1000\n6\tb\t1000\n7\tb\t1000\n"
+        "8\tc\t1000\n9\tc\t1000\n10\td\t1000\n");
+    str test = S(
+        "Time\tItemId\tSessionId\r\n2000\ta\tx\r\n2001\tb\tx\r\n2002\td\tx\r\n2000\tc\ty\r\n2005\tzzz\ty\r\n2000\ta\tz\r\n");
     struct run run = run_of(&a, train, test, S("pop"));
     assert_int_equal(run.err, ERR_OK);
     is_near(metric(&run, "hr@20", "value"), 2.0 / 3);
@@ -106,7 +110,9 @@ static void a_tie_across_the_end_of_the_list_is_a_miss(void **state)
     struct buf train = { .arena = &a };
     buf_add(&train, S("SessionId\tItemId\tTime\n0\tfirst\t1000\n"));
     for (int i = 0; i < 30; i++) buf_printf(&train, "%d\titem%d\t1000\n", i + 1, i);
-    struct run run = run_of(&a, buf_str(&train), S("SessionId\tItemId\n1\tfirst\n1\titem0\n2\tfirst\n2\titem29\n"), S("pop"));
+    struct run run =
+        run_of(&a, buf_str(&train),
+               S("SessionId\tItemId\n1\tfirst\n1\titem0\n2\tfirst\n2\titem29\n"), S("pop"));
     assert_int_equal(run.err, ERR_OK);
     is_near(metric(&run, "hr@20", "value"), 0);
     arena_fini(&a);
@@ -133,7 +139,8 @@ static void clicks_of_one_second_keep_the_order_of_lines(void **state)
     struct buf train = { .arena = &a };
     buf_add(&train, S("ItemId\tTime\tSessionId\nb\t999\t0\nc\t999\t00\n"));
     for (int i = 1; i < 8; i++) buf_printf(&train, "c\t1000\t%d\nb\t1000\t%d\nd\t1000\t%d\n", i, i, i);
-    struct run run = run_of(&a, buf_str(&train), S("SessionId\tItemId\tTime\nx\tc\t5\nx\tb\t5\nx\td\t5\n"), S("rules"));
+    struct run run = run_of(&a, buf_str(&train),
+                            S("SessionId\tItemId\tTime\nx\tc\t5\nx\tb\t5\nx\td\t5\n"), S("rules"));
     assert_int_equal(run.err, ERR_OK);
     is_near(metric(&run, "mrr@20", "value"), 1);
     arena_fini(&a);
@@ -170,12 +177,14 @@ static str pairs_text(arena *a, int n, bool twice)
     buf_add(&text, S("SessionId\tItemId\tTime\n"));
     for (int i = 0; i < n; i++) {
         int item = i * 7 % 40;
-        buf_printf(&text, "s%d\titem%d\t%d\ns%d\titem%d\t%d\n", i, item, 1000 + i * 60, i, twice ? item : (item + 1) % 40, 1001 + i * 60);
+        buf_printf(&text, "s%d\titem%d\t%d\ns%d\titem%d\t%d\n", i, item, 1000 + i * 60, i,
+                   twice ? item : (item + 1) % 40, 1001 + i * 60);
     }
     return buf_str(&text);
 }
 
-/* Where everybody looks twice the item just seen stands first; where nobody does it has no place, and a look at it again is a miss. */
+/* Where everybody looks twice the item just seen stands first; where nobody does it has no place,
+ * and a look at it again is a miss. */
 static void the_item_just_seen_has_a_place_where_people_repeat(void **state)
 {
     (void)state;
@@ -237,7 +246,10 @@ static void the_last_of_a_sequence_is_left_out(void **state)
     arena a = { 0 };
     kind_of_run = S("sequence");
     const char *path;
-    file_of(&a, S("UserId\tItemId\nu\ta\nu\tb\nu\td\nv\tb\nv\ta\nw\ta\n1\ta\n2\ta\n3\ta\n4\tb\n5\tc\n6\tc\n7\td\n"), &path);
+    file_of(
+        &a,
+        S("UserId\tItemId\nu\ta\nu\tb\nu\td\nv\tb\nv\ta\nw\ta\n1\ta\n2\ta\n3\ta\n4\tb\n5\tc\n6\tc\n7\td\n"),
+        &path);
     struct run run = run_on(&a, path, NULL, S("pop"));
     assert_int_equal(unlink(path), 0);
     kind_of_run = S("session");
@@ -255,8 +267,10 @@ static void the_last_line_of_a_basket_is_the_target(void **state)
     (void)state;
     arena a = { 0 };
     kind_of_run = S("basket");
-    struct run run = run_of(&a, S("BasketId\tItemId\tTime\n1\ta\t1\n2\ta\t1\n3\ta\t1\n4\ta\t1\n5\tb\t1\n6\tb\t1\n7\tb\t1\n8\tc\t1\n9\tc\t1\n10\td\t1\n"),
-                            S("BasketId\tItemId\tTime\n1\ta\t5\n1\tb\t5\n1\tzzz\t5\n1\tc\t5\n2\ta\t6\n"), S("pop"));
+    struct run run = run_of(
+        &a,
+        S("BasketId\tItemId\tTime\n1\ta\t1\n2\ta\t1\n3\ta\t1\n4\ta\t1\n5\tb\t1\n6\tb\t1\n7\tb\t1\n8\tc\t1\n9\tc\t1\n10\td\t1\n"),
+        S("BasketId\tItemId\tTime\n1\ta\t5\n1\tb\t5\n1\tzzz\t5\n1\tc\t5\n2\ta\t6\n"), S("pop"));
     kind_of_run = S("session");
     assert_int_equal(run.err, ERR_OK);
     assert_int_equal(json_int(json_path(run.json, "test.predictions"), 0), 1);
@@ -270,8 +284,9 @@ static void recall_counts_all_that_was_wanted(void **state)
     (void)state;
     arena a = { 0 };
     kind_of_run = S("topn");
-    struct run run = run_of(&a, S("UserId\tItemId\nu\ta\n1\ta\n2\ta\n3\ta\n4\tb\n5\tb\n6\tb\n7\tc\n8\tc\n9\td\n"),
-                            S("UserId\tItemId\nu\tb\nu\td\nu\tzzz\n"), S("pop"));
+    struct run run = run_of(
+        &a, S("UserId\tItemId\nu\ta\n1\ta\n2\ta\n3\ta\n4\tb\n5\tb\n6\tb\n7\tc\n8\tc\n9\td\n"),
+        S("UserId\tItemId\nu\tb\nu\td\nu\tzzz\n"), S("pop"));
     kind_of_run = S("session");
     assert_int_equal(run.err, ERR_OK);
     is_near(metric(&run, "recall@20", "value"), 2.0 / 3);
@@ -289,8 +304,9 @@ static f64 metric_of(arena *a, str train, str test, const char *algorithm)
     return metric(&run, "ndcg@20", "value");
 }
 
-/* 240 people of six tastes: of 12 items each about 8 are of their own ten. The blend may gain by its parts and must not lose: at
- * most by what choosing on other questions than are asked costs, here a fiftieth. */
+/* 240 people of six tastes: of 12 items each about 8 are of their own ten. The blend may gain by
+ * its parts and must not lose: at most by what choosing on other questions than are asked costs,
+ * here a fiftieth. */
 static void a_blend_is_no_worse_than_its_best_part(void **state)
 {
     enum { PEOPLE = 240, HELD = 12, TASTE = 10, ITEMS = 60 };
@@ -304,7 +320,9 @@ static void a_blend_is_no_worse_than_its_best_part(void **state)
     for (u32 person = 0; person < PEOPLE; person++) {
         bool has[ITEMS] = { false };
         for (isize n = 0; n < HELD;) {
-            u32 item = rng_below(&rng, 3) ? person % (ITEMS / TASTE) * TASTE + (u32)rng_below(&rng, TASTE) : (u32)rng_below(&rng, ITEMS);
+            u32 item = rng_below(&rng, 3)
+                           ? person % (ITEMS / TASTE) * TASTE + (u32)rng_below(&rng, TASTE)
+                           : (u32)rng_below(&rng, ITEMS);
             if (has[item]) continue;
             has[item] = true;
             buf_printf(n++ < 9 ? &train : &test, "p%u\ti%u\n", person, item);

@@ -2,19 +2,21 @@
  *
  * fresh.c - what people did since the model was built.
  *
- * Session kNN needs no training, only an index; so between two builds the latest sessions get a small index of their own, which
- * is made anew as a whole in milliseconds and hangs on the model by one pointer. A question walks both. An item launched minutes
- * ago is found through the sessions that hold it, and leads to what stands beside it there.
+ * Session kNN needs no training, only an index; so between two builds the latest sessions get a
+ * small index of their own, which is made anew as a whole in milliseconds and hangs on the model by
+ * one pointer. A question walks both. An item launched minutes ago is found through the sessions
+ * that hold it, and leads to what stands beside it there.
  *
- * In so few sessions everything is rare or frequent by chance: how much an item says is taken from the model where that knows
- * it, and else counted against all sessions. */
+ * In so few sessions everything is rare or frequent by chance: how much an item says is taken from
+ * the model where that knows it, and else counted against all sessions. */
 #include "base/rcu.h"
 #include "recommend/inside.h"
 
 static void free_fresh(void *model) { model_free(model); }
 
 /* What is left of a build that session kNN alone will ask. */
-static struct model *index_of(const struct model *m, const struct interaction *interactions, isize n, u32 items)
+static struct model *index_of(const struct model *m, const struct interaction *interactions,
+                              isize n, u32 items)
 {
     struct recommend_options options = m->options;
     options.only = 1U << RECOMMENDER_SESSION;

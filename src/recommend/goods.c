@@ -2,12 +2,13 @@
  *
  * goods.c - what the catalogue says of each item, as numbers; and which items are alike by it.
  *
- * A token is the hash of "name=value": of the category and each one above it, the brand, the colour, the gender, each attribute
- * and each word of a title. Two items are alike by the cosine of their tokens, each weighing log(items / items with it): a
- * new item has neighbours from the minute the feed describes it. Tokens that POSTING_MAX items share tell nothing and are
- * left out of that.
+ * A token is the hash of "name=value": of the category and each one above it, the brand, the
+ * colour, the gender, each attribute and each word of a title. Two items are alike by the cosine of
+ * their tokens, each weighing log(items / items with it): a new item has neighbours from the minute
+ * the feed describes it. Tokens that POSTING_MAX items share tell nothing and are left out of that.
  *
- * Facets (all but words of titles) are kept item by item list: what a quiz's answers are looked up in (quiz_score).
+ * Facets (all but words of titles) are kept item by item list: what a quiz's answers are looked up
+ * in (quiz_score).
  *
  * Read inside rcu brackets, some items at a time, into the build's own memory. */
 #include "base/hash.h"
@@ -66,7 +67,8 @@ static void say_attribute(struct reader *r, const struct fact *f, arena *a)
     json_each(one, list) say(r, f->name, json_str(one, S("")), true);
 }
 
-static void read_item(struct build *b, struct reader *r, const struct catalog *catalog, const struct item *item)
+static void read_item(struct build *b, struct reader *r, const struct catalog *catalog,
+                      const struct item *item)
 {
     struct good *g = &b->goods[item->id.v];
     r->item = item->id.v;
@@ -103,7 +105,8 @@ static void keep_facets(struct model *m, const struct token *at, isize n)
         entries++;
         values += i == 0 || at[i].hash != at[i - 1].hash;
     }
-    m->facets = (struct facets){ 0, arena_new(&m->arena, u64, values + 1), arena_new(&m->arena, u32, values + 2),
+    m->facets = (struct facets){ 0, arena_new(&m->arena, u64, values + 1),
+                                 arena_new(&m->arena, u32, values + 2),
                                  arena_new(&m->arena, u32, entries + 1) };
     isize used = 0;
     for (isize i = 0; i < n; i++) {
@@ -119,7 +122,9 @@ static void build_alike(struct build *b, const struct token *at, isize n)
     struct model *m = b->m;
     isize items = (isize)m->items, described = 0;
     /* Tokens by item, and for each where its run starts. */
-    u32 *from = arena_new(&b->scratch, u32, items + 2), *run_of = arena_new(&b->scratch, u32, n + 1), *fill = arena_new(&b->scratch, u32, items + 1);
+    u32 *from = arena_new(&b->scratch, u32, items + 2),
+        *run_of = arena_new(&b->scratch, u32, n + 1),
+        *fill = arena_new(&b->scratch, u32, items + 1);
     u32 *run_to = arena_new(&b->scratch, u32, n + 1);
     f32 *idf = arena_new(&b->scratch, f32, n + 1), *length = arena_new(&b->scratch, f32, items + 1);
     for (isize i = 0; i < items; i++) described += b->goods[i].described;
@@ -157,7 +162,8 @@ static void build_alike(struct build *b, const struct token *at, isize n)
             together[touched[t]] = 0;
         }
         topk_finish(&best);
-        for (isize k = 0; k < best.n; k++) vec_push(&pairs, (struct pair){ best.at[k].id, (f32)best.at[k].score });
+        for (isize k = 0; k < best.n; k++)
+            vec_push(&pairs, (struct pair){ best.at[k].id, (f32)best.at[k].score });
         table->from[i + 1] = (u32)pairs.n;
     }
     table->pairs = arena_new(&m->arena, struct pair, pairs.n + 1);
@@ -187,7 +193,8 @@ void build_goods(struct build *b, const struct catalog *catalog)
     if (r.n) qsort(r.at, (size_t)r.n, sizeof *r.at, by_hash);
     isize n = 0;                                        /* a word said twice is said once */
     for (isize i = 0; i < r.n; i++)
-        if (n == 0 || r.at[n - 1].hash != r.at[i].hash || r.at[n - 1].item != r.at[i].item) r.at[n++] = r.at[i];
+        if (n == 0 || r.at[n - 1].hash != r.at[i].hash || r.at[n - 1].item != r.at[i].item)
+            r.at[n++] = r.at[i];
     keep_facets(m, r.at, n);
     struct arena_mark mark = arena_mark(&b->scratch);
     if (builds(b, RECOMMENDER_CONTENT)) build_alike(b, r.at, n);
@@ -195,7 +202,8 @@ void build_goods(struct build *b, const struct catalog *catalog)
     vec_fini(&r);
 }
 
-/* Items that answer, each answer weighing by how few do; `gave` says which answer weighed most, counted from 1. */
+/* Items that answer, each answer weighing by how few do; `gave` says which answer weighed most,
+ * counted from 1. */
 struct tally quiz_score(const struct model *m, const u64 *facets, isize n, bool content, arena *a)
 {
     isize most = 0;

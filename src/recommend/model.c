@@ -9,7 +9,8 @@
  *   postings    item -> sessions, newest first, capped: what session kNN walks (sknn.c)
  *   tables      item -> items that go with it (table.c, ease.c, slist.c)
  *   factors     items as vectors (als.c)
- *   rankings    trending, best-sellers, popular; of products and of content; of countries and stores (places.c)
+ *   rankings    trending, best-sellers, popular; of products and of content; of countries and
+ *   stores (places.c)
  *
  * Popular is a count with a half-life of 14 days, weighted by what was done. Trending compares the
  * rate of the last days (half-life 2 days) with the long one: with a Gamma(a, a) prior on their ratio
@@ -32,15 +33,43 @@ static const f64 basket_weight = 2;                     /* bought together says 
 struct recommend_options recommend_defaults(void)
 {
     return (struct recommend_options){
-        .sessions_per_item = 1000, .neighbours = 100, .session_items = 10, .kept = 100,
-        .session_decay_days = 30, .idf = 1, .position_decay = 3, .distance_decay = 5,
-        .heard = 100, .cooc_row = 100, .cooc_decay_days = 90, .cooc_shrink = 1, .cooc_norm = .5, .cooc_step = .6,
-        .rules_window = 5, .rules_norm = .5, .rules_step = .6,
-        .ease_items = 5000, .ease_row = 200, .ease_lambda = 100, .ease_decay_days = 90, .ease_step = .6,
-        .slist_row = 200, .slist_alpha = .4, .slist_lambda = 10, .slist_decay_days = 30, .slist_step = .4,
-        .als_dims = 64, .als_rounds = 10, .als_unseen = 400, .als_lambda = .003, .als_step = 1,
-        .spectral_dims = 64, .spectral_row = 100, .spectral_step = .6,
-        .memory_bytes = (isize)512 << 20, .seed = 1,
+        .sessions_per_item = 1000,
+        .neighbours = 100,
+        .session_items = 10,
+        .kept = 100,
+        .session_decay_days = 30,
+        .idf = 1,
+        .position_decay = 3,
+        .distance_decay = 5,
+        .heard = 100,
+        .cooc_row = 100,
+        .cooc_decay_days = 90,
+        .cooc_shrink = 1,
+        .cooc_norm = .5,
+        .cooc_step = .6,
+        .rules_window = 5,
+        .rules_norm = .5,
+        .rules_step = .6,
+        .ease_items = 5000,
+        .ease_row = 200,
+        .ease_lambda = 100,
+        .ease_decay_days = 90,
+        .ease_step = .6,
+        .slist_row = 200,
+        .slist_alpha = .4,
+        .slist_lambda = 10,
+        .slist_decay_days = 30,
+        .slist_step = .4,
+        .als_dims = 64,
+        .als_rounds = 10,
+        .als_unseen = 400,
+        .als_lambda = .003,
+        .als_step = 1,
+        .spectral_dims = 64,
+        .spectral_row = 100,
+        .spectral_step = .6,
+        .memory_bytes = (isize)512 << 20,
+        .seed = 1,
     };
 }
 
@@ -75,7 +104,8 @@ static int best_first(const void *left, const void *right)
 /* ---- sessions and postings ----------------------------------------------------------------- */
 
 /* The distinct items of a span into `out`, in the order of their last appearance. */
-static isize span_items(const struct interaction *all, struct span span, isize most, u32 *seen_in, u32 mark, u32 *out)
+static isize span_items(const struct interaction *all, struct span span, isize most, u32 *seen_in,
+                        u32 mark, u32 *out)
 {
     isize n = 0;
     for (isize i = span.to; i-- > span.from && n < most;) {
@@ -98,7 +128,11 @@ static void build_sessions(struct build *b, i64 now_ms)
     for (isize i = 0; i < b->n;) {
         isize to = i;
         while (to < b->n && b->all[to].session == b->all[i].session) to++;
-        b->spans[b->sessions++] = (struct span){ b->all[to - 1].at_ms, b->all[i].session, b->all[i].person, i, to,
+        b->spans[b->sessions++] = (struct span){ b->all[to - 1].at_ms,
+                                                 b->all[i].session,
+                                                 b->all[i].person,
+                                                 i,
+                                                 to,
                                                  b->all[i].kind == INTERACTION_PURCHASED };
         i = to;
     }
@@ -116,7 +150,8 @@ static void build_sessions(struct build *b, i64 now_ms)
         i64 age_ms = now_ms - span.last_ms;
         used += n;
         m->session_from[s + 1] = (u32)used;
-        b->weight[s] = weight_packed((f32)(faded(age_ms, m->options.session_decay_days) / pow((f64)n, m->options.session_length)));
+        b->weight[s] = weight_packed((f32)(faded(age_ms, m->options.session_decay_days)
+                                           / pow((f64)n, m->options.session_length)));
         b->fresh[s] = faded(age_ms, m->options.cooc_decay_days) * (span.basket ? basket_weight : 1);
     }
     m->session_items = arena_new(&m->arena, u32, used + 1);
@@ -136,9 +171,11 @@ static void build_postings(struct build *b)
     u32 *at = arena_new(&b->scratch, u32, items + 1);
     for (isize s = 0; s < b->sessions; s++)
         for (u32 i = m->session_from[s]; i < m->session_from[s + 1]; i++) {
-            u32 item = m->session_items[i], from = m->session_from[s], after = m->session_from[s + 1] - i - 1, to = b->full_from[item] + at[item]++;
+            u32 item = m->session_items[i], from = m->session_from[s],
+                after = m->session_from[s + 1] - i - 1, to = b->full_from[item] + at[item]++;
             b->full[to] = (u32)s;
-            postings[to] = (struct posting){ from, b->weight[s], (u8)min_isize(i - from, PLACE_FAR), (u8)min_isize(after, DISTANCE_MAX) };
+            postings[to] = (struct posting){ from, b->weight[s], (u8)min_isize(i - from, PLACE_FAR),
+                                             (u8)min_isize(after, DISTANCE_MAX) };
         }
 
     m->posting_from = arena_new(&m->arena, u32, items + 1);
@@ -163,7 +200,8 @@ static void build_again(struct build *b)
     struct model *m = b->m;
     f64 looks = 0, twice = 0;
     struct arena_mark mark = arena_mark(&b->scratch);
-    u32 *looked = arena_new(&b->scratch, u32, (isize)m->items + 1), *again = arena_new(&b->scratch, u32, (isize)m->items + 1);
+    u32 *looked = arena_new(&b->scratch, u32, (isize)m->items + 1),
+        *again = arena_new(&b->scratch, u32, (isize)m->items + 1);
     for (isize i = 0; i + 1 < b->n; i++) {
         if (b->all[i].session != b->all[i + 1].session) continue;
         looks++;
@@ -183,7 +221,11 @@ static void build_again(struct build *b)
 
 struct counts counts_room(arena *a, isize items)
 {
-    return (struct counts){ arena_new(a, f64, items + 1), arena_new(a, f64, items + 1), arena_new(a, f64, items + 1), { 0 }, { 0 } };
+    return (struct counts){ arena_new(a, f64, items + 1),
+                            arena_new(a, f64, items + 1),
+                            arena_new(a, f64, items + 1),
+                            { 0 },
+                            { 0 } };
 }
 
 void counts_clear(struct counts *c, isize items)
@@ -230,8 +272,11 @@ static void build_rankings(struct build *b, i64 now_ms)
                     score = c.bought[i];
                 }
                 if (kind == RANKING_TRENDING) {
-                    f64 promised = c.all_popular[content] > 0 ? c.popular[i] * c.all_lately[content] / c.all_popular[content] : 0;
-                    score = (trending_prior + c.lately[i]) / (trending_prior + promised) * log1p(c.lately[i] + promised);
+                    f64 promised = c.all_popular[content] > 0 ? c.popular[i] * c.all_lately[content]
+                                                                    / c.all_popular[content]
+                                                              : 0;
+                    score = (trending_prior + c.lately[i]) / (trending_prior + promised)
+                            * log1p(c.lately[i] + promised);
                 }
                 list[n++] = (struct scored){ score, (u32)i };
             }
@@ -246,9 +291,11 @@ static void build_rankings(struct build *b, i64 now_ms)
 
 void model_ask_anew(struct model *m)
 {
-    for (isize i = 0; i < CONTEXT_MAX; i++) m->position_weight[i] = (f32)exp(-(f64)i / m->options.position_decay);
+    for (isize i = 0; i < CONTEXT_MAX; i++)
+        m->position_weight[i] = (f32)exp(-(f64)i / m->options.position_decay);
     for (isize i = 0; i <= DISTANCE_MAX; i++)
-        m->distance_weight[DISTANCE_MAX - i] = m->distance_weight[DISTANCE_MAX + i] = (f32)exp(-(f64)i / m->options.distance_decay);
+        m->distance_weight[DISTANCE_MAX - i] = m->distance_weight[DISTANCE_MAX + i] =
+            (f32)exp(-(f64)i / m->options.distance_decay);
 }
 
 static void step_done(const struct model *m)
@@ -264,7 +311,8 @@ struct model *model_build(const struct interaction *interactions, isize n, u32 i
     return model_build_for(interactions, n, items, now_ms, options, catalog, NULL);
 }
 
-struct model *model_build_for(const struct interaction *interactions, isize n, u32 items, i64 now_ms, const struct recommend_options *options,
+struct model *model_build_for(const struct interaction *interactions, isize n, u32 items,
+                              i64 now_ms, const struct recommend_options *options,
                               const struct catalog *catalog, const struct bitset *asked)
 {
     i64 started_us = clock_monotonic_us();
@@ -332,7 +380,8 @@ struct model *model_build_for(const struct interaction *interactions, isize n, u
     m->options.stop = NULL;
     m->options.places = NULL;
     m->options.places_n = 0;
-    m->card.built = (m->options.only ? m->options.only | RECOMMENDERS_ALWAYS : UINT32_MAX) & ((1U << RECOMMENDERS) - 1);
+    m->card.built = (m->options.only ? m->options.only | RECOMMENDERS_ALWAYS : UINT32_MAX)
+                    & ((1U << RECOMMENDERS) - 1);
     m->card.memory_limit = m->options.memory_bytes;
     m->card.bytes = m->arena.used + (isize)(items / 8);
     m->card.took_us = clock_monotonic_us() - started_us;

@@ -2,20 +2,24 @@
  *
  * places.c - what is popular, sells and rises in a country and in a store.
  *
- * An interaction may say where it was. Of each store and each country the same decayed counts are kept as of everybody
- * (model.c), and as few of them say little, they lean on those of the place around it: a store's on its country's (the one
- * most of its interactions are of), a country's on everybody's. A count n(i) of a place becomes
+ * An interaction may say where it was. Of each store and each country the same decayed counts are
+ * kept as of everybody (model.c), and as few of them say little, they lean on those of the place
+ * around it: a store's on its country's (the one most of its interactions are of), a country's on
+ * everybody's. A count n(i) of a place becomes
  *
  *   N(i) = n(i) + k * N'(i) / sum N'
  *
- * with N' that of the place around it: a Dirichlet prior worth k of weight (Zhai & Lafferty 2004; k below). Trending leans the same way:
- * the prior of its rate is Gamma(a, a / r) with r what the rate is around it, so that it becomes (a * r + s) / (a + e), and its
- * size log(1 + S(i)), S being s + e smoothed as above. Where nothing is known of a place its list is that of the one around it.
+ * with N' that of the place around it: a Dirichlet prior worth k of weight (Zhai & Lafferty 2004; k
+ * below). Trending leans the same way: the prior of its rate is Gamma(a, a / r) with r what the
+ * rate is around it, so that it becomes (a * r + s) / (a + e), and its size log(1 + S(i)), S being
+ * s + e smoothed as above. Where nothing is known of a place its list is that of the one around it.
  *
- * On Online Retail (baskets outside Britain, four cuts in time) the twenty most bought of the country so smoothed hold 13.4 of 100
- * later lines, those of everybody 8.2; k may be anything from 250 to 10,000 there (13.2 to 13.7).
+ * On Online Retail (baskets outside Britain, four cuts in time) the twenty most bought of the
+ * country so smoothed hold 13.4 of 100 later lines, those of everybody 8.2; k may be anything from
+ * 250 to 10,000 there (13.2 to 13.7).
  *
- * Kept are the top LOCAL_MOST of each list, of the COUNTRIES_MAX countries and STORES_MAX stores where most was done. */
+ * Kept are the top LOCAL_MOST of each list, of the COUNTRIES_MAX countries and STORES_MAX stores
+ * where most was done. */
 #include "recommend/inside.h"
 
 #include <stdlib.h>
@@ -65,7 +69,8 @@ static isize spots(const struct build *b, bool stores, isize most, arena *a, str
     isize n = 0;
     for (isize p = 0; p < o->places_n; p++) {
         if (pairs[p].store == 0 || pairs[p].n == 0) continue;
-        if (n == 0 || at[n - 1].hash != pairs[p].store) at[n++] = (struct spot){ pairs[p].store, pairs[p].country, 0 };
+        if (n == 0 || at[n - 1].hash != pairs[p].store)
+            at[n++] = (struct spot){ pairs[p].store, pairs[p].country, 0 };
         at[n - 1].n += pairs[p].n;
     }
     qsort(at, (size_t)n, sizeof *at, most_done);
@@ -73,7 +78,7 @@ static isize spots(const struct build *b, bool stores, isize most, arena *a, str
     return min_isize(n, most);
 }
 
-/* ---- counts, and what they become ------------------------------------------------------------- */
+/* ---- counts, and what they become ------------------------------------------------------------ */
 
 /* By item. Products and content are two worlds, each with its sums. */
 enum measure { POPULAR, BOUGHT, SIZE, SMOOTHED };
@@ -87,15 +92,19 @@ static struct smoothed smoothed_room(arena *a, isize items)
 }
 
 /* around null: everybody. own: what was counted there. */
-static void smoothe(const struct model *m, const struct counts *own, const struct smoothed *around, struct smoothed *out)
+static void smoothe(const struct model *m, const struct counts *own, const struct smoothed *around,
+                    struct smoothed *out)
 {
     for (isize k = 0; k < SMOOTHED; k++) out->sum[k][0] = out->sum[k][1] = 0;
     for (u32 i = 1; i < m->items; i++) {
         bool content = model_is_content(m, i);
-        f64 promised = own->all_popular[content] > 0 ? own->popular[i] * own->all_lately[content] / own->all_popular[content] : 0;
+        f64 promised = own->all_popular[content] > 0
+                           ? own->popular[i] * own->all_lately[content] / own->all_popular[content]
+                           : 0;
         f64 now[SMOOTHED] = { own->popular[i], own->bought[i], own->lately[i] + promised };
         for (isize k = 0; k < SMOOTHED; k++) {
-            if (around && around->sum[k][content] > 0) now[k] += k_prior * around->of[k][i] / around->sum[k][content];
+            if (around && around->sum[k][content] > 0)
+                now[k] += k_prior * around->of[k][i] / around->sum[k][content];
             out->of[k][i] = now[k];
             out->sum[k][content] += now[k];
         }
@@ -120,7 +129,8 @@ static int best_first(const void *left, const void *right)
 /* By item, how near it was dealt with, and how near bought. */
 struct nearness { u8 *dealt, *bought; };
 
-static struct local_list top_of(struct build *b, const struct smoothed *s, enum ranking_kind kind, bool content, struct nearness nearness)
+static struct local_list top_of(struct build *b, const struct smoothed *s, enum ranking_kind kind,
+                                bool content, struct nearness nearness)
 {
     const u8 *near = kind == RANKING_BESTSELLERS ? nearness.bought : nearness.dealt;
     struct model *m = b->m;
@@ -149,7 +159,8 @@ static struct local_list top_of(struct build *b, const struct smoothed *s, enum 
     return list;
 }
 
-static struct local local_of(struct build *b, struct spot spot, bool store, const struct smoothed *s, struct nearness near)
+static struct local local_of(struct build *b, struct spot spot, bool store,
+                             const struct smoothed *s, struct nearness near)
 {
     struct local local = { .hash = spot.hash, .store = store };
     for (isize content = 0; content < 2; content++)
@@ -170,9 +181,10 @@ static void nearness_copy(struct nearness *to, const struct nearness *of, isize 
     else memcpy(to->dealt, of->dealt, (size_t)items), memcpy(to->bought, of->bought, (size_t)items);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
-/* Interactions by a number of their place: of number k those of at[from[k]] .. at[from[k + 1] - 1], in the order there was. */
+/* Interactions by a number of their place: of number k those of at[from[k]] .. at[from[k + 1] - 1],
+ * in the order there was. */
 struct shelf { u32 *from, *at; };
 
 static struct shelf shelve(struct build *b, const u32 *number_of_place, isize numbers)
@@ -210,7 +222,8 @@ static u32 *numbered(struct build *b, const struct spot *at, isize n, bool store
     return number;
 }
 
-static void count_spot(const struct build *b, const struct shelf *shelf, isize spot, i64 now_ms, struct counts *out, struct nearness near, u8 as)
+static void count_spot(const struct build *b, const struct shelf *shelf, isize spot, i64 now_ms,
+                       struct counts *out, struct nearness near, u8 as)
 {
     counts_clear(out, (isize)b->m->items);
     for (u32 i = shelf->from[spot + 1]; i < shelf->from[spot + 2]; i++) {
@@ -232,16 +245,21 @@ void build_places(struct build *b, i64 now_ms)
 {
     struct model *m = b->m;
     isize items = (isize)m->items;
-    u32 these = 1U << RECOMMENDER_TRENDING_HERE | 1U << RECOMMENDER_BESTSELLERS_HERE | 1U << RECOMMENDER_POPULAR_HERE;
+    u32 these = 1U << RECOMMENDER_TRENDING_HERE | 1U << RECOMMENDER_BESTSELLERS_HERE
+                | 1U << RECOMMENDER_POPULAR_HERE;
     if (!builds_any(b, these) || m->options.places_n == 0) return;
     struct arena_mark mark = arena_mark(&b->scratch);
     struct spot *countries, *stores;
-    isize countries_n = spots(b, false, COUNTRIES_MAX, &b->scratch, &countries), stores_n = spots(b, true, STORES_MAX, &b->scratch, &stores);
+    isize countries_n = spots(b, false, COUNTRIES_MAX, &b->scratch, &countries),
+          stores_n = spots(b, true, STORES_MAX, &b->scratch, &stores);
     struct shelf of_country = shelve(b, numbered(b, countries, countries_n, false), countries_n);
     struct shelf of_store = shelve(b, numbered(b, stores, stores_n, true), stores_n);
     struct counts own = counts_room(&b->scratch, items);
-    struct smoothed everywhere = smoothed_room(&b->scratch, items), country = smoothed_room(&b->scratch, items), store = smoothed_room(&b->scratch, items);
-    struct nearness near_country = nearness_room(&b->scratch, items), near = nearness_room(&b->scratch, items);
+    struct smoothed everywhere = smoothed_room(&b->scratch, items),
+                    country = smoothed_room(&b->scratch, items),
+                    store = smoothed_room(&b->scratch, items);
+    struct nearness near_country = nearness_room(&b->scratch, items),
+                    near = nearness_room(&b->scratch, items);
     smoothe(m, &b->counts, NULL, &everywhere);
     m->locals = arena_new(&m->arena, struct local, countries_n + stores_n + 1);
     /* One country after the other, each with its stores; at the end the stores of none. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: a store's and a country's lists are what the formulas of places.c say, fall back from the store to the country to
- * everybody, say how near what they name was, and stay bounded.
- * Method: five piles of purchases whose scores were worked out apart from this code (by hand, in Python, from the formulas alone);
- * compared to a billionth, since both sum a handful of exact halves. Then many places. */
+ * Goal: a store's and a country's lists are what the formulas of places.c say, fall back from the
+ * store to the country to everybody, say how near what they name was, and stay bounded. Method:
+ * five piles of purchases whose scores were worked out apart from this code (by hand, in Python,
+ * from the formulas alone); compared to a billionth, since both sum a handful of exact halves. Then
+ * many places. */
 #include "recommend/recommend.h"
 
 #include <stdarg.h>
@@ -35,8 +36,12 @@ static struct model *model_of(const struct pile *piles, isize n)
     for (isize p = 0; p < n; p++)
         for (isize i = 0; i < piles[p].n; i++) {
             assert_true(all < countof(at));
-            at[all] = (struct interaction){ .session = (u32)all + 1, .item = piles[p].item, .at_ms = NOW - piles[p].days_ago * DAY_MS,
-                                            .kind = INTERACTION_PURCHASED, .weight = 1, .place = piles[p].place };
+            at[all] = (struct interaction){ .session = (u32)all + 1,
+                                            .item = piles[p].item,
+                                            .at_ms = NOW - piles[p].days_ago * DAY_MS,
+                                            .kind = INTERACTION_PURCHASED,
+                                            .weight = 1,
+                                            .place = piles[p].place };
             all++;
         }
     struct recommend_options options = recommend_defaults();
@@ -53,7 +58,8 @@ static struct model *norway_and_sweden(void)
     return model_of(piles, countof(piles));
 }
 
-static isize asked(const struct model *m, u8 recommender, str store, str country, arena *a, struct recommended **list)
+static isize asked(const struct model *m, u8 recommender, str store, str country, arena *a,
+                   struct recommended **list)
 {
     struct recommend_query q = { .now_ms = NOW, .limit = 10, .mix = { recommender }, .mix_n = 1,
                                  .store = recommend_place(store), .country = recommend_place(country) };
@@ -62,7 +68,8 @@ static isize asked(const struct model *m, u8 recommender, str store, str country
 
 struct expected { u32 item; f64 score; u8 near; };
 
-static void the_list_is(const struct model *m, u8 recommender, str store, str country, const struct expected *expected, isize n)
+static void the_list_is(const struct model *m, u8 recommender, str store, str country,
+                        const struct expected *expected, isize n)
 {
     arena a = { 0 };
     struct recommended *list;
@@ -82,15 +89,25 @@ static void a_place_leans_on_the_one_around_it(void **state)
     struct model *m = norway_and_sweden();
     const u8 s = PLACE_STORE, c = PLACE_COUNTRY, e = PLACE_EVERYWHERE;
     the_list_is(m, RECOMMENDER_POPULAR_HERE, S("oslo-1"), S("NO"),
-                (struct expected[]){ { 1, 1, s }, { 2, .465703643, s }, { 3, .184090912, s }, { 4, .035818182, e } }, 4);
+                (struct expected[]){
+                    { 1, 1, s }, { 2, .465703643, s }, { 3, .184090912, s }, { 4, .035818182, e } },
+                4);
     the_list_is(m, RECOMMENDER_BESTSELLERS_HERE, S("bergen-2"), S(""),
-                (struct expected[]){ { 2, 1, s }, { 1, .54052566, c }, { 3, .214465864, c }, { 4, .042352647, e } }, 4);
+                (struct expected[]){
+                    { 2, 1, s }, { 1, .54052566, c }, { 3, .214465864, c }, { 4, .042352647, e } },
+                4);
     the_list_is(m, RECOMMENDER_POPULAR_HERE, S(""), S("no"),
-                (struct expected[]){ { 1, 1, c }, { 2, .9, c }, { 3, .396772772, c }, { 4, .078354554, e } }, 4);
+                (struct expected[]){
+                    { 1, 1, c }, { 2, .9, c }, { 3, .396772772, c }, { 4, .078354554, e } },
+                4);
     the_list_is(m, RECOMMENDER_TRENDING_HERE, S("OSLO-1"), S(""),
-                (struct expected[]){ { 1, 1, s }, { 2, .856175646, s }, { 4, .430655249, e }, { 3, .294115031, s } }, 4);
+                (struct expected[]){
+                    { 1, 1, s }, { 2, .856175646, s }, { 4, .430655249, e }, { 3, .294115031, s } },
+                4);
     the_list_is(m, RECOMMENDER_TRENDING_HERE, S(""), S("NO"),
-                (struct expected[]){ { 1, 1, c }, { 2, .985350546, c }, { 4, .581199624, e }, { 3, .538495528, c } }, 4);
+                (struct expected[]){
+                    { 1, 1, c }, { 2, .985350546, c }, { 4, .581199624, e }, { 3, .538495528, c } },
+                4);
     assert_int_equal(model_card(m).countries, 2);
     assert_int_equal(model_card(m).stores, 2);
     model_free(m);
@@ -102,8 +119,12 @@ static void an_unknown_store_is_its_country_and_an_unknown_country_is_everywhere
     struct model *m = norway_and_sweden();
     const u8 c = PLACE_COUNTRY, e = PLACE_EVERYWHERE;
     the_list_is(m, RECOMMENDER_POPULAR_HERE, S("new-store"), S("NO"),
-                (struct expected[]){ { 1, 1, c }, { 2, .9, c }, { 3, .396772772, c }, { 4, .078354554, e } }, 4);
-    const struct expected everywhere[] = { { 3, 1, e }, { 1, .995024876, e }, { 2, .895522388, e }, { 4, .199004975, e } };
+                (struct expected[]){
+                    { 1, 1, c }, { 2, .9, c }, { 3, .396772772, c }, { 4, .078354554, e } },
+                4);
+    const struct expected everywhere[] = {
+        { 3, 1, e }, { 1, .995024876, e }, { 2, .895522388, e }, { 4, .199004975, e }
+    };
     the_list_is(m, RECOMMENDER_POPULAR_HERE, S("new-store"), S("FI"), everywhere, 4);
     the_list_is(m, RECOMMENDER_POPULAR_HERE, S(""), S(""), everywhere, 4);
     the_list_is(m, RECOMMENDER_POPULAR, S("oslo-1"), S("NO"), everywhere, 4);
@@ -119,8 +140,14 @@ static void it_is_filtered_and_blended_like_any_other(void **state)
     struct model *m = norway_and_sweden();
     arena a = { 0 };
     struct recommended *list;
-    struct recommend_query q = { .now_ms = NOW, .limit = 10, .mix = { RECOMMENDER_POPULAR_HERE, RECOMMENDER_POPULAR }, .mix_n = 2,
-                                 .weight = { [RECOMMENDER_POPULAR_HERE] = 1, [RECOMMENDER_POPULAR] = 1 }, .store = recommend_place(S("oslo-1")) };
+    struct recommend_query q = {
+        .now_ms = NOW,
+        .limit = 10,
+        .mix = { RECOMMENDER_POPULAR_HERE, RECOMMENDER_POPULAR },
+        .mix_n = 2,
+        .weight = { [RECOMMENDER_POPULAR_HERE] = 1, [RECOMMENDER_POPULAR] = 1 },
+        .store = recommend_place(S("oslo-1"))
+    };
     assert_int_equal(recommend(m, &q, &a, &list), 4);
     for (isize i = 0; i < 4; i++)
         if (list[i].item == 2) {
@@ -146,12 +173,24 @@ static void what_is_kept_is_bounded(void **state)
     struct interaction *at = arena_new(&a, struct interaction, N);
     isize n = 0;
     for (u16 s = 1; s <= MANY_STORES; s++) {
-        places[s] = (struct place){ recommend_place(arena_printf(&a, "country %d", s % MANY_COUNTRIES)), recommend_place(arena_printf(&a, "store %d", s)) };
+        places[s] =
+            (struct place){ recommend_place(arena_printf(&a, "country %d", s % MANY_COUNTRIES)),
+                            recommend_place(arena_printf(&a, "store %d", s)) };
         for (isize i = 0; i < (s <= 500 ? 3 : 1); i++, n++)
-            at[n] = (struct interaction){ .session = (u32)n + 1, .item = 1 + s % 9U, .at_ms = NOW, .kind = INTERACTION_PURCHASED, .weight = 1, .place = s };
+            at[n] = (struct interaction){ .session = (u32)n + 1,
+                                          .item = 1 + s % 9U,
+                                          .at_ms = NOW,
+                                          .kind = INTERACTION_PURCHASED,
+                                          .weight = 1,
+                                          .place = s };
     }
     for (u32 item = 1; item < MANY_ITEMS; item++, n++)
-        at[n] = (struct interaction){ .session = (u32)n + 1, .item = item, .at_ms = NOW, .kind = INTERACTION_PURCHASED, .weight = 1, .place = 7 };
+        at[n] = (struct interaction){ .session = (u32)n + 1,
+                                      .item = item,
+                                      .at_ms = NOW,
+                                      .kind = INTERACTION_PURCHASED,
+                                      .weight = 1,
+                                      .place = 7 };
     struct recommend_options options = recommend_defaults();
     options.places = places;
     options.places_n = MANY_STORES + 1;
@@ -159,9 +198,14 @@ static void what_is_kept_is_bounded(void **state)
     assert_int_equal(model_card(m).stores, 500);
     assert_int_equal(model_card(m).countries, 250);
     struct recommended *list;
-    struct recommend_query q = { .now_ms = NOW, .limit = 1000, .mix = { RECOMMENDER_POPULAR_HERE }, .mix_n = 1, .store = recommend_place(S("store 7")) };
+    struct recommend_query q = { .now_ms = NOW,
+                                 .limit = 1000,
+                                 .mix = { RECOMMENDER_POPULAR_HERE },
+                                 .mix_n = 1,
+                                 .store = recommend_place(S("store 7")) };
     assert_int_equal(recommend(m, &q, &a, &list), 300);
-    q.store = recommend_place(S("store 501"));          /* one sale, as many as the others that were left out */
+    /* one sale, as many as the others that were left out */
+    q.store = recommend_place(S("store 501"));
     assert_int_equal(recommend(m, &q, &a, &list), MANY_ITEMS - 1);
     model_free(m);
     arena_fini(&a);

@@ -2,10 +2,11 @@
  *
  * pool.c - what may be listed, gathered before anything is listed.
  *
- * A recommender that adds up what it finds does so in a column of its own; an item found by several has one row. So a row holds all
- * that is said for an item, the blend is a sum over columns that runs at the speed of memory, and nothing is looked up again. Who
- * gave what is written down as it is added, each gift pointing at the one before it of the same item: a reason costs a walk over what
- * that item was given and no second pass over everything.
+ * A recommender that adds up what it finds does so in a column of its own; an item found by several
+ * has one row. So a row holds all that is said for an item, the blend is a sum over columns that
+ * runs at the speed of memory, and nothing is looked up again. Who gave what is written down as it
+ * is added, each gift pointing at the one before it of the same item: a reason costs a walk over
+ * what that item was given and no second pass over everything.
  *
  * Arrays begin as large as is likely and double; a hash table of rows, half full at most, finds an item. */
 #include "recommend/inside.h"
@@ -29,7 +30,8 @@ static void pool_sized(struct pool *p, isize cap)
     p->item = item + 1;
     p->gifts = widened(p, p->gifts, p->n, cap, (isize)sizeof *p->gifts);
     p->state = widened(p, p->state, p->n, cap, (isize)sizeof *p->state);
-    for (isize c = 0; c < p->columns; c++) p->column[c] = widened(p, p->column[c], p->n, cap, (isize)sizeof **p->column);
+    for (isize c = 0; c < p->columns; c++)
+        p->column[c] = widened(p, p->column[c], p->n, cap, (isize)sizeof **p->column);
     p->slots = arena_new(p->a, u32, 2 * cap);
     p->mask = 2 * cap - 1;
     for (isize row = 0; row < p->n; row++) {
@@ -93,15 +95,18 @@ isize pool_row(struct pool *p, u32 item)
     return p->n - 1;
 }
 
-/* ---- highest first ----------------------------------------------------------------------------- */
+/* ---- highest first --------------------------------------------------------------------------- */
 
 /* Half by half, so that the compiler takes four at a time. */
 static f32 block_most(const f32 *at)
 {
     f32 most[POOL_BLOCK / 2];
-    for (isize i = 0; i < POOL_BLOCK / 2; i++) most[i] = at[i] > at[i + POOL_BLOCK / 2] ? at[i] : at[i + POOL_BLOCK / 2];
-    for (isize i = 0; i < POOL_BLOCK / 4; i++) most[i] = most[i] > most[i + POOL_BLOCK / 4] ? most[i] : most[i + POOL_BLOCK / 4];
-    for (isize i = 0; i < POOL_BLOCK / 8; i++) most[i] = most[i] > most[i + POOL_BLOCK / 8] ? most[i] : most[i + POOL_BLOCK / 8];
+    for (isize i = 0; i < POOL_BLOCK / 2; i++)
+        most[i] = at[i] > at[i + POOL_BLOCK / 2] ? at[i] : at[i + POOL_BLOCK / 2];
+    for (isize i = 0; i < POOL_BLOCK / 4; i++)
+        most[i] = most[i] > most[i + POOL_BLOCK / 4] ? most[i] : most[i + POOL_BLOCK / 4];
+    for (isize i = 0; i < POOL_BLOCK / 8; i++)
+        most[i] = most[i] > most[i + POOL_BLOCK / 8] ? most[i] : most[i + POOL_BLOCK / 8];
     for (isize i = 1; i < POOL_BLOCK / 8; i++) most[0] = most[i] > most[0] ? most[i] : most[0];
     return most[0];
 }

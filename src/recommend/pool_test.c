@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what is added to the pool is what a plain array would hold, whatever the order and however often it grows; gifts add up to the
- * scores; heights come highest first, of equal ones the lowest item; like sessions and their scores are those of the definition.
- * Method: seeded random sums beside plain arrays; session neighbours beside a loop over all sessions, with many equally like, long
- * sessions and more sessions than are met. */
+ * Goal: what is added to the pool is what a plain array would hold, whatever the order and however
+ * often it grows; gifts add up to the scores; heights come highest first, of equal ones the lowest
+ * item; like sessions and their scores are those of the definition. Method: seeded random sums
+ * beside plain arrays; session neighbours beside a loop over all sessions, with many equally like,
+ * long sessions and more sessions than are met. */
 #include "recommend/inside.h"
 
 #include <stdarg.h>
@@ -30,7 +31,8 @@ static void sums_are_those_of_a_plain_array(void **state)
                 struct adding to = pool_adding(&p, column);
                 for (isize i = 0; i < n; i++) {
                     u32 item = 1 + rng_below(&rng, ITEMS - 1);
-                    f32 much = (f32)rng_below(&rng, 1000);      /* whole numbers: sums are exact in any order */
+                    /* whole numbers: sums are exact in any order */
+                    f32 much = (f32)rng_below(&rng, 1000);
                     plain[c][item] += much;
                     pool_add(&to, item, much, gift_from(c, (isize)run));
                 }
@@ -43,7 +45,8 @@ static void sums_are_those_of_a_plain_array(void **state)
             isize row = pool_find(&p, item);
             rows += row >= 0;
             f32 given[3] = { 0 };
-            for (u32 at = row < 0 || p.silent ? 0 : p.gifts[row]; at; at = p.gift[at - 1].before) given[p.gift[at - 1].from >> 16] += p.gift[at - 1].much;
+            for (u32 at = row < 0 || p.silent ? 0 : p.gifts[row]; at; at = p.gift[at - 1].before)
+                given[p.gift[at - 1].from >> 16] += p.gift[at - 1].much;
             for (isize c = 0; c < 3; c++) {
                 f32 is = item < ITEMS ? plain[c][item] : 0;
                 assert_true(row >= 0 ? p.column[c][row] >= is && p.column[c][row] <= is : is <= 0);
@@ -96,7 +99,7 @@ static void heights_come_highest_first(void **state)
     arena_fini(&a);
 }
 
-/* ---- like sessions ------------------------------------------------------------------------------ */
+/* ---- like sessions --------------------------------------------------------------------------- */
 
 enum { SESSIONS = 600, SESSION_MOST = 900 };
 
@@ -108,7 +111,11 @@ static struct model *some_model(struct rng *rng, isize met, bool aged)
         isize length = s % 97 == 0 ? SESSION_MOST : 2 + rng_below(rng, 12);
         for (isize i = 0; i < length; i++) {
             u32 far = rng_below(rng, ITEMS - 1);
-            at[n++] = (struct interaction){ s, 1 + far * far / (ITEMS - 1), (aged ? (i64)s * 4000 * SECOND_MS : 0) + i, 0, INTERACTION_VIEWED, 1, 0 };
+            at[n++] = (struct interaction){
+                s, 1 + far * far / (ITEMS - 1), (aged ? (i64)s * 4000 * SECOND_MS : 0) + i,
+                0, INTERACTION_VIEWED,          1,
+                0
+            };
         }
     }
     struct recommend_options o = recommend_defaults();
@@ -125,7 +132,8 @@ struct like { u32 session; f32 similarity; isize anchor, ago; };
 static int likest_first(const void *left, const void *right)
 {
     const struct like *a = left, *b = right;
-    if (a->similarity > b->similarity || a->similarity < b->similarity) return a->similarity > b->similarity ? -1 : 1;
+    if (a->similarity > b->similarity || a->similarity < b->similarity)
+        return a->similarity > b->similarity ? -1 : 1;
     return (a->session > b->session) - (a->session < b->session);
 }
 
@@ -143,7 +151,10 @@ static void like_sessions_are_those_of_the_definition(void **state)
     struct rng rng = rng_seed(7);
     arena a = { 0 };
     for (int round = 0; round < 60; round++) {
-        isize met = round % 3 == 0 ? 30 : round % 3 == 1 ? 150 : 1000, wanted = 1 + rng_below(&rng, 120), n = 1 + rng_below(&rng, 10);
+        isize met = round % 3 == 0   ? 30
+                    : round % 3 == 1 ? 150
+                                     : 1000,
+              wanted = 1 + rng_below(&rng, 120), n = 1 + rng_below(&rng, 10);
         struct model *m = some_model(&rng, met, round % 2);
         u32 items[10];
         for (isize i = 0, known = 0; i < n; known = 0) {        /* some sought, some seldom; distinct */
@@ -158,7 +169,8 @@ static void like_sessions_are_those_of_the_definition(void **state)
             for (isize p = 0; p < n; p++) {
                 f32 left = -1;
                 for (u32 at = m->posting_from[items[p]]; at < m->posting_from[items[p] + 1]; at++)
-                    if (m->postings[at].from == m->session_from[s]) left = weight_unpacked(m->postings[at].weight);
+                    if (m->postings[at].from == m->session_from[s])
+                        left = weight_unpacked(m->postings[at].weight);
                 if (left < 0) continue;
                 l.similarity += m->position_weight[p] * left;
                 if (l.ago < 0) { l.ago = p; l.anchor = held_at(m, s, items[p]); }
@@ -171,10 +183,13 @@ static void like_sessions_are_those_of_the_definition(void **state)
         memset(expected, 0, sizeof expected);
         for (isize i = 0; i < min_isize(like_n, wanted); i++)
             for (u32 at = m->session_from[like[i].session]; at < m->session_from[like[i].session + 1]; at++) {
-                isize distance = labs((long)((isize)(at - m->session_from[like[i].session]) - like[i].anchor));
+                isize distance =
+                    labs((long)((isize)(at - m->session_from[like[i].session]) - like[i].anchor));
                 if (distance > DISTANCE_MAX) continue;
-                expected[m->session_items[at]] += (f64)(like[i].similarity * m->position_weight[like[i].ago] * m->idf[m->session_items[at]]) *
-                                                  exp(-(f64)distance / m->options.distance_decay);
+                expected[m->session_items[at]] +=
+                    (f64)(like[i].similarity * m->position_weight[like[i].ago]
+                          * m->idf[m->session_items[at]])
+                    * exp(-(f64)distance / m->options.distance_decay);
             }
         struct neighbours near = sknn_neighbours(m, items, n, wanted, &a);
         struct pool p = pool_new(&a, 10, false);
@@ -196,7 +211,8 @@ static void like_sessions_are_those_of_the_definition(void **state)
 static void a_weight_is_kept_to_a_thousandth(void **state)
 {
     (void)state;
-    for (f64 w = 1; w > 1e-30; w *= .97) assert_true(fabs((f64)weight_unpacked(weight_packed((f32)w)) - w) <= w / 1000);
+    for (f64 w = 1; w > 1e-30; w *= .97)
+        assert_true(fabs((f64)weight_unpacked(weight_packed((f32)w)) - w) <= w / 1000);
     assert_true(weight_unpacked(weight_packed(1)) >= 1 && weight_unpacked(weight_packed(1)) <= 1);
     assert_true(weight_unpacked(weight_packed(0)) <= 0);
 }

@@ -249,7 +249,12 @@ static void the_cart_is_heard_before_history(void **state)
     model_free(m);
 }
 
-static u32 group_of(void *ctx, isize grouping, u32 item) { (void)ctx; (void)grouping; return item >= 100 ? 1 + item % 3 : 9; }
+static u32 group_of(void *ctx, isize grouping, u32 item)
+{
+    (void)ctx;
+    (void)grouping;
+    return item >= 100 ? 1 + item % 3 : 9;
+}
 
 static void caps_hold_over_mix_and_fallback(void **state)
 {
@@ -492,7 +497,8 @@ static void any_order_of_interactions_gives_the_same_lists(void **state)
     mem_free(w);
 }
 
-/* 350 and 399 + 5 came after the build; the latter has no number in the model at all. Every recommender is asked beside. */
+/* 350 and 399 + 5 came after the build; the latter has no number in the model at all. Every
+ * recommender is asked beside. */
 static void what_is_seen_after_the_build_is_recommended(void **state)
 {
     (void)state;
@@ -551,7 +557,8 @@ static void far_down_the_order_is_the_same_as_at_the_top(void **state)
     for (u32 s = 1; s <= 400; s++) {
         did(w, s, 1, 10 + s, INTERACTION_VIEWED);
         for (isize k = 0; k < countof(steps); k++) {
-            u32 far = s * steps[k] % 290, item = 10 + far * far / 290;      /* some often, many once or twice */
+            /* some often, many once or twice */
+            u32 far = s * steps[k] % 290, item = 10 + far * far / 290;
             did(w, s, item, 9 + s - k, INTERACTION_VIEWED);
             expected += !there[item];
             there[item] = true;
@@ -562,7 +569,9 @@ static void far_down_the_order_is_the_same_as_at_the_top(void **state)
     struct model *m = model_build(w->at, w->n, ITEMS, NOW, &o, NULL);
     arena a = { 0 };
     struct recommended *all, *some;
-    struct recommend_query q = { .product = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = ITEMS };
+    struct recommend_query q = {
+        .product = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = ITEMS
+    };
     isize n = recommend(m, &q, &a, &all);
     assert_true(expected > 150);
     assert_int_equal(n, expected);
@@ -600,7 +609,12 @@ static void a_filter_is_looked_beyond_the_likest_sessions_for(void **state)
     struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
     arena a = { 0 };
     struct recommended *list;
-    struct recommend_query q = { .product = 1, .now_ms = NOW, .mix = { RECOMMENDER_SESSION }, .mix_n = 1, .limit = 20, .eligible = only_seldom };
+    struct recommend_query q = { .product = 1,
+                                 .now_ms = NOW,
+                                 .mix = { RECOMMENDER_SESSION },
+                                 .mix_n = 1,
+                                 .limit = 20,
+                                 .eligible = only_seldom };
     isize n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 20);
     the_list_is_sound(list, n);
@@ -609,7 +623,8 @@ static void a_filter_is_looked_beyond_the_likest_sessions_for(void **state)
     q.eligible = NULL;
     n = recommend(m, &q, &a, &list);
     assert_int_equal(n, 10);
-    for (isize i = 0; i < n; i++) assert_true(list[i].item < 200 && list[i].because_n > 0 && list[i].because[0] == 1);
+    for (isize i = 0; i < n; i++)
+        assert_true(list[i].item < 200 && list[i].because_n > 0 && list[i].because[0] == 1);
     arena_fini(&a);
     mem_free(w);
     model_free(m);
@@ -622,7 +637,8 @@ static f64 as_it_is(void *ctx, u32 item)
     return 1;
 }
 
-/* A boost of one changes nothing but that nothing may be taken for settled: what is drawn beyond must not have mattered. */
+/* A boost of one changes nothing but that nothing may be taken for settled: what is drawn beyond
+ * must not have mattered. */
 static void a_row_is_the_same_however_far_is_drawn(void **state)
 {
     (void)state;
@@ -630,21 +646,32 @@ static void a_row_is_the_same_however_far_is_drawn(void **state)
     for (u32 s = 1; s <= 500; s++)
         for (u32 k = 0; k < 5; k++) {
             u32 far = (s * 37 + k * k * 11) % 60;
-            did(w, s, 1 + (s * 7 % 200 + far * far / 60) % 280, 10 + s - k, k < 4 ? INTERACTION_VIEWED : INTERACTION_ADDED);
+            did(w, s, 1 + (s * 7 % 200 + far * far / 60) % 280, 10 + s - k,
+                k < 4 ? INTERACTION_VIEWED : INTERACTION_ADDED);
         }
     struct model *m = model_build(w->at, w->n, ITEMS, NOW, NULL, NULL);
     arena a = { 0 };
     for (u32 i = 1; i < 280; i++) {
         struct recommended *drawn, *settled;
-        struct history_entry history[] = { { .at_ms = NOW - 60000, .item = 1 + i * 3 % 280, .quantity = 1, .type = EVENT_PRODUCT_VIEWED } };
-        struct recommend_query q = { .history = history, .history_n = 1, .product = i, .now_ms = NOW, .limit = 1 + i % 12, .mix_n = 3,
-                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
+        struct history_entry history[] = { { .at_ms = NOW - 60000,
+                                             .item = 1 + i * 3 % 280,
+                                             .quantity = 1,
+                                             .type = EVENT_PRODUCT_VIEWED } };
+        struct recommend_query q = { .history = history,
+                                     .history_n = 1,
+                                     .product = i,
+                                     .now_ms = NOW,
+                                     .limit = 1 + i % 12,
+                                     .mix_n = 3,
+                                     .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC,
+                                              RECOMMENDER_TRENDING } };
         isize n = recommend(m, &q, &a, &settled);
         q.boost = as_it_is;
         assert_int_equal(recommend(m, &q, &a, &drawn), n);
         for (isize k = 0; k < n; k++) {
             assert_int_equal(settled[k].item, drawn[k].item);
-            assert_true(fabs(settled[k].score - drawn[k].score) < 1e-12);      /* the same sums in the same order */
+            /* the same sums in the same order */
+            assert_true(fabs(settled[k].score - drawn[k].score) < 1e-12);
         }
         arena_clear(&a);
     }

@@ -2,9 +2,10 @@
  *
  * replenish.c - when what was used up is wanted again.
  *
- * The catalogue may say it (repurchase_days). Where it does not, it is learnt: the gaps between one person's orders of an item,
- * their median drawn towards the median of the item's category as if PRIOR gaps of that had been seen. An item bought once a
- * lifetime has a gap now and then, too: learnt is only what at least GAPS_LEAST gaps and REPEAT_LEAST of its buyers show. */
+ * The catalogue may say it (repurchase_days). Where it does not, it is learnt: the gaps between one
+ * person's orders of an item, their median drawn towards the median of the item's category as if
+ * PRIOR gaps of that had been seen. An item bought once a lifetime has a gap now and then, too:
+ * learnt is only what at least GAPS_LEAST gaps and REPEAT_LEAST of its buyers show. */
 #include "recommend/inside.h"
 
 #include <stdlib.h>
@@ -23,7 +24,10 @@ static int by_person(const void *left, const void *right)
     return (a->at_ms > b->at_ms) - (a->at_ms < b->at_ms);
 }
 
-static int by_days(const struct gap *a, const struct gap *b) { return (a->days > b->days) - (a->days < b->days); }
+static int by_days(const struct gap *a, const struct gap *b)
+{
+    return (a->days > b->days) - (a->days < b->days);
+}
 static int gaps_by_category(const void *left, const void *right)
 {
     const struct gap *a = left, *b = right;
@@ -47,7 +51,8 @@ void build_replenish(struct build *b)
             at[n++] = (struct bought){ b->all[i].item, b->all[i].person, b->all[i].at_ms };
     qsort(at, (size_t)n, sizeof *at, by_person);
     struct gap *gaps = arena_new(&b->scratch, struct gap, n + 1);
-    u32 *buyers = arena_new(&b->scratch, u32, (isize)m->items + 1), *again = arena_new(&b->scratch, u32, (isize)m->items + 1);
+    u32 *buyers = arena_new(&b->scratch, u32, (isize)m->items + 1),
+        *again = arena_new(&b->scratch, u32, (isize)m->items + 1);
     for (isize i = 0, counted = 0; i < n; i++) {
         bool first = i == 0 || at[i].item != at[i - 1].item || at[i].person != at[i - 1].person;
         if (first) { buyers[at[i].item]++; counted = 0; continue; }
@@ -57,7 +62,8 @@ void build_replenish(struct build *b)
         gaps[gaps_n++] = (struct gap){ at[i].item, b->goods[at[i].item].category, (f32)days };
     }
     u32 categories = 0;
-    for (isize i = 0; i < gaps_n; i++) categories = gaps[i].category >= categories ? gaps[i].category + 1 : categories;
+    for (isize i = 0; i < gaps_n; i++)
+        categories = gaps[i].category >= categories ? gaps[i].category + 1 : categories;
     f32 *usual = arena_new(&b->scratch, f32, (isize)categories + 1);
     qsort(gaps, (size_t)gaps_n, sizeof *gaps, gaps_by_category);
     for (isize i = 0, to; i < gaps_n; i = to) {
@@ -77,4 +83,7 @@ void build_replenish(struct build *b)
     arena_reset(&b->scratch, mark);
 }
 
-f64 model_repurchase_days(const struct model *m, u32 item) { return m && item < m->items ? (f64)m->repurchase_days[item] : 0; }
+f64 model_repurchase_days(const struct model *m, u32 item)
+{
+    return m && item < m->items ? (f64)m->repurchase_days[item] : 0;
+}

@@ -2,9 +2,10 @@
  *
  * share.c - one long loop on several cores.
  *
- * The loop is cut into stretches, several a thread, taken in turn: a slow stretch holds nobody up. In serving the builder has one
- * thread, since the others answer people; evaluation has the machine to itself. The library's own threads are off
- * (they fight with ours), so this is the only way dense work spreads. */
+ * The loop is cut into stretches, several a thread, taken in turn: a slow stretch holds nobody up.
+ * In serving the builder has one thread, since the others answer people; evaluation has the machine
+ * to itself. The library's own threads are off (they fight with ours), so this is the only way
+ * dense work spreads. */
 #include "recommend/inside.h"
 
 #include <pthread.h>
@@ -12,7 +13,12 @@
 
 enum { THREADS_MAX = 64, STRETCHES = 16 };
 
-struct shared { isize n, stretch; atomic_ptrdiff_t next; void (*each)(void *ctx, isize from, isize to); void *ctx; };
+struct shared {
+    isize n, stretch;
+    atomic_ptrdiff_t next;
+    void (*each)(void *ctx, isize from, isize to);
+    void *ctx;
+};
 
 static void *take(void *arg)
 {
@@ -32,7 +38,9 @@ void share(isize n, isize threads, void (*each)(void *ctx, isize from, isize to)
         if (n > 0) each(ctx, 0, n);
         return;
     }
-    struct shared s = { .n = n, .stretch = max_isize(1, n / (threads * STRETCHES)), .each = each, .ctx = ctx };
+    struct shared s = {
+        .n = n, .stretch = max_isize(1, n / (threads * STRETCHES)), .each = each, .ctx = ctx
+    };
     isize started = 0;
     while (started < threads - 1 && pthread_create(&others[started], NULL, take, &s) == 0) started++;
     (void)take(&s);                                     /* and if none could be had, all of it here */

@@ -2,15 +2,16 @@
  *
  * sknn.c - sessions like this one, and what else they held.
  *
- * V-SkNN (Ludewig and Jannach 2018) with the exponential decays of STAN (Garg et al. 2019), kept in the index of
- * VMIS-kNN (Kersbergen, Sprangers and Schelter 2022):
+ * V-SkNN (Ludewig and Jannach 2018) with the exponential decays of STAN (Garg et al. 2019), kept in
+ * the index of VMIS-kNN (Kersbergen, Sprangers and Schelter 2022):
  *
  *   similarity(n) = age(n) * sum over shared items of w(p),  p items ago, w(p) = exp(-p / position_decay)
  *   score(i)      = sum over neighbours with i of similarity * w(p*) * exp(-distance / 5) * idf(i)
  *
- * p* is the latest shared item and `distance` how far i stands from it in the neighbour. Of the sessions that hold any item of this
- * one the newest sessions_per_item are met, found by number in a small hash table; a posting says where in the session its item
- * stands, so the first list that names a session, the latest item's, names p* and its place too. No table over all sessions is
+ * p* is the latest shared item and `distance` how far i stands from it in the neighbour. Of the
+ * sessions that hold any item of this one the newest sessions_per_item are met, found by number in
+ * a small hash table; a posting says where in the session its item stands, so the first list that
+ * names a session, the latest item's, names p* and its place too. No table over all sessions is
  * needed: the cost is what is met, however large the shop.
  *
  * Only the latest item is left out. One next click in three goes back to an item seen earlier in
@@ -21,7 +22,8 @@ struct tally tally_new(arena *a, isize expected)
 {
     isize slots = 16;
     while (slots < 2 * expected) slots *= 2;
-    return (struct tally){ arena_new(a, u32, slots), slots - 1, arena_room(a, struct scored, slots / 2 + 1), 0, a };
+    return (struct tally){ arena_new(a, u32, slots), slots - 1,
+                           arena_room(a, struct scored, slots / 2 + 1), 0, a };
 }
 
 struct tally tally_grown(struct tally t)
@@ -42,8 +44,9 @@ enum { LINES_AHEAD = 6, LINE_POSTINGS = 64 / (int)sizeof(struct posting) };
 /* Posting lists by the place of their item, each ascending: newest first. */
 struct lists_met { struct { const struct posting *next, *end; } at[CONTEXT_MAX]; isize n; };
 
-/* Sessions that start below what is given back are at most `left`: the newest of all. Where more are ahead, each list is read no further than its
- * share of them, so some are left for the next time; at least one session is below. */
+/* Sessions that start below what is given back are at most `left`: the newest of all. Where more
+ * are ahead, each list is read no further than its share of them, so some are left for the next
+ * time; at least one session is below. */
 static u32 met_until(const struct lists_met *lists, isize left)
 {
     isize ahead = 0, some = 0;
@@ -62,8 +65,8 @@ static u32 met_until(const struct lists_met *lists, isize left)
     return until;
 }
 
-/* The k-th largest of n; `reach`: how many are no less. They are moved about. What runs through counts and copies and never jumps: which side
- * of the middle one is on nobody can guess. */
+/* The k-th largest of n; `reach`: how many are no less. They are moved about. What runs through
+ * counts and copies and never jumps: which side of the middle one is on nobody can guess. */
 static i32 bar_of(i32 *at, isize n, isize k, isize *reach)
 {
     for (*reach = 0;;) {
@@ -90,11 +93,12 @@ static i32 bar_of(i32 *at, isize n, isize k, isize *reach)
     }
 }
 
-/* The `wanted` of n that are most alike, by place, in order; of the equally alike the first, which are the newest of a list. Floats not below
- * zero are ordered as their bits are. */
+/* The `wanted` of n that are most alike, by place, in order; of the equally alike the first, which
+ * are the newest of a list. Floats not below zero are ordered as their bits are. */
 static isize likest(const f32 *alike, isize n, isize wanted, u32 *out, arena *a)
 {
-    isize to = min_isize(n, wanted), spare = 0;         /* spare: so many more are no less alike than the last that is wanted */
+    /* spare: so many more are no less alike than the last that is wanted */
+    isize to = min_isize(n, wanted), spare = 0;
     f32 least = 0;
     if (n > wanted) {
         i32 *some = arena_room(a, i32, n);
@@ -112,33 +116,37 @@ static isize likest(const f32 *alike, isize n, isize wanted, u32 *out, arena *a)
     return min_isize(n, wanted);
 }
 
-/* Where in a session that was met the latest item it shares with the one asked about stands, as its posting says, and how many items ago
- * that was. */
+/* Where in a session that was met the latest item it shares with the one asked about stands, as its
+ * posting says, and how many items ago that was. */
 struct meeting { u8 place, after, ago; };
 
-static struct stretch stretch_of(const struct model *m, u32 from, f32 alike, struct meeting met, const u32 *items)
+static struct stretch stretch_of(const struct model *m, u32 from, f32 alike, struct meeting met,
+                                 const u32 *items)
 {
     const u32 *held = m->session_items + from;
     isize at = met.place;
     if (at == PLACE_FAR)                                /* a posting names only sessions that hold its item */
         while (held[at] != items[met.ago]) at++;
     isize before = min_isize(at, DISTANCE_MAX);
-    return (struct stretch){ held + at - before, m->distance_weight + DISTANCE_MAX - before, alike * m->position_weight[met.ago],
-                             (u8)(before + 1 + met.after), met.ago };
+    return (struct stretch){ held + at - before, m->distance_weight + DISTANCE_MAX - before,
+                             alike * m->position_weight[met.ago], (u8)(before + 1 + met.after),
+                             met.ago };
 }
 
 struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
 {
     struct lists_met lists = { .n = min_isize(n, m->options.session_items) };
     isize longest = 0;
-    /* Lists and sessions lie all over the memory: what will be read is sent for before, so that the waits are one wait. */
+    /* Lists and sessions lie all over the memory: what will be read is sent for before, so that the
+     * waits are one wait. */
     for (isize p = 0; p < lists.n; p++) {
         bool known = items[p] < m->items;
         isize from = known ? m->posting_from[items[p]] : 0, end = known ? m->posting_from[items[p] + 1] : 0;
         lists.at[p].next = m->postings + from;
         lists.at[p].end = m->postings + end;
         longest += end - from;
-        for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++) __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
+        for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++)
+            __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
     }
     isize most = min_isize(longest, m->options.sessions_per_item);
     struct pool met = pool_new(a, most, true);          /* a row each, and how alike it is */
@@ -151,7 +159,8 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
             const struct posting *next = lists.at[p].next, *end = lists.at[p].end;
             f32 weight = m->position_weight[p];
             for (; next < end && next->from < until; next++) {
-                meeting[to.n] = (struct meeting){ next->place, next->after, (u8)p };        /* of the next row: stays if it is one */
+                /* of the next row: stays if it is one */
+                meeting[to.n] = (struct meeting){ next->place, next->after, (u8)p };
                 pool_add(&to, next->from, weight * weight_unpacked(next->weight), 0);
             }
             lists.at[p].next = next;
@@ -163,7 +172,8 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
     struct neighbours out = { .of = m, .n = likest(met.column[column], met.n, wanted, row, a) };
     out.at = arena_room(a, struct stretch, out.n);
     for (isize i = 0; i < out.n; i++) {
-        struct stretch s = out.at[i] = stretch_of(m, met.item[row[i]], met.column[column][row[i]], meeting[row[i]], items);
+        struct stretch s = out.at[i] =
+            stretch_of(m, met.item[row[i]], met.column[column][row[i]], meeting[row[i]], items);
         __builtin_prefetch(s.items);
         __builtin_prefetch(s.items + s.n - 1);
         out.items += s.n;
@@ -172,7 +182,9 @@ struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize
 }
 
 /* `contents` is known where it is called: most shops have none, and then nobody looks. */
-__attribute__((always_inline)) static inline void score(const struct model *m, const struct neighbours *near, bool contents, bool content,
+__attribute__((always_inline)) static inline void score(const struct model *m,
+                                                        const struct neighbours *near,
+                                                        bool contents, bool content,
                                                         struct adding *to)
 {
     const f32 *idf = near->of->idf;
@@ -187,7 +199,8 @@ __attribute__((always_inline)) static inline void score(const struct model *m, c
     }
 }
 
-void sknn_score(const struct model *m, const struct neighbours *near, bool content, struct pool *pool, isize column)
+void sknn_score(const struct model *m, const struct neighbours *near, bool content,
+                struct pool *pool, isize column)
 {
     if (content && m->contents == 0) return;
     pool_room(pool, near->items);

@@ -5,21 +5,25 @@
  * SLIST (Choi et al. 2021) is least squares with a closed form. Two kinds of rows are learnt from at once:
  *
  *   alike    one a session, share alpha: x, 1/n for each of its n items, shall give 1 for each of them
- *   next     one a click that is followed, share 1 - alpha: the item alone shall give exp(-gap) for what follows, gap 0 for the next
+ *   next     one a click that is followed, share 1 - alpha: the item alone shall give exp(-gap) for
+ *   what follows, gap 0 for the next
  *
- * each weighted by exp(-age/tau). With G = sum of w x x' + lambda I and R = sum of w x t', B = G^-1 R, and what is heard
- * gives score_j = sum over i of step^ago * B_ij. B_ii is left as it comes out: people go back to what they saw.
+ * each weighted by exp(-age/tau). With G = sum of w x x' + lambda I and R = sum of w x t', B = G^-1
+ * R, and what is heard gives score_j = sum over i of step^ago * B_ij. B_ii is left as it comes out:
+ * people go back to what they saw.
  *
- * The authors invert G; that is N^3 flops, 4 N^2 bytes and so a head of the catalogue. But a row of the second kind holds
- * one item: it adds to the diagonal alone, and a row of the first kind is scaled down by its length. G is a sparse
- * matrix with most of its weight on the diagonal, of which the rows wanted can be solved one by one:
+ * The authors invert G; that is N^3 flops, 4 N^2 bytes and so a head of the catalogue. But a row of
+ * the second kind holds one item: it adds to the diagonal alone, and a row of the first kind is
+ * scaled down by its length. G is a sparse matrix with most of its weight on the diagonal, of which
+ * the rows wanted can be solved one by one:
  *
- *   G y = e_i by steps on the largest residues (Gauss-Southwell, which ends for any positive definite G), then
- *   B_i = R' y, the best slist_row of it kept
+ *   G y = e_i by steps on the largest residues (Gauss-Southwell, which ends for any positive
+ *   definite G), then B_i = R' y, the best slist_row of it kept
  *
- * y lives on the neighbours of i and theirs. Every item has its row, the rarest too, in seconds; a residue below `faint`
- * is left, which moves a score in its third digit. Of each row of G and R as many cells are held as memory_bytes allow,
- * those of the largest R: the tail of a best-seller's thousands of companions goes first. */
+ * y lives on the neighbours of i and theirs. Every item has its row, the rarest too, in seconds; a
+ * residue below `faint` is left, which moves a score in its third digit. Of each row of G and R as
+ * many cells are held as memory_bytes allow, those of the largest R: the tail of a best-seller's
+ * thousands of companions goes first. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -35,7 +39,8 @@ struct equations {
     u32 *from;                                          /* items + 1: where an item's cells start */
     struct { struct cell *at; isize n, cap; } cells;
     f64 *gram, *aim;                                    /* G_ii, R_ii */
-    f64 *row_gram, *row_aim;                            /* one row while it is counted, or solved: residue and y */
+    /* one row while it is counted, or solved: residue and y */
+    f64 *row_gram, *row_aim;
     u32 *touched; isize touched_n;
     bool *is_touched;
 };
@@ -180,7 +185,8 @@ static void solve_rows(struct equations *e)
             score[given[g]] = 0;
         }
         topk_finish(&best);
-        for (isize k = 0; k < best.n; k++) vec_push(&pairs, (struct pair){ best.at[k].id, (f32)best.at[k].score });
+        for (isize k = 0; k < best.n; k++)
+            vec_push(&pairs, (struct pair){ best.at[k].id, (f32)best.at[k].score });
         table->from[i + 1] = (u32)pairs.n;
         arena_reset(&b->scratch, mark);
         untouch(e);
@@ -205,7 +211,8 @@ void build_slist(struct build *b)
         .is_touched = arena_new(&b->scratch, bool, items + 1),
     };
     for (isize gap = 0; gap <= GAP_MAX; gap++) e.follows[gap] = exp(-(f64)gap);
-    for (isize s = 0; s < b->sessions; s++) e.weight[s] = faded(m->card.built_at_ms - b->spans[s].last_ms, m->options.slist_decay_days);
+    for (isize s = 0; s < b->sessions; s++)
+        e.weight[s] = faded(m->card.built_at_ms - b->spans[s].last_ms, m->options.slist_decay_days);
     count_rows(&e);
     solve_rows(&e);
     vec_fini(&e.cells);

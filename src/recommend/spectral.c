@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * spectral.c - the broad strokes of what goes together: an ideal low-pass filter over the graph of people and items.
+ * spectral.c - the broad strokes of what goes together: an ideal low-pass filter over the graph of
+ * people and items.
  *
  *   N = D_people^(-1/2) R D_items^(-1/2)          R: who dealt with what, each once; D: how often
  *   score_j = sum over i held of  d_i^(-1/2) (V V')_ij d_j^(1/2)
  *
- * with V the first right singular vectors of N (Shen et al. 2021, GF-CF; its other half, the linear filter, is co-occurrence
- * with length 1 and norm 1/2). What neighbours of neighbours have in common is found even where no two items were ever
- * held together; it costs a factorisation and no training, and unlike EASE no N^2 memory: catalogues of any size.
+ * with V the first right singular vectors of N (Shen et al. 2021, GF-CF; its other half, the linear
+ * filter, is co-occurrence with length 1 and norm 1/2). What neighbours of neighbours have in
+ * common is found even where no two items were ever held together; it costs a factorisation and no
+ * training, and unlike EASE no N^2 memory: catalogues of any size.
  *
- * V comes from subspace iteration (Halko, Martinsson and Tropp 2011): a random start, ITERATIONS times N'N and made orthonormal
- * again, then the best directions of what that spans. Made orthonormal by the eigenvectors of Z'Z: all is products of matrices,
- * and a direction that has no length left is dropped. As a table it is looked up like any other: of each row the
- * spectral_row highest scores above zero, in the order of items. */
+ * V comes from subspace iteration (Halko, Martinsson and Tropp 2011): a random start, ITERATIONS
+ * times N'N and made orthonormal again, then the best directions of what that spans. Made
+ * orthonormal by the eigenvectors of Z'Z: all is products of matrices, and a direction that has no
+ * length left is dropped. As a table it is looked up like any other: of each row the spectral_row
+ * highest scores above zero, in the order of items. */
 #include "recommend/inside.h"
 
 #include <cblas.h>
@@ -21,7 +24,8 @@
 enum { ITERATIONS = 6, SPARE = 32, ROWS = 64 };
 static const f32 no_length = 1e-6F;                     /* of the longest direction squared */
 
-extern void ssyev_(const char *job, const char *uplo, const int *n, f32 *a, const int *lda, f32 *values, f32 *work, const int *room, int *info);
+extern void ssyev_(const char *job, const char *uplo, const int *n, f32 *a, const int *lda,
+                   f32 *values, f32 *work, const int *room, int *info);
 
 struct spreading { const struct lists *rows; const f32 *row_scale, *column_scale, *in; isize k; f32 *out; };
 
@@ -31,11 +35,13 @@ static void spread_rows(void *ctx, isize from, isize to)
     memset(s->out + from * s->k, 0, (size_t)((to - from) * s->k) * sizeof *s->out);
     for (isize r = from; r < to; r++)
         for (isize i = s->rows->from[r]; i < s->rows->from[r + 1]; i++)
-            cblas_saxpy((int)s->k, s->row_scale[r] * s->column_scale[s->rows->at[i]], s->in + (isize)s->rows->at[i] * s->k, 1, s->out + r * s->k, 1);
+            cblas_saxpy((int)s->k, s->row_scale[r] * s->column_scale[s->rows->at[i]],
+                        s->in + (isize)s->rows->at[i] * s->k, 1, s->out + r * s->k, 1);
 }
 
 /* out, a row a list: scale of the row times the sum of its columns' scaled rows of `in`. */
-static void spread(const struct lists *rows, const f32 *row_scale, const f32 *column_scale, const f32 *in, isize k, isize threads, f32 *out)
+static void spread(const struct lists *rows, const f32 *row_scale, const f32 *column_scale,
+                   const f32 *in, isize k, isize threads, f32 *out)
 {
     struct spreading s = { rows, row_scale, column_scale, in, k, out };
     share(rows->n, threads, spread_rows, &s);
@@ -48,7 +54,8 @@ static bool directions(const f32 *z, isize n, isize k, f32 *vectors, f32 *values
     int size = (int)k, room = (int)(k * 35), failed = 0;
     f32 *work = dense_new(a, room);
     cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, size, (int)n, 1, z, size, 0, vectors, size);
-    ssyev_("V", "L", &size, vectors, &size, values, work, &room, &failed);       /* upper by rows is lower by columns */
+    /* upper by rows is lower by columns */
+    ssyev_("V", "L", &size, vectors, &size, values, work, &room, &failed);
     arena_reset(a, mark);
     return failed == 0;
 }
@@ -63,7 +70,8 @@ static bool orthonormal(f32 *z, isize n, isize k, f32 *into, arena *a)
         cblas_sscal((int)k, by, vectors + j * k, 1);
     }
     if (found)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)k, (int)k, 1, z, (int)k, vectors, (int)k, 0, into, (int)k);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)k, (int)k, 1, z, (int)k,
+                    vectors, (int)k, 0, into, (int)k);
     arena_reset(a, mark);
     return found;
 }
@@ -77,7 +85,8 @@ static f32 *scales(const struct lists *l, arena *a)
 }
 
 /* Items by d, in the build's scratch arena; null when there is nothing to find. */
-static const f32 *singular(struct build *b, const struct lists *people, const struct lists *items, const f32 *by_person, const f32 *by_item, isize d)
+static const f32 *singular(struct build *b, const struct lists *people, const struct lists *items,
+                           const f32 *by_person, const f32 *by_item, isize d)
 {
     arena *a = &b->scratch;
     isize k = d + SPARE;
@@ -94,7 +103,8 @@ static const f32 *singular(struct build *b, const struct lists *people, const st
     if (!orthonormal(z, items->n, k, q, a)) return NULL;
     spread(people, by_person, by_item, q, k, b->m->options.threads, y);
     if (!directions(y, people->n, k, vectors, values, a)) return NULL;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)items->n, (int)d, (int)k, 1, q, (int)k, vectors + (k - d) * k, (int)k, 0, v, (int)d);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)items->n, (int)d, (int)k, 1, q,
+                (int)k, vectors + (k - d) * k, (int)k, 0, v, (int)d);
     return v;
 }
 
@@ -109,7 +119,8 @@ static f32 about(const f32 *at, isize n, isize want, f32 *sample)
 }
 
 /* The highest `most` of a row's scores, in the order of items. */
-static isize keep_row(const f32 *scores, isize items, isize self, isize most, f32 *sample, f32 *high, struct pair *into)
+static isize keep_row(const f32 *scores, isize items, isize self, isize most, f32 *sample,
+                      f32 *high, struct pair *into)
 {
     f32 bar = about(scores, items, most, sample);
     isize n = 0, used = 0;
@@ -133,7 +144,8 @@ struct keeping {
     struct build *b;
     isize d, most, *ids;                                /* the items whose rows are kept */
     const f32 *by_item, *v, *to;                        /* to: V with each row over by_item */
-    struct pair *pairs; isize *found;                   /* `most` places a row, and how many of them are taken */
+    /* `most` places a row, and how many of them are taken */
+    struct pair *pairs; isize *found;
 };
 
 static void keep_blocks(void *ctx, isize from, isize to)
@@ -146,10 +158,13 @@ static void keep_blocks(void *ctx, isize from, isize to)
     for (isize at = from, n; at < to; at += n) {
         n = min_isize(ROWS, to - at);
         for (isize r = 0; r < n; r++)
-            for (isize c = 0; c < d; c++) given[r * d + c] = k->v[k->ids[at + r] * d + c] * k->by_item[k->ids[at + r]];
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)items, (int)d, 1, given, (int)d, k->to, (int)d, 0, scores, (int)items);
+            for (isize c = 0; c < d; c++)
+                given[r * d + c] = k->v[k->ids[at + r] * d + c] * k->by_item[k->ids[at + r]];
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)items, (int)d, 1, given,
+                    (int)d, k->to, (int)d, 0, scores, (int)items);
         for (isize r = 0; r < n; r++)
-            k->found[at + r] = keep_row(scores + r * items, items, k->ids[at + r], k->most, sample, high, k->pairs + (at + r) * k->most);
+            k->found[at + r] = keep_row(scores + r * items, items, k->ids[at + r], k->most, sample,
+                                        high, k->pairs + (at + r) * k->most);
     }
     arena_fini(&a);
 }
@@ -161,8 +176,13 @@ static void keep_rows(struct build *b, const f32 *v, const f32 *by_item, isize d
     isize items = (isize)m->items, asked = 0, used = 0;
     struct table *table = &m->tables[TABLE_SPECTRAL];
     f32 *to = dense_new(a, items * d);
-    struct keeping k = { .b = b, .d = d, .most = min_isize(m->options.spectral_row, items), .ids = arena_new(a, isize, items + 1),
-                         .by_item = by_item, .v = v, .to = to };
+    struct keeping k = { .b = b,
+                         .d = d,
+                         .most = min_isize(m->options.spectral_row, items),
+                         .ids = arena_new(a, isize, items + 1),
+                         .by_item = by_item,
+                         .v = v,
+                         .to = to };
     for (isize i = 0; i < items; i++) {
         if (!(by_item[i] > 0)) continue;
         for (isize c = 0; c < d; c++) to[i * d + c] = v[i * d + c] / by_item[i];

@@ -14,8 +14,8 @@
  * Jannach 2018 "sr"). With length n and norm 1/2 it is the linear graph filter (Shen et al. 2021, GF-CF).
  * A row holds the best of products and the best of content, best first.
  *
- * Rows are built item by item with one array of sums over all items: no table of pairs exists at any time, and
- * memory is a few words an interaction. */
+ * Rows are built item by item with one array of sums over all items: no table of pairs exists at
+ * any time, and memory is a few words an interaction. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -50,12 +50,14 @@ static void count_session(struct counting *c, const struct model *m, u32 session
         count(c, m->session_items[next], by / (f64)(next - at));
 }
 
-/* A place of a row while it is chosen, ascending by this number: high scores first, of equal ones the lower item. */
+/* A place of a row while it is chosen, ascending by this number: high scores first, of equal ones
+ * the lower item. */
 static u64 place_of(f32 score, u32 item)
 {
     u32 bits;
     memcpy(&bits, &score, sizeof bits);
-    return (u64)~bits << 32 | item;                     /* scores are not below zero, and such floats are ordered as their bits are */
+    /* scores are not below zero, and such floats are ordered as their bits are */
+    return (u64)~bits << 32 | item;
 }
 
 static struct pair pair_of(u64 place)
@@ -153,14 +155,16 @@ void build_tables(struct build *b)
     isize items = (isize)m->items;
     if (!builds(b, RECOMMENDER_COOC) && !builds(b, RECOMMENDER_RULES)) return;
     struct arena_mark mark = arena_mark(&b->scratch);
-    f64 *alone = arena_new(&b->scratch, f64, items + 1), *weight = arena_new(&b->scratch, f64, b->sessions + 1);
+    f64 *alone = arena_new(&b->scratch, f64, items + 1),
+        *weight = arena_new(&b->scratch, f64, b->sessions + 1);
     for (isize i = 0; i < items; i++)
         for (u32 p = b->full_from[i]; p < b->full_from[i + 1]; p++) alone[i] += b->fresh[b->full[p]];
     for (isize s = 0; s < b->sessions; s++) {
         f64 n = (f64)(m->session_from[s + 1] - m->session_from[s]);
         weight[s] = b->fresh[s] / (m->options.cooc_length > 0 ? pow(n, m->options.cooc_length) : log2(1 + n));
     }
-    struct counting c = { .own = arena_new(&b->scratch, f64, items + 1), .its = arena_new(&b->scratch, f64, items + 1),
+    struct counting c = { .own = arena_new(&b->scratch, f64, items + 1),
+                          .its = arena_new(&b->scratch, f64, items + 1),
                           .together = arena_new(&b->scratch, f64, items + 1),
                           .touched = arena_new(&b->scratch, u32, items + 1) };
     if (builds(b, RECOMMENDER_COOC)) {

@@ -2,14 +2,19 @@
  *
  * together.c - what a shop assistant would add, and what instead.
  *
- *   bundles      pairs bought together: support (at least SUPPORT baskets) and lift (its lower bound above 1) are gates, the
+ *   bundles      pairs bought together: support (at least SUPPORT baskets) and lift (its lower
+ *   bound above 1) are gates, the
  *                shrunk cosine is the order. Lift alone puts rumours first
- *   complements  of other leaf categories than the item's own: what baskets join, item by item; and where an item has too few
- *                baskets, the best sellers of the categories that its category is bought with more than chance would have it
- *   upsell       of the item's own leaf category and a higher tier: TIER_LEAST to TIER_MOST times its price, same currency, not
+ *   complements  of other leaf categories than the item's own: what baskets join, item by item; and
+ *   where an item has too few
+ *                baskets, the best sellers of the categories that its category is bought with more
+ *                than chance would have it
+ *   upsell       of the item's own leaf category and a higher tier: TIER_LEAST to TIER_MOST times
+ *   its price, same currency, not
  *                for another gender; the more alike and the more sought the better
  *
- * Two things of one leaf category are substitutes: no bundle and no complement joins them. Baskets are orders alone. */
+ * Two things of one leaf category are substitutes: no bundle and no complement joins them. Baskets
+ * are orders alone. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -20,8 +25,14 @@ static const f64 tier_least = 1.1, tier_most = 2.5, below_baskets = .2;
 
 struct joint { struct build *b; u32 *together, *touched; isize touched_n; f64 baskets; u32 *in; };
 
-static bool fits(const struct good *a, const struct good *b) { return !a->gender || !b->gender || a->gender == b->gender; }
-static bool substitutes(const struct good *a, const struct good *b) { return a->category && a->category == b->category; }
+static bool fits(const struct good *a, const struct good *b)
+{
+    return !a->gender || !b->gender || a->gender == b->gender;
+}
+static bool substitutes(const struct good *a, const struct good *b)
+{
+    return a->category && a->category == b->category;
+}
 
 static void join(struct joint *j, u32 item)
 {
@@ -73,12 +84,15 @@ static struct categories read_categories(struct build *b, f64 baskets)
     struct model *m = b->m;
     struct categories c = { 0 };
     for (u32 i = 1; i < m->items; i++) c.n = b->goods[i].category >= c.n ? b->goods[i].category + 1 : c.n;
-    if (c.n > CATEGORIES_MOST) c.n = 0;                 /* a table of pairs: a taxonomy that big needs baskets item by item */
+    /* a table of pairs: a taxonomy that big needs baskets item by item */
+    if (c.n > CATEGORIES_MOST) c.n = 0;
     if (c.n == 0) return c;
-    u32 *pairs = arena_new(&b->scratch, u32, (isize)c.n * c.n), *alone = arena_new(&b->scratch, u32, c.n), seen[64];
+    u32 *pairs = arena_new(&b->scratch, u32, (isize)c.n * c.n),
+        *alone = arena_new(&b->scratch, u32, c.n), seen[64];
     for (isize s = 0; s < b->sessions; s++) {
         isize n = 0;
-        for (u32 at = m->session_from[s]; b->spans[s].basket && at < m->session_from[s + 1] && n < countof(seen); at++) {
+        for (u32 at = m->session_from[s];
+             b->spans[s].basket && at < m->session_from[s + 1] && n < countof(seen); at++) {
             u32 category = b->goods[m->session_items[at]].category;
             isize k = 0;
             while (k < n && seen[k] != category) k++;
@@ -113,7 +127,9 @@ static void complements_of(const struct joint *j, const struct categories *c, u3
     const struct good *own = &b->goods[item];
     for (isize t = 0; t < j->touched_n; t++) {
         u32 other = j->touched[t];
-        if (substitutes(own, &b->goods[other]) || !fits(own, &b->goods[other]) || !own->category || !b->goods[other].category) continue;
+        if (substitutes(own, &b->goods[other]) || !fits(own, &b->goods[other]) || !own->category
+            || !b->goods[other].category)
+            continue;
         topk_add(best, other, j->together[other] / (sqrt((f64)j->in[item] * j->in[other]) + 1));
     }
     if (!own->category || own->category >= c->n) return;
@@ -125,7 +141,9 @@ static void complements_of(const struct joint *j, const struct categories *c, u3
         for (isize i = 0; i < of->n; i++) {
             u32 other = of->at[i].id;
             if (other == item || j->together[other] || !fits(own, &b->goods[other])) continue;
-            topk_add(best, other, below_baskets * joined->at[k].score / (1 + joined->at[0].score) * (of->at[i].score / tallest));
+            topk_add(best, other,
+                     below_baskets * joined->at[k].score / (1 + joined->at[0].score)
+                         * (of->at[i].score / tallest));
         }
     }
 }
@@ -135,7 +153,8 @@ static void bundles_of(const struct joint *j, u32 item, struct topk *best)
     const struct build *b = j->b;
     for (isize t = 0; t < j->touched_n; t++) {
         u32 other = j->touched[t];
-        f64 both = j->together[other], lift = (both - sqrt(both)) * j->baskets / ((f64)j->in[item] * j->in[other]);
+        f64 both = j->together[other],
+            lift = (both - sqrt(both)) * j->baskets / ((f64)j->in[item] * j->in[other]);
         if (both >= SUPPORT && lift > 1 && !substitutes(&b->goods[item], &b->goods[other]))
             topk_add(best, other, both / (sqrt((f64)j->in[item] * j->in[other]) + 1));
     }
@@ -149,7 +168,9 @@ static void upsell_of(const struct build *b, const u32 *of_category, isize n, u3
     for (isize i = 0; own->minor > 0 && i < n; i++) {
         const struct good *g = &b->goods[of_category[i]];
         f64 tier = (f64)g->minor / (f64)own->minor;
-        if (of_category[i] == item || g->currency != own->currency || tier < tier_least || tier > tier_most || !fits(own, g)) continue;
+        if (of_category[i] == item || g->currency != own->currency || tier < tier_least
+            || tier > tier_most || !fits(own, g))
+            continue;
         f64 close = .1;
         for (u32 p = alike->from ? alike->from[item] : 0; alike->from && p < alike->from[item + 1]; p++)
             if (alike->pairs[p].item == of_category[i]) close += (f64)alike->pairs[p].score;
@@ -169,14 +190,18 @@ void build_together(struct build *b)
 {
     struct model *m = b->m;
     isize items = (isize)m->items;
-    u32 these = 1U << RECOMMENDER_COMPLEMENTS | 1U << RECOMMENDER_BUNDLES | 1U << RECOMMENDER_UPSELL | 1U << RECOMMENDER_OUTFIT;
+    u32 these = 1U << RECOMMENDER_COMPLEMENTS | 1U << RECOMMENDER_BUNDLES | 1U << RECOMMENDER_UPSELL
+                | 1U << RECOMMENDER_OUTFIT;
     if (!builds_any(b, these) || items < 2) return;
     struct arena_mark mark = arena_mark(&b->scratch);
-    struct joint j = { .b = b, .together = arena_new(&b->scratch, u32, items + 1), .touched = arena_new(&b->scratch, u32, items + 1),
+    struct joint j = { .b = b,
+                       .together = arena_new(&b->scratch, u32, items + 1),
+                       .touched = arena_new(&b->scratch, u32, items + 1),
                        .in = arena_new(&b->scratch, u32, items + 1) };
     for (isize s = 0; s < b->sessions; s++) {
         j.baskets += b->spans[s].basket;
-        for (u32 at = m->session_from[s]; b->spans[s].basket && at < m->session_from[s + 1]; at++) j.in[m->session_items[at]]++;
+        for (u32 at = m->session_from[s]; b->spans[s].basket && at < m->session_from[s + 1]; at++)
+            j.in[m->session_items[at]]++;
     }
     struct categories c = read_categories(b, j.baskets);
     u32 *order = arena_new(&b->scratch, u32, items), *place = arena_new(&b->scratch, u32, items + 1);
@@ -192,7 +217,8 @@ void build_together(struct build *b)
     struct arena_mark inner = arena_mark(&b->scratch);
     for (u32 i = 0; i < m->items; i++) {
         arena_reset(&b->scratch, inner);
-        struct topk bundled = topk_new(&b->scratch, ROW), completing = topk_new(&b->scratch, ROW), higher = topk_new(&b->scratch, ROW);
+        struct topk bundled = topk_new(&b->scratch, ROW), completing = topk_new(&b->scratch, ROW),
+                    higher = topk_new(&b->scratch, ROW);
         join(&j, i);
         bundles_of(&j, i, &bundled);
         complements_of(&j, &c, i, &completing);

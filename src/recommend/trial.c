@@ -2,8 +2,8 @@
  *
  * trial.c - one question whose answer is known, put the way serving would be asked.
  *
- * A session's prefix is a history a second apart; a basket is a cart; a sequence and a long history are histories whose items
- * may not come back. What is measured is recommend() itself. */
+ * A session's prefix is a history a second apart; a basket is a cart; a sequence and a long history
+ * are histories whose items may not come back. What is measured is recommend() itself. */
 #include "recommend/inside.h"
 
 #include <math.h>
@@ -29,9 +29,14 @@ static bool is_not_barred(void *ctx, u32 item)
     return low == asked->barred_n || asked->barred[low] != item;
 }
 
-isize trial_ask(const struct ask *ask, const struct trial *trial, isize limit, arena *a, struct recommended **out)
+isize trial_ask(const struct ask *ask, const struct trial *trial, isize limit, arena *a,
+                struct recommended **out)
 {
-    struct recommend_query q = { .now_ms = DAY_MS, .limit = limit, .unexplained = true, .mix_n = ask->mix_n, .latest_score = ask->latest_score };
+    struct recommend_query q = { .now_ms = DAY_MS,
+                                 .limit = limit,
+                                 .unexplained = true,
+                                 .mix_n = ask->mix_n,
+                                 .latest_score = ask->latest_score };
     memcpy(q.mix, ask->mix, (size_t)ask->mix_n);
     memcpy(q.weight, ask->weight, sizeof q.weight);
     struct asked asked = { 0 };
@@ -42,8 +47,10 @@ isize trial_ask(const struct ask *ask, const struct trial *trial, isize limit, a
     }
     struct history_entry *history = arena_new(a, struct history_entry, trial->context_n);
     for (isize i = 0; i < trial->context_n; i++)
-        history[i] = (struct history_entry){ .at_ms = q.now_ms - (trial->context_n - i) * SECOND_MS, .item = trial->context[i],
-                                             .quantity = 1, .type = EVENT_PRODUCT_VIEWED };
+        history[i] = (struct history_entry){ .at_ms = q.now_ms - (trial->context_n - i) * SECOND_MS,
+                                             .item = trial->context[i],
+                                             .quantity = 1,
+                                             .type = EVENT_PRODUCT_VIEWED };
     q.history = history;
     q.history_n = trial->context_n;
     if (ask->task != TASK_SESSION) {
@@ -63,7 +70,8 @@ void trial_ranks(const struct trial *trial, const struct recommended *list, isiz
         isize at = 0;
         while (at < n && list[at].item != trial->targets[t]) at++;
         ranks[t] = 0;
-        for (isize i = 0; at < n && i < n; i++) ranks[t] += list[i].score >= list[at].score;    /* itself, and all that are no worse */
+        /* itself, and all that are no worse */
+        for (isize i = 0; at < n && i < n; i++) ranks[t] += list[i].score >= list[at].score;
     }
 }
 

@@ -2,37 +2,70 @@
  *
  * tune.c - which numbers suit this shop: chosen on a slice of its own data, with nothing from outside.
  *
- * What is held out is like what will be asked: the latest sessions or baskets; of a sequence its last item; of a long
- * history every fifth. On the rest models are built, and a recommender's numbers are moved one after the other along short
- * rows of values; a move must pay for itself (pays). Then every recommender answers every held-out question once with
- * a long list, and the weights of the blend are moved the same way on those lists: nothing is built for that.
+ * What is held out is like what will be asked: the latest sessions or baskets; of a sequence its
+ * last item; of a long history every fifth. On the rest models are built, and a recommender's
+ * numbers are moved one after the other along short rows of values; a move must pay for itself
+ * (pays). Then every recommender answers every held-out question once with a long list, and the
+ * weights of the blend are moved the same way on those lists: nothing is built for that.
  *
- * The measure is NDCG@20: it wants the target on the list, and high. All is in a fixed order and seeded: the same data ends
- * in the same numbers. */
+ * The measure is NDCG@20: it wants the target on the list, and high. All is in a fixed order and
+ * seeded: the same data ends in the same numbers. */
 #include "recommend/inside.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { K = 20, TARGETS_MAX = 512, DEEP = 150, DEEP_OF_PEOPLE = 400, QUESTIONS_MAX = 1500, SESSION_QUESTIONS_MAX = 6000, PEOPLE_MAX = 2000 };
-enum { POSTINGS_MAX = 10000, TUNED_HEAD_MAX = 3000, TUNED_ROUNDS = 6, VALUES_MAX = 7, WEIGHED_HEAD_MAX = 8000 };
+enum {
+    K = 20,
+    TARGETS_MAX = 512,
+    DEEP = 150,
+    DEEP_OF_PEOPLE = 400,
+    QUESTIONS_MAX = 1500,
+    SESSION_QUESTIONS_MAX = 6000,
+    PEOPLE_MAX = 2000
+};
+enum {
+    POSTINGS_MAX = 10000,
+    TUNED_HEAD_MAX = 3000,
+    TUNED_ROUNDS = 6,
+    VALUES_MAX = 7,
+    WEIGHED_HEAD_MAX = 8000
+};
 static const f64 gain_asked = 1.004;
-static const f64 surely = 1.5;          /* of long histories, whose means are rough: standard errors of the gain, person by person */
-static const f64 gain_latest = 1.0005;   /* of another place for the latest item: nothing is built for it, and all questions are heard */
-static const f64 rarely = .005;          /* so seldom a next item is the same again, no place is kept for it */
-static const f64 far_behind = .8;       /* dense algebra that comes so short of the best before it is not worth its time */
+/* of long histories, whose means are rough: standard errors of the gain, person by person */
+static const f64 surely = 1.5;
+/* of another place for the latest item: nothing is built for it, and all questions are heard */
+static const f64 gain_latest = 1.0005;
+/* so seldom a next item is the same again, no place is kept for it */
+static const f64 rarely = .005;
+/* dense algebra that comes so short of the best before it is not worth its time */
+static const f64 far_behind = .8;
 
 /* `kind` says what its values are, and what a change of it costs. */
 enum knob_kind {
     BUILT,                              /* a model is built for each value */
-    DAYS,                               /* the same; values are shares of the days that the data spans, 0 for ever */
+    /* the same; values are shares of the days that the data spans, 0 for ever */
+    DAYS,
     ASKED,                              /* it acts when somebody asks: one model serves all values */
     ASKED_WHOLE,                        /* of them the whole numbers */
     BUILT_WHOLE,
 };
-struct knob { u8 recommender; enum knob_kind kind; isize offset; u32 tasks; f64 values[VALUES_MAX]; isize n; };
+struct knob {
+    u8 recommender;
+    enum knob_kind kind;
+    isize offset;
+    u32 tasks;
+    f64 values[VALUES_MAX];
+    isize n;
+};
 #define AT(field) (isize) offsetof(struct recommend_options, field)
-enum { SESSIONS = 1 << TASK_SESSION, SEQUENCES = 1 << TASK_SEQUENCE, BASKETS = 1 << TASK_BASKET, TOPNS = 1 << TASK_TOPN, ANY = 15 };
+enum {
+    SESSIONS = 1 << TASK_SESSION,
+    SEQUENCES = 1 << TASK_SEQUENCE,
+    BASKETS = 1 << TASK_BASKET,
+    TOPNS = 1 << TASK_TOPN,
+    ANY = 15
+};
 static const struct knob knobs[] = {
     { RECOMMENDER_SESSION, ASKED_WHOLE, AT(neighbours), ANY & ~TOPNS, { 100, 500, 1500 }, 3 },
     { RECOMMENDER_SESSION, ASKED, AT(position_decay), ANY & ~TOPNS, { 1, 2, 3, 5 }, 4 },
@@ -70,7 +103,8 @@ struct recommend_options task_options(enum task task)
     o.ease_items = 8000;
     o.ease_row = 4000;
     o.cooc_row = 300;
-    if (task == TASK_SEQUENCE) {                        /* reviews and purchases of years: what is old is not worth less */
+    /* reviews and purchases of years: what is old is not worth less */
+    if (task == TASK_SEQUENCE) {
         o.cooc_decay_days = o.ease_decay_days = o.session_decay_days = o.slist_decay_days = 0;
         o.cooc_step = o.rules_step = o.ease_step = .6;
         o.ease_lambda = 150;
@@ -97,7 +131,8 @@ struct recommend_options task_options(enum task task)
 u32 task_recommenders(enum task task)
 {
     u32 all = 1U << RECOMMENDER_COOC | 1U << RECOMMENDER_POPULAR;
-    if (task != TASK_SESSION) all |= 1U << RECOMMENDER_EASE;                    /* there SLIST is it, with an order of clicks */
+    /* there SLIST is it, with an order of clicks */
+    if (task != TASK_SESSION) all |= 1U << RECOMMENDER_EASE;
     if (task != TASK_TOPN) all |= 1U << RECOMMENDER_SESSION;
     if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_RULES;
     if (task == TASK_SESSION || task == TASK_SEQUENCE) all |= 1U << RECOMMENDER_SLIST;
@@ -115,12 +150,14 @@ struct bench {
     u32 items;
     i64 now_ms, from_ms;
     f64 *stands, *tried;            /* NDCG by question: of the numbers that stand, and of those tried last */
-    struct model *built; u8 built_of;   /* what the last knobs that act on asking were tried on; null: none stands */
+    /* what the last knobs that act on asking were tried on; null: none stands */
+    struct model *built; u8 built_of;
     struct bitset *asked;           /* what stands in a context */
     struct trial *trials; isize trials_n, cap;
 };
 
-static void add_trial(struct bench *b, const u32 *items, isize context, const u32 *targets, isize targets_n, u32 group)
+static void add_trial(struct bench *b, const u32 *items, isize context, const u32 *targets,
+                      isize targets_n, u32 group)
 {
     struct trial t = { .context_n = context, .targets_n = targets_n, .group = group };
     u32 *held = arena_new(&b->a, u32, context + targets_n + 1);
@@ -184,14 +221,19 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     }
     if (long_n < 50) return false;
     b->kept = arena_new(&b->a, struct interaction, n + 1);
-    if (!b->cap) b->cap = b->task == TASK_SESSION ? SESSION_QUESTIONS_MAX : b->task == TASK_TOPN ? PEOPLE_MAX : QUESTIONS_MAX;
+    if (!b->cap)
+        b->cap = b->task == TASK_SESSION ? SESSION_QUESTIONS_MAX
+                 : b->task == TASK_TOPN  ? PEOPLE_MAX
+                                         : QUESTIONS_MAX;
     b->trials = arena_new(&b->a, struct trial, b->cap + 1);
     bool by_time = b->task == TASK_SESSION || b->task == TASK_BASKET;
     if (by_time) qsort(runs, (size_t)runs_n, sizeof *runs, latest_last);
-    /* By time: the last tenth is not learnt from, and every so many of it is asked. Else every so many of all. */
+    /* By time: the last tenth is not learnt from, and every so many of it is asked. Else every so
+     * many of all. */
     isize tail = by_time ? runs_n - runs_n / 10 : 0, asked = by_time ? 0 : long_n, at = 0;
     if (by_time)
-        for (isize r = tail; r < runs_n; r++) asked += b->task == TASK_BASKET ? 1 : runs[r].to - runs[r].from - 1;
+        for (isize r = tail; r < runs_n; r++)
+            asked += b->task == TASK_BASKET ? 1 : runs[r].to - runs[r].from - 1;
     isize every = asked / b->cap + 1;
     for (isize r = 0; r < runs_n; r++) {
         bool is_long = runs[r].to - runs[r].from >= least;
@@ -202,13 +244,15 @@ static bool bench_make(struct bench *b, const struct interaction *all, isize n, 
     }
     b->asked = bitset_new(b->items + 1);
     for (isize i = 0; i < b->trials_n; i++)
-        for (isize k = 0; k < b->trials[i].context_n; k++) (void)bitset_set(b->asked, b->trials[i].context[k]);
+        for (isize k = 0; k < b->trials[i].context_n; k++)
+            (void)bitset_set(b->asked, b->trials[i].context[k]);
     b->stands = arena_new(&b->a, f64, b->trials_n + 1);
     b->tried = arena_new(&b->a, f64, b->trials_n + 1);
     return b->trials_n > 0;
 }
 
-static struct model *bench_model(const struct bench *b, const struct recommend_options *options, u32 only, isize head)
+static struct model *bench_model(const struct bench *b, const struct recommend_options *options,
+                                 u32 only, isize head)
 {
     struct recommend_options o = *options;
     o.only = only;
@@ -266,8 +310,10 @@ static bool pays(const struct bench *b, f64 score, f64 best)
     return mean > 0 && mean > surely * sqrt(fmax(0, squares - mean * mean) / n);
 }
 
-/* A model of one recommender with these options. The longest postings are built: how far they are read is asked. */
-static struct model *bench_model_of(const struct bench *b, const struct recommend_options *options, u8 recommender)
+/* A model of one recommender with these options. The longest postings are built: how far they are
+ * read is asked. */
+static struct model *bench_model_of(const struct bench *b, const struct recommend_options *options,
+                                    u8 recommender)
 {
     struct recommend_options o = *options;
     o.sessions_per_item = max_isize(o.sessions_per_item, POSTINGS_MAX);
@@ -293,7 +339,8 @@ static f64 bench_score(struct bench *b, const struct recommend_options *options,
 static f64 knob_get(const struct knob *k, const struct recommend_options *o)
 {
     const u8 *field = (const u8 *)o + k->offset;
-    return k->kind == ASKED_WHOLE || k->kind == BUILT_WHOLE ? (f64) * (const isize *)field : *(const f64 *)field;
+    return k->kind == ASKED_WHOLE || k->kind == BUILT_WHOLE ? (f64) * (const isize *)field
+                                                            : *(const f64 *)field;
 }
 
 static void knob_set(const struct knob *k, struct recommend_options *o, f64 value)
@@ -339,7 +386,8 @@ static void turn(struct bench *b, const struct knob *k, struct recommend_options
             }
             else score = bench_score(b, &tried, k->recommender);
             if (!pays(b, score, *best)) {
-                if (k->kind == DAYS && in_vain++ == 0) continue;        /* from for ever to a few days is more than one step */
+                /* from for ever to a few days is more than one step */
+                if (k->kind == DAYS && in_vain++ == 0) continue;
                 break;
             }
             in_vain = 0;
@@ -364,7 +412,8 @@ struct table_of_scores { isize n; f32 *scores; };
 struct weights { u8 of[RECOMMENDERS]; isize of_n; f64 at[RECOMMENDERS]; };      /* at: in the order of `of` */
 
 /* place: by item, where among the candidates + 1. */
-static void gather(struct table_of_scores *t, u32 *items, u32 *place, const struct recommended *list, isize n, isize k, isize of_n)
+static void gather(struct table_of_scores *t, u32 *items, u32 *place,
+                   const struct recommended *list, isize n, isize k, isize of_n)
 {
     for (isize i = 0; i < n; i++) {
         u32 item = list[i].item;
@@ -377,7 +426,8 @@ static void gather(struct table_of_scores *t, u32 *items, u32 *place, const stru
 }
 
 /* Weights the candidates of question i and ranks its targets; who has more than K above is not ranked. */
-static f64 blended_ndcg(const struct bench *b, const struct table_of_scores *t, isize i, const struct weights *w, f32 *blended)
+static f64 blended_ndcg(const struct bench *b, const struct table_of_scores *t, isize i,
+                        const struct weights *w, f32 *blended)
 {
     isize ranks[TARGETS_MAX];
     struct trial trial = b->trials[i];
@@ -389,7 +439,8 @@ static f64 blended_ndcg(const struct bench *b, const struct table_of_scores *t, 
     }
     for (isize k = 0; k < trial.targets_n; k++) {
         ranks[k] = 0;
-        for (isize c = 0; blended[k] > 0 && c < t->n && ranks[k] <= K; c++) ranks[k] += blended[c] >= blended[k];
+        for (isize c = 0; blended[k] > 0 && c < t->n && ranks[k] <= K; c++)
+            ranks[k] += blended[c] >= blended[k];
     }
     return trial_ndcg(&trial, ranks, K);
 }
@@ -402,8 +453,8 @@ static f64 blend_score(const struct bench *b, const struct table_of_scores *tabl
     return sum / (f64)b->trials_n;
 }
 
-/* Many small moves, each taken because it helped a little, may add up to what a few questions like and no more: the blend as a
- * whole has to pay over its lead alone, else the lead it is. */
+/* Many small moves, each taken because it helped a little, may add up to what a few questions like
+ * and no more: the blend as a whole has to pay over its lead alone, else the lead it is. */
 static void keep_lead(struct bench *b, const struct table_of_scores *tables, struct weights *w, isize lead)
 {
     struct weights alone = *w;
@@ -414,7 +465,8 @@ static void keep_lead(struct bench *b, const struct table_of_scores *tables, str
     if (!pays(b, blend_score(b, tables, w), leads)) *w = alone;
 }
 
-/* What was answered without the latest item, and whether that was the target: its place can then be tried without asking again. */
+/* What was answered without the latest item, and whether that was the target: its place can then be
+ * tried without asking again. */
 struct answered { f64 scores[K + 1], again; isize n, rank; bool is_latest; };
 
 /* The rank of the target with the latest item put in at `score`; ties against it. */
@@ -427,15 +479,17 @@ static isize rank_with_latest(const struct answered *a, f64 score)
     return a->rank + (score >= a->scores[a->rank - 1]);
 }
 
-/* Where the latest item itself should stand, if people come back to it at once: 0 where they do not. And how far that follows how
- * often they come back to this very item. */
+/* Where the latest item itself should stand, if people come back to it at once: 0 where they do
+ * not. And how far that follows how often they come back to this very item. */
 static f64 place_for_latest(struct bench *b, struct recommend_options *options, const f64 *weight)
 {
-    static const f64 values[] = { .1, .2, .3, .4, .5, .6, .75, .9, 1.01, 1.25, 1.6, 2.2 }, powers[] = { 0, .5, 1 };
+    static const f64 values[] = { .1, .2, .3, .4, .5, .6, .75, .9, 1.01, 1.25, 1.6, 2.2 },
+                     powers[] = { 0, .5, 1 };
     struct ask ask = { .task = b->task };
     u32 only = 0;
     isize again = 0;
-    for (isize i = 0; i < b->trials_n; i++) again += b->trials[i].targets[0] == b->trials[i].context[b->trials[i].context_n - 1];
+    for (isize i = 0; i < b->trials_n; i++)
+        again += b->trials[i].targets[0] == b->trials[i].context[b->trials[i].context_n - 1];
     if (b->task != TASK_SESSION || (f64)again < rarely * (f64)b->trials_n) return 0;
     memcpy(ask.weight, weight, sizeof ask.weight);
     for (u8 r = 0; r < RECOMMENDERS; r++)
@@ -473,8 +527,9 @@ static f64 place_for_latest(struct bench *b, struct recommend_options *options, 
     return found;
 }
 
-/* Asks every recommender every question. An item that one puts high and another low counts what the second gives it too, as when
- * it is served: of long histories, where scores fall slowly, lists are longer. */
+/* Asks every recommender every question. An item that one puts high and another low counts what the
+ * second gives it too, as when it is served: of long histories, where scores fall slowly, lists are
+ * longer. */
 static struct table_of_scores *ask_each(struct bench *b, const struct model *m, const struct weights *w)
 {
     struct table_of_scores *tables = arena_new(&b->a, struct table_of_scores, b->trials_n);
@@ -535,7 +590,10 @@ static void weigh(struct bench *b, const struct recommend_options *o, u32 of_set
             for (isize v = 0; v < countof(values); v++) {
                 w.at[k] = values[v];
                 f64 score = blend_score(b, tables, &w);
-                if (score > best * (values[v] > 0 && stands <= 0 ? 1.002 : 1.0)) { best = score; found = values[v]; }
+                if (score > best * (values[v] > 0 && stands <= 0 ? 1.002 : 1.0)) {
+                    best = score;
+                    found = values[v];
+                }
             }
             w.at[k] = found;
         }
@@ -551,7 +609,8 @@ static void say(const struct tune_options *o, const char *doing, const char *of)
     arena_fini(&a);
 }
 
-struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items, const struct tune_options *options)
+struct tuning recommend_tune(enum task task, const struct interaction *all, isize n, u32 items,
+                             const struct tune_options *options)
 {
     u32 only = options->only;
     struct tuning out = { .options = task_options(task) };
@@ -565,7 +624,8 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
         for (u8 r = 0; r < RECOMMENDERS; r++) {
             if (!(of >> r & 1)) continue;
             say(options, "choosing the numbers of ", recommender_name(r));
-            bool dense = r == RECOMMENDER_EASE && of != 1U << r && (isize)items <= 2 * TUNED_HEAD_MAX; /* else its head is too short to tell */
+            /* else its head is too short to tell */
+            bool dense = r == RECOMMENDER_EASE && of != 1U << r && (isize)items <= 2 * TUNED_HEAD_MAX;
             if (dense && bench_score(&b, &out.options, r) < far_behind * most) {
                 of &= ~(1U << r);
                 continue;
@@ -587,7 +647,8 @@ struct tuning recommend_tune(enum task task, const struct interaction *all, isiz
         out.trials = b.trials_n;
     }
     else {
-        for (u8 r = 0; r < RECOMMENDERS; r++) out.weight[r] = of >> r & 1 ? (r == RECOMMENDER_POPULAR ? .1 : 1) : 0;
+        for (u8 r = 0; r < RECOMMENDERS; r++)
+            out.weight[r] = of >> r & 1 ? (r == RECOMMENDER_POPULAR ? .1 : 1) : 0;
     }
     model_free(b.built);
     bitset_free(b.asked);
@@ -605,11 +666,14 @@ static int by_session(const void *left, const void *right)
     return (a->item > b->item) - (a->item < b->item);
 }
 
-/* Everything that guesses what comes next from what was done: what can be measured so. Of the bench nothing is known but clicks, so
- * what asks the catalogue or a place cannot. */
-enum { GUESSERS = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES | 1 << RECOMMENDER_EASE | 1 << RECOMMENDER_ALS |
-                  1 << RECOMMENDER_SLIST | 1 << RECOMMENDER_SPECTRAL | 1 << RECOMMENDER_TRENDING | 1 << RECOMMENDER_BESTSELLERS |
-                  1 << RECOMMENDER_POPULAR };
+/* Everything that guesses what comes next from what was done: what can be measured so. Of the bench
+ * nothing is known but clicks, so what asks the catalogue or a place cannot. */
+enum {
+    GUESSERS = 1 << RECOMMENDER_SESSION | 1 << RECOMMENDER_COOC | 1 << RECOMMENDER_RULES
+               | 1 << RECOMMENDER_EASE | 1 << RECOMMENDER_ALS | 1 << RECOMMENDER_SLIST
+               | 1 << RECOMMENDER_SPECTRAL | 1 << RECOMMENDER_TRENDING
+               | 1 << RECOMMENDER_BESTSELLERS | 1 << RECOMMENDER_POPULAR
+};
 
 static u32 recommenders_of(const struct mixed *m)
 {
@@ -623,8 +687,10 @@ static bool is_measured(const struct model *model, const struct mixed *m)
     return m->mix_n > 1 && (recommenders_of(m) & ~((u32)GUESSERS & model->card.built)) == 0;
 }
 
-/* Each mix beside each of its recommenders alone; those are asked once, whatever number of mixes they are in. */
-static void measure_mixes(struct bench *b, const struct model *before, struct model *into, const atomic_bool *stop)
+/* Each mix beside each of its recommenders alone; those are asked once, whatever number of mixes
+ * they are in. */
+static void measure_mixes(struct bench *b, const struct model *before, struct model *into,
+                          const atomic_bool *stop)
 {
     f64 alone[RECOMMENDERS] = { 0 }, *by_question[RECOMMENDERS] = { NULL };
     for (isize i = 0; i < into->mixes_n && !(stop && atomic_load(stop)); i++) {
@@ -653,7 +719,10 @@ static void measure_mixes(struct bench *b, const struct model *before, struct mo
 
 static void measure_card(const struct bench *b, const struct model *before, struct model_card *card)
 {
-    struct ask ask = { .model = before, .task = b->task, .mix_n = 3, .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
+    struct ask ask = { .model = before,
+                       .task = b->task,
+                       .mix_n = 3,
+                       .mix = { RECOMMENDER_SESSION, RECOMMENDER_COOC, RECOMMENDER_TRENDING } };
     arena a = { 0 };
     for (isize i = 0; i < b->trials_n; i++) {
         struct recommended *list;
@@ -672,8 +741,8 @@ static void measure_card(const struct bench *b, const struct model *before, stru
     arena_fini(&a);
 }
 
-void model_measure(struct model *model, const struct interaction *interactions, isize n, const struct mixed *mixes, isize mixes_n,
-                   const atomic_bool *stop)
+void model_measure(struct model *model, const struct interaction *interactions, isize n,
+                   const struct mixed *mixes, isize mixes_n, const atomic_bool *stop)
 {
     struct bench b = { .task = TASK_SESSION, .items = model->items, .cap = QUESTIONS_MAX };
     struct interaction *all = arena_new(&b.a, struct interaction, n + 1);
@@ -703,7 +772,8 @@ const struct mixed *model_mixed(const struct model *model, const u8 *mix, isize 
     for (isize i = 0; model && i < model->mixes_n; i++) {
         const struct mixed *m = &model->mixes[i];
         bool same = m->questions > 0 && m->mix_n == mix_n && memcmp(m->mix, mix, (size_t)mix_n) == 0;
-        for (u8 r = 0; same && r < RECOMMENDERS; r++) same = !(m->weight[r] < weight[r] || m->weight[r] > weight[r]);
+        for (u8 r = 0; same && r < RECOMMENDERS; r++)
+            same = !(m->weight[r] < weight[r] || m->weight[r] > weight[r]);
         if (same) return m;
     }
     return NULL;
@@ -713,5 +783,6 @@ void model_keep_lead(const struct model *model, struct recommend_query *query)
 {
     static const f64 hushed = 1e-6;
     const struct mixed *m = model_mixed(model, query->mix, query->mix_n, query->weight);
-    for (isize i = 0; m && m->alone && i < query->mix_n; i++) query->weight[query->mix[i]] = query->mix[i] == m->lead ? 1 : hushed;
+    for (isize i = 0; m && m->alone && i < query->mix_n; i++)
+        query->weight[query->mix[i]] = query->mix[i] == m->lead ? 1 : hushed;
 }

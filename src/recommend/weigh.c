@@ -2,26 +2,36 @@
  *
  * weigh.c - how much each recommender of a mix should count, from what was shown and what was clicked.
  *
- * A row's item says how high each recommender of the mix placed it (recommended.heights), where it stood, and whether it was
- * clicked. The chance of a click is modelled as
+ * A row's item says how high each recommender of the mix placed it (recommended.heights), where it
+ * stood, and whether it was clicked. The chance of a click is modelled as
  *
  *   logit P(click) = place_k + sum over the mix of w_r * height_r,   w_r >= 0
  *
- * What stands first is seen first, so every place has a constant of its own, and a recommender is not praised for what the
- * place did. w goes into the blend, where only its proportions count, so it is divided by its sum.
+ * What stands first is seen first, so every place has a constant of its own, and a recommender is
+ * not praised for what the place did. w goes into the blend, where only its proportions count, so
+ * it is divided by its sum.
  *
- * With little data w stays at s * the defaults: s, one number, is learnt first, and w pays half SHRINK for each squared step away from
- * there, as if that many informative showings had spoken for the defaults. The last fifth in time is held out of the learning; new
- * weights are adopted only when they guess it better than the defaults do, by more than SURE standard errors of the difference, people
- * counting as units. Each learning goes towards there until some weight has moved by STEP_MOST.
+ * With little data w stays at s * the defaults: s, one number, is learnt first, and w pays half
+ * SHRINK for each squared step away from there, as if that many informative showings had spoken for
+ * the defaults. The last fifth in time is held out of the learning; new weights are adopted only
+ * when they guess it better than the defaults do, by more than SURE standard errors of the
+ * difference, people counting as units. Each learning goes towards there until some weight has
+ * moved by STEP_MOST.
  *
- * The objective is convex and small (a weight for each recommender, a constant for each place): Newton's method, each step a
- * quadratic with bounds, solved coordinate by coordinate, halved until it helps. The same showings give the same digits. */
+ * The objective is convex and small (a weight for each recommender, a constant for each place):
+ * Newton's method, each step a quadratic with bounds, solved coordinate by coordinate, halved until
+ * it helps. The same showings give the same digits. */
 #include "recommend/inside.h"
 
 #include <stdlib.h>
 
-enum { PLACES = 12, UNKNOWNS_MAX = RECOMMENDERS + 1 + PLACES, ROUNDS_MAX = 60, SWEEPS_MAX = 500, PEOPLE_HELD_LEAST = 100 };
+enum {
+    PLACES = 12,
+    UNKNOWNS_MAX = RECOMMENDERS + 1 + PLACES,
+    ROUNDS_MAX = 60,
+    SWEEPS_MAX = 500,
+    PEOPLE_HELD_LEAST = 100
+};
 static const f64 shrink = 10, place_shrink = 1, tiny = 1e-6, sure = 3, step_most = .1, held_out = .2;
 
 static const char *const verdicts[] = { "too_little_data", "no_better", "learnt" };
@@ -37,7 +47,8 @@ static void features(const struct shown_item *s, const u8 *mix, isize k, const f
     if (along) x[0] = 0;
     for (isize i = 0; i < k; i++) {
         f64 height = s->heights[mix[i]] / 255.;
-        if (along) x[0] += along[i] * height;           /* one number for all: how much the present blend says */
+        /* one number for all: how much the present blend says */
+        if (along) x[0] += along[i] * height;
         else x[i] = height;
     }
 }
@@ -57,7 +68,10 @@ static f64 logit_of(const struct fit *f, const f64 *at, const struct shown_item 
     return sum;
 }
 
-static f64 penalty_of(const struct fit *f, isize j) { return j < f->k ? f->penalty : j == f->k ? tiny : place_shrink; }
+static f64 penalty_of(const struct fit *f, isize j)
+{
+    return j < f->k ? f->penalty : j == f->k ? tiny : place_shrink;
+}
 
 static f64 objective(const struct fit *f, const struct data *d, const f64 *at)
 {
@@ -155,7 +169,8 @@ static struct fit fit_along(struct data d, const f64 *weights)
 static struct fit fit_free(struct data d, const f64 *defaults)
 {
     struct fit f = { .k = d.mix_n, .penalty = shrink };
-    struct fit usual = fit_along(d, defaults);          /* from where it is almost right: far away every chance is 0 or 1 and shows no way */
+    /* from where it is almost right: far away every chance is 0 or 1 and shows no way */
+    struct fit usual = fit_along(d, defaults);
     for (isize i = 0; i < f.k; i++) f.at[i] = f.prior[i] = usual.at[0] * defaults[i];
     memcpy(f.at + f.k, usual.at + usual.k, (1 + PLACES) * sizeof *f.at);
     d.along = NULL;
@@ -206,7 +221,8 @@ static void compare(struct weighing *w, struct data train, struct data held, con
     w->sureness = error > 0 ? sum / error : 0;
 }
 
-void recommend_weigh(struct shown_item *showings, isize n, const u8 *mix, isize mix_n, const f64 *defaults, const f64 *now, struct weighing *out)
+void recommend_weigh(struct shown_item *showings, isize n, const u8 *mix, isize mix_n,
+                     const f64 *defaults, const f64 *now, struct weighing *out)
 {
     f64 usual[RECOMMENDERS], present[RECOMMENDERS], all_usual = 0, all_present = 0;
     assert(mix_n > 0 && mix_n <= RECOMMENDERS);
@@ -223,7 +239,8 @@ void recommend_weigh(struct shown_item *showings, isize n, const u8 *mix, isize 
     if (n < SHOWINGS_LEAST || out->clicks < CLICKS_LEAST || mix_n < 2) return;
     isize cut = (isize)((1 - held_out) * (f64)n);
     while (cut < n && showings[cut].at_ms == showings[cut - 1].at_ms) cut++;    /* a row stays together */
-    struct data train = { showings, cut, mix, mix_n, NULL }, held = { showings + cut, n - cut, mix, mix_n, NULL };
+    struct data train = { showings, cut, mix, mix_n, NULL },
+                held = { showings + cut, n - cut, mix, mix_n, NULL };
     compare(out, train, held, usual);
     if (out->people_held < PEOPLE_HELD_LEAST) return;
     out->verdict = WEIGHING_NO_BETTER;

@@ -215,8 +215,8 @@ static bool is_open(const struct node *n)
 
 /* What takes things out of a cart or off a wish list. */
 static const u16 closing[] = {
-    EVENT_PRODUCT_ADDED, EVENT_PRODUCT_REMOVED, EVENT_WISHLIST_ADDED, EVENT_WISHLIST_REMOVED, EVENT_PRODUCT_PURCHASED,
-    EVENT_ORDER_COMPLETED,
+    EVENT_PRODUCT_ADDED,    EVENT_PRODUCT_REMOVED,   EVENT_WISHLIST_ADDED,
+    EVENT_WISHLIST_REMOVED, EVENT_PRODUCT_PURCHASED, EVENT_ORDER_COMPLETED,
 };
 
 static void check_scan(struct checker *c, struct scan *s)
@@ -236,7 +236,8 @@ static void check_scan(struct checker *c, struct scan *s)
     if (s->open)
         for (isize i = 0; i < countof(closing); i++) c->rule->types |= (u64)1 << (closing[i] & 63);
     s->nets_returns |= s->tally == TALLY_SUM;
-    if (s->nets_returns && s->type == EVENT_ORDER_COMPLETED) c->rule->types |= (u64)1 << (EVENT_ORDER_REFUNDED & 63);
+    if (s->nets_returns && s->type == EVENT_ORDER_COMPLETED)
+        c->rule->types |= (u64)1 << (EVENT_ORDER_REFUNDED & 63);
     vec_push(&c->scans, s);
 }
 
@@ -323,7 +324,9 @@ static void check_segment_field(struct checker *c, struct node *right)
     struct nearest best = { S(""), max_isize(3, right->literal.s.len / 2) };
     if (id >= 0 && id <= UINT16_MAX) { right->segment = (segment_id){ (u16)id }; return; }
     nearest_known(c, &best, right->literal.s, RULE_NAME_SEGMENT);
-    wrong(c, right, arena_printf(c->arena, "there is no segment \"%.*s\"", STR_FMT(right->literal.s)), best.name);
+    wrong(c, right,
+          arena_printf(c->arena, "there is no segment \"%.*s\"", STR_FMT(right->literal.s)),
+          best.name);
 }
 
 static void check_rung(struct checker *c, str ladder, const struct node *right)
@@ -336,7 +339,10 @@ static void check_rung(struct checker *c, str ladder, const struct node *right)
         if (str_eq_nocase(right->literal.s, rungs[i].word)) return;
         nearest_try(&best, right->literal.s, rungs[i].word);
     }
-    wrong(c, right, arena_printf(c->arena, "no %.*s is called %.*s", STR_FMT(ladder), STR_FMT(right->literal.s)), best.name);
+    wrong(c, right,
+          arena_printf(c->arena, "no %.*s is called %.*s", STR_FMT(ladder),
+                       STR_FMT(right->literal.s)),
+          best.name);
 }
 
 static bool exact_op(enum op op) { return op == OP_EQ || op == OP_NE || op == OP_IN || op == OP_NOT_IN; }
@@ -401,7 +407,9 @@ static void check_op(struct checker *c, struct node *test)
     if (left->kind == NODE_FIELD && left->field == FIELD_SEGMENT && !exact_op(op))
         wrong(c, left, S("a segment is compared with = or in"), S("="));
     else if (has_op(op) && kind != VALUE_UNKNOWN && kind != VALUE_TEXT)
-        wrong(c, left, arena_printf(c->arena, "`has` asks about a list, this is %s", kind_text(kind)), S("="));
+        wrong(c, left,
+              arena_printf(c->arena, "`has` asks about a list, this is %s", kind_text(kind)),
+              S("="));
     else if (op != OP_TRUE && left->kind == NODE_LITERAL)
         wrong(c, left, S("what is compared stands on the left, what it is compared with on the right"),
               S(""));
@@ -512,7 +520,10 @@ static void check_predicted(struct checker *c, const struct node *n)
         for (int i = 0; i < SCORES; i++) nearest_try(&best, n->name, str_of(score_name(i)));
         wrong(c, n, arena_printf(c->arena, "nothing called %.*s is predicted", STR_FMT(n->name)), best.name);
     } else if (score == SCORE_INTENT && c->rule->place == RULE_SEGMENT) {
-        wrong(c, n, S("a segment holds with nobody looking, so it cannot ask what the visit under way will come to"), S("churn"));
+        wrong(
+            c, n,
+            S("a segment holds with nobody looking, so it cannot ask what the visit under way will come to"),
+            S("churn"));
     }
 }
 
@@ -594,7 +605,9 @@ static i64 scan_cost(const struct scan *s)
 {
     i64 one = COST_ENTRY + (s->where ? s->where->cost : 0);
     if (s->open) one *= 4;                              /* looks at what came after, too */
-    return s->tally == TALLY_DISTINCT || s->tally == TALLY_COMMON ? one * 4 : s->tally == TALLY_COUNT ? one : one * 2;
+    return s->tally == TALLY_DISTINCT || s->tally == TALLY_COMMON ? one * 4
+           : s->tally == TALLY_COUNT                              ? one
+                                                                  : one * 2;
 }
 
 static i64 cost_of(const struct node *n)
@@ -631,7 +644,10 @@ static bool is_plain(const struct scan *s)
 
 static void note_recent(struct node *n)
 {
-    const struct scan *s = n->kind == NODE_DID ? n->scans : n->kind == NODE_TEST && n->kids[0]->kind == NODE_TALLY ? n->kids[0]->scans : NULL;
+    const struct scan *s = n->kind == NODE_DID ? n->scans
+                           : n->kind == NODE_TEST && n->kids[0]->kind == NODE_TALLY
+                               ? n->kids[0]->scans
+                               : NULL;
     if (n->kind == NODE_NOT && n->kids[0]->recent) {
         const struct node *kid = n->kids[0];
         n->recent = kid->recent == RECENT_AT_LEAST ? RECENT_FEWER : RECENT_AT_LEAST;
@@ -643,7 +659,9 @@ static void note_recent(struct node *n)
     if (!s || !is_plain(s)) return;
     bool negated = false;
     n->recent_least = 1;
-    if (n->kind == NODE_TEST && (s->tally != TALLY_COUNT || !rule_is_at_least(n, &n->recent_least, &negated))) return;
+    if (n->kind == NODE_TEST
+        && (s->tally != TALLY_COUNT || !rule_is_at_least(n, &n->recent_least, &negated)))
+        return;
     n->recent = negated ? RECENT_FEWER : RECENT_AT_LEAST;
     n->recent_type = s->type;
     n->recent_ms = s->window.kind == WINDOW_LAST ? s->window.far * rule_unit_ms(s->window.unit) : AGE_MAX;
@@ -698,8 +716,13 @@ void rule_check(arena *a, struct rule *rule, const struct rule_names *names, str
         wrong(&c, rule->root, S("nested too deep"), S(""));
     rule->cost = rule->root->cost;
     if (rule->cost > RULE_COST_MAX)
-        rule_error_add(errors, 0, 1, arena_printf(a, "this rule is too heavy: it costs %lld, the most is %d; ask fewer questions over the history",
-                                                  (long long)rule->cost, RULE_COST_MAX), S(""));
+        rule_error_add(
+            errors, 0, 1,
+            arena_printf(
+                a,
+                "this rule is too heavy: it costs %lld, the most is %d; ask fewer questions over the history",
+                (long long)rule->cost, RULE_COST_MAX),
+            S(""));
     rule->scans_n = c.scans.n;
     rule->scans = arena_new(a, const struct scan *, c.scans.n);
     if (c.scans.n) memcpy(rule->scans, c.scans.at, (size_t)c.scans.n * sizeof *c.scans.at);

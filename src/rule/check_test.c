@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Goal: whoever writes a wrong rule is told where, what was expected and what was probably meant.
- * Method: a table of wrong rules with the column, a piece of the message and the hint of each mistake in turn. */
+ * Method: a table of wrong rules with the column, a piece of the message and the hint of each
+ * mistake in turn. */
 #include "rule/rule.h"
 
 #include <setjmp.h>
@@ -36,11 +37,14 @@ static void check(const struct wrong *row)
         const struct rule_error *e = &errors.at[i];
         bool same = e->column == row->at[i].column && str_find(e->message, str_of(row->at[i].says)) >= 0
                  && (!row->at[i].hint || str_eq(e->hint, str_of(row->at[i].hint)));
-        if (!same) fail_msg("%s: %td: %.*s [%.*s]", row->why, e->column, STR_FMT(e->message), STR_FMT(e->hint));
+        if (!same)
+            fail_msg("%s: %td: %.*s [%.*s]", row->why, e->column, STR_FMT(e->message),
+                     STR_FMT(e->hint));
     }
     if (errors.n != n) {
         for (isize i = 0; i < errors.n; i++)
-            (void)printf("# %td: %.*s [%.*s]\n", errors.at[i].column, STR_FMT(errors.at[i].message), STR_FMT(errors.at[i].hint));
+            (void)printf("# %td: %.*s [%.*s]\n", errors.at[i].column, STR_FMT(errors.at[i].message),
+                         STR_FMT(errors.at[i].hint));
         fail_msg("%s: %td mistakes, not %td", row->why, errors.n, n);
     }
 }
@@ -52,13 +56,19 @@ static void what_is_too_heavy_is_refused_with_the_reason(void **state)
     struct buf text = { .arena = &memory };
     const struct rule *rule;
     struct rule_errors errors;
-    for (int i = 0; i < 200; i++) buf_printf(&text, "%scount(page_viewed, last %d days) > 1", i ? " or " : "", i + 1);
+    for (int i = 0; i < 200; i++)
+        buf_printf(&text, "%scount(page_viewed, last %d days) > 1", i ? " or " : "", i + 1);
     assert_true(text.len < RULE_BYTES_MAX);
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_OK);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_OK);
     assert_true(rule_cost(rule) <= RULE_COST_MAX);
     text.len = 0;
-    for (int i = 0; i < 150; i++) buf_printf(&text, "%sdistinct(page_viewed.product, last %d days) > 1", i ? " or " : "", i + 1);
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    for (int i = 0; i < 150; i++)
+        buf_printf(&text, "%sdistinct(page_viewed.product, last %d days) > 1", i ? " or " : "",
+                   i + 1);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
     assert_true(str_find(errors.at[0].message, S("too heavy")) >= 0);
     assert_int_equal(errors.at[0].column, 1);
 }
@@ -131,9 +141,13 @@ static void names_that_do_not_exist_are_told_with_the_nearest(void **state)
     for (isize i = 0; i < countof(rows); i++) check(&rows[i]);
     const struct rule *rule;
     struct rule_errors errors;
-    assert_int_equal(rule_compile(&memory, S("trait(\"gendr\") = \"x\" and wholly_new = 3"), RULE_SEGMENT, &world_names, &rule, &errors), ERR_OK);
+    assert_int_equal(rule_compile(&memory, S("trait(\"gendr\") = \"x\" and wholly_new = 3"),
+                                  RULE_SEGMENT, &world_names, &rule, &errors),
+                     ERR_OK);
     assert_int_equal(rule_compile(&memory, S("age = 3"), RULE_SEGMENT, NULL, &rule, &errors), ERR_OK);
-    assert_int_equal(rule_compile(&memory, S("in segment \"vip\""), RULE_SEGMENT, NULL, &rule, &errors), ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, S("in segment \"vip\""), RULE_SEGMENT, NULL, &rule, &errors),
+        ERR_BAD_INPUT);
 }
 
 static void sides_that_do_not_fit_are_told(void **state)
@@ -186,36 +200,49 @@ static void what_is_too_much_is_refused(void **state)
     for (int i = 0; i < 9; i++) buf_add(&text, S("not ("));
     buf_add(&text, S("true"));
     for (int i = 0; i < 9; i++) buf_add(&text, S(")"));
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_OK);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_OK);
 
     text.len = 0;
     for (int i = 0; i < 40; i++) buf_add(&text, S("("));
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
     assert_true(str_find(errors.at[0].message, S("nested more than")) >= 0);
 
     text.len = 0;                                       /* each level costs the JSON form four */
     for (int i = 0; i < 20; i++) buf_add(&text, S("true or false and (false and true or "));
     buf_add(&text, S("true"));
     for (int i = 0; i < 20; i++) buf_add(&text, S(")"));
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
     assert_true(str_find(errors.at[0].message, S("nested too deep")) >= 0);
 
     text.len = 0;
     while (text.len <= RULE_BYTES_MAX) buf_add(&text, S("true and "));
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
-    assert_int_equal(rule_compile(&memory, S("gender = \"\xff\""), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, S("gender = \"\xff\""), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
 
     text.len = 0;
     for (int i = 0; i < 30; i++) buf_add(&text, S("did(nothing_like_it) and "));
     buf_add(&text, S("true"));
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
     assert_int_equal(errors.n, RULE_ERRORS_MAX);
 
     text.len = 0;
     buf_add(&text, S("age in (0"));
     for (int i = 0; i < 256; i++) buf_printf(&text, ",%d", i);
     buf_add(&text, S(")"));
-    assert_int_equal(rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors), ERR_BAD_INPUT);
+    assert_int_equal(
+        rule_compile(&memory, buf_str(&text), RULE_SEGMENT, &world_names, &rule, &errors),
+        ERR_BAD_INPUT);
     assert_true(str_find(errors.at[0].message, S("at most 256")) >= 0);
 }
 

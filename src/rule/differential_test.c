@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: the language is what docs/reference/rule-language.md says, at every instant, and what it announces is so.
- * Method: this file writes random rules from a tree of its own, prints them, and answers them by reading that page: every
- * entry of the history is looked at anew at every instant, every chain of a sequence is tried, and nothing of this room but
- * its door is used. For each (rule, history, instant): the answers agree; they agree until one millisecond before the
- * announced change; where one exact question is asked, the answer is another one when the change is due; and an entry that is
- * said not to touch a rule may be taken away.
- * TEST_LONG asks 100,000 of them, else 10,000. */
+ * Goal: the language is what docs/reference/rule-language.md says, at every instant, and what it
+ * announces is so. Method: this file writes random rules from a tree of its own, prints them, and
+ * answers them by reading that page: every entry of the history is looked at anew at every instant,
+ * every chain of a sequence is tried, and nothing of this room but its door is used. For each
+ * (rule, history, instant): the answers agree; they agree until one millisecond before the
+ * announced change; where one exact question is asked, the answer is another one when the change is
+ * due; and an entry that is said not to touch a rule may be taken away. TEST_LONG asks 100,000 of
+ * them, else 10,000. */
 #include "rule/rule.h"
 
 #include <math.h>
@@ -31,10 +32,49 @@ static int teardown(void **state)
 /* ---- the tree ------------------------------------------------------------------------------ */
 
 enum sort {
-    AND, OR, NOT, DID, HOLDS, TALLY, SINCE, SINCE_TRAIT, AT, SEQUENCE, SEGMENT, TRAIT, FIELD, ITEM, UNDER, CONTEXT, LIKING, ANSWER,
-    SCORE, DISTANCE, LADDER,
+    AND,
+    OR,
+    NOT,
+    DID,
+    HOLDS,
+    TALLY,
+    SINCE,
+    SINCE_TRAIT,
+    AT,
+    SEQUENCE,
+    SEGMENT,
+    TRAIT,
+    FIELD,
+    ITEM,
+    UNDER,
+    CONTEXT,
+    LIKING,
+    ANSWER,
+    SCORE,
+    DISTANCE,
+    LADDER,
 };
-enum how { EQ, NE, LT, LE, GT, GE, BETWEEN, IN, NOT_IN, HAS_PART, STARTS, ENDS, MATCHES, HAS, HAS_ANY, HAS_ALL, HAS_NONE, KNOWN, PLAIN };
+enum how {
+    EQ,
+    NE,
+    LT,
+    LE,
+    GT,
+    GE,
+    BETWEEN,
+    IN,
+    NOT_IN,
+    HAS_PART,
+    STARTS,
+    ENDS,
+    MATCHES,
+    HAS,
+    HAS_ANY,
+    HAS_ALL,
+    HAS_NONE,
+    KNOWN,
+    PLAIN
+};
 enum kind { UNKNOWN, TRUTH, NUMBER, TEXT, MONEY, INSTANT, LIST };
 struct thing { enum kind kind; f64 n; i64 minor; u16 currency; const char *text; i64 at; };
 enum right_kind { R_NUMBER, R_TEXT, R_MONEY, R_DATE, R_TRUTH, R_VERSION };
@@ -49,7 +89,8 @@ struct part {                                           /* EVENT where … */
     const char *name;
     u16 type;
     bool any, candidate, nets, average_nets;
-    int open;                                           /* 1 what lies in the cart, 2 what is on the wish list */
+    /* 1 what lies in the cart, 2 what is on the wish list */
+    int open;
     struct own *where;
 };
 struct own {
@@ -68,7 +109,8 @@ struct own {
     u16 segment;
 };
 enum { COUNT, SUM, AVERAGE, MIN, MAX, DISTINCT, FIRST, LAST_ONE, COMMON };
-static const char *const tally_name[] = { "count", "sum", "average", "min", "max", "distinct", "first", "last", "most_common" };
+static const char *const tally_name[] = { "count",    "sum",   "average", "min",        "max",
+                                          "distinct", "first", "last",    "most_common" };
 
 struct at { const struct history_entry *h; isize n; i64 now; i32 zone; u32 candidate; };
 
@@ -80,11 +122,15 @@ static enum tri answer(const struct at *x, const struct own *o);
 static bool counts(const struct at *x, const struct part *p, isize i);
 
 static bool is_bot(const struct history_entry *e) { return (e->flags & HISTORY_BOT) != 0; }
-static bool is_move(const struct history_entry *e) { return e->type == EVENT_SEGMENT_ENTERED || e->type == EVENT_SEGMENT_LEFT; }
+static bool is_move(const struct history_entry *e)
+{
+    return e->type == EVENT_SEGMENT_ENTERED || e->type == EVENT_SEGMENT_LEFT;
+}
 static bool is_back(const struct history_entry *e)
 {
     if (e->type == EVENT_ORDER_REFUNDED) return e->value_minor < 0;
-    return (e->type == EVENT_ORDER_COMPLETED || e->type == EVENT_PRODUCT_PURCHASED) && (e->value_minor < 0 || e->quantity < 0);
+    return (e->type == EVENT_ORDER_COMPLETED || e->type == EVENT_PRODUCT_PURCHASED)
+           && (e->value_minor < 0 || e->quantity < 0);
 }
 
 static const char *cart_name(const struct history_entry *e)
@@ -94,10 +140,19 @@ static const char *cart_name(const struct history_entry *e)
 }
 
 static struct thing number(f64 n) { return (struct thing){ .kind = NUMBER, .n = n }; }
-static struct thing word(const char *s) { return s ? (struct thing){ .kind = TEXT, .text = s } : (struct thing){ 0 }; }
-static struct thing cash(i64 minor, u16 c) { return c ? (struct thing){ .kind = MONEY, .minor = minor, .currency = c } : (struct thing){ 0 }; }
+static struct thing word(const char *s)
+{
+    return s ? (struct thing){ .kind = TEXT, .text = s } : (struct thing){ 0 };
+}
+static struct thing cash(i64 minor, u16 c)
+{
+    return c ? (struct thing){ .kind = MONEY, .minor = minor, .currency = c } : (struct thing){ 0 };
+}
 
-static const char *item_word(u32 item, str of) { return item ? arena_printf(&memory, "%.*s", STR_FMT(of)).ptr : NULL; }
+static const char *item_word(u32 item, str of)
+{
+    return item ? arena_printf(&memory, "%.*s", STR_FMT(of)).ptr : NULL;
+}
 
 static struct thing field_of(const struct at *x, const char *field, const struct history_entry *e)
 {
@@ -105,27 +160,34 @@ static struct thing field_of(const struct at *x, const char *field, const struct
     if (!strcmp(field, "category")) return word(item_word(e->item, world_items[e->item].category));
     if (!strcmp(field, "brand")) return word(item_word(e->item, world_items[e->item].brand));
     if (!strcmp(field, "product")) return word(item_word(e->item, world_items[e->item].key));
-    if (!strcmp(field, "price")) return e->item ? cash(world_items[e->item].price_minor, EUR) : (struct thing){ 0 };
+    if (!strcmp(field, "price"))
+        return e->item ? cash(world_items[e->item].price_minor, EUR) : (struct thing){ 0 };
     if (!strcmp(field, "quantity")) return number(e->quantity);
     if (!strcmp(field, "value") || !strcmp(field, "revenue")) return cash(e->value_minor, e->currency);
     if (!strcmp(field, "channel")) return word(channel_name(e->channel));
-    if (!strcmp(field, "currency")) return word(e->currency == EUR ? "EUR" : e->currency == NOK ? "NOK" : NULL);
+    if (!strcmp(field, "currency"))
+        return word(e->currency == EUR ? "EUR" : e->currency == NOK ? "NOK" : NULL);
     if (!strcmp(field, "cart")) return word(cart_name(e));
     if (!strcmp(field, "hour")) return number((f64)(minutes / 60 % 24));
-    if (!strcmp(field, "weekday")) return number((f64)((minutes / 1440 + 3) % 7 + 1));       /* 1970 began on a Thursday */
+    /* 1970 began on a Thursday */
+    if (!strcmp(field, "weekday")) return number((f64)((minutes / 1440 + 3) % 7 + 1));
     return (struct thing){ 0 };
 }
 
 static bool nocase(const char *a, const char *b, isize n)
 {
     for (isize i = 0; i < n; i++) {
-        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + 32) : a[i], y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] + 32) : b[i];
+        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + 32) : a[i],
+             y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] + 32) : b[i];
         if (x != y) return false;
         if (x == 0) return true;
     }
     return true;
 }
-static bool same_word(const char *a, const char *b) { return strlen(a) == strlen(b) && nocase(a, b, (isize)strlen(a)); }
+static bool same_word(const char *a, const char *b)
+{
+    return strlen(a) == strlen(b) && nocase(a, b, (isize)strlen(a));
+}
 
 static enum tri by_order(enum how how, int c)
 {
@@ -169,7 +231,9 @@ static enum tri one_test(const struct at *x, enum how how, struct thing l, const
     if (l.kind == TEXT && r->kind == R_DATE) {
         int y, m, d;
         if (sscanf(l.text, "%d-%d-%d", &y, &m, &d) != 3) return TRI_UNKNOWN;
-        l = (struct thing){ .kind = INSTANT, .at = time_from_civil((struct civil){ .year = y, .month = m, .day = d }) - x->zone * 60000LL };
+        l = (struct thing){ .kind = INSTANT,
+                            .at = time_from_civil((struct civil){ .year = y, .month = m, .day = d })
+                                  - x->zone * 60000LL };
     }
     switch (r->kind) {
     case R_NUMBER: return l.kind == NUMBER ? by_order(how, (l.n > r->n) - (l.n < r->n)) : TRI_UNKNOWN;
@@ -243,7 +307,9 @@ static enum tri test_of(const struct at *x, const struct own *o, struct thing l)
 
 static bool is_under(u32 item, const char *name)
 {
-    return item && (str_eq(world_items[item].category, str_of(name)) || str_eq(world_items[item].above, str_of(name)));
+    return item
+           && (str_eq(world_items[item].category, str_of(name))
+               || str_eq(world_items[item].above, str_of(name)));
 }
 
 /* A condition of a `where`, of one entry. */
@@ -257,8 +323,13 @@ static enum tri where_is(const struct at *x, const struct own *o, const struct h
     case AND: case OR:
         a = where_is(x, o->kid[0], e);
         b = where_is(x, o->kid[1], e);
-        if (o->sort == AND) return a == TRI_FALSE || b == TRI_FALSE ? TRI_FALSE : a == TRI_TRUE && b == TRI_TRUE ? TRI_TRUE : TRI_UNKNOWN;
-        return a == TRI_TRUE || b == TRI_TRUE ? TRI_TRUE : a == TRI_FALSE && b == TRI_FALSE ? TRI_FALSE : TRI_UNKNOWN;
+        if (o->sort == AND)
+            return a == TRI_FALSE || b == TRI_FALSE ? TRI_FALSE
+                   : a == TRI_TRUE && b == TRI_TRUE ? TRI_TRUE
+                                                    : TRI_UNKNOWN;
+        return a == TRI_TRUE || b == TRI_TRUE     ? TRI_TRUE
+               : a == TRI_FALSE && b == TRI_FALSE ? TRI_FALSE
+                                                  : TRI_UNKNOWN;
     case UNDER: return e->item ? yes(is_under(e->item, o->right[0].text)) : TRI_UNKNOWN;
     case SEGMENT:
         if (!is_move(e)) return TRI_UNKNOWN;
@@ -276,8 +347,12 @@ static bool taken_out(const struct at *x, int open, isize i)
         if (is_bot(e) || is_back(e)) continue;
         if (open == 1 && e->type == EVENT_ORDER_COMPLETED) return true;
         if (same && e->type == EVENT_PRODUCT_PURCHASED) return true;
-        if (same && open == 1 && (e->type == EVENT_PRODUCT_ADDED || e->type == EVENT_PRODUCT_REMOVED)) return true;
-        if (same && open == 2 && (e->type == EVENT_WISHLIST_ADDED || e->type == EVENT_WISHLIST_REMOVED)) return true;
+        if (same && open == 1
+            && (e->type == EVENT_PRODUCT_ADDED || e->type == EVENT_PRODUCT_REMOVED))
+            return true;
+        if (same && open == 2
+            && (e->type == EVENT_WISHLIST_ADDED || e->type == EVENT_WISHLIST_REMOVED))
+            return true;
     }
     return false;
 }
@@ -286,7 +361,10 @@ static bool counts(const struct at *x, const struct part *p, isize i)
 {
     const struct history_entry *e = &x->h[i];
     if (e->at_ms > x->now || is_bot(e)) return false;
-    if (p->any ? is_move(e) : e->type != p->type && !(p->nets && p->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED && is_back(e)))
+    if (p->any ? is_move(e)
+               : e->type != p->type
+                     && !(p->nets && p->type == EVENT_ORDER_COMPLETED
+                          && e->type == EVENT_ORDER_REFUNDED && is_back(e)))
         return false;
     if (is_back(e) && e->type != EVENT_ORDER_REFUNDED && !p->nets) return false;
     if (p->candidate && e->item != x->candidate) return false;
@@ -345,14 +423,18 @@ static bool laid(const struct at *x, const struct own *o, int step, isize after,
     int last = o->parts - 1 - o->absent;
     for (isize i = after + 1; i < x->n; i++) {
         isize from = step ? first : i;
-        if (!counts(x, &o->part[step], i) || x->h[i].at_ms - x->h[from].at_ms >= span || !same_of(o, &x->h[i], &x->h[from])) continue;
+        if (!counts(x, &o->part[step], i) || x->h[i].at_ms - x->h[from].at_ms >= span
+            || !same_of(o, &x->h[i], &x->h[from]))
+            continue;
         if (step < last) {
             if (laid(x, o, step + 1, i, from)) return true;
             continue;
         }
         bool ok = in_win(x, &o->win, x->h[i].at_ms) && !(o->absent && x->now - x->h[i].at_ms < span);
         for (isize j = from + 1; ok && o->has_unless && j < x->n; j++)
-            if ((o->absent || j < i) && j != i && counts(x, &o->unless, j) && same_of(o, &x->h[j], &x->h[i])) ok = false;
+            if ((o->absent || j < i) && j != i && counts(x, &o->unless, j)
+                && same_of(o, &x->h[j], &x->h[i]))
+                ok = false;
         for (isize j = i + 1; ok && o->absent && j < x->n; j++)
             if (counts(x, &o->part[last + 1], j) && same_of(o, &x->h[j], &x->h[i])) ok = false;
         if (ok) return true;
@@ -369,7 +451,9 @@ static bool same_thing(struct thing a, struct thing b)
 
 static struct thing tally_of(const struct at *x, const struct own *o)
 {
-    bool money = o->field && (!strcmp(o->field, "revenue") || !strcmp(o->field, "value") || !strcmp(o->field, "price"));
+    bool money = o->field
+                 && (!strcmp(o->field, "revenue") || !strcmp(o->field, "value")
+                     || !strcmp(o->field, "price"));
     u16 in = o->right[0].currency;
     struct thing seen[64], found = { 0 };
     int times[64] = { 0 }, seen_n = 0;
@@ -387,8 +471,14 @@ static struct thing tally_of(const struct at *x, const struct own *o)
         f64 amount = v.kind == MONEY ? (f64)v.minor : v.n;
         if (!(o->part[0].nets && x->h[i].value_minor < 0)) orders++;
         sum += amount;
-        if (o->tally == MIN && (found.kind == UNKNOWN || amount < (found.kind == MONEY ? (f64)found.minor : found.n))) found = v;
-        if (o->tally == MAX && (found.kind == UNKNOWN || amount > (found.kind == MONEY ? (f64)found.minor : found.n))) found = v;
+        if (o->tally == MIN
+            && (found.kind == UNKNOWN
+                || amount < (found.kind == MONEY ? (f64)found.minor : found.n)))
+            found = v;
+        if (o->tally == MAX
+            && (found.kind == UNKNOWN
+                || amount > (found.kind == MONEY ? (f64)found.minor : found.n)))
+            found = v;
         int k = 0;
         while (k < seen_n && !same_thing(seen[k], v)) k++;
         if (k == seen_n) seen[seen_n++] = v;
@@ -452,7 +542,8 @@ static struct thing item_thing(const struct at *x, const char *name)
     if (!strcmp(name, "item.brand")) return word(item_word(i, world_items[i].brand));
     if (!strcmp(name, "item.margin")) return number(world_items[i].margin);
     if (!strcmp(name, "item.in_stock")) return (struct thing){ .kind = TRUTH, .n = world_items[i].in_stock };
-    if (!strcmp(name, "item.stock[context.store]") || !strcmp(name, "item.stock[\"oslo-1\"]")) return number(world_items[i].stock);
+    if (!strcmp(name, "item.stock[context.store]") || !strcmp(name, "item.stock[\"oslo-1\"]"))
+        return number(world_items[i].stock);
     return (struct thing){ 0 };
 }
 
@@ -492,13 +583,19 @@ static const char *ladder_word(const struct at *x, const char *name)
     if (!strcmp(name, "stage")) {
         if (did_ever(x, EVENT_ORDER_COMPLETED, false, 0, 365, 0, 3)) return "loyal";
         if (did_ever(x, EVENT_ORDER_COMPLETED, false, 0, 30, 0, 1)) return "purchase";
-        if (did_ever(x, EVENT_PRODUCT_ADDED, false, 1, 14, 0, 1) || did_ever(x, EVENT_WISHLIST_ADDED, false, 2, 30, 0, 1)
-            || did_ever(x, EVENT_CHECKOUT_STARTED, false, 0, 7, 0, 1)) return "intent";
-        if (did_ever(x, EVENT_PRODUCT_VIEWED, false, 0, 30, 0, 3) || did_ever(x, EVENT_PRODUCTS_SEARCHED, false, 0, 14, 0, 1)) return "consideration";
+        if (did_ever(x, EVENT_PRODUCT_ADDED, false, 1, 14, 0, 1)
+            || did_ever(x, EVENT_WISHLIST_ADDED, false, 2, 30, 0, 1)
+            || did_ever(x, EVENT_CHECKOUT_STARTED, false, 0, 7, 0, 1))
+            return "intent";
+        if (did_ever(x, EVENT_PRODUCT_VIEWED, false, 0, 30, 0, 3)
+            || did_ever(x, EVENT_PRODUCTS_SEARCHED, false, 0, 14, 0, 1))
+            return "consideration";
         return did_ever(x, 0, true, 0, ever, 0, 1) ? "awareness" : NULL;
     }
     if (!strcmp(name, "intent")) {
-        if (did_ever(x, EVENT_PRODUCT_ADDED, false, 1, 7, 0, 1) || did_ever(x, EVENT_CHECKOUT_STARTED, false, 0, 1, 0, 1)) return "buy";
+        if (did_ever(x, EVENT_PRODUCT_ADDED, false, 1, 7, 0, 1)
+            || did_ever(x, EVENT_CHECKOUT_STARTED, false, 0, 1, 0, 1))
+            return "buy";
         if (views_of_products(x, 7) >= 3) return "compare";
         if (did_ever(x, EVENT_PRODUCTS_SEARCHED, false, 0, 1, 0, 1)) return "find";
         return did_ever(x, 0, true, 0, 7, 0, 1) ? "browse" : NULL;
@@ -538,7 +635,11 @@ static enum tri answer(const struct at *x, const struct own *o)
     case SINCE:
         at = instant_of(x, o);
         return at < 0 ? TRI_UNKNOWN : elapsed_test(o, at, x->now);
-    case SINCE_TRAIT: return elapsed_test(o, time_from_civil((struct civil){ .year = 2025, .month = 1, .day = 15 }) - x->zone * 60000LL, x->now);
+    case SINCE_TRAIT:
+        return elapsed_test(o,
+                            time_from_civil((struct civil){ .year = 2025, .month = 1, .day = 15 })
+                                - x->zone * 60000LL,
+                            x->now);
     case AT:
         at = instant_of(x, o);
         return test_of(x, o, at < 0 ? (struct thing){ 0 } : (struct thing){ .kind = INSTANT, .at = at });
@@ -547,7 +648,9 @@ static enum tri answer(const struct at *x, const struct own *o)
     case TRAIT: case ANSWER: case SCORE: return test_of(x, o, trait_thing(o->name));
     case CONTEXT: {
         struct history_entry moment = { .at_ms = x->now };
-        return test_of(x, o, !strcmp(o->name, "context.weather") ? word("cold") : field_of(x, o->name + 8, &moment));
+        return test_of(x, o,
+                       !strcmp(o->name, "context.weather") ? word("cold")
+                                                           : field_of(x, o->name + 8, &moment));
     }
     case ITEM: return test_of(x, o, item_thing(x, o->name));
     case UNDER: return yes(is_under(x->candidate, o->right[0].text));
@@ -590,8 +693,11 @@ static void put_right(struct buf *b, const struct right *r)
 
 static void put_test(struct buf *b, const struct own *o)
 {
-    static const char *const names[] = { "=", "!=", "<", "<=", ">", ">=", "between", "in", "not in", "contains", "starts with", "ends with",
-                                         "matches", "has", "has any of", "has all of", "has none of", "is known", "" };
+    static const char *const names[] = {
+        "=",          "!=",         "<",           "<=",          ">",         ">=",      "between",
+        "in",         "not in",     "contains",    "starts with", "ends with", "matches", "has",
+        "has any of", "has all of", "has none of", "is known",    ""
+    };
     if (o->how == PLAIN) return;
     buf_printf(b, " %s ", names[o->how]);
     bool list = o->how == IN || o->how == NOT_IN || (o->how >= HAS_ANY && o->how <= HAS_NONE);
@@ -618,7 +724,10 @@ static void put_where(struct buf *b, const struct own *o)
         buf_byte(b, ')');
         break;
     case UNDER: buf_printf(b, "category under \"%s\"", o->right[0].text); break;
-    case SEGMENT: buf_printf(b, "segment %s \"%.*s\"", o->how == EQ ? "=" : "!=", STR_FMT(world_segments[o->segment - 1])); break;
+    case SEGMENT:
+        buf_printf(b, "segment %s \"%.*s\"",
+                   o->how == EQ ? "=" : "!=", STR_FMT(world_segments[o->segment - 1]));
+        break;
     default:
         buf_printf(b, "%s", o->field);
         put_test(b, o);
@@ -640,7 +749,10 @@ static void put_win(struct buf *b, const struct win *w)
     switch (w->span) {
     case ALL_TIME: break;
     case LAST: buf_printf(b, ", last %u %s", w->far, unit_name[w->unit]); break;
-    case AGO: buf_printf(b, ", between %u and %u %s ago%s", w->near, w->far, unit_name[w->unit], w->not_since ? ", not since" : ""); break;
+    case AGO:
+        buf_printf(b, ", between %u and %u %s ago%s", w->near, w->far, unit_name[w->unit],
+                   w->not_since ? ", not since" : "");
+        break;
     case SINCE_DAY: buf_printf(b, ", since %04d-%02d-%02d", c.year, c.month, c.day); break;
     case SESSION: buf_add(b, S(", this session")); break;
     case TODAY: buf_add(b, S(", today")); break;
@@ -708,7 +820,8 @@ static void put_own(struct buf *b, const struct own *o)
     case UNDER: buf_printf(b, "item.category under \"%s\"", o->right[0].text); return;
     case LIKING: buf_add(b, S("affinity(category, \"jeans\")")); break;
     case DISTANCE: buf_add(b, S("distance_km(60.39, 5.32)")); break;
-    case TRAIT: case ANSWER: case SCORE: case CONTEXT: case ITEM: case LADDER: buf_printf(b, "%s", o->name); break;
+    case TRAIT: case ANSWER: case SCORE: case CONTEXT: case ITEM:
+    case LADDER: buf_printf(b, "%s", o->name); break;
     case HOLDS: case FIELD: break;
     }
     put_test(b, o);
@@ -746,13 +859,17 @@ static void words(struct writer *w, struct own *o, const char *const *list, u32 
     o->how = hows[below(w->r, countof(hows))];
     o->rights = o->how == IN || o->how == NOT_IN ? 2 : 1;
     for (int i = 0; i < 2; i++) o->right[i] = r_text(list[below(w->r, n)]);
-    if (o->how == HAS_PART || o->how == STARTS || o->how == ENDS) o->right[0] = r_text((const char *const[]){ "e", "A", "me", "an", "g" }[below(w->r, 5)]);
-    if (o->how == MATCHES) o->right[0] = r_text((const char *const[]){ "e", "^A", "^fe", "ea" }[below(w->r, 4)]);
+    if (o->how == HAS_PART || o->how == STARTS || o->how == ENDS)
+        o->right[0] = r_text((const char *const[]){ "e", "A", "me", "an", "g" }[below(w->r, 5)]);
+    if (o->how == MATCHES)
+        o->right[0] = r_text((const char *const[]){ "e", "^A", "^fe", "ea" }[below(w->r, 4)]);
 }
 
 static struct own *write_where(struct writer *w, u16 type, int depth)
 {
-    static const char *const brands[] = { "Acme", "nordic", "Hearth" }, *const channels[] = { "web", "app", "pos" };
+    static const char *const brands[] = { "Acme", "nordic", "Hearth" }, *const channels[] = {
+        "web", "app", "pos"
+    };
     struct own *o = new_own(FIELD);
     if (depth && below(w->r, 3) == 0) {
         o->sort = (enum sort)below(w->r, 3);
@@ -774,15 +891,29 @@ static struct own *write_where(struct writer *w, u16 type, int depth)
     case 4: o->field = "hour"; numbers(w, o, 24, 1, true); break;
     case 5: o->field = "weekday"; numbers(w, o, 8, 1, true); break;
     case 6: o->field = "cart"; o->how = KNOWN; break;
-    case 7: o->field = "cart"; o->how = below(w->r, 2) ? EQ : NE; o->right[0] = r_text("c-1"); o->rights = 1; break;
+    case 7:
+        o->field = "cart";
+        o->how = below(w->r, 2) ? EQ : NE;
+        o->right[0] = r_text("c-1");
+        o->rights = 1;
+        break;
     case 8:
         o->field = "channel";
         o->how = below(w->r, 2) ? IN : NOT_IN;
         o->rights = 2;
         for (int i = 0; i < 2; i++) o->right[i] = r_text(channels[below(w->r, 3)]);
         break;
-    case 9: o->field = "product"; o->how = EQ; o->right[0] = r_text((const char *const[]){ "sku-1", "SKU-4" }[below(w->r, 2)]); o->rights = 1; break;
-    default: o->sort = UNDER; o->right[0] = r_text((const char *const[]){ "jeans", "clothes", "kitchen" }[below(w->r, 3)]); o->rights = 1;
+    case 9:
+        o->field = "product";
+        o->how = EQ;
+        o->right[0] = r_text((const char *const[]){ "sku-1", "SKU-4" }[below(w->r, 2)]);
+        o->rights = 1;
+        break;
+    default:
+        o->sort = UNDER;
+        o->right[0] =
+            r_text((const char *const[]){ "jeans", "clothes", "kitchen" }[below(w->r, 3)]);
+        o->rights = 1;
     }
     return o;
 }
@@ -802,7 +933,10 @@ static void write_part(struct writer *w, struct part *p)
     if (below(w->r, 3) == 0) p->where = write_where(w, p->type, 1);
 }
 
-static u32 some_unit(struct writer *w) { return w->scale == HOURS ? below(w->r, 2) : w->scale == DAYS ? 1 + below(w->r, 2) : 2; }
+static u32 some_unit(struct writer *w)
+{
+    return w->scale == HOURS ? below(w->r, 2) : w->scale == DAYS ? 1 + below(w->r, 2) : 2;
+}
 static u32 some_span(struct writer *w, u32 unit)
 {
     static const u32 most[SCALES][3] = { { 600, 30, 2 }, { 30000, 600, 30 }, { 1, 1, 800 } };
@@ -828,12 +962,34 @@ static void write_win(struct writer *w, struct win *out)
 
 static struct own *write_alias(struct writer *w)
 {
-    static const struct { const char *name; int tally; const char *field; struct part part; struct win win; } known[] = {
+    static const struct {
+        const char *name;
+        int tally;
+        const char *field;
+        struct part part;
+        struct win win;
+    } known[] = {
         { "orders.count", COUNT, NULL, { .type = EVENT_ORDER_COMPLETED }, { 0 } },
-        { "orders.revenue", SUM, "revenue", { .type = EVENT_ORDER_COMPLETED, .nets = true }, { 0 } },
-        { "orders.average", AVERAGE, "revenue", { .type = EVENT_ORDER_COMPLETED, .nets = true, .average_nets = true }, { 0 } },
-        { "orders.frequency", COUNT, NULL, { .type = EVENT_ORDER_COMPLETED }, { .span = LAST, .far = 365, .unit = 2 } },
-        { "orders.items", SUM, "quantity", { .type = EVENT_PRODUCT_PURCHASED, .nets = true }, { 0 } },
+        { "orders.revenue",
+          SUM,
+          "revenue",
+          { .type = EVENT_ORDER_COMPLETED, .nets = true },
+          { 0 } },
+        { "orders.average",
+          AVERAGE,
+          "revenue",
+          { .type = EVENT_ORDER_COMPLETED, .nets = true, .average_nets = true },
+          { 0 } },
+        { "orders.frequency",
+          COUNT,
+          NULL,
+          { .type = EVENT_ORDER_COMPLETED },
+          { .span = LAST, .far = 365, .unit = 2 } },
+        { "orders.items",
+          SUM,
+          "quantity",
+          { .type = EVENT_PRODUCT_PURCHASED, .nets = true },
+          { 0 } },
         { "orders.largest", MAX, "revenue", { .type = EVENT_ORDER_COMPLETED }, { 0 } },
         { "cart.count", COUNT, NULL, { .type = EVENT_PRODUCT_ADDED, .open = 1 }, { 0 } },
         { "wishlist.count", COUNT, NULL, { .type = EVENT_WISHLIST_ADDED, .open = 2 }, { 0 } },
@@ -853,7 +1009,8 @@ static struct own *write_alias(struct writer *w)
 
 static struct own *write_tally(struct writer *w)
 {
-    static const char *const brands[] = { "Acme", "Nordic" }, *const kinds[] = { "jeans", "kettles", "sweaters" };
+    static const char *const brands[] = { "Acme", "Nordic" }, *const kinds[] = { "jeans", "kettles",
+                                                                                 "sweaters" };
     struct own *o = new_own(TALLY);
     o->tally = (int)below(w->r, 9);
     o->parts = 1;
@@ -901,7 +1058,9 @@ static struct own *write_sequence(struct writer *w)
 
 static struct own *write_fact(struct writer *w)
 {
-    static const char *const sexes[] = { "female", "MALE", "Ana" }, *const plans[] = { "gold", "silver" }, *const skins[] = { "dry", "oily" };
+    static const char *const sexes[] = { "female", "MALE", "Ana" },
+                             *const plans[] = { "gold", "silver" },
+                             *const skins[] = { "dry", "oily" };
     static const char *const versions[] = { "2.9", "2.10.1", "v2.10.1-beta", "2.10.1+7", "3", "2.10" };
     struct own *o = new_own(TRAIT);
     switch (below(w->r, 16)) {
@@ -912,24 +1071,44 @@ static struct own *write_fact(struct writer *w)
     case 4:
         o->name = "born";
         o->how = (enum how)below(w->r, BETWEEN);
-        o->right[0] = (struct right){ .kind = R_DATE, .day = (time_from_civil((struct civil){ .year = 1992, .month = 2, .day = 28 }) / 86400000 + below(w->r, 3)) * 86400000 };
+        o->right[0] = (struct right){
+            .kind = R_DATE,
+            .day =
+                (time_from_civil((struct civil){ .year = 1992, .month = 2, .day = 28 }) / 86400000
+                 + below(w->r, 3))
+                * 86400000
+        };
         o->rights = 1;
         break;
-    case 5: o->name = "subscribed"; o->how = below(w->r, 2) ? PLAIN : EQ; o->rights = 1; o->right[0] = (struct right){ .kind = R_TRUTH, .n = below(w->r, 2) }; break;
+    case 5:
+        o->name = "subscribed";
+        o->how = below(w->r, 2) ? PLAIN : EQ;
+        o->rights = 1;
+        o->right[0] = (struct right){ .kind = R_TRUTH, .n = below(w->r, 2) };
+        break;
     case 6: case 7:
         o->name = below(w->r, 4) ? "sizes" : below(w->r, 2) ? "gender" : "nobody_has";
         o->how = (enum how)(HAS + below(w->r, 4));
         o->rights = o->how == HAS ? 1 : 3;
-        for (int i = 0; i < 3; i++) o->right[i] = below(w->r, 3) ? r_text((const char *const[]){ "m", "L", "XL", "female" }[below(w->r, 4)]) : r_number(39 + below(w->r, 2));
+        for (int i = 0; i < 3; i++)
+            o->right[i] =
+                below(w->r, 3)
+                    ? r_text((const char *const[]){ "m", "L", "XL", "female" }[below(w->r, 4)])
+                    : r_number(39 + below(w->r, 2));
         break;
     case 8: case 9:
         o->name = below(w->r, 5) ? "app_version" : "gender";
         o->how = (enum how)below(w->r, IN);
         o->rights = o->how == BETWEEN ? 2 : 1;
-        for (int i = 0; i < 2; i++) o->right[i] = (struct right){ .kind = R_VERSION, .text = versions[below(w->r, countof(versions))] };
+        for (int i = 0; i < 2; i++)
+            o->right[i] = (struct right){ .kind = R_VERSION,
+                                          .text = versions[below(w->r, countof(versions))] };
         break;
     case 10: o->name = "account.plan"; words(w, o, plans, 2); break;
-    case 11: o->name = (const char *const[]){ "gender", "nobody_has", "account.plan" }[below(w->r, 3)]; o->how = KNOWN; break;
+    case 11:
+        o->name = (const char *const[]){ "gender", "nobody_has", "account.plan" }[below(w->r, 3)];
+        o->how = KNOWN;
+        break;
     case 12: o->name = "quiz(\"skin-type\")"; o->sort = ANSWER; words(w, o, skins, 2); break;
     case 13: o->name = "predicted(\"churn\")"; o->sort = SCORE; numbers(w, o, 10, 0.1, false); break;
     case 14: o->name = "predicted(\"clv_365\")"; o->sort = SCORE; moneys(w, o, 400); break;
@@ -947,7 +1126,10 @@ static struct own *write_here(struct writer *w)
     case 1: o->name = "item.brand"; words(w, o, brands, 2); break;
     case 2: o->name = "item.margin"; numbers(w, o, 10, 0.125, true); break;
     case 3: o->name = "item.in_stock"; o->how = PLAIN; break;
-    case 4: o->name = below(w->r, 2) ? "item.stock[context.store]" : "item.stock[\"oslo-1\"]"; numbers(w, o, 4, 1, true); break;
+    case 4:
+        o->name = below(w->r, 2) ? "item.stock[context.store]" : "item.stock[\"oslo-1\"]";
+        numbers(w, o, 4, 1, true);
+        break;
     case 5: o->sort = UNDER; o->right[0] = r_text(below(w->r, 2) ? "clothes" : "jeans"); break;
     case 6: o->sort = CONTEXT; o->name = "context.weather"; words(w, o, weathers, 2); break;
     case 7: o->sort = CONTEXT; o->name = "context.hour"; numbers(w, o, 24, 1, true); w->moment = true; break;
@@ -1005,7 +1187,10 @@ static struct own *write_leaf(struct writer *w)
         o->unit = some_unit(w);
         if (o->sort == SINCE) { numbers(w, o, some_span(w, o->unit) + 1, 1, false); return o; }
         o->how = (enum how)below(w->r, BETWEEN);
-        o->right[0] = (struct right){ .kind = R_DATE, .day = (WORLD_NOW / 86400000 - below(w->r, w->scale == HOURS ? 3 : 40)) * 86400000 };
+        o->right[0] =
+            (struct right){ .kind = R_DATE,
+                            .day = (WORLD_NOW / 86400000 - below(w->r, w->scale == HOURS ? 3 : 40))
+                                   * 86400000 };
         o->rights = 1;
         return o;
     case 13:
@@ -1045,10 +1230,15 @@ enum { ENTRIES_MAX = 26 };
 
 static isize write_history(struct rng *r, enum scale scale, struct history_entry *h)
 {
-    static const u16 types[] = { EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_ADDED, EVENT_PRODUCT_ADDED,
-                                 EVENT_ORDER_COMPLETED, EVENT_ORDER_COMPLETED, EVENT_PRODUCT_PURCHASED, EVENT_PAGE_VIEWED, WORLD_CUSTOM,
-                                 EVENT_SEGMENT_ENTERED, EVENT_SEGMENT_LEFT, EVENT_ORDER_REFUNDED, EVENT_PRODUCT_REMOVED, EVENT_WISHLIST_ADDED,
-                                 EVENT_WISHLIST_ADDED, EVENT_WISHLIST_REMOVED, EVENT_CHECKOUT_STARTED, EVENT_PRODUCTS_SEARCHED };
+    static const u16 types[] = {
+        EVENT_PRODUCT_VIEWED,   EVENT_PRODUCT_VIEWED,    EVENT_PRODUCT_VIEWED,
+        EVENT_PRODUCT_ADDED,    EVENT_PRODUCT_ADDED,     EVENT_ORDER_COMPLETED,
+        EVENT_ORDER_COMPLETED,  EVENT_PRODUCT_PURCHASED, EVENT_PAGE_VIEWED,
+        WORLD_CUSTOM,           EVENT_SEGMENT_ENTERED,   EVENT_SEGMENT_LEFT,
+        EVENT_ORDER_REFUNDED,   EVENT_PRODUCT_REMOVED,   EVENT_WISHLIST_ADDED,
+        EVENT_WISHLIST_ADDED,   EVENT_WISHLIST_REMOVED,  EVENT_CHECKOUT_STARTED,
+        EVENT_PRODUCTS_SEARCHED
+    };
     isize n = below(r, ENTRIES_MAX + 1);
     bool dense = below(r, 3) == 0, whole = below(r, 2);
     i64 unit = scale == HOURS ? 60000 : scale == DAYS ? 3600000 : 86400000;
@@ -1056,12 +1246,19 @@ static isize write_history(struct rng *r, enum scale scale, struct history_entry
         i64 back = (i64)(rng_unit(r) * (f64)(dense ? scale_ms[scale] / 10 : scale_ms[scale]));
         u16 type = types[below(r, countof(types))];
         bool move = type == EVENT_SEGMENT_ENTERED || type == EVENT_SEGMENT_LEFT;
-        bool back_too = type == EVENT_ORDER_COMPLETED || type == EVENT_PRODUCT_PURCHASED || type == EVENT_ORDER_REFUNDED;
+        bool back_too = type == EVENT_ORDER_COMPLETED || type == EVENT_PRODUCT_PURCHASED
+                        || type == EVENT_ORDER_REFUNDED;
         h[i] = (struct history_entry){
-            .at_ms = WORLD_NOW - (whole ? back / unit * unit : back), .ref = (u64)i + 1, .type = type, .item = move ? 0 : below(r, 5),
-            .quantity = move ? (i32)(1 + below(r, 3)) : (i32)below(r, 4) - (back_too && below(r, 4) == 0),
-            .value_minor = move ? 0 : (i64)below(r, 9000) - (back_too ? 1000 : 0), .currency = below(r, 5) ? EUR : NOK,
-            .channel = (u8)(1 + below(r, 3)), .flags = below(r, 14) ? 0 : HISTORY_BOT,
+            .at_ms = WORLD_NOW - (whole ? back / unit * unit : back),
+            .ref = (u64)i + 1,
+            .type = type,
+            .item = move ? 0 : below(r, 5),
+            .quantity =
+                move ? (i32)(1 + below(r, 3)) : (i32)below(r, 4) - (back_too && below(r, 4) == 0),
+            .value_minor = move ? 0 : (i64)below(r, 9000) - (back_too ? 1000 : 0),
+            .currency = below(r, 5) ? EUR : NOK,
+            .channel = (u8)(1 + below(r, 3)),
+            .flags = below(r, 14) ? 0 : HISTORY_BOT,
         };
         for (isize j = i; j > 0 && history_cmp(&h[j - 1], &h[j]) > 0; j--) {
             struct history_entry swap = h[j];
@@ -1072,12 +1269,13 @@ static isize write_history(struct rng *r, enum scale scale, struct history_entry
     return n;
 }
 
-/* ---- the two beside each other ---------------------------------------------------------------- */
+/* ---- the two beside each other --------------------------------------------------------------- */
 
 static struct value cart_value(const void *ctx, const struct history_entry *e)
 {
     (void)ctx;
-    return cart_name(e) ? (struct value){ .kind = VALUE_TEXT, .s = str_of(cart_name(e)) } : (struct value){ 0 };
+    return cart_name(e) ? (struct value){ .kind = VALUE_TEXT, .s = str_of(cart_name(e)) }
+                        : (struct value){ 0 };
 }
 
 static struct value liking_value(const void *ctx, str dimension, str value, i64 now_ms)
@@ -1089,10 +1287,13 @@ static struct value liking_value(const void *ctx, str dimension, str value, i64 
 static void wrong(const char *what, str text, const struct at *x, i64 at, enum tri engine)
 {
     for (isize i = 0; i < x->n; i++)
-        print_error("  %+lld s type %d item %u quantity %d value %lld currency %d flags %d ref %llu\n", (long long)(x->h[i].at_ms - at) / 1000,
-                    x->h[i].type, x->h[i].item, x->h[i].quantity, (long long)x->h[i].value_minor, x->h[i].currency, x->h[i].flags,
-                    (unsigned long long)x->h[i].ref);
-    fail_msg("%.*s\n  %s, %+lld ms from now; the engine says %d", STR_FMT(text), what, (long long)(at - WORLD_NOW), engine);
+        print_error(
+            "  %+lld s type %d item %u quantity %d value %lld currency %d flags %d ref %llu\n",
+            (long long)(x->h[i].at_ms - at) / 1000, x->h[i].type, x->h[i].item, x->h[i].quantity,
+            (long long)x->h[i].value_minor, x->h[i].currency, x->h[i].flags,
+            (unsigned long long)x->h[i].ref);
+    fail_msg("%.*s\n  %s, %+lld ms from now; the engine says %d", STR_FMT(text), what,
+             (long long)(at - WORLD_NOW), engine);
 }
 
 /* One question that announces its change exactly: not early. */
@@ -1105,7 +1306,8 @@ static bool is_exact(const struct own *o)
 }
 
 /* A rule that says it is not touched by an entry answers the same without it. */
-static void untouched_is_the_same(struct rng *r, const struct rule *rule, const struct rule_facts *facts, struct rule_result with, str text,
+static void untouched_is_the_same(struct rng *r, const struct rule *rule,
+                                  const struct rule_facts *facts, struct rule_result with, str text,
                                   const struct at *x)
 {
     struct history_entry less[ENTRIES_MAX];
@@ -1119,33 +1321,40 @@ static void untouched_is_the_same(struct rng *r, const struct rule *rule, const 
     without.history = less;
     without.history_n = x->n - 1;
     struct rule_result is = rule_run(rule, &without);
-    if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms) wrong("touched after all", text, x, facts->now_ms, is.is);
+    if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms)
+        wrong("touched after all", text, x, facts->now_ms, is.is);
 }
 
 /* What a rule is said to count whatever it is, touches it. */
-static void counted_is_touching(const struct rule *rule, const struct rule_facts *facts, str text, const struct at *x)
+static void counted_is_touching(const struct rule *rule, const struct rule_facts *facts, str text,
+                                const struct at *x)
 {
     for (isize i = 0; i < x->n; i++) {
         const struct history_entry *e = &x->h[i];
         bool counted = e->type < 64 && !(e->flags & HISTORY_BOT) && rule_counts(rule, e->type);
-        if (counted && !rule_touched_by(rule, e, facts)) wrong("counted and not touched", text, x, facts->now_ms, TRI_UNKNOWN);
+        if (counted && !rule_touched_by(rule, e, facts))
+            wrong("counted and not touched", text, x, facts->now_ms, TRI_UNKNOWN);
     }
 }
 
 /* What lies under none of the categories that a rule is said to hear of does not touch it. */
-static void elsewhere_is_untouched(const struct rule *rule, const struct rule_facts *facts, str text, const struct at *x)
+static void elsewhere_is_untouched(const struct rule *rule, const struct rule_facts *facts,
+                                   str text, const struct at *x)
 {
     str names[8];
     isize n = rule_categories(rule, names, countof(names));
     for (isize i = 0; n && i < x->n; i++) {
         bool under = x->h[i].item == 0;
-        for (isize k = 0; k < n; k++) under |= facts->item_under(facts->ctx, (item_id){ x->h[i].item }, names[k]);
-        if (!under && rule_touched_by(rule, &x->h[i], facts)) wrong("touched from elsewhere", text, x, facts->now_ms, TRI_UNKNOWN);
+        for (isize k = 0; k < n; k++)
+            under |= facts->item_under(facts->ctx, (item_id){ x->h[i].item }, names[k]);
+        if (!under && rule_touched_by(rule, &x->h[i], facts))
+            wrong("touched from elsewhere", text, x, facts->now_ms, TRI_UNKNOWN);
     }
 }
 
 /* An index of the history only saves walking. */
-static void indexed_is_the_same(const struct rule *rule, const struct rule_facts *facts, struct rule_result with, str text, const struct at *x)
+static void indexed_is_the_same(const struct rule *rule, const struct rule_facts *facts,
+                                struct rule_result with, str text, const struct at *x)
 {
     struct rule_index index;
     struct rule_facts indexed = *facts;
@@ -1153,17 +1362,22 @@ static void indexed_is_the_same(const struct rule *rule, const struct rule_facts
     rule_index_build(facts->history, facts->history_n, &memory, &index);
     indexed.index = &index;
     struct rule_result is = rule_run(rule, &indexed);
-    if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms) wrong("another answer with an index", text, x, facts->now_ms, is.is);
-    isize n = rule_matched(rule, facts, made, countof(made)), m = rule_matched(rule, &indexed, again, countof(again));
-    if (n != m || (n && memcmp(made, again, (size_t)n * sizeof *made) != 0)) wrong("other entries with an index", text, x, facts->now_ms, is.is);
+    if (is.is != with.is || is.next_change_at_ms != with.next_change_at_ms)
+        wrong("another answer with an index", text, x, facts->now_ms, is.is);
+    isize n = rule_matched(rule, facts, made, countof(made)),
+          m = rule_matched(rule, &indexed, again, countof(again));
+    if (n != m || (n && memcmp(made, again, (size_t)n * sizeof *made) != 0))
+        wrong("other entries with an index", text, x, facts->now_ms, is.is);
 }
 
 /* A rule that holds, now or later with nothing more, has in the history what it is said to need. */
-static void needed_is_there(const struct rule *rule, i64 since_now, struct rule_result is, str text, const struct at *x)
+static void needed_is_there(const struct rule *rule, i64 since_now, struct rule_result is, str text,
+                            const struct at *x)
 {
     struct rule_need need = rule_needs(rule, since_now);
     bool there = !need.types || !rule_holds(is);
-    for (isize i = 0; i < x->n && !there; i++) there = need.types & rule_type_bit(x->h[i].type) && x->h[i].at_ms > need.since_ms;
+    for (isize i = 0; i < x->n && !there; i++)
+        there = need.types & rule_type_bit(x->h[i].type) && x->h[i].at_ms > need.since_ms;
     if (!there) wrong("holds without what it needs", text, x, since_now, is.is);
 }
 
@@ -1171,14 +1385,18 @@ static bool one_triple(struct rng *r)
 {
     struct history_entry h[ENTRIES_MAX];
     struct writer w = { .r = r, .scale = (enum scale)below(r, SCALES) };
-    struct at x = { .h = h, .n = write_history(r, w.scale, h), .zone = (i32[]){ 0, 120, -300, 345 }[below(r, 4)], .candidate = 1 + below(r, 4) };
+    struct at x = { .h = h,
+                    .n = write_history(r, w.scale, h),
+                    .zone = (i32[]){ 0, 120, -300, 345 }[below(r, 4)],
+                    .candidate = 1 + below(r, 4) };
     struct own *o = write_rule(&w, (int)below(r, 3));
     struct buf text = { .arena = &memory };
     const struct rule *rule;
     struct rule_errors errors;
     put_own(&text, o);
     if (rule_compile(&memory, buf_str(&text), RULE_FILTER, &world_names, &rule, &errors))
-        fail_msg("%.*s\n%*s^ %.*s", STR_FMT(buf_str(&text)), (int)errors.at[0].column - 1, "", STR_FMT(errors.at[0].message));
+        fail_msg("%.*s\n%*s^ %.*s", STR_FMT(buf_str(&text)), (int)errors.at[0].column - 1, "",
+                 STR_FMT(errors.at[0].message));
     struct rule_facts facts = world_facts();
     facts.cart = cart_value;
     facts.affinity = liking_value;
@@ -1186,7 +1404,8 @@ static bool one_triple(struct rng *r)
     facts.history_n = x.n;
     facts.zone = (struct zone){ .minutes = x.zone };
     facts.candidate.v = x.candidate;
-    i64 now = WORLD_NOW - (i64)(rng_unit(r) * (f64)scale_ms[w.scale] * 0.7) + (below(r, 3) ? 0 : scale_ms[w.scale] / 4);
+    i64 now = WORLD_NOW - (i64)(rng_unit(r) * (f64)scale_ms[w.scale] * 0.7)
+              + (below(r, 3) ? 0 : scale_ms[w.scale] / 4);
     if (below(r, 3) == 0) now = now / 60000 * 60000;
     facts.now_ms = x.now = now;
     struct rule_result got = rule_run(rule, &facts);
@@ -1197,7 +1416,8 @@ static bool one_triple(struct rng *r)
     elsewhere_is_untouched(rule, &facts, buf_str(&text), &x);
     facts.no_timer = true;
     struct rule_result bare = rule_run(rule, &facts);
-    if (bare.is != got.is || bare.next_change_at_ms != TIME_NEVER) wrong("another answer without a timer", buf_str(&text), &x, now, bare.is);
+    if (bare.is != got.is || bare.next_change_at_ms != TIME_NEVER)
+        wrong("another answer without a timer", buf_str(&text), &x, now, bare.is);
     facts.no_timer = false;
     if (got.next_change_at_ms <= now) wrong("no progress", buf_str(&text), &x, now, got.is);
     untouched_is_the_same(r, rule, &facts, got, buf_str(&text), &x);
@@ -1205,16 +1425,19 @@ static bool one_triple(struct rng *r)
     i64 horizon = now + 2 * scale_ms[w.scale], until = min_i64(got.next_change_at_ms, horizon);
     for (int i = 0; i < 4; i++) {
         x.now = i ? now + (i64)(rng_unit(r) * (f64)(until - now)) : until - 1;
-        if (answer(&x, o) != got.is) wrong("another answer before the announced change", buf_str(&text), &x, x.now, got.is);
+        if (answer(&x, o) != got.is)
+            wrong("another answer before the announced change", buf_str(&text), &x, x.now, got.is);
     }
     if (until == horizon || !is_exact(o)) return until < horizon;
     for (isize i = 0; i < x.n; i++)
-        if (h[i].at_ms == until) return true;           /* an event to come: it may change the answer or not */
+        if (h[i].at_ms == until)
+            return true; /* an event to come: it may change the answer or not */
     x.now = until;
     if (answer(&x, o) == got.is) wrong("announced, and nothing changed", buf_str(&text), &x, until, got.is);
     facts.now_ms = until;
     needed_is_there(rule, now, rule_run(rule, &facts), buf_str(&text), &x);
-    if (rule_run(rule, &facts).is != answer(&x, o)) wrong("wrong when due", buf_str(&text), &x, until, got.is);
+    if (rule_run(rule, &facts).is != answer(&x, o))
+        wrong("wrong when due", buf_str(&text), &x, until, got.is);
     return true;
 }
 
@@ -1236,7 +1459,8 @@ static void every_answer_is_what_the_page_says_and_lasts_as_long_as_announced(vo
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(every_answer_is_what_the_page_says_and_lasts_as_long_as_announced, teardown),
+        cmocka_unit_test_teardown(every_answer_is_what_the_page_says_and_lasts_as_long_as_announced,
+                                  teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what the reference page says of the language is so.
- * Method: every block of docs/reference/rule-language.md is compiled for the place it names and run in the world of
+ * Goal: what the reference page says of the language is so. Method: every block of
+ * docs/reference/rule-language.md is compiled for the place it names and run in the world of
  * rule_world.h; the word after the place is the answer. */
 #include "rule/rule.h"
 
@@ -38,7 +38,9 @@ static str page(void)
 static const char *answer_of(str text, str place)
 {
     static const char *const answers[] = { "no", "yes", "unknown" };
-    enum rule_place at = str_eq(place, S("segment")) ? RULE_SEGMENT : str_eq(place, S("target")) ? RULE_TARGET : RULE_FILTER;
+    enum rule_place at = str_eq(place, S("segment"))  ? RULE_SEGMENT
+                         : str_eq(place, S("target")) ? RULE_TARGET
+                                                      : RULE_FILTER;
     const struct rule *rule;
     struct rule_errors errors;
     struct rule_facts facts = world_facts();
@@ -59,7 +61,8 @@ static void every_block_of_the_reference_gives_its_answer(void **state)
         if (end < 0) fail_msg("a block is not closed");
         str text = str_slice(rest, 0, end);
         const char *got = answer_of(text, info.head);
-        if (!str_eq(str_of(got), info.tail)) fail_msg("%.*s: %s, the page says %.*s", STR_FMT(text), got, STR_FMT(info.tail));
+        if (!str_eq(str_of(got), info.tail))
+            fail_msg("%.*s: %s, the page says %.*s", STR_FMT(text), got, STR_FMT(info.tail));
         rest = str_from(rest, end + 4);
         blocks++;
     }

@@ -115,7 +115,8 @@ static bool is_list_op(isize op) { return op >= OP_HAS_ANY && op <= OP_HAS_NONE;
 
 static void test_to_json(const struct node *n, struct jsonw *w)
 {
-    bool list = n->op == OP_IN || n->op == OP_NOT_IN || n->op == OP_BETWEEN || is_list_op(n->op) || n->kids_n > 2;
+    bool list = n->op == OP_IN || n->op == OP_NOT_IN || n->op == OP_BETWEEN || is_list_op(n->op)
+                || n->kids_n > 2;
     jsonw_key_str(w, "test", str_of(rule_op_names[n->op]));
     jsonw_key(w, S("left"));
     node_to_json(n->kids[0], w);
@@ -605,7 +606,9 @@ static struct node *read_condition_here(struct reader *r, const struct json *j)
         r->path.len = before;
         return n;
     }
-    return refuse(r, "a condition: and, or, not, test, did, sequence, purchased, viewed, carted, wished or in_segment");
+    return refuse(
+        r,
+        "a condition: and, or, not, test, did, sequence, purchased, viewed, carted, wished or in_segment");
 }
 
 static struct node *read_condition(struct reader *r, const struct json *j)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: the console's builder may send any JSON: it gets the text of the rule, or the path of what is wrong.
- * Method: tables both ways. (That every rule survives its own JSON form is checked where the rules are: rule_test, run_test.) */
+ * Goal: the console's builder may send any JSON: it gets the text of the rule, or the path of what
+ * is wrong. Method: tables both ways. (That every rule survives its own JSON form is checked where
+ * the rules are: rule_test, run_test.) */
 #include "rule/rule.h"
 
 #include <setjmp.h>
@@ -90,7 +91,8 @@ static void what_is_no_tree_is_told_with_its_path(void **state)
         str text;
         assert_int_equal(json_parse(&memory, rows[i].json, &tree, &diag), ERR_OK);
         assert_int_equal(rule_from_json(&memory, tree, &text, &diag), ERR_BAD_INPUT);
-        if (str_find(diag.what, rows[i].says) < 0) fail_msg("%.*s: %.*s", STR_FMT(rows[i].json), STR_FMT(diag.what));
+        if (str_find(diag.what, rows[i].says) < 0)
+            fail_msg("%.*s: %.*s", STR_FMT(rows[i].json), STR_FMT(diag.what));
     }
 }
 

@@ -47,7 +47,8 @@ enum node_kind {
     NODE_LITERAL, NODE_TRAIT, NODE_CONTEXT, NODE_ITEM, NODE_FIELD, NODE_AFFINITY, NODE_QUIZ, NODE_PREDICTED,
     NODE_DISTANCE,                  /* distance_km(latitude, longitude): kids[0], kids[1] */
     NODE_LADDER,                    /* stage, intent: kids are the conditions of its rungs, first to last */
-    NODE_TALLY,                     /* count, sum, average …; with a name it was written as that: orders.count */
+    /* count, sum, average …; with a name it was written as that: orders.count */
+    NODE_TALLY,
     NODE_SINCE,                     /* days_since(last …) and kin; of a trait when it has a kid */
     NODE_AT,                        /* at(first …) */
 };
@@ -67,7 +68,8 @@ enum window_kind { WINDOW_ALL, WINDOW_LAST, WINDOW_AGO, WINDOW_SINCE, WINDOW_SES
 struct window {
     u8 kind, unit;
     bool not_since;                 /* WINDOW_AGO: nothing if there is one nearer than the window */
-    i64 near, far;                  /* in units: 0 and 30 for `last 30 days`, 7 and 14 for `between 7 and 14 …` */
+    /* in units: 0 and 30 for `last 30 days`, 7 and 14 for `between 7 and 14 …` */
+    i64 near, far;
     i64 day_ms;                     /* WINDOW_SINCE */
 };
 
@@ -88,11 +90,13 @@ enum field rule_field_of(str name);
 
 struct node;
 
-/* The commonest of all questions: whether there were so many of one type lately, whatever they were of. Known when checked, so that an
- * event which is asked of many rules costs a few steps along its type's entries for each. */
+/* The commonest of all questions: whether there were so many of one type lately, whatever they were
+ * of. Known when checked, so that an event which is asked of many rules costs a few steps along its
+ * type's entries for each. */
 enum recent { RECENT_NO, RECENT_AT_LEAST, RECENT_FEWER };
 
-/* Things still lying in the cart or on the wish list: what put them there, when nothing took them out since. */
+/* Things still lying in the cart or on the wish list: what put them there, when nothing took them
+ * out since. */
 enum open { OPEN_NO, OPEN_CART, OPEN_WISHLIST };
 
 /* Which entries of the history are meant. */
@@ -119,12 +123,14 @@ static inline bool entry_is_activity(const struct history_entry *e)
     return !(e->flags & HISTORY_BOT) && !history_is_move(e);
 }
 
-/* Is an entry of the kind that is asked for? A return that stands by itself (its order is not known) nets a sum of orders. */
+/* Is an entry of the kind that is asked for? A return that stands by itself (its order is not
+ * known) nets a sum of orders. */
 static inline bool scan_of_type(const struct scan *s, const struct history_entry *e)
 {
     if (e->type == s->type) return true;
     if (s->any) return entry_is_activity(e);
-    return s->nets_returns && s->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED && e->value_minor < 0;
+    return s->nets_returns && s->type == EVENT_ORDER_COMPLETED && e->type == EVENT_ORDER_REFUNDED
+           && e->value_minor < 0;
 }
 
 enum { SEQUENCE_STEPS_MAX = 8, LIST_MAX = 256, DISTINCT_MAX = 256, FORM_LEVELS_MAX = JSON_DEPTH_MAX - 8 };
@@ -142,10 +148,12 @@ struct node {
     struct node **kids;
     struct node **order;            /* and, or: the kids, cheapest first */
     isize kids_n;
-    str name;                       /* trait, context, item field, segment key, affinity's dimension, question */
+    /* trait, context, item field, segment key, affinity's dimension, question */
+    str name;
     str key;                        /* value of an affinity */
     struct node *index;             /* item.stock[index] */
-    u8 recent; u16 recent_type;     /* enum recent, of a condition: at least, or fewer than, so many in the last recent_ms */
+    /* enum recent, of a condition: at least, or fewer than, so many in the last recent_ms */
+    u8 recent; u16 recent_type;
     i64 recent_least, recent_ms;
     segment_id segment;
     struct value literal;
@@ -176,7 +184,8 @@ struct node *rule_parse(arena *a, struct tokens tokens, struct rule_errors *erro
 void rule_check(arena *a, struct rule *rule, const struct rule_names *names, struct rule_errors *errors);
 void rule_print_node(struct buf *out, const struct node *node);
 const char *rule_candidate_word(str event);  /* product_viewed -> "viewed", as in viewed(item) */
-/* A question of the shop's words for one that the language has already: orders.count is count(order_completed). Null: no such name. */
+/* A question of the shop's words for one that the language has already: orders.count is
+ * count(order_completed). Null: no such name. */
 struct node *rule_alias(arena *a, str name);
 str rule_alias_name(isize at);              /* walks them; empty ends */
 /* The rungs of a ladder, parsed and not yet checked; null when nothing is called so. */
@@ -196,7 +205,8 @@ struct run {
 struct run rule_run_begin(const struct rule_facts *facts);
 /* What holds for the history as given: an entry dated after now is a change to come. */
 i64 rule_run_later(const struct run *run, i64 next_ms);
-/* count(…) >= x and kin, with an x that is written: how many it asks at least for; negated: or fewer than that. */
+/* count(…) >= x and kin, with an x that is written: how many it asks at least for; negated: or
+ * fewer than that. */
 bool rule_is_at_least(const struct node *test, i64 *least, bool *negated);
 struct rule_result rule_run_node(const struct run *run, const struct node *node);
 struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct rule_result one);

@@ -247,7 +247,8 @@ static struct token next_token(struct lexer *x)
 void rule_lex(arena *a, arena *scratch, str text, struct tokens *out, struct rule_errors *errors)
 {
     struct lexer x = { a, text, 0, errors };
-    struct token *at = arena_new(scratch, struct token, text.len + 1);      /* each but the last takes a byte */
+    /* each but the last takes a byte */
+    struct token *at = arena_new(scratch, struct token, text.len + 1);
     isize n = 0;
     do at[n] = next_token(&x);
     while (at[n++].kind != TOKEN_END);

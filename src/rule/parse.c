@@ -15,20 +15,21 @@
  *             | "matches" text | "under" ( text | "(" text { "," text } ")" )
  *             | "has" ( text | ( "any" | "all" | "none" ) "of" "(" value { "," value } ")" )
  *             | "is" [ "not" ] "known" | "is" "unknown"
- *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "version" text | "true" | "false" | name { "." name }
- *             | "trait" "(" text ")"
- *             | "context" "." name | "item" "." name [ "[" value "]" ]
- *             | "affinity" "(" name "," text ")" | "quiz" "(" text ")" | "predicted" "(" text ")"
- *             | "count" "(" scan [ "," window ] ")"
- *             | "distance_km" "(" [ "-" ] number "," [ "-" ] number ")"
- *             | ( "sum" | "average" | "min" | "max" | "distinct" | "first" | "last" | "most_common" ) "(" event "." name [ "where" rule ]
+ *   value     = [ "-" ] number [ "%" | CURRENCY ] | text | date | "version" text | "true" | "false"
+ *   | name { "." name }
+ *             | "trait" "(" text ")" | "context" "." name | "item" "." name [ "[" value "]" ] |
+ *             "affinity" "(" name "," text ")" | "quiz" "(" text ")" | "predicted" "(" text ")" |
+ *             "count" "(" scan [ "," window ] ")" | "distance_km" "(" [ "-" ] number "," [ "-" ]
+ *             number ")" | ( "sum" | "average" | "min" | "max" | "distinct" | "first" | "last" |
+ *             "most_common" ) "(" event "." name [ "where" rule ]
  *               [ "," window ] ")"
  *             | ( "days_since" | "hours_since" | "minutes_since" | "at" ) "(" ( "first" | "last" ) scan ")"
  *             | ( "days_since" | "hours_since" | "minutes_since" ) "(" ( name | "trait" "(" text ")" ) ")"
  *   scan      = event [ "where" rule ]          names in it are fields of the entry and its item
  *   step      = [ "not" ] scan
  *   event     = name | text
- *   window    = "last" [ number ] unit | "between" number "and" number unit "ago" [ "," "not" "since" ] | "since" date
+ *   window    = "last" [ number ] unit | "between" number "and" number unit "ago" [ "," "not"
+ *   "since" ] | "since" date
  *             | "this" "session" | "today"
  *
  * After a mistake the parser skips to the next `and`, `or` or closing parenthesis of the same level
@@ -334,7 +335,8 @@ static bool parse_sequence_rest(struct parser *p, struct node *n)
     const struct token *window = p->at + 1;
     if (take_sign(p, ",") && !parse_window(p, &n->scans[0].window)) return false;
     if (n->scans[0].window.not_since) {
-        rule_error_add(p->errors, window->at, window->len, S("a sequence cannot end in `not since`; say `then not …`"), S(""));
+        rule_error_add(p->errors, window->at, window->len,
+                       S("a sequence cannot end in `not since`; say `then not …`"), S(""));
         return false;
     }
     return want_sign(p, ")", "`for the same product`, a comma and a window, or `)`");
@@ -395,7 +397,10 @@ static struct node *parse_text_call(struct parser *p, enum node_kind kind, const
 {
     struct node *n = node_new(p, kind);
     p->at += 2;
-    if (p->at->kind != TOKEN_TEXT || p->at->text.len == 0) { expected(p, "a name in quotes", hint); return lost(p, n); }
+    if (p->at->kind != TOKEN_TEXT || p->at->text.len == 0) {
+        expected(p, "a name in quotes", hint);
+        return lost(p, n);
+    }
     n->name = p->at++->text;
     n->quoted = true;
     if (!want_sign(p, ")", "`)`")) return lost(p, n);
@@ -427,7 +432,10 @@ static struct node *parse_tally(struct parser *p, enum tally tally)
     n->scans->tally = (u8)tally;
     if (!parse_event(p, n->scans)) return lost(p, n);
     if (tally != TALLY_COUNT
-        && !parse_field(p, n->scans, tally == TALLY_DISTINCT ? "product" : tally_any_kind((u8)tally) ? "category" : "revenue"))
+        && !parse_field(p, n->scans,
+                        tally == TALLY_DISTINCT     ? "product"
+                        : tally_any_kind((u8)tally) ? "category"
+                                                    : "revenue"))
         return lost(p, n);
     return parse_rest(p, n->scans) ? n : lost(p, n);
 }
@@ -439,7 +447,8 @@ static struct node *parse_since_trait(struct parser *p, struct node *n)
     add_kid(p, n, trait);
     if (trait->kind == NODE_ERROR) return lost(p, n);
     if (trait->kind != NODE_TRAIT) {
-        rule_error_add(p->errors, trait->at, trait->len, S("expected `first` or `last` and an event, or a trait that is a date"),
+        rule_error_add(p->errors, trait->at, trait->len,
+                       S("expected `first` or `last` and an event, or a trait that is a date"),
                        S("last order_completed"));
         return lost(p, n);
     }
@@ -474,9 +483,13 @@ static struct node *parse_distance(struct parser *p)
     for (isize i = 0; i < countof(most); i++) {
         if (i && !want_sign(p, ",", "a comma and the longitude")) return lost(p, n);
         struct node *degrees = parse_number(p);
-        bool plain = degrees->kind == NODE_LITERAL && degrees->literal.kind == VALUE_NUMBER && !degrees->percent;
+        bool plain = degrees->kind == NODE_LITERAL && degrees->literal.kind == VALUE_NUMBER
+                     && !degrees->percent;
         if (!plain || !(degrees->literal.n >= -most[i] && degrees->literal.n <= most[i])) {
-            rule_error_add(p->errors, degrees->at, 1, i ? S("a longitude is a number from -180 to 180") : S("a latitude is a number from -90 to 90"), S(""));
+            rule_error_add(p->errors, degrees->at, 1,
+                           i ? S("a longitude is a number from -180 to 180")
+                             : S("a latitude is a number from -90 to 90"),
+                           S(""));
             return lost(p, n);
         }
         add_kid(p, n, degrees);
@@ -670,7 +683,8 @@ static struct node *parse_operand(struct parser *p)
 {
     struct node *n = parse_value(p);
     if (!stands_alone(n)) return n;
-    rule_error_add(p->errors, n->at, n->len, S("expected a value; this is a condition and stands alone"), S("and"));
+    rule_error_add(p->errors, n->at, n->len,
+                   S("expected a value; this is a condition and stands alone"), S("and"));
     n->kind = NODE_ERROR;
     return n;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes at all: they are a rule that prints to text which compiles to the same text, also by way of its JSON form, and that
- * runs with an instant ahead of now; or they are told at least one mistake that lies within them. And any JSON is refused
- * with a reason or becomes text. */
+ * Any bytes at all: they are a rule that prints to text which compiles to the same text, also by
+ * way of its JSON form, and that runs with an instant ahead of now; or they are told at least one
+ * mistake that lies within them. And any JSON is refused with a reason or becomes text. */
 #include "rule/rule.h"
 
 #include <stdlib.h>

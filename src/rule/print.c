@@ -12,7 +12,8 @@ const char *const rule_op_names[] = {
     "matches", "under", "has", "has any of", "has all of", "has none of", "is known", "is true",
 };
 const char *const rule_unit_names[] = { "minute", "hour", "day", "week", "month", "year" };
-const char *const rule_tally_names[] = { "count", "sum", "average", "min", "max", "distinct", "first", "last", "most_common" };
+const char *const rule_tally_names[] = { "count",    "sum",   "average", "min",        "max",
+                                         "distinct", "first", "last",    "most_common" };
 
 static void put(struct buf *out, const char *z) { buf_add(out, str_of(z)); }
 

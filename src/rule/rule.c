@@ -74,7 +74,8 @@ isize rule_segments(const struct rule *rule, segment_id *out, isize max)
 static bool scan_touched(const struct run *run, const struct scan *s, const struct history_entry *e)
 {
     if (s->open && e->type != s->type) {                /* it may take something out */
-        bool cart = s->open == OPEN_CART && (e->type == EVENT_PRODUCT_REMOVED || e->type == EVENT_ORDER_COMPLETED);
+        bool cart = s->open == OPEN_CART
+                    && (e->type == EVENT_PRODUCT_REMOVED || e->type == EVENT_ORDER_COMPLETED);
         bool wish = s->open == OPEN_WISHLIST && e->type == EVENT_WISHLIST_REMOVED;
         return cart || wish || e->type == EVENT_PRODUCT_PURCHASED;
     }
@@ -145,17 +146,19 @@ bool rule_counts(const struct rule *rule, u16 type)
     return rule->any_type;
 }
 
-/* ---- what must be there ------------------------------------------------------------------------ */
+/* ---- what must be there ---------------------------------------------------------------------- */
 
 static struct rule_need scan_needs(const struct scan *s, i64 now_ms)
 {
     struct rule_need need = { s->any ? UINT64_MAX : rule_type_bit(s->type), INT64_MIN };
     if (s->nets_returns) need.types |= rule_type_bit(EVENT_ORDER_REFUNDED);
-    if (s->window.kind == WINDOW_LAST || s->window.kind == WINDOW_AGO) need.since_ms = now_ms - s->window.far * rule_unit_ms(s->window.unit);
+    if (s->window.kind == WINDOW_LAST || s->window.kind == WINDOW_AGO)
+        need.since_ms = now_ms - s->window.far * rule_unit_ms(s->window.unit);
     return need;
 }
 
-/* Nothing counts 0 and sums to 0, and is unknown to all other tallies: of those any answer needs something. */
+/* Nothing counts 0 and sums to 0, and is unknown to all other tallies: of those any answer needs
+ * something. */
 static bool holds_for_nothing(const struct node *test)
 {
     u8 tally = test->kids[0]->scans->tally;
@@ -175,7 +178,8 @@ static struct rule_need node_needs(const struct node *n, i64 now_ms)
     if (n->kind == NODE_SEQUENCE) return scan_needs(&n->scans[n->scans_n - 1 - n->absent], now_ms);
     if (n->kind == NODE_TEST) {
         const struct node *left = n->kids[0];
-        bool of_history = left->kind == NODE_TALLY || left->kind == NODE_AT || (left->kind == NODE_SINCE && left->kids_n == 0);
+        bool of_history = left->kind == NODE_TALLY || left->kind == NODE_AT
+                          || (left->kind == NODE_SINCE && left->kids_n == 0);
         if (!of_history || (left->kind == NODE_TALLY && holds_for_nothing(n))) return nothing;
         return scan_needs(left->scans, now_ms);
     }

@@ -28,8 +28,8 @@ static const struct rule *compiled(str text, enum rule_place place)
     struct rule_errors errors;
     if (rule_compile(&memory, text, place, &world_names, &rule, &errors)) {
         for (isize i = 0; i < errors.n; i++)
-            fail_msg("%.*s\n%*s^ %.*s [%.*s]", STR_FMT(text), (int)errors.at[i].column - 1, "", STR_FMT(errors.at[i].message),
-                     STR_FMT(errors.at[i].hint));
+            fail_msg("%.*s\n%*s^ %.*s [%.*s]", STR_FMT(text), (int)errors.at[i].column - 1, "",
+                     STR_FMT(errors.at[i].message), STR_FMT(errors.at[i].hint));
     }
     return rule;
 }
@@ -49,9 +49,13 @@ static void check_round_trip(const struct rule *rule, enum rule_place place)
     const struct json *tree;
     struct diag diag = { .arena = &memory };
     const struct rule *again = compiled(printed, place);
-    if (!str_eq(rule_print(&memory, again), printed)) fail_msg("prints as %.*s, then as %.*s", STR_FMT(printed), STR_FMT(rule_print(&memory, again)));
-    if (json_parse(&memory, form(rule), &tree, &diag)) fail_msg("%.*s: %.*s", STR_FMT(form(rule)), STR_FMT(diag.what));
-    if (rule_from_json(&memory, tree, &back, &diag)) fail_msg("%.*s: %.*s", STR_FMT(form(rule)), STR_FMT(diag.what));
+    if (!str_eq(rule_print(&memory, again), printed))
+        fail_msg("prints as %.*s, then as %.*s", STR_FMT(printed),
+                 STR_FMT(rule_print(&memory, again)));
+    if (json_parse(&memory, form(rule), &tree, &diag))
+        fail_msg("%.*s: %.*s", STR_FMT(form(rule)), STR_FMT(diag.what));
+    if (rule_from_json(&memory, tree, &back, &diag))
+        fail_msg("%.*s: %.*s", STR_FMT(form(rule)), STR_FMT(diag.what));
     if (!str_eq(back, printed)) fail_msg("%.*s came back from JSON as %.*s", STR_FMT(printed), STR_FMT(back));
     (void)compiled(back, place);
 }
@@ -63,7 +67,8 @@ static void check_answer(const char *why, str text, enum rule_place place, enum 
     const struct rule *rule = compiled(text, place);
     struct rule_facts facts = world_facts();
     struct rule_result got = rule_run(rule, &facts);
-    if (got.is != want) fail_msg("%s: %.*s is %s, expected %s", why, STR_FMT(text), answers[got.is], answers[want]);
+    if (got.is != want)
+        fail_msg("%s: %.*s is %s, expected %s", why, STR_FMT(text), answers[got.is], answers[want]);
     const struct rule_trace *trace = rule_explain(&memory, rule, &facts, 10);
     if (trace->is != want) fail_msg("%s: explain of %.*s says %s", why, STR_FMT(text), answers[trace->is]);
     check_round_trip(rule, place);
@@ -81,7 +86,8 @@ static void the_seven_examples_of_the_architecture_work(void **state)
         { S_INIT("affinity(category, \"jeans\") > 0.3 or quiz(\"skin-type\") = \"dry\""), RULE_SEGMENT, TRI_TRUE },
         { S_INIT("item.price < 50 EUR and item.brand in (\"Acme\", \"Nordic\") and not purchased(item, last 180 days)"), RULE_FILTER, TRI_TRUE },
     };
-    for (isize i = 0; i < countof(rows); i++) check_answer("example", rows[i].text, rows[i].place, rows[i].want);
+    for (isize i = 0; i < countof(rows); i++)
+        check_answer("example", rows[i].text, rows[i].place, rows[i].want);
 }
 
 
@@ -126,7 +132,8 @@ static void facts_are_compared_as_the_reference_says(void **state)
         { "what is not predicted yet", S_INIT("predicted(\"alive\") > 0.5"), TRI_UNKNOWN },
         { "a share as a percentage", S_INIT("affinity(category, \"jeans\") between 79.9% and 80%"), TRI_TRUE },
     };
-    for (isize i = 0; i < countof(rows); i++) check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
+    for (isize i = 0; i < countof(rows); i++)
+        check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
 }
 
 static void history_is_counted_as_the_reference_says(void **state)
@@ -173,7 +180,8 @@ static void history_is_counted_as_the_reference_says(void **state)
         { "at a date", S_INIT("at(last order_completed) = 2026-05-17 and at(last order_completed) <= 2026-05-17"), TRI_TRUE },
         { "at is known", S_INIT("at(last order_completed) is known and at(last order_refunded) is unknown"), TRI_TRUE },
     };
-    for (isize i = 0; i < countof(rows); i++) check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
+    for (isize i = 0; i < countof(rows); i++)
+        check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
 }
 
 static void sequences_are_found_and_missed(void **state)
@@ -197,7 +205,8 @@ static void sequences_are_found_and_missed(void **state)
         { "followed for another product", S_INIT("sequence(product_added then not product_viewed within 1 hour for the same product)"), TRI_TRUE },
         { "two steps and nothing", S_INIT("sequence(product_viewed then product_added then not order_completed within 150 minutes)"), TRI_TRUE },
     };
-    for (isize i = 0; i < countof(rows); i++) check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
+    for (isize i = 0; i < countof(rows); i++)
+        check_answer(rows[i].why, rows[i].text, RULE_SEGMENT, rows[i].want);
 }
 
 static void filters_ask_about_the_moment_and_the_item(void **state)
@@ -216,11 +225,21 @@ static void filters_ask_about_the_moment_and_the_item(void **state)
         { "the person's history with the item's brand", S_INIT("count(product_viewed where brand = item.brand) = 2"), TRI_TRUE },
         { "a trait on the right", S_INIT("context.hour < trait(\"shoe size\")"), TRI_TRUE },
     };
-    for (isize i = 0; i < countof(rows); i++) check_answer(rows[i].why, rows[i].text, RULE_FILTER, rows[i].want);
+    for (isize i = 0; i < countof(rows); i++)
+        check_answer(rows[i].why, rows[i].text, RULE_FILTER, rows[i].want);
     struct rule_facts nothing = { .now_ms = WORLD_NOW };
     assert_int_equal(rule_run(compiled(S("purchased(item)"), RULE_FILTER), &nothing).is, TRI_UNKNOWN);
-    assert_int_equal(rule_run(compiled(S("item.price < 1 EUR or in segment \"vip\" or age > 3 or quiz(\"q\") = \"a\""), RULE_FILTER), &nothing).is, TRI_UNKNOWN);
-    assert_int_equal(rule_run(compiled(S("affinity(brand, \"Acme\") > 0.1"), RULE_FILTER), &nothing).is, TRI_UNKNOWN);
+    assert_int_equal(
+        rule_run(
+            compiled(
+                S("item.price < 1 EUR or in segment \"vip\" or age > 3 or quiz(\"q\") = \"a\""),
+                RULE_FILTER),
+            &nothing)
+            .is,
+        TRI_UNKNOWN);
+    assert_int_equal(
+        rule_run(compiled(S("affinity(brand, \"Acme\") > 0.1"), RULE_FILTER), &nothing).is,
+        TRI_UNKNOWN);
     assert_int_equal(rule_run(compiled(S("count(page_viewed) = 0"), RULE_FILTER), &nothing).is, TRI_TRUE);
 }
 
@@ -252,8 +271,10 @@ static void explain_names_values_entries_and_instants(void **state)
 {
     (void)state;
     struct rule_facts facts = world_facts();
-    const struct rule *rule = compiled(S("gender = \"female\" and count(product_viewed where category under \"jeans\", last 30 days) >= 3"
-                                         " and (sum(order_completed.revenue, last 365 days) > 500 EUR or in segment \"vip\")"), RULE_SEGMENT);
+    const struct rule *rule = compiled(
+        S("gender = \"female\" and count(product_viewed where category under \"jeans\", last 30 days) >= 3"
+          " and (sum(order_completed.revenue, last 365 days) > 500 EUR or in segment \"vip\")"),
+        RULE_SEGMENT);
     const struct rule_trace *t = rule_explain(&memory, rule, &facts, 2);
     assert_int_equal(t->children_n, 3);
     assert_true(str_eq(t->value, S("")));
@@ -299,7 +320,9 @@ static void a_rule_knows_what_touches_it(void **state)
     };
     struct rule_facts facts = world_facts();
     for (isize i = 0; i < countof(rows); i++)
-        if (rule_touched_by(compiled(rows[i].text, RULE_FILTER), &rows[i].entry, &facts) != rows[i].want) fail_msg("%s", rows[i].why);
+        if (rule_touched_by(compiled(rows[i].text, RULE_FILTER), &rows[i].entry, &facts)
+            != rows[i].want)
+            fail_msg("%s", rows[i].why);
 }
 
 static bool not_price(str field) { return !str_eq(field, S("price")); }
@@ -331,13 +354,18 @@ static void a_rule_says_what_it_depends_on(void **state)
         { S_INIT("context.weather = \"hot\""), false },
     };
     for (isize i = 0; i < countof(of_item); i++)
-        if (rule_is_of_item(compiled(of_item[i].text, RULE_FILTER), not_price) != of_item[i].alone) fail_msg("%.*s", STR_FMT(of_item[i].text));
+        if (rule_is_of_item(compiled(of_item[i].text, RULE_FILTER), not_price) != of_item[i].alone)
+            fail_msg("%.*s", STR_FMT(of_item[i].text));
     segment_id ids[4];
-    assert_int_equal(rule_segments(compiled(S("in segment \"vip\" or not in segment \"newcomers\""), RULE_SEGMENT), ids, 4), 2);
+    assert_int_equal(rule_segments(compiled(S("in segment \"vip\" or not in segment \"newcomers\""),
+                                            RULE_SEGMENT),
+                                   ids, 4),
+                     2);
     assert_int_equal(ids[0].v, 1);
     assert_int_equal(ids[1].v, 3);
     i64 cheap = rule_cost(compiled(S("gender = \"x\""), RULE_SEGMENT));
-    i64 dear = rule_cost(compiled(S("distinct(product_viewed.brand where category under \"jeans\") > 2"), RULE_SEGMENT));
+    i64 dear = rule_cost(compiled(
+        S("distinct(product_viewed.brand where category under \"jeans\") > 2"), RULE_SEGMENT));
     assert_true(cheap > 0 && dear > cheap * 10);
 }
 

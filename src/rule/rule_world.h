@@ -17,7 +17,12 @@
 
 enum { WORLD_CUSTOM = EVENT_CUSTOM_FIRST, WORLD_CUSTOM_2 };
 
-static const struct { str key, category, above, brand; i64 price_minor; f64 margin, stock; bool in_stock; } world_items[] = {
+static const struct {
+    str key, category, above, brand;
+    i64 price_minor;
+    f64 margin, stock;
+    bool in_stock;
+} world_items[] = {
     { S_INIT(""), S_INIT(""), S_INIT(""), S_INIT(""), 0, 0, 0, false },
     { S_INIT("sku-1"), S_INIT("jeans"), S_INIT("clothes"), S_INIT("Acme"), 4900, 0.5, 3, true },
     { S_INIT("sku-2"), S_INIT("jeans"), S_INIT("clothes"), S_INIT("Nordic"), 8900, 0.25, 0, false },
@@ -51,8 +56,10 @@ static bool world_each(const void *ctx, enum rule_name sort, isize at, str *out)
     (void)ctx;
     const str *list = sort == RULE_NAME_SEGMENT ? world_segments : sort == RULE_NAME_TRAIT ? world_traits
                     : sort == RULE_NAME_CATEGORY ? world_categories : world_events;
-    isize n = sort == RULE_NAME_SEGMENT ? countof(world_segments) : sort == RULE_NAME_TRAIT ? countof(world_traits)
-            : sort == RULE_NAME_CATEGORY ? countof(world_categories) : countof(world_events);
+    isize n = sort == RULE_NAME_SEGMENT    ? countof(world_segments)
+              : sort == RULE_NAME_TRAIT    ? countof(world_traits)
+              : sort == RULE_NAME_CATEGORY ? countof(world_categories)
+                                           : countof(world_events);
     if (at >= n) return false;
     *out = list[at];
     return true;
@@ -132,11 +139,13 @@ static struct value world_item(const void *ctx, item_id item, str field, str key
     if (str_eq(field, S("category"))) return world_text(world_items[item.v].category);
     if (str_eq(field, S("brand"))) return world_text(world_items[item.v].brand);
     if (str_eq(field, S("margin"))) return world_number(world_items[item.v].margin);
-    if (str_eq(field, S("in_stock"))) return (struct value){ .kind = VALUE_BOOL, .b = world_items[item.v].in_stock };
+    if (str_eq(field, S("in_stock")))
+        return (struct value){ .kind = VALUE_BOOL, .b = world_items[item.v].in_stock };
     if (str_eq(field, S("price")))
         return (struct value){ .kind = VALUE_MONEY, .money = { world_items[item.v].price_minor, { EUR } } };
     if (str_eq(field, S("stock")))
-        return key.len == 0 || str_eq(key, S("oslo-1")) ? world_number(world_items[item.v].stock) : (struct value){ 0 };
+        return key.len == 0 || str_eq(key, S("oslo-1")) ? world_number(world_items[item.v].stock)
+                                                        : (struct value){ 0 };
     return (struct value){ 0 };
 }
 
@@ -144,7 +153,8 @@ static bool world_item_under(const void *ctx, item_id item, str category)
 {
     (void)ctx;
     if (item.v == 0 || item.v >= countof(world_items)) return false;
-    return str_eq_nocase(world_items[item.v].category, category) || str_eq_nocase(world_items[item.v].above, category);
+    return str_eq_nocase(world_items[item.v].category, category)
+           || str_eq_nocase(world_items[item.v].above, category);
 }
 
 #define AGO(n, unit) (WORLD_NOW - (i64)(n) * (unit))
@@ -175,9 +185,20 @@ static const struct history_entry world_history[] = {
 static inline struct rule_facts world_facts(void)
 {
     return (struct rule_facts){
-        .now_ms = WORLD_NOW, .zone = { .minutes = WORLD_ZONE }, .history = world_history, .history_n = countof(world_history),
-        .candidate = { 1 }, .trait = world_trait, .in_segment = world_in_segment, .context = world_context,
-        .affinity = world_affinity, .quiz = world_quiz, .predicted = world_predicted, .cart = world_cart, .item = world_item, .item_under = world_item_under,
+        .now_ms = WORLD_NOW,
+        .zone = { .minutes = WORLD_ZONE },
+        .history = world_history,
+        .history_n = countof(world_history),
+        .candidate = { 1 },
+        .trait = world_trait,
+        .in_segment = world_in_segment,
+        .context = world_context,
+        .affinity = world_affinity,
+        .quiz = world_quiz,
+        .predicted = world_predicted,
+        .cart = world_cart,
+        .item = world_item,
+        .item_under = world_item_under,
     };
 }
 

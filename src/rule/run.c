@@ -25,8 +25,9 @@
  * order is not known) are netted by sums and passed over by all other questions: a pair of shoes
  * sent back is no second purchase.
  *
- * Nothing here allocates, but for `has` on a list that comes as JSON. History is walked newest first, along the entries of
- * the type asked for when there is an index of them; windows are found by bisection. */
+ * Nothing here allocates, but for `has` on a list that comes as JSON. History is walked newest
+ * first, along the entries of the type asked for when there is an index of them; windows are found
+ * by bisection. */
 #include "rule/inside.h"
 
 #include <math.h>
@@ -118,7 +119,8 @@ static enum written written(const struct node *n)
 static enum tri compare_versions(enum op op, struct value l, struct value r)
 {
     int order;
-    if (l.kind != VALUE_TEXT || r.kind != VALUE_TEXT || !rule_version_cmp(l.s, r.s, &order)) return TRI_UNKNOWN;
+    if (l.kind != VALUE_TEXT || r.kind != VALUE_TEXT || !rule_version_cmp(l.s, r.s, &order))
+        return TRI_UNKNOWN;
     return ordered(op, order);
 }
 
@@ -141,7 +143,8 @@ static enum tri compare(const struct run *run, enum op op, struct value l, struc
         if (l.money.currency.v != r.money.currency.v) return TRI_UNKNOWN;
         return ordered(op, order_i64(l.money.minor, r.money.minor));
     case VALUE_TIME:
-        return ordered(op, how == WRITTEN_DATE ? order_date(l.at_ms, r.at_ms, zone) : order_i64(l.at_ms, r.at_ms));
+        return ordered(op, how == WRITTEN_DATE ? order_date(l.at_ms, r.at_ms, zone)
+                                               : order_i64(l.at_ms, r.at_ms));
     }
     return TRI_UNKNOWN;
 }
@@ -155,7 +158,10 @@ static struct value money_value(i64 minor, u16 c)
     return c ? (struct value){ .kind = VALUE_MONEY, .money = { minor, { c } } } : (struct value){ 0 };
 }
 
-static struct civil local_civil(const struct run *run, i64 at_ms) { return time_civil(at_ms, zone_minutes(run->facts->zone, at_ms)); }
+static struct civil local_civil(const struct run *run, i64 at_ms)
+{
+    return time_civil(at_ms, zone_minutes(run->facts->zone, at_ms));
+}
 
 static struct value item_value(const struct run *run, u32 item, str field, str key)
 {
@@ -181,7 +187,8 @@ static struct value field_value(const struct run *run, enum field field, str nam
     case FIELD_CART: return run->facts->cart ? run->facts->cart(run->facts->ctx, e) : (struct value){ 0 };
     case FIELD_HOUR: return number_value(local_civil(run, e->at_ms).hour);
     case FIELD_WEEKDAY: return number_value(local_civil(run, e->at_ms).weekday);
-    case FIELD_SEGMENT:                                 /* by its number: what it is compared with is looked up when compiled */
+    /* by its number: what it is compared with is looked up when compiled */
+    case FIELD_SEGMENT:
         return history_is_move(e) ? number_value(e->quantity) : (struct value){ 0 };
     case FIELD_NONE: break;
     }
@@ -208,13 +215,14 @@ static bool place_of(const struct run *run, bool moment, const char *name, f64 *
     return v.kind == VALUE_NUMBER && v.n >= -180 && v.n <= 180;
 }
 
-/* The haversine on a ball of 6371.0088 km (the mean radius of IUGG), to the metre: so that the last bits of somebody's libm
- * move nobody. */
+/* The haversine on a ball of 6371.0088 km (the mean radius of IUGG), to the metre: so that the last
+ * bits of somebody's libm move nobody. */
 static struct value distance_value(const struct run *run, const struct node *n)
 {
     const f64 radian = 3.14159265358979323846 / 180;
     f64 lat, lon;
-    if (!place_of(run, n->moment, "latitude", &lat) || !place_of(run, n->moment, "longitude", &lon)) return (struct value){ 0 };
+    if (!place_of(run, n->moment, "latitude", &lat) || !place_of(run, n->moment, "longitude", &lon))
+        return (struct value){ 0 };
     f64 to_lat = n->kids[0]->literal.n, to_lon = n->kids[1]->literal.n;
     f64 across = sin((lat - to_lat) * radian / 2), along = sin((lon - to_lon) * radian / 2);
     f64 h = across * across + cos(lat * radian) * cos(to_lat * radian) * along * along;
@@ -248,11 +256,13 @@ static struct value fact_value(struct asked *q, const struct node *n)
     case NODE_PREDICTED: {
         u8 score;
         if (str_starts(n->name, S(UPLIFT_PREFIX)))
-            return f->uplift ? f->uplift(f->ctx, str_from(n->name, S(UPLIFT_PREFIX).len)) : (struct value){ 0 };
+            return f->uplift ? f->uplift(f->ctx, str_from(n->name, S(UPLIFT_PREFIX).len))
+                             : (struct value){ 0 };
         return f->predicted && score_of(n->name, &score) ? f->predicted(f->ctx, score) : (struct value){ 0 };
     }
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_TEST: case NODE_DID: case NODE_SEQUENCE:
-    case NODE_SEGMENT: case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT: case NODE_LADDER: break;
+    case NODE_SEGMENT: case NODE_ERROR: case NODE_TALLY: case NODE_SINCE: case NODE_AT:
+    case NODE_LADDER: break;
     }
     return (struct value){ 0 };
 }
@@ -290,7 +300,9 @@ static enum tri test_has(const struct run *run, const struct node *t, struct val
     const struct json *list;
     arena a = { 0 };
     for (isize i = 1; i < t->kids_n; i++) wanted[i - 1] = right_value(run, t->kids[i]);
-    enum tri is = rule_list_begin(&a, l, &list) ? rule_list_test((enum op)t->op, list, wanted, t->kids_n - 1) : TRI_UNKNOWN;
+    enum tri is = rule_list_begin(&a, l, &list)
+                      ? rule_list_test((enum op)t->op, list, wanted, t->kids_n - 1)
+                      : TRI_UNKNOWN;
     arena_fini(&a);
     return is;
 }
@@ -351,7 +363,8 @@ enum tri rule_where(const struct run *run, const struct node *n, const struct hi
         struct asked q = { .run = run, .entry = e };
         if (n->op == OP_UNDER)
             return test_under(run, n, n->kids[0]->kind == NODE_ITEM ? run->facts->candidate.v : e->item);
-        if (n->kids[0]->kind == NODE_FIELD && n->kids[0]->field == FIELD_SEGMENT) return test_segment_field(n, e);
+        if (n->kids[0]->kind == NODE_FIELD && n->kids[0]->field == FIELD_SEGMENT)
+            return test_segment_field(n, e);
         return test_value(run, n, fact_value(&q, n->kids[0]));
     }
     if (n->kind == NODE_NOT) return tri_not(rule_where(run, n->kids[0], e));
@@ -411,7 +424,8 @@ struct leaf {
 
 static bool same_cart(const struct run *run, const struct history_entry *a, const struct history_entry *b)
 {
-    struct value x = field_value(run, FIELD_CART, S(""), a, NULL), y = field_value(run, FIELD_CART, S(""), b, NULL);
+    struct value x = field_value(run, FIELD_CART, S(""), a, NULL),
+                 y = field_value(run, FIELD_CART, S(""), b, NULL);
     return x.kind == VALUE_TEXT && y.kind == VALUE_TEXT && str_eq(x.s, y.s);
 }
 
@@ -422,14 +436,16 @@ static bool same_thing(const struct leaf *l, const struct history_entry *a, cons
     return !l->node->same_cart || same_cart(l->run, a, b);
 }
 
-/* Something that the sequence must not meet, after its first step and before its last (or, waiting for what must not come,
- * before now). */
+/* Something that the sequence must not meet, after its first step and before its last (or, waiting
+ * for what must not come, before now). */
 static bool meets_unless(const struct leaf *l, isize first, isize last)
 {
     const struct history_entry *h = l->run->history;
     isize to = l->node->absent ? l->run->seen : last;
     for (isize j = first + 1; j < to; j++)
-        if (j != last && same_thing(l, &h[j], &h[last]) && scan_takes(l->run, l->node->unless, &h[j])) return true;
+        if (j != last && same_thing(l, &h[j], &h[last])
+            && scan_takes(l->run, l->node->unless, &h[j]))
+            return true;
     return false;
 }
 
@@ -456,7 +472,8 @@ static bool nothing_after(const struct leaf *l, isize i)
 {
     const struct history_entry *h = l->run->history;
     if (!l->node->absent) return true;
-    if (!l->node->same_product && !l->node->same_cart) return i >= l->absent_at;    /* it does not follow itself */
+    /* it does not follow itself */
+    if (!l->node->same_product && !l->node->same_cart) return i >= l->absent_at;
     const struct scan *not = &l->node->scans[l->node->scans_n - 1];
     for (isize j = i + 1; j < l->run->seen; j++)
         if (scan_takes(l->run, not, &h[j]) && same_thing(l, &h[j], &h[i])) return false;
@@ -494,7 +511,8 @@ static const struct rule_index *index_for(const struct run *run, const struct sc
     return s->nets_returns && index->newest[EVENT_ORDER_REFUNDED & 63] >= 0 ? NULL : index;
 }
 
-/* Newest first, over entries that may be of a scan's type: the newest below `to`, then the next older of one. Below 0: there is none. */
+/* Newest first, over entries that may be of a scan's type: the newest below `to`, then the next
+ * older of one. Below 0: there is none. */
 static isize newest_of(const struct run *run, const struct scan *s, isize to)
 {
     const struct rule_index *index = index_for(run, s);
@@ -571,7 +589,8 @@ static struct reach reach_of(const struct run *run, const struct node *n)
     case WINDOW_SINCE: r.low = zone_instant(zone, w->day_ms); break;
     case WINDOW_SESSION: reach_session(run, &r); break;
     case WINDOW_TODAY:
-        today = floor_to(run->facts->now_ms + (i64)zone_minutes(zone, run->facts->now_ms) * MINUTE_MS, DAY_MS);
+        today = floor_to(
+            run->facts->now_ms + (i64)zone_minutes(zone, run->facts->now_ms) * MINUTE_MS, DAY_MS);
         r.low = zone_instant(zone, today);
         r.reset = zone_instant(zone, today + DAY_MS);
         break;
@@ -602,9 +621,13 @@ static struct range range_at(const struct run *run, const struct reach *r, i64 n
     return (struct range){ from, max_isize(from, to) };
 }
 
-static struct range range_of(const struct run *run, const struct reach *r) { return range_at(run, r, run->facts->now_ms); }
+static struct range range_of(const struct run *run, const struct reach *r)
+{
+    return range_at(run, r, run->facts->now_ms);
+}
 
-/* The newest entry that is asked for, of whatever currency, and nearer than a window which must be the last of it; -1: none. */
+/* The newest entry that is asked for, of whatever currency, and nearer than a window which must be
+ * the last of it; -1: none. */
 static isize nearer(const struct leaf *l, struct range in)
 {
     if (!l->scan->window.not_since) return -1;
@@ -646,7 +669,8 @@ static bool exact_amount(const struct leaf *l, const struct history_entry *e, i6
         return true;
     }
     case FIELD_NONE: case FIELD_CATEGORY: case FIELD_BRAND: case FIELD_PRODUCT: case FIELD_CHANNEL:
-    case FIELD_CURRENCY: case FIELD_OTHER: case FIELD_CART: case FIELD_SEGMENT: case FIELD_HOUR: case FIELD_WEEKDAY: break;
+    case FIELD_CURRENCY: case FIELD_OTHER: case FIELD_CART: case FIELD_SEGMENT: case FIELD_HOUR:
+    case FIELD_WEEKDAY: break;
     }
     return true;
 }
@@ -682,7 +706,8 @@ static enum tri sums_test(const struct leaf *l, const struct node *condition, co
     return condition->kind == NODE_TEST ? test_value(l->run, condition, sums_value(l, s)) : tri_of(s->n > 0);
 }
 
-/* The first entry at or after `from` that may be of a scan's type; at or behind the last that is seen: there is none. */
+/* The first entry at or after `from` that may be of a scan's type; at or behind the last that is
+ * seen: there is none. */
 static isize first_of(const struct run *run, const struct scan *s, isize from)
 {
     const struct rule_index *index = index_for(run, s);
@@ -701,8 +726,11 @@ static i64 sums_next(const struct leaf *l, const struct node *condition, struct 
     isize leaves = first_of(run, l->scan, in.from), comes = first_of(run, l->scan, in.to);
     while (true) {
         while (comes < run->seen && !scan_of_type(l->scan, &h[comes])) comes = newer_of(run, l->scan, comes);
-        while (leaves < comes && leaves < run->seen && !scan_of_type(l->scan, &h[leaves])) leaves = newer_of(run, l->scan, leaves);
-        i64 leave = r.far != AGE_MAX && leaves < comes && leaves < run->seen ? h[leaves].at_ms + r.far : TIME_NEVER;
+        while (leaves < comes && leaves < run->seen && !scan_of_type(l->scan, &h[leaves]))
+            leaves = newer_of(run, l->scan, leaves);
+        i64 leave = r.far != AGE_MAX && leaves < comes && leaves < run->seen
+                        ? h[leaves].at_ms + r.far
+                        : TIME_NEVER;
         i64 come = comes < run->seen ? h[comes].at_ms + r.near : TIME_NEVER;
         i64 at = min_i64(min_i64(leave, come), r.reset);
         if (at == TIME_NEVER) return at;
@@ -710,7 +738,9 @@ static i64 sums_next(const struct leaf *l, const struct node *condition, struct 
         bool moved = false;
         for (; comes < run->seen && h[comes].at_ms + r.near == at; comes = newer_of(run, l->scan, comes))
             moved |= sums_move(l, &s, comes, 1);
-        for (; r.far != AGE_MAX && leaves < comes && leaves < run->seen && h[leaves].at_ms + r.far == at; leaves = newer_of(run, l->scan, leaves))
+        for (; r.far != AGE_MAX && leaves < comes && leaves < run->seen
+               && h[leaves].at_ms + r.far == at;
+             leaves = newer_of(run, l->scan, leaves))
             moved |= sums_move(l, &s, leaves, -1);
         if (moved && sums_test(l, condition, &s) != is) return at;
     }
@@ -765,7 +795,8 @@ static struct value most_common(const struct leaf *l, struct range in)
     isize times[DISTINCT_MAX] = { 0 }, n = 0, best = -1;
     for (isize i = in.to - 1; i >= in.from; i--) {
         if (!leaf_takes(l, i)) continue;
-        struct value v = field_value(l->run, (enum field)l->scan->field, l->scan->field_name, &l->run->history[i], NULL);
+        struct value v = field_value(l->run, (enum field)l->scan->field, l->scan->field_name,
+                                     &l->run->history[i], NULL);
         if (v.kind == VALUE_UNKNOWN) continue;
         isize at = 0;
         while (at < n && !same_value(known[at], v)) at++;
@@ -784,7 +815,8 @@ static struct value one_value(const struct leaf *l, struct range in, bool first)
     for (isize k = 0; k < in.to - in.from; k++) {
         isize i = first ? in.from + k : in.to - 1 - k;
         if (leaf_takes(l, i))
-            return field_value(l->run, (enum field)l->scan->field, l->scan->field_name, &l->run->history[i], NULL);
+            return field_value(l->run, (enum field)l->scan->field, l->scan->field_name,
+                               &l->run->history[i], NULL);
     }
     return (struct value){ 0 };
 }
@@ -855,7 +887,8 @@ static struct rule_result at_least(const struct leaf *l, struct reach r, i64 k)
     if (k <= 0) return lasting(TRI_TRUE);
     const struct history_entry *h = l->run->history;
     i64 n = 0, since_ms = max_i64(r.low, l->run->facts->now_ms - r.far + 1);
-    for (isize i = newest_of(l->run, l->scan, l->run->seen); i >= 0 && h[i].at_ms >= since_ms; i = older_of(l->run, l->scan, i))
+    for (isize i = newest_of(l->run, l->scan, l->run->seen); i >= 0 && h[i].at_ms >= since_ms;
+         i = older_of(l->run, l->scan, i))
         if (leaf_takes(l, i) && ++n == k) {
             i64 goes = r.far == AGE_MAX ? TIME_NEVER : h[i].at_ms + r.far;
             return (struct rule_result){ TRI_TRUE, min_i64(goes, r.reset) };
@@ -864,7 +897,8 @@ static struct rule_result at_least(const struct leaf *l, struct reach r, i64 k)
 }
 
 /* Nothing counts until `newest` has come into the window; what does then, is known now. */
-static struct rule_result run_quiet(const struct leaf *l, const struct node *condition, struct reach r, isize newest)
+static struct rule_result run_quiet(const struct leaf *l, const struct node *condition,
+                                    struct reach r, isize newest)
 {
     struct sums s = { 0 };
     enum tri is = sums_test(l, condition, &s);
@@ -884,7 +918,9 @@ static struct rule_result run_moving(const struct leaf *l, const struct node *co
     isize newest = nearer(l, in);
     if (newest >= 0) return run_quiet(l, condition, r, newest);
     if (l->run->facts->no_timer && condition->kind != NODE_TEST) return lasting(tri_of(any_in(l, in)));
-    for (isize i = newest_of(l->run, l->scan, in.to); i >= in.from; i = older_of(l->run, l->scan, i)) (void)sums_move(l, &s, i, 1);
+    for (isize i = newest_of(l->run, l->scan, in.to); i >= in.from;
+         i = older_of(l->run, l->scan, i))
+        (void)sums_move(l, &s, i, 1);
     enum tri is = sums_test(l, condition, &s);
     if (l->run->facts->no_timer) return lasting(is);
     return (struct rule_result){ is, sums_next(l, condition, r, in, s, is) };
@@ -898,10 +934,13 @@ static struct rule_result run_recent(const struct run *run, const struct node *n
     enum tri yes = tri_of(n->recent == RECENT_AT_LEAST);
     i64 left = n->recent_least, since_ms = run->facts->now_ms - n->recent_ms + 1;
     if (left <= 0) return lasting(yes);
-    for (isize i = index ? index->newest[n->recent_type & 63] : run->seen - 1; i >= 0; i = index ? index->at[i].before : i - 1) {
+    for (isize i = index ? index->newest[n->recent_type & 63] : run->seen - 1; i >= 0;
+         i = index ? index->at[i].before : i - 1) {
         if (i >= run->seen) continue;
         if (h[i].at_ms < since_ms) break;
-        if (h[i].type != n->recent_type || h[i].flags & HISTORY_BOT || is_return(&h[i]) || --left > 0) continue;
+        if (h[i].type != n->recent_type || h[i].flags & HISTORY_BOT || is_return(&h[i])
+            || --left > 0)
+            continue;
         return (struct rule_result){ yes, n->recent_ms == AGE_MAX ? TIME_NEVER : h[i].at_ms + n->recent_ms };
     }
     return lasting(tri_not(yes));
@@ -926,7 +965,8 @@ static bool is_at_least(u8 op, struct value v, i64 *k, bool *negated)
 
 bool rule_is_at_least(const struct node *t, i64 *least, bool *negated)
 {
-    return t->kids_n == 2 && t->kids[1]->kind == NODE_LITERAL && is_at_least(t->op, t->kids[1]->literal, least, negated);
+    return t->kids_n == 2 && t->kids[1]->kind == NODE_LITERAL
+           && is_at_least(t->op, t->kids[1]->literal, least, negated);
 }
 
 /* Money is counted in the currency it is compared in. */
@@ -956,7 +996,8 @@ static struct rule_result run_tally(const struct run *run, const struct node *t)
         l.currency = currency_asked(run, t);
         if (!l.currency) return lasting(TRI_UNKNOWN);
     }
-    if (l.scan->tally == TALLY_COUNT && r.near == 0 && is_at_least(t->op, right_value(run, t->kids[1]), &k, &negated)) {
+    if (l.scan->tally == TALLY_COUNT && r.near == 0
+        && is_at_least(t->op, right_value(run, t->kids[1]), &k, &negated)) {
         struct rule_result is = at_least(&l, r, k);
         return negated ? (struct rule_result){ tri_not(is.is), is.next_change_at_ms } : is;
     }
@@ -965,7 +1006,8 @@ static struct rule_result run_tally(const struct run *run, const struct node *t)
     isize newest = nearer(&l, in);
     if (newest >= 0) {
         struct range none = { in.to, in.to };
-        return (struct rule_result){ test_value(run, t, soft_value(&l, none)), run->history[newest].at_ms + r.near };
+        return (struct rule_result){ test_value(run, t, soft_value(&l, none)),
+                                     run->history[newest].at_ms + r.near };
     }
     enum tri is = test_value(run, t, soft_value(&l, in));
     return run->facts->no_timer ? lasting(is) : (struct rule_result){ is, first_move(&l, r, in) };
@@ -1103,7 +1145,8 @@ static struct rule_result run_test(const struct run *run, const struct node *t)
 
 /* ---- the tree ------------------------------------------------------------------------------ */
 
-static inline struct rule_result join_results(enum node_kind kind, struct rule_result sum, struct rule_result one)
+static inline struct rule_result join_results(enum node_kind kind, struct rule_result sum,
+                                              struct rule_result one)
 {
     enum tri ends = kind == NODE_AND ? TRI_FALSE : TRI_TRUE;
     i64 a = sum.next_change_at_ms, b = one.next_change_at_ms;
@@ -1115,7 +1158,10 @@ static inline struct rule_result join_results(enum node_kind kind, struct rule_r
     return r;
 }
 
-struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct rule_result one) { return join_results(kind, sum, one); }
+struct rule_result rule_join(enum node_kind kind, struct rule_result sum, struct rule_result one)
+{
+    return join_results(kind, sum, one);
+}
 
 /* Stops where nothing can change the answer any more; a part that decides only for a time is followed by
  * the others, because one of them may decide for longer and spare a timer. */
@@ -1139,7 +1185,8 @@ __attribute__((noinline)) static struct rule_result run_leaf(const struct run *r
     case NODE_DID: case NODE_SEQUENCE: return run_happened(run, n);
     case NODE_AND: case NODE_OR: case NODE_NOT: case NODE_SEGMENT:
     case NODE_ERROR: case NODE_LITERAL: case NODE_TRAIT: case NODE_CONTEXT: case NODE_ITEM: case NODE_FIELD:
-    case NODE_AFFINITY: case NODE_QUIZ: case NODE_PREDICTED: case NODE_TALLY: case NODE_SINCE: case NODE_AT: case NODE_DISTANCE: case NODE_LADDER: break;
+    case NODE_AFFINITY: case NODE_QUIZ: case NODE_PREDICTED: case NODE_TALLY: case NODE_SINCE:
+    case NODE_AT: case NODE_DISTANCE: case NODE_LADDER: break;
     }
     assert(false);                                      /* the checker lets only conditions stand here */
     return lasting(TRI_UNKNOWN);
@@ -1151,7 +1198,9 @@ struct rule_result rule_run_node(const struct run *run, const struct node *n)
     if (n->recent) return run_recent(run, n);
     if (n->kind == NODE_AND || n->kind == NODE_OR) return run_joined(run, n);
     if (n->kind == NODE_SEGMENT)
-        return lasting(run->facts->in_segment ? run->facts->in_segment(run->facts->segment_ctx, n->segment) : TRI_UNKNOWN);
+        return lasting(run->facts->in_segment
+                           ? run->facts->in_segment(run->facts->segment_ctx, n->segment)
+                           : TRI_UNKNOWN);
     if (n->kind != NODE_NOT) return run_leaf(run, n);
     r = rule_run_node(run, n->kids[0]);
     r.is = tri_not(r.is);
@@ -1241,7 +1290,8 @@ static bool same_cause(const struct run *run, const struct history_entry *a, con
     return a->item == b->item && (a->item || same_cart(run, a, b));
 }
 
-isize rule_matched(const struct rule *rule, const struct rule_facts *facts, const struct history_entry **out, isize max)
+isize rule_matched(const struct rule *rule, const struct rule_facts *facts,
+                   const struct history_entry **out, isize max)
 {
     enum { LOOKED_AT = 32 };
     struct run run = rule_run_begin(facts);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: the instants that are announced are right to the millisecond.
- * Method: a table of rules over the history of rule_world.h. That any rule at any instant is right is the business of
+ * Goal: the instants that are announced are right to the millisecond. Method: a table of rules over
+ * the history of rule_world.h. That any rule at any instant is right is the business of
  * differential_test.c. */
 #include "rule/rule.h"
 
@@ -27,7 +27,8 @@ static const struct rule *compiled(str text, enum rule_place place)
     const struct rule *rule;
     struct rule_errors errors;
     if (rule_compile(&memory, text, place, &world_names, &rule, &errors))
-        fail_msg("%.*s\n%*s^ %.*s", STR_FMT(text), (int)errors.at[0].column - 1, "", STR_FMT(errors.at[0].message));
+        fail_msg("%.*s\n%*s^ %.*s", STR_FMT(text), (int)errors.at[0].column - 1, "",
+                 STR_FMT(errors.at[0].message));
     return rule;
 }
 
@@ -64,7 +65,8 @@ static void timers_are_right_to_the_millisecond(void **state)
         struct rule_facts facts = world_facts();
         struct rule_result got = rule_run(compiled(rows[i].text, RULE_SEGMENT), &facts);
         if (got.is != rows[i].is || got.next_change_at_ms != rows[i].next)
-            fail_msg("%s: %d until +%" PRId64 " min", rows[i].why, got.is, (got.next_change_at_ms - WORLD_NOW) / MINUTE_MS);
+            fail_msg("%s: %d until +%" PRId64 " min", rows[i].why, got.is,
+                     (got.next_change_at_ms - WORLD_NOW) / MINUTE_MS);
     }
 }
 
@@ -74,7 +76,9 @@ static void a_day_is_as_long_as_clocks_make_it(void **state)
     (void)state;
     i64 now;
     assert_true(time_parse(S("2026-03-28T23:30:00Z"), &now));       /* half past midnight in Oslo, the 29th */
-    struct history_entry seen = { .at_ms = now - 10 * MINUTE_MS, .ref = 1, .type = EVENT_PRODUCT_VIEWED, .item = 1 };
+    struct history_entry seen = {
+        .at_ms = now - 10 * MINUTE_MS, .ref = 1, .type = EVENT_PRODUCT_VIEWED, .item = 1
+    };
     struct rule_facts facts = world_facts();
     facts.history = &seen;
     facts.history_n = 1;

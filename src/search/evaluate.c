@@ -26,10 +26,12 @@ struct judgments {
     isize unknown;                                      /* rows whose item is not in the catalogue */
 };
 
-/* ---- files ------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* Calls `take` for each line that is not empty. */
-static enum err each_line(const char *path, enum err (*take)(void *ctx, str text, i64 number, struct diag *diag), void *ctx, struct diag *diag)
+static enum err each_line(const char *path,
+                          enum err (*take)(void *ctx, str text, i64 number, struct diag *diag),
+                          void *ctx, struct diag *diag)
 {
     struct gz *gz;
     enum err err = gz_open(path, &gz, diag);
@@ -64,20 +66,28 @@ static void take_text(struct text **texts, isize *n, str value, arena *a)
     *n = 1;
 }
 
-/* Other shops' words for ours; what has no word of ours is an attribute. "name" beside "title" says the same again. */
+/* Other shops' words for ours; what has no word of ours is an attribute. "name" beside "title" says
+ * the same again. */
 static void take_field(struct item *item, const struct json *doc, const struct json *f, arena *a)
 {
     static const char *const keys[] = { "product_key", "id", "docid", "product_id", "sku" };
     static const char *const brands[] = { "brand", "supplier", "manufacturer", "vendor" };
     static const char *const descriptions[] = { "description", "short_description", "summary" };
     static const char *const colours[] = { "colour", "color", "attr_t_product_colour" };
-    static const char *const skipped[] = { "price", "date_released", "ean", "url", "image", "img_500x500", "currency", "name" };
+    static const char *const skipped[] = { "price", "date_released", "ean",      "url",
+                                           "image", "img_500x500",   "currency", "name" };
     str name = f->key, text = json_text(a, f);
     if (is_one_of(name, keys, countof(keys))) { if (item->key.len == 0) item->key = text; return; }
     if (str_eq(name, S("title"))) { take_text(&item->titles, &item->titles_n, text, a); return; }
-    if (str_eq(name, S("name")) && !json_get(doc, S("title"))) { take_text(&item->titles, &item->titles_n, text, a); return; }
+    if (str_eq(name, S("name")) && !json_get(doc, S("title"))) {
+        take_text(&item->titles, &item->titles_n, text, a);
+        return;
+    }
     if (is_one_of(name, brands, countof(brands))) { item->brand = text; return; }
-    if (is_one_of(name, descriptions, countof(descriptions))) { take_text(&item->descriptions, &item->descriptions_n, text, a); return; }
+    if (is_one_of(name, descriptions, countof(descriptions))) {
+        take_text(&item->descriptions, &item->descriptions_n, text, a);
+        return;
+    }
     if (str_eq(name, S("category")) && json_is(f, JSON_STR)) { item->category = text; return; }
     if (is_one_of(name, colours, countof(colours))) item->colour = text;
     if (is_one_of(name, skipped, countof(skipped))) return;
@@ -96,11 +106,13 @@ static enum err take_product(void *ctx, str line, i64 number, struct diag *diag)
     struct item_change change = { .kind = ITEM_PUT, .item = { .kind = ITEM_PRODUCT } };
     struct diag inner = { .arena = diag->arena };
     if (json_parse(&l->scratch, line, &doc, &inner) || !json_is(doc, JSON_OBJ))
-        return diag_set(diag, ERR_BAD_INPUT, "%s line %lld: expected a JSON object of one product", l->path, (long long)number);
+        return diag_set(diag, ERR_BAD_INPUT, "%s line %lld: expected a JSON object of one product",
+                        l->path, (long long)number);
     change.item.attributes = arena_new(&l->scratch, struct fact, json_len(doc));
     json_each(f, doc) take_field(&change.item, doc, f, &l->scratch);
     if (change.item.key.len == 0 || change.item.key.len > WORD_BYTES_MAX)
-        return diag_set(diag, ERR_BAD_INPUT, "%s line %lld: no id (product_key, id or docid)", l->path, (long long)number);
+        return diag_set(diag, ERR_BAD_INPUT, "%s line %lld: no id (product_key, id or docid)",
+                        l->path, (long long)number);
     l->items += catalog_apply(l->catalog, &change, 1).v > 0;
     arena_clear(&l->scratch);
     return ERR_OK;
@@ -124,7 +136,9 @@ static enum err take_judgment(void *ctx, str line, i64 number, struct diag *diag
     i64 rating;
     if (number == 1 && !str_to_i64(str_trim(doc.tail), &rating)) return ERR_OK;         /* the header */
     if (!query.found || !doc.found || !str_to_i64(str_trim(doc.tail), &rating) || rating < 0 || rating > 10)
-        return diag_set(diag, ERR_BAD_INPUT, "%s line %lld: expected query, docid and rating (0 to 10), tab separated", g->path, (long long)number);
+        return diag_set(diag, ERR_BAD_INPUT,
+                        "%s line %lld: expected query, docid and rating (0 to 10), tab separated",
+                        g->path, (long long)number);
     str text = str_trim(query.head);
     struct hash128 h = term_hash(text);
     u64 at = map_get(g->j->by_text, h, UINT64_MAX);
@@ -139,22 +153,27 @@ static enum err take_judgment(void *ctx, str line, i64 number, struct diag *diag
     return ERR_OK;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------ */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 enum measure { NDCG_5, NDCG_10, NDCG_20, MRR_10, PRECISION_10, RECALL_20, MEASURES };
-static const char *const measure_names[MEASURES] = { "ndcg@5", "ndcg@10", "ndcg@20", "mrr@10", "precision@10", "recall@20" };
+static const char *const measure_names[MEASURES] = { "ndcg@5", "ndcg@10",      "ndcg@20",
+                                                     "mrr@10", "precision@10", "recall@20" };
 struct marks { f64 of[MEASURES]; };
 
 static int falling(const void *x, const void *y) { return *(const i32 *)y - *(const i32 *)x; }
 
 static f64 gain(i32 rating) { return pow(2, rating) - 1; }
 
-static bool score_query(const struct judgments *j, u32 query, const struct search_answer *answer, arena *a, struct marks *out)
+static bool score_query(const struct judgments *j, u32 query, const struct search_answer *answer,
+                        arena *a, struct marks *out)
 {
     i32 *ideal = arena_new(a, i32, j->rows.n);
     isize n = 0, relevant = 0, found = 0, found_10 = 0, first = 0;
     for (isize i = 0; i < j->rows.n; i++)
-        if (j->rows.at[i].query == query) { ideal[n++] = j->rows.at[i].rating; relevant += j->rows.at[i].rating > 0; }
+        if (j->rows.at[i].query == query) {
+            ideal[n++] = j->rows.at[i].rating;
+            relevant += j->rows.at[i].rating > 0;
+        }
     if (relevant == 0) return false;
     qsort(ideal, (size_t)n, sizeof *ideal, falling);
     f64 got = 0, best = 0;
@@ -162,7 +181,8 @@ static bool score_query(const struct judgments *j, u32 query, const struct searc
     for (isize i = 0; i < DEPTH; i++) {
         i32 rating = 0;
         for (isize k = 0; i < answer->hits_n && k < j->rows.n; k++)
-            if (j->rows.at[k].query == query && j->rows.at[k].item == answer->hits[i].item) rating = j->rows.at[k].rating;
+            if (j->rows.at[k].query == query && j->rows.at[k].item == answer->hits[i].item)
+                rating = j->rows.at[k].rating;
         got += gain(rating) / log2((f64)i + 2);
         if (i < n) best += gain(ideal[i]) / log2((f64)i + 2);
         found += rating > 0;
@@ -178,7 +198,11 @@ static bool score_query(const struct judgments *j, u32 query, const struct searc
     return true;
 }
 
-static int rising(const void *x, const void *y) { f64 a = *(const f64 *)x, b = *(const f64 *)y; return (a > b) - (a < b); }
+static int rising(const void *x, const void *y)
+{
+    f64 a = *(const f64 *)x, b = *(const f64 *)y;
+    return (a > b) - (a < b);
+}
 
 struct scored_questions { const struct marks *at; isize n; };
 
@@ -189,15 +213,17 @@ static void take_means(const void *ctx, const u32 *times, f64 *out)
         for (isize m = 0; m < MEASURES; m++) out[m] += times[i] * s->at[i].of[m] / (f64)s->n;
 }
 
-/* ---- saying ------------------------------------------------------------------------------------------------ */
+/* ---- saying ---------------------------------------------------------------------------------- */
 
-static const char protocol[] = "each question over the whole catalogue, without a person; gain 2^rating-1, unjudged 0; questions without a relevant item left out";
+static const char protocol[] =
+    "each question over the whole catalogue, without a person; gain 2^rating-1, unjudged 0; questions without a relevant item left out";
 
 struct report {
     struct search_card card;
     isize products, queries, scored, judgments, unknown;
     struct estimate measures[MEASURES];
-    f64 half[2];                                        /* ndcg@10 of every other question: how far it depends on which were asked */
+    /* ndcg@10 of every other question: how far it depends on which were asked */
+    f64 half[2];
     f64 p50, p99;
     u64 seed; isize resamples;
 };
@@ -249,15 +275,21 @@ static void report_json(const struct report *r, struct buf *out)
 static void report_text(const struct report *r, struct buf *out)
 {
     buf_printf(out, "protocol   %s\n", protocol);
-    buf_printf(out, "catalogue  %td products, %td words; index %.1f MB in %.2f s\n", r->products, r->card.words, (f64)r->card.bytes / 1e6, (f64)r->card.took_us / 1e6);
-    buf_printf(out, "questions  %td, of which %td have a relevant item; %td judgments, %td of items not in the catalogue\n", r->queries, r->scored, r->judgments, r->unknown);
+    buf_printf(out, "catalogue  %td products, %td words; index %.1f MB in %.2f s\n", r->products,
+               r->card.words, (f64)r->card.bytes / 1e6, (f64)r->card.took_us / 1e6);
+    buf_printf(
+        out,
+        "questions  %td, of which %td have a relevant item; %td judgments, %td of items not in the catalogue\n",
+        r->queries, r->scored, r->judgments, r->unknown);
     for (isize m = 0; m < MEASURES; m++)
-        buf_printf(out, "%-13s %.4f  [%.4f, %.4f]\n", measure_names[m], r->measures[m].value, r->measures[m].low, r->measures[m].high);
+        buf_printf(out, "%-13s %.4f  [%.4f, %.4f]\n", measure_names[m], r->measures[m].value,
+                   r->measures[m].low, r->measures[m].high);
     buf_printf(out, "halves     ndcg@10 %.4f and %.4f over every other question\n", r->half[0], r->half[1]);
     buf_printf(out, "latency    p50 %.0f us, p99 %.0f us, with facets of brand and colour\n", r->p50, r->p99);
 }
 
-static void measure(const struct catalog *catalog, const struct search_index *index, const struct judgments *j, struct report *r, arena *a)
+static void measure(const struct catalog *catalog, const struct search_index *index,
+                    const struct judgments *j, struct report *r, arena *a)
 {
     static const str facets[] = { S_INIT("brand"), S_INIT("colour") };
     struct marks *scores = arena_new(a, struct marks, j->queries.n + 1);
@@ -267,7 +299,11 @@ static void measure(const struct catalog *catalog, const struct search_index *in
     isize count[2] = { 0 };
     arena scratch = { 0 };
     for (isize q = 0; q < j->queries.n; q++) {
-        struct search_request request = { .text = j->queries.at[q], .catalog = catalog, .limit = DEPTH, .facets = facets, .facets_n = countof(facets) };
+        struct search_request request = { .text = j->queries.at[q],
+                                          .catalog = catalog,
+                                          .limit = DEPTH,
+                                          .facets = facets,
+                                          .facets_n = countof(facets) };
         struct search_answer answer = { 0 };
         for (isize i = 0; i < REPEATS; i++) {
             arena_clear(&scratch);
@@ -295,11 +331,13 @@ enum err search_evaluate_run(const struct search_evaluate *options, struct buf *
     struct catalog *catalog = catalog_new();
     struct judgments j = { .by_text = map_new(256) };
     struct judging judging = { &j, catalog, options->judgments, &a };
-    struct report r = { .seed = options->seed ? options->seed : 1, .resamples = options->resamples ? options->resamples : 1000 };
+    struct report r = { .seed = options->seed ? options->seed : 1,
+                        .resamples = options->resamples ? options->resamples : 1000 };
     struct search_index *index = NULL;
     enum err err = search_read_products(options->catalogue, catalog, &r.products, diag);
     if (!err) err = each_line(options->judgments, take_judgment, &judging, diag);
-    if (!err && j.queries.n == 0) err = diag_set(diag, ERR_REFUSED, "%s holds no judgment", options->judgments);
+    if (!err && j.queries.n == 0)
+        err = diag_set(diag, ERR_REFUSED, "%s holds no judgment", options->judgments);
     if (!err) {
         index = search_build(catalog, S("en"), NULL, 0);
         r.card = search_card(index);

@@ -47,13 +47,14 @@ struct building {
     struct map *by_word, *colour_words;
     struct { str *at; isize n, cap; } brands, colours;
     struct map *brand_codes, *colour_codes;
-    struct { u32 *at; isize n, cap; } term_in_doc;      /* term -> where it was laid for this doc, + 1; else from before it */
+    /* term -> where it was laid for this doc, + 1; else from before it */
+    struct { u32 *at; isize n, cap; } term_in_doc;
     u64 total[FIELDS];
 };
 
 struct hash128 term_hash(str term) { return hash128(term, 0x5ea7c4); }
 
-/* ---- words of one item --------------------------------------------------------------------------- */
+/* ---- words of one item ----------------------------------------------------------------------- */
 
 static u32 term_number(struct building *b, str term)
 {
@@ -74,7 +75,8 @@ static void note_word(struct building *b, str text, u32 term)
     if (found == UINT64_MAX) {
         found = (u64)b->words.n;
         (void)map_put(b->by_word, h, found);
-        vec_push(&b->words, (struct written){ arena_str(&b->part->arena, text), term, 0, word_letters(text) });
+        vec_push(&b->words,
+                 (struct written){ arena_str(&b->part->arena, text), term, 0, word_letters(text) });
     }
     b->words.at[found].uses++;
 }
@@ -84,7 +86,8 @@ static bool is_colour(const struct building *b, str word)
     return word.len > 0 && map_get(b->colour_words, term_hash(word), 0) > (u64)(b->part->docs_n / 4000);
 }
 
-/* `from`: places used in this field so far, when it is made of several texts. Returns places used after it. */
+/* `from`: places used in this field so far, when it is made of several texts. Returns places used
+ * after it. */
 static isize add_words(struct building *b, u32 doc, enum field field, str text, str locale, isize from)
 {
     if (text.len == 0) return from;
@@ -104,18 +107,27 @@ static isize add_words(struct building *b, u32 doc, enum field field, str text, 
         if (laid->count[field] < COUNT_MAX) laid->count[field]++;
         isize place = from + w->at;
         if (field == FIELD_TITLE && place < TITLE_PLACES) laid->mask |= 1U << place;
-        if (field == FIELD_DESCRIPTION && place < DESCRIPTION_PLACES) laid->mask |= 1U << (DESCRIPTION_SHIFT + place);
+        if (field == FIELD_DESCRIPTION && place < DESCRIPTION_PLACES)
+            laid->mask |= 1U << (DESCRIPTION_SHIFT + place);
         bool ends = (w->flags & WORD_ENDS) || is_colour(b, w->next);
         bool head = ends && !(w->flags & (WORD_RELATES | WORD_CONTAINS_DIGIT));
         if (head && field == FIELD_TITLE) laid->flags |= POSTING_TITLE_HEAD;
         if (head && field == FIELD_DESCRIPTION) laid->flags |= POSTING_TEXT_HEAD;
     }
-    return from + words.places + 1;                     /* a gap: the next text's first word is no neighbour */
+    /* a gap: the next text's first word is no neighbour */
+    return from + words.places + 1;
 }
 
-static str language_of(const struct building *b, str locale) { return locale.len ? locale : b->source->language; }
+static str language_of(const struct building *b, str locale)
+{
+    return locale.len ? locale : b->source->language;
+}
 
-static bool is_true(const struct fact *f) { return (f->kind == FACT_BOOL && f->b) || (f->kind == FACT_TEXT && str_eq_nocase(f->text, S("true"))); }
+static bool is_true(const struct fact *f)
+{
+    return (f->kind == FACT_BOOL && f->b)
+           || (f->kind == FACT_TEXT && str_eq_nocase(f->text, S("true")));
+}
 
 static str fact_name(const struct building *b, str name, arena *a)
 {
@@ -131,10 +143,13 @@ static void add_item_words(struct building *b, u32 doc, const struct item *item)
     isize used[FIELDS] = { 0 };
     str language = b->source->language;
     for (isize i = 0; i < item->titles_n; i++)
-        used[FIELD_TITLE] = add_words(b, doc, FIELD_TITLE, item->titles[i].value, language_of(b, item->titles[i].locale), used[FIELD_TITLE]);
+        used[FIELD_TITLE] = add_words(b, doc, FIELD_TITLE, item->titles[i].value,
+                                      language_of(b, item->titles[i].locale), used[FIELD_TITLE]);
     used[FIELD_BRAND] = add_words(b, doc, FIELD_BRAND, item->brand, language, 0);
     for (isize i = 0; i < item->descriptions_n; i++)
-        used[FIELD_DESCRIPTION] = add_words(b, doc, FIELD_DESCRIPTION, item->descriptions[i].value, language_of(b, item->descriptions[i].locale), used[FIELD_DESCRIPTION]);
+        used[FIELD_DESCRIPTION] =
+            add_words(b, doc, FIELD_DESCRIPTION, item->descriptions[i].value,
+                      language_of(b, item->descriptions[i].locale), used[FIELD_DESCRIPTION]);
     isize n = add_words(b, doc, FIELD_ATTRIBUTES, item->category, language, 0);
     n = add_words(b, doc, FIELD_ATTRIBUTES, item->colour, language, n);
     n = add_words(b, doc, FIELD_ATTRIBUTES, item->key, S("xx"), n);
@@ -144,8 +159,11 @@ static void add_item_words(struct building *b, u32 doc, const struct item *item)
     }
     for (isize i = 0; i < item->attributes_n; i++) {
         const struct fact *f = &item->attributes[i];
-        if (is_true(f)) n = add_words(b, doc, FIELD_ATTRIBUTES, fact_name(b, f->name, &b->scratch), language, n);
-        else if (f->kind == FACT_TEXT && !str_eq_nocase(f->text, S("false"))) n = add_words(b, doc, FIELD_ATTRIBUTES, f->text, language, n);
+        if (is_true(f))
+            n = add_words(b, doc, FIELD_ATTRIBUTES, fact_name(b, f->name, &b->scratch), language,
+                          n);
+        else if (f->kind == FACT_TEXT && !str_eq_nocase(f->text, S("false")))
+            n = add_words(b, doc, FIELD_ATTRIBUTES, f->text, language, n);
     }
     used[FIELD_ATTRIBUTES] = n;
     for (int f = 0; f < FIELDS; f++) {
@@ -154,7 +172,7 @@ static void add_item_words(struct building *b, u32 doc, const struct item *item)
     }
 }
 
-/* ---- the rest of an item --------------------------------------------------------------------------- */
+/* ---- the rest of an item --------------------------------------------------------------------- */
 
 static u32 code_of(struct building *b, struct map *codes, str value, bool brand)
 {
@@ -183,17 +201,23 @@ static void add_item(struct building *b, const struct item *item)
     for (isize i = 0; i < item->prices_n; i++) b->part->markets |= item->prices[i].market.len > 0;
     str colour = item->colour.len || item->variants_n == 0 ? item->colour : item->variants[0].colour;
     u32 doc = (u32)b->docs.n;
-    vec_push(&b->docs, (struct doc){
-        .item = item->id.v, .category = item->category_id.v, .brand = code_of(b, b->brand_codes, item->brand, true),
-        .colour = code_of(b, b->colour_codes, colour, false), .price_minor = price ? price->minor : 0, .currency = price ? price->currency.v : 0,
-        .published_ms = item->published_at_ms, .flags = doc_flags(s->catalog, item),
-        .popularity = (isize)item->id.v < s->popularity_n ? s->popularity[item->id.v] : 0 });
+    vec_push(&b->docs, (struct doc){ .item = item->id.v,
+                                     .category = item->category_id.v,
+                                     .brand = code_of(b, b->brand_codes, item->brand, true),
+                                     .colour = code_of(b, b->colour_codes, colour, false),
+                                     .price_minor = price ? price->minor : 0,
+                                     .currency = price ? price->currency.v : 0,
+                                     .published_ms = item->published_at_ms,
+                                     .flags = doc_flags(s->catalog, item),
+                                     .popularity = (isize)item->id.v < s->popularity_n
+                                                       ? s->popularity[item->id.v]
+                                                       : 0 });
     vec_push(&b->laid_from, b->laid.n);
     add_item_words(b, doc, item);
     arena_clear(&b->scratch);
 }
 
-/* ---- passes over all ------------------------------------------------------------------------------- */
+/* ---- passes over all ------------------------------------------------------------------------- */
 
 static void each_item(struct building *b, void (*take)(struct building *, const struct item *))
 {
@@ -202,7 +226,8 @@ static void each_item(struct building *b, void (*take)(struct building *, const 
     for (isize i = 0; i < n;) {
         rcu_read_begin();
         for (isize end = i + ITEMS_PER_BRACKET; i < n && i < end; i++) {
-            const struct item *item = catalog_item(s->catalog, (item_id){ s->items ? s->items[i] : (u32)i + 1 });
+            const struct item *item =
+                catalog_item(s->catalog, (item_id){ s->items ? s->items[i] : (u32)i + 1 });
             if (item) take(b, item);
         }
         rcu_read_end();
@@ -225,7 +250,8 @@ static void note_colours(struct building *b, const struct item *item)
     for (isize i = 0; i < item->variants_n; i++) note_colour(b, item->variants[i].colour);
     for (isize i = 0; i < item->attributes_n; i++) {
         const struct fact *f = &item->attributes[i];
-        bool colour = str_find(f->name, S("colour")) >= 0 || str_find(f->name, S("color")) >= 0 || str_find(f->name, S("farge")) >= 0;
+        bool colour = str_find(f->name, S("colour")) >= 0 || str_find(f->name, S("color")) >= 0
+                      || str_find(f->name, S("farge")) >= 0;
         if (colour && f->kind == FACT_TEXT) note_colour(b, f->text);
     }
     arena_clear(&b->scratch);
@@ -235,7 +261,8 @@ static u16 impact_of(const struct part *p, const struct laid *l, const u32 *leng
 {
     f64 x = 0;
     for (int f = 0; f < FIELDS; f++)
-        if (l->count[f]) x += weights[f] * l->count[f] / (1 - b_length + b_length * lengths[f] / p->average[f]);
+        if (l->count[f])
+            x += weights[f] * l->count[f] / (1 - b_length + b_length * lengths[f] / p->average[f]);
     return (u16)lrint(65535 * x / (k1 + x));
 }
 
@@ -252,12 +279,19 @@ static void sort_by_term(struct building *b)
         isize to = d + 1 < p->docs_n ? b->laid_from.at[d + 1] : b->laid.n;
         for (isize i = b->laid_from.at[d]; i < to; i++) {
             const struct laid *l = &b->laid.at[i];
-            p->postings[next[l->term]++] = (struct posting){ .doc = (u32)d, .impact = impact_of(p, l, b->lengths.at + d * FIELDS), .flags = l->flags, .mask = l->mask };
+            p->postings[next[l->term]++] =
+                (struct posting){ .doc = (u32)d,
+                                  .impact = impact_of(p, l, b->lengths.at + d * FIELDS),
+                                  .flags = l->flags,
+                                  .mask = l->mask };
         }
     }
 }
 
-static int by_text(const void *x, const void *y) { return str_cmp(((const struct written *)x)->text, ((const struct written *)y)->text); }
+static int by_text(const void *x, const void *y)
+{
+    return str_cmp(((const struct written *)x)->text, ((const struct written *)y)->text);
+}
 
 static bool is_spelled(str text)
 {
@@ -314,7 +348,12 @@ struct part *part_build(const struct part_source *source)
 {
     i64 began = clock_monotonic_us();
     struct part *p = mem_new(sizeof *p);
-    struct building b = { .part = p, .source = source, .by_word = map_new(4096), .colour_words = map_new(256), .brand_codes = map_new(256), .colour_codes = map_new(256) };
+    struct building b = { .part = p,
+                          .source = source,
+                          .by_word = map_new(4096),
+                          .colour_words = map_new(256),
+                          .brand_codes = map_new(256),
+                          .colour_codes = map_new(256) };
     atomic_init(&p->users, 1);
     p->by_term = map_new(4096);
     languages_init(&b.languages, &b.own);

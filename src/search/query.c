@@ -42,7 +42,8 @@ static f32 rarity_of(const struct search_index *index, isize in)
 
 static struct alternative lists_of(const struct reader *r, str term)
 {
-    return (struct alternative){ .lists = { part_postings(r->index->large, term), part_postings(r->index->small, term) } };
+    return (struct alternative){ .lists = { part_postings(r->index->large, term),
+                                            part_postings(r->index->small, term) } };
 }
 
 /* False when no item has the term, or the unit has it already. */
@@ -59,7 +60,7 @@ static bool add_term(struct reader *r, struct unit *u, str term, f32 weight)
     return true;
 }
 
-/* ---- synonyms ---------------------------------------------------------------------------------------- */
+/* ---- synonyms -------------------------------------------------------------------------------- */
 
 static isize advance(struct postings p, isize at, u32 doc)
 {
@@ -101,7 +102,9 @@ static void add_phrase(struct reader *r, struct unit *u, str text, f32 weight)
     for (isize i = 0; i < words.n; i++) {
         if (words.at[i].flags & WORD_EXTRA) continue;
         struct alternative next = lists_of(r, words.at[i].term);
-        for (int part = 0; part < 2; part++) alt.lists[part] = taken ? both(alt.lists[part], next.lists[part], r->a) : next.lists[part];
+        for (int part = 0; part < 2; part++)
+            alt.lists[part] =
+                taken ? both(alt.lists[part], next.lists[part], r->a) : next.lists[part];
         taken++;
     }
     if (uses(&alt) == 0 || u->n == ALTERNATIVES_MAX) return;
@@ -125,7 +128,8 @@ static bool words_agree(const struct words *said, isize at, const struct words *
 }
 
 /* The longest group member that stands at `at`; its group, or null. */
-static const struct search_synonyms *synonyms_at(struct reader *r, const struct words *said, isize at, isize *used, isize *member)
+static const struct search_synonyms *synonyms_at(struct reader *r, const struct words *said,
+                                                 isize at, isize *used, isize *member)
 {
     const struct search_rules *rules = r->request->rules;
     const struct search_synonyms *best = NULL;
@@ -134,15 +138,21 @@ static const struct search_synonyms *synonyms_at(struct reader *r, const struct 
         for (isize i = 0; i < rules->synonyms[g].n; i++) {
             struct words phrase = words_of(&r->languages, rules->synonyms[g].texts[i], r->language, r->a);
             isize n;
-            if (words_agree(said, at, &phrase, &n) && n > *used) { best = &rules->synonyms[g]; *used = n; *member = i; }
+            if (words_agree(said, at, &phrase, &n) && n > *used) {
+                best = &rules->synonyms[g];
+                *used = n;
+                *member = i;
+            }
         }
     return best;
 }
 
-/* ---- unfinished words and slips --------------------------------------------------------------------- */
+/* ---- unfinished words and slips -------------------------------------------------------------- */
 
-/* The most used words that begin so, into best[0 .. n-1] of `max`, where some may stand already; returns how many there are. */
-static isize words_beginning(const struct part *p, str prefix, const struct written **best, isize n, isize max)
+/* The most used words that begin so, into best[0 .. n-1] of `max`, where some may stand already;
+ * returns how many there are. */
+static isize words_beginning(const struct part *p, str prefix, const struct written **best, isize n,
+                             isize max)
 {
     isize low = 0, high = p ? p->words_n : 0;
     while (low < high) {
@@ -209,7 +219,8 @@ static str correct(struct reader *r, str text)
     if (text.len + most > SPELLED_MAX) return S("");
     for (int k = 0; k < 2 && most; k++) {
         const struct part *p = parts[k];
-        u32 from = p ? p->spelled_from[text.len - most] : 0, to = p ? p->spelled_from[text.len + most + 1] : 0;
+        u32 from = p ? p->spelled_from[text.len - most] : 0,
+            to = p ? p->spelled_from[text.len + most + 1] : 0;
         for (u32 i = from; i < to; i++) {
             if (__builtin_popcountll(letters ^ p->spelled_letters[i]) > 2 * best_edits) continue;
             const struct written *w = &p->words[p->spelled[i]];
@@ -222,7 +233,7 @@ static str correct(struct reader *r, str text)
     return best ? best->text : S("");
 }
 
-/* ---- units ----------------------------------------------------------------------------------------------- */
+/* ---- units ----------------------------------------------------------------------------------- */
 
 static void note(struct reader *r, str text)
 {
@@ -254,7 +265,8 @@ static void finish_unknown(struct reader *r, struct unit *u, const struct word *
 }
 
 /* One unit from words.at[at] on; returns how many words it took. */
-static isize read_unit(struct reader *r, const struct words *words, isize at, bool last_run, bool excluded, bool quoted)
+static isize read_unit(struct reader *r, const struct words *words, isize at, bool last_run,
+                       bool excluded, bool quoted)
 {
     struct query *q = r->out;
     struct unit *u = &q->units[q->n];
@@ -275,7 +287,8 @@ static isize read_unit(struct reader *r, const struct words *words, isize at, bo
         bool measure = (words->at[k].flags & (WORD_EXTRA | WORD_NUMBER)) == (WORD_EXTRA | WORD_NUMBER);
         struct alternative alt = measure ? lists_of(r, words->at[k].term) : (struct alternative){ 0 };
         if (uses(&alt) == 0) continue;
-        *u = (struct unit){ .text = words->at[k].term, .excluded = excluded };  /* "16 gb" is one thing to look for */
+        /* "16 gb" is one thing to look for */
+        *u = (struct unit){ .text = words->at[k].term, .excluded = excluded };
         (void)add_term(r, u, words->at[k].term, 1);
         next = k + 1;
         note(r, str_slice(w->text, 0, w->text.len));
@@ -284,7 +297,8 @@ static isize read_unit(struct reader *r, const struct words *words, isize at, bo
         return next - at;
     }
     if (u->n == 0 && number)                            /* "tn2110" as it stands joined in the catalogue */
-        for (isize k = next; k < words->n && (words->at[k].flags & WORD_EXTRA); k++) (void)add_term(r, u, words->at[k].term, 1);
+        for (isize k = next; k < words->n && (words->at[k].flags & WORD_EXTRA); k++)
+            (void)add_term(r, u, words->at[k].term, 1);
     bool last = last_run && next >= words->n;
     if (u->n == 0 && !excluded) finish_unknown(r, u, w, last);
     else if (last && r->request->typing && !excluded && w->text.len >= 2) add_prefixes(r, u, w->text);
@@ -304,14 +318,16 @@ static void read_run(struct reader *r, str text, bool excluded, bool quoted, boo
     }
 }
 
-/* Splits off what stands in quotes or behind a minus; the rest is read in runs, so that numbers meet their units. */
+/* Splits off what stands in quotes or behind a minus; the rest is read in runs, so that numbers
+ * meet their units. */
 static void read_text(struct reader *r, str text)
 {
     isize from = 0;
     for (isize i = 0; i < text.len && r->out->n < SEARCH_WORDS_MAX; i++) {
         bool opens = text.ptr[i] == '"' && (i == 0 || text.ptr[i - 1] == ' ' || text.ptr[i - 1] == '-');
         isize length = opens ? str_find_char(str_from(text, i + 1), '"') : -1;
-        bool minus = text.ptr[i] == '-' && (i == 0 || text.ptr[i - 1] == ' ') && i + 1 < text.len && text.ptr[i + 1] != ' ';
+        bool minus = text.ptr[i] == '-' && (i == 0 || text.ptr[i - 1] == ' ') && i + 1 < text.len
+                     && text.ptr[i + 1] != ' ';
         bool minus_quoted = minus && text.ptr[i + 1] == '"';
         if (length < 0 && !(minus && !minus_quoted)) continue;
         bool excluded = opens ? i > 0 && text.ptr[i - 1] == '-' : true;
@@ -332,7 +348,8 @@ static void read_text(struct reader *r, str text)
     if (from < text.len) read_run(r, str_from(text, from), false, false, true);
 }
 
-void query_read(const struct search_index *index, const struct search_request *request, arena *a, struct query *out)
+void query_read(const struct search_index *index, const struct search_request *request, arena *a,
+                struct query *out)
 {
     struct reader r = { .index = index, .request = request, .a = a, .out = out, .corrected.arena = a };
     memset(out, 0, sizeof *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes at all: they are a question that is read into bounded units, answered with hits that may be shown, no item twice, falling
- * scores, and facets that count what was found. */
+ * Any bytes at all: they are a question that is read into bounded units, answered with hits that
+ * may be shown, no item twice, falling scores, and facets that count what was found. */
 #include <stdlib.h>
 
 #include "base/rcu.h"
@@ -12,13 +12,22 @@ static struct search_index *index_of_all;
 
 static void make(void)
 {
-    static const char *const titles[] = { "Wireless keyboard TN-2110", "Slim jeans blue 32\"", "Wool sweater for men", "HDMI cable 2 m", "Caf\xc3\xa9 cr\xc3\xa8me 250 g", "\xe6\x9d\xb1\xe4\xba\xac" };
+    static const char *const titles[] = {
+        "Wireless keyboard TN-2110",      "Slim jeans blue 32\"",
+        "Wool sweater for men",           "HDMI cable 2 m",
+        "Caf\xc3\xa9 cr\xc3\xa8me 250 g", "\xe6\x9d\xb1\xe4\xba\xac"
+    };
     catalog = catalog_new();
     for (u32 i = 0; i < 60; i++) {
         struct text text = { S(""), str_of(titles[i % 6]) };
         arena a = { 0 };
-        struct item_change change = { .kind = ITEM_PUT, .item = { .kind = ITEM_PRODUCT, .key = arena_printf(&a, "i-%u", i), .titles = &text, .titles_n = 1,
-                                                                  .brand = i % 2 ? S("Acme") : S("Nordic"), .hidden = i % 7 == 0 } };
+        struct item_change change = { .kind = ITEM_PUT,
+                                      .item = { .kind = ITEM_PRODUCT,
+                                                .key = arena_printf(&a, "i-%u", i),
+                                                .titles = &text,
+                                                .titles_n = 1,
+                                                .brand = i % 2 ? S("Acme") : S("Nordic"),
+                                                .hidden = i % 7 == 0 } };
         (void)catalog_apply(catalog, &change, 1);
         arena_fini(&a);
     }
@@ -33,8 +42,13 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
     static arena a;
     if (!catalog) { rcu_thread_start(); make(); }
     struct search_answer answer;
-    struct search_request r = { .text = { (const char *)data, (isize)len }, .locale = len % 3 ? S("en") : S("nb-NO"), .catalog = catalog, .limit = 20,
-                                .facets = facets, .facets_n = 1, .typing = len % 2 };
+    struct search_request r = { .text = { (const char *)data, (isize)len },
+                                .locale = len % 3 ? S("en") : S("nb-NO"),
+                                .catalog = catalog,
+                                .limit = 20,
+                                .facets = facets,
+                                .facets_n = 1,
+                                .typing = len % 2 };
     struct query *q = arena_new(&a, struct query, 1);
     query_read(index_of_all, &r, &a, q);
     assert(q->n <= SEARCH_WORDS_MAX && q->positive <= q->n && q->rarity >= 0);
@@ -42,7 +56,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
     i64 counted = 0;
     for (isize i = 0; i < answer.hits_n; i++) {
         assert(item_showable(catalog, catalog_item(catalog, (item_id){ answer.hits[i].item })));
-        assert(i == 0 || answer.hits[i].partial != answer.hits[i - 1].partial || answer.hits[i].score <= answer.hits[i - 1].score + 1e-6);
+        assert(i == 0 || answer.hits[i].partial != answer.hits[i - 1].partial
+               || answer.hits[i].score <= answer.hits[i - 1].score + 1e-6);
         for (isize k = 0; k < i; k++) assert(answer.hits[k].item != answer.hits[i].item);
     }
     for (isize i = 0; i < answer.facets_n; i++)

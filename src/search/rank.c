@@ -30,7 +30,8 @@
 
 enum { BLOCK = 4096, ENOUGH = 10, CHANGED_MAX = 4096 };
 enum { PRICES_SAMPLED = 4096, PRICE_STEPS = 5, ATTRIBUTE_VALUES_MAX = 512 };
-static const f64 head_title = 0.25, head_text = 0.125, phrase_most = 0.25, popularity_most = 0.15, least_coverage = 0.5;
+static const f64 head_title = 0.25, head_text = 0.125, phrase_most = 0.25, popularity_most = 0.15,
+                 least_coverage = 0.5;
 
 /* What is known of an item while a block is at work. */
 struct met { f32 text, unit_best, coverage; u32 mask, before; u8 unit, units, beside, beside_unit, head; };
@@ -45,7 +46,8 @@ struct ranking {
     const struct query *q;
     arena *a;
     struct category_name category;
-    const u32 *changed; isize changed_n;                /* open table of items changed since; a power of two, 0 is free */
+    /* open table of items changed since; a power of two, 0 is free */
+    const u32 *changed; isize changed_n;
     bool market;
     u8 facet_kind[SEARCH_FACETS_MAX]; isize facets_n;
     /* of the part at work */
@@ -66,10 +68,11 @@ struct ranking {
     struct { f64 *at; isize n; i64 seen; } prices;
     struct { struct tallied *at; isize n; struct map *by_value; } tallies[SEARCH_FACETS_MAX];
     bool likes;
-    isize last_unit;                                    /* of those that are not excluded: what the question is about */
+    /* of those that are not excluded: what the question is about */
+    isize last_unit;
 };
 
-/* ---- is this item one of those -------------------------------------------------------------------- */
+/* ---- is this item one of those --------------------------------------------------------------- */
 
 static bool has_changed(const struct ranking *k, u32 item)
 {
@@ -126,7 +129,7 @@ static bool may_show(struct ranking *k, const struct doc *d)
     return within_category(k, d) && (!k->r->eligible || k->r->eligible(k->r->ctx, d->item));
 }
 
-/* ---- the score ------------------------------------------------------------------------------------------ */
+/* ---- the score ------------------------------------------------------------------------------- */
 
 static f64 price_of(const struct ranking *k, const struct doc *d)
 {
@@ -143,16 +146,22 @@ static struct search_parts parts_of(const struct ranking *k, const struct doc *d
     if (q->positive) {
         p.text = (f64)m->text;
         p.coverage = fmin(1, (f64)m->coverage / q->rarity);
-        p.head = 1 + (m->head & POSTING_TITLE_HEAD ? head_title : m->head & POSTING_TEXT_HEAD ? head_text : 0);
+        p.head = 1
+                 + (m->head & POSTING_TITLE_HEAD  ? head_title
+                    : m->head & POSTING_TEXT_HEAD ? head_text
+                                                  : 0);
         p.phrase = q->positive > 1 ? 1 + phrase_most * m->beside / (f64)(q->positive - 1) : 1;
     }
-    /* Without words popularity is all there is: then it counts whole, and an item nobody knows yet counts a little. */
+    /* Without words popularity is all there is: then it counts whole, and an item nobody knows yet
+     * counts a little. */
     p.popularity = q->positive ? 1 + popularity_most * (f64)d->popularity : 0.1 + (f64)d->popularity;
     if (k->r->boost) p.boost = k->r->boost(k->r->ctx, d->item);
     if (k->likes) {
         f64 like = 0;
-        if ((isize)d->category < k->categories_n) like += 0.4 * (f64)k->liked[k->part_index].category[d->category];
-        like += 0.4 * (f64)k->liked[k->part_index].brand[d->brand] + 0.2 * (f64)k->liked[k->part_index].colour[d->colour];
+        if ((isize)d->category < k->categories_n)
+            like += 0.4 * (f64)k->liked[k->part_index].category[d->category];
+        like += 0.4 * (f64)k->liked[k->part_index].brand[d->brand]
+                + 0.2 * (f64)k->liked[k->part_index].colour[d->colour];
         p.personal = 1 + like * k->r->dial / 100.0;
     }
     return p;
@@ -174,7 +183,7 @@ static f64 order_of(const struct ranking *k, const struct doc *d, const struct m
     return product_of(parts_of(k, d, m));
 }
 
-/* ---- facets ------------------------------------------------------------------------------------------------ */
+/* ---- facets ---------------------------------------------------------------------------------- */
 
 static int facet_kind_of(str name)
 {
@@ -202,7 +211,9 @@ static void count_facets(struct ranking *k, const struct doc *d)
 {
     for (isize f = 0; f < k->facets_n; f++)
         switch ((enum facet_kind)k->facet_kind[f]) {
-        case FACET_CATEGORY: if ((isize)d->category < k->categories_n) k->count_category[d->category]++; break;
+        case FACET_CATEGORY:
+            if ((isize)d->category < k->categories_n) k->count_category[d->category]++;
+            break;
         case FACET_BRAND: k->count[k->part_index].brand[d->brand]++; break;
         case FACET_COLOUR: k->count[k->part_index].colour[d->colour]++; break;
         case FACET_PRICE: {
@@ -220,7 +231,8 @@ static void count_facets(struct ranking *k, const struct doc *d)
         case FACET_ATTRIBUTE: {
             const struct item *item = catalog_item(k->r->catalog, (item_id){ d->item });
             if (!item) break;
-            struct item_field v = item_field(k->r->catalog, item, k->r->facets[f], S(""), k->r->market, k->r->now_ms);
+            struct item_field v =
+                item_field(k->r->catalog, item, k->r->facets[f], S(""), k->r->market, k->r->now_ms);
             if (v.kind == FACT_TEXT) tally(k, f, v.text);
             else if (v.kind == FACT_BOOL) tally(k, f, v.b ? S("true") : S("false"));
             else if (v.kind == FACT_NUMBER && !v.is_money) tally(k, f, arena_printf(k->a, "%.10g", v.n));
@@ -229,9 +241,10 @@ static void count_facets(struct ranking *k, const struct doc *d)
         }
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
-static void meet(struct ranking *k, const struct unit *u, isize unit, const struct posting *p, f32 weight, isize base)
+static void meet(struct ranking *k, const struct unit *u, isize unit, const struct posting *p,
+                 f32 weight, isize base)
 {
     isize slot = (isize)p->doc - base;
     struct met *m = &k->met[slot];
@@ -252,7 +265,10 @@ static void meet(struct ranking *k, const struct unit *u, isize unit, const stru
     f32 value = weight * (f32)p->impact * (1.0F / 65535);
     if (value > m->unit_best) { m->text += value - m->unit_best; m->unit_best = value; }
     m->mask |= p->mask;
-    if (m->before && ((m->before << 1) & p->mask) && m->beside_unit != unit) { m->beside++; m->beside_unit = (u8)unit; }
+    if (m->before && ((m->before << 1) & p->mask) && m->beside_unit != unit) {
+        m->beside++;
+        m->beside_unit = (u8)unit;
+    }
     if (unit == k->last_unit) m->head |= p->flags;
 }
 
@@ -310,7 +326,7 @@ static void run_block(struct ranking *k, isize base, isize end)
         }
 }
 
-/* ---- a part ----------------------------------------------------------------------------------------------------- */
+/* ---- a part ---------------------------------------------------------------------------------- */
 
 static f32 share_of(const struct search_request *r, const char *dimension, str value)
 {
@@ -348,10 +364,11 @@ static void run_part(struct ranking *k, int part_index)
     k->market = part->markets && k->r->market.len > 0;
     know_likings(k);
     for (isize unit = 0; unit < k->q->n * ALTERNATIVES_MAX; unit++) k->cursors[unit].at[part_index] = 0;
-    for (isize base = 0; base < part->docs_n; base += BLOCK) run_block(k, base, min_isize(base + BLOCK, part->docs_n));
+    for (isize base = 0; base < part->docs_n; base += BLOCK)
+        run_block(k, base, min_isize(base + BLOCK, part->docs_n));
 }
 
-/* ---- the answer --------------------------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static int most_first(const void *x, const void *y)
 {
@@ -360,7 +377,11 @@ static int most_first(const void *x, const void *y)
     return str_cmp(a->value, b->value);
 }
 
-static int rising(const void *x, const void *y) { f64 a = *(const f64 *)x, b = *(const f64 *)y; return (a > b) - (a < b); }
+static int rising(const void *x, const void *y)
+{
+    f64 a = *(const f64 *)x, b = *(const f64 *)y;
+    return (a > b) - (a < b);
+}
 
 /* 1, 2 or 5 times a power of ten, the nearest from above. */
 static f64 round_step(f64 v)
@@ -398,7 +419,8 @@ static void finish_prices(struct ranking *k, struct search_facet *facet)
 
 static void finish_category(struct ranking *k, struct search_facet *facet)
 {
-    for (isize c = k->categories_n - 1; c > 0; c--) {   /* a category counts what stands under it: parents were made first */
+    /* a category counts what stands under it: parents were made first */
+    for (isize c = k->categories_n - 1; c > 0; c--) {
         category_id up = catalog_category_parent(k->r->catalog, (category_id){ (u32)c });
         if (up.v && up.v < (u32)c) k->count_category[up.v] += k->count_category[c];
     }
@@ -412,7 +434,8 @@ static void finish_category(struct ranking *k, struct search_facet *facet)
     }
 }
 
-/* Brands or colours of both parts, each value once, as the large part writes it: a part has codes of its own. */
+/* Brands or colours of both parts, each value once, as the large part writes it: a part has codes
+ * of its own. */
 static void finish_codes(struct ranking *k, struct search_facet *facet, bool brand)
 {
     const struct part *parts[] = { k->index->large, k->index->small };
@@ -421,7 +444,8 @@ static void finish_codes(struct ranking *k, struct search_facet *facet, bool bra
     for (int p = 0; p < 2; p++)
         if (parts[p]) most += brand ? parts[p]->brands_n : parts[p]->colours_n;
     facet->at = arena_new(k->a, struct search_count, most);
-    for (int p = 1; p >= 0; p--) {                      /* the small part first: where it has nothing, nothing need be looked up */
+    /* the small part first: where it has nothing, nothing need be looked up */
+    for (int p = 1; p >= 0; p--) {
         if (!parts[p]) continue;
         const u32 *counts = brand ? k->count[p].brand : k->count[p].colour;
         const str *values = brand ? parts[p]->brands : parts[p]->colours;
@@ -483,7 +507,8 @@ static struct search_parts explain(struct ranking *k, isize doc, int part_index)
                 if ((isize)list.at[middle].doc < doc) low = middle + 1;
                 else high = middle;
             }
-            if (low < list.n && (isize)list.at[low].doc == doc) meet(k, u, unit, &list.at[low], u->at[i].weight, base);
+            if (low < list.n && (isize)list.at[low].doc == doc)
+                meet(k, u, unit, &list.at[low], u->at[i].weight, base);
         }
     }
     static const struct met nothing = { 0 };
@@ -500,14 +525,19 @@ static void finish_hits(struct ranking *k, struct search_answer *out)
         struct scored s = is_partial ? k->partial.at[i - full] : k->full.at[i];
         const struct part *part = s.id & 1 ? k->index->small : k->index->large;
         struct search_parts parts = explain(k, (isize)(s.id >> 1), (int)(s.id & 1));
-        out->hits[out->hits_n++] = (struct search_hit){ .item = part->docs[s.id >> 1].item, .score = product_of(parts),
-                                                        .partial = is_partial, .parts = parts };
+        out->hits[out->hits_n++] = (struct search_hit){ .item = part->docs[s.id >> 1].item,
+                                                        .score = product_of(parts),
+                                                        .partial = is_partial,
+                                                        .parts = parts };
     }
 }
 
-/* ---- what the shop says of a question --------------------------------------------------------------------------------- */
+/* ---- what the shop says of a question -------------------------------------------------------- */
 
-static bool same_question(arena *a, str folded, str rule) { return rule.len > 0 && str_eq(folded, word_fold(a, rule)); }
+static bool same_question(arena *a, str folded, str rule)
+{
+    return rule.len > 0 && str_eq(folded, word_fold(a, rule));
+}
 
 static void put_pin(struct search_answer *out, const struct search_request *r, u32 item, isize position)
 {
@@ -515,11 +545,14 @@ static void put_pin(struct search_answer *out, const struct search_request *r, u
     if (place < 0 || place >= r->limit) return;
     while (at < out->hits_n && out->hits[at].item != item) at++;
     struct search_hit hit = at < out->hits_n ? out->hits[at] : (struct search_hit){ .item = item };
-    if (at < out->hits_n) memmove(out->hits + at, out->hits + at + 1, (size_t)(--out->hits_n - at) * sizeof *out->hits);
+    if (at < out->hits_n)
+        memmove(out->hits + at, out->hits + at + 1,
+                (size_t)(--out->hits_n - at) * sizeof *out->hits);
     else out->total++;
     place = min_isize(place, out->hits_n);
     out->hits_n = min_isize(out->hits_n, r->limit - 1);
-    memmove(out->hits + place + 1, out->hits + place, (size_t)max_isize(0, out->hits_n - place) * sizeof *out->hits);
+    memmove(out->hits + place + 1, out->hits + place,
+            (size_t)max_isize(0, out->hits_n - place) * sizeof *out->hits);
     hit.pinned = true;
     out->hits[place] = hit;
     out->hits_n++;
@@ -534,10 +567,13 @@ static void apply_rules(const struct search_request *r, arena *a, struct search_
         if (same_question(a, folded, rules->redirects[i].query)) out->redirect = rules->redirects[i].url;
     for (isize i = 0; i < rules->pins_n && r->sort == SORT_RANK; i++) {
         const struct search_pin *pin = &rules->pins[i];
-        bool meant = folded.len ? same_question(a, folded, pin->query) : pin->category.len && str_eq_nocase(pin->category, r->category);
-        const struct item *item = meant ? catalog_item(r->catalog, catalog_find(r->catalog, pin->item)) : NULL;
+        bool meant = folded.len ? same_question(a, folded, pin->query)
+                                : pin->category.len && str_eq_nocase(pin->category, r->category);
+        const struct item *item =
+            meant ? catalog_item(r->catalog, catalog_find(r->catalog, pin->item)) : NULL;
         bool may = item && item_showable(r->catalog, item) && item->kind != ITEM_CONTENT
-                && (!r->in_stock_only || item_in_stock(item)) && (!r->eligible || r->eligible(r->ctx, item->id.v));
+                   && (!r->in_stock_only || item_in_stock(item))
+                   && (!r->eligible || r->eligible(r->ctx, item->id.v));
         if (may) put_pin(out, r, item->id.v, pin->position);
     }
 }
@@ -547,7 +583,8 @@ static void run_all(struct ranking *k)
     for (int p = 0; p < 2; p++) run_part(k, p);
 }
 
-void search_run(const struct search_index *index, const struct search_request *request, arena *a, struct search_answer *out)
+void search_run(const struct search_index *index, const struct search_request *request, arena *a,
+                struct search_answer *out)
 {
     *out = (struct search_answer){ 0 };
     struct search_request r = *request;

@@ -27,15 +27,21 @@ struct compiling {
 static void refuse(struct compiling *c, const char *path, isize column, str message)
 {
     c->failed = true;
-    definition_error_add(c->errors, (struct definition_error){ S("search"), c->key, str_of(path), message, column });
+    definition_error_add(
+        c->errors, (struct definition_error){ S("search"), c->key, str_of(path), message, column });
 }
 
-static str text_of(const struct json *doc, const char *name) { return str_trim(json_str(json_get(doc, str_of(name)), S(""))); }
+static str text_of(const struct json *doc, const char *name)
+{
+    return str_trim(json_str(json_get(doc, str_of(name)), S("")));
+}
 
 static isize room_for(struct compiling *c, const struct json *list, const char *path, isize have)
 {
     if (have + json_len(list) <= LISTS_MAX) return json_len(list);
-    refuse(c, path, 0, arena_printf(c->a, "%td entries in all, the limit is %d", have + json_len(list), LISTS_MAX));
+    refuse(c, path, 0,
+           arena_printf(c->a, "%td entries in all, the limit is %d", have + json_len(list),
+                        LISTS_MAX));
     return 0;
 }
 
@@ -50,19 +56,24 @@ static isize room_for(struct compiling *c, const struct json *list, const char *
 static void read_synonyms(struct compiling *c, const struct json *list)
 {
     struct search_rules *r = c->rules;
-    widen(c, struct search_synonyms, r->synonyms, r->synonyms_n, room_for(c, list, "synonyms", r->synonyms_n));
+    widen(c, struct search_synonyms, r->synonyms, r->synonyms_n,
+          room_for(c, list, "synonyms", r->synonyms_n));
     if (c->failed) return;
     json_each(group, list) {
         isize n = json_len(group);
         if (!json_is(group, JSON_ARR) || n < 2 || n > SYNONYMS_IN_GROUP_MAX) {
-            refuse(c, "synonyms", 0, arena_printf(c->a, "a group is a list of 2 to %d words or phrases", SYNONYMS_IN_GROUP_MAX));
+            refuse(c, "synonyms", 0,
+                   arena_printf(c->a, "a group is a list of 2 to %d words or phrases",
+                                SYNONYMS_IN_GROUP_MAX));
             return;
         }
         struct search_synonyms *g = &r->synonyms[r->synonyms_n++];
         g->texts = arena_new(c->a, str, n);
         json_each(one, group) {
             str text = str_trim(json_str(one, S("")));
-            if (text.len == 0 || text.len > SEARCH_QUERY_MAX) refuse(c, "synonyms", 0, S("every member of a group is a text of at most 256 bytes"));
+            if (text.len == 0 || text.len > SEARCH_QUERY_MAX)
+                refuse(c, "synonyms", 0,
+                       S("every member of a group is a text of at most 256 bytes"));
             g->texts[g->n++] = text;
         }
     }
@@ -71,12 +82,17 @@ static void read_synonyms(struct compiling *c, const struct json *list)
 static void read_redirects(struct compiling *c, const struct json *list)
 {
     struct search_rules *r = c->rules;
-    widen(c, struct search_redirect, r->redirects, r->redirects_n, room_for(c, list, "redirects", r->redirects_n));
+    widen(c, struct search_redirect, r->redirects, r->redirects_n,
+          room_for(c, list, "redirects", r->redirects_n));
     if (c->failed) return;
     json_each(one, list) {
         struct search_redirect it = { text_of(one, "query"), text_of(one, "url") };
-        bool safe = str_starts(it.url, S("/")) || str_starts(it.url, S("https://")) || str_starts(it.url, S("http://"));
-        if (it.query.len == 0 || !safe) refuse(c, "redirects", 0, S("expected {\"query\": \"returns\", \"url\": \"/help/returns\"}; an address starts with / or http"));
+        bool safe = str_starts(it.url, S("/")) || str_starts(it.url, S("https://"))
+                    || str_starts(it.url, S("http://"));
+        if (it.query.len == 0 || !safe)
+            refuse(
+                c, "redirects", 0,
+                S("expected {\"query\": \"returns\", \"url\": \"/help/returns\"}; an address starts with / or http"));
         r->redirects[r->redirects_n++] = it;
     }
 }
@@ -87,9 +103,14 @@ static void read_pins(struct compiling *c, const struct json *list)
     widen(c, struct search_pin, r->pins, r->pins_n, room_for(c, list, "pins", r->pins_n));
     if (c->failed) return;
     json_each(one, list) {
-        struct search_pin it = { text_of(one, "query"), text_of(one, "category"), text_of(one, "item"), (i32)json_int(json_get(one, S("position")), 1) };
-        if (it.item.len == 0 || (it.query.len == 0) == (it.category.len == 0) || it.position < 1 || it.position > 100)
-            refuse(c, "pins", 0, S("expected {\"query\" or \"category\": …, \"item\": \"p-4\", \"position\": 1}, position 1 to 100"));
+        struct search_pin it = { text_of(one, "query"), text_of(one, "category"),
+                                 text_of(one, "item"),
+                                 (i32)json_int(json_get(one, S("position")), 1) };
+        if (it.item.len == 0 || (it.query.len == 0) == (it.category.len == 0) || it.position < 1
+            || it.position > 100)
+            refuse(
+                c, "pins", 0,
+                S("expected {\"query\" or \"category\": …, \"item\": \"p-4\", \"position\": 1}, position 1 to 100"));
         r->pins[r->pins_n++] = it;
     }
 }
@@ -102,7 +123,8 @@ static void read_boosts(struct compiling *c, const struct json *list)
     json_each(one, list) {
         struct rule_errors wrong = { 0 };
         struct search_boost it = { NULL, json_num(json_get(one, S("by")), 0) };
-        if (it.by <= 0 || it.by > 100) refuse(c, "boosts", 0, S("by is a factor above 0 and at most 100 (below 1 buries)"));
+        if (it.by <= 0 || it.by > 100)
+            refuse(c, "boosts", 0, S("by is a factor above 0 and at most 100 (below 1 buries)"));
         enum err err = rule_compile(c->a, text_of(one, "rule"), RULE_FILTER, c->names, &it.rule, &wrong);
         if (err && wrong.n) refuse(c, "boosts", wrong.at[0].column, wrong.at[0].message);
         else r->boosts[r->boosts_n++] = it;
@@ -117,7 +139,8 @@ static void read_document(struct compiling *c, str document)
     str language = text_of(doc, "language");
     if (language.len) c->rules->language = language;
     i64 dial = json_int(json_get(doc, S("dial")), c->rules->dial);
-    if (dial < 0 || dial > 100) refuse(c, "dial", 0, S("the dial goes from 0 (for everybody the same) to 100"));
+    if (dial < 0 || dial > 100)
+        refuse(c, "dial", 0, S("the dial goes from 0 (for everybody the same) to 100"));
     c->rules->dial = (i32)dial;
     read_synonyms(c, json_get(doc, S("synonyms")));
     read_redirects(c, json_get(doc, S("redirects")));
@@ -125,7 +148,8 @@ static void read_document(struct compiling *c, str document)
     read_boosts(c, json_get(doc, S("boosts")));
 }
 
-enum err search_rules_build(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate,
+enum err search_rules_build(arena *a, const struct definitions *definitions,
+                            const struct definition_candidate *candidate,
                             const struct rule_names *names, const struct search_rules **out,
                             struct definition_errors *errors)
 {
@@ -144,7 +168,7 @@ enum err search_rules_build(arena *a, const struct definitions *definitions, con
     return c.failed ? ERR_REFUSED : ERR_OK;
 }
 
-/* ---- what the catalogue suggests ---------------------------------------------------------------- */
+/* ---- what the catalogue suggests ------------------------------------------------------------- */
 
 struct suggesting {
     arena *a;
@@ -156,7 +180,8 @@ static bool worth(str s)
 {
     bool letter = false;
     for (isize i = 0; i < s.len; i++) {
-        letter |= (u8)s.ptr[i] >= 0x80 || (s.ptr[i] >= 'a' && s.ptr[i] <= 'z') || (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z');
+        letter |= (u8)s.ptr[i] >= 0x80 || (s.ptr[i] >= 'a' && s.ptr[i] <= 'z')
+                  || (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z');
         if (s.ptr[i] >= '0' && s.ptr[i] <= '9') return false;
     }
     return letter && s.len >= 2 && s.len <= SUGGESTED_BYTES_MAX;
@@ -185,7 +210,8 @@ static void suggest_from(struct suggesting *s, str text)
     struct str_cut slash = str_cut(text, '/');
     if (slash.found && str_find_char(slash.tail, '/') < 0) { suggest(s, slash.head, slash.tail); return; }
     struct str_cut open = str_cut(text, '(');
-    if (open.found && str_ends(open.tail, S(")"))) suggest(s, open.head, str_slice(open.tail, 0, open.tail.len - 1));
+    if (open.found && str_ends(open.tail, S(")")))
+        suggest(s, open.head, str_slice(open.tail, 0, open.tail.len - 1));
 }
 
 static int most_seen(const void *x, const void *y)
@@ -195,9 +221,12 @@ static int most_seen(const void *x, const void *y)
     return str_cmp(a->a, b->a);
 }
 
-isize search_suggest_synonyms(const struct catalog *catalog, arena *a, struct search_suggestion *out, isize max)
+isize search_suggest_synonyms(const struct catalog *catalog, arena *a,
+                              struct search_suggestion *out, isize max)
 {
-    struct suggesting s = { .a = a, .seen = map_new(256), .at = arena_new(a, struct search_suggestion, SUGGESTIONS_SEEN_MAX) };
+    struct suggesting s = { .a = a,
+                            .seen = map_new(256),
+                            .at = arena_new(a, struct search_suggestion, SUGGESTIONS_SEEN_MAX) };
     isize items = catalog_count(catalog), n = 0;
     for (isize id = 1; id <= items;) {
         rcu_read_begin();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Goal: what is found is exactly what holds the words, in the order the formulas say, however the index came about; facets
- * count it; a person's likings reorder and never add or drop; pins, changes and slips do what they say; the published
- * reference on judged questions is passed.
- * Method: catalogues of random words against a plain walk over all items that knows no index; and one real file. */
+ * Goal: what is found is exactly what holds the words, in the order the formulas say, however the
+ * index came about; facets count it; a person's likings reorder and never add or drop; pins,
+ * changes and slips do what they say; the published reference on judged questions is passed.
+ * Method: catalogues of random words against a plain walk over all items that knows no index; and
+ * one real file. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,9 +30,18 @@ static void put(struct catalog *c, arena *a, u32 number, str title, str brand, i
     struct text text = { S(""), title };
     struct price price = { .currency = currency_of(S("EUR")), .minor = minor };
     struct stock stock = { S("web"), 5 };
-    struct item_change change = { .kind = ITEM_PUT, .item = {
-        .kind = ITEM_PRODUCT, .key = arena_printf(a, "i-%u", number), .brand = brand, .titles = &text, .titles_n = 1,
-        .prices = &price, .prices_n = 1, .stock = &stock, .stock_n = 1, .category = number % 2 ? S("Odd > One") : S("Even"), .hidden = hidden } };
+    struct item_change change = { .kind = ITEM_PUT,
+                                  .item = { .kind = ITEM_PRODUCT,
+                                            .key = arena_printf(a, "i-%u", number),
+                                            .brand = brand,
+                                            .titles = &text,
+                                            .titles_n = 1,
+                                            .prices = &price,
+                                            .prices_n = 1,
+                                            .stock = &stock,
+                                            .stock_n = 1,
+                                            .category = number % 2 ? S("Odd > One") : S("Even"),
+                                            .hidden = hidden } };
     (void)catalog_apply(c, &change, (i64)number + 1);
 }
 
@@ -42,8 +52,10 @@ static struct catalog *random_catalogue(u32 items, u64 seed)
     arena a = { 0 };
     for (u32 i = 0; i < items; i++) {
         struct buf title = { .arena = &a };
-        for (u32 n = 2 + rng_below(&rng, 5); n > 0; n--) buf_printf(&title, "%.*s ", STR_FMT(word(&a, rng_below(&rng, WORDS))));
-        put(c, &a, i, buf_str(&title), word(&a, WORDS + rng_below(&rng, 4)), 100 + (i64)rng_below(&rng, 9000), rng_below(&rng, 10) == 0);
+        for (u32 n = 2 + rng_below(&rng, 5); n > 0; n--)
+            buf_printf(&title, "%.*s ", STR_FMT(word(&a, rng_below(&rng, WORDS))));
+        put(c, &a, i, buf_str(&title), word(&a, WORDS + rng_below(&rng, 4)),
+            100 + (i64)rng_below(&rng, 9000), rng_below(&rng, 10) == 0);
         arena_clear(&a);
     }
     arena_fini(&a);
@@ -73,9 +85,14 @@ static isize walk(const struct catalog *c, const str *words, isize n, u32 *out)
     return found;
 }
 
-static int by_id(const void *x, const void *y) { u32 a = *(const u32 *)x, b = *(const u32 *)y; return (a > b) - (a < b); }
+static int by_id(const void *x, const void *y)
+{
+    u32 a = *(const u32 *)x, b = *(const u32 *)y;
+    return (a > b) - (a < b);
+}
 
-static void finds_the_same(const struct search_index *index, const struct catalog *c, arena *a, const str *words, isize n)
+static void finds_the_same(const struct search_index *index, const struct catalog *c, arena *a,
+                           const str *words, isize n)
 {
     static u32 want[ITEMS + 10], got[ITEMS + 10];
     static const str facets[] = { S_INIT("brand"), S_INIT("category"), S_INIT("price") };
@@ -83,7 +100,12 @@ static void finds_the_same(const struct search_index *index, const struct catalo
     struct buf q = { .arena = a };
     for (isize i = 0; i < n; i++) buf_printf(&q, "%.*s ", STR_FMT(words[i]));
     isize wanted = walk(c, words, n, want), got_n = 0;
-    struct search_request r = { .text = buf_str(&q), .locale = S("xx"), .catalog = c, .limit = 1000, .facets = facets, .facets_n = 3 };
+    struct search_request r = { .text = buf_str(&q),
+                                .locale = S("xx"),
+                                .catalog = c,
+                                .limit = 1000,
+                                .facets = facets,
+                                .facets_n = 3 };
     search_run(index, &r, a, &answer);
     for (isize i = 0; i < answer.hits_n; i++) {
         if (answer.hits[i].partial) continue;
@@ -95,7 +117,8 @@ static void finds_the_same(const struct search_index *index, const struct catalo
     if (wanted <= 1000) assert_memory_equal(got, want, (size_t)wanted * sizeof *got);
     i64 brands = 0, prices = 0, tops = 0;
     for (isize i = 0; i < answer.facets[0].n; i++) brands += answer.facets[0].at[i].n;
-    for (isize i = 0; i < answer.facets[1].n; i++) tops += str_find_char(answer.facets[1].at[i].value, '>') < 0 ? answer.facets[1].at[i].n : 0;
+    for (isize i = 0; i < answer.facets[1].n; i++)
+        tops += str_find_char(answer.facets[1].at[i].value, '>') < 0 ? answer.facets[1].at[i].n : 0;
     for (isize i = 0; i < answer.facets[2].n; i++) prices += answer.facets[2].at[i].n;
     assert_int_equal(brands, answer.total);
     assert_int_equal(tops, answer.total);
@@ -131,14 +154,17 @@ static void a_refreshed_index_finds_what_a_new_one_finds(void **state)
     assert_false(search_stale(index, c));
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < 8; i++)
-            put(c, &a, rng_below(&rng, 1050), arena_printf(&a, "%.*s %.*s", STR_FMT(word(&a, rng_below(&rng, WORDS))), STR_FMT(word(&a, rng_below(&rng, WORDS)))),
+            put(c, &a, rng_below(&rng, 1050),
+                arena_printf(&a, "%.*s %.*s", STR_FMT(word(&a, rng_below(&rng, WORDS))),
+                             STR_FMT(word(&a, rng_below(&rng, WORDS)))),
                 word(&a, WORDS + rng_below(&rng, 4)), 500, rng_below(&rng, 4) == 0);
         assert_true(search_stale(index, c));
         struct search_index *fresh = search_refresh(index, c);
         assert_non_null(fresh);
         search_free(index);
         index = fresh;
-        for (u32 w = 0; w < 20; w++) finds_the_same(index, c, &a, &(str){ word(&a, w).ptr, word(&a, w).len }, 1);
+        for (u32 w = 0; w < 20; w++)
+            finds_the_same(index, c, &a, &(str){ word(&a, w).ptr, word(&a, w).len }, 1);
         arena_clear(&a);
     }
     for (u32 i = 0; i < 300; i++) put(c, &a, i, S("bakbak"), S("x"), 1, false);
@@ -152,11 +178,15 @@ static i64 count_of(const struct search_facet *facet, const char *value)
 {
     i64 n = -1;
     for (isize i = 0; i < facet->n; i++)
-        if (str_eq(facet->at[i].value, str_of(value))) { assert_int_equal(n, -1); n = facet->at[i].n; }     /* each value stands once */
+        if (str_eq(facet->at[i].value, str_of(value))) {
+            assert_int_equal(n, -1);
+            n = facet->at[i].n;
+        } /* each value stands once */
     return n;
 }
 
-/* Whether an item holds all words or some, and in which part it stands: a value is listed once, with them all. */
+/* Whether an item holds all words or some, and in which part it stands: a value is listed once,
+ * with them all. */
 static void a_facet_lists_a_value_once(void **state)
 {
     (void)state;
@@ -170,14 +200,20 @@ static void a_facet_lists_a_value_once(void **state)
     for (u32 i = 10; i < 140; i++) put(c, &a, i, S("lumlum"), S("Third"), 100, false);
     struct search_index *index = search_build(c, S("xx"), NULL, 0);
     for (int round = 0; round < 2; round++) {
-        struct search_request r = { .text = S("gupgup dordor"), .locale = S("xx"), .catalog = c, .limit = 20, .facets = facets, .facets_n = 2 };
+        struct search_request r = { .text = S("gupgup dordor"),
+                                    .locale = S("xx"),
+                                    .catalog = c,
+                                    .limit = 20,
+                                    .facets = facets,
+                                    .facets_n = 2 };
         search_run(index, &r, &a, &answer);
         assert_true(answer.partial);
         assert_int_equal(answer.total, 3 + round);
         assert_int_equal(count_of(&answer.facets[0], "Acme"), 2 + round);
         assert_int_equal(count_of(&answer.facets[0], "Other"), 1);
         assert_int_equal(count_of(&answer.facets[1], "Odd"), 3 + round);
-        put(c, &a, 7, S("gupgup dordor"), S("ACME"), 100, false);       /* as another feed writes it, into the small part */
+        /* as another feed writes it, into the small part */
+        put(c, &a, 7, S("gupgup dordor"), S("ACME"), 100, false);
         struct search_index *fresh = search_refresh(index, c);
         assert_non_null(fresh);
         search_free(index);
@@ -188,7 +224,8 @@ static void a_facet_lists_a_value_once(void **state)
     arena_fini(&a);
 }
 
-static isize ask(const struct search_index *index, const struct catalog *c, str text, arena *a, struct search_answer *out)
+static isize ask(const struct search_index *index, const struct catalog *c, str text, arena *a,
+                 struct search_answer *out)
 {
     struct search_request r = { .text = text, .locale = S("en"), .catalog = c, .limit = 20 };
     search_run(index, &r, a, out);
@@ -250,7 +287,13 @@ static void the_dial_changes_order_and_never_what_is_found(void **state)
     static u32 ids[2][1000];
     struct search_answer answer[2];
     for (int dial = 0; dial < 2; dial++) {
-        struct search_request r = { .text = text, .locale = S("xx"), .catalog = c, .limit = 1000, .likings = likings, .likings_n = 2, .dial = dial * 100 };
+        struct search_request r = { .text = text,
+                                    .locale = S("xx"),
+                                    .catalog = c,
+                                    .limit = 1000,
+                                    .likings = likings,
+                                    .likings_n = 2,
+                                    .dial = dial * 100 };
         search_run(index, &r, &a, &answer[dial]);
         for (isize i = 0; i < answer[dial].hits_n; i++) ids[dial][i] = answer[dial].hits[i].item;
     }
@@ -262,7 +305,10 @@ static void the_dial_changes_order_and_never_what_is_found(void **state)
         const struct item *item = catalog_item(c, (item_id){ answer[1].hits[i].item });
         f64 like = 1 + 0.4 * 0.8 * str_eq(item->brand, liked) + 0.4 * 0.5 * str_eq(item->category, S("Even"));
         assert_true(fabs(p->personal - like) < 1e-6);
-        assert_true(fabs(answer[1].hits[i].score - p->text * p->coverage * p->head * p->phrase * p->popularity * p->boost * p->personal) < 1e-9);
+        assert_true(fabs(answer[1].hits[i].score
+                         - p->text * p->coverage * p->head * p->phrase * p->popularity * p->boost
+                               * p->personal)
+                    < 1e-9);
     }
     for (int dial = 0; dial < 2; dial++) qsort(ids[dial], (size_t)answer[dial].hits_n, sizeof **ids, by_id);
     assert_memory_equal(ids[0], ids[1], (size_t)answer[0].hits_n * sizeof **ids);
@@ -284,7 +330,8 @@ static void the_score_is_what_the_formulas_say(void **state)
     assert_int_equal(ask(index, c, S("gupgup"), &a, &answer), 1);
     /* Field lengths count one more a text; title lengths are 3 and 5, their mean 4. */
     f64 x = 5 / (1 - 0.75 + 0.75 * 3 / 4.0), rarity = log(1 + (2 - 1 + 0.5) / 1.5);
-    assert_true(fabs(answer.hits[0].parts.text - rarity * x / (1.2 + x)) < 1e-4);       /* impacts are kept in 65,535ths */
+    /* impacts are kept in 65,535ths */
+    assert_true(fabs(answer.hits[0].parts.text - rarity * x / (1.2 + x)) < 1e-4);
     assert_true(fabs(answer.hits[0].parts.head - 1) < 1e-12);   /* gupgup belongs to dordor */
     search_free(index);
     catalog_free(c);
@@ -298,8 +345,11 @@ static void judged_questions_are_answered_better_than_by_fts5(void **state)
     const char *root = getenv("OPMAAT_ROOT"), *shared = getenv("OPMAAT_SHARED");
     arena a = { 0 };
     const char *data = shared ? shared : arena_printf(&a, "%s/../shared", root ? root : ".").ptr;
-    struct search_evaluate options = { .catalogue = arena_printf(&a, "%s/data/icecat-search/products.jsonl.gz", data).ptr,
-                                       .judgments = arena_printf(&a, "%s/data/icecat-search/judgments_dev.tsv.gz", data).ptr, .json = true };
+    struct search_evaluate options = {
+        .catalogue = arena_printf(&a, "%s/data/icecat-search/products.jsonl.gz", data).ptr,
+        .judgments = arena_printf(&a, "%s/data/icecat-search/judgments_dev.tsv.gz", data).ptr,
+        .json = true
+    };
     struct buf out = { .arena = &a };
     struct diag diag = { .arena = &a };
     const struct json *report;

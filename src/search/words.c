@@ -58,34 +58,67 @@ static bool is_letter(u32 c)
     if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     if (c < 0xc0) return c == 0xb5;
     if (c == 0xd7 || c == 0xf7 || c == 0xfffd) return false;
-    if (c >= 0x2000 && c <= 0x2bff) return false;       /* punctuation, currency, letterlike, arrows, shapes */
+    /* punctuation, currency, letterlike, arrows, shapes */
+    if (c >= 0x2000 && c <= 0x2bff) return false;
     return !(c >= 0x3000 && c <= 0x303f) && !(c >= 0xfe00 && c <= 0xfe6f) && !(c >= 0xff00 && c <= 0xff0f);
 }
 
 static bool is_digit(u32 c) { return c >= '0' && c <= '9'; }
 /* Scripts without spaces: every character is a word. */
-static bool stands_alone(u32 c) { return (c >= 0x3040 && c <= 0x9fff) || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0x20000 && c <= 0x3ffff); }
+static bool stands_alone(u32 c)
+{
+    return (c >= 0x3040 && c <= 0x9fff) || (c >= 0xac00 && c <= 0xd7a3)
+           || (c >= 0x20000 && c <= 0x3ffff);
+}
 
 static isize encode(u32 c, char out[4])
 {
     if (c < 0x80) { out[0] = (char)c; return 1; }
     if (c < 0x800) { out[0] = (char)(0xc0 | c >> 6); out[1] = (char)(0x80 | (c & 63)); return 2; }
     if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12); out[1] = (char)(0x80 | (c >> 6 & 63)); out[2] = (char)(0x80 | (c & 63));
+        out[0] = (char)(0xe0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 63));
+        out[2] = (char)(0x80 | (c & 63));
         return 3;
     }
-    out[0] = (char)(0xf0 | c >> 18); out[1] = (char)(0x80 | (c >> 12 & 63)); out[2] = (char)(0x80 | (c >> 6 & 63)); out[3] = (char)(0x80 | (c & 63));
+    out[0] = (char)(0xf0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 63));
+    out[2] = (char)(0x80 | (c >> 6 & 63));
+    out[3] = (char)(0x80 | (c & 63));
     return 4;
 }
 
-/* Latin-1 supplement and Latin extended A, lower case, without their marks; two letters where one stands for two. */
+/* Latin-1 supplement and Latin extended A, lower case, without their marks; two letters where one
+ * stands for two. */
 static const char *plain(u32 c)
 {
-    static const char *const latin1[] = { "a", "a", "a", "a", "a", "a", "ae", "c", "e", "e", "e", "e", "i", "i", "i", "i", "d", "n", "o", "o", "o", "o",
-                                          "o", NULL, "o", "u", "u", "u", "u", "y", "th", "y" };
-    static const char extended[] = "aaaaaa" "cccccccc" "dddd" "eeeeeeeeee" "gggggggg" "hhhh" "iiiiiiiiii" "ii" "jj" "kkk" "llllllllll" "nnnnnnnnn"
-                                   "oooooo" "oo" "rrrrrr" "ssssssss" "tttttt" "uuuuuuuuuuuu" "ww" "yyy" "zzzzzz" "s";
-    static const char letters[] = "a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0l\0m\0n\0o\0p\0q\0r\0s\0t\0u\0v\0w\0x\0y\0z";
+    static const char *const latin1[] = { "a", "a",  "a", "a", "a", "a", "ae", "c", "e",  "e", "e",
+                                          "e", "i",  "i", "i", "i", "d", "n",  "o", "o",  "o", "o",
+                                          "o", NULL, "o", "u", "u", "u", "u",  "y", "th", "y" };
+    static const char extended[] = "aaaaaa"
+                                   "cccccccc"
+                                   "dddd"
+                                   "eeeeeeeeee"
+                                   "gggggggg"
+                                   "hhhh"
+                                   "iiiiiiiiii"
+                                   "ii"
+                                   "jj"
+                                   "kkk"
+                                   "llllllllll"
+                                   "nnnnnnnnn"
+                                   "oooooo"
+                                   "oo"
+                                   "rrrrrr"
+                                   "ssssssss"
+                                   "tttttt"
+                                   "uuuuuuuuuuuu"
+                                   "ww"
+                                   "yyy"
+                                   "zzzzzz"
+                                   "s";
+    static const char letters[] =
+        "a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0l\0m\0n\0o\0p\0q\0r\0s\0t\0u\0v\0w\0x\0y\0z";
     static_assert(sizeof extended == 128 + 1, "U+0100 to U+017F");
     if (c == 0xdf) return "ss";
     if (c >= 0xe0 && c <= 0xff) return latin1[c - 0xe0];
@@ -125,18 +158,21 @@ str word_fold(arena *a, str text)
     return without_marks(a, (str){ out, n });
 }
 
-/* A bit a letter, and one a pair of halves of the alphabet: two words an edit apart differ in at most a few. */
+/* A bit a letter, and one a pair of halves of the alphabet: two words an edit apart differ in at
+ * most a few. */
 u64 word_letters(str text)
 {
     u64 bits = 0;
     for (isize i = 0; i < text.len; i++) {
         u8 c = (u8)text.ptr[i];
-        bits |= (u64)1 << (c >= 'a' && c <= 'z' ? c - 'a' : c >= '0' && c <= '9' ? 26 + c - '0' : 36 + c % 28);
+        bits |= (u64)1 << (c >= 'a' && c <= 'z'   ? c - 'a'
+                           : c >= '0' && c <= '9' ? 26 + c - '0'
+                                                  : 36 + c % 28);
     }
     return bits;
 }
 
-/* ---- languages -------------------------------------------------------------------------------- */
+/* ---- languages ------------------------------------------------------------------------------- */
 
 static void stemmer_free(void *stemmer) { sb_stemmer_delete(stemmer); }
 
@@ -171,7 +207,7 @@ static str stem(struct sb_stemmer *stemmer, str text, arena *a)
     return s ? arena_str(a, (str){ (const char *)s, sb_stemmer_length(stemmer) }) : text;
 }
 
-/* ---- numbers and units ------------------------------------------------------------------------- */
+/* ---- numbers and units ----------------------------------------------------------------------- */
 
 static const struct { const char *written, *base; f64 factor; } units[] = {
     { "mm", "mm", 1 }, { "cm", "mm", 10 }, { "m", "mm", 1000 }, { "inch", "inch", 1 }, { "inches", "inch", 1 }, { "in", "inch", 1 },
@@ -195,7 +231,7 @@ bool word_measure(str number, str unit, arena *a, str *out)
     return false;
 }
 
-/* ---- small words ---------------------------------------------------------------------------------- */
+/* ---- small words ----------------------------------------------------------------------------- */
 
 static bool among(str s, const char *const *list, isize n)
 {
@@ -206,18 +242,23 @@ static bool among(str s, const char *const *list, isize n)
 
 static bool relates(str s)
 {
-    static const char *const list[] = { "for", "f", "of", "to", "fits", "compatible", "til", "f\xc3\xbcr", "pour", "voor", "f\xc3\xb6r" };
+    static const char *const list[] = { "for",  "f",          "of",        "to",
+                                        "fits", "compatible", "til",       "f\xc3\xbcr",
+                                        "pour", "voor",       "f\xc3\xb6r" };
     return among(s, list, countof(list));
 }
 
 static bool is_small(str s)
 {
-    static const char *const list[] = { "w", "with", "and", "or", "in", "from", "by", "incl", "including", "without", "the", "a", "an", "on", "at",
-                                        "plus", "per", "med", "og", "eller", "av", "i", "fra", "uten", "mit", "und", "oder", "von", "avec", "et", "de" };
+    static const char *const list[] = {
+        "w",   "with", "and", "or",  "in",   "from", "by",   "incl", "including", "without", "the",
+        "a",   "an",   "on",  "at",  "plus", "per",  "med",  "og",   "eller",     "av",      "i",
+        "fra", "uten", "mit", "und", "oder", "von",  "avec", "et",   "de"
+    };
     return relates(s) || among(s, list, countof(list));
 }
 
-/* ---- splitting ---------------------------------------------------------------------------------------- */
+/* ---- splitting ------------------------------------------------------------------------------- */
 
 struct splitter {
     struct words *words;
@@ -259,8 +300,9 @@ static str number_of(arena *a, str raw)
     return (str){ out, n };
 }
 
-/* The next run of letters and digits from *at on, in lower case; `mark` is the first mark that stands before it, 0 for none. Numbers
- * keep a comma or a point between digits; a letter after digits, and a digit after letters, goes on with the run. */
+/* The next run of letters and digits from *at on, in lower case; `mark` is the first mark that
+ * stands before it, 0 for none. Numbers keep a comma or a point between digits; a letter after
+ * digits, and a digit after letters, goes on with the run. */
 static str next_run(struct splitter *s, str text, isize *at, u32 *mark, bool *number)
 {
     char *out = NULL;
@@ -270,7 +312,8 @@ static str next_run(struct splitter *s, str text, isize *at, u32 *mark, bool *nu
     while (*at < text.len) {
         isize here = *at;
         u32 c = decode(text, at);
-        bool inside = n > 0 && *number && (c == '.' || c == ',') && *at < text.len && is_digit((u8)text.ptr[*at]);
+        bool inside = n > 0 && *number && (c == '.' || c == ',') && *at < text.len
+                      && is_digit((u8)text.ptr[*at]);
         if (!is_letter(c) && !is_digit(c) && !inside) {
             if (n > 0) { *at = here; break; }
             if (c > ' ' && !*mark) *mark = c;
@@ -315,31 +358,41 @@ struct words words_of(struct languages *languages, str text, str locale, arena *
         u32 mark;
         bool is_number;
         str run = next_run(&s, text, &at, &mark, &is_number);
-        bool quoted = last_was_number && (mark == '"' || mark == 0x2033 || mark == 0x201d || (mark == '\'' && str_find(str_slice(text, start, at), S("''")) >= 0));
-        if (quoted && word_measure(last_number, S("\""), a, &made)) (void)push(&s, made, made, WORD_EXTRA | WORD_NUMBER);
-        if (mark == ',' || mark == ';' || mark == '-' || mark == '|' || mark == '.' || mark == 0x2013) s.relating = false;
+        bool quoted = last_was_number
+                      && (mark == '"' || mark == 0x2033 || mark == 0x201d
+                          || (mark == '\'' && str_find(str_slice(text, start, at), S("''")) >= 0));
+        if (quoted && word_measure(last_number, S("\""), a, &made))
+            (void)push(&s, made, made, WORD_EXTRA | WORD_NUMBER);
+        if (mark == ',' || mark == ';' || mark == '-' || mark == '|' || mark == '.'
+            || mark == 0x2013)
+            s.relating = false;
         bool breaks = mark && mark != '/' && mark != '&' && mark != '-' && mark != 0xae && mark != 0x2122;
         bool digits = run.len > 0 && has_digit(run);
         if (before >= 0) {
             bool trademark = mark == 0xae || mark == 0x2122;
             words.at[before].next = mark ? S("") : run;
-            if (run.len == 0 || ((digits || is_small(run) || breaks) && !trademark)) words.at[before].flags |= WORD_ENDS;
+            if (run.len == 0 || ((digits || is_small(run) || breaks) && !trademark))
+                words.at[before].flags |= WORD_ENDS;
         }
         if (run.len == 0) break;
         if (is_number) run = number_of(a, run);
         str term = is_number ? run : without_marks(a, stem(s.stemmer, run, a));
         str folded = without_marks(a, run);
         if (relates(run)) s.relating = true;
-        u8 flags = (u8)((is_number ? WORD_NUMBER : 0) | (digits ? WORD_CONTAINS_DIGIT : 0) | (s.relating ? WORD_RELATES : 0));
+        u8 flags = (u8)((is_number ? WORD_NUMBER : 0) | (digits ? WORD_CONTAINS_DIGIT : 0)
+                        | (s.relating ? WORD_RELATES : 0));
         isize index = words.n;
         (void)push(&s, folded, term, flags);
-        bool touches = start > 0 && at - run.len == start + 1 && (mark == '-' || mark == '.' || mark == '/') && joined.len > 0;
+        bool touches = start > 0 && at - run.len == start + 1
+                       && (mark == '-' || mark == '.' || mark == '/') && joined.len > 0;
         if (touches && joined.len + folded.len <= WORD_BYTES_MAX && mark != '/') {
             joined = arena_printf(a, "%.*s%.*s", STR_FMT(joined), STR_FMT(folded));
             (void)push(&s, joined, joined, WORD_EXTRA);
         } else joined = folded;
-        if (last_was_number && !mark && !is_number && word_measure(last_number, run, a, &made)) (void)push(&s, made, made, WORD_EXTRA | WORD_NUMBER);
-        if (split_measure(run, &number, &unit) && word_measure(number, unit, a, &made)) (void)push(&s, made, made, WORD_EXTRA | WORD_NUMBER);
+        if (last_was_number && !mark && !is_number && word_measure(last_number, run, a, &made))
+            (void)push(&s, made, made, WORD_EXTRA | WORD_NUMBER);
+        if (split_measure(run, &number, &unit) && word_measure(number, unit, a, &made))
+            (void)push(&s, made, made, WORD_EXTRA | WORD_NUMBER);
         last_was_number = is_number;
         last_number = run;
         if (index < words.n) before = index;

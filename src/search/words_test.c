@@ -18,7 +18,8 @@ static str terms_of(str text, str locale)
     languages_init(&languages, &a);
     struct words w = words_of(&languages, text, locale, &a);
     for (isize i = 0; i < w.n; i++)
-        buf_printf(&out, w.at[i].flags & WORD_EXTRA ? "%s[%.*s]" : "%s%.*s", i ? " " : "", STR_FMT(w.at[i].term));
+        buf_printf(&out, w.at[i].flags & WORD_EXTRA ? "%s[%.*s]" : "%s%.*s", i ? " " : "",
+                   STR_FMT(w.at[i].term));
     return buf_str(&out);
 }
 
@@ -48,7 +49,9 @@ static void texts_become_terms(void **state)
     (void)state;
     for (isize i = 0; i < countof(rows); i++) {
         str got = terms_of(rows[i].text, rows[i].locale);
-        if (!str_eq(got, rows[i].terms)) print_error("%.*s: got \"%.*s\", want \"%.*s\"\n", STR_FMT(rows[i].text), STR_FMT(got), STR_FMT(rows[i].terms));
+        if (!str_eq(got, rows[i].terms))
+            print_error("%.*s: got \"%.*s\", want \"%.*s\"\n", STR_FMT(rows[i].text), STR_FMT(got),
+                        STR_FMT(rows[i].terms));
         assert_true(str_eq(got, rows[i].terms));
     }
     arena_clear(&a);
@@ -73,7 +76,8 @@ static void the_head_of_a_title_is_its_last_noun(void **state)
         for (isize k = 0; k < w.n; k++)
             if ((w.at[k].flags & WORD_ENDS) && !(w.at[k].flags & (WORD_RELATES | WORD_CONTAINS_DIGIT)))
                 buf_printf(&out, "%s%.*s", out.len ? " " : "", STR_FMT(w.at[k].text));
-        if (!str_eq(buf_str(&out), rows[i].heads)) print_error("%.*s: %.*s\n", STR_FMT(rows[i].title), STR_FMT(buf_str(&out)));
+        if (!str_eq(buf_str(&out), rows[i].heads))
+            print_error("%.*s: %.*s\n", STR_FMT(rows[i].title), STR_FMT(buf_str(&out)));
         assert_true(str_eq(buf_str(&out), rows[i].heads));
     }
     arena_clear(&a);

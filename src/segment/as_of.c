@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * as_of.c - a person as they stood at another instant, segments included: a stored membership says nothing of then, so a rule
- * that names a segment has that segment's rule asked too. */
+ * as_of.c - a person as they stood at another instant, segments included: a stored membership says
+ * nothing of then, so a rule that names a segment has that segment's rule asked too. */
 #include "segment/segment.h"
 
 static enum tri segment_as_of(const void *ctx, segment_id id)

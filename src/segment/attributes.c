@@ -2,8 +2,9 @@
  *
  * attributes.c - what can be said of a person in words: traits that many share, and what they dealt with.
  *
- * Each attribute gets a number when it is first met. Traits that name one person, or have more values than anybody could read, say
- * nothing of a group: a name is given up once it has 40 values. Ages are told in bands. */
+ * Each attribute gets a number when it is first met. Traits that name one person, or have more
+ * values than anybody could read, say nothing of a group: a name is given up once it has 40 values.
+ * Ages are told in bands. */
 #include "segment/segment.h"
 
 enum { ATTRIBUTES_MAX = 2048, VALUES_A_NAME_MAX = 40, OF_A_PERSON_MAX = 256 };
@@ -89,7 +90,11 @@ static bool names_somebody(str name)
 
 str age_band(f64 age)
 {
-    return age < 25 ? S("under 25") : age < 35 ? S("25 to 34") : age < 50 ? S("35 to 49") : age < 65 ? S("50 to 64") : S("65 and over");
+    return age < 25   ? S("under 25")
+           : age < 35 ? S("25 to 34")
+           : age < 50 ? S("35 to 49")
+           : age < 65 ? S("50 to 64")
+                      : S("65 and over");
 }
 
 static void meet_traits(struct attributes *t, const struct profile *p)
@@ -99,7 +104,8 @@ static void meet_traits(struct attributes *t, const struct profile *p)
         if (names_somebody(name) || profile_trait(p, name) != &p->traits[i]) continue;
         struct value v = trait_value(&p->traits[i]);
         if (v.kind == VALUE_NUMBER && str_eq(name, S("age"))) meet(t, ATTRIBUTE_TRAIT, name, age_band(v.n));
-        else if (v.kind == VALUE_NUMBER) meet(t, ATTRIBUTE_TRAIT, name, arena_printf(&t->scratch, "%.6g", v.n));
+        else if (v.kind == VALUE_NUMBER)
+            meet(t, ATTRIBUTE_TRAIT, name, arena_printf(&t->scratch, "%.6g", v.n));
         else if (v.kind == VALUE_BOOL) meet(t, ATTRIBUTE_TRAIT, name, v.b ? S("true") : S("false"));
         else if (v.kind == VALUE_TEXT && v.s.len && v.s.ptr[0] != '[') meet(t, ATTRIBUTE_TRAIT, name, v.s);
     }
@@ -112,14 +118,17 @@ static str leaf_of(str category)
     return str_trim(leaf);
 }
 
-static void meet_history(struct attributes *t, const struct catalog *catalog, const struct profile *p, i64 since_ms, i64 now_ms)
+static void meet_history(struct attributes *t, const struct catalog *catalog,
+                         const struct profile *p, i64 since_ms, i64 now_ms)
 {
     for (isize i = p->history_n - 1; i >= 0 && p->history[i].at_ms >= since_ms; i--) {
         const struct history_entry *e = &p->history[i];
         if (e->at_ms > now_ms || history_is_move(e)) continue;
         if (e->channel) meet(t, ATTRIBUTE_CHANNEL, S("channel"), str_of(channel_name(e->channel)));
-        bool viewed = e->type == EVENT_PRODUCT_VIEWED, bought = e->type == EVENT_PRODUCT_PURCHASED && e->quantity > 0;
-        const struct item *item = e->item && (viewed || bought) ? catalog_item(catalog, (item_id){ e->item }) : NULL;
+        bool viewed = e->type == EVENT_PRODUCT_VIEWED,
+             bought = e->type == EVENT_PRODUCT_PURCHASED && e->quantity > 0;
+        const struct item *item =
+            e->item && (viewed || bought) ? catalog_item(catalog, (item_id){ e->item }) : NULL;
         if (!item) continue;
         meet(t, viewed ? ATTRIBUTE_VIEWED : ATTRIBUTE_BOUGHT, S("category"), leaf_of(item->category));
         meet(t, viewed ? ATTRIBUTE_VIEWED : ATTRIBUTE_BOUGHT, S("brand"), item->brand);
@@ -127,7 +136,8 @@ static void meet_history(struct attributes *t, const struct catalog *catalog, co
     }
 }
 
-isize attributes_of(struct attributes *t, const struct catalog *catalog, const struct profile *p, i64 since_ms, i64 now_ms, const u32 **out)
+isize attributes_of(struct attributes *t, const struct catalog *catalog, const struct profile *p,
+                    i64 since_ms, i64 now_ms, const u32 **out)
 {
     t->round++;
     t->of_n = 0;

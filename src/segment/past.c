@@ -2,13 +2,14 @@
  *
  * past.c - everybody as they stood at an instant, and why an answer is another one now.
  *
- * The ledger's lines have the time they were written, so a join made after the instant did not hold then. Of each person joined since,
- * the joins that did hold are kept: their nodes fall into parts, each of which was somebody. */
+ * The ledger's lines have the time they were written, so a join made after the instant did not hold
+ * then. Of each person joined since, the joins that did hold are kept: their nodes fall into parts,
+ * each of which was somebody. */
 #include <stdlib.h>
 
 #include "segment/segment.h"
 
-/* ---- who was who ------------------------------------------------------------------------------------- */
+/* ---- who was who ----------------------------------------------------------------------------- */
 
 static int join_cmp(const void *x, const void *y)
 {
@@ -24,9 +25,13 @@ struct past_identity past_of(const struct identity *identity, i64 at_ms, arena *
     struct join *joins = arena_new(a, struct join, cap);
     for (u32 id = (u32)identity_links_n(identity); id >= 1; id--) {
         struct link line, made, *later = &line;
-        if (!identity_link(identity, id, later) || later->at_ms <= at_ms) break;               /* the ledger is in the order of the log, whose time never runs back */
-        /* A split undoes a join that held then if it was made by then; one made later and undone is as if it never was. */
-        if (later->kind == LINK_SPLIT && identity_link(identity, later->undoes, &made) && made.at_ms <= at_ms) past.undone_since++;
+        /* the ledger is in the order of the log, whose time never runs back */
+        if (!identity_link(identity, id, later) || later->at_ms <= at_ms) break;
+        /* A split undoes a join that held then if it was made by then; one made later and undone is
+         * as if it never was. */
+        if (later->kind == LINK_SPLIT && identity_link(identity, later->undoes, &made)
+            && made.at_ms <= at_ms)
+            past.undone_since++;
         if (later->kind != LINK_MERGE || later->undone) continue;
         past.joined_since++;
         u32 person = identity_person(identity, later->a).v;
@@ -71,7 +76,8 @@ void past_owners(struct past_identity *past, const struct identity *identity, ar
     past->owner = owner;
 }
 
-isize past_people(const struct past_identity *past, const struct swept *who, arena *a, const struct profile **out, isize max)
+isize past_people(const struct past_identity *past, const struct swept *who, arena *a,
+                  const struct profile **out, isize max)
 {
     const struct profile *p = who->now;
     isize at = first_join(past, who->id.v);
@@ -80,7 +86,8 @@ isize past_people(const struct past_identity *past, const struct swept *who, are
         return max > 0 && out[0] ? 1 : 0;
     }
     const u32 *of = who->nodes ? who->nodes : p->nodes;
-    isize part[NODES_PER_PERSON_MAX], nodes_n = min_isize(who->nodes ? who->nodes_n : p->nodes_n, NODES_PER_PERSON_MAX);
+    isize part[NODES_PER_PERSON_MAX],
+        nodes_n = min_isize(who->nodes ? who->nodes_n : p->nodes_n, NODES_PER_PERSON_MAX);
     for (isize i = 0; i < nodes_n; i++) part[i] = i;
     for (; at < past->joins_n && past->joins[at].person == who->id.v; at++) {
         isize x = -1, y = -1;
@@ -97,13 +104,14 @@ isize past_people(const struct past_identity *past, const struct swept *who, are
         isize nodes_here = 0;
         for (isize i = 0; i < nodes_n; i++)
             if (part[i] == k) nodes[nodes_here++] = of[i];
-        const struct profile *then = nodes_here ? profile_then_by(p, past->at_ms, nodes, nodes_here, past->facts, a) : NULL;
+        const struct profile *then =
+            nodes_here ? profile_then_by(p, past->at_ms, nodes, nodes_here, past->facts, a) : NULL;
         if (then) out[n++] = then;
     }
     return n;
 }
 
-/* ---- what they were in --------------------------------------------------------------------------------- */
+/* ---- what they were in ----------------------------------------------------------------------- */
 
 struct standing_in { const struct segment_set *set; const bool *in; };
 
@@ -114,12 +122,15 @@ static enum tri found_in(const void *ctx, segment_id id)
     return segment && s->in[segment - s->set->at] ? TRI_TRUE : TRI_FALSE;
 }
 
-void past_segments(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, i64 at_ms, arena *a, bool *in)
+void past_segments(const struct segment_set *set, const struct catalog *catalog,
+                   const struct profile *p, i64 at_ms, arena *a, bool *in)
 {
     struct likings likings = profile_likings(p, catalog, at_ms, a);
     struct rule_index index;
     likings.names = likings_names(&likings, catalog, a);
-    struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = at_ms, .zone = set->zone, .likings = &likings };
+    struct profile_world world = {
+        .profile = p, .catalog = catalog, .now_ms = at_ms, .zone = set->zone, .likings = &likings
+    };
     struct standing_in standing = { set, in };
     struct rule_facts facts = profile_facts(&world);
     rule_index_build(facts.history, facts.history_n, a, &index);
@@ -131,12 +142,20 @@ void past_segments(const struct segment_set *set, const struct catalog *catalog,
     for (isize i = 0; i < set->n; i++) in[i] = rule_holds(rule_run(set->at[i].rule, &facts));
 }
 
-/* ---- how many were in what --------------------------------------------------------------------------------- */
+/* ---- how many were in what ------------------------------------------------------------------- */
 
-struct counting { const struct past_identity *past; const struct segment_set *set; const struct catalog *catalog; const isize *chosen; isize n; bool pairs; };
+struct counting {
+    const struct past_identity *past;
+    const struct segment_set *set;
+    const struct catalog *catalog;
+    const isize *chosen;
+    isize n;
+    bool pairs;
+};
 struct counted { i64 people, beyond, all, at[]; };      /* in each, then in each two */
 
-/* Whether what moved out of the hot history may have mattered at that instant: of what it holds now nothing is older. */
+/* Whether what moved out of the hot history may have mattered at that instant: of what it holds now
+ * nothing is older. */
 static bool beyond_history(const struct profile *p, i64 at_ms)
 {
     return p->older_events > 0 && (p->history_n == 0 || p->history[0].at_ms > at_ms - 365 * DAY_MS);
@@ -162,7 +181,7 @@ static void count_person(void *ctx, void *answer, const struct swept *who, arena
     for (isize k = 0; k < n; k++) {
         if (c->n < c->set->n) {
             chosen_in(c, parts[k], in);
-        } else {                                        /* each is asked anyway: those that others name, once */
+        } else { /* each is asked anyway: those that others name, once */
             past_segments(c->set, c->catalog, parts[k], c->past->at_ms, a, all);
             for (isize i = 0; i < c->n; i++) in[i] = all[c->chosen[i]];
         }
@@ -178,7 +197,8 @@ static void count_person(void *ctx, void *answer, const struct swept *who, arena
     }
 }
 
-struct past_counts past_count(const struct sweep *people, const struct segment_set *set, const struct catalog *catalog, const isize *chosen, isize n,
+struct past_counts past_count(const struct sweep *people, const struct segment_set *set,
+                              const struct catalog *catalog, const isize *chosen, isize n,
                               bool pairs, arena *a)
 {
     struct past_counts sum = { .of = arena_new(a, i64, n + 1), .pair = arena_new(a, i64, pairs ? n * n : 1) };
@@ -200,13 +220,19 @@ struct past_counts past_count(const struct sweep *people, const struct segment_s
     return sum;
 }
 
-/* ---- who moved ----------------------------------------------------------------------------------------------- */
+/* ---- who moved ------------------------------------------------------------------------------- */
 
-struct moving { const struct past_identity *from, *to; const struct segment_set *set; const struct catalog *catalog; const struct rule *rule; };
+struct moving {
+    const struct past_identity *from, *to;
+    const struct segment_set *set;
+    const struct catalog *catalog;
+    const struct rule *rule;
+};
 struct moved { struct past_moved sum; isize cap; };
 
-bool past_held(const struct past_identity *past, const struct segment_set *set, const struct catalog *catalog, const struct rule *rule,
-               const struct swept *who, arena *a, const struct profile **as)
+bool past_held(const struct past_identity *past, const struct segment_set *set,
+               const struct catalog *catalog, const struct rule *rule, const struct swept *who,
+               arena *a, const struct profile **as)
 {
     const struct profile *parts[NODES_PER_PERSON_MAX];
     isize n = who->now->created_at_ms > past->at_ms ? 0 : past_people(past, who, a, parts, countof(parts));
@@ -227,7 +253,8 @@ static void move_person(void *ctx, void *answer, const struct swept *who, arena 
     const struct moving *m = ctx;
     struct moved *out = answer;
     const struct profile *as;
-    bool was = past_held(m->from, m->set, m->catalog, m->rule, who, a, &as), is = past_held(m->to, m->set, m->catalog, m->rule, who, a, &as);
+    bool was = past_held(m->from, m->set, m->catalog, m->rule, who, a, &as),
+         is = past_held(m->to, m->set, m->catalog, m->rule, who, a, &as);
     out->sum.before += was;
     out->sum.after += is;
     out->sum.stayed += was && is;
@@ -247,7 +274,8 @@ static int id_cmp(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-struct past_moved past_move(const struct sweep *people, const struct past_identity *from, const struct past_identity *to, const struct segment_set *set,
+struct past_moved past_move(const struct sweep *people, const struct past_identity *from,
+                            const struct past_identity *to, const struct segment_set *set,
                             const struct catalog *catalog, const struct rule *rule, arena *a)
 {
     struct moving m = { from, to, set, catalog, rule };
@@ -257,7 +285,8 @@ struct past_moved past_move(const struct sweep *people, const struct past_identi
     s.past = to;
     s.answer_size = sizeof(struct moved);
     s.each = move_person;
-    s.need = rule_needs(rule, min_i64(from->at_ms, to->at_ms));     /* of the earlier: what it needs may be older */
+    /* of the earlier: what it needs may be older */
+    s.need = rule_needs(rule, min_i64(from->at_ms, to->at_ms));
     s.ctx = &m;
     isize n = sweep_run(&s, a, answers);
     for (isize k = 0; k < n; k++) sum.n += ((struct moved *)answers[k])->sum.n;
@@ -278,7 +307,7 @@ struct past_moved past_move(const struct sweep *people, const struct past_identi
     return sum;
 }
 
-/* ---- why it turned ---------------------------------------------------------------------------------------- */
+/* ---- why it turned --------------------------------------------------------------------------- */
 
 struct turns { struct turn *at; isize n, cap; };
 enum { TURNS_MAX = 16 };

@@ -16,7 +16,7 @@ void definition_error_add(struct definition_errors *errors, struct definition_er
     if (errors->n < countof(errors->at)) errors->at[errors->n++] = error;
 }
 
-/* ---- compiling ----------------------------------------------------------------------------------- */
+/* ---- compiling ------------------------------------------------------------------------------- */
 
 static bool same_definition(const struct definition *def, const struct definition_candidate *c)
 {
@@ -24,23 +24,32 @@ static bool same_definition(const struct definition *def, const struct definitio
 }
 
 /* The settings of the shop: {"time_zone": "Europe/Oslo"}, or {"zone_minutes": 60} for one without summer time. */
-static enum err read_zone(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate, struct zone *out,
+static enum err read_zone(arena *a, const struct definitions *definitions,
+                          const struct definition_candidate *candidate, struct zone *out,
                           struct definition_errors *errors)
 {
     bool tried = candidate && str_eq(candidate->kind, S("settings")) && str_eq(candidate->key, S("shop"));
-    str document = tried ? candidate->document : definition_published(definition_find(definitions, S("settings"), S("shop")));
+    str document =
+        tried ? candidate->document
+              : definition_published(definition_find(definitions, S("settings"), S("shop")));
     const struct json *doc;
     if (document.len == 0 || json_parse(a, document, &doc, NULL)) return ERR_OK;
     str name = json_str(json_get(doc, S("time_zone")), S(""));
     *out = (struct zone){ .minutes = (i32)json_int(json_get(doc, S("zone_minutes")), 0) };
     if (name.len == 0 || zone_of(name, out)) return ERR_OK;
-    definition_error_add(errors, (struct definition_error){ .kind = S("settings"), .key = S("shop"), .path = S("time_zone"),
-                         .message = S("expected a zone such as Europe/Oslo, or an offset such as +01:00") });
+    definition_error_add(
+        errors,
+        (struct definition_error){
+            .kind = S("settings"),
+            .key = S("shop"),
+            .path = S("time_zone"),
+            .message = S("expected a zone such as Europe/Oslo, or an offset such as +01:00") });
     return ERR_REFUSED;
 }
 
-static enum err compile_one(arena *a, const struct definition *def, str document, const struct rule_names *names,
-                            struct segment *out, struct definition_errors *errors)
+static enum err compile_one(arena *a, const struct definition *def, str document,
+                            const struct rule_names *names, struct segment *out,
+                            struct definition_errors *errors)
 {
     const struct json *doc;
     struct diag diag = { .arena = a };
@@ -52,11 +61,14 @@ static enum err compile_one(arena *a, const struct definition *def, str document
     }
     struct rule_errors wrong = { 0 };
     error.path = S("rule");
-    enum err err = rule_compile(a, json_str(json_get(doc, S("rule")), S("")), RULE_SEGMENT, names, &out->rule, &wrong);
+    enum err err = rule_compile(a, json_str(json_get(doc, S("rule")), S("")), RULE_SEGMENT, names,
+                                &out->rule, &wrong);
     for (isize i = 0; i < wrong.n; i++) {
         error.column = wrong.at[i].column;
-        error.message = wrong.at[i].hint.len ? arena_printf(a, "%.*s; %.*s", STR_FMT(wrong.at[i].message), STR_FMT(wrong.at[i].hint))
-                                             : wrong.at[i].message;
+        error.message = wrong.at[i].hint.len
+                            ? arena_printf(a, "%.*s; %.*s", STR_FMT(wrong.at[i].message),
+                                           STR_FMT(wrong.at[i].hint))
+                            : wrong.at[i].message;
         definition_error_add(errors, error);
     }
     if (err) return ERR_REFUSED;
@@ -69,7 +81,14 @@ static enum err compile_one(arena *a, const struct definition *def, str document
 }
 
 /* Depth-first: a segment is placed after those its rule names. 1 on the way, 2 placed. */
-struct placing { struct segment *from; isize n; struct segment *to; isize placed; u8 *mark; struct definition_errors *errors; };
+struct placing {
+    struct segment *from;
+    isize n;
+    struct segment *to;
+    isize placed;
+    u8 *mark;
+    struct definition_errors *errors;
+};
 
 // NOLINTNEXTLINE(misc-no-recursion): as deep as segments refer to each other, SEGMENTS_MAX at most
 static enum err place(struct placing *p, isize i)
@@ -96,7 +115,8 @@ static bool bit_get(const u64 *bits, isize i) { return bits[i / 64] >> (i & 63) 
 
 enum { CATEGORIES_A_RULE = 8 };
 
-/* The segments that only what lies under certain categories can move, by the names of those; true for such a one. */
+/* The segments that only what lies under certain categories can move, by the names of those; true
+ * for such a one. */
 static bool ask_by_category(struct segment_set *set, struct category_ask *asks, isize *n, isize i)
 {
     str names[CATEGORIES_A_RULE];
@@ -129,7 +149,8 @@ static void index_set(arena *a, struct segment_set *set)
 {
     enum { TYPES = countof(set->on_type) };
     isize words = set->words = (set->n + 63) / 64, asks_n = 0, likes_n = 0;
-    u64 *rows = arena_new(a, u64, words * (3 * TYPES + 3)), *bare = rows + words * TYPES, *any = bare + words * TYPES, *facts = any + words * TYPES;
+    u64 *rows = arena_new(a, u64, words * (3 * TYPES + 3)), *bare = rows + words * TYPES,
+        *any = bare + words * TYPES, *facts = any + words * TYPES;
     u64 *likings = facts + words, *must_like = likings + words;
     struct category_ask *asks = arena_new(a, struct category_ask, set->n * CATEGORIES_A_RULE);
     struct category_ask *likes = arena_new(a, struct category_ask, set->n);
@@ -140,7 +161,9 @@ static void index_set(arena *a, struct segment_set *set)
     for (isize i = 0; i < set->n; i++) {
         const struct segment *segment = &set->at[i];
         segment_id named[64];
-        isize named_n = segment->depends & RULE_ON_SEGMENTS ? rule_segments(segment->rule, named, countof(named)) : 0;
+        isize named_n = segment->depends & RULE_ON_SEGMENTS
+                            ? rule_segments(segment->rule, named, countof(named))
+                            : 0;
         bool by_category = ask_by_category(set, asks, &asks_n, i);
         for (isize t = 0; t < TYPES; t++) {
             if (segment->types >> t & 1) bit_set(rows + words * t, i);
@@ -149,7 +172,8 @@ static void index_set(arena *a, struct segment_set *set)
         }
         if (segment->depends & (RULE_ON_TRAITS | RULE_ON_QUIZ | RULE_ON_AFFINITY)) bit_set(facts, i);
         if (segment->depends & RULE_ON_AFFINITY) bit_set(likings, i);
-        if (segment->depends & RULE_ON_AFFINITY && ask_by_liking(set, likes, &likes_n, i)) bit_set(must_like, i);
+        if (segment->depends & RULE_ON_AFFINITY && ask_by_liking(set, likes, &likes_n, i))
+            bit_set(must_like, i);
         for (isize k = 0; k < min_isize(named_n, countof(named)); k++) {
             const struct segment *of = named[k].v < SEGMENTS_MAX ? set->by_id[named[k].v] : NULL;
             if (!of) continue;
@@ -169,7 +193,8 @@ static void index_set(arena *a, struct segment_set *set)
     set->named_by = (const u64 *const *)named_by;
 }
 
-enum err segment_set_build(arena *a, const struct definitions *definitions, const struct definition_candidate *candidate,
+enum err segment_set_build(arena *a, const struct definitions *definitions,
+                           const struct definition_candidate *candidate,
                            const struct rule_names *names, const struct segment_set **out,
                            struct definition_errors *errors)
 {
@@ -210,9 +235,10 @@ segment_id segment_find(const struct segment_set *set, str key)
     return (segment_id){ 0 };
 }
 
-/* ---- one person ------------------------------------------------------------------------------------ */
+/* ---- one person ------------------------------------------------------------------------------ */
 
-/* One person's memberships while they are brought up to date: rows as they will be stored, found by index of the set. */
+/* One person's memberships while they are brought up to date: rows as they will be stored, found by
+ * index of the set. */
 struct state {
     const struct segment_ask *ask;
     struct membership *rows; isize n;
@@ -265,7 +291,9 @@ static void add_touched(struct state *s, const struct history_entry *e)
 static struct state state_begin(const struct segment_ask *ask, const struct profile_edit *edit, arena *a)
 {
     const struct segment_set *set = ask->set;
-    struct state s = { .ask = ask, .rows = arena_room(a, struct membership, edit->memberships.n + set->n), .row = arena_new(a, u16, set->n),
+    struct state s = { .ask = ask,
+                       .rows = arena_room(a, struct membership, edit->memberships.n + set->n),
+                       .row = arena_new(a, u16, set->n),
                        .must = arena_new(a, u64, 2 * set->words) };
     s.may = s.must + set->words;
     for (isize i = 0; i < edit->memberships.n; i++) {
@@ -285,20 +313,24 @@ static struct state state_begin(const struct segment_ask *ask, const struct prof
     return s;
 }
 
-/* Rules that read likings. One that holds for nobody who likes nothing of a category stays as it is for who is not in it and likes nothing of
- * that, as long as they chose none and nothing of later on (`later`) stands in the history. */
+/* Rules that read likings. One that holds for nobody who likes nothing of a category stays as it is
+ * for who is not in it and likes nothing of that, as long as they chose none and nothing of later
+ * on (`later`) stands in the history. */
 static void add_liked(struct state *s, const struct liked_names *names, bool later)
 {
     const struct segment_set *set = s->ask->set;
     bool all = later || profile_trait(s->ask->profile, S(PREFERENCE_TRAIT "category"));
-    for (isize w = 0; w < set->words; w++) s->must[w] |= all ? set->on_likings[w] : set->on_likings[w] & ~set->on_named_likings[w];
+    for (isize w = 0; w < set->words; w++)
+        s->must[w] |= all ? set->on_likings[w] : set->on_likings[w] & ~set->on_named_likings[w];
     for (isize i = 0; i < s->n; i++) {
         isize at = position(set, s->rows[i].segment);
         if (bit_get(set->on_named_likings, at)) bit_set(s->must, at);
     }
     for (isize k = 0; k < names->n; k++)
         for (i32 i = set->like_heads[category_head(names->at[k].sign)]; i >= 0; i = set->likes[i].next)
-            if (set->likes[i].name.sign == names->at[k].sign && str_eq_nocase(set->likes[i].name.text, names->at[k].text)) bit_set(s->must, set->likes[i].segment);
+            if (set->likes[i].name.sign == names->at[k].sign
+                && str_eq_nocase(set->likes[i].name.text, names->at[k].text))
+                bit_set(s->must, set->likes[i].segment);
 }
 
 /* The next segment that may have to be asked, from i on; set->n: none. */
@@ -335,7 +367,8 @@ static void row_put(struct state *s, isize i, struct membership m)
     }
 }
 
-/* By segment, so that the bytes are always the same; what came new stands behind, and comes in nearly that order. */
+/* By segment, so that the bytes are always the same; what came new stands behind, and comes in
+ * nearly that order. */
 static void rows_settle(struct state *s, struct profile_edit *edit)
 {
     isize n = 0;
@@ -355,18 +388,23 @@ static void rows_settle(struct state *s, struct profile_edit *edit)
 static u32 item_of_entry(const struct segment *segment, const struct rule_facts *facts)
 {
     const struct history_entry *made[MATCHES_PER_SEGMENT_MAX];
-    isize n = segment->depends & RULE_ON_HISTORY ? rule_matched(segment->rule, facts, made, countof(made)) : 0;
+    isize n = segment->depends & RULE_ON_HISTORY
+                  ? rule_matched(segment->rule, facts, made, countof(made))
+                  : 0;
     for (isize i = 0; i < n; i++)
         if (made[i]->item) return made[i]->item;
     return 0;
 }
 
-isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit, struct segment_change *out)
+isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edit *edit,
+                     struct segment_change *out)
 {
     const struct segment_set *set = ask->set;
     if (set->n == 0) { edit->memberships.n = 0; return 0; }
     struct state s = state_begin(ask, edit, a);
-    struct profile_world world = { .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms, .zone = set->zone };
+    struct profile_world world = {
+        .profile = ask->profile, .catalog = ask->catalog, .now_ms = ask->now_ms, .zone = set->zone
+    };
     struct likings likings;
     struct rule_index index;
     if (s.liked || bits_meet(s.must, set->on_likings, set->words)) {
@@ -387,11 +425,14 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
         const struct membership *row = s.row[i] ? &s.rows[s.row[i] - 1] : NULL;
         bool was = row && row->member, member = rule_holds(r);
         if (!row && !member && r.next_change_at_ms == TIME_NEVER) continue;             /* as most are */
-        struct membership m = { set->at[i].id.v, member, was ? row->entered_at_ms : 0, max_i64(r.next_change_at_ms, ask->now_ms + 1) };
+        struct membership m = { set->at[i].id.v, member, was ? row->entered_at_ms : 0,
+                                max_i64(r.next_change_at_ms, ask->now_ms + 1) };
         if (member != was) {
             m.entered_at_ms = member ? ask->now_ms : 0;
             bits_add(s.must, set->named_by[i], set->words);
-            out[changes++] = (struct segment_change){ set->at[i].id, member, member ? item_of_entry(&set->at[i], &facts) : 0 };
+            out[changes++] =
+                (struct segment_change){ set->at[i].id, member,
+                                         member ? item_of_entry(&set->at[i], &facts) : 0 };
         }
         row_put(&s, i, m);
     }
@@ -399,20 +440,26 @@ isize segment_update(const struct segment_ask *ask, arena *a, struct profile_edi
     return changes;
 }
 
-isize segment_matches(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms,
+isize segment_matches(const struct segment_set *set, const struct catalog *catalog,
+                      const struct profile *p, segment_id id, i64 now_ms,
                       struct match out[MATCHES_PER_SEGMENT_MAX])
 {
     const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
-    if (!segment || !(segment->depends & RULE_ON_HISTORY) || !segment_member(set, catalog, p, id, now_ms)) return 0;
+    if (!segment || !(segment->depends & RULE_ON_HISTORY)
+        || !segment_member(set, catalog, p, id, now_ms))
+        return 0;
     struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms, .zone = set->zone };
     struct rule_facts facts = profile_facts(&world);
     const struct history_entry *made[MATCHES_PER_SEGMENT_MAX];
     isize n = rule_matched(segment->rule, &facts, made, countof(made));
-    for (isize i = 0; i < n; i++) out[i] = (struct match){ p->nodes[made[i]->node], made[i]->item, made[i]->at_ms, history_cart(made[i]) };
+    for (isize i = 0; i < n; i++)
+        out[i] = (struct match){ p->nodes[made[i]->node], made[i]->item, made[i]->at_ms,
+                                 history_cart(made[i]) };
     return n;
 }
 
-bool segment_leaves(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)
+bool segment_leaves(const struct segment_set *set, const struct catalog *catalog,
+                    const struct profile *p, segment_id id, i64 now_ms)
 {
     const struct segment *segment = id.v < SEGMENTS_MAX ? set->by_id[id.v] : NULL;
     const struct membership *m = profile_membership(p, id);
@@ -421,10 +468,12 @@ bool segment_leaves(const struct segment_set *set, const struct catalog *catalog
     struct profile_world world = { .profile = p, .catalog = catalog, .now_ms = now_ms, .zone = set->zone };
     struct rule_facts facts = profile_facts(&world);
     struct rule_result r = rule_run(segment->rule, &facts);
-    return rule_holds(r) == (m && m->member) && r.next_change_at_ms == (m ? m->next_change_at_ms : TIME_NEVER);
+    return rule_holds(r) == (m && m->member)
+           && r.next_change_at_ms == (m ? m->next_change_at_ms : TIME_NEVER);
 }
 
-bool segment_stands(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, const struct membership *m, i64 now_ms)
+bool segment_stands(const struct segment_set *set, const struct catalog *catalog,
+                    const struct profile *p, const struct membership *m, i64 now_ms)
 {
     const struct segment *segment = m->segment < SEGMENTS_MAX ? set->by_id[m->segment] : NULL;
     if (!segment) return false;
@@ -434,16 +483,22 @@ bool segment_stands(const struct segment_set *set, const struct catalog *catalog
     return rule_holds(rule_run(segment->rule, &facts));
 }
 
-bool segment_member(const struct segment_set *set, const struct catalog *catalog, const struct profile *p, segment_id id, i64 now_ms)
+bool segment_member(const struct segment_set *set, const struct catalog *catalog,
+                    const struct profile *p, segment_id id, i64 now_ms)
 {
     const struct membership *m = p ? profile_membership(p, id) : NULL;
     return m && segment_stands(set, catalog, p, m, now_ms);
 }
 
-/* ---- all people ------------------------------------------------------------------------------------- */
+/* ---- all people ------------------------------------------------------------------------------ */
 
 /* A question to everybody: what each of them is asked. */
-struct question { const struct catalog *catalog; const struct rule *rule; const struct segment_set *set; i64 now_ms; };
+struct question {
+    const struct catalog *catalog;
+    const struct rule *rule;
+    const struct segment_set *set;
+    i64 now_ms;
+};
 struct found { i64 count; person_id sample[10]; isize sample_n; };
 
 static bool holds_for(const struct question *q, const struct swept *who, arena *a)
@@ -456,15 +511,17 @@ static bool holds_for(const struct question *q, const struct swept *who, arena *
     return rule_holds(rule_run(q->rule, &facts));
 }
 
-i64 segment_walk(const struct people *people, const struct catalog *catalog, const struct rule *rule,
-                 const struct segment_set *set, i64 now_ms, void (*member)(void *ctx, person_id id), void *ctx)
+i64 segment_walk(const struct people *people, const struct catalog *catalog,
+                 const struct rule *rule, const struct segment_set *set, i64 now_ms,
+                 void (*member)(void *ctx, person_id id), void *ctx)
 {
     struct question q = { catalog, rule, set, now_ms };
     i64 count = 0;
     u32 most = (u32)people_most(people);
     arena a = { 0 };
     for (u32 id = 1; id <= most; id++) {
-        struct swept who = { .id = { id }, .now = people_read(people, (person_id){ id }, PEOPLE_HISTORY, &a) };
+        struct swept who = { .id = { id },
+                             .now = people_read(people, (person_id){ id }, PEOPLE_HISTORY, &a) };
         bool holds = who.now && holds_for(&q, &who, &a);
         arena_clear(&a);
         if (!holds) continue;
@@ -494,8 +551,9 @@ static void take_sample(struct segment_preview *preview, person_id id)
     preview->sample[at] = id;
 }
 
-struct segment_preview segment_preview(const struct sweep *people, const struct catalog *catalog, const struct rule *rule,
-                                       const struct segment_set *set, i64 now_ms)
+struct segment_preview segment_preview(const struct sweep *people, const struct catalog *catalog,
+                                       const struct rule *rule, const struct segment_set *set,
+                                       i64 now_ms)
 {
     struct segment_preview preview = { 0 };
     struct question q = { catalog, rule, set, now_ms };
@@ -536,7 +594,8 @@ static void follow_one(void *ctx, void *answer, const struct swept *who, arena *
     }
 }
 
-void segment_course(const struct sweep *people, const struct catalog *catalog, const struct rule *rule, const struct segment_set *set,
+void segment_course(const struct sweep *people, const struct catalog *catalog,
+                    const struct rule *rule, const struct segment_set *set,
                     struct segment_point *points, isize n)
 {
     struct course c = { { catalog, rule, set, 0 }, points, n };
@@ -561,7 +620,7 @@ void segment_course(const struct sweep *people, const struct catalog *catalog, c
     arena_fini(&a);
 }
 
-/* ---- the roll ----------------------------------------------------------------------------------------- */
+/* ---- the roll -------------------------------------------------------------------------------- */
 
 struct roll { _Atomic(struct bitset *) at[SEGMENTS_MAX]; };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * segment_bench.c - a segment over everybody, defined now: how long the count takes.
- * Why it matters: a number beside the rule while it is typed; the budget is one second for a million people. People and
- * events a person are the two arguments, 50,000 and 20 without any. */
+ * segment_bench.c - a segment over everybody, defined now: how long the count takes. Why it
+ * matters: a number beside the rule while it is typed; the budget is one second for a million
+ * people. People and events a person are the two arguments, 50,000 and 20 without any. */
 #include "base/rcu.h"
 #include "segment/segment.h"
 
@@ -14,8 +14,10 @@ enum { ROUNDS = 5, EUR = (5 << 10) | (21 << 5) | 18 };
 
 static void fill(struct people *people, u32 n, isize events)
 {
-    static const u16 types[] = { EVENT_PAGE_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_ADDED,
-                                 EVENT_PRODUCTS_SEARCHED, EVENT_ORDER_COMPLETED };
+    static const u16 types[] = { EVENT_PAGE_VIEWED,    EVENT_PRODUCT_VIEWED,
+                                 EVENT_PRODUCT_VIEWED, EVENT_PRODUCT_VIEWED,
+                                 EVENT_PRODUCT_ADDED,  EVENT_PRODUCTS_SEARCHED,
+                                 EVENT_ORDER_COMPLETED };
     struct rng r = rng_seed(7);
     for (u32 id = 1; id <= n; id++) {
         arena a = { 0 };
@@ -23,13 +25,22 @@ static void fill(struct people *people, u32 n, isize events)
         people_edit(people, (person_id){ id }, &a, &edit);
         (void)edit_node(&edit, id, &a);
         edit.created_at_ms = WORLD_NOW - 200 * DAY_MS;
-        struct fact sex = { .name = S("gender"), .kind = FACT_TEXT, .text = rng_below(&r, 2) ? S("female") : S("male") };
+        struct fact sex = { .name = S("gender"),
+                            .kind = FACT_TEXT,
+                            .text = rng_below(&r, 2) ? S("female") : S("male") };
         edit_trait(&edit, &a, (struct trait){ sex, S("shop"), edit.created_at_ms, id, TRAIT_GIVEN });
         isize mine = rng_below(&r, (u32)events * 2 + 1);
         for (isize i = 0; i < mine; i++)
-            edit_entry(&edit, &a, (struct history_entry){
-                .at_ms = WORLD_NOW - (i64)rng_below(&r, 90 * 86400) * 1000, .ref = rng_next(&r) >> 8, .type = types[rng_below(&r, countof(types))],
-                .item = 1 + rng_below(&r, 1000), .quantity = 1, .value_minor = rng_below(&r, 9000), .currency = EUR, .channel = CHANNEL_WEB });
+            edit_entry(
+                &edit, &a,
+                (struct history_entry){ .at_ms = WORLD_NOW - (i64)rng_below(&r, 90 * 86400) * 1000,
+                                        .ref = rng_next(&r) >> 8,
+                                        .type = types[rng_below(&r, countof(types))],
+                                        .item = 1 + rng_below(&r, 1000),
+                                        .quantity = 1,
+                                        .value_minor = rng_below(&r, 9000),
+                                        .currency = EUR,
+                                        .channel = CHANNEL_WEB });
         people_commit(people, &edit, 1000);
         arena_fini(&a);
     }
@@ -43,7 +54,10 @@ static void fill_catalog(struct catalog *catalog)
         char key[16];
         struct buf name = { .ptr = key, .cap = sizeof key };
         buf_printf(&name, "p-%d", i);
-        catalog_see(catalog, &(struct event_item){ .product_key = buf_str(&name), .category = categories[rng_below(&r, 4)], .brand = S("Acme") },
+        catalog_see(catalog,
+                    &(struct event_item){ .product_key = buf_str(&name),
+                                          .category = categories[rng_below(&r, 4)],
+                                          .brand = S("Acme") },
                     (currency){ EUR }, WORLD_NOW, 1);
     }
 }
@@ -86,8 +100,9 @@ int main(int argc, char **argv)
             all[x] = found.took_us;
             one[y] = took;
         }
-        printf("segment_preview_%s_ms %.1f ms least %.1f, one thread %.1f, members %lld\n", rules[k].name, (f64)all[ROUNDS / 2] / 1e3,
-               (f64)all[0] / 1e3, (f64)one[ROUNDS / 2] / 1e3, (long long)count);
+        printf("segment_preview_%s_ms %.1f ms least %.1f, one thread %.1f, members %lld\n",
+               rules[k].name, (f64)all[ROUNDS / 2] / 1e3, (f64)all[0] / 1e3,
+               (f64)one[ROUNDS / 2] / 1e3, (long long)count);
     }
     arena_fini(&a);
     rcu_thread_stop();

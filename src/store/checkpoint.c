@@ -7,10 +7,10 @@
  * connection of its own looks every 100 ms whether the WAL has come to three quarters of what it
  * may be, or whether nothing was committed for a while, and then runs a PASSIVE checkpoint: it
  * moves what it can and waits for nobody. When it has moved everything and nobody reads the WAL any
- * more, the next commit begins the WAL anew and it stays short. Under steady writing that moment may
- * never come; so above the bound (store_wal_most) the writer itself runs a RESTART, which waits for
- * the thread, should it be at it, and for readers a little. Measured, 2,000 events a second: p99 of a commit 5 ms, where checkpoints by the
- * writer alone gave 61 ms.
+ * more, the next commit begins the WAL anew and it stays short. Under steady writing that moment
+ * may never come; so above the bound (store_wal_most) the writer itself runs a RESTART, which waits
+ * for the thread, should it be at it, and for readers a little. Measured, 2,000 events a second:
+ * p99 of a commit 5 ms, where checkpoints by the writer alone gave 61 ms.
  *
  * The connection must have read something before its first checkpoint: SQLite does not know the
  * file is in WAL mode until then and the call does nothing, and says so to nobody. Without that
@@ -31,7 +31,9 @@ struct checkpointer {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop;
-    pthread_mutex_t moving;         /* held while the thread moves pages: a second checkpoint at that time is refused, not queued, by SQLite */
+    /* held while the thread moves pages: a second checkpoint at that time is refused, not queued,
+     * by SQLite */
+    pthread_mutex_t moving;
 };
 
 /* False once it is to stop. */

@@ -88,8 +88,9 @@ i64 store_changes(struct store *store);                 /* rows the last stateme
 enum err store_why(struct store *store, enum err err, struct diag *diag);
 
 /* ---- keeping -------------------------------------------------------------------------------- */
-/* The WAL may grow to so many bytes (32 MiB where nobody says) before the writer waits for it to be moved. A long one is less work, as a page that
- * changes again before it is moved is moved once; but opening after a kill reads all of it. */
+/* The WAL may grow to so many bytes (32 MiB where nobody says) before the writer waits for it to be
+ * moved. A long one is less work, as a page that changes again before it is moved is moved once;
+ * but opening after a kill reads all of it. */
 void store_wal_most(struct store *store, i64 bytes);
 
 /* Writer, outside a transaction: moves all of the WAL into the file and empties it, so that what
