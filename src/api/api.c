@@ -49,6 +49,26 @@ struct api *api_new(const struct api_options *options)
     return api;
 }
 
+void call_inside(const struct api_inside *inside, const struct json *body, arena *a,
+                 struct api *api, struct call *out)
+{
+    u64 seed;
+    rng_system(&seed, sizeof seed);
+    *api = (struct api){ .fold = inside->fold,
+                         .live = fold_live(inside->fold),
+                         .clock = inside->clock,
+                         .config = inside->config };
+    atomic_init(&api->seed, seed);
+    *out = (struct call){ .api = api,
+                          .a = a,
+                          .source_key = inside->source,
+                          .secret = inside->verified,
+                          .imported = inside->imported,
+                          .body = body };
+    out->out = (struct buf){ .arena = a };
+    out->w = (struct jsonw){ .out = &out->out };
+}
+
 void api_stop(struct api *api)
 {
     if (!api->jobs) return;

@@ -308,16 +308,10 @@ str header_of(const struct call *call, str name) { return call->req ? http_heade
 enum err api_collect(const struct api_inside *inside, const struct json *body, arena *a,
                      struct api_taken *out, struct diag *diag)
 {
-    struct api api = { .fold = inside->fold,
-                       .live = fold_live(inside->fold),
-                       .clock = inside->clock,
-                       .config = inside->config };
-    struct call call = { .api = &api,
-                         .a = a,
-                         .source_key = inside->source,
-                         .secret = inside->verified,
-                         .imported = inside->imported };
+    struct api api;
+    struct call call;
     struct collected c;
+    call_inside(inside, NULL, a, &api, &call);
     *out = (struct api_taken){ 0 };
     enum err err = collect_events(&call, S(""), body, &c, diag);
     if (err) return err;

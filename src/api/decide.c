@@ -205,24 +205,12 @@ static void decide_now(struct call *call)
 enum err api_decide(const struct api_inside *inside, const struct json *body, i64 at_ms, arena *a,
                     struct buf *out, struct diag *diag)
 {
-    struct api api = { .fold = inside->fold,
-                       .live = fold_live(inside->fold),
-                       .clock = inside->clock,
-                       .config = inside->config };
-    struct call call = { .api = &api,
-                         .a = a,
-                         .source_key = inside->source,
-                         .secret = inside->verified,
-                         .imported = inside->imported,
-                         .body = body };
+    struct api api;
+    struct call call;
     struct asked asked = { 0 };
     struct api_taken taken;
     const struct json *events = json_get(body, S("events"));
-    u64 seed;
-    rng_system(&seed, sizeof seed);
-    atomic_init(&api.seed, seed);
-    call.out = (struct buf){ .arena = a };
-    call.w = (struct jsonw){ .out = &call.out };
+    call_inside(inside, body, a, &api, &call);
     call.own = &asked;
     enum err err = json_len(events) ? api_collect(inside, events, a, &taken, diag) : ERR_OK;
     if (!err) err = ask_read(&call, &asked, diag);

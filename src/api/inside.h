@@ -69,6 +69,10 @@ str header_of(const struct call *call, str name);
 typedef void handler(struct call *call);
 
 /* api.c */
+/* A call that comes from inside the process. Both are the caller's: `api` has what such a call
+ * asks of it and no more, and is not freed. */
+void call_inside(const struct api_inside *inside, const struct json *body, arena *a,
+                 struct api *api, struct call *out);
 /* call->out with call->status (200 when 0) and CORS */
 void reply_json(struct call *call);
 void PRINTF_LIKE(3, 4) reply_problem(struct call *call, enum err err, const char *format, ...);

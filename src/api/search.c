@@ -339,26 +339,13 @@ static void search_now(struct call *call)
     else reply_json(call);
 }
 
-/* A call from inside the process, answered at once. */
 static enum err inside_call(const struct api_inside *inside, const struct json *body,
                             enum err (*work)(struct call *, struct diag *), arena *a,
                             struct buf *out, struct diag *diag)
 {
-    struct api api = { .fold = inside->fold,
-                       .live = fold_live(inside->fold),
-                       .clock = inside->clock,
-                       .config = inside->config };
-    struct call call = { .api = &api,
-                         .a = a,
-                         .source_key = inside->source,
-                         .secret = inside->verified,
-                         .imported = inside->imported,
-                         .body = body };
-    u64 seed;
-    rng_system(&seed, sizeof seed);
-    atomic_init(&api.seed, seed);
-    call.out = (struct buf){ .arena = a };
-    call.w = (struct jsonw){ .out = &call.out };
+    struct api api;
+    struct call call;
+    call_inside(inside, body, a, &api, &call);
     enum err err = work(&call, diag);
     if (!err) buf_add(out, buf_str(&call.out));
     return err;
