@@ -58,13 +58,19 @@ test('shoppers who click what is bought together make its weight rise, by bounde
     const was = await weights('row_clicked');
     assert.deepEqual([was.weights, was.learns, was.learnt, was.in_force.cooc], ['defaults', true, undefined, 0.25]);
     await shoppers('row_clicked', 'a', (item, seen) => item.product_key === partner(Number(seen.slice(2))) ? 0.9 : 0.01);
-    const now = await eventually('the weight has risen by some steps', async () => {
-        const row = await weights('row_clicked');
-        assert.ok(row.in_force.cooc > 0.4, JSON.stringify(row));
+    // How far it rises depends on when it began to: rows made with the defaults alone bring it to a third.
+    const steps = [{ version: 0, cooc: was.in_force.cooc }];
+    const now = await eventually('most clicks are learnt from, and the weight has risen', async () => {
+        const row = await weights('row_clicked'), { version } = row.learnt ?? { version: 0 };
+        if (version > steps.at(-1).version) steps.push({ version, cooc: row.in_force.cooc });
+        assert.ok(row.in_force.cooc > 0.3 && row.latest.impressions > 7 * SHOPPERS, JSON.stringify(row));
         return row;
     });
     assert.equal(now.weights, 'learnt');
-    assert.ok(now.learnt.version >= 2, 'no step is a leap');
+    for (const [i, to] of steps.slice(1).entries()) {
+        const from = steps[i];
+        assert.ok(Math.abs(to.cooc - from.cooc) <= 0.1001 * (to.version - from.version), `no step is a leap: ${JSON.stringify(steps)}`);
+    }
     assert.ok(now.learnt.impressions >= 2000 && now.learnt.clicks >= 50 && now.learnt.from <= now.learnt.to);
     assert.ok(now.learnt.log_loss < now.learnt.log_loss_defaults);
     // And it is what rows are made with.
@@ -91,7 +97,7 @@ test('a strategy that is set to the defaults uses them at once, and one set to l
     await server.publish({ ...strategy, weights: 'defaults' });
     assert.equal((await weights('row_clicked')).in_force.cooc, 0.25);
     await server.publish({ ...strategy, weights: 'learnt' });
-    assert.ok((await weights('row_clicked')).in_force.cooc > 0.4);
+    assert.ok((await weights('row_clicked')).in_force.cooc > 0.3);
     const wrong = await server.post('/v1/definitions/validate', { ...strategy, weights: { session: 1 } }, { status: 422 });
     assert.match(JSON.stringify(wrong), /session is not in the mix/);
 });

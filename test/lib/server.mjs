@@ -40,7 +40,8 @@ export async function eventually(what, probe, ms = PATIENCE_MS, every = 20) {
         } catch (error) {
             last = error;
         }
-        if (Date.now() > until) throw new Error(`never came true in ${ms} ms: ${what}`, { cause: last });
+        if (Date.now() > until)
+            throw new Error(`never came true in ${ms} ms: ${what}${last ? `; at last: ${last.message}` : ''}`, { cause: last });
         await sleep(every);
     }
 }
