@@ -191,8 +191,8 @@ struct kitchen {
     const struct model *m;
     const struct recommend_query *q;
     struct context context;
-    struct neighbours near[2]; isize near_sets;         /* of the model, and of its fresh part */
-    isize near_most;                                    /* so many of each */
+    struct neighbours near;                             /* at null: not looked for yet */
+    isize near_most;
     arena *a;
     struct pool pool;
     struct recommended *list; isize listed;
@@ -522,15 +522,10 @@ static struct feed session_feed(struct kitchen *k)
 {
     const struct context *c = &k->context;
     const struct model *fresh = atomic_load_explicit(&k->m->fresh, memory_order_acquire);
-    if (!k->near_sets) {
-        k->near[k->near_sets++] = sknn_neighbours(k->m, c->session, c->session_n, k->near_most, k->a);
-        if (fresh)
-            k->near[k->near_sets++] =
-                sknn_neighbours(fresh, c->session, c->session_n, k->near_most, k->a);
-    }
+    if (!k->near.at)
+        k->near = sknn_neighbours(k->m, fresh, c->session, c->session_n, k->near_most, k->a);
     struct feed f = column_feed(k, RECOMMENDER_SESSION);
-    for (isize set = 0; set < k->near_sets; set++)
-        sknn_score(k->m, &k->near[set], k->q->content, &k->pool, f.column);
+    sknn_score(k->m, &k->near, k->q->content, &k->pool, f.column);
     column_end(k, &f);
     return f;
 }
@@ -814,14 +809,12 @@ static void serve_tier(struct kitchen *k, const u8 *recommenders, isize n, bool 
  * there are more of them. */
 static bool may_look_further(const struct kitchen *k)
 {
-    for (isize set = 0; set < k->near_sets && k->listed < k->q->limit; set++)
-        if (k->near[set].n == k->near_most) return true;
-    return false;
+    return k->listed < k->q->limit && k->near.n == k->near_most;
 }
 
 static void look_further(struct kitchen *k)
 {
-    k->near_sets = 0;
+    k->near.at = NULL;
     k->near_most *= FURTHER;
     unplace(k, 0);
     pool_forget(&k->pool);

@@ -4,8 +4,8 @@
  *
  * Session kNN needs no training, only an index; so between two builds the latest sessions get a
  * small index of their own, which is made anew as a whole in milliseconds and hangs on the model by
- * one pointer. A question walks both. An item launched minutes ago is found through the sessions
- * that hold it, and leads to what stands beside it there.
+ * one pointer. A question asks both as one, the new sessions first. An item launched minutes ago is
+ * found through the sessions that hold it, and leads to what stands beside it there.
  *
  * In so few sessions everything is rare or frequent by chance: how much an item says is taken from
  * the model where that knows it, and else counted against all sessions. */

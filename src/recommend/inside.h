@@ -365,13 +365,14 @@ void heights_drop(struct heights *h, isize place);
 /* The part of a like session that is read: up to DISTANCE_MAX items either side of where it meets
  * us, and how far each is from there. A basket of a hundred lines is not a hundred times as
  * telling, and would cost so. ago: how many items ago of ours it meets. */
-struct stretch { const u32 *items; const f32 *distance; f32 weight; u8 n, ago; };
+struct stretch { const u32 *items; const f32 *distance, *idf; f32 weight; u8 n, ago; };
 /* items: of all of them */
-struct neighbours { const struct model *of; struct stretch *at; isize n, items; };
+struct neighbours { struct stretch *at; isize n, items; };
 
-/* `items`: what the session asked about holds, latest first, distinct. The `wanted` likest, or as
- * many as there are. */
-struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a);
+/* `items`: what the session asked about holds, latest first, distinct. The `wanted` likest of the
+ * model's sessions and of those since, or as many as there are. fresh: null where there are none. */
+struct neighbours sknn_neighbours(const struct model *m, const struct model *fresh,
+                                  const u32 *items, isize n, isize wanted, arena *a);
 /* Adds to the column what the neighbours give each of their items. m says what is content. */
 void sknn_score(const struct model *m, const struct neighbours *near, bool content,
                 struct pool *pool, isize column);

@@ -103,28 +103,52 @@ static void heights_come_highest_first(void **state)
 
 enum { SESSIONS = 600, SESSION_MOST = 900 };
 
-static struct model *some_model(struct rng *rng, isize met, bool aged)
+/* Room for all; n of them. */
+static struct interaction *some_sessions(struct rng *rng, bool aged, isize *n)
 {
     struct interaction *at = mem_new((isize)SESSIONS * SESSION_MOST * (isize)sizeof *at);
-    isize n = 0;
+    *n = 0;
     for (u32 s = 1; s <= SESSIONS; s++) {
         isize length = s % 97 == 0 ? SESSION_MOST : 2 + rng_below(rng, 12);
         for (isize i = 0; i < length; i++) {
             u32 far = rng_below(rng, ITEMS - 1);
-            at[n++] = (struct interaction){
+            at[(*n)++] = (struct interaction){
                 s, 1 + far * far / (ITEMS - 1), (aged ? (i64)s * 4000 * SECOND_MS : 0) + i,
                 0, INTERACTION_VIEWED,          1,
                 0
             };
         }
     }
+    return at;
+}
+
+static struct model *model_of(const struct interaction *at, isize n, isize met, f64 decay_days)
+{
     struct recommend_options o = recommend_defaults();
     o.only = 1U << RECOMMENDER_SESSION;
     o.kept = 1000;
     o.sessions_per_item = met;
-    struct model *m = model_build(at, n, ITEMS, (i64)(SESSIONS + 1) * 4000 * SECOND_MS, &o, NULL);
+    o.session_decay_days = decay_days;
+    return model_build(at, n, ITEMS, (i64)(SESSIONS + 1) * 4000 * SECOND_MS, &o, NULL);
+}
+
+static struct model *some_model(struct rng *rng, isize met, bool aged)
+{
+    isize n;
+    struct interaction *at = some_sessions(rng, aged, &n);
+    struct model *m = model_of(at, n, met, recommend_defaults().session_decay_days);
     mem_free(at);
     return m;
+}
+
+/* Some sought, some seldom; distinct. */
+static void some_items(struct rng *rng, u32 *items, isize n)
+{
+    for (isize i = 0, known = 0; i < n; known = 0) {
+        items[i] = 1 + rng_below(rng, i % 2 ? 40 : ITEMS - 1);
+        for (isize k = 0; k < i; k++) known += items[k] == items[i];
+        i += known == 0;
+    }
 }
 
 struct like { u32 session; f32 similarity; isize anchor, ago; };
@@ -157,11 +181,7 @@ static void like_sessions_are_those_of_the_definition(void **state)
               wanted = 1 + rng_below(&rng, 120), n = 1 + rng_below(&rng, 10);
         struct model *m = some_model(&rng, met, round % 2);
         u32 items[10];
-        for (isize i = 0, known = 0; i < n; known = 0) {        /* some sought, some seldom; distinct */
-            items[i] = 1 + rng_below(&rng, i % 2 ? 40 : ITEMS - 1);
-            for (isize k = 0; k < i; k++) known += items[k] == items[i];
-            i += known == 0;
-        }
+        some_items(&rng, items, n);
         struct like *like = arena_new(&a, struct like, SESSIONS);
         isize like_n = 0;
         for (u32 s = 0; s < SESSIONS && like_n < met; s++) {
@@ -191,7 +211,7 @@ static void like_sessions_are_those_of_the_definition(void **state)
                           * m->idf[m->session_items[at]])
                     * exp(-(f64)distance / m->options.distance_decay);
             }
-        struct neighbours near = sknn_neighbours(m, items, n, wanted, &a);
+        struct neighbours near = sknn_neighbours(m, NULL, items, n, wanted, &a);
         struct pool p = pool_new(&a, 10, false);
         isize column = pool_open(&p);
         sknn_score(m, &near, false, &p, column);
@@ -204,6 +224,42 @@ static void like_sessions_are_those_of_the_definition(void **state)
         }
         arena_clear(&a);
         model_free(m);
+    }
+    arena_fini(&a);
+}
+
+static int heaviest_first(const void *left, const void *right)
+{
+    const struct stretch *a = left, *b = right;
+    return (a->weight < b->weight) - (a->weight > b->weight);
+}
+
+/* What was built and what is new are asked as one: the same likeness as if all were built at once,
+ * digit for digit, for nothing of it depends on when that was. */
+static void sessions_since_the_build_are_likest_among_all(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seed(8);
+    arena a = { 0 };
+    for (int round = 0; round < 40; round++) {
+        isize met = round % 2 ? 1000 : 50, wanted = 1 + rng_below(&rng, 120), n = 1 + rng_below(&rng, 10), all, built = 0;
+        struct interaction *at = some_sessions(&rng, true, &all);
+        u32 last = rng_below(&rng, SESSIONS), items[10];
+        while (built < all && at[built].session <= last) built++;
+        struct model *whole = model_of(at, all, met, 0), *m = model_of(at, built, met, 0),
+                     *fresh = model_of(at + built, all - built, met, 0);
+        mem_free(at);
+        some_items(&rng, items, n);
+        struct neighbours expected = sknn_neighbours(whole, NULL, items, n, wanted, &a),
+                          is = sknn_neighbours(m, fresh, items, n, wanted, &a);
+        assert_int_equal(is.n, expected.n);
+        qsort(expected.at, (size_t)expected.n, sizeof *expected.at, heaviest_first);
+        qsort(is.at, (size_t)is.n, sizeof *is.at, heaviest_first);
+        for (isize i = 0; i < is.n; i++) assert_true(heaviest_first(&is.at[i], &expected.at[i]) == 0);
+        arena_clear(&a);
+        model_free(whole);
+        model_free(m);
+        model_free(fresh);
     }
     arena_fini(&a);
 }
@@ -224,6 +280,7 @@ int main(void)
         cmocka_unit_test(heights_come_highest_first),
         cmocka_unit_test(a_weight_is_kept_to_a_thousandth),
         cmocka_unit_test(like_sessions_are_those_of_the_definition),
+        cmocka_unit_test(sessions_since_the_build_are_likest_among_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

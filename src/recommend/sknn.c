@@ -42,7 +42,7 @@ struct tally tally_grown(struct tally t)
 enum { LINES_AHEAD = 6, LINE_POSTINGS = 64 / (int)sizeof(struct posting) };
 
 /* Posting lists by the place of their item, each ascending: newest first. */
-struct lists_met { struct { const struct posting *next, *end; } at[CONTEXT_MAX]; isize n; };
+struct lists_met { struct { const struct posting *next, *end; } at[CONTEXT_MAX]; isize n, postings; };
 
 /* Sessions that start below what is given back are at most `left`: the newest of all. Where more
  * are ahead, each list is read no further than its share of them, so some are left for the next
@@ -120,6 +120,48 @@ static isize likest(const f32 *alike, isize n, isize wanted, u32 *out, arena *a)
  * posting says, and how many items ago that was. */
 struct meeting { u8 place, after, ago; };
 
+/* Everybody met: a row each, and how alike it is. What was found since the build is an index of its
+ * own, whose sessions are named as if they came after those of the build. */
+struct meetings { struct pool met; isize column; struct adding to; struct meeting *at; isize most; };
+
+static u32 entries_of(const struct model *m) { return m->session_from[m->card.sessions]; }
+
+static struct lists_met lists_of(const struct model *m, const u32 *items, isize n)
+{
+    struct lists_met lists = { .n = n };
+    /* Lists and sessions lie all over the memory: what will be read is sent for before, so that the
+     * waits are one wait. */
+    for (isize p = 0; p < n; p++) {
+        bool known = items[p] < m->items;
+        isize from = known ? m->posting_from[items[p]] : 0, end = known ? m->posting_from[items[p] + 1] : 0;
+        lists.at[p].next = m->postings + from;
+        lists.at[p].end = m->postings + end;
+        lists.postings += end - from;
+        for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++)
+            __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
+    }
+    return lists;
+}
+
+static void meet(struct meetings *all, const struct model *m, struct lists_met *lists, u32 named_from)
+{
+    struct adding to = all->to;
+    for (u32 until = 0; (isize)to.n < all->most && until < UINT32_MAX;) {
+        until = met_until(lists, all->most - (isize)to.n);
+        for (isize p = 0; p < lists->n; p++) {
+            const struct posting *next = lists->at[p].next, *end = lists->at[p].end;
+            f32 weight = m->position_weight[p];
+            for (; next < end && next->from < until; next++) {
+                /* of the next row: stays if it is one */
+                all->at[to.n] = (struct meeting){ next->place, next->after, (u8)p };
+                pool_add(&to, named_from + next->from, weight * weight_unpacked(next->weight), 0);
+            }
+            lists->at[p].next = next;
+        }
+    }
+    all->to = to;
+}
+
 static struct stretch stretch_of(const struct model *m, u32 from, f32 alike, struct meeting met,
                                  const u32 *items)
 {
@@ -128,52 +170,40 @@ static struct stretch stretch_of(const struct model *m, u32 from, f32 alike, str
     if (at == PLACE_FAR)                                /* a posting names only sessions that hold its item */
         while (held[at] != items[met.ago]) at++;
     isize before = min_isize(at, DISTANCE_MAX);
-    return (struct stretch){ held + at - before, m->distance_weight + DISTANCE_MAX - before,
-                             alike * m->position_weight[met.ago], (u8)(before + 1 + met.after),
+    return (struct stretch){ held + at - before,
+                             m->distance_weight + DISTANCE_MAX - before,
+                             m->idf,
+                             alike * m->position_weight[met.ago],
+                             (u8)(before + 1 + met.after),
                              met.ago };
 }
 
-struct neighbours sknn_neighbours(const struct model *m, const u32 *items, isize n, isize wanted, arena *a)
+struct neighbours sknn_neighbours(const struct model *m, const struct model *fresh,
+                                  const u32 *items, isize n, isize wanted, arena *a)
 {
-    struct lists_met lists = { .n = min_isize(n, m->options.session_items) };
-    isize longest = 0;
-    /* Lists and sessions lie all over the memory: what will be read is sent for before, so that the
-     * waits are one wait. */
-    for (isize p = 0; p < lists.n; p++) {
-        bool known = items[p] < m->items;
-        isize from = known ? m->posting_from[items[p]] : 0, end = known ? m->posting_from[items[p] + 1] : 0;
-        lists.at[p].next = m->postings + from;
-        lists.at[p].end = m->postings + end;
-        longest += end - from;
-        for (isize line = 0; line < LINES_AHEAD && from + line * LINE_POSTINGS < end; line++)
-            __builtin_prefetch(m->postings + from + line * LINE_POSTINGS);
-    }
-    isize most = min_isize(longest, m->options.sessions_per_item);
-    struct pool met = pool_new(a, most, true);          /* a row each, and how alike it is */
-    struct meeting *meeting = arena_room(a, struct meeting, most + 1);
-    isize column = pool_open(&met);
-    struct adding to = pool_adding(&met, column);
-    for (u32 until = 0; (isize)to.n < most && until < UINT32_MAX;) {
-        until = met_until(&lists, most - to.n);
-        for (isize p = 0; p < lists.n; p++) {
-            const struct posting *next = lists.at[p].next, *end = lists.at[p].end;
-            f32 weight = m->position_weight[p];
-            for (; next < end && next->from < until; next++) {
-                /* of the next row: stays if it is one */
-                meeting[to.n] = (struct meeting){ next->place, next->after, (u8)p };
-                pool_add(&to, next->from, weight * weight_unpacked(next->weight), 0);
-            }
-            lists.at[p].next = next;
-        }
-    }
-    pool_added(&met, to);
-    assert(met.n <= most);
-    u32 *row = arena_room(a, u32, min_isize(met.n, wanted));
-    struct neighbours out = { .of = m, .n = likest(met.column[column], met.n, wanted, row, a) };
+    n = min_isize(n, m->options.session_items);
+    u32 old = entries_of(m);
+    struct lists_met latest = fresh ? lists_of(fresh, items, n) : (struct lists_met){ 0 },
+                     lists = lists_of(m, items, n);
+    isize most = min_isize(latest.postings + lists.postings, m->options.sessions_per_item);
+    struct meetings all = { .met = pool_new(a, most, true),
+                            .at = arena_room(a, struct meeting, most + 1),
+                            .most = most };
+    all.column = pool_open(&all.met);
+    all.to = pool_adding(&all.met, all.column);
+    if (fresh) meet(&all, fresh, &latest, old);
+    meet(&all, m, &lists, 0);
+    pool_added(&all.met, all.to);
+    assert(all.met.n <= most);
+    const f32 *alike = all.met.column[all.column];
+    u32 *row = arena_room(a, u32, min_isize(all.met.n, wanted));
+    struct neighbours out = { .n = likest(alike, all.met.n, wanted, row, a) };
     out.at = arena_room(a, struct stretch, out.n);
     for (isize i = 0; i < out.n; i++) {
-        struct stretch s = out.at[i] =
-            stretch_of(m, met.item[row[i]], met.column[column][row[i]], meeting[row[i]], items);
+        u32 named = all.met.item[row[i]];
+        bool is_new = named >= old;
+        struct stretch s = out.at[i] = stretch_of(is_new ? fresh : m, is_new ? named - old : named,
+                                                  alike[row[i]], all.at[row[i]], items);
         __builtin_prefetch(s.items);
         __builtin_prefetch(s.items + s.n - 1);
         out.items += s.n;
@@ -187,14 +217,13 @@ __attribute__((always_inline)) static inline void score(const struct model *m,
                                                         bool contents, bool content,
                                                         struct adding *to)
 {
-    const f32 *idf = near->of->idf;
     for (isize i = 0; i < near->n; i++) {
         struct stretch s = near->at[i];
         u32 by = gift_from(RECOMMENDER_SESSION, s.ago);
         for (isize j = 0; j < s.n; j++) {
             u32 item = s.items[j];
             if (contents && model_is_content(m, item) != content) continue;
-            pool_add(to, item, s.weight * s.distance[j] * idf[item], by);
+            pool_add(to, item, s.weight * s.distance[j] * s.idf[item], by);
         }
     }
 }
