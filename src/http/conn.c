@@ -14,7 +14,10 @@
  * closing with bytes unread would make the kernel reset the connection, and the client would
  * never see why it was refused (RFC 9112 9.6).
  *
- * Answers made while the block is being worked through are gathered and leave in one write.
+ * Answers made while the block is being worked through are gathered and leave in one write. Those of
+ * a few connections leave one after the other, before the loop waits again: a client on this machine
+ * that runs as soon as it is written to takes the core from us, for each answer anew. Whose answers
+ * are gathered has nothing else under way.
  */
 #include "http/conn.h"
 
@@ -48,13 +51,10 @@ static void on_closed(uv_handle_t *handle)
 
 void conn_close(struct conn *c)
 {
+    if (c->gathered) conns_send(c->loop);
     if (c->closing) return;
     c->closing = true;
     loop_wait(c, WAIT_NOTHING);
-    if (c->loop->corked == c) {
-        c->loop->corked = NULL;
-        c->loop->out.len = 0;
-    }
     if (c->exchange) {
         c->exchange->input = c->in;
         exchange_gone(c->exchange);
@@ -133,16 +133,14 @@ static void fly(struct conn *c)
     loop_wait(c, WAIT_TAKEN);
 }
 
-static void send_now(struct conn *c, str tail)
+static void send_now(struct conn *c, str bytes, str tail)
 {
-    struct buf *out = &c->loop->out;
-    assert(c->loop->corked == c);
     assert(!c->is_flying);
     uv_buf_t pieces[2] = {
-        uv_buf_init(out->ptr, (unsigned)out->len),
+        uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len),
         uv_buf_init((char *)(uintptr_t)tail.ptr, (unsigned)tail.len),
     };
-    isize total = out->len + tail.len;
+    isize total = bytes.len + tail.len;
     int sent = total == 0 ? 0 : uv_try_write((uv_stream_t *)&c->tcp, pieces, tail.len > 0 ? 2 : 1);
     if (sent < 0 && sent != UV_EAGAIN) {
         conn_close(c);
@@ -150,23 +148,41 @@ static void send_now(struct conn *c, str tail)
     }
     isize done = max_isize(sent, 0);
     count(&c->loop->counters.bytes_out, (u64)done);
-    if (done < total) {
-        if (done < out->len) buf_add(&c->flying, str_from(buf_str(out), done));
-        buf_add(&c->flying, str_from(tail, max_isize(done - out->len, 0)));
+    if (done == total) return;
+    buf_add(&c->flying, str_from(bytes, min_isize(done, bytes.len)));
+    buf_add(&c->flying, str_from(tail, max_isize(done - bytes.len, 0)));
+    fly(c);
+}
+
+/* tail: borrowed; the last one's. */
+static void send_gathered(struct http_loop *loop, str tail)
+{
+    isize n = loop->gathered_n;
+    struct buf *out = &loop->out;
+    for (isize i = 0; i < n; i++) loop->gathered[i].conn->gathered = false;
+    for (isize i = 0; i < n; i++) {
+        isize from = loop->gathered[i].from, to = i + 1 < n ? loop->gathered[i + 1].from : out->len;
+        send_now(loop->gathered[i].conn, (str){ out->ptr + from, to - from }, i + 1 < n ? S("") : tail);
     }
+    assert(loop->gathered_n == n);
+    loop->gathered_n = 0;
     if (out->cap > KEEP_OUT_BYTES) buf_fini(out);
     out->len = 0;
-    c->loop->corked = NULL;
-    if (done < total) fly(c);
 }
+
+void conns_send(struct http_loop *loop) { send_gathered(loop, S("")); }
 
 struct buf *conn_out(struct conn *c)
 {
     assert(!c->closing);
     if (c->is_flying) return &c->pending;
     struct http_loop *loop = c->loop;
-    if (loop->corked && loop->corked != c) send_now(loop->corked, S(""));
-    loop->corked = c;
+    if (!c->gathered) {
+        if (loop->gathered_n == countof(loop->gathered)) conns_send(loop);
+        loop->gathered[loop->gathered_n++] = (struct gathered){ c, loop->out.len };
+        c->gathered = true;
+    }
+    assert(loop->gathered[loop->gathered_n - 1].conn == c);
     return &loop->out;
 }
 
@@ -176,7 +192,7 @@ void conn_flush(struct conn *c, str tail)
     struct buf *out = conn_out(c);
     bool later = c->is_flying || (c->advancing && out->len + tail.len <= GATHER_BYTES);
     if (later) buf_add(out, tail);
-    else send_now(c, tail);
+    else send_gathered(c->loop, tail);
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */
@@ -334,7 +350,8 @@ void conn_advance(struct conn *c)
     c->advancing = true;
     advance(c);
     c->advancing = false;
-    if (c->loop->corked == c) conn_flush(c, S(""));
+    bool full = c->loop->gathered_n == countof(c->loop->gathered);
+    if (c->gathered && (full || c->exchange || c->ending || c->eof)) conns_send(c->loop);
     if (c->closing) return;
     if (c->ending) {
         if (!c->is_flying && !c->lingering) linger(c);
@@ -380,6 +397,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     (void)buf;
     struct conn *c = (struct conn *)stream;
+    if (c->gathered) conns_send(c->loop);
     if (c->closing) return;
     if (n > 0) {
         count(&c->loop->counters.bytes_in, (u64)n);
@@ -414,6 +432,8 @@ static void read_on(struct conn *c)
 /* ---- deadlines ----------------------------------------------------------------------------- */
 void conn_late(struct conn *c)
 {
+    if (c->gathered) conns_send(c->loop);
+    if (c->closing) return;
     switch (c->waiting) {
     case WAIT_IDLE:
         count(&c->loop->counters.connections_idle_closed, 1);

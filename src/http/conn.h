@@ -19,7 +19,7 @@
 
 #include "http/wire.h"
 
-enum { BLOCK_BYTES = 16 << 10, BLOCK_SIZES = 18, PEER_BYTES = 48 };
+enum { BLOCK_BYTES = 16 << 10, BLOCK_SIZES = 18, PEER_BYTES = 48, GATHERED_MOST = 4 };
 
 struct block { struct block *next; isize cap; i32 size; char bytes[]; };
 
@@ -59,7 +59,7 @@ struct conn {
     struct buf pending;                         /* after that */
     size_t unsent;                              /* when its reader was last looked at */
     bool reading, begun, continued, advancing;
-    bool is_flying, ending, lingering, eof, closing;
+    bool is_flying, gathered, ending, lingering, eof, closing;
     char peer[PEER_BYTES];
     struct wire wire;
 };
@@ -91,6 +91,7 @@ struct http_loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_timer_t tick;
+    uv_prepare_t before_wait;
     uv_poll_t listener;
     int listen_fd;                              /* owned: a duplicate */
     bool accept_paused;
@@ -108,8 +109,9 @@ struct http_loop {
     isize spare_bytes, block_bytes, block_bytes_max;
     struct libdeflate_decompressor *inflate;
 
-    struct buf out;                             /* answers not sent yet, all of `corked` */
-    struct conn *corked;
+    struct buf out;                             /* answers not sent yet: of each of `gathered`, in turn */
+    struct gathered { struct conn *conn; isize from; } gathered[GATHERED_MOST];
+    isize gathered_n;
     char date[32];                              /* of now: "Sat, 21 Nov 2026 08:00:00 GMT" */
     isize date_len;
 
@@ -133,6 +135,7 @@ void conn_advance(struct conn *c);
 /* Where bytes for this client go; they leave with the next flush. */
 struct buf *conn_out(struct conn *c);
 void conn_flush(struct conn *c, str tail);      /* tail is borrowed */
+void conns_send(struct http_loop *loop);        /* what is gathered */
 void conns_free(struct http_loop *loop);
 
 /* answer.c */

@@ -285,6 +285,7 @@ static void end_if_empty(struct http_loop *loop)
     pthread_mutex_unlock(&loop->lock);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->tick, NULL);
+    uv_close((uv_handle_t *)&loop->before_wait, NULL);
 }
 
 void loop_conn_freed(struct http_loop *loop)
@@ -313,6 +314,8 @@ static void on_tick(uv_timer_t *tick)
         if (now >= loop->stop_at || is_idle(c)) conn_close(c);
     end_if_empty(loop);
 }
+
+static void on_before_wait(uv_prepare_t *before_wait) { conns_send(before_wait->data); }
 
 /* A connection without a request may have one under way to us: it is left a moment to arrive, and
  * is answered with "Connection: close". Closed at once it would be cut off, which a client cannot
@@ -454,12 +457,14 @@ static enum err loop_open(struct http_loop *loop, struct http_server *server, is
     failed = uv_loop_init(&loop->uv);
     if (!failed) failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
     if (!failed) failed = uv_timer_init(&loop->uv, &loop->tick);
+    if (!failed) failed = uv_prepare_init(&loop->uv, &loop->before_wait);
+    if (!failed) failed = uv_prepare_start(&loop->before_wait, on_before_wait);
     if (!failed) failed = uv_poll_init(&loop->uv, &loop->listener, loop->listen_fd);
     i64 shortest = min_i64(options->request_ms, options->idle_ms);
     u64 tick_ms = (u64)max_i64(TICK_MS_LEAST, min_i64(shortest / 8, TICK_MS_MOST));
     if (!failed) failed = uv_timer_start(&loop->tick, on_tick, tick_ms, tick_ms);
     if (failed) return diag_set(diag, ERR_INTERNAL, "an HTTP loop cannot start: %s", uv_strerror(failed));
-    loop->wake.data = loop->tick.data = loop->listener.data = loop;
+    loop->wake.data = loop->tick.data = loop->before_wait.data = loop->listener.data = loop;
     set_date(loop);
     return ERR_OK;
 }

@@ -352,6 +352,59 @@ static void pipelined_requests_are_answered_in_order(void **state)
     stop();
 }
 
+static void sleep_there(void *arg)
+{
+    (void)arg;
+    sleep_ms(200);
+}
+
+/* All of it lies ready while the only loop sleeps, so it is answered without a wait between: plain
+ * ones, pipelined ones, more than a block holds, the last of a connection, one whose client is gone,
+ * one whose client says no more; the last of all is held. */
+static void connections_that_are_answered_together_get_their_own_answers(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 24, PIPELINED = 600 };
+    arena a = { 0 };
+    struct http_options options = usual();
+    options.loops = 1;
+    start(options);
+    struct client c[CLIENTS];
+    for (isize i = 0; i < CLIENTS; i++) {
+        c[i] = dial();
+        say(&c[i], S("GET /before HTTP/1.1\r\nHost: s\r\n\r\n"));
+        expect_reply(&c[i], &a, 200, "GET /before? []");
+    }
+    assert_true(http_post(http_server_loop(t.server, 0), sleep_there, NULL));
+    sleep_ms(50);
+    for (isize i = 0; i < CLIENTS; i++) {
+        struct buf ask = { .arena = &a };
+        isize times = i % 6 == 1 ? PIPELINED : i % 6 == 2 ? 2 : 1;
+        for (isize k = 0; k < times; k++)
+            buf_printf(&ask, "GET %s/%td HTTP/1.1\r\nHost: s\r\n%s\r\n", i == CLIENTS - 1 ? "/hold?" : "", i,
+                       i % 6 == 3 ? "Connection: close\r\n" : "");
+        assert_true(say(&c[i], buf_str(&ask)));
+        struct linger reset = { .l_onoff = 1 };
+        if (i % 6 == 4) (void)setsockopt(c[i].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        if (i % 6 == 4) hang_up(&c[i]);
+        if (i % 6 == 5) (void)shutdown(c[i].fd, SHUT_WR);
+    }
+    for (isize i = 0; i < CLIENTS - 1; i++) {
+        if (i % 6 == 4) continue;
+        isize times = i % 6 == 1 ? PIPELINED : i % 6 == 2 ? 2 : 1;
+        const char *want = arena_printf(&a, "GET /%td? []", i).ptr;
+        for (isize k = 0; k < times; k++) expect_reply(&c[i], &a, 200, want);
+        if (i % 6 == 3 || i % 6 == 5) assert_true(closes(&c[i]));
+        hang_up(&c[i]);
+    }
+    struct http_request *req = take_held();
+    assert_true(http_post(req->loop, answer_later, req));
+    expect_reply(&c[CLIENTS - 1], &a, 200, "later");
+    hang_up(&c[CLIENTS - 1]);
+    arena_fini(&a);
+    stop();
+}
+
 static void bytes_may_come_one_at_a_time(void **state)
 {
     (void)state;
@@ -1185,6 +1238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_serves_many_requests),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(connections_that_are_answered_together_get_their_own_answers),
         cmocka_unit_test(bytes_may_come_one_at_a_time),
         cmocka_unit_test(a_body_may_be_bigger_than_a_block),
         cmocka_unit_test(gzip_is_undone_whatever_the_content_type_says),
