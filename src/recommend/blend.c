@@ -192,7 +192,7 @@ struct kitchen {
     const struct recommend_query *q;
     struct context context;
     struct neighbours near;                             /* at null: not looked for yet */
-    isize near_most;
+    isize near_most;                                    /* so many of them */
     arena *a;
     struct pool pool;
     struct recommended *list; isize listed;

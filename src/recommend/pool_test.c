@@ -242,7 +242,8 @@ static void sessions_since_the_build_are_likest_among_all(void **state)
     struct rng rng = rng_seed(8);
     arena a = { 0 };
     for (int round = 0; round < 40; round++) {
-        isize met = round % 2 ? 1000 : 50, wanted = 1 + rng_below(&rng, 120), n = 1 + rng_below(&rng, 10), all, built = 0;
+        isize met = round % 2 ? 1000 : 50, wanted = 1 + rng_below(&rng, 120), n = 1 + rng_below(&rng, 10);
+        isize all, built = 0;
         struct interaction *at = some_sessions(&rng, true, &all);
         u32 last = rng_below(&rng, SESSIONS), items[10];
         while (built < all && at[built].session <= last) built++;
